@@ -1,0 +1,155 @@
+//! What a client understands, and which form it is to get.
+
+use alloc::vec::Vec;
+
+use crate::{Error, Form, Platform};
+
+/// What a client understands, as its request says.
+///
+/// The default names no manifest type at all: that is how Docker 1.6–1.9 ask, and they get schema 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    weights: [Option<u16>; Form::ALL.len()],
+    any: bool,
+    platform: Option<Platform>,
+    schema1_engine: bool,
+}
+
+/// What negotiation chose for a stored manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Serve it as it is stored.
+    Stored,
+    /// Convert it.
+    Convert(Form),
+    /// Pick the manifest of one platform, and negotiate over that.
+    PickPlatform,
+}
+
+impl Capabilities {
+    /// A client that names `forms`, each with the full weight, and nothing else.
+    #[must_use]
+    pub fn of(forms: &[Form]) -> Self {
+        forms.iter().fold(Self::default(), |capabilities, &form| capabilities.with_form(form, 1000))
+    }
+
+    /// Adds a form that the client names, with its weight in thousandths (RFC 9110, 12.4.2): 1000 for `q=1` or no
+    /// `q`, 0 for `q=0`, which excludes the form. Where a form is named twice, the greater weight counts.
+    #[must_use]
+    pub fn with_form(mut self, form: Form, weight: u16) -> Self {
+        if let Some(slot) = self.weights.get_mut(form as usize) {
+            *slot = Some(slot.unwrap_or(0).max(weight));
+        }
+        self
+    }
+
+    /// Says that the client takes any type: `*/*` or `application/*`, with a weight other than 0.
+    #[must_use]
+    pub fn with_any(mut self) -> Self {
+        self.any = true;
+        self
+    }
+
+    /// Says on which platform the client runs.
+    #[must_use]
+    pub fn with_platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Says that the client is an engine of the schema 1 days (Docker 1.6–1.9), which reads nothing newer.
+    #[must_use]
+    pub fn with_schema1_engine(mut self) -> Self {
+        self.schema1_engine = true;
+        self
+    }
+
+    /// The weight of `form` in thousandths, if the client names it.
+    #[must_use]
+    pub fn weight(&self, form: Form) -> Option<u16> {
+        self.weights.get(form as usize).copied().flatten()
+    }
+
+    /// The forms that the client names, with their weights.
+    pub fn forms(&self) -> impl Iterator<Item = (Form, u16)> + '_ {
+        Form::ALL.into_iter().filter_map(|form| Some((form, self.weight(form)?)))
+    }
+
+    /// Whether the client takes any type.
+    #[must_use]
+    pub fn takes_any(&self) -> bool {
+        self.any
+    }
+
+    /// The platform that the client runs on, if it says so.
+    #[must_use]
+    pub fn platform(&self) -> Option<&Platform> {
+        self.platform.as_ref()
+    }
+
+    /// Whether the client is an engine of the schema 1 days.
+    #[must_use]
+    pub fn is_schema1_engine(&self) -> bool {
+        self.schema1_engine
+    }
+
+    fn names(&self, form: Form) -> bool {
+        self.weight(form).is_some_and(|weight| weight > 0)
+    }
+
+    fn names_nothing(&self) -> bool {
+        self.weights.iter().all(Option::is_none)
+    }
+
+    /// Which of schema 1's two forms the client gets: unsigned only if it prefers that, for only some read it.
+    pub(crate) fn schema1_form(&self) -> Form {
+        let weight = |form| self.weight(form).unwrap_or(0);
+        if weight(Form::Schema1Unsigned) > weight(Form::Schema1) { Form::Schema1Unsigned } else { Form::Schema1 }
+    }
+
+    /// The other forms that a manifest stored as `stored` can have, nearest first.
+    fn nearest(&self, stored: Form) -> Vec<Choice> {
+        let mut choices = Vec::with_capacity(2);
+        choices.push(Choice::Convert(stored.sibling()));
+        choices.push(if stored.is_index() {
+            Choice::PickPlatform
+        } else {
+            Choice::Convert(self.schema1_form())
+        });
+        choices
+    }
+
+    /// Chooses for a manifest stored as `stored`: rule 4 of negotiation.
+    ///
+    /// Accept's order never counts (Docker ≥ 1.10 sends its lines in random order), and weights decide only
+    /// between forms equally near, which are the two of schema 1.
+    pub(crate) fn choose(&self, stored: Form) -> Result<Choice, Error> {
+        // Schema 1 goes to everybody: nothing is nearer to a client that cannot read it.
+        if stored.is_schema1() || self.names(stored) {
+            return Ok(Choice::Stored);
+        }
+        let schema1 = [Form::Schema1, Form::Schema1Unsigned];
+        let single = [Form::Oci, Form::Schema2, Form::Schema1, Form::Schema1Unsigned];
+        let named = |choice: &Choice| match *choice {
+            Choice::Stored => false,
+            Choice::Convert(form) if form.is_schema1() => schema1.iter().any(|&form| self.names(form)),
+            Choice::Convert(form) => self.names(form),
+            Choice::PickPlatform => single.iter().any(|&form| self.names(form)),
+        };
+        let nearest = self.nearest(stored);
+        if self.names_nothing() {
+            // An old client: the last resort is schema 1, by way of a platform where there are several.
+            return nearest.last().copied().ok_or(Error::NotAcceptable { stored });
+        }
+        if let Some(choice) = nearest.iter().copied().find(named) {
+            return Ok(choice);
+        }
+        let excluded = |form| self.weight(form) == Some(0);
+        let left = |choice: &Choice| !matches!(*choice, Choice::Convert(form) if excluded(form));
+        match (self.any, excluded(stored)) {
+            (true, false) => Ok(Choice::Stored),
+            (true, true) => nearest.into_iter().find(left).ok_or(Error::NotAcceptable { stored }),
+            (false, _) => Err(Error::NotAcceptable { stored }),
+        }
+    }
+}

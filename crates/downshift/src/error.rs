@@ -1,0 +1,452 @@
+//! Every way in which a request can be refused.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::{Digest, Form, Platform};
+
+/// Whose fault an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever calls this crate broke its rules. Nothing that comes from outside can cause it.
+    Caller,
+    /// The client asked for what there is not, or in a way that cannot be answered.
+    Client,
+    /// A document is not what it should be: broken JSON, wrong types, an unreadable digest.
+    Document,
+    /// The image is sound, but it cannot be expressed in the form that was asked for.
+    Image,
+    /// A limit was passed: see [`Limits`](crate::Limits).
+    Limit,
+}
+
+/// Why a document was not read, or an image not converted.
+///
+/// [`code`](Self::code) is stable and the contract between all places where the core runs; the text of
+/// [`Display`](fmt::Display) is the cause, on one line; [`remedy`](Self::remedy) says what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    // Fault::Caller
+    /// A signature does not have the length that its algorithm gives it.
+    SignatureLength {
+        /// Bytes that the algorithm makes.
+        expected: usize,
+        /// Bytes that came.
+        actual: usize,
+    },
+    /// There is no limit of this name.
+    UnknownLimit {
+        /// The name.
+        name: String,
+    },
+    /// There is no policy of this name.
+    UnknownPolicy {
+        /// The name.
+        value: String,
+    },
+
+    // Fault::Client
+    /// The client accepts none of the forms in which the manifest can be served.
+    NotAcceptable {
+        /// The stored form.
+        stored: Form,
+    },
+    /// Not `os/architecture` or `os/architecture/variant`.
+    InvalidPlatform {
+        /// What was given.
+        value: String,
+    },
+    /// The list or index has no manifest for the platform.
+    PlatformMissing {
+        /// The platform that was asked for.
+        platform: Platform,
+        /// The platforms that there are, separated by commas.
+        available: String,
+    },
+    /// An engine of the schema 1 days asked, by digest, for a manifest that it cannot read.
+    UnreadableDigest {
+        /// What it asked for.
+        digest: Digest,
+        /// The form of the manifest with that digest.
+        form: Form,
+        /// The digest of the same image in schema 1.
+        instead: Digest,
+    },
+
+    // Fault::Document
+    /// The document can be read as two kinds of manifest at once.
+    Ambiguous {
+        /// A member of the one kind.
+        one: &'static str,
+        /// A member of the other.
+        other: &'static str,
+    },
+    /// An object has a member twice.
+    DuplicateKey {
+        /// The member's name.
+        key: String,
+    },
+    /// Not a digest: `algorithm:hex` with a known algorithm, in lower case.
+    InvalidDigest {
+        /// What was given.
+        value: String,
+    },
+    /// Not JSON.
+    InvalidJson {
+        /// Which document.
+        document: &'static str,
+        /// Bytes before the one that cannot stand there.
+        offset: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The libtrust signature block cannot be read.
+    InvalidSignature {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a time of RFC 3339.
+    InvalidTime {
+        /// What was given.
+        value: String,
+    },
+    /// A member is missing.
+    MissingMember {
+        /// Where it should be.
+        path: &'static str,
+    },
+    /// A key differs from a known one in nothing but case, so that engines read it differently.
+    ShadowedKey {
+        /// The key as written.
+        key: String,
+        /// The key that Go's decoder takes it for.
+        known: &'static str,
+    },
+    /// Neither a manifest nor a list of manifests that this crate knows.
+    UnknownDocument {
+        /// Its `schemaVersion` or `mediaType`.
+        value: String,
+    },
+    /// A member has another type than it should.
+    WrongType {
+        /// Which member.
+        path: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+
+    // Fault::Image
+    /// The manifest is of no image.
+    Artifact {
+        /// The media type that says so.
+        media_type: String,
+    },
+    /// `rootfs.base_layer`: a Windows image whose lowest layer is not in the manifest.
+    BaseLayer,
+    /// None of a list's manifests can be converted.
+    ChildrenRefused {
+        /// How many there are.
+        entries: usize,
+        /// Code of the first refusal.
+        first: &'static str,
+    },
+    /// The config names another number of diff ids than the manifest has layers.
+    DiffIdCount {
+        /// Entries of `rootfs.diff_ids`.
+        diff_ids: usize,
+        /// Layers of the manifest.
+        layers: usize,
+    },
+    /// A layer's digest is of an algorithm that engines of the schema 1 days do not know.
+    DigestAlgorithm {
+        /// The layer.
+        digest: Digest,
+    },
+    /// A layer is encrypted.
+    EncryptedLayer {
+        /// The layer.
+        digest: Digest,
+    },
+    /// A layer is fetched from elsewhere, and schema 1 cannot say from where.
+    ForeignLayer {
+        /// The layer.
+        digest: Digest,
+    },
+    /// The history has more entries with a layer than the manifest has layers.
+    HistoryExceedsLayers {
+        /// History entries that are not empty.
+        history: usize,
+        /// Layers of the manifest.
+        layers: usize,
+    },
+    /// The manifest has more layers than the history has entries with one: those on top would be lost.
+    LayersExceedHistory {
+        /// Layers of the manifest.
+        layers: usize,
+        /// History entries that are not empty.
+        history: usize,
+    },
+    /// There is no such conversion.
+    NoConversion {
+        /// The stored form.
+        from: Form,
+        /// The form asked for.
+        to: Form,
+    },
+    /// The config has no history.
+    NoHistory,
+    /// The config has no `rootfs`.
+    NoRootfs,
+    /// A list or index inside a list or index.
+    NestedIndex {
+        /// The inner one.
+        digest: Digest,
+    },
+    /// The config has a key of its own where schema 1 needs one of that name.
+    ReservedKey {
+        /// The key.
+        key: String,
+    },
+    /// An engine of the schema 1 days could not read the config's member.
+    UnreadableConfig {
+        /// Which member.
+        path: String,
+        /// What those engines take there.
+        expected: &'static str,
+    },
+    /// A layer's media type is none that the form asked for can express.
+    UnknownLayerType {
+        /// The layer.
+        digest: Digest,
+        /// Its media type.
+        media_type: String,
+    },
+    /// A layer is compressed with zstd.
+    ZstdLayer {
+        /// The layer.
+        digest: Digest,
+    },
+
+    // Fault::Limit
+    /// A limit was passed.
+    LimitExceeded {
+        /// The limit's name.
+        name: &'static str,
+        /// Its value.
+        limit: usize,
+        /// What was found.
+        actual: usize,
+    },
+}
+
+impl Error {
+    /// The stable machine code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SignatureLength { .. } => "signature-length",
+            Self::UnknownLimit { .. } => "unknown-limit",
+            Self::UnknownPolicy { .. } => "unknown-policy",
+            Self::NotAcceptable { .. } => "not-acceptable",
+            Self::InvalidPlatform { .. } => "invalid-platform",
+            Self::PlatformMissing { .. } => "platform-missing",
+            Self::UnreadableDigest { .. } => "unreadable-digest",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::DuplicateKey { .. } => "duplicate-key",
+            Self::InvalidDigest { .. } => "invalid-digest",
+            Self::InvalidJson { .. } => "invalid-json",
+            Self::InvalidSignature { .. } => "invalid-signature-block",
+            Self::InvalidTime { .. } => "invalid-time",
+            Self::MissingMember { .. } => "missing-member",
+            Self::ShadowedKey { .. } => "shadowed-key",
+            Self::UnknownDocument { .. } => "unknown-document",
+            Self::WrongType { .. } => "wrong-type",
+            Self::Artifact { .. } => "artifact",
+            Self::BaseLayer => "base-layer",
+            Self::ChildrenRefused { .. } => "children-refused",
+            Self::DiffIdCount { .. } => "diff-id-count",
+            Self::DigestAlgorithm { .. } => "digest-algorithm",
+            Self::EncryptedLayer { .. } => "encrypted-layer",
+            Self::ForeignLayer { .. } => "foreign-layer",
+            Self::HistoryExceedsLayers { .. } => "history-exceeds-layers",
+            Self::LayersExceedHistory { .. } => "layers-exceed-history",
+            Self::NoConversion { .. } => "no-conversion",
+            Self::NoHistory => "no-history",
+            Self::NoRootfs => "no-rootfs",
+            Self::NestedIndex { .. } => "nested-index",
+            Self::ReservedKey { .. } => "reserved-key",
+            Self::UnreadableConfig { .. } => "unreadable-config",
+            Self::UnknownLayerType { .. } => "unknown-layer-type",
+            Self::ZstdLayer { .. } => "zstd-layer",
+            Self::LimitExceeded { .. } => "limit-exceeded",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::SignatureLength { .. } | Self::UnknownLimit { .. } | Self::UnknownPolicy { .. } => Fault::Caller,
+            Self::NotAcceptable { .. }
+            | Self::InvalidPlatform { .. }
+            | Self::PlatformMissing { .. }
+            | Self::UnreadableDigest { .. } => Fault::Client,
+            Self::Ambiguous { .. }
+            | Self::DuplicateKey { .. }
+            | Self::InvalidDigest { .. }
+            | Self::InvalidJson { .. }
+            | Self::InvalidSignature { .. }
+            | Self::InvalidTime { .. }
+            | Self::MissingMember { .. }
+            | Self::ShadowedKey { .. }
+            | Self::UnknownDocument { .. }
+            | Self::WrongType { .. } => Fault::Document,
+            Self::Artifact { .. }
+            | Self::BaseLayer
+            | Self::ChildrenRefused { .. }
+            | Self::DiffIdCount { .. }
+            | Self::DigestAlgorithm { .. }
+            | Self::EncryptedLayer { .. }
+            | Self::ForeignLayer { .. }
+            | Self::HistoryExceedsLayers { .. }
+            | Self::LayersExceedHistory { .. }
+            | Self::NoConversion { .. }
+            | Self::NoHistory
+            | Self::NoRootfs
+            | Self::NestedIndex { .. }
+            | Self::ReservedKey { .. }
+            | Self::UnreadableConfig { .. }
+            | Self::UnknownLayerType { .. }
+            | Self::ZstdLayer { .. } => Fault::Image,
+            Self::LimitExceeded { .. } => Fault::Limit,
+        }
+    }
+
+    /// What can be done about it, in one line.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::SignatureLength { .. } => "sign with the key and algorithm that were announced",
+            Self::UnknownPolicy { .. } => "use strict or reference",
+            Self::UnknownLimit { .. } => "use one of the names in the documentation of the limits",
+            Self::NotAcceptable { .. } => {
+                "name another manifest type in the Accept header, or pull with a newer client"
+            }
+            Self::InvalidPlatform { .. } => "write it as os/architecture or os/architecture/variant",
+            Self::PlatformMissing { .. } => "ask for one of the platforms that there are",
+            Self::UnreadableDigest { .. } => "pull by the digest that the message names",
+            Self::Ambiguous { .. } | Self::DuplicateKey { .. } | Self::ShadowedKey { .. } => {
+                "push the image again with a tool that writes each member once, under its exact name"
+            }
+            Self::InvalidDigest { .. }
+            | Self::InvalidJson { .. }
+            | Self::InvalidSignature { .. }
+            | Self::InvalidTime { .. }
+            | Self::MissingMember { .. }
+            | Self::WrongType { .. } => "push the image again: the document is broken where it is stored",
+            Self::UnknownDocument { .. } => {
+                "use schema 1, schema 2, a manifest list, an OCI manifest or an OCI index"
+            }
+            Self::Artifact { .. } => "fetch it with the tool that it was made for: it is not an image",
+            Self::BaseLayer => "pull the image with Docker 1.10 or later",
+            Self::ChildrenRefused { .. } | Self::NestedIndex { .. } => "pull one of the manifests by its digest",
+            Self::DiffIdCount { .. } | Self::HistoryExceedsLayers { .. } | Self::NoRootfs => {
+                "build the image again: its config does not belong to its manifest"
+            }
+            Self::DigestAlgorithm { .. } => "push the image again with sha256 digests",
+            Self::EncryptedLayer { .. } => "decrypt the image and push it again",
+            Self::ForeignLayer { .. } => "pull the image with Docker 1.10 or later, which fetches foreign layers",
+            Self::LayersExceedHistory { .. } => {
+                "build the image with a history entry for each layer, or convert with the reference policy, which drops the layers"
+            }
+            Self::NoConversion { .. } => "ask for another form",
+            Self::NoHistory => "convert with the strict policy, which writes a history where there is none",
+            Self::ReservedKey { .. } => "remove the key from the config and push the image again",
+            Self::UnreadableConfig { .. } => "give the member the type that Docker writes, and push the image again",
+            Self::UnknownLayerType { .. } => "push the image again with tar layers, plain or gzipped",
+            Self::ZstdLayer { .. } => "push the image again with gzip compression",
+            Self::LimitExceeded { .. } => "raise the limit if the document is to be trusted",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignatureLength { expected, actual } => {
+                write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
+            }
+            Self::UnknownLimit { name } => write!(f, "there is no limit `{name}`"),
+            Self::UnknownPolicy { value } => write!(f, "there is no policy `{value}`"),
+            Self::NotAcceptable { stored } => {
+                write!(f, "the client accepts neither the stored form `{stored}` nor one that it can be converted to")
+            }
+            Self::InvalidPlatform { value } => write!(f, "`{value}` is not a platform"),
+            Self::PlatformMissing { platform, available } => {
+                write!(f, "there is no manifest for `{platform}`, only for `{available}`")
+            }
+            Self::UnreadableDigest { digest, form, instead } => write!(
+                f,
+                "`{digest}` is a manifest of the form `{form}`, which this engine cannot read: pull `{instead}` instead"
+            ),
+            Self::Ambiguous { one, other } => {
+                write!(f, "the document has both `{one}` and `{other}`, so it can be read in two ways")
+            }
+            Self::DuplicateKey { key } => write!(f, "the key `{key}` stands twice in one object"),
+            Self::InvalidDigest { value } => write!(f, "`{value}` is not a digest"),
+            Self::InvalidJson { document, offset, problem } => {
+                write!(f, "the {document} is not JSON: {problem} at byte `{offset}`")
+            }
+            Self::InvalidSignature { problem } => write!(f, "the signature block cannot be read: {problem}"),
+            Self::InvalidTime { value } => write!(f, "`{value}` is not a time of RFC 3339"),
+            Self::MissingMember { path } => write!(f, "the member `{path}` is missing"),
+            Self::ShadowedKey { key, known } => {
+                write!(f, "the key `{key}` is read as `{known}` by some engines and ignored by others")
+            }
+            Self::UnknownDocument { value } => write!(f, "`{value}` is no manifest that can be read"),
+            Self::WrongType { path, expected } => write!(f, "the member `{path}` is not {expected}"),
+            Self::Artifact { media_type } => write!(f, "`{media_type}` is not of an image"),
+            Self::BaseLayer => f.write_str("the image stands on a `rootfs.base_layer` that is not in its manifest"),
+            Self::ChildrenRefused { entries, first } => {
+                write!(f, "none of the `{entries}` manifests can be converted; the first refusal is `{first}`")
+            }
+            Self::DiffIdCount { diff_ids, layers } => {
+                write!(f, "the config has `{diff_ids}` diff ids, the manifest `{layers}` layers")
+            }
+            Self::DigestAlgorithm { digest } => {
+                write!(f, "the layer `{digest}` has a digest that engines of the schema 1 days do not know")
+            }
+            Self::EncryptedLayer { digest } => write!(f, "the layer `{digest}` is encrypted"),
+            Self::ForeignLayer { digest } => {
+                write!(f, "the layer `{digest}` is fetched from elsewhere, which schema 1 cannot express")
+            }
+            Self::HistoryExceedsLayers { history, layers } => {
+                write!(f, "the history has `{history}` entries with a layer, the manifest `{layers}` layers")
+            }
+            Self::LayersExceedHistory { layers, history } => write!(
+                f,
+                "the manifest has `{layers}` layers, the history `{history}` entries with a layer: the rest would be lost"
+            ),
+            Self::NoConversion { from, to } => write!(f, "`{from}` cannot be converted to `{to}`"),
+            Self::NoHistory => f.write_str("the config has no history"),
+            Self::NoRootfs => f.write_str("the config has no `rootfs`"),
+            Self::NestedIndex { digest } => write!(f, "the entry `{digest}` is itself a list of manifests"),
+            Self::ReservedKey { key } => write!(f, "the config's own key `{key}` would be taken for schema 1's"),
+            Self::UnreadableConfig { path, expected } => {
+                write!(f, "engines of the schema 1 days cannot read `{path}`: it is not {expected}")
+            }
+            Self::UnknownLayerType { digest, media_type } => {
+                write!(f, "the layer `{digest}` has the type `{media_type}`, which is none of an image layer")
+            }
+            Self::ZstdLayer { digest } => {
+                write!(f, "the layer `{digest}` is compressed with zstd, which Docker's forms do not have")
+            }
+            Self::LimitExceeded { name, limit, actual } => {
+                write!(f, "`{actual}` passes the limit `{name}` of `{limit}`")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}

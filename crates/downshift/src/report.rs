@@ -1,0 +1,63 @@
+//! What a conversion did: for people, and for machines as JSON.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use crate::{Digest, Form, Platform, Policy};
+
+/// What was done to answer a request.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The stored manifest.
+    pub source: Described,
+    /// The manifest that was given out. For schema 1, digest and size are the payload's.
+    pub result: Described,
+    /// The policy that was followed.
+    pub policy: Policy,
+    /// The platform that was picked from a list or index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Why the digest is another than the source's; absent where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest_changed: Option<&'static str>,
+    /// What the result does not have any more.
+    pub lost: Vec<Note>,
+    /// What the result has and the source had not.
+    pub added: Vec<Note>,
+    /// Entries of a list or index that were left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A manifest, by its looks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Described {
+    /// Its form.
+    pub form: Form,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: usize,
+}
+
+/// One thing that was lost or added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// A stable code, such as `annotations`.
+    pub code: &'static str,
+    /// Where it was, such as `layers[2].urls`.
+    pub path: String,
+}
+
+/// An entry of a list or index that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// The entry.
+    pub digest: Digest,
+    /// Its platform, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// A stable code: that of the [`Error`](crate::Error) which kept it out, or `attestation`, or `no-platform`.
+    pub code: &'static str,
+}
