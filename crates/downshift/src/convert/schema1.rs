@@ -10,7 +10,7 @@ use super::{DOCKER_INDENT, note, note_descriptor, note_members};
 use crate::check::unreadable_member;
 use crate::config::{Config, History};
 use crate::document::Manifest;
-use crate::json::{Json, Pretty, push_compact, push_quoted_string};
+use crate::json::{Json, Kind, Pretty, Value, push_compact, push_quoted_string};
 use crate::layer::LayerType;
 use crate::report::Note;
 use crate::time::GoTime;
@@ -213,7 +213,7 @@ impl<'r> V1Layers<'r> {
             let key = key.as_ref();
             if own.iter().any(|(name, _)| *name == key) {
                 lost.push(note("member", format!("config.{key}")));
-            } else if matches!(key, "parent" | "throwaway") && policy.is_strict() {
+            } else if policy.is_strict() && is_misleading(key, *value) {
                 return Err(Error::ReservedKey { key: key.into() });
             } else if !matches!(key, "rootfs" | "history") {
                 members.push((key, value.raw()));
@@ -231,6 +231,16 @@ impl<'r> V1Layers<'r> {
         }
         out.push(b'}');
         Ok(out)
+    }
+}
+
+/// Whether a member of the config, copied into the newest record, says what is not so: that the lowest layer has a
+/// parent, or that there is no layer.
+fn is_misleading(key: &str, value: Value<'_>) -> bool {
+    match key {
+        "parent" => !value.is_null() && value.raw() != b"\"\"",
+        "throwaway" => !matches!(value.kind(), Kind::False | Kind::Null),
+        _ => false,
     }
 }
 
