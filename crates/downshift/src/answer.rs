@@ -171,16 +171,43 @@ pub struct Record {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     unsigned: Unsigned,
-    signing_input: Vec<u8>,
-    /// The answer, but for the signature: its body is empty.
+    time: Timestamp,
+    /// The answer, but for its body, which is empty.
     answer: Answer<'static>,
 }
 
 impl Prepared {
+    /// Puts a prepared manifest together again after it crossed a boundary: see [`payload`](Self::payload),
+    /// [`time`](Self::time) and [`answer`](Self::answer).
+    ///
+    /// # Errors
+    /// [`Error::InvalidSignature`] if `payload` is no object with members.
+    pub fn new(payload: Vec<u8>, time: Timestamp, answer: Answer<'static>) -> Result<Self, Error> {
+        Ok(Self { unsigned: jws::prepare_object(payload, time)?, time, answer })
+    }
+
     /// The bytes to sign: the protected header, a dot, and the payload, both in base64url.
     #[must_use]
-    pub fn signing_input(&self) -> &[u8] {
-        &self.signing_input
+    pub fn signing_input(&self) -> Vec<u8> {
+        self.unsigned.signing_input()
+    }
+
+    /// The document without its signature.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.unsigned.payload()
+    }
+
+    /// The time in the protected header.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The answer as it will be, but with an empty body.
+    #[must_use]
+    pub fn answer(&self) -> &Answer<'static> {
+        &self.answer
     }
 
     /// Puts the signature into the document.
@@ -431,7 +458,11 @@ impl<'a> Desk<'_, 'a> {
         let mut refusals: Vec<(Option<&Platform>, Error)> = Vec::new();
         for entry in &index.entries {
             let platform = entry.plain_platform();
-            let leave = |code| LeftOut { digest: entry.digest.clone(), platform: platform.cloned(), code };
+            let leave = |code: &'static str| LeftOut {
+                digest: entry.digest.clone(),
+                platform: platform.cloned(),
+                code: code.into(),
+            };
             match (entry.is_attestation, platform) {
                 (true, _) => left_out.push(leave("attestation")),
                 (false, None) => left_out.push(leave("no-platform")),
@@ -460,7 +491,7 @@ impl<'a> Desk<'_, 'a> {
             return Err(refusal.map_or_else(missing, |(_, error)| error).into());
         }
         if children.is_empty() {
-            let first = left_out.first().map_or("no-platform", |left| left.code);
+            let first = refusals.first().map_or("no-platform", |(_, error)| error.code());
             return Err(Error::ChildrenRefused { entries: index.entries.len(), first }.into());
         }
 
@@ -518,7 +549,7 @@ impl<'a> Desk<'_, 'a> {
             result: Described { form: made.form, digest: digest.clone(), size: made.bytes.len() },
             policy: self.request.policy,
             platform: found.platform.cloned(),
-            digest_changed: Some(why_changed(made.form)),
+            digest_changed: Some(why_changed(made.form).into()),
             lost: made.lost,
             added: made.added,
             left_out: made.left_out,
@@ -659,7 +690,7 @@ impl Child<'_> {
     fn lost(&self) -> impl Iterator<Item = Note> + '_ {
         let lost = self.made.iter().flat_map(|made| &made.lost);
         lost.map(|lost| Note {
-            code: lost.code,
+            code: lost.code.clone(),
             path: format!("manifests[{}].{}", self.entry.digest, lost.path),
         })
     }
@@ -683,8 +714,7 @@ fn finish<'a>(answer: Answer<'static>, bytes: Vec<u8>, time: Option<Timestamp>) 
     if answer.form != Form::Schema1 {
         return Ok(Step::Done(Answer { body: Cow::Owned(bytes), ..answer }));
     }
-    let unsigned = jws::prepare_object(bytes, time.unwrap_or_default())?;
-    Ok(Step::Sign(Prepared { signing_input: unsigned.signing_input(), unsigned, answer }))
+    Ok(Step::Sign(Prepared::new(bytes, time.unwrap_or_default(), answer)?))
 }
 
 fn why_changed(form: Form) -> &'static str {

@@ -97,7 +97,7 @@ impl<'a> Document<'a> {
         let version = root.member("schemaVersion").ok_or(Error::MissingMember { path: "schemaVersion" })?;
         match version.raw() {
             b"1" => {
-                refuse_members(root, "fsLayers", &["config", "layers", "manifests"])?;
+                refuse_members(root, "schemaVersion 1", &["config", "layers", "manifests"])?;
                 Ok(Self::Schema1(Schema1::read(bytes, root, limits)?))
             }
             b"2" => Self::parse_version_2(root, limits),
@@ -120,7 +120,7 @@ impl<'a> Document<'a> {
             refuse_members(root, "manifests", &["config", "layers", "fsLayers", "history"])?;
             Ok(Self::Index(Index::read(root, form, limits)?))
         } else {
-            refuse_members(root, "layers", &["manifests", "fsLayers", "history"])?;
+            refuse_members(root, "schemaVersion 2", &["manifests", "fsLayers", "history"])?;
             Ok(Self::Manifest(Manifest::read(root, form, limits)?))
         }
     }

@@ -1,12 +1,16 @@
 //! Every way in which a request can be refused.
 
-use alloc::string::String;
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
 use core::fmt;
+
+use serde::Serialize;
 
 use crate::{Digest, Form, Platform};
 
 /// Whose fault an [`Error`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Fault {
     /// Whoever calls this crate broke its rules. Nothing that comes from outside can cause it.
     Caller,
@@ -468,3 +472,41 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// An [`Error`] as plain data: what crosses the boundary of a sandbox, and what people and machines are shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The stable machine code.
+    pub code: Cow<'static, str>,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// What is wrong, in one line.
+    pub cause: String,
+    /// What can be done about it, in one line.
+    pub remedy: Cow<'static, str>,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.code().into(),
+            fault: error.fault(),
+            cause: error.to_string(),
+            remedy: error.remedy().into(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+impl core::error::Error for Failure {}

@@ -39,7 +39,7 @@ mod time;
 pub use answer::answer;
 pub use capabilities::Capabilities;
 pub use digest::{Digest, EMPTY_LAYER};
-pub use error::{Error, Fault};
+pub use error::{Error, Failure, Fault};
 pub use form::Form;
 pub use limits::Limits;
 pub use platform::Platform;

@@ -1,5 +1,6 @@
 //! What a conversion did: for people, and for machines as JSON.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -21,7 +22,7 @@ pub struct Report {
     pub platform: Option<Platform>,
     /// Why the digest is another than the source's; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest_changed: Option<&'static str>,
+    pub digest_changed: Option<Cow<'static, str>>,
     /// What the result does not have any more.
     pub lost: Vec<Note>,
     /// What the result has and the source had not.
@@ -45,7 +46,7 @@ pub struct Described {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     /// A stable code, such as `annotations`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// Where it was, such as `layers[2].urls`.
     pub path: String,
 }
@@ -59,5 +60,5 @@ pub struct LeftOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// A stable code: that of the [`Error`](crate::Error) which kept it out, or `attestation`, or `no-platform`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
 }

@@ -35,7 +35,7 @@ const DOCKER_INDENT: &[u8] = b"   ";
 const OCI_INDENT: &[u8] = b"";
 
 fn note(code: &'static str, path: impl Into<String>) -> Note {
-    Note { code, path: path.into() }
+    Note { code: code.into(), path: path.into() }
 }
 
 /// Notes each member that the converted document does not have.
