@@ -1,10 +1,20 @@
 //! The step function: from a request and the documents at hand to an answer, or to what is still missing.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::report::Report;
+use crate::capabilities::Choice;
+use crate::config::Config;
+use crate::convert::{self, Converted};
+use crate::document::{Descriptor, Document, Index, Manifest};
+use crate::json::Json;
+use crate::jws::{self, Signature, Unsigned};
+use crate::layer::Content;
+use crate::report::{Described, LeftOut, Note, Report};
+use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Limits, Platform, Policy, Timestamp};
 
 /// How often a shell calls [`answer`] for one request at the most: for the root, for what it lists, for a config, and
@@ -49,7 +59,7 @@ pub enum Root {
         /// A tag that points to that digest, if the shell knows one.
         tag: Option<String>,
         /// What was recorded when this digest was reported, if it was.
-        record: Option<Record>,
+        record: Option<Box<Record>>,
     },
 }
 
@@ -160,12 +170,14 @@ pub struct Record {
 /// A schema 1 manifest that waits for its signature.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// The payload's signing input.
+    unsigned: Unsigned,
     signing_input: Vec<u8>,
+    /// The answer, but for the signature: its body is empty.
+    answer: Answer<'static>,
 }
 
 impl Prepared {
-    /// The bytes to sign: `protected`, a dot, and the payload in base64url.
+    /// The bytes to sign: the protected header, a dot, and the payload, both in base64url.
     #[must_use]
     pub fn signing_input(&self) -> &[u8] {
         &self.signing_input
@@ -174,10 +186,10 @@ impl Prepared {
     /// Puts the signature into the document.
     ///
     /// # Errors
-    /// [`Error::SignatureLength`] if the signature is none of its algorithm.
-    pub fn seal(self, signature: &crate::jws::Signature) -> Result<Answer<'static>, Error> {
-        let _ = signature;
-        Err(Error::NoHistory)
+    /// [`Error::SignatureLength`] if the signature does not have the length of its algorithm.
+    pub fn seal(self, signature: Signature) -> Result<Answer<'static>, Error> {
+        let body = self.unsigned.seal(&[signature])?;
+        Ok(Answer { body: Cow::Owned(body), ..self.answer })
     }
 }
 
@@ -187,6 +199,502 @@ impl Prepared {
 /// [`MAX_ROUNDS`] times.
 #[must_use]
 pub fn answer<'a>(request: &Request, documents: &Documents<'a>) -> Step<'a> {
-    let _ = (request, documents);
-    Step::Need(Vec::new())
+    let desk = Desk { request, client: &request.client, documents };
+    let step = match &request.root {
+        Root::Tag { name, tag, digest } => desk.by_tag(&Target { name, tag }, digest),
+        Root::Digest { name, digest, tag, record } => {
+            let target = Target { name, tag: tag.as_deref().unwrap_or_default() };
+            desk.by_digest(&target, digest, record.as_deref())
+        }
+    };
+    step.unwrap_or_else(|stop| match stop {
+        Stop::Need(needs) => Step::Need(needs),
+        Stop::Refused(error) => Step::Refused(Refusal { error, records: Vec::new() }),
+    })
+}
+
+/// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
+enum Stop {
+    Need(Vec<Need>),
+    Refused(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// The repository and tag that schema 1 is made for.
+struct Target<'t> {
+    name: &'t str,
+    tag: &'t str,
+}
+
+/// A stored manifest, on its way to the client.
+struct Found<'f> {
+    digest: &'f Digest,
+    /// The platform, if it was picked from a list or index.
+    platform: Option<&'f Platform>,
+}
+
+/// What a conversion made of a stored manifest.
+struct Made {
+    form: Form,
+    bytes: Vec<u8>,
+    lost: Vec<Note>,
+    added: Vec<Note>,
+    left_out: Vec<LeftOut>,
+    time: Option<Timestamp>,
+}
+
+/// Where a request is worked on.
+#[derive(Clone, Copy)]
+struct Desk<'d, 'a> {
+    request: &'d Request,
+    client: &'d Capabilities,
+    documents: &'d Documents<'a>,
+}
+
+impl<'a> Desk<'_, 'a> {
+    fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
+        let bytes = self.fetch(&Need::manifest(digest))?;
+        let found = Found { digest, platform: None };
+        match Document::parse(bytes, &self.request.limits)? {
+            Document::Index(index) => match self.client.choose(index.form)? {
+                Choice::Stored => Ok(self.stored(&found, index.form, bytes)),
+                Choice::Convert(form) if index.entries.len() <= self.request.limits.converted_children => {
+                    self.converted_index(target, &found, bytes, &index, form)
+                }
+                Choice::Convert(_) | Choice::PickPlatform => self.picked(target, &index),
+            },
+            document => self.single(target, &found, bytes, &document),
+        }
+    }
+
+    /// Rule 5: the bytes of that digest, whatever the client accepts. Only engines that would fail on them without
+    /// saying why get an error, which names the digest that they can pull.
+    fn by_digest(
+        self,
+        target: &Target<'_>,
+        digest: &Digest,
+        record: Option<&Record>,
+    ) -> Result<Step<'a>, Stop> {
+        if let Some(record) = record {
+            return match record.form {
+                Form::Schema1 | Form::Schema1Unsigned => self.recorded_schema1(record),
+                form if self.client.is_schema1_engine() => {
+                    self.unreadable(target, digest, form, &record.source)
+                }
+                _ => Ok(Step::Done(self.recorded(record))),
+            };
+        }
+        let bytes = self.fetch(&Need::manifest(digest))?;
+        let document = Document::parse(bytes, &self.request.limits)?;
+        let found = Found { digest, platform: None };
+        match &document {
+            Document::Schema1(schema1) => self.stored_schema1(&found, bytes, schema1),
+            _ if self.client.is_schema1_engine() => self.unreadable(target, digest, document.form(), digest),
+            _ => Ok(self.stored(&found, document.form(), bytes)),
+        }
+    }
+
+    /// Refuses a digest, and makes and records the schema 1 manifest that can be pulled instead.
+    fn unreadable(
+        self,
+        target: &Target<'_>,
+        digest: &Digest,
+        form: Form,
+        source: &Digest,
+    ) -> Result<Step<'a>, Stop> {
+        let mut client = Capabilities::of(&[Form::Schema1]);
+        if let Some(platform) = self.client.platform() {
+            client = client.with_platform(platform.clone());
+        }
+        let desk = Desk { client: &client, request: self.request, documents: self.documents };
+        let answer = match desk.by_tag(target, source)? {
+            Step::Sign(prepared) => prepared.answer,
+            Step::Done(answer) => answer,
+            step @ (Step::Need(_) | Step::Refused(_)) => return Ok(step),
+        };
+        let error = Error::UnreadableDigest { digest: digest.clone(), form, instead: answer.digest };
+        Ok(Step::Refused(Refusal { error, records: answer.records }))
+    }
+
+    /// Picks the manifest of the client's platform.
+    fn picked(self, target: &Target<'_>, index: &Index) -> Result<Step<'a>, Stop> {
+        let platform = self.platform();
+        let runs = |entry: &&Descriptor| entry.plain_platform().is_some_and(|own| platform.accepts(own));
+        let entry = index.entries.iter().filter(|entry| !entry.is_attestation).find(runs);
+        let entry = entry.ok_or_else(|| Error::PlatformMissing {
+            platform: platform.clone(),
+            available: index.platforms(),
+        })?;
+        let bytes = self.fetch(&Need::entry(entry))?;
+        let found = Found { digest: &entry.digest, platform: entry.plain_platform() };
+        match Document::parse(bytes, &self.request.limits)? {
+            Document::Index(_) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
+            document => self.single(target, &found, bytes, &document),
+        }
+    }
+
+    /// The platform to pick. The reference knows only one.
+    fn platform(self) -> Platform {
+        let own = self.client.platform().filter(|_| self.request.policy.is_strict());
+        match self.request.policy {
+            Policy::Strict => own.unwrap_or(&self.request.default_platform).clone(),
+            Policy::Reference => Platform::linux_amd64(),
+        }
+    }
+
+    /// Answers with a manifest that is no list, in the form that the client understands.
+    fn single(
+        self,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        bytes: &'a [u8],
+        document: &Document<'a>,
+    ) -> Result<Step<'a>, Stop> {
+        let manifest = match document {
+            Document::Schema1(schema1) => return self.stored_schema1(found, bytes, schema1),
+            Document::Manifest(manifest) => manifest,
+            Document::Index(_) => return Ok(self.stored(found, document.form(), bytes)),
+        };
+        let form = match self.client.choose(manifest.form)? {
+            Choice::Convert(form) => form,
+            Choice::Stored | Choice::PickPlatform => return Ok(self.stored(found, manifest.form, bytes)),
+        };
+        let made = match Content::of(manifest) {
+            // An artifact has one form only: whoever takes anything gets it in that.
+            Content::Artifact(_) if self.client.takes_any() => {
+                return Ok(self.stored(found, manifest.form, bytes));
+            }
+            _ => self.convert(target, manifest, form)?,
+        };
+        self.converted(target, found, manifest.form, bytes.len(), made)
+    }
+
+    /// Converts a manifest.
+    fn convert(self, target: &Target<'_>, manifest: &Manifest, form: Form) -> Result<Made, Stop> {
+        let Request { policy, limits, .. } = self.request;
+        // The reference looks at no media type on the way to schema 1.
+        let looks_at_types = policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1();
+        match Content::of(manifest) {
+            Content::Artifact(error) if looks_at_types => return Err(error.into()),
+            Content::ImageIfConfigIs if !form.is_schema1() => self.check_config(manifest)?,
+            _ => {}
+        }
+        let (bytes, lost, added, time) = match form {
+            Form::Schema1 | Form::Schema1Unsigned => {
+                let config = self.fetch(&Need::blob(&manifest.config))?;
+                let source = convert::Source { name: target.name, tag: target.tag, manifest, config };
+                let payload = convert::to_schema1(&source, *policy, limits)?;
+                (payload.bytes, payload.lost, payload.added, Some(self.request.time.unwrap_or(payload.time)))
+            }
+            Form::Oci => {
+                let Converted { bytes, lost } = convert::to_oci(manifest, limits)?;
+                (bytes, lost, Vec::new(), None)
+            }
+            Form::Schema2 => {
+                let Converted { bytes, lost } = convert::to_schema2(manifest, limits)?;
+                (bytes, lost, Vec::new(), None)
+            }
+            Form::List | Form::Index => {
+                return Err(Error::NoConversion { from: manifest.form, to: form }.into());
+            }
+        };
+        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), time })
+    }
+
+    /// Checks that a manifest whose config has no telling type is of an image.
+    fn check_config(self, manifest: &Manifest) -> Result<(), Stop> {
+        let Request { policy, limits, .. } = self.request;
+        let config = self.fetch(&Need::blob(&manifest.config))?;
+        let json = Json::parse("config", config, limits)?;
+        let is_image = Config::read(&json, *policy, limits)?.rootfs.is_some();
+        let media_type = || manifest.config.media_type.clone();
+        if is_image { Ok(()) } else { Err(Error::Artifact { media_type: media_type() }.into()) }
+    }
+
+    /// Converts a list or index and the manifests in it. What cannot be converted is left out.
+    fn converted_index(
+        self,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        bytes: &[u8],
+        index: &Index,
+        form: Form,
+    ) -> Result<Step<'a>, Stop> {
+        let mut needs = Vec::new();
+        let mut children = Vec::new();
+        let mut left_out = Vec::new();
+        let mut refusals: Vec<(Option<&Platform>, Error)> = Vec::new();
+        for entry in &index.entries {
+            let platform = entry.plain_platform();
+            let leave = |code| LeftOut { digest: entry.digest.clone(), platform: platform.cloned(), code };
+            match (entry.is_attestation, platform) {
+                (true, _) => left_out.push(leave("attestation")),
+                (false, None) => left_out.push(leave("no-platform")),
+                (false, Some(platform)) => match self.child(target, entry, index.form, form) {
+                    Ok(child) => children.push(child),
+                    Err(Stop::Need(more)) => needs.extend(more),
+                    Err(Stop::Refused(error)) => {
+                        left_out.push(leave(error.code()));
+                        refusals.push((Some(platform), error));
+                    }
+                },
+            }
+        }
+        if !needs.is_empty() {
+            return Err(Stop::Need(needs));
+        }
+        // A client that says its platform must find it; to others a list without theirs is worth having.
+        let asked = self.client.platform().filter(|_| self.request.policy.is_strict());
+        if let Some(asked) = asked
+            && !children
+                .iter()
+                .any(|child| child.entry.plain_platform().is_some_and(|own| asked.accepts(own)))
+        {
+            let refusal = refusals.into_iter().find(|(own, _)| own.is_some_and(|own| asked.accepts(own)));
+            let missing = || Error::PlatformMissing { platform: asked.clone(), available: index.platforms() };
+            return Err(refusal.map_or_else(missing, |(_, error)| error).into());
+        }
+        if children.is_empty() {
+            let first = left_out.first().map_or("no-platform", |left| left.code);
+            return Err(Error::ChildrenRefused { entries: index.entries.len(), first }.into());
+        }
+
+        let entries: Vec<convert::Entry<'_>> = children.iter().map(Child::entry).collect();
+        let limits = &self.request.limits;
+        let Converted { bytes: converted, mut lost } = match form {
+            Form::List => convert::to_list(index, &entries, limits)?,
+            _ => convert::to_index(index, &entries, limits)?,
+        };
+        lost.extend(children.iter().flat_map(Child::lost));
+        let made = Made { form, bytes: converted, lost, added: Vec::new(), left_out, time: None };
+        let step = self.converted(target, found, index.form, bytes.len(), made)?;
+        let records = children.into_iter().filter_map(|child| child.into_record(target));
+        Ok(match step {
+            Step::Done(mut answer) => {
+                answer.records.extend(records);
+                Step::Done(answer)
+            }
+            step => step,
+        })
+    }
+
+    /// A manifest of a list or index, converted with it.
+    fn child<'e>(
+        self,
+        target: &Target<'_>,
+        entry: &'e Descriptor,
+        from: Form,
+        to: Form,
+    ) -> Result<Child<'e>, Stop> {
+        let form = if to == Form::List { Form::Schema2 } else { Form::Oci };
+        let bytes = self.fetch(&Need::entry(entry))?;
+        let made = match Document::parse(bytes, &self.request.limits)? {
+            Document::Manifest(manifest) if manifest.form == form => None,
+            Document::Manifest(manifest) => Some(self.convert(target, &manifest, form)?),
+            Document::Index(_) => return Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
+            Document::Schema1(_) => return Err(Error::NoConversion { from, to }.into()),
+        };
+        let digest = made.as_ref().map_or_else(|| entry.digest.clone(), |made| Digest::of(&made.bytes));
+        Ok(Child { entry, form, digest, made })
+    }
+
+    /// The step for what a conversion made: done, or to be signed.
+    fn converted(
+        self,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        stored: Form,
+        stored_size: usize,
+        made: Made,
+    ) -> Result<Step<'a>, Stop> {
+        let digest = Digest::of(&made.bytes);
+        let report = Report {
+            source: Described { form: stored, digest: found.digest.clone(), size: stored_size },
+            result: Described { form: made.form, digest: digest.clone(), size: made.bytes.len() },
+            policy: self.request.policy,
+            platform: found.platform.cloned(),
+            digest_changed: Some(why_changed(made.form)),
+            lost: made.lost,
+            added: made.added,
+            left_out: made.left_out,
+        };
+        let record = Record {
+            name: target.name.to_string(),
+            digest: digest.clone(),
+            form: if made.form.is_schema1() { Form::Schema1 } else { made.form },
+            payload: made.bytes.clone(),
+            source: found.digest.clone(),
+            tag: Some(target.tag.to_string()).filter(|tag| !tag.is_empty()),
+            platform: found.platform.cloned(),
+            time: made.time,
+        };
+        let answer = Answer {
+            form: made.form,
+            digest,
+            body: Cow::Borrowed(&[]),
+            source: Some(found.digest.clone()),
+            by_platform: found.platform.is_some() || stored.is_index(),
+            records: alloc::vec![record],
+            report,
+        };
+        finish(answer, made.bytes, made.time)
+    }
+
+    /// The step for a manifest that goes out as it is stored.
+    fn stored(self, found: &Found<'_>, form: Form, bytes: &'a [u8]) -> Step<'a> {
+        Step::Done(self.stored_answer(found, form, found.digest.clone(), Cow::Borrowed(bytes)))
+    }
+
+    fn stored_answer<'b>(
+        self,
+        found: &Found<'_>,
+        form: Form,
+        digest: Digest,
+        body: Cow<'b, [u8]>,
+    ) -> Answer<'b> {
+        let described = Described { form, digest: digest.clone(), size: body.len() };
+        let report = Report {
+            source: described.clone(),
+            result: described,
+            policy: self.request.policy,
+            platform: found.platform.cloned(),
+            digest_changed: None,
+            lost: Vec::new(),
+            added: Vec::new(),
+            left_out: Vec::new(),
+        };
+        Answer {
+            form,
+            digest,
+            body,
+            source: None,
+            by_platform: found.platform.is_some() || form.is_index(),
+            records: Vec::new(),
+            report,
+        }
+    }
+
+    /// Stored schema 1 goes out as it is. One without a signature gets one, for most engines refuse it otherwise; by
+    /// tag it is reported under the digest of its payload, for that is what engines compute.
+    fn stored_schema1(
+        self,
+        found: &Found<'_>,
+        bytes: &'a [u8],
+        schema1: &Schema1<'a>,
+    ) -> Result<Step<'a>, Stop> {
+        let digest = match self.request.root {
+            Root::Tag { .. } => schema1.digest(),
+            Root::Digest { .. } => found.digest.clone(),
+        };
+        if schema1.is_signed() && self.client.schema1_form() == Form::Schema1 {
+            let answer = self.stored_answer(found, Form::Schema1, digest, Cow::Borrowed(bytes));
+            return Ok(Step::Done(answer));
+        }
+        let payload = schema1.payload().to_vec();
+        let answer = self.stored_answer(found, self.client.schema1_form(), digest, Cow::Borrowed(&[]));
+        let time = self.request.time.unwrap_or_else(|| schema1.time(&self.request.limits));
+        finish(answer, payload, Some(time))
+    }
+
+    /// A recorded schema 1 manifest: the payload, signed as it was when it was reported.
+    fn recorded_schema1(self, record: &Record) -> Result<Step<'a>, Stop> {
+        let mut answer = self.recorded(record);
+        answer.form = self.client.schema1_form();
+        finish(answer, record.payload.clone(), self.request.time.or(record.time))
+    }
+
+    /// A recorded manifest of any other form.
+    fn recorded(self, record: &Record) -> Answer<'static> {
+        let found = Found { digest: &record.digest, platform: record.platform.as_ref() };
+        let body = Cow::Owned(record.payload.clone());
+        let answer = self.stored_answer(&found, record.form, record.digest.clone(), body);
+        Answer { source: Some(record.source.clone()), ..answer }
+    }
+
+    fn fetch(self, need: &Need) -> Result<&'a [u8], Stop> {
+        let found = self.documents.get(&need.digest);
+        found.ok_or_else(|| Stop::Need(alloc::vec![need.clone()]))
+    }
+}
+
+impl Need {
+    fn manifest(digest: &Digest) -> Self {
+        Self { digest: digest.clone(), size: None, media_type: None, kind: NeedKind::Manifest }
+    }
+
+    fn entry(entry: &Descriptor) -> Self {
+        Self { kind: NeedKind::Manifest, ..Self::blob(entry) }
+    }
+
+    fn blob(descriptor: &Descriptor) -> Self {
+        Self {
+            digest: descriptor.digest.clone(),
+            size: Some(descriptor.size),
+            media_type: Some(descriptor.media_type.clone()).filter(|media_type| !media_type.is_empty()),
+            kind: NeedKind::Blob,
+        }
+    }
+}
+
+/// A manifest that goes into a converted list or index.
+struct Child<'e> {
+    entry: &'e Descriptor,
+    form: Form,
+    digest: Digest,
+    /// Nothing if it has the right form already.
+    made: Option<Made>,
+}
+
+impl Child<'_> {
+    fn entry(&self) -> convert::Entry<'_> {
+        let size = self.made.as_ref().map_or(self.entry.size, |made| made.bytes.len() as u64);
+        convert::Entry { descriptor: self.entry, form: self.form, digest: self.digest.clone(), size }
+    }
+
+    fn lost(&self) -> impl Iterator<Item = Note> + '_ {
+        let lost = self.made.iter().flat_map(|made| &made.lost);
+        lost.map(|lost| Note {
+            code: lost.code,
+            path: format!("manifests[{}].{}", self.entry.digest, lost.path),
+        })
+    }
+
+    fn into_record(self, target: &Target<'_>) -> Option<Record> {
+        Some(Record {
+            name: target.name.to_string(),
+            digest: self.digest,
+            form: self.form,
+            payload: self.made?.bytes,
+            source: self.entry.digest.clone(),
+            tag: None,
+            platform: self.entry.plain_platform().cloned(),
+            time: None,
+        })
+    }
+}
+
+/// Gives an answer its body. Schema 1 has to be signed first, unless the client wants it unsigned.
+fn finish<'a>(answer: Answer<'static>, bytes: Vec<u8>, time: Option<Timestamp>) -> Result<Step<'a>, Stop> {
+    if answer.form != Form::Schema1 {
+        return Ok(Step::Done(Answer { body: Cow::Owned(bytes), ..answer }));
+    }
+    let unsigned = jws::prepare_object(bytes, time.unwrap_or_default())?;
+    Ok(Step::Sign(Prepared { signing_input: unsigned.signing_input(), unsigned, answer }))
+}
+
+fn why_changed(form: Form) -> &'static str {
+    match form {
+        Form::Schema1 | Form::Schema1Unsigned => {
+            "schema 1 is another document; its digest is of the payload without signatures, which holds the repository's name and the tag"
+        }
+        Form::Schema2 | Form::Oci => "the media types inside the manifest are part of its bytes",
+        Form::List | Form::Index => {
+            "the media types inside the list, and the digests of the manifests converted with it, are part of its bytes"
+        }
+    }
 }

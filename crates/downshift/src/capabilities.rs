@@ -104,7 +104,11 @@ impl Capabilities {
     /// Which of schema 1's two forms the client gets: unsigned only if it prefers that, for only some read it.
     pub(crate) fn schema1_form(&self) -> Form {
         let weight = |form| self.weight(form).unwrap_or(0);
-        if weight(Form::Schema1Unsigned) > weight(Form::Schema1) { Form::Schema1Unsigned } else { Form::Schema1 }
+        if weight(Form::Schema1Unsigned) > weight(Form::Schema1) {
+            Form::Schema1Unsigned
+        } else {
+            Form::Schema1
+        }
     }
 
     /// The other forms that a manifest stored as `stored` can have, nearest first.

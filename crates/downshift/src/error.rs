@@ -287,7 +287,9 @@ impl Error {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::SignatureLength { .. } | Self::UnknownLimit { .. } | Self::UnknownPolicy { .. } => Fault::Caller,
+            Self::SignatureLength { .. } | Self::UnknownLimit { .. } | Self::UnknownPolicy { .. } => {
+                Fault::Caller
+            }
             Self::NotAcceptable { .. }
             | Self::InvalidPlatform { .. }
             | Self::PlatformMissing { .. }
@@ -350,20 +352,26 @@ impl Error {
             }
             Self::Artifact { .. } => "fetch it with the tool that it was made for: it is not an image",
             Self::BaseLayer => "pull the image with Docker 1.10 or later",
-            Self::ChildrenRefused { .. } | Self::NestedIndex { .. } => "pull one of the manifests by its digest",
+            Self::ChildrenRefused { .. } | Self::NestedIndex { .. } => {
+                "pull one of the manifests by its digest"
+            }
             Self::DiffIdCount { .. } | Self::HistoryExceedsLayers { .. } | Self::NoRootfs => {
                 "build the image again: its config does not belong to its manifest"
             }
             Self::DigestAlgorithm { .. } => "push the image again with sha256 digests",
             Self::EncryptedLayer { .. } => "decrypt the image and push it again",
-            Self::ForeignLayer { .. } => "pull the image with Docker 1.10 or later, which fetches foreign layers",
+            Self::ForeignLayer { .. } => {
+                "pull the image with Docker 1.10 or later, which fetches foreign layers"
+            }
             Self::LayersExceedHistory { .. } => {
                 "build the image with a history entry for each layer, or convert with the reference policy, which drops the layers"
             }
             Self::NoConversion { .. } => "ask for another form",
             Self::NoHistory => "convert with the strict policy, which writes a history where there is none",
             Self::ReservedKey { .. } => "remove the key from the config and push the image again",
-            Self::UnreadableConfig { .. } => "give the member the type that Docker writes, and push the image again",
+            Self::UnreadableConfig { .. } => {
+                "give the member the type that Docker writes, and push the image again"
+            }
             Self::UnknownLayerType { .. } => "push the image again with tar layers, plain or gzipped",
             Self::ZstdLayer { .. } => "push the image again with gzip compression",
             Self::LimitExceeded { .. } => "raise the limit if the document is to be trusted",
@@ -380,7 +388,10 @@ impl fmt::Display for Error {
             Self::UnknownLimit { name } => write!(f, "there is no limit `{name}`"),
             Self::UnknownPolicy { value } => write!(f, "there is no policy `{value}`"),
             Self::NotAcceptable { stored } => {
-                write!(f, "the client accepts neither the stored form `{stored}` nor one that it can be converted to")
+                write!(
+                    f,
+                    "the client accepts neither the stored form `{stored}` nor one that it can be converted to"
+                )
             }
             Self::InvalidPlatform { value } => write!(f, "`{value}` is not a platform"),
             Self::PlatformMissing { platform, available } => {
@@ -407,9 +418,14 @@ impl fmt::Display for Error {
             Self::UnknownDocument { value } => write!(f, "`{value}` is no manifest that can be read"),
             Self::WrongType { path, expected } => write!(f, "the member `{path}` is not {expected}"),
             Self::Artifact { media_type } => write!(f, "`{media_type}` is not of an image"),
-            Self::BaseLayer => f.write_str("the image stands on a `rootfs.base_layer` that is not in its manifest"),
+            Self::BaseLayer => {
+                f.write_str("the image stands on a `rootfs.base_layer` that is not in its manifest")
+            }
             Self::ChildrenRefused { entries, first } => {
-                write!(f, "none of the `{entries}` manifests can be converted; the first refusal is `{first}`")
+                write!(
+                    f,
+                    "none of the `{entries}` manifests can be converted; the first refusal is `{first}`"
+                )
             }
             Self::DiffIdCount { diff_ids, layers } => {
                 write!(f, "the config has `{diff_ids}` diff ids, the manifest `{layers}` layers")
@@ -432,7 +448,9 @@ impl fmt::Display for Error {
             Self::NoHistory => f.write_str("the config has no history"),
             Self::NoRootfs => f.write_str("the config has no `rootfs`"),
             Self::NestedIndex { digest } => write!(f, "the entry `{digest}` is itself a list of manifests"),
-            Self::ReservedKey { key } => write!(f, "the config's own key `{key}` would be taken for schema 1's"),
+            Self::ReservedKey { key } => {
+                write!(f, "the config's own key `{key}` would be taken for schema 1's")
+            }
             Self::UnreadableConfig { path, expected } => {
                 write!(f, "engines of the schema 1 days cannot read `{path}`: it is not {expected}")
             }

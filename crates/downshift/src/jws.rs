@@ -1,10 +1,16 @@
 //! libtrust's JSON signatures, as in a signed schema 1 manifest.
+//!
+//! A signed document is its payload with a member `signatures` put in before the last brace. What was cut off to make
+//! room is kept in each signature's protected header, so that the payload can be put together again to the byte.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+
+use crate::json::{Json, Kind, Pretty, Value};
 use crate::jwk::Jwk;
-use crate::{Error, Limits};
+use crate::{Digest, Error, Limits, Timestamp};
 
 /// A signature to seal a document with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +21,14 @@ pub struct Signature {
     pub algorithm: &'static str,
     /// The signature as JWS has it: for ES256 the numbers r and s, 32 bytes each.
     pub bytes: Vec<u8>,
+}
+
+/// A document that waits for its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsigned {
+    payload: Vec<u8>,
+    format_length: usize,
+    protected: String,
 }
 
 /// A signed document, taken apart.
@@ -47,16 +61,224 @@ impl SignatureBlock {
     /// The bytes that this signature covers: its own protected header, a dot, and `payload` in base64url.
     #[must_use]
     pub fn signing_input(&self, payload: &[u8]) -> Vec<u8> {
-        let _ = payload;
-        Vec::new()
+        signing_input(&self.protected, payload)
     }
+}
+
+/// Makes a document ready to be signed. `payload` is a JSON object with at least one member.
+///
+/// # Errors
+/// [`Error::InvalidJson`], [`Error::LimitExceeded`], or [`Error::InvalidSignature`] if `payload` is no such object.
+pub fn prepare(payload: Vec<u8>, time: Timestamp, limits: &Limits) -> Result<Unsigned, Error> {
+    Json::parse("payload", &payload, limits)?;
+    prepare_object(payload, time)
+}
+
+/// [`prepare`] for a payload that is known to be JSON.
+pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsigned, Error> {
+    let problem = Error::InvalidSignature { problem: "the payload is no object with members" };
+    let Some(inner) = payload.trim_ascii_end().strip_suffix(b"}") else { return Err(problem) };
+    let format_length = inner.trim_ascii_end().len();
+    if matches!(inner.trim_ascii(), b"" | b"{") {
+        return Err(problem);
+    }
+    let tail = payload.get(format_length..).unwrap_or_default();
+    let header = alloc::format!(
+        r#"{{"formatLength":{format_length},"formatTail":"{}","time":"{time}"}}"#,
+        BASE64URL_NOPAD.encode(tail)
+    );
+    Ok(Unsigned { protected: BASE64URL_NOPAD.encode(header.as_bytes()), format_length, payload })
+}
+
+impl Unsigned {
+    /// The document without signatures.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The digest that names the document, whoever signs it: that of its payload.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.payload)
+    }
+
+    /// The bytes to sign: the protected header, a dot, and the payload, both in base64url.
+    #[must_use]
+    pub fn signing_input(&self) -> Vec<u8> {
+        signing_input(&self.protected, &self.payload)
+    }
+
+    /// The document with its signatures, in the document's own layout, ordered by key id and then by signature.
+    ///
+    /// # Errors
+    /// [`Error::SignatureLength`] if a signature does not have the length of its algorithm;
+    /// [`Error::InvalidSignature`] if there is none.
+    pub fn seal(&self, signatures: &[Signature]) -> Result<Vec<u8>, Error> {
+        let mut blocks = signatures
+            .iter()
+            .map(|signature| {
+                check_length(signature)?;
+                Ok((signature.key.kid(), BASE64URL_NOPAD.encode(&signature.bytes), signature))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        if blocks.is_empty() {
+            return Err(Error::InvalidSignature { problem: "there are no signatures" });
+        }
+        blocks.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+
+        let (head, _) = self.payload.split_at_checked(self.format_length).unwrap_or((&self.payload, &[]));
+        let mut out = Vec::with_capacity(head.len().saturating_add(blocks.len().saturating_mul(1024)));
+        out.extend_from_slice(head);
+        let mut json = Pretty::within(out, indent(&self.payload), 1);
+        json.key("signatures");
+        json.open(b'[');
+        for (_, text, signature) in &blocks {
+            json.element();
+            json.open(b'{');
+            json.key("header");
+            json.open(b'{');
+            json.key("jwk");
+            json.open(b'{');
+            for (name, value) in signature.key.members() {
+                json.string_member(name, value);
+            }
+            json.close(b'}');
+            json.string_member("alg", signature.algorithm);
+            json.close(b'}');
+            json.string_member("signature", text);
+            json.string_member("protected", &self.protected);
+            json.close(b'}');
+        }
+        json.close(b']');
+        json.close(b'}');
+        Ok(json.into_bytes())
+    }
+}
+
+fn check_length(signature: &Signature) -> Result<(), Error> {
+    let actual = signature.bytes.len();
+    let expected = match signature.algorithm {
+        "ES256" => 64,
+        "ES384" => 96,
+        "ES512" => 132,
+        _ => actual,
+    };
+    if expected == actual { Ok(()) } else { Err(Error::SignatureLength { expected, actual }) }
+}
+
+fn signing_input(protected: &str, payload: &[u8]) -> Vec<u8> {
+    let encoded = BASE64URL_NOPAD.encode_len(payload.len());
+    let mut input = String::with_capacity(protected.len().saturating_add(encoded).saturating_add(1));
+    input.push_str(protected);
+    input.push('.');
+    BASE64URL_NOPAD.encode_append(payload, &mut input);
+    input.into_bytes()
+}
+
+/// What one level of the payload is indented by: what stands between the line break after the first brace and the
+/// first key. Empty for a payload that is laid out in any other way.
+fn indent(payload: &[u8]) -> &[u8] {
+    let Some(rest) = payload.strip_prefix(b"{\n") else { return &[] };
+    let key = rest.iter().position(|&byte| byte == b'"').unwrap_or(0);
+    rest.get(..key).unwrap_or_default()
 }
 
 /// Takes a signed document apart.
 ///
+/// As libtrust does it, but without its crashes: a `formatLength` that is negative, fractional or beyond the document
+/// is an error. Signatures are not verified here.
+///
 /// # Errors
 /// [`Error::InvalidJson`], [`Error::InvalidSignature`] or [`Error::LimitExceeded`].
 pub fn parse(document: &[u8], limits: &Limits) -> Result<SignedDocument, Error> {
-    let _ = (document, limits);
-    Err(Error::InvalidSignature { problem: "no signatures" })
+    let json = Json::parse("signed document", document, limits)?;
+    match json.root().member("signatures") {
+        Some(signatures) => parse_signatures(document, signatures),
+        None => Err(Error::InvalidSignature { problem: "there is no member `signatures`" }),
+    }
+}
+
+/// [`parse`] for a document whose member `signatures` was found already.
+pub(crate) fn parse_signatures(document: &[u8], signatures: Value<'_>) -> Result<SignedDocument, Error> {
+    if signatures.kind() != Kind::Array {
+        return Err(Error::InvalidSignature { problem: "`signatures` is not an array" });
+    }
+    let mut format = Format::default();
+    let blocks =
+        signatures.elements().map(|block| read_block(block, &mut format)).collect::<Result<Vec<_>, _>>()?;
+    if blocks.is_empty() {
+        return Err(Error::InvalidSignature { problem: "there are no signatures" });
+    }
+    let head = document.get(..format.length);
+    let head = head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
+    Ok(SignedDocument { payload: [head, &format.tail].concat(), signatures: blocks })
+}
+
+/// How to put the payload together again. All signatures must agree on it; libtrust takes zero and nothing for not
+/// said yet.
+#[derive(Default)]
+struct Format {
+    length: usize,
+    tail: Vec<u8>,
+}
+
+fn read_block(block: Value<'_>, format: &mut Format) -> Result<SignatureBlock, Error> {
+    let problem = |problem| Error::InvalidSignature { problem };
+    if block.kind() != Kind::Object {
+        return Err(problem("a signature is not an object"));
+    }
+    let protected = block.field("protected").and_then(Value::as_text);
+    let protected = protected.ok_or_else(|| problem("a signature has no `protected` header"))?;
+    let time = read_protected(&protected, format)?;
+
+    let header = block.field("header").ok_or_else(|| problem("a signature has no `header`"))?;
+    let key = header.field("jwk").filter(|key| !key.is_null()).map(Jwk::read).transpose()?;
+    let chain = match header.field("x5c") {
+        Some(chain) => chain
+            .elements()
+            .map(|certificate| BASE64.decode(certificate.text().as_bytes()).ok())
+            .collect::<Option<_>>()
+            .ok_or_else(|| problem("an `x5c` certificate is not base64"))?,
+        None => Vec::new(),
+    };
+    let algorithm = header.field("alg").map(|algorithm| algorithm.text().into_owned()).unwrap_or_default();
+    let signature = block.field("signature").and_then(Value::as_text);
+    let signature = signature.and_then(|text| decode_base64url(&text));
+    let signature = signature.ok_or_else(|| problem("a `signature` is not base64url"))?;
+    Ok(SignatureBlock { algorithm, key, chain, protected: protected.into_owned(), time, signature })
+}
+
+/// Reads a protected header into `format`, and returns its time.
+fn read_protected(protected: &str, format: &mut Format) -> Result<Option<String>, Error> {
+    let problem = |problem| Error::InvalidSignature { problem };
+    let header =
+        decode_base64url(protected).ok_or_else(|| problem("a `protected` header is not base64url"))?;
+    let header = Json::parse("protected header", &header, &Limits::default())?;
+    let header = header.root();
+
+    let length =
+        header.member("formatLength").and_then(Value::as_u64).and_then(|length| length.try_into().ok());
+    let length: usize = length.ok_or_else(|| problem("`formatLength` is not a whole number"))?;
+    if format.length != 0 && format.length != length {
+        return Err(problem("the signatures disagree on `formatLength`"));
+    }
+    format.length = length;
+
+    let tail = header.member("formatTail").and_then(Value::as_text).and_then(|tail| decode_base64url(&tail));
+    let tail = tail.ok_or_else(|| problem("`formatTail` is not base64url"))?;
+    if !format.tail.is_empty() && format.tail != tail {
+        return Err(problem("the signatures disagree on `formatTail`"));
+    }
+    format.tail = tail;
+    Ok(header.member("time").and_then(Value::as_text).map(Into::into))
+}
+
+/// base64url as libtrust and Go read it: line breaks are skipped, padding is optional, left-over bits do not count.
+pub(crate) fn decode_base64url(text: &str) -> Option<Vec<u8>> {
+    let mut lenient = BASE64URL_NOPAD.specification();
+    lenient.check_trailing_bits = false;
+    lenient.ignore.push_str("\r\n");
+    let unpadded = text.trim_end_matches(['\r', '\n']).trim_end_matches('=');
+    lenient.encoding().ok()?.decode(unpadded.as_bytes()).ok()
 }

@@ -17,15 +17,23 @@ extern crate alloc;
 
 pub mod answer;
 mod capabilities;
+pub mod check;
+mod config;
+mod convert;
 mod digest;
+pub mod document;
 mod error;
 mod form;
+pub mod inspect;
+mod json;
 pub mod jwk;
 pub mod jws;
+mod layer;
 mod limits;
 mod platform;
 mod policy;
 pub mod report;
+pub mod schema1;
 mod time;
 
 pub use answer::answer;

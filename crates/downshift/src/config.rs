@@ -1,0 +1,260 @@
+//! Image configs, read as Distribution reads them.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use crate::json::{Json, Kind, Value, fold_eq};
+use crate::time::GoTime;
+use crate::{Error, Limits, Policy};
+
+/// What schema 1 takes from a config: a few members decoded, all others as they are spelt.
+pub(crate) struct Config<'c> {
+    pub(crate) architecture: Cow<'c, str>,
+    pub(crate) rootfs: Option<RootFs<'c>>,
+    /// Oldest first.
+    pub(crate) history: Vec<History<'c>>,
+    /// All members of the object, sorted by the bytes of their keys. Of a key that stands twice, the last.
+    pub(crate) members: Vec<(Cow<'c, str>, Value<'c>)>,
+}
+
+/// The member `rootfs`.
+#[derive(Default)]
+pub(crate) struct RootFs<'c> {
+    pub(crate) diff_ids: usize,
+    pub(crate) base_layer: Cow<'c, str>,
+}
+
+/// An entry of the member `history`.
+#[derive(Clone, Default)]
+pub(crate) struct History<'c> {
+    pub(crate) created: Option<GoTime>,
+    pub(crate) created_by: Cow<'c, str>,
+    pub(crate) author: Cow<'c, str>,
+    pub(crate) comment: Cow<'c, str>,
+    pub(crate) empty_layer: bool,
+}
+
+/// Keys of a config that Go would take for one of these in any case: those that are decoded here, those that schema 1
+/// writes, and those that engines of its days decode (Docker 1.9's `image.Image`).
+const KNOWN: [&str; 15] = [
+    "architecture",
+    "rootfs",
+    "history",
+    "id",
+    "parent",
+    "throwaway",
+    "author",
+    "comment",
+    "config",
+    "container",
+    "container_config",
+    "created",
+    "docker_version",
+    "os",
+    "Size",
+];
+
+impl<'c> Config<'c> {
+    /// Reads a config from its parsed bytes.
+    ///
+    /// The rules are those of Go's decoder for the structs of Distribution's converter: keys match without regard to
+    /// case, objects that stand twice are merged, null changes nothing. [`Policy::Strict`] refuses a config where
+    /// those rules matter, for other engines have others.
+    pub(crate) fn read(json: &'c Json<'_>, policy: Policy, limits: &Limits) -> Result<Self, Error> {
+        let root = json.root();
+        let mut config =
+            Self { architecture: Cow::default(), rootfs: None, history: Vec::new(), members: Vec::new() };
+        let mut history = Slice::default();
+        // `null` is what Go leaves an empty config for.
+        if !root.is_null() {
+            read_object(root, "config", &KNOWN, policy, |name, value| match name {
+                "architecture" => read_text(value, "architecture", &mut config.architecture),
+                "rootfs" => read_rootfs(value, &mut config.rootfs, policy, limits),
+                "history" => history.read(value, policy, limits),
+                _ => Ok(()),
+            })?;
+        }
+        config.history = history.into_entries();
+        config.members = sorted_members(root, policy)?;
+        Ok(config)
+    }
+
+    /// The member with exactly this key.
+    pub(crate) fn member(&self, key: &str) -> Option<Value<'c>> {
+        let index = self.members.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok()?;
+        self.members.get(index).map(|&(_, value)| value)
+    }
+
+    /// History entries that have a layer.
+    pub(crate) fn layer_count(&self) -> usize {
+        self.history.iter().filter(|entry| !entry.empty_layer).count()
+    }
+
+    /// When the image was made: `created`, else that of the newest history entry that has one.
+    pub(crate) fn created(&self) -> Option<GoTime> {
+        let own = self.member("created").and_then(|created| GoTime::parse(created.text().as_bytes()));
+        own.or_else(|| self.history.iter().rev().find_map(|entry| entry.created))
+    }
+}
+
+/// A slice that Go decodes an array into. Where the array stands twice, the second is decoded over the elements of the
+/// first, and what it does not say stays.
+#[derive(Default)]
+struct Slice<'c> {
+    elements: Vec<History<'c>>,
+    length: usize,
+}
+
+impl<'c> Slice<'c> {
+    fn read(&mut self, value: Value<'c>, policy: Policy, limits: &Limits) -> Result<(), Error> {
+        match value.kind() {
+            Kind::Null => *self = Self::default(),
+            Kind::Array => {
+                self.length = value.elements().count();
+                Limits::check("history", limits.history, self.length)?;
+                if self.length == 0 {
+                    *self = Self::default();
+                }
+                for (index, element) in value.elements().enumerate() {
+                    if self.elements.len() == index {
+                        self.elements.push(History::default());
+                    }
+                    if let Some(entry) = self.elements.get_mut(index).filter(|_| !element.is_null()) {
+                        entry.read(element, policy)?;
+                    }
+                }
+            }
+            _ => return Err(Error::WrongType { path: "history", expected: "an array" }),
+        }
+        Ok(())
+    }
+
+    fn into_entries(mut self) -> Vec<History<'c>> {
+        self.elements.truncate(self.length);
+        self.elements
+    }
+}
+
+impl<'c> History<'c> {
+    fn read(&mut self, element: Value<'c>, policy: Policy) -> Result<(), Error> {
+        let known = ["created", "created_by", "author", "comment", "empty_layer"];
+        read_object(element, "history[]", &known, policy, |name, value| match name {
+            "created" => {
+                if !value.is_null() {
+                    self.created = Some(read_time(value, policy)?);
+                }
+                Ok(())
+            }
+            "created_by" => read_text(value, "history[].created_by", &mut self.created_by),
+            "author" => read_text(value, "history[].author", &mut self.author),
+            "comment" => read_text(value, "history[].comment", &mut self.comment),
+            _ => {
+                match value.kind() {
+                    Kind::Null => {}
+                    Kind::True => self.empty_layer = true,
+                    Kind::False => self.empty_layer = false,
+                    _ => {
+                        return Err(Error::WrongType {
+                            path: "history[].empty_layer",
+                            expected: "a boolean",
+                        });
+                    }
+                }
+                Ok(())
+            }
+        })
+    }
+}
+
+fn read_rootfs<'c>(
+    value: Value<'c>,
+    rootfs: &mut Option<RootFs<'c>>,
+    policy: Policy,
+    limits: &Limits,
+) -> Result<(), Error> {
+    if value.is_null() {
+        *rootfs = None;
+        return Ok(());
+    }
+    let rootfs = rootfs.get_or_insert_default();
+    read_object(value, "rootfs", &["type", "diff_ids", "base_layer"], policy, |name, value| match name {
+        "type" => read_text(value, "rootfs.type", &mut Cow::default()),
+        "base_layer" => read_text(value, "rootfs.base_layer", &mut rootfs.base_layer),
+        _ => {
+            let is_text = |element: Value<'_>| element.is_null() || element.kind() == Kind::String;
+            if !matches!(value.kind(), Kind::Array | Kind::Null) || !value.elements().all(is_text) {
+                return Err(Error::WrongType { path: "rootfs.diff_ids", expected: "an array of strings" });
+            }
+            rootfs.diff_ids = value.elements().count();
+            Limits::check("layers", limits.layers, rootfs.diff_ids)
+        }
+    })
+}
+
+/// Gives the members of an object that Go decodes into one of the fields `known` to `assign`, in order.
+fn read_object<'c>(
+    object: Value<'c>,
+    path: &'static str,
+    known: &[&'static str],
+    policy: Policy,
+    mut assign: impl FnMut(&'static str, Value<'c>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if object.kind() != Kind::Object {
+        return Err(Error::WrongType { path, expected: "an object" });
+    }
+    let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
+    for (key, value) in object.members() {
+        let key = key.text();
+        let Some(&name) = known.iter().find(|name| fold_eq(&key, name)) else { continue };
+        if policy.is_strict() {
+            if key != name {
+                return Err(Error::ShadowedKey { key: key.into_owned(), known: name });
+            }
+            if seen.contains(&name) {
+                return Err(Error::DuplicateKey { key: key.into_owned() });
+            }
+            seen.push(name);
+        }
+        assign(name, value)?;
+    }
+    Ok(())
+}
+
+fn read_text<'c>(value: Value<'c>, path: &'static str, text: &mut Cow<'c, str>) -> Result<(), Error> {
+    match value.kind() {
+        Kind::Null => Ok(()),
+        Kind::String => {
+            *text = value.text();
+            Ok(())
+        }
+        _ => Err(Error::WrongType { path, expected: "a string" }),
+    }
+}
+
+/// Go parses a time as it is spelt, quotes included, so that escapes in it are no digits.
+fn read_time(value: Value<'_>, policy: Policy) -> Result<GoTime, Error> {
+    let raw = value.raw();
+    let spelt = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).unwrap_or_default();
+    GoTime::parse(spelt)
+        .filter(|time| time.is_canonical || !policy.is_strict())
+        .ok_or_else(|| Error::InvalidTime { value: alloc::string::String::from_utf8_lossy(raw).into_owned() })
+}
+
+fn sorted_members(root: Value<'_>, policy: Policy) -> Result<Vec<(Cow<'_, str>, Value<'_>)>, Error> {
+    let mut members: Vec<_> = root.members().map(|(key, value)| (key.text(), value)).collect();
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
+    // The sort is stable: of equal keys the later one comes last, and is the one to keep.
+    let mut duplicate = None;
+    members.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            duplicate = Some(later.0.clone());
+            earlier.1 = later.1;
+        }
+        is_same
+    });
+    match duplicate {
+        Some(key) if policy.is_strict() => Err(Error::DuplicateKey { key: key.into_owned() }),
+        _ => Ok(members),
+    }
+}

@@ -1,0 +1,315 @@
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256, Sha384};
+
+use super::{DOCKER_INDENT, note, note_descriptor, note_members};
+use crate::check::unreadable_member;
+use crate::config::{Config, History};
+use crate::document::Manifest;
+use crate::json::{Json, Kind, Pretty, Value, push_compact, push_quoted_string};
+use crate::layer::LayerType;
+use crate::report::Note;
+use crate::time::GoTime;
+use crate::{Digest, Error, Form, Limits, Policy, Timestamp};
+
+/// What a schema 1 manifest is made from.
+pub(crate) struct Source<'s> {
+    /// The repository's name, without a host.
+    pub(crate) name: &'s str,
+    pub(crate) tag: &'s str,
+    pub(crate) manifest: &'s Manifest,
+    /// The exact bytes of the config: the id of the newest layer covers them.
+    pub(crate) config: &'s [u8],
+}
+
+/// A schema 1 payload.
+pub(crate) struct Payload {
+    pub(crate) bytes: Vec<u8>,
+    /// The time to sign it with.
+    pub(crate) time: Timestamp,
+    pub(crate) lost: Vec<Note>,
+    pub(crate) added: Vec<Note>,
+}
+
+/// What marks a history entry that was made up, in its `comment`.
+const SYNTHESISED: &str = "synthesised by downshift: the image has no history";
+
+/// Makes the payload of a schema 1 manifest, byte for byte as Distribution 2.8 does.
+pub(crate) fn to_schema1(source: &Source<'_>, policy: Policy, limits: &Limits) -> Result<Payload, Error> {
+    let layers = &source.manifest.layers;
+    // Distribution looks at no media type. It never converts OCI, so there its policy says nothing.
+    if policy.is_strict() || source.manifest.form == Form::Oci {
+        layers.iter().try_for_each(LayerType::check_schema1)?;
+    }
+    let json = Json::parse("config", source.config, limits)?;
+    let mut config = Config::read(&json, policy, limits)?;
+    if policy.is_strict()
+        && let Some(error) = unreadable_member(json.root())
+    {
+        return Err(error);
+    }
+    let added =
+        if config.history.is_empty() { synthesise(&mut config, layers.len(), policy)? } else { Vec::new() };
+    check_counts(&config, layers.len(), policy)?;
+
+    let mut lost = Vec::new();
+    note_lost(&mut lost, source.manifest, &config);
+    let v1_layers =
+        V1Layers { source, config: &config, is_synthesised: !added.is_empty() }.write(policy, &mut lost)?;
+    let bytes = write_payload(source, &config, &v1_layers);
+    Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
+    let time = config.created().and_then(|created| created.timestamp()).unwrap_or_default();
+    Ok(Payload { bytes, time, lost, added })
+}
+
+/// Gives a config without history one entry for each layer, or an empty one if there are no layers either.
+fn synthesise(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<Vec<Note>, Error> {
+    if !policy.is_strict() {
+        return Err(Error::NoHistory);
+    }
+    let created = config.created().filter(|created| created.is_canonical);
+    let entry = History {
+        created,
+        comment: Cow::Borrowed(SYNTHESISED),
+        empty_layer: layers == 0,
+        ..History::default()
+    };
+    config.history = alloc::vec![entry; layers.max(1)];
+    Ok((0..config.history.len()).map(|index| note("history", format!("history[{index}]"))).collect())
+}
+
+/// Checks that each layer has its history entry and its diff id: in the reference's order.
+fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<(), Error> {
+    let rootfs = config.rootfs.as_ref().ok_or(Error::NoRootfs)?;
+    if rootfs.diff_ids != layers {
+        return Err(Error::DiffIdCount { diff_ids: rootfs.diff_ids, layers });
+    }
+    let history = config.layer_count();
+    if history > layers {
+        return Err(Error::HistoryExceedsLayers { history, layers });
+    }
+    if policy.is_strict() && history < layers {
+        return Err(Error::LayersExceedHistory { layers, history });
+    }
+    // Engines on Linux refuse a lowest layer that has a parent.
+    if policy.is_strict() && !rootfs.base_layer.is_empty() {
+        return Err(Error::BaseLayer);
+    }
+    Ok(())
+}
+
+fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
+    note_members(lost, "", &manifest.others);
+    note_descriptor(lost, "config.", &manifest.config);
+    for (index, layer) in manifest.layers.iter().enumerate() {
+        note_descriptor(lost, &format!("layers[{index}]."), layer);
+        if !layer.urls.is_empty() {
+            lost.push(note("urls", format!("layers[{index}].urls")));
+        }
+    }
+    let kept = config.layer_count();
+    lost.extend((kept..manifest.layers.len()).map(|index| note("layer", format!("layers[{index}]"))));
+    lost.push(note("diff-ids", "rootfs"));
+
+    // The newest record is the config itself, which has room for what its history entry says only in members that
+    // the classic builder wrote.
+    let newest = config.history.len().saturating_sub(1);
+    let Some(entry) = config.history.last() else { return };
+    for (member, text, own) in [
+        ("author", &entry.author, "author"),
+        ("comment", &entry.comment, "comment"),
+        ("created_by", &entry.created_by, "container_config"),
+    ] {
+        if !text.is_empty() && config.member(own).is_none() {
+            lost.push(note(member, format!("history[{newest}].{member}")));
+        }
+    }
+}
+
+/// One layer of schema 1, or one history entry without a layer.
+struct V1Layer<'r> {
+    blob: &'r str,
+    v1_compatibility: Vec<u8>,
+}
+
+/// The layers of schema 1 that a config's history makes.
+struct V1Layers<'r> {
+    source: &'r Source<'r>,
+    config: &'r Config<'r>,
+    is_synthesised: bool,
+}
+
+impl<'r> V1Layers<'r> {
+    /// The layers, oldest first.
+    fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<V1Layer<'r>>, Error> {
+        let mut layers = self.source.manifest.layers.iter();
+        let mut v1_layers = Vec::with_capacity(self.config.history.len());
+        let mut parent = String::new();
+        let newest = self.config.history.len().saturating_sub(1);
+        for (index, entry) in self.config.history.iter().enumerate() {
+            let blob = if entry.empty_layer {
+                Digest::EMPTY_LAYER
+            } else {
+                // There are at least as many layers as entries that have one.
+                layers.next().map_or(Digest::EMPTY_LAYER, |layer| layer.digest.as_str())
+            };
+            let v1_compatibility;
+            if index == newest {
+                let id = layer_id(blob, &parent, Some(self.source.config));
+                v1_compatibility = self.newest(&id, &parent, entry, policy, lost)?;
+            } else {
+                let id = layer_id(blob, &parent, None);
+                // The base layer's id is printed as the parent, but no id is made from it.
+                let printed = if index == 0 { self.base_layer_id() } else { parent };
+                v1_compatibility = older(&id, &printed, entry);
+                parent = id;
+            }
+            v1_layers.push(V1Layer { blob, v1_compatibility });
+        }
+        Ok(v1_layers)
+    }
+
+    fn base_layer_id(&self) -> String {
+        let base_layer = self.config.rootfs.as_ref().map_or("", |rootfs| &rootfs.base_layer);
+        if base_layer.is_empty() {
+            return String::new();
+        }
+        let hash = Sha384::digest(base_layer.as_bytes());
+        HEXLOWER.encode(hash.get(..32).unwrap_or_default())
+    }
+
+    /// The newest record: the config, without what schema 1 does not have, its members sorted by name.
+    fn newest(
+        &self,
+        id: &str,
+        parent: &str,
+        entry: &History<'_>,
+        policy: Policy,
+        lost: &mut Vec<Note>,
+    ) -> Result<Vec<u8>, Error> {
+        let mut own = Vec::with_capacity(4);
+        let quoted = |text: &str| {
+            let mut out = Vec::new();
+            push_quoted_string(&mut out, text.as_bytes());
+            out
+        };
+        if self.is_synthesised && self.config.member("comment").is_none() {
+            own.push(("comment", quoted(&entry.comment)));
+        }
+        own.push(("id", quoted(id)));
+        if !parent.is_empty() {
+            own.push(("parent", quoted(parent)));
+        }
+        if entry.empty_layer {
+            own.push(("throwaway", b"true".to_vec()));
+        }
+
+        let mut members: Vec<(&str, &[u8])> = Vec::with_capacity(self.config.members.len().saturating_add(4));
+        for (key, value) in &self.config.members {
+            let key = key.as_ref();
+            if own.iter().any(|(name, _)| *name == key) {
+                lost.push(note("member", format!("config.{key}")));
+            } else if policy.is_strict() && is_misleading(key, *value) {
+                return Err(Error::ReservedKey { key: key.into() });
+            } else if !matches!(key, "rootfs" | "history") {
+                members.push((key, value.raw()));
+            }
+        }
+        members.extend(own.iter().map(|(name, value)| (*name, value.as_slice())));
+        members.sort_unstable_by_key(|&(name, _)| name);
+
+        let mut out = Vec::with_capacity(self.source.config.len());
+        for (index, (name, value)) in members.into_iter().enumerate() {
+            out.push(if index == 0 { b'{' } else { b',' });
+            push_quoted_string(&mut out, name.as_bytes());
+            out.push(b':');
+            push_compact(&mut out, value);
+        }
+        out.push(b'}');
+        Ok(out)
+    }
+}
+
+/// Whether a member of the config, copied into the newest record, says what is not so: that the lowest layer has a
+/// parent, or that there is no layer.
+fn is_misleading(key: &str, value: Value<'_>) -> bool {
+    match key {
+        "parent" => !value.is_null() && value.raw() != b"\"\"",
+        "throwaway" => !matches!(value.kind(), Kind::False | Kind::Null),
+        _ => false,
+    }
+}
+
+/// The id of a layer: of its blob, its parent, and for the newest the config.
+///
+/// The space before the parent is there also if there is none.
+fn layer_id(blob: &str, parent: &str, config: Option<&[u8]>) -> String {
+    let hex = blob.split_once(':').map_or("", |(_, hex)| hex);
+    let mut hash = Sha256::new().chain_update(hex).chain_update(b" ").chain_update(parent);
+    if let Some(config) = config {
+        hash = hash.chain_update(b" ").chain_update(config);
+    }
+    HEXLOWER.encode(&hash.finalize())
+}
+
+/// A record below the newest: what its history entry says.
+fn older(id: &str, parent: &str, entry: &History<'_>) -> Vec<u8> {
+    let mut json = Pretty::new(b"");
+    json.open(b'{');
+    json.string_member("id", id);
+    if !parent.is_empty() {
+        json.string_member("parent", parent);
+    }
+    if !entry.comment.is_empty() {
+        json.string_member("comment", &entry.comment);
+    }
+    json.string_member("created", &entry.created.unwrap_or(GoTime::ZERO).to_string());
+    json.key("container_config");
+    json.open(b'{');
+    json.strings_member("Cmd", &[&entry.created_by]);
+    json.close(b'}');
+    if !entry.author.is_empty() {
+        json.string_member("author", &entry.author);
+    }
+    if entry.empty_layer {
+        json.key("throwaway");
+        json.literal("true");
+    }
+    json.close(b'}');
+    json.into_bytes()
+}
+
+fn write_payload(source: &Source<'_>, config: &Config<'_>, v1_layers: &[V1Layer<'_>]) -> Vec<u8> {
+    let mut json = Pretty::new(DOCKER_INDENT);
+    json.open(b'{');
+    json.key("schemaVersion");
+    json.number(1);
+    json.string_member("name", source.name);
+    json.string_member("tag", source.tag);
+    json.string_member("architecture", &config.architecture);
+    json.key("fsLayers");
+    json.open(b'[');
+    for layer in v1_layers.iter().rev() {
+        json.element();
+        json.open(b'{');
+        json.string_member("blobSum", layer.blob);
+        json.close(b'}');
+    }
+    json.close(b']');
+    json.key("history");
+    json.open(b'[');
+    for layer in v1_layers.iter().rev() {
+        json.element();
+        json.open(b'{');
+        json.key("v1Compatibility");
+        json.string_of_bytes(&layer.v1_compatibility);
+        json.close(b'}');
+    }
+    json.close(b']');
+    json.close(b'}');
+    json.into_bytes()
+}

@@ -1,0 +1,290 @@
+//! Stored manifests: which kind a document is, and what it says.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::json::{Json, Kind, Value, fold_eq};
+use crate::schema1::Schema1;
+use crate::{Digest, Error, Form, Limits, Platform};
+
+/// A stored manifest of any kind.
+#[derive(Clone, Debug)]
+pub enum Document<'a> {
+    /// Schema 1, signed or not.
+    Schema1(Schema1<'a>),
+    /// Schema 2 or an OCI manifest.
+    Manifest(Manifest),
+    /// A manifest list or an OCI index.
+    Index(Index),
+}
+
+/// A schema 2 or OCI manifest: a config and layers.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// [`Form::Schema2`] or [`Form::Oci`].
+    pub form: Form,
+    /// The config.
+    pub config: Descriptor,
+    /// The layers, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// `artifactType`, if it is there.
+    pub artifact_type: Option<String>,
+    /// Members beyond those of the form, and those that only OCI has (`annotations`, `subject`).
+    pub others: Vec<String>,
+}
+
+/// A manifest list or an OCI index.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// [`Form::List`] or [`Form::Index`].
+    pub form: Form,
+    /// The manifests, in the document's order.
+    pub entries: Vec<Descriptor>,
+    /// Members beyond those of the form, and those that only OCI has.
+    pub others: Vec<String>,
+}
+
+/// A descriptor: what a manifest or index says of another document or blob (OCI image specification, descriptor.md).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// `mediaType`; empty if it is absent.
+    pub media_type: String,
+    /// `digest`.
+    pub digest: Digest,
+    /// `size` in bytes.
+    pub size: u64,
+    /// `urls`, from which a foreign layer is fetched.
+    pub urls: Vec<String>,
+    /// `platform`, in the entries of a list or index.
+    pub platform: Option<EntryPlatform>,
+    /// `artifactType`, if it is there.
+    pub artifact_type: Option<String>,
+    /// Whether the annotations call the entry an attestation for another, as BuildKit writes it.
+    pub is_attestation: bool,
+    /// The names of all other members, such as `annotations` and `data`.
+    pub others: Vec<String>,
+}
+
+/// The platform of an entry, with the members that no client's request can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPlatform {
+    /// `os`, `architecture` and `variant`.
+    pub platform: Platform,
+    /// `os.version`.
+    pub os_version: Option<String>,
+    /// `os.features`.
+    pub os_features: Vec<String>,
+    /// `features`, which only manifest lists have.
+    pub features: Vec<String>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a manifest of any kind.
+    ///
+    /// Its kind is what it says itself: `schemaVersion`, then `mediaType`, then for OCI (where `mediaType` is
+    /// optional) whether it has `manifests`.
+    ///
+    /// # Errors
+    /// Of [`Fault::Document`](crate::Fault::Document) and [`Fault::Limit`](crate::Fault::Limit); among them
+    /// [`Error::Ambiguous`] for a document that can be read as two kinds.
+    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+        let json = Json::parse("manifest", bytes, limits)?;
+        let root = json.root();
+        if root.kind() != Kind::Object {
+            return Err(Error::WrongType { path: "manifest", expected: "an object" });
+        }
+        let version = root.member("schemaVersion").ok_or(Error::MissingMember { path: "schemaVersion" })?;
+        match version.raw() {
+            b"1" => {
+                refuse_members(root, "fsLayers", &["config", "layers", "manifests"])?;
+                Ok(Self::Schema1(Schema1::read(bytes, root, limits)?))
+            }
+            b"2" => Self::parse_version_2(root, limits),
+            other => Err(Error::UnknownDocument { value: String::from_utf8_lossy(other).into_owned() }),
+        }
+    }
+
+    fn parse_version_2(root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
+        let media_type = root.member("mediaType").filter(|media_type| !media_type.is_null());
+        let form = match media_type {
+            Some(media_type) => {
+                let text = text(media_type, "mediaType")?;
+                let form = Form::from_media_type(&text).filter(|form| !form.is_schema1());
+                form.ok_or_else(|| Error::UnknownDocument { value: text.into_owned() })?
+            }
+            None if root.member("manifests").is_some() => Form::Index,
+            None => Form::Oci,
+        };
+        if form.is_index() {
+            refuse_members(root, "manifests", &["config", "layers", "fsLayers", "history"])?;
+            Ok(Self::Index(Index::read(root, form, limits)?))
+        } else {
+            refuse_members(root, "layers", &["manifests", "fsLayers", "history"])?;
+            Ok(Self::Manifest(Manifest::read(root, form, limits)?))
+        }
+    }
+
+    /// The form in which the document is stored.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self {
+            Self::Schema1(schema1) if schema1.is_signed() => Form::Schema1,
+            Self::Schema1(_) => Form::Schema1Unsigned,
+            Self::Manifest(manifest) => manifest.form,
+            Self::Index(index) => index.form,
+        }
+    }
+}
+
+impl Manifest {
+    fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Error> {
+        let known = ["schemaVersion", "mediaType", "config", "layers", "artifactType"];
+        let config = root.member("config").ok_or(Error::MissingMember { path: "config" })?;
+        Ok(Self {
+            form,
+            others: other_members(root, &known)?,
+            config: Descriptor::read(config)?,
+            layers: read_descriptors(root, "layers", limits.layers)?,
+            artifact_type: optional_text(root, "artifactType")?,
+        })
+    }
+}
+
+impl Index {
+    fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Error> {
+        let known = ["schemaVersion", "mediaType", "manifests", "artifactType"];
+        Ok(Self {
+            form,
+            others: other_members(root, &known)?,
+            entries: read_descriptors(root, "manifests", limits.entries)?,
+        })
+    }
+
+    /// The platforms of the entries, separated by commas: for messages.
+    #[must_use]
+    pub fn platforms(&self) -> String {
+        let platforms = self.entries.iter().filter_map(|entry| entry.platform.as_ref());
+        let platforms: Vec<String> = platforms.map(|entry| entry.platform.to_string()).collect();
+        if platforms.is_empty() { "none".to_string() } else { platforms.join(", ") }
+    }
+}
+
+impl Descriptor {
+    fn read(value: Value<'_>) -> Result<Self, Error> {
+        if value.kind() != Kind::Object {
+            return Err(Error::WrongType { path: "descriptor", expected: "an object" });
+        }
+        let known = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
+        let others = other_members(value, &known)?;
+        let digest = value.member("digest").ok_or(Error::MissingMember { path: "descriptor.digest" })?;
+        let size = value.member("size").ok_or(Error::MissingMember { path: "descriptor.size" })?;
+        let platform = value.member("platform").filter(|platform| !platform.is_null());
+        Ok(Self {
+            media_type: optional_text(value, "mediaType")?.unwrap_or_default(),
+            digest: Digest::parse(&text(digest, "descriptor.digest")?)?,
+            size: size
+                .as_u64()
+                .ok_or(Error::WrongType { path: "descriptor.size", expected: "a number of bytes" })?,
+            urls: read_texts(value, "urls")?,
+            platform: platform.map(EntryPlatform::read).transpose()?,
+            artifact_type: optional_text(value, "artifactType")?,
+            is_attestation: is_attestation(value),
+            others,
+        })
+    }
+
+    /// The platform of an entry, without the members that only lists and indexes have.
+    #[must_use]
+    pub fn plain_platform(&self) -> Option<&Platform> {
+        self.platform.as_ref().map(|entry| &entry.platform)
+    }
+}
+
+impl EntryPlatform {
+    fn read(value: Value<'_>) -> Result<Self, Error> {
+        if value.kind() != Kind::Object {
+            return Err(Error::WrongType { path: "platform", expected: "an object" });
+        }
+        let platform = Platform {
+            os: optional_text(value, "os")?.unwrap_or_default(),
+            architecture: optional_text(value, "architecture")?.unwrap_or_default(),
+            variant: optional_text(value, "variant")?.filter(|variant| !variant.is_empty()),
+        };
+        Ok(Self {
+            platform,
+            os_version: optional_text(value, "os.version")?.filter(|version| !version.is_empty()),
+            os_features: read_texts(value, "os.features")?,
+            features: read_texts(value, "features")?,
+        })
+    }
+}
+
+/// BuildKit lists the attestations of an image as entries of its index, with this annotation.
+fn is_attestation(descriptor: Value<'_>) -> bool {
+    let annotations = descriptor.member("annotations");
+    let reference_type = annotations.and_then(|annotations| annotations.member("vnd.docker.reference.type"));
+    reference_type.is_some_and(|reference_type| reference_type.text() == "attestation-manifest")
+}
+
+/// Refuses a document of one kind, which `own` names, that has a member of another.
+fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) -> Result<(), Error> {
+    let found = root.members().find_map(|(key, _)| {
+        let key = key.text();
+        foreign.iter().find(|name| fold_eq(&key, name))
+    });
+    match found {
+        Some(other) => Err(Error::Ambiguous { one: own, other }),
+        None => Ok(()),
+    }
+}
+
+/// The names of an object's members beyond `known`. A known one that stands twice, or in another case, is refused:
+/// decoders differ on which they take.
+fn other_members(object: Value<'_>, known: &[&'static str]) -> Result<Vec<String>, Error> {
+    let mut others = Vec::new();
+    let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(known.len());
+    for (key, _) in object.members() {
+        let key = key.text();
+        match known.iter().find(|name| fold_eq(&key, name)) {
+            Some(&name) if key != name => {
+                return Err(Error::ShadowedKey { key: key.into_owned(), known: name });
+            }
+            Some(_) if seen.contains(&key) => return Err(Error::DuplicateKey { key: key.into_owned() }),
+            Some(_) => seen.push(key),
+            None => others.push(key.into_owned()),
+        }
+    }
+    Ok(others)
+}
+
+fn read_descriptors(root: Value<'_>, path: &'static str, limit: usize) -> Result<Vec<Descriptor>, Error> {
+    let Some(list) = root.member(path).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
+    if list.kind() != Kind::Array {
+        return Err(Error::WrongType { path, expected: "an array" });
+    }
+    let name = if path == "layers" { "layers" } else { "entries" };
+    Limits::check(name, limit, list.elements().count())?;
+    list.elements().map(Descriptor::read).collect()
+}
+
+fn text<'j>(value: Value<'j>, path: &'static str) -> Result<Cow<'j, str>, Error> {
+    value.as_text().ok_or(Error::WrongType { path, expected: "a string" })
+}
+
+fn optional_text(object: Value<'_>, path: &'static str) -> Result<Option<String>, Error> {
+    match object.member(path).filter(|value| !value.is_null()) {
+        Some(value) => Ok(Some(text(value, path)?.into_owned())),
+        None => Ok(None),
+    }
+}
+
+fn read_texts(object: Value<'_>, path: &'static str) -> Result<Vec<String>, Error> {
+    match object.member(path).filter(|value| !value.is_null()) {
+        Some(list) if list.kind() == Kind::Array => {
+            list.elements().map(|element| Ok(text(element, path)?.into_owned())).collect()
+        }
+        Some(_) => Err(Error::WrongType { path, expected: "an array of strings" }),
+        None => Ok(Vec::new()),
+    }
+}

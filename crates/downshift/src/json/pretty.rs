@@ -1,0 +1,105 @@
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::push_quoted_string;
+
+/// Writes JSON as Go's `json.MarshalIndent` does, or compact if the indent is empty.
+pub(crate) struct Pretty<'i> {
+    out: Vec<u8>,
+    indent: &'i [u8],
+    depth: usize,
+    /// Whether nothing was written yet into the array or object that is open.
+    is_empty: bool,
+}
+
+impl<'i> Pretty<'i> {
+    pub(crate) fn new(indent: &'i [u8]) -> Self {
+        Self::within(Vec::new(), indent, 0)
+    }
+
+    /// Goes on writing into `out`, inside of `depth` arrays and objects, the innermost of which has members already.
+    pub(crate) fn within(out: Vec<u8>, indent: &'i [u8], depth: usize) -> Self {
+        Self { out, indent, depth, is_empty: false }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Begins an array or object.
+    pub(crate) fn open(&mut self, bracket: u8) {
+        self.out.push(bracket);
+        self.depth = self.depth.saturating_add(1);
+        self.is_empty = true;
+    }
+
+    /// Ends an array or object.
+    pub(crate) fn close(&mut self, bracket: u8) {
+        self.depth = self.depth.saturating_sub(1);
+        if !self.is_empty {
+            self.new_line();
+        }
+        self.out.push(bracket);
+        self.is_empty = false;
+    }
+
+    /// Begins an element of an array.
+    pub(crate) fn element(&mut self) {
+        if !self.is_empty {
+            self.out.push(b',');
+        }
+        self.new_line();
+        self.is_empty = false;
+    }
+
+    /// Begins a member of an object.
+    pub(crate) fn key(&mut self, name: &str) {
+        self.element();
+        self.string(name);
+        self.out.extend_from_slice(if self.indent.is_empty() { b":" } else { b": " });
+    }
+
+    pub(crate) fn string(&mut self, text: &str) {
+        self.string_of_bytes(text.as_bytes());
+    }
+
+    /// A string that may hold invalid UTF-8.
+    pub(crate) fn string_of_bytes(&mut self, text: &[u8]) {
+        push_quoted_string(&mut self.out, text);
+    }
+
+    pub(crate) fn number(&mut self, number: u64) {
+        self.literal(&number.to_string());
+    }
+
+    /// A value that needs no escaping: a number, `true`, `false` or `null`.
+    pub(crate) fn literal(&mut self, literal: &str) {
+        self.out.extend_from_slice(literal.as_bytes());
+    }
+
+    /// A member that is a string.
+    pub(crate) fn string_member(&mut self, name: &str, text: &str) {
+        self.key(name);
+        self.string(text);
+    }
+
+    /// A member that is an array of strings.
+    pub(crate) fn strings_member<T: AsRef<str>>(&mut self, name: &str, texts: &[T]) {
+        self.key(name);
+        self.open(b'[');
+        for text in texts {
+            self.element();
+            self.string(text.as_ref());
+        }
+        self.close(b']');
+    }
+
+    fn new_line(&mut self) {
+        if !self.indent.is_empty() {
+            self.out.push(b'\n');
+            for _ in 0..self.depth {
+                self.out.extend_from_slice(self.indent);
+            }
+        }
+    }
+}

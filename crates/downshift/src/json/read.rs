@@ -1,0 +1,426 @@
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Error, Limits};
+
+/// A parsed document.
+pub(crate) struct Json<'a> {
+    bytes: &'a [u8],
+    nodes: Vec<Node>,
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    True,
+    False,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+/// A value, or the key of an object's member. What an array or object holds follows it directly.
+#[derive(Clone, Copy)]
+struct Node {
+    kind: Kind,
+    /// Where the value begins and ends in the document. 32 bits are enough: documents are limited to less.
+    start: u32,
+    end: u32,
+    /// The index of the node after this value and all that it holds.
+    next: u32,
+}
+
+impl<'a> Json<'a> {
+    /// Parses `bytes`; `document` names them in errors.
+    pub(crate) fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+        let addressable = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+        Limits::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
+        let parser = Parser { document, bytes, at: 0, nodes: Vec::new(), open: Vec::new(), limits };
+        Ok(Self { bytes, nodes: parser.parse()? })
+    }
+
+    /// The outermost value.
+    pub(crate) fn root(&self) -> Value<'_> {
+        Value { bytes: self.bytes, nodes: &self.nodes, index: 0 }
+    }
+}
+
+/// A value in a parsed document.
+#[derive(Clone, Copy)]
+pub(crate) struct Value<'j> {
+    bytes: &'j [u8],
+    nodes: &'j [Node],
+    index: usize,
+}
+
+impl<'j> Value<'j> {
+    fn node(self) -> Node {
+        // Values are made only for nodes that exist.
+        self.nodes.get(self.index).copied().unwrap_or(Node { kind: Kind::Null, start: 0, end: 0, next: 0 })
+    }
+
+    fn at(self, index: usize) -> Self {
+        Self { index, ..self }
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.node().kind
+    }
+
+    pub(crate) fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// The value as it is spelt in the document.
+    pub(crate) fn raw(self) -> &'j [u8] {
+        let node = self.node();
+        self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default()
+    }
+
+    /// The members of an object, in the document's order and with repetitions; nothing for other values.
+    pub(crate) fn members(self) -> impl Iterator<Item = (Value<'j>, Value<'j>)> {
+        let node = self.node();
+        let mut index = self.index.saturating_add(1);
+        let end = if node.kind == Kind::Object { node.next as usize } else { 0 };
+        core::iter::from_fn(move || {
+            if index >= end {
+                return None;
+            }
+            let key = self.at(index);
+            let value = self.at(key.node().next as usize);
+            index = value.node().next as usize;
+            Some((key, value))
+        })
+    }
+
+    /// The elements of an array; nothing for other values.
+    pub(crate) fn elements(self) -> impl Iterator<Item = Value<'j>> {
+        let node = self.node();
+        let mut index = self.index.saturating_add(1);
+        let end = if node.kind == Kind::Array { node.next as usize } else { 0 };
+        core::iter::from_fn(move || {
+            if index >= end {
+                return None;
+            }
+            let element = self.at(index);
+            index = element.node().next as usize;
+            Some(element)
+        })
+    }
+
+    /// The member with exactly this key; the last, where there are several.
+    pub(crate) fn member(self, key: &str) -> Option<Value<'j>> {
+        self.members().filter(|(name, _)| name.text() == key).map(|(_, value)| value).last()
+    }
+
+    /// The member that Go would decode into a field of this name: the last whose key matches it without regard to
+    /// case.
+    pub(crate) fn field(self, name: &str) -> Option<Value<'j>> {
+        self.members().filter(|(key, _)| fold_eq(&key.text(), name)).map(|(_, value)| value).last()
+    }
+
+    /// The text of a string, decoded as Go does it: each byte of invalid UTF-8 and each lone surrogate becomes
+    /// U+FFFD. Empty for other values.
+    pub(crate) fn text(self) -> Cow<'j, str> {
+        if self.kind() != Kind::String {
+            return Cow::Borrowed("");
+        }
+        let raw = self.raw();
+        let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        match core::str::from_utf8(inner) {
+            Ok(text) if !inner.contains(&b'\\') => Cow::Borrowed(text),
+            _ => Cow::Owned(unescape(inner)),
+        }
+    }
+
+    /// The text of a string; nothing for other values.
+    pub(crate) fn as_text(self) -> Option<Cow<'j, str>> {
+        (self.kind() == Kind::String).then(|| self.text())
+    }
+
+    /// A number that is spelt as an unsigned integer, the only spelling that Go takes for one.
+    pub(crate) fn as_u64(self) -> Option<u64> {
+        if self.kind() != Kind::Number {
+            return None;
+        }
+        core::str::from_utf8(self.raw()).ok()?.parse().ok()
+    }
+}
+
+/// Whether Go's decoder takes the key `key` for the field `name`, which is lower-case ASCII letters, `_` and `.`,
+/// or an exact match.
+///
+/// Beside ASCII's cases that is U+017F for `s` and U+212A for `k`, which fold to them in Unicode.
+pub(crate) fn fold_eq(key: &str, name: &str) -> bool {
+    let folded = key.chars().map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        _ => c.to_ascii_lowercase(),
+    });
+    folded.eq(name.chars().map(|c| c.to_ascii_lowercase()))
+}
+
+fn unescape(inner: &[u8]) -> String {
+    let mut text = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
+        let (run, escape) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        push_lossy(&mut text, run);
+        rest = match escape {
+            [b'\\', b'u', hex @ ..] => push_unicode_escape(&mut text, hex),
+            [b'\\', letter, after @ ..] => {
+                text.push(match letter {
+                    b'b' => '\u{8}',
+                    b'f' => '\u{c}',
+                    b'n' => '\n',
+                    b'r' => '\r',
+                    b't' => '\t',
+                    other => char::from(*other),
+                });
+                after
+            }
+            _ => &[],
+        };
+    }
+    text
+}
+
+/// Go replaces each byte of invalid UTF-8 on its own; `String::from_utf8_lossy` replaces runs of them.
+fn push_lossy(text: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+}
+
+/// Decodes what follows `\u`, together with the second half of a surrogate pair, and returns the rest.
+fn push_unicode_escape<'b>(text: &mut String, hex: &'b [u8]) -> &'b [u8] {
+    let (first, rest) = hex4(hex);
+    if let Some(c) = char::from_u32(first) {
+        text.push(c);
+        return rest;
+    }
+    if let [b'\\', b'u', hex @ ..] = rest {
+        let (second, after) = hex4(hex);
+        let units = [first, second].map(|unit| u16::try_from(unit).unwrap_or(0));
+        if let Some(Ok(c)) = char::decode_utf16(units).next() {
+            text.push(c);
+            return after;
+        }
+    }
+    text.push(char::REPLACEMENT_CHARACTER);
+    rest
+}
+
+fn hex4(hex: &[u8]) -> (u32, &[u8]) {
+    let (digits, rest) = hex.split_at_checked(4).unwrap_or((hex, &[]));
+    let value = core::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    (value.unwrap_or(0), rest)
+}
+
+struct Parser<'a> {
+    document: &'static str,
+    bytes: &'a [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    /// The nodes of the arrays and objects that are open, outermost first.
+    open: Vec<usize>,
+    limits: &'a Limits,
+}
+
+impl Parser<'_> {
+    fn parse(mut self) -> Result<Vec<Node>, Error> {
+        loop {
+            self.skip_space();
+            match self.peek() {
+                Some(b'{') => {
+                    self.open(Kind::Object)?;
+                    if !self.take_after_space(b'}') {
+                        self.key()?;
+                        continue;
+                    }
+                    self.close();
+                }
+                Some(b'[') => {
+                    self.open(Kind::Array)?;
+                    if !self.take_after_space(b']') {
+                        continue;
+                    }
+                    self.close();
+                }
+                Some(b'"') => self.string()?,
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                Some(b't') => self.literal(b"true", Kind::True)?,
+                Some(b'f') => self.literal(b"false", Kind::False)?,
+                Some(b'n') => self.literal(b"null", Kind::Null)?,
+                Some(_) => return Err(self.problem("no value begins so")),
+                None => return Err(self.problem("it ends too early")),
+            }
+            if self.after_value()? {
+                return Ok(self.nodes);
+            }
+        }
+    }
+
+    /// Goes on after a value to where the next one begins; true at the end of the document.
+    fn after_value(&mut self) -> Result<bool, Error> {
+        loop {
+            self.skip_space();
+            let container = self.open.last().and_then(|&index| self.nodes.get(index)).map(|node| node.kind);
+            match (container, self.peek()) {
+                (None, None) => return Ok(true),
+                (None, Some(_)) => return Err(self.problem("something follows the value")),
+                (Some(Kind::Array), Some(b',')) => {
+                    self.advance(1);
+                    return Ok(false);
+                }
+                (Some(Kind::Object), Some(b',')) => {
+                    self.advance(1);
+                    self.key()?;
+                    return Ok(false);
+                }
+                (Some(Kind::Array), Some(b']')) | (Some(Kind::Object), Some(b'}')) => {
+                    self.advance(1);
+                    self.close();
+                }
+                (Some(_), Some(_)) => return Err(self.problem("a comma or closing bracket is missing")),
+                (Some(_), None) => return Err(self.problem("it ends too early")),
+            }
+        }
+    }
+
+    fn problem(&self, problem: &'static str) -> Error {
+        Error::InvalidJson { document: self.document, offset: self.at, problem }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.at = self.at.saturating_add(count);
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.advance(1);
+        }
+    }
+
+    fn take_after_space(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let found = self.peek() == Some(byte);
+        if found {
+            self.advance(1);
+        }
+        found
+    }
+
+    fn push(&mut self, kind: Kind, start: usize) {
+        let next = self.nodes.len().saturating_add(1);
+        self.nodes.push(Node { kind, start: start as u32, end: self.at as u32, next: next as u32 });
+    }
+
+    fn open(&mut self, kind: Kind) -> Result<(), Error> {
+        self.open.push(self.nodes.len());
+        Limits::check("depth", self.limits.depth, self.open.len())?;
+        self.push(kind, self.at);
+        self.advance(1);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        let next = self.nodes.len() as u32;
+        if let Some(node) = self.open.pop().and_then(|index| self.nodes.get_mut(index)) {
+            node.end = self.at as u32;
+            node.next = next;
+        }
+    }
+
+    fn key(&mut self) -> Result<(), Error> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'"') => self.string()?,
+            Some(_) => return Err(self.problem("a key is missing")),
+            None => return Err(self.problem("it ends too early")),
+        }
+        if self.take_after_space(b':') { Ok(()) } else { Err(self.problem("a colon is missing")) }
+    }
+
+    fn string(&mut self) -> Result<(), Error> {
+        let start = self.at;
+        self.advance(1);
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+            self.advance(plain.unwrap_or(rest.len()));
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.problem("a string has a control character")),
+                None => return Err(self.problem("a string does not end")),
+            }
+        }
+        self.advance(1);
+        Limits::check("string-bytes", self.limits.string_bytes, self.at.saturating_sub(start))?;
+        self.push(Kind::String, start);
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), Error> {
+        match self.bytes.get(self.at.saturating_add(1)..) {
+            Some([b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..]) => self.advance(2),
+            Some([b'u', a, b, c, d, ..]) if [a, b, c, d].iter().all(|hex| hex.is_ascii_hexdigit()) => {
+                self.advance(6);
+            }
+            _ => return Err(self.problem("a string has an unknown escape")),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Error> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.advance(1);
+        }
+        match self.peek() {
+            Some(b'0') => self.advance(1),
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.advance(1);
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.advance(1);
+            if let Some(b'+' | b'-') = self.peek() {
+                self.advance(1);
+            }
+            self.digits()?;
+        }
+        self.push(Kind::Number, start);
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Error> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.advance(1);
+        }
+        if self.at == start { Err(self.problem("a number lacks a digit")) } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Error> {
+        let start = self.at;
+        if !self.bytes.get(start..).unwrap_or_default().starts_with(word) {
+            return Err(self.problem("no value begins so"));
+        }
+        self.advance(word.len());
+        self.push(kind, start);
+        Ok(())
+    }
+}

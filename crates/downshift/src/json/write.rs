@@ -1,0 +1,122 @@
+use alloc::vec::Vec;
+
+/// Writes `text` as a JSON string, as Go does it with HTML escaping on (`encoding/json`, up to Go 1.21: later ones
+/// write U+0008 and U+000C as `\b` and `\f`).
+///
+/// `text` may hold invalid UTF-8; each byte of it becomes `\ufffd`.
+pub(crate) fn push_quoted_string(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len().saturating_add(2));
+    out.push(b'"');
+    for chunk in text.utf8_chunks() {
+        push_escaped(out, chunk.valid().as_bytes());
+        for _ in chunk.invalid() {
+            out.extend_from_slice(br"\ufffd");
+        }
+    }
+    out.push(b'"');
+}
+
+/// Writes valid UTF-8, escaped for the inside of a string.
+fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    loop {
+        let plain = rest.iter().position(|&byte| needs_escape(byte)).unwrap_or(rest.len());
+        let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(run);
+        rest = match special {
+            [] => return,
+            [0xe2, 0x80, last @ (0xa8 | 0xa9), after @ ..] => {
+                out.extend_from_slice(line_separator(*last));
+                after
+            }
+            [byte @ (b'"' | b'\\'), after @ ..] => {
+                out.extend_from_slice(&[b'\\', *byte]);
+                after
+            }
+            [b'\n', after @ ..] => {
+                out.extend_from_slice(br"\n");
+                after
+            }
+            [b'\r', after @ ..] => {
+                out.extend_from_slice(br"\r");
+                after
+            }
+            [b'\t', after @ ..] => {
+                out.extend_from_slice(br"\t");
+                after
+            }
+            [byte @ (..0x20 | b'<' | b'>' | b'&'), after @ ..] => {
+                push_unicode_escape(out, *byte);
+                after
+            }
+            [byte, after @ ..] => {
+                out.push(*byte);
+                after
+            }
+        };
+    }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
+}
+
+fn line_separator(last: u8) -> &'static [u8] {
+    if last == 0xa8 { br"\u2028" } else { br"\u2029" }
+}
+
+fn push_unicode_escape(out: &mut Vec<u8>, byte: u8) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    out.extend_from_slice(br"\u00");
+    for nibble in [byte >> 4, byte & 0xf] {
+        out.push(DIGITS.get(usize::from(nibble)).map_or(b'0', |&digit| digit as u8));
+    }
+}
+
+/// Writes a value as it is spelt in `raw`, but without white space and with `<`, `>`, `&`, U+2028 and U+2029 escaped:
+/// Go's `json.RawMessage`. Nothing else changes, invalid UTF-8 and existing escapes included.
+pub(crate) fn push_compact(out: &mut Vec<u8>, raw: &[u8]) {
+    out.reserve(raw.len());
+    let mut in_string = false;
+    let mut rest = raw;
+    loop {
+        let plain = rest.iter().position(|&byte| needs_care(byte, in_string)).unwrap_or(rest.len());
+        let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(run);
+        rest = match special {
+            [] => return,
+            [b'"', after @ ..] => {
+                in_string = !in_string;
+                out.push(b'"');
+                after
+            }
+            [b'\\', escaped, after @ ..] => {
+                out.extend_from_slice(&[b'\\', *escaped]);
+                after
+            }
+            [byte @ (b'<' | b'>' | b'&'), after @ ..] => {
+                push_unicode_escape(out, *byte);
+                after
+            }
+            [0xe2, 0x80, last @ (0xa8 | 0xa9), after @ ..] => {
+                out.extend_from_slice(line_separator(*last));
+                after
+            }
+            [b' ' | b'\t' | b'\r' | b'\n', after @ ..] => after,
+            [byte, after @ ..] => {
+                out.push(*byte);
+                after
+            }
+        };
+    }
+}
+
+/// `raw` is valid JSON, so `<`, `>`, `&` and 0xe2 stand in strings only, and bare control characters outside only.
+fn needs_care(byte: u8, in_string: bool) -> bool {
+    if in_string {
+        matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
+    } else {
+        matches!(byte, b'"' | b' ' | b'\t' | b'\r' | b'\n')
+    }
+}

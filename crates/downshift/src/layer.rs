@@ -1,0 +1,129 @@
+//! Layer media types, and what a manifest is of.
+
+use alloc::string::ToString;
+
+use crate::document::{Descriptor, Manifest};
+use crate::{Error, Form};
+
+/// The media type of a layer, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayerType {
+    compression: Compression,
+    /// Whether the layer is fetched from elsewhere.
+    is_foreign: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+const NONE: LayerType = LayerType { compression: Compression::None, is_foreign: false };
+const GZIP: LayerType = LayerType { compression: Compression::Gzip, is_foreign: false };
+const ZSTD: LayerType = LayerType { compression: Compression::Zstd, is_foreign: false };
+const FOREIGN_NONE: LayerType = LayerType { compression: Compression::None, is_foreign: true };
+const FOREIGN_GZIP: LayerType = LayerType { compression: Compression::Gzip, is_foreign: true };
+const FOREIGN_ZSTD: LayerType = LayerType { compression: Compression::Zstd, is_foreign: true };
+
+/// Docker's layer types (image manifest version 2, schema 2, "Media Types"; zstd as BuildKit writes it).
+const DOCKER: [(&str, LayerType); 5] = [
+    ("application/vnd.docker.image.rootfs.diff.tar", NONE),
+    ("application/vnd.docker.image.rootfs.diff.tar.gzip", GZIP),
+    ("application/vnd.docker.image.rootfs.diff.tar.zstd", ZSTD),
+    ("application/vnd.docker.image.rootfs.foreign.diff.tar", FOREIGN_NONE),
+    ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", FOREIGN_GZIP),
+];
+
+/// OCI's layer types (OCI image specification, layer.md).
+const OCI: [(&str, LayerType); 6] = [
+    ("application/vnd.oci.image.layer.v1.tar", NONE),
+    ("application/vnd.oci.image.layer.v1.tar+gzip", GZIP),
+    ("application/vnd.oci.image.layer.v1.tar+zstd", ZSTD),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar", FOREIGN_NONE),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", FOREIGN_GZIP),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", FOREIGN_ZSTD),
+];
+
+/// What ocicrypt appends to the type of a layer that it encrypts.
+const ENCRYPTED: &str = "+encrypted";
+
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+impl LayerType {
+    /// Reads the media type of a layer.
+    pub(crate) fn of(layer: &Descriptor) -> Result<Self, Error> {
+        if layer.media_type.ends_with(ENCRYPTED) {
+            return Err(Error::EncryptedLayer { digest: layer.digest.clone() });
+        }
+        let known = DOCKER.iter().chain(&OCI).find(|(name, _)| *name == layer.media_type);
+        match known {
+            Some(&(_, layer_type)) => Ok(layer_type),
+            None => Err(Error::UnknownLayerType {
+                digest: layer.digest.clone(),
+                media_type: layer.media_type.clone(),
+            }),
+        }
+    }
+
+    /// Checks that engines of the schema 1 days can fetch and unpack the layer.
+    pub(crate) fn check_schema1(layer: &Descriptor) -> Result<(), Error> {
+        let digest = || layer.digest.clone();
+        let layer_type = Self::of(layer)?;
+        if layer_type.is_foreign {
+            return Err(Error::ForeignLayer { digest: digest() });
+        }
+        if layer_type.compression == Compression::Zstd {
+            return Err(Error::ZstdLayer { digest: digest() });
+        }
+        if layer.digest.algorithm() != "sha256" {
+            return Err(Error::DigestAlgorithm { digest: digest() });
+        }
+        Ok(())
+    }
+
+    /// The media type of the same layer in a manifest of the form `form`.
+    pub(crate) fn media_type(layer: &Descriptor, form: Form) -> Result<&'static str, Error> {
+        let layer_type = Self::of(layer)?;
+        let is_docker = form == Form::Schema2;
+        if is_docker && layer_type.compression == Compression::Zstd {
+            return Err(Error::ZstdLayer { digest: layer.digest.clone() });
+        }
+        let table: &[(&'static str, Self)] = if is_docker { &DOCKER } else { &OCI };
+        let found = table.iter().find(|(_, candidate)| *candidate == layer_type);
+        found.map(|&(name, _)| name).ok_or_else(|| Error::ZstdLayer { digest: layer.digest.clone() })
+    }
+}
+
+/// What a manifest is of, as far as it says itself.
+pub(crate) enum Content {
+    Image,
+    /// An image if its config is one: old pushes to Docker Hub say no more.
+    ImageIfConfigIs,
+    /// Something else: the error says by which media type.
+    Artifact(Error),
+}
+
+impl Content {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let artifact =
+            |media_type: &str| Self::Artifact(Error::Artifact { media_type: media_type.to_string() });
+        if let Some(artifact_type) = manifest.artifact_type.as_deref().filter(|text| !text.is_empty()) {
+            return artifact(artifact_type);
+        }
+        // A manifest whose layers are all of unknown types is a signature, a chart, a module …; one with some of
+        // them is an image that cannot be converted, and conversion says which layer it is.
+        let unknown =
+            |layer: &Descriptor| matches!(LayerType::of(layer), Err(Error::UnknownLayerType { .. }));
+        if let Some(layer) = manifest.layers.first().filter(|_| manifest.layers.iter().all(unknown)) {
+            return artifact(&layer.media_type);
+        }
+        match manifest.config.media_type.as_str() {
+            DOCKER_CONFIG | OCI_CONFIG => Self::Image,
+            "" | "application/octet-stream" if manifest.form == Form::Schema2 => Self::ImageIfConfigIs,
+            other => artifact(other),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Schema 1 manifests as documents.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::json::{Json, Kind, Value};
+use crate::jws::{self, SignatureBlock};
+use crate::time::GoTime;
+use crate::{Digest, Error, Limits, Timestamp};
+
+/// A schema 1 manifest.
+///
+/// What it says is read from the signed payload only: whatever else a signed document holds, Docker 1.10 and later
+/// ignore, and so must everybody.
+#[derive(Clone, Debug)]
+pub struct Schema1<'a> {
+    payload: Cow<'a, [u8]>,
+    signatures: Vec<SignatureBlock>,
+    /// `name`.
+    pub name: String,
+    /// `tag`.
+    pub tag: String,
+    /// `architecture`.
+    pub architecture: String,
+    /// `fsLayers[].blobSum`, newest first. Not yet known to be digests.
+    pub layers: Vec<String>,
+    /// `history[].v1Compatibility`, newest first: each is JSON in a string.
+    pub history: Vec<String>,
+}
+
+impl<'a> Schema1<'a> {
+    /// Reads the document `bytes`, which was parsed as `root`.
+    pub(crate) fn read(bytes: &'a [u8], root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
+        match root.member("signatures") {
+            Some(signatures) => {
+                let document = jws::parse_signatures(bytes, signatures)?;
+                let json = Json::parse("signed payload", &document.payload, limits)?;
+                let fields = Fields::read(json.root(), limits)?;
+                Ok(fields.with(Cow::Owned(document.payload), document.signatures))
+            }
+            None => Ok(Fields::read(root, limits)?.with(Cow::Borrowed(bytes), Vec::new())),
+        }
+    }
+
+    /// The bytes that signatures cover.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The signatures: none for an unsigned document.
+    #[must_use]
+    pub fn signatures(&self) -> &[SignatureBlock] {
+        &self.signatures
+    }
+
+    /// Whether there are signatures. They are not verified.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        !self.signatures.is_empty()
+    }
+
+    /// The digest that names the manifest: that of its payload.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.payload)
+    }
+
+    /// The time to sign it with: `created` of its newest history entry, else 1970.
+    pub(crate) fn time(&self, limits: &Limits) -> Timestamp {
+        let Some(newest) = self.history.first() else { return Timestamp::default() };
+        let Ok(json) = Json::parse("v1Compatibility", newest.as_bytes(), limits) else {
+            return Timestamp::default();
+        };
+        let created = json.root().field("created").map(Value::text);
+        let created = created.and_then(|text| GoTime::parse(text.as_bytes())?.timestamp());
+        created.unwrap_or_default()
+    }
+}
+
+/// What a payload says.
+struct Fields {
+    name: String,
+    tag: String,
+    architecture: String,
+    layers: Vec<String>,
+    history: Vec<String>,
+}
+
+impl Fields {
+    fn read(root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
+        if root.field("schemaVersion").is_none_or(|version| version.raw() != b"1") {
+            return Err(Error::UnknownDocument { value: "a signed payload that is not schema 1".into() });
+        }
+        Ok(Self {
+            name: text(root, "name")?,
+            tag: text(root, "tag")?,
+            architecture: text(root, "architecture")?,
+            layers: texts(root, "fsLayers", "blobSum", limits)?,
+            history: texts(root, "history", "v1Compatibility", limits)?,
+        })
+    }
+
+    fn with(self, payload: Cow<'_, [u8]>, signatures: Vec<SignatureBlock>) -> Schema1<'_> {
+        let Self { name, tag, architecture, layers, history } = self;
+        Schema1 { payload, signatures, name, tag, architecture, layers, history }
+    }
+}
+
+fn text(object: Value<'_>, path: &'static str) -> Result<String, Error> {
+    match object.field(path).filter(|value| !value.is_null()) {
+        Some(value) => {
+            value.as_text().map(Cow::into_owned).ok_or(Error::WrongType { path, expected: "a string" })
+        }
+        None => Ok(String::new()),
+    }
+}
+
+/// The strings called `member` of the objects in the array called `path`.
+fn texts(
+    root: Value<'_>,
+    path: &'static str,
+    member: &'static str,
+    limits: &Limits,
+) -> Result<Vec<String>, Error> {
+    let Some(list) = root.field(path).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
+    if list.kind() != Kind::Array {
+        return Err(Error::WrongType { path, expected: "an array" });
+    }
+    Limits::check("history", limits.history, list.elements().count())?;
+    list.elements().map(|element| text(element, member)).collect()
+}
