@@ -1,1 +1,49 @@
-//! x
+//! A registry's side of HTTP as pure logic: what a request asks for, what its client understands, and how the
+//! answers of [`downshift`] look as responses.
+//!
+//! There is no I/O here and no HTTP library: a native server, a CDN worker and a test feed [`Request::read`] with
+//! what their own library gives them, look up what the [`Route`] names, and send the [`Response`] that [`response`]
+//! or [`error`] makes.
+//!
+//! ```
+//! use downshift_registry::{Reference, Request, Route, error};
+//!
+//! let headers = [("User-Agent", "docker/1.9.1 go/go1.4.3 os/linux arch/amd64".as_bytes())];
+//! let request = Request::read("HEAD", "/v2/library/httpd/manifests/latest", headers).unwrap();
+//!
+//! let Route::Manifest { name, reference } = &request.route else { panic!("a manifest is asked for") };
+//! assert_eq!(*reference, Reference::Tag("latest".to_string()));
+//! assert!(request.client.is_schema1_engine());
+//!
+//! let response = error::manifest_unknown(name, reference).for_method(request.method);
+//! assert_eq!(response.status, 404);
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(
+    // What comes from outside must never bring the program down.
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::panic_in_result_fn,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+extern crate alloc;
+
+mod accept;
+mod conditions;
+pub mod error;
+mod request;
+pub mod response;
+mod route;
+mod user_agent;
+
+pub use accept::capabilities;
+pub use request::{MAX_HEADER_BYTES, Method, Request};
+pub use response::{Body, Response};
+pub use route::{Page, Reference, Route, is_repository_name, is_tag};
+pub use user_agent::UserAgent;

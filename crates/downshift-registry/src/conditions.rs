@@ -1,0 +1,151 @@
+//! Conditional requests and ranges (RFC 9110, 13 and 14), on digests as entity tags.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use downshift::Digest;
+
+/// The headers of a request that ask for less than the whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    pub(crate) if_none_match: Vec<String>,
+    pub(crate) if_range: Option<String>,
+    pub(crate) range: Option<String>,
+}
+
+/// Which bytes of a blob are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    Whole,
+    Part(Range<u64>),
+    Unsatisfiable,
+}
+
+impl Conditions {
+    /// Whether the client has the representation with this digest already.
+    ///
+    /// Tags compare weakly here (RFC 9110, 13.1.2). A digest without quotes is taken as well, as by Distribution.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        let mut tags = self.if_none_match.iter().flat_map(|line| line.split(','));
+        tags.any(|tag| {
+            let tag = tag.trim();
+            let tag = tag.strip_prefix("W/").unwrap_or(tag);
+            let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+            tag == "*" || tag == digest.as_str()
+        })
+    }
+
+    /// Which of the `size` bytes of the blob with this digest are asked for.
+    ///
+    /// Several ranges, other units and what cannot be read are no ranges, which RFC 9110, 14.2 leaves to the server.
+    pub(crate) fn select(&self, digest: &Digest, size: u64) -> Selection {
+        // Only the strong entity tag says that the bytes are still the same; a date cannot (RFC 9110, 13.1.5).
+        let is_current = |tag: &str| {
+            let tag = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            tag == Some(digest.as_str())
+        };
+        match &self.range {
+            Some(range) if self.if_range.as_deref().is_none_or(is_current) => {
+                parsed_range(range, size).unwrap_or(Selection::Whole)
+            }
+            _ => Selection::Whole,
+        }
+    }
+}
+
+fn parsed_range(header: &str, size: u64) -> Option<Selection> {
+    let (unit, ranges) = header.split_once('=')?;
+    let mut ranges = ranges.split(',').map(str::trim).filter(|range| !range.is_empty());
+    let (range, None) = (ranges.next()?, ranges.next()) else { return None };
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let (start, end) = match range.split_once('-')? {
+        ("", length) => (size.saturating_sub(number(length)?), size),
+        (first, "") => (number(first)?, size),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if last < first {
+                return None;
+            }
+            (first, last.saturating_add(1).min(size))
+        }
+    };
+    Some(if start < size { Selection::Part(start..end) } else { Selection::Unsatisfiable })
+}
+
+/// A number of decimal digits. One that is too large is as good as the largest.
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use Selection::{Part, Unsatisfiable, Whole};
+
+    use super::*;
+
+    /// The entity tag of no bytes.
+    const ETAG: &str = "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
+
+    fn has(lines: &[&str]) -> bool {
+        let if_none_match = lines.iter().map(|&line| line.into()).collect();
+        Conditions { if_none_match, ..Conditions::default() }.has(&Digest::of(b""))
+    }
+
+    fn select(range: &str, if_range: Option<&str>, size: u64) -> Selection {
+        let (range, if_range) = (Some(range.into()), if_range.map(Into::into));
+        Conditions { range, if_range, ..Conditions::default() }.select(&Digest::of(b""), size)
+    }
+
+    #[test]
+    fn if_none_match_is_a_list_of_weak_or_strong_tags() {
+        let weak = ["\"x\", W/", ETAG, " ,\t"].concat();
+        for line in [ETAG, ETAG.trim_matches('"'), &weak, "*"] {
+            assert!(has(&[line]), "{line}");
+            assert!(has(&["\"other\"", line]), "{line}");
+        }
+        for line in ["", ",", "\"\"", "\"x\"", "\"sha256:e3b0\"", "e3b0c44298fc1c14", &ETAG.to_uppercase()] {
+            assert!(!has(&[line]), "{line}");
+        }
+        assert!(!has(&[]));
+    }
+
+    #[test]
+    fn one_range_of_bytes_is_selected() {
+        for (range, selection) in [
+            ("bytes=0-0", Part(0..1)),
+            ("bytes=0-", Part(0..10)),
+            ("bytes=3-5", Part(3..6)),
+            ("bytes=5-99999999999999999999999", Part(5..10)),
+            ("bytes=-3", Part(7..10)),
+            ("bytes=-11", Part(0..10)),
+            ("Bytes = 1-2 , ", Part(1..3)),
+            ("bytes=10-", Unsatisfiable),
+            ("bytes=10-11", Unsatisfiable),
+            ("bytes=99999999999999999999999-", Unsatisfiable),
+            ("bytes=-0", Unsatisfiable),
+        ] {
+            assert_eq!(select(range, None, 10), selection, "{range}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_range_selects_the_whole() {
+        let ranges = " 1- bytes bytes= bytes=- bytes=1 bytes=5-4 bytes=0-1,3-4 bytes=0-1,x bytes=+1-2 bytes=a-b \
+                      bytes=1-2-3 bytes=0x1-2 items=0-1";
+        for range in ranges.split(' ') {
+            assert_eq!(select(range, None, 10), Whole, "{range}");
+        }
+    }
+
+    #[test]
+    fn if_range_needs_the_strong_tag() {
+        assert_eq!(select("bytes=1-2", Some(ETAG), 10), Part(1..3));
+        for if_range in [&["W/", ETAG].concat(), "*", "\"x\"", "", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(select("bytes=1-2", Some(if_range), 10), Whole, "{if_range}");
+        }
+    }
+}

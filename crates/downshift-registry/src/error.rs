@@ -1,0 +1,204 @@
+//! Error responses: JSON in Distribution's shape (OCI distribution specification 1.1, "Error Codes").
+//!
+//! Each has exactly one entry, for Docker 1.8 and 1.9 crash on an empty list. What is unknown is told in Distribution's
+//! words; all other errors have a message of cause and remedy, and a detail of both and a stable `reason`.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use downshift::{Digest, Error, Fault};
+use serde_json::{Value, json};
+
+use crate::request::MAX_HEADER_BYTES;
+use crate::response::JSON;
+use crate::{Reference, Response};
+
+/// Why an image is not given in a form that the client understands, or cannot be read.
+///
+/// 400 and `MANIFEST_INVALID`, for Docker 1.8–1.10 print the message of that, but not of `MANIFEST_UNKNOWN`
+/// (measured). Documents that are broken where they are stored are no exception, although Distribution has status 500
+/// for them: all engines hide the body of that, and asking again would not help. Only a fault of this program is 500.
+#[must_use]
+pub fn refusal(error: &Error) -> Response {
+    let cause = error.to_string();
+    match error.fault() {
+        Fault::Caller => explained(500, "UNKNOWN", error.code(), &cause, error.remedy()),
+        Fault::Client | Fault::Document | Fault::Image | Fault::Limit => {
+            explained(400, "MANIFEST_INVALID", error.code(), &cause, error.remedy())
+        }
+    }
+}
+
+/// There is no such manifest in the repository, or no such repository.
+#[must_use]
+pub fn manifest_unknown(name: &str, reference: &Reference) -> Response {
+    let detail = match reference {
+        Reference::Tag(tag) => json!({ "Tag": excerpt(tag) }),
+        Reference::Digest(digest) => json!({ "Name": name, "Revision": digest.as_str() }),
+    };
+    entry(404, "MANIFEST_UNKNOWN", "manifest unknown", &detail)
+}
+
+/// There is no such blob in the repository, or no such repository.
+#[must_use]
+pub fn blob_unknown(digest: &Digest) -> Response {
+    entry(404, "BLOB_UNKNOWN", "blob unknown to registry", &json!(digest.as_str()))
+}
+
+/// There is no such repository.
+#[must_use]
+pub fn name_unknown(name: &str) -> Response {
+    entry(404, "NAME_UNKNOWN", "repository name not known to registry", &json!({ "name": name }))
+}
+
+/// There is no such path.
+#[must_use]
+pub fn unknown_path() -> Response {
+    explained(404, "UNSUPPORTED", "unknown-path", "there is no such path", "use the paths of the V2 API")
+}
+
+/// Nobody knows the referrers: 404, after which clients look for the referrers tag (OCI distribution specification
+/// 1.1, "Unavailable Referrers API"). An empty list would hide what there is.
+#[must_use]
+pub fn no_referrers() -> Response {
+    let remedy = "look for the referrers tag";
+    explained(404, "UNSUPPORTED", "no-referrers", "there is no referrers API", remedy)
+}
+
+/// This program failed. The cause is for its log, not for clients.
+#[must_use]
+pub fn internal() -> Response {
+    let remedy = "ask its operator: the log has the cause";
+    explained(500, "UNKNOWN", "internal", "the registry failed", remedy)
+}
+
+pub(crate) fn name_invalid(name: &str) -> Response {
+    let cause = format!("`{}` is not a repository name", excerpt(name));
+    let remedy = "write it in lower-case letters, digits and separators, in at most 255 bytes";
+    explained(400, "NAME_INVALID", "invalid-name", &cause, remedy)
+}
+
+pub(crate) fn digest_invalid(text: &str) -> Response {
+    let cause = format!("`{}` is not a digest", excerpt(text));
+    let remedy = "write it as `sha256:` and 64 lower-case hexadecimal digits";
+    explained(400, "DIGEST_INVALID", "invalid-digest", &cause, remedy)
+}
+
+pub(crate) fn pagination_number_invalid(n: &str) -> Response {
+    let cause = format!("`{}` is not a number of tags", excerpt(n));
+    explained(400, "PAGINATION_NUMBER_INVALID", "invalid-n", &cause, "write it in decimal digits")
+}
+
+pub(crate) fn unsupported() -> Response {
+    let remedy = "push to where it has its images from";
+    let response = explained(405, "UNSUPPORTED", "read-only", "this registry is read-only", remedy);
+    response.with("allow", "GET, HEAD")
+}
+
+/// The code is Distribution 3's; version 2 answers in plain text.
+pub(crate) fn range_invalid(size: u64) -> Response {
+    let cause = format!("the range begins after the last of the blob's `{size}` bytes");
+    let response =
+        explained(416, "RANGE_INVALID", "invalid-range", &cause, "ask for a range inside of the blob");
+    response.with("content-range", format_args!("bytes */{size}"))
+}
+
+pub(crate) fn headers_too_large() -> Response {
+    let cause = format!("the headers that decide the answer have more than `{MAX_HEADER_BYTES}` bytes");
+    explained(431, "UNSUPPORTED", "header-bytes", &cause, "name fewer types in the Accept header")
+}
+
+fn explained(status: u16, code: &str, reason: &str, cause: &str, remedy: &str) -> Response {
+    let detail = json!({ "cause": cause, "reason": reason, "remedy": remedy });
+    entry(status, code, &format!("{cause}; {remedy}"), &detail)
+}
+
+fn entry(status: u16, code: &str, message: &str, detail: &Value) -> Response {
+    // Written out, for Distribution's order of members is not that of the alphabet.
+    let message = Value::from(message);
+    let body =
+        format!("{{\"errors\":[{{\"code\":\"{code}\",\"message\":{message},\"detail\":{detail}}}]}}\n");
+    // A cache must not go on denying what has come to be there.
+    Response::new(status).with("cache-control", "no-store").with_body(JSON, body.into_bytes())
+}
+
+/// The beginning of what a client wrote, for it may be as long as the whole request.
+fn excerpt(text: &str) -> String {
+    text.chars().take(256).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use downshift::Form;
+
+    use super::*;
+    use crate::{Body, Method};
+
+    fn assert_body(response: &Response, status: u16, body: &str) {
+        let body = format!("{body}\n");
+        let headers = [
+            ("docker-distribution-api-version", "registry/2.0".to_string()),
+            ("x-content-type-options", "nosniff".to_string()),
+            ("cache-control", "no-store".to_string()),
+            ("content-type", "application/json; charset=utf-8".to_string()),
+            ("content-length", body.len().to_string()),
+        ];
+        assert_eq!(response.status, status);
+        assert!(response.headers.starts_with(&headers), "{response:?}");
+        assert_eq!(response.body, Body::Bytes(body.into_bytes()));
+    }
+
+    #[test]
+    fn what_is_unknown_is_told_as_by_distribution() {
+        let by_tag = manifest_unknown("a", &Reference::Tag("latest".to_string()));
+        let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"latest"}}]}"#;
+        assert_body(&by_tag, 404, body);
+        let by_digest = manifest_unknown("a", &Reference::Digest(Digest::empty_layer()));
+        let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Name":"a","Revision":"sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"}}]}"#;
+        assert_body(&by_digest, 404, body);
+        let body = r#"{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry","detail":"sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"}]}"#;
+        assert_body(&blob_unknown(&Digest::empty_layer()), 404, body);
+        let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{"name":"a"}}]}"#;
+        assert_body(&name_unknown("a"), 404, body);
+    }
+
+    #[test]
+    fn refusals_say_cause_and_remedy() {
+        let body = r#"{"errors":[{"code":"MANIFEST_INVALID","message":"the config has no `rootfs`; build the image again: its config does not belong to its manifest","detail":{"cause":"the config has no `rootfs`","reason":"no-rootfs","remedy":"build the image again: its config does not belong to its manifest"}}]}"#;
+        assert_body(&refusal(&Error::NoRootfs), 400, body);
+    }
+
+    #[test]
+    fn only_a_fault_of_the_program_hides_behind_500() {
+        for (error, status) in [
+            (Error::SignatureLength { expected: 64, actual: 0 }, 500),
+            (Error::NotAcceptable { stored: Form::Oci }, 400),
+            (Error::MissingMember { path: "config" }, 400),
+            (Error::BaseLayer, 400),
+            (Error::LimitExceeded { name: "layers", limit: 1, actual: 2 }, 400),
+        ] {
+            assert_eq!(refusal(&error).status, status, "{error}");
+        }
+    }
+
+    #[test]
+    fn writes_are_answered_with_what_is_allowed_and_where_to_go() {
+        let body = r#"{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only; push to where it has its images from","detail":{"cause":"this registry is read-only","reason":"read-only","remedy":"push to where it has its images from"}}]}"#;
+        assert_body(&unsupported(), 405, body);
+        assert_eq!(unsupported().headers.last(), Some(&("allow", "GET, HEAD".to_string())));
+    }
+
+    #[test]
+    fn what_the_client_wrote_is_escaped_and_cut() {
+        let response = manifest_unknown("a", &Reference::Tag("\"\n".repeat(1000)));
+        let named = r#"\"\n"#.repeat(128);
+        let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"NAMED"}}]}"#;
+        assert_body(&response, 404, &body.replace("NAMED", &named));
+    }
+
+    #[test]
+    fn errors_of_head_keep_their_headers() {
+        let (get, head) = (name_unknown("a"), name_unknown("a").for_method(Method::Head));
+        assert_eq!((head.status, head.headers, head.body), (404, get.headers, Body::Bytes([].into())));
+    }
+}

@@ -1,0 +1,150 @@
+//! A request, as far as it decides the response.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use downshift::Capabilities;
+
+use crate::conditions::Conditions;
+use crate::{Response, Route, accept, error};
+
+/// The headers that are read.
+const HEADERS: [&str; 5] = ["accept", "user-agent", "if-none-match", "if-range", "range"];
+
+/// Bytes of the headers that are read, `Accept`, `User-Agent`, `If-None-Match`, `If-Range` and `Range`, together.
+///
+/// Docker's have about 600. A request with more is refused rather than cut, for a type that was cut off could have
+/// been the one that the client needs.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The methods that a registry without writes has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`.
+    Get,
+    /// `HEAD`: the same without the body.
+    Head,
+}
+
+/// A request for something that may be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its method, for [`Response::for_method`].
+    pub method: Method,
+    /// What it asks for.
+    pub route: Route,
+    /// What its client understands.
+    pub client: Capabilities,
+    pub(crate) conditions: Conditions,
+}
+
+impl Request {
+    /// Reads a request: its method, its path and query, and all lines of its headers, named in any case.
+    ///
+    /// # Errors
+    /// The response, where nothing has to be looked up for it: 405 for writes, 431 past [`MAX_HEADER_BYTES`], and
+    /// those of [`Route::parse`].
+    pub fn read<'a>(
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, Response> {
+        let method = match method {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            _ => return Err(error::unsupported()),
+        };
+        Self::of_lookup(method, target, headers).map_err(|response| response.for_method(method))
+    }
+
+    fn of_lookup<'a>(
+        method: Method,
+        target: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, Response> {
+        let mut bytes = 0_usize;
+        let mut accept = Vec::new();
+        let mut user_agent = None;
+        let mut conditions = Conditions::default();
+        for (name, value) in headers {
+            let Some(name) = HEADERS.into_iter().find(|header| header.eq_ignore_ascii_case(name)) else {
+                continue;
+            };
+            bytes = bytes.saturating_add(value.len());
+            if bytes > MAX_HEADER_BYTES {
+                return Err(error::headers_too_large());
+            }
+            let text = String::from_utf8_lossy(value);
+            match name {
+                "accept" => accept.push(value),
+                "user-agent" => user_agent = Some(text),
+                "if-none-match" => conditions.if_none_match.push(text.into_owned()),
+                "if-range" => conditions.if_range = Some(text.into_owned()),
+                _ => conditions.range = Some(text.into_owned()),
+            }
+        }
+        let client = accept::capabilities(accept, user_agent.as_deref());
+        Ok(Self { method, route: Route::parse(target)?, client, conditions })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use downshift::{Form, Platform};
+
+    use super::*;
+
+    fn read(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Request, Response> {
+        Request::read(method, target, headers.iter().map(|&(name, value)| (name, value.as_bytes())))
+    }
+
+    #[test]
+    fn headers_are_read_in_any_case_and_over_all_lines() {
+        let headers = [
+            ("ACCEPT", "application/vnd.oci.image.manifest.v1+json;q=0.5"),
+            ("host", "localhost:5000"),
+            ("accept", "*/*"),
+            ("User-agent", "docker/1.9.1 os/linux arch/arm64"),
+            ("If-None-Match", "\"a\""),
+            ("if-none-match", "\"b\""),
+            ("range", "bytes=0-1"),
+            ("If-Range", "\"c\""),
+        ];
+        let client = Capabilities::default().with_form(Form::Oci, 500).with_any();
+        let client = client.with_platform(Platform::new("linux", "arm64")).with_schema1_engine();
+        let conditions = Conditions {
+            if_none_match: ["\"a\"".into(), "\"b\"".into()].into(),
+            if_range: Some("\"c\"".into()),
+            range: Some("bytes=0-1".into()),
+        };
+        let expected = Request { method: Method::Head, route: Route::Base, client, conditions };
+        assert_eq!(read("HEAD", "/v2/", &headers), Ok(expected));
+    }
+
+    #[test]
+    fn writes_are_refused_wherever_they_go() {
+        for (method, target) in [
+            ("POST", "/v2/library/httpd/blobs/uploads/"),
+            ("PATCH", "/v2/library/httpd/blobs/uploads/1"),
+            ("PUT", "/v2/library/httpd/manifests/latest"),
+            ("DELETE", "/v2/library/httpd/manifests/latest"),
+            ("get", "/v2/"),
+        ] {
+            assert_eq!(read(method, target, &[]), Err(error::unsupported()), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn headers_past_the_limit_are_refused() {
+        let half = "x".repeat(MAX_HEADER_BYTES / 2);
+        assert!(read("GET", "/v2/", &[("accept", &half), ("cookie", &half), ("user-agent", &half)]).is_ok());
+        let passes = [("accept", &*half), ("range", "x"), ("user-agent", &half)];
+        assert_eq!(read("GET", "/v2/", &passes), Err(error::headers_too_large()));
+    }
+
+    #[test]
+    fn errors_of_head_have_no_body() {
+        let expected = error::name_invalid("A").for_method(Method::Head);
+        assert_eq!(read("HEAD", "/v2/A/tags/list", &[]), Err(expected));
+    }
+}

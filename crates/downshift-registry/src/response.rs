@@ -1,0 +1,326 @@
+//! Responses, but for [errors](crate::error).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use downshift::answer::Answer;
+use downshift::{Digest, EMPTY_LAYER};
+use serde_json::json;
+
+use crate::conditions::Selection;
+use crate::{Method, Page, Reference, Request, Route, error, is_tag};
+
+/// `Docker-Distribution-Api-Version`, without which Docker ≤ 1.9 takes a registry for one of version 1.
+const API_VERSION: &str = "registry/2.0";
+
+/// The media type of JSON that is no manifest, as Distribution spells it.
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
+
+/// What a tag points to may change: caches may keep it, and ask each time.
+const BY_TAG: &str = "no-cache";
+
+/// What a digest names never changes (`immutable` is of RFC 8246).
+const BY_DIGEST: &str = "max-age=31536000, immutable";
+
+/// A year, as in Distribution.
+const BLOB: &str = "max-age=31536000";
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The headers, named in lower case as HTTP/2 wants them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// The body of a [`Response`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// This range of the blob that was asked for, from the shell's store.
+    Blob(Range<u64>),
+}
+
+impl Response {
+    /// What this becomes for a request with `method`: for `HEAD` the same without its body. `Content-Length` stays.
+    #[must_use]
+    pub fn for_method(self, method: Method) -> Self {
+        match method {
+            Method::Get => self,
+            Method::Head => Self { body: Body::Bytes(Vec::new()), ..self },
+        }
+    }
+
+    pub(crate) fn new(status: u16) -> Self {
+        let response = Self { status, headers: Vec::with_capacity(12), body: Body::Bytes(Vec::new()) };
+        response
+            .with("docker-distribution-api-version", API_VERSION)
+            .with("x-content-type-options", "nosniff")
+    }
+
+    pub(crate) fn moved(location: &str) -> Self {
+        Self::new(301).with("location", location).with("content-length", 0)
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub(crate) fn with_body(self, content_type: &str, body: Vec<u8>) -> Self {
+        let response = self.with("content-type", content_type).with("content-length", body.len());
+        Self { body: Body::Bytes(body), ..response }
+    }
+
+    fn with_digest(self, digest: &Digest) -> Self {
+        self.with("docker-content-digest", digest).with("etag", format_args!("\"{digest}\""))
+    }
+}
+
+/// `/`: nothing, as in Distribution, for load balancers that look there.
+#[must_use]
+pub fn root() -> Response {
+    Response::new(200).with("cache-control", BY_TAG).with("content-length", 0)
+}
+
+/// `/v2/`: that there is a registry.
+#[must_use]
+pub fn base() -> Response {
+    Response::new(200).with_body(JSON, b"{}".to_vec())
+}
+
+/// `/v1/…`: that there is no registry of version 1, in its plain text.
+#[must_use]
+pub fn no_v1() -> Response {
+    Response::new(404)
+        .with_body("text/plain; charset=utf-8", b"this registry speaks version 2 only\n".to_vec())
+}
+
+/// A manifest, or 304 if the client has it.
+#[must_use]
+pub fn manifest(request: &Request, answer: Answer<'_>) -> Response {
+    let not_modified = request.conditions.has(&answer.digest);
+    let by_digest = matches!(&request.route, Route::Manifest { reference: Reference::Digest(_), .. });
+    let mut response = Response::new(if not_modified { 304 } else { 200 })
+        .with_digest(&answer.digest)
+        .with("vary", if answer.by_platform { "Accept, User-Agent" } else { "Accept" })
+        .with("cache-control", if by_digest { BY_DIGEST } else { BY_TAG });
+    if let Some(source) = &answer.source {
+        response = response.with("downshift-source-digest", source);
+    }
+    if not_modified {
+        return response;
+    }
+    response.with_body(answer.form.media_type(), answer.body.into_owned())
+}
+
+/// A blob of `size` bytes, a range of it, or 304 if the client has it.
+#[must_use]
+pub fn blob(request: &Request, digest: &Digest, size: u64) -> Response {
+    let of_blob = |status| Response::new(status).with_digest(digest).with("cache-control", BLOB);
+    if request.conditions.has(digest) {
+        return of_blob(304);
+    }
+    let selection = match request.method {
+        Method::Get => request.conditions.select(digest, size),
+        // Ranges are defined for GET alone (RFC 9110, 14.2).
+        Method::Head => Selection::Whole,
+    };
+    let (response, range) = match selection {
+        Selection::Whole => (of_blob(200), 0..size),
+        Selection::Part(range) => {
+            let last = range.end.saturating_sub(1);
+            let content_range = format!("bytes {}-{last}/{size}", range.start);
+            (of_blob(206).with("content-range", content_range), range)
+        }
+        Selection::Unsatisfiable => return error::range_invalid(size),
+    };
+    let response = response
+        .with("accept-ranges", "bytes")
+        .with("content-type", "application/octet-stream")
+        .with("content-length", range.end.saturating_sub(range.start));
+    Response { body: Body::Blob(range), ..response }
+}
+
+/// The empty layer, as a blob whose bytes are at hand.
+#[must_use]
+pub fn empty_layer(request: &Request) -> Response {
+    let mut response = blob(request, &Digest::empty_layer(), EMPTY_LAYER.len() as u64);
+    if let Body::Blob(range) = &response.body {
+        let bytes = (0..).zip(EMPTY_LAYER).filter(|(offset, _)| range.contains(offset));
+        response.body = Body::Bytes(bytes.map(|(_, byte)| byte).collect());
+    }
+    response
+}
+
+/// The `page` of a repository's tags, in order. Where tags are left, a `Link` header leads to the next page.
+#[must_use]
+pub fn tags<'a>(name: &str, page: &Page, tags: impl IntoIterator<Item = &'a str>) -> Response {
+    let is_after = |tag: &str| page.last.as_deref().is_none_or(|last| tag > last);
+    // What is no tag cannot be pulled, whatever a store may have.
+    let mut tags: Vec<&str> = tags.into_iter().filter(|tag| is_tag(tag) && is_after(tag)).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    let n = page.n.unwrap_or(usize::MAX);
+    let is_cut = tags.len() > n;
+    tags.truncate(n);
+    let response = Response::new(200).with("cache-control", BY_TAG);
+    let response = match tags.last() {
+        Some(last) if is_cut => {
+            response.with("link", format_args!("</v2/{name}/tags/list?n={n}&last={last}>; rel=\"next\""))
+        }
+        _ => response,
+    };
+    response.with_body(JSON, format!("{}\n", json!({ "name": name, "tags": tags })).into_bytes())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use core::str;
+
+    use downshift::report::{Described, Report};
+    use downshift::{Form, Policy};
+
+    use super::*;
+
+    /// The digest of no bytes.
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const ETAG: &str = "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
+
+    fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {
+        Request::read(method, target, headers.iter().map(|&(name, value)| (name, value.as_bytes()))).unwrap()
+    }
+
+    fn answer(source: Option<Digest>, by_platform: bool) -> Answer<'static> {
+        let described = Described { form: Form::Schema1, digest: Digest::of(b""), size: 7 };
+        let report = Report {
+            source: described.clone(),
+            result: described,
+            policy: Policy::Strict,
+            platform: None,
+            digest_changed: None,
+            lost: Vec::new(),
+            added: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let (form, digest, body) = (Form::Schema1, Digest::of(b""), br#"{"a":1}"#.into());
+        Answer { form, digest, body, source, by_platform, records: Vec::new(), report }
+    }
+
+    /// The status, the headers but for the two that every response has, and the body.
+    fn shown(response: &Response) -> String {
+        let (common, headers) = response.headers.split_at(2);
+        let api_version = ("docker-distribution-api-version", "registry/2.0".to_string());
+        assert_eq!(common, [api_version, ("x-content-type-options", "nosniff".to_string())]);
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let body = match &response.body {
+            Body::Bytes(bytes) => str::from_utf8(bytes).unwrap().to_string(),
+            Body::Blob(range) => format!("{range:?}"),
+        };
+        format!("{}\n{headers}{body}", response.status)
+    }
+
+    #[test]
+    fn what_needs_no_store_is_answered_as_by_distribution() {
+        let json = "200\ncontent-type: application/json; charset=utf-8\ncontent-length: 2\n{}";
+        assert_eq!(shown(&base()), json);
+        assert_eq!(shown(&root()), "200\ncache-control: no-cache\ncontent-length: 0\n");
+        assert_eq!(shown(&Response::moved("/v2/")), "301\nlocation: /v2/\ncontent-length: 0\n");
+        let text = "404\ncontent-type: text/plain; charset=utf-8\ncontent-length: 36\n\
+                    this registry speaks version 2 only\n";
+        assert_eq!(shown(&no_v1()), text);
+    }
+
+    #[test]
+    fn a_manifest_by_tag_is_asked_for_again_each_time() {
+        let request = request("GET", "/v2/a/manifests/latest", &[]);
+        let expected = format!(
+            "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept\ncache-control: no-cache\n\
+             content-type: application/vnd.docker.distribution.manifest.v1+prettyjws\ncontent-length: 7\n{{\"a\":1}}"
+        );
+        assert_eq!(shown(&manifest(&request, answer(None, false))), expected);
+    }
+
+    #[test]
+    fn a_converted_manifest_names_its_source_and_what_it_depends_on() {
+        let request = request("HEAD", &format!("/v2/a/manifests/{DIGEST}"), &[]);
+        let response =
+            manifest(&request, answer(Some(Digest::empty_layer()), true)).for_method(request.method);
+        let expected = format!(
+            "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\n\
+             cache-control: max-age=31536000, immutable\ndownshift-source-digest: {}\n\
+             content-type: application/vnd.docker.distribution.manifest.v1+prettyjws\ncontent-length: 7\n",
+            Digest::EMPTY_LAYER
+        );
+        assert_eq!(shown(&response), expected);
+    }
+
+    #[test]
+    fn a_manifest_that_the_client_has_is_not_sent_again() {
+        let request = request("GET", "/v2/a/manifests/latest", &[("if-none-match", ETAG)]);
+        let expected = format!(
+            "304\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\ncache-control: no-cache\n"
+        );
+        assert_eq!(shown(&manifest(&request, answer(None, true))), expected);
+    }
+
+    /// What a blob of ten bytes gives.
+    fn blob_shown(method: &str, headers: &[(&str, &str)]) -> String {
+        let request = request(method, &format!("/v2/a/blobs/{DIGEST}"), headers);
+        shown(&blob(&request, &Digest::of(b""), 10).for_method(request.method))
+    }
+
+    #[test]
+    fn blobs_are_whole_in_part_or_not_sent() {
+        let head =
+            format!("docker-content-digest: {DIGEST}\netag: {ETAG}\ncache-control: max-age=31536000\n");
+        let types = "accept-ranges: bytes\ncontent-type: application/octet-stream\n";
+        let whole = format!("200\n{head}{types}content-length: 10\n");
+        let part = format!("206\n{head}content-range: bytes 4-9/10\n{types}content-length: 6\n4..10");
+        let range = ("range", "bytes=4-");
+        assert_eq!(blob_shown("GET", &[]), format!("{whole}0..10"));
+        assert_eq!(blob_shown("HEAD", &[]), whole);
+        assert_eq!(blob_shown("HEAD", &[range]), whole);
+        assert_eq!(blob_shown("GET", &[range]), part);
+        assert_eq!(blob_shown("GET", &[range, ("if-range", "\"x\"")]), format!("{whole}0..10"));
+        assert_eq!(blob_shown("GET", &[range, ("if-none-match", ETAG)]), format!("304\n{head}"));
+        let unsatisfiable = blob_shown("GET", &[("range", "bytes=10-")]);
+        assert!(unsatisfiable.starts_with("416\n"), "{unsatisfiable}");
+        assert!(unsatisfiable.contains("\ncontent-range: bytes */10\n"), "{unsatisfiable}");
+    }
+
+    #[test]
+    fn the_empty_layer_is_at_hand() {
+        let target = format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER);
+        let whole = empty_layer(&request("GET", &target, &[]));
+        assert_eq!((whole.status, whole.body), (200, Body::Bytes(EMPTY_LAYER.to_vec())));
+        let part = empty_layer(&request("GET", &target, &[("range", "bytes=0-1")]));
+        assert_eq!((part.status, part.body), (206, Body::Bytes([0x1f, 0x8b].to_vec())));
+    }
+
+    #[test]
+    fn tags_are_sorted_and_paged() {
+        let head = "200\ncache-control: no-cache\n";
+        let json = "content-type: application/json; charset=utf-8\ncontent-length";
+        let link = "link: </v2/a/tags/list?n=2&last=v1>; rel=\"next\"\n";
+        for (n, last, link, length, body) in [
+            (None, None, "", 41, r#"{"name":"a","tags":["latest","v1","v2"]}"#),
+            (Some(2), None, link, 36, r#"{"name":"a","tags":["latest","v1"]}"#),
+            (Some(2), Some("v1"), "", 27, r#"{"name":"a","tags":["v2"]}"#),
+            (Some(2), Some("m"), "", 32, r#"{"name":"a","tags":["v1","v2"]}"#),
+            (Some(0), None, "", 23, r#"{"name":"a","tags":[]}"#),
+        ] {
+            let page = Page { n, last: last.map(ToString::to_string) };
+            let response = tags("a", &page, ["v2", "latest", "v1", "v2", "not/a tag>"]);
+            assert_eq!(shown(&response), format!("{head}{link}{json}: {length}\n{body}\n"));
+        }
+    }
+}

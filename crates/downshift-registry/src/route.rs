@@ -1,0 +1,312 @@
+//! Paths: what a request asks for.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use downshift::Digest;
+
+use crate::{Response, error};
+
+/// What a path and its query ask for. Names, tags and digests in it keep to their grammar, so none can lead out of
+/// a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/`: [`response::root`](crate::response::root).
+    Root,
+    /// `/v2/`, which says that there is a registry: [`response::base`](crate::response::base).
+    Base,
+    /// `/v2/NAME/manifests/REFERENCE`: [`response::manifest`](crate::response::manifest).
+    Manifest {
+        /// The repository's name.
+        name: String,
+        /// The tag or digest.
+        reference: Reference,
+    },
+    /// `/v2/NAME/blobs/DIGEST`: [`response::blob`](crate::response::blob).
+    Blob {
+        /// The repository's name.
+        name: String,
+        /// The blob's digest.
+        digest: Digest,
+    },
+    /// `/v2/NAME/blobs/` and [`Digest::EMPTY_LAYER`], which every repository has:
+    /// [`response::empty_layer`](crate::response::empty_layer).
+    EmptyLayer,
+    /// `/v2/NAME/tags/list`: [`response::tags`](crate::response::tags).
+    Tags {
+        /// The repository's name.
+        name: String,
+        /// Which of the tags.
+        page: Page,
+    },
+    /// `/v2/NAME/referrers/DIGEST`: [`error::no_referrers`] where there is nobody to ask.
+    Referrers {
+        /// The repository's name.
+        name: String,
+        /// The digest of the manifest that is referred to.
+        digest: Digest,
+    },
+    /// `/v1/…`, where Docker ≤ 1.13 tries again after a failure: [`response::no_v1`](crate::response::no_v1).
+    V1,
+    /// Anything else: [`error::unknown_path`].
+    Unknown,
+}
+
+/// The last part of a manifest's path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// A tag.
+    Tag(String),
+    /// A digest.
+    Digest(Digest),
+}
+
+/// Which part of a list of tags is asked for (OCI distribution specification 1.1, "Listing Tags").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How many tags at the most; all without it.
+    pub n: Option<usize>,
+    /// The tag after which the page begins, whether there is such a tag or not.
+    pub last: Option<String>,
+}
+
+impl Route {
+    /// Reads the path and query of a request, such as `/v2/library/httpd/tags/list?n=10`.
+    ///
+    /// Percent-encoding is undone once, before the path is taken apart, as Go's servers do it; what is no longer in
+    /// the grammar then is refused.
+    ///
+    /// # Errors
+    /// The response, where the path itself decides it: the redirect from `/v2`, and errors for names, digests and
+    /// numbers that are none, and for references that no manifest can have.
+    pub fn parse(target: &str) -> Result<Self, Response> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let Some(path) = percent_decoded(path) else { return Ok(Self::Unknown) };
+        match path.as_str() {
+            "/" => Ok(Self::Root),
+            "/v2" => Err(Response::moved("/v2/")),
+            "/v2/" => Ok(Self::Base),
+            path if path.starts_with("/v1/") => Ok(Self::V1),
+            path => match path.strip_prefix("/v2/") {
+                Some(path) => Self::within_v2(path, query),
+                None => Ok(Self::Unknown),
+            },
+        }
+    }
+
+    fn within_v2(path: &str, query: &str) -> Result<Self, Response> {
+        // From the right, for a name may have `manifests` or `tags` among its components.
+        let mut parts = path.rsplitn(3, '/');
+        let (Some(last), Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+            return Ok(Self::Unknown);
+        };
+        match (kind, last) {
+            ("manifests", reference) => {
+                let name = repository_name(name)?;
+                match Reference::parse(reference) {
+                    Some(reference) => Ok(Self::Manifest { name, reference }),
+                    // As in Distribution, what is no digest is a tag, and here one that cannot be.
+                    None => Err(error::manifest_unknown(&name, &Reference::Tag(reference.to_string()))),
+                }
+            }
+            ("blobs", digest) => {
+                let (name, digest) = (repository_name(name)?, parsed_digest(digest)?);
+                let empty = digest.as_str() == Digest::EMPTY_LAYER;
+                Ok(if empty { Self::EmptyLayer } else { Self::Blob { name, digest } })
+            }
+            ("referrers", digest) => {
+                Ok(Self::Referrers { name: repository_name(name)?, digest: parsed_digest(digest)? })
+            }
+            ("tags", "list") => Ok(Self::Tags { name: repository_name(name)?, page: Page::parse(query)? }),
+            _ => Ok(Self::Unknown),
+        }
+    }
+}
+
+impl Reference {
+    /// Reads a reference: a digest if it is a valid one, else a tag. `None` if it is neither.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match Digest::parse(text) {
+            Ok(digest) => Some(Self::Digest(digest)),
+            Err(_) => is_tag(text).then(|| Self::Tag(text.to_string())),
+        }
+    }
+}
+
+impl Page {
+    fn parse(query: &str) -> Result<Self, Response> {
+        let value = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            percent_decoded(pairs.find(|&(key, _)| key == name)?.1)
+        };
+        let n = match value("n") {
+            Some(n) => Some(n.parse().map_err(|_| error::pagination_number_invalid(&n))?),
+            None => None,
+        };
+        Ok(Self { n, last: value("last") })
+    }
+}
+
+/// Whether `name` is a repository's name: at most 255 bytes, of components of lower-case letters and digits, with
+/// `.`, `_`, `__` or dashes inside, joined by `/` (OCI distribution specification 1.1, "Pulling manifests").
+#[must_use]
+pub fn is_repository_name(name: &str) -> bool {
+    let alphanumeric = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+    // Between two letters or digits that stand side by side is the empty text.
+    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    let is_component = |component: &str| {
+        component.starts_with(alphanumeric)
+            && component.ends_with(alphanumeric)
+            && component.split(alphanumeric).all(is_separator)
+    };
+    name.len() <= 255 && name.split('/').all(is_component)
+}
+
+/// Whether `tag` is a tag: a letter, digit or `_`, and up to 127 of these, `.` and `-` (OCI distribution
+/// specification 1.1, "Pulling manifests").
+#[must_use]
+pub fn is_tag(tag: &str) -> bool {
+    let word = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    tag.len() <= 128
+        && tag.starts_with(word)
+        && tag.chars().all(|char| word(char) || matches!(char, '.' | '-'))
+}
+
+fn repository_name(name: &str) -> Result<String, Response> {
+    if is_repository_name(name) { Ok(name.to_string()) } else { Err(error::name_invalid(name)) }
+}
+
+fn parsed_digest(text: &str) -> Result<Digest, Response> {
+    Digest::parse(text).map_err(|_| error::digest_invalid(text))
+}
+
+/// `text` with its percent-encoding undone; `None` if that is broken or gives no UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => (digit(bytes.next()?)? << 4) | digit(bytes.next()?)?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    /// 64 hexadecimal digits.
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    /// The route, or the status of the response instead.
+    fn parse(target: &str) -> Result<Route, u16> {
+        Route::parse(target).map_err(|response| response.status)
+    }
+
+    fn manifest(name: &str, tag: &str) -> Result<Route, u16> {
+        Ok(Route::Manifest { name: name.to_string(), reference: Reference::Tag(tag.to_string()) })
+    }
+
+    #[test]
+    fn every_endpoint_has_its_route() {
+        let (name, digest) = ("library/httpd".to_string(), Digest::of(b""));
+        assert_eq!(parse("/"), Ok(Route::Root));
+        assert_eq!(parse("/v2"), Err(301));
+        assert_eq!(parse("/v2/"), Ok(Route::Base));
+        assert_eq!(parse("/v2/?x=y"), Ok(Route::Base));
+        assert_eq!(parse("/v1/repositories/library/httpd/images"), Ok(Route::V1));
+        assert_eq!(parse(&format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER)), Ok(Route::EmptyLayer));
+        let blob = Route::Blob { name: name.clone(), digest: digest.clone() };
+        assert_eq!(parse(&format!("/v2/library/httpd/blobs/{digest}")), Ok(blob));
+        let referrers = Route::Referrers { name: name.clone(), digest: digest.clone() };
+        assert_eq!(parse(&format!("/v2/library/httpd/referrers/{digest}")), Ok(referrers));
+        let by_digest = Route::Manifest { name, reference: Reference::Digest(digest.clone()) };
+        assert_eq!(parse(&format!("/v2/library/httpd/manifests/{digest}")), Ok(by_digest));
+    }
+
+    #[test]
+    fn names_may_have_the_words_of_the_api_as_components() {
+        assert_eq!(parse("/v2/a/manifests/latest"), manifest("a", "latest"));
+        assert_eq!(parse("/v2/a/tags/list/manifests/list"), manifest("a/tags/list", "list"));
+        assert_eq!(parse("/v2/manifests/manifests/manifests"), manifest("manifests", "manifests"));
+    }
+
+    #[test]
+    fn percent_encoding_is_undone_once() {
+        assert_eq!(parse("/v2/library%2fhttpd/manifests/%6Catest"), manifest("library/httpd", "latest"));
+        assert_eq!(parse("/v2/%2561/manifests/latest"), Err(400));
+    }
+
+    #[test]
+    fn pages_of_tags_are_read_from_the_query() {
+        for (query, n, last) in [
+            ("", None, None),
+            ("?n=2", Some(2), None),
+            ("?last=1.0&n=0", Some(0), Some("1.0")),
+            ("?last=a%2Bb&x&n=7&n=8", Some(7), Some("a+b")),
+        ] {
+            let page = Page { n, last: last.map(ToString::to_string) };
+            let expected = Route::Tags { name: "a".to_string(), page };
+            assert_eq!(parse(&format!("/v2/a/tags/list{query}")), Ok(expected), "{query}");
+        }
+        for n in ["", "-1", "two", "99999999999999999999"] {
+            assert_eq!(parse(&format!("/v2/a/tags/list?n={n}")), Err(400), "{n}");
+        }
+    }
+
+    #[test]
+    fn paths_outside_the_api_are_unknown() {
+        let targets = "* /v2x /v3/ /v2// /v2/_catalog /v2/a/tags/ /v2/a/tags/list/ /v2/manifests/latest \
+                       /v2/a/blobs/uploads/ /v2/a/blobs/..%2f.. /v2/a/%zz/b /v2/a/manifests/%ff \
+                       /v2/a/manifests/%2 /%2e%2e/etc/passwd";
+        for target in targets.split(' ') {
+            assert_eq!(parse(target), Ok(Route::Unknown), "{target}");
+        }
+        assert_eq!(parse(""), Ok(Route::Unknown));
+    }
+
+    #[test]
+    fn hostile_names_digests_and_references_are_refused() {
+        let invalid = "/v2/../manifests/latest /v2/a/%2e%2e/b/manifests/latest /v2/a%00/manifests/latest \
+                       /v2//manifests/latest /v2/Library/httpd/tags/list /v2/a/blobs/latest \
+                       /v2/a/referrers/sha256:0";
+        for target in invalid.split(' ') {
+            assert_eq!(parse(target), Err(400), "{target}");
+        }
+        let upper = HEX.to_uppercase();
+        for reference in
+            ["", "..", "-x", "a%2520", &format!("md5:{HEX}"), &format!("sha256:{upper}"), "sha256:0"]
+        {
+            assert_eq!(parse(&format!("/v2/a/manifests/{reference}")), Err(404), "{reference}");
+        }
+    }
+
+    #[test]
+    fn repository_names_keep_to_the_grammar() {
+        let (longest, too_long) = ("a".repeat(255), "a".repeat(256));
+        for name in "a 0 library/httpd a.b a_b a__b a-b a---b a/b/c/d 1.2.3".split(' ').chain([&*longest]) {
+            assert!(is_repository_name(name), "{name}");
+        }
+        let invalid = " / a/ /a a//b A .a a. -a a- _a a..b a___b a._b a-_b a:b ä a/.. a\n a%2fb";
+        for name in invalid.split(' ').chain(["a b", &*too_long]) {
+            assert!(!is_repository_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn tags_keep_to_the_grammar() {
+        let (longest, too_long) = ("a".repeat(128), "a".repeat(129));
+        for tag in ["latest", "_", "1.0-RC_1", "A..-", &longest] {
+            assert!(is_tag(tag), "{tag}");
+        }
+        for tag in ["", ".a", "-a", "a/b", "a:b", "a b", "ä", "a\n", &too_long] {
+            assert!(!is_tag(tag), "{tag}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The `User-Agent` header: which engine asks, and on which platform it runs.
+
+use downshift::{Capabilities, Platform};
+
+/// What a `User-Agent` says about its client.
+///
+/// Docker's begins `docker/1.9.1 go/go1.4.3 git-commit/a34a1d5 kernel/4.2.0 os/linux arch/amd64`; containerd, podman
+/// and skopeo name no platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserAgent<'a> {
+    /// The first product's name, such as `docker`.
+    pub product: &'a str,
+    /// The first product's version, such as `1.9.1`; empty where there is none.
+    pub version: &'a str,
+    /// The operating system, in Go's spelling.
+    pub os: Option<&'a str>,
+    /// The architecture, in Go's spelling.
+    pub architecture: Option<&'a str>,
+}
+
+impl<'a> UserAgent<'a> {
+    /// Reads a `User-Agent`. Nothing in it can be wrong, only missing.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
+        // A parenthesis begins what Docker ≥ 1.11 quotes of the program behind it, which may run elsewhere.
+        let products = text.split_ascii_whitespace().take_while(|product| !product.contains('('));
+        let mut products = products.map(|product| product.split_once('/').unwrap_or((product, "")));
+        let (product, version) = products.next().unwrap_or_default();
+        let find = |name| products.clone().find(|&(key, value)| key == name && is_go_name(value));
+        Self {
+            product,
+            version,
+            os: find("os").map(|os| os.1),
+            architecture: find("arch").map(|arch| arch.1),
+        }
+    }
+
+    /// The platform that the client runs on, if it says both parts of it.
+    #[must_use]
+    pub fn platform(&self) -> Option<Platform> {
+        Some(Platform::new(self.os?, self.architecture?))
+    }
+
+    /// Whether this is an engine of the schema 1 days, Docker 1.6–1.9. Earlier ones speak another protocol.
+    #[must_use]
+    pub fn is_schema1_engine(&self) -> bool {
+        let mut numbers = self.version.split(|char: char| !char.is_ascii_digit());
+        self.product == "docker"
+            && numbers.next() == Some("1")
+            && matches!(numbers.next(), Some("6" | "7" | "8" | "9"))
+    }
+
+    /// Adds to `capabilities` what this says.
+    pub(crate) fn describe(&self, mut capabilities: Capabilities) -> Capabilities {
+        if let Some(platform) = self.platform() {
+            capabilities = capabilities.with_platform(platform);
+        }
+        if self.is_schema1_engine() { capabilities.with_schema1_engine() } else { capabilities }
+    }
+}
+
+/// Whether `text` can be one of Go's names for an operating system or architecture, such as `ppc64le`.
+fn is_go_name(text: &str) -> bool {
+    (1..=16).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_names_its_version_and_platform() {
+        let text = "docker/1.9.1 go/go1.4.3 git-commit/a34a1d5 kernel/4.2.0 os/linux arch/arm";
+        let expected =
+            UserAgent { product: "docker", version: "1.9.1", os: Some("linux"), architecture: Some("arm") };
+        assert_eq!(UserAgent::parse(text), expected);
+        assert_eq!(expected.platform(), Some(Platform::new("linux", "arm")));
+    }
+
+    #[test]
+    fn the_platform_is_that_of_the_engine() {
+        let text = r"docker/20.10.24 go/go1.19.8 kernel/6.1.0 os/windows arch/amd64 UpstreamClient(Docker-Client/20.10.24 \(linux\) os/linux arch/386)";
+        assert_eq!(UserAgent::parse(text).platform(), Some(Platform::new("windows", "amd64")));
+        for text in [
+            "docker/1.12.6 UpstreamClient(curl os/linux arch/arm64)",
+            "docker/1.9.1 os/linux",
+            "docker/1.9.1 os/ arch/amd64",
+            "docker/1.9.1 os/../.. arch/amd64",
+            "containerd/1.7.20",
+            "containers/5.23.1 (github.com/containers/image)",
+            "skopeo/1.9.3",
+            "",
+        ] {
+            assert_eq!(UserAgent::parse(text).platform(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn engines_of_the_schema_1_days_are_docker_1_6_to_1_9() {
+        for version in "1.6.0 1.6.2 1.7.1 1.8.2-el7.centos 1.9.1 1.9-dev".split(' ') {
+            assert!(UserAgent::parse(&["docker/", version].concat()).is_schema1_engine(), "{version}");
+        }
+        for version in "1.5.0 1.10.3 1.13.1 1.60 1 19.03.1 28.0.1 x".split(' ') {
+            assert!(!UserAgent::parse(&["docker/", version].concat()).is_schema1_engine(), "{version}");
+        }
+        for text in ["docker", "skopeo/1.9.3", "Go 1.1 package http docker/1.9.1"] {
+            assert!(!UserAgent::parse(text).is_schema1_engine(), "{text}");
+        }
+    }
+}
