@@ -389,17 +389,17 @@ impl fmt::Display for Error {
             Self::SignatureLength { expected, actual } => {
                 write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
             }
-            Self::UnknownLimit { name } => write!(f, "there is no limit `{name}`"),
-            Self::UnknownPolicy { value } => write!(f, "there is no policy `{value}`"),
+            Self::UnknownLimit { name } => write!(f, "there is no limit `{}`", Cut(name)),
+            Self::UnknownPolicy { value } => write!(f, "there is no policy `{}`", Cut(value)),
             Self::NotAcceptable { stored } => {
                 write!(
                     f,
                     "the client accepts neither the stored form `{stored}` nor one that it can be converted to"
                 )
             }
-            Self::InvalidPlatform { value } => write!(f, "`{value}` is not a platform"),
+            Self::InvalidPlatform { value } => write!(f, "`{}` is not a platform", Cut(value)),
             Self::PlatformMissing { platform, available } => {
-                write!(f, "there is no manifest for `{platform}`, only for `{available}`")
+                write!(f, "there is no manifest for `{platform}`, only for `{}`", Cut(available))
             }
             Self::UnreadableDigest { digest, form, instead } => write!(
                 f,
@@ -408,20 +408,20 @@ impl fmt::Display for Error {
             Self::Ambiguous { one, other } => {
                 write!(f, "the document has both `{one}` and `{other}`, so it can be read in two ways")
             }
-            Self::DuplicateKey { key } => write!(f, "the key `{key}` stands twice in one object"),
-            Self::InvalidDigest { value } => write!(f, "`{value}` is not a digest"),
+            Self::DuplicateKey { key } => write!(f, "the key `{}` stands twice in one object", Cut(key)),
+            Self::InvalidDigest { value } => write!(f, "`{}` is not a digest", Cut(value)),
             Self::InvalidJson { document, offset, problem } => {
                 write!(f, "the {document} is not JSON: {problem} at byte `{offset}`")
             }
             Self::InvalidSignature { problem } => write!(f, "the signature block cannot be read: {problem}"),
-            Self::InvalidTime { value } => write!(f, "`{value}` is not a time of RFC 3339"),
+            Self::InvalidTime { value } => write!(f, "`{}` is not a time of RFC 3339", Cut(value)),
             Self::MissingMember { path } => write!(f, "the member `{path}` is missing"),
             Self::ShadowedKey { key, known } => {
-                write!(f, "the key `{key}` is read as `{known}` by some engines and ignored by others")
+                write!(f, "the key `{}` is read as `{known}` by some engines and ignored by others", Cut(key))
             }
-            Self::UnknownDocument { value } => write!(f, "`{value}` is no manifest that can be read"),
+            Self::UnknownDocument { value } => write!(f, "`{}` is no manifest that can be read", Cut(value)),
             Self::WrongType { path, expected } => write!(f, "the member `{path}` is not {expected}"),
-            Self::Artifact { media_type } => write!(f, "`{media_type}` is not of an image"),
+            Self::Artifact { media_type } => write!(f, "`{}` is not of an image", Cut(media_type)),
             Self::BaseLayer => {
                 f.write_str("the image stands on a `rootfs.base_layer` that is not in its manifest")
             }
@@ -453,13 +453,17 @@ impl fmt::Display for Error {
             Self::NoRootfs => f.write_str("the config has no `rootfs`"),
             Self::NestedIndex { digest } => write!(f, "the entry `{digest}` is itself a list of manifests"),
             Self::ReservedKey { key } => {
-                write!(f, "the config's own key `{key}` would be taken for schema 1's")
+                write!(f, "the config's own key `{}` would be taken for schema 1's", Cut(key))
             }
             Self::UnreadableConfig { path, expected } => {
                 write!(f, "engines of the schema 1 days cannot read `{path}`: it is not {expected}")
             }
             Self::UnknownLayerType { digest, media_type } => {
-                write!(f, "the layer `{digest}` has the type `{media_type}`, which is none of an image layer")
+                write!(
+                    f,
+                    "the layer `{digest}` has the type `{}`, which is none of an image layer",
+                    Cut(media_type)
+                )
             }
             Self::ZstdLayer { digest } => {
                 write!(f, "the layer `{digest}` is compressed with zstd, which Docker's forms do not have")
@@ -467,6 +471,19 @@ impl fmt::Display for Error {
             Self::LimitExceeded { name, limit, actual } => {
                 write!(f, "`{actual}` passes the limit `{name}` of `{limit}`")
             }
+        }
+    }
+}
+
+/// A value from outside, cut to what a message has room for.
+struct Cut<'c>(&'c str);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CHARACTERS: usize = 256;
+        match self.0.char_indices().nth(CHARACTERS) {
+            Some((end, _)) => write!(f, "{}…", self.0.get(..end).unwrap_or_default()),
+            None => f.write_str(self.0),
         }
     }
 }
