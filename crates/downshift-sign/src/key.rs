@@ -1,0 +1,240 @@
+//! Private keys and the files that they come from.
+
+use core::fmt;
+
+use data_encoding::BASE64URL_NOPAD;
+use downshift::jwk::Jwk;
+use p256::elliptic_curve::Generate as _;
+use p256::elliptic_curve::point::AffineCoordinates as _;
+use p256::pkcs8::{LineEnding, ObjectIdentifier, PrivateKeyInfoRef};
+use p256::{NonZeroScalar, PublicKey, SecretKey};
+use sec1::EcPrivateKey;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::KeyError;
+
+/// A private key on P-256, with its public half.
+///
+/// The private half is cleared from memory when the key is dropped, and `Debug` shows the key id only.
+pub struct PrivateKey {
+    secret: SecretKey,
+    public: Jwk,
+}
+
+impl PrivateKey {
+    /// The longest key file that is read, in bytes. A P-256 key takes some 300.
+    pub const MAX_BYTES: usize = 16 * 1024;
+
+    /// Makes a key from the system's random numbers.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`].
+    pub fn generate() -> Result<Self, KeyError> {
+        let scalar = Zeroizing::new(NonZeroScalar::try_generate().map_err(|_| KeyError::NoRandomness)?);
+        Ok(Self::new(SecretKey::from(&*scalar)))
+    }
+
+    /// Reads a key file: SEC1 or PKCS#8 as PEM, or a JWK such as Docker's `key.json`. The content tells which.
+    ///
+    /// In PEM the first private key is taken: `openssl ecparam -genkey` writes the curve's parameters before it.
+    ///
+    /// Nothing in the file but the key itself is used. libtrust would publish the headers of a PEM block (it writes
+    /// `keyID` there itself) and the unknown members of a JWK in the `jwk` of every signature, where they say nothing
+    /// to the engine and may say too much to others.
+    ///
+    /// Not cleared from memory are `file` itself, which is the caller's, and what the PEM reader copies on its way.
+    ///
+    /// # Errors
+    /// Any [`KeyError`] but [`KeyError::NoRandomness`].
+    pub fn parse(file: &[u8]) -> Result<Self, KeyError> {
+        if file.len() > Self::MAX_BYTES {
+            return Err(KeyError::TooLong { limit: Self::MAX_BYTES, actual: file.len() });
+        }
+        if file.trim_ascii_start().starts_with(b"{") {
+            parse_jwk(file)
+        } else if file.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN) {
+            parse_pem(file)
+        } else {
+            Err(KeyError::UnknownFormat)
+        }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public_key(&self) -> &Jwk {
+        &self.public
+    }
+
+    /// The private key as libtrust writes it, for a file such as `key.json`: a JWK with sorted members, indented by
+    /// four spaces, with no line break at its end.
+    #[must_use]
+    pub fn to_jwk(&self) -> Zeroizing<String> {
+        let d = Zeroizing::new(BASE64URL_NOPAD.encode(&Zeroizing::new(self.secret.to_bytes())));
+        let mut members: Vec<_> = self.public.members().chain([("d", d.as_str())]).collect();
+        members.sort_unstable();
+
+        // Room enough that it never moves and leaves a copy behind. The members need no escapes: base64url, names of
+        // curves, and a key id.
+        let mut json = Zeroizing::new(String::with_capacity(1024));
+        let mut separator = "{\n";
+        for (name, value) in members {
+            for part in [separator, "    \"", name, "\": \"", value, "\""] {
+                json.push_str(part);
+            }
+            separator = ",\n";
+        }
+        json.push_str("\n}");
+        json
+    }
+
+    /// The private key in SEC1 as PEM, which libtrust and Distribution's `signingkeyfile` read, too.
+    #[must_use]
+    pub fn to_sec1_pem(&self) -> Zeroizing<String> {
+        self.secret.to_sec1_pem(LineEnding::LF).expect("every P-256 key has an encoding")
+    }
+
+    pub(crate) fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    fn new(secret: SecretKey) -> Self {
+        let point = secret.public_key();
+        let public = Jwk::p256(&point.as_affine().x().into(), &point.as_affine().y().into());
+        Self { secret, public }
+    }
+
+    /// The key with this scalar, provided that `point`, if there is one, is its public key.
+    fn from_parts(format: &'static str, scalar: &[u8], point: Option<&[u8]>) -> Result<Self, KeyError> {
+        let secret = SecretKey::from_slice(scalar).map_err(|_| KeyError::Invalid {
+            format,
+            problem: "the private number is not in the curve's range",
+        })?;
+        if let Some(point) = point {
+            let point = PublicKey::from_sec1_bytes(point)
+                .map_err(|_| KeyError::Invalid { format, problem: "the public point is not on the curve" })?;
+            if point != secret.public_key() {
+                return Err(KeyError::KeyPairMismatch);
+            }
+        }
+        Ok(Self::new(secret))
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateKey").field("kid", &self.public.kid()).finish_non_exhaustive()
+    }
+}
+
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+
+fn parse_pem(file: &[u8]) -> Result<PrivateKey, KeyError> {
+    let broken = KeyError::Invalid { format: "PEM", problem: "a block is incomplete, or not base64" };
+    let blocks = pem::parse_many(file).map_err(|_| broken.clone())?;
+    if blocks.is_empty() {
+        return Err(broken);
+    }
+    let block = blocks.into_iter().find(|block| block.tag().ends_with("PRIVATE KEY"));
+    let block = block.ok_or(KeyError::NoPrivateKey)?;
+    // RFC 1421, 4.6.1.1, as openssl writes it for keys in the old formats.
+    if block.headers().get("Proc-Type").is_some_and(|value| value.ends_with("ENCRYPTED")) {
+        return Err(KeyError::Encrypted);
+    }
+    match block.tag() {
+        "EC PRIVATE KEY" => parse_sec1(&Zeroizing::new(block.into_contents())),
+        "PRIVATE KEY" => parse_pkcs8(&Zeroizing::new(block.into_contents())),
+        "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),
+        other => Err(KeyError::Unsupported { kind: other.trim_end_matches(" PRIVATE KEY").to_owned() }),
+    }
+}
+
+/// secp256r1 (RFC 5480, 2.1.1.1), which is P-256.
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+/// id-ecPublicKey (RFC 5480, 2.1.1).
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+
+/// `ECPrivateKey` (RFC 5915, 3) in DER.
+fn parse_sec1(der: &[u8]) -> Result<PrivateKey, KeyError> {
+    let key = EcPrivateKey::try_from(der).map_err(|_| KeyError::Invalid {
+        format: "SEC1",
+        problem: "it is no private key on a named curve",
+    })?;
+    let curve = key.parameters.and_then(|parameters| parameters.named_curve());
+    // The curve may be left out, as it is in PKCS#8; then the length and the public point have to do.
+    match curve {
+        Some(curve) if curve != P256 => Err(unsupported(curve)),
+        _ => PrivateKey::from_parts("SEC1", key.private_key, key.public_key),
+    }
+}
+
+/// `PrivateKeyInfo` (RFC 5208, 5) in DER.
+fn parse_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
+    let invalid = |problem| KeyError::Invalid { format: "PKCS#8", problem };
+    let info = PrivateKeyInfoRef::try_from(der).map_err(|_| invalid("it is no private key"))?;
+    if info.algorithm.oid != EC_PUBLIC_KEY {
+        return Err(unsupported(info.algorithm.oid));
+    }
+    let curve = info.algorithm.parameters_oid().map_err(|_| invalid("its curve has no name"))?;
+    if curve != P256 {
+        return Err(unsupported(curve));
+    }
+    parse_sec1(info.private_key.as_bytes())
+}
+
+fn unsupported(identifier: ObjectIdentifier) -> KeyError {
+    let identifier = identifier.to_string();
+    let kind = match identifier.as_str() {
+        "1.2.840.113549.1.1.1" => "RSA",
+        "1.3.101.112" => "Ed25519",
+        "1.3.132.0.10" => "secp256k1",
+        "1.3.132.0.34" => "P-384",
+        "1.3.132.0.35" => "P-521",
+        other => other,
+    };
+    KeyError::Unsupported { kind: kind.to_owned() }
+}
+
+/// The members of a private JWK (RFC 7518, 6.2; `kid` as libtrust has it). They point into the file, so that `d` has no
+/// copy to be cleared; none of them ever needs an escape.
+#[derive(Deserialize)]
+struct PrivateJwk<'a> {
+    kty: &'a str,
+    crv: Option<&'a str>,
+    x: Option<&'a str>,
+    y: Option<&'a str>,
+    d: Option<&'a str>,
+    kid: Option<&'a str>,
+}
+
+fn parse_jwk(file: &[u8]) -> Result<PrivateKey, KeyError> {
+    let invalid = |problem| KeyError::Invalid { format: "JWK", problem };
+    let jwk: PrivateJwk<'_> = serde_json::from_slice(file)
+        .map_err(|_| invalid("it is no JSON object with the members of a key"))?;
+    // Only keys of the type EC have a curve in this sense.
+    let kind = jwk.crv.filter(|_| jwk.kty == "EC").unwrap_or(jwk.kty);
+    if kind != "P-256" {
+        return Err(KeyError::Unsupported { kind: kind.to_owned() });
+    }
+    if jwk.d.is_none() {
+        return Err(KeyError::NoPrivateKey);
+    }
+    let number = |text: Option<&str>| {
+        let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(text?.as_bytes()).ok()?);
+        (bytes.len() == 32).then_some(bytes)
+    };
+    let d = number(jwk.d).ok_or_else(|| invalid("`d` is not 32 bytes in base64url"))?;
+    let x = number(jwk.x).ok_or_else(|| invalid("`x` is not 32 bytes in base64url"))?;
+    let y = number(jwk.y).ok_or_else(|| invalid("`y` is not 32 bytes in base64url"))?;
+    // An uncompressed point (SEC 1, 2.3.3).
+    let point = [&[4], x.as_slice(), y.as_slice()].concat();
+
+    let key = PrivateKey::from_parts("JWK", &d, Some(&point))?;
+    let computed = key.public.kid();
+    match jwk.kid {
+        Some(stated) if stated != computed => {
+            Err(KeyError::KeyIdMismatch { stated: stated.to_owned(), computed: computed.to_owned() })
+        }
+        _ => Ok(key),
+    }
+}
