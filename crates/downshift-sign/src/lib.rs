@@ -1,8 +1,27 @@
-//! Keys for signed Docker schema 1 manifests.
+//! Keys, signers and verifiers for signed Docker schema 1 manifests.
+//!
+//! The core says which bytes to sign; whoever holds the key signs them. Here that is a [`PrivateKey`] on P-256 with
+//! one of two signers: [`P256Signer`], whose signatures are the same wherever the same key signs the same bytes, and
+//! [`RingSigner`], which is faster and never signs alike twice. [`verify`] tells for each signature of a document
+//! whether it holds.
+//!
+//! ```
+//! use downshift_sign::{P256Signer, PrivateKey, Signer};
+//!
+//! let key = PrivateKey::generate()?;
+//! let signer = P256Signer::new(&key);
+//! let signature = signer.sign(b"eyJmb3JtYXRMZW5ndGgiOjEyfQ.ew")?;
+//! assert_eq!(signature.key.kid(), key.public_key().kid());
+//! # Ok::<(), downshift_sign::KeyError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod error;
 mod key;
+mod signer;
+mod verify;
 
 pub use error::KeyError;
 pub use key::PrivateKey;
+pub use signer::{P256Signer, RingSigner, Signer};
+pub use verify::{Problem, Verdict, Verification, verify};
