@@ -1,6 +1,6 @@
 //! Why a key cannot be used.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 /// Why a key was not read or made, or did not sign.
 ///
@@ -91,7 +91,7 @@ impl fmt::Display for KeyError {
             Self::Encrypted => f.write_str("the private key is encrypted"),
             Self::Invalid { format, problem } => write!(f, "the {format} key cannot be read: {problem}"),
             Self::KeyIdMismatch { stated, computed } => {
-                write!(f, "the key says that its id is `{stated}`, but it is `{computed}`")
+                write!(f, "the key says that its id is `{}`, but it is `{computed}`", Outside(stated))
             }
             Self::KeyPairMismatch => f.write_str("the public key in the file is not that of the private key"),
             Self::NoPrivateKey => f.write_str("there is no private key in the file"),
@@ -100,9 +100,27 @@ impl fmt::Display for KeyError {
                 write!(f, "the key file has `{actual}` bytes, more than the limit of `{limit}`")
             }
             Self::UnknownFormat => f.write_str("the key file is neither PEM nor JWK"),
-            Self::Unsupported { kind } => write!(f, "the key is of the kind `{kind}`, not P-256"),
+            Self::Unsupported { kind } => write!(f, "the key is of the kind `{}`, not P-256", Outside(kind)),
         }
     }
 }
 
 impl core::error::Error for KeyError {}
+
+/// A value from outside as a message has room for it: on one line, and not too long.
+pub(crate) struct Outside<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Outside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CHARACTERS: usize = 128;
+        let mut characters = self.0.chars();
+        for character in characters.by_ref().take(CHARACTERS) {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        if characters.next().is_some() { f.write_char('…') } else { Ok(()) }
+    }
+}

@@ -6,6 +6,8 @@ use downshift::jwk::Jwk;
 use downshift::jws::{SignatureBlock, SignedDocument};
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 
+use crate::error::Outside;
+
 /// Verifies each signature of `document` over its recovered payload.
 ///
 /// ES256 is verified, with the key in the signature's own header, as libtrust and the engines do. Whose key that is,
@@ -107,7 +109,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlgorithmMismatch { algorithm, key } => {
-                write!(f, "the algorithm `{algorithm}` is not that of a `{key}` key")
+                write!(f, "the algorithm `{}` is not that of a `{}` key", Outside(algorithm), Outside(key))
             }
             Self::ChainUnsupported => {
                 f.write_str("the key is in a certificate chain (`x5c`), which is not read")
@@ -119,7 +121,7 @@ impl fmt::Display for Problem {
                 write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
             }
             Self::UnsupportedAlgorithm { algorithm } => {
-                write!(f, "the algorithm `{algorithm}` is not supported, only `ES256`")
+                write!(f, "the algorithm `{}` is not supported, only `ES256`", Outside(algorithm))
             }
         }
     }

@@ -149,6 +149,13 @@ fn keys_of_other_kinds_are_refused_by_name() {
 }
 
 #[test]
+fn a_message_stays_on_one_line_and_short_whatever_the_file_says() {
+    let tag = format!("A\n\u{1b}{} PRIVATE KEY", "B".repeat(1000));
+    let cause = format!("the key is of the kind `A\\n\\u{{1b}}{}…`, not P-256", "B".repeat(125));
+    assert_refused(&pem(&tag, "MAA="), "unsupported-key", &cause);
+}
+
+#[test]
 fn broken_keys_are_refused() {
     let order_of_the_curve = "_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE";
     let d = "ROpoFyHTxDZF4UUo_vhPoRmYisQRGXEVbvCN0Gj4lsQ";
