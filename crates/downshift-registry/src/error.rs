@@ -129,6 +129,8 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use downshift::{Error, Form};
 
     use super::*;
