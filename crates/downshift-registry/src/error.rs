@@ -4,9 +4,9 @@
 //! words; all other errors have a message of cause and remedy, and a detail of both and a stable `reason`.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
-use downshift::{Digest, Error, Fault};
+use downshift::{Digest, Failure, Fault};
 use serde_json::{Value, json};
 
 use crate::request::MAX_HEADER_BYTES;
@@ -19,12 +19,12 @@ use crate::{Reference, Response};
 /// (measured). Documents that are broken where they are stored are no exception, although Distribution has status 500
 /// for them: all engines hide the body of that, and asking again would not help. Only a fault of this program is 500.
 #[must_use]
-pub fn refusal(error: &Error) -> Response {
-    let cause = error.to_string();
-    match error.fault() {
-        Fault::Caller => explained(500, "UNKNOWN", error.code(), &cause, error.remedy()),
+pub fn refusal(failure: &Failure) -> Response {
+    let Failure { code, fault, cause, remedy } = failure;
+    match fault {
+        Fault::Caller => explained(500, "UNKNOWN", code, cause, remedy),
         Fault::Client | Fault::Document | Fault::Image | Fault::Limit => {
-            explained(400, "MANIFEST_INVALID", error.code(), &cause, error.remedy())
+            explained(400, "MANIFEST_INVALID", code, cause, remedy)
         }
     }
 }
@@ -129,7 +129,9 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use downshift::Form;
+    use alloc::string::ToString;
+
+    use downshift::{Error, Form};
 
     use super::*;
     use crate::{Body, Method};
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn refusals_say_cause_and_remedy() {
         let body = r#"{"errors":[{"code":"MANIFEST_INVALID","message":"the config has no `rootfs`; build the image again: its config does not belong to its manifest","detail":{"cause":"the config has no `rootfs`","reason":"no-rootfs","remedy":"build the image again: its config does not belong to its manifest"}}]}"#;
-        assert_body(&refusal(&Error::NoRootfs), 400, body);
+        assert_body(&refusal(&Error::NoRootfs.into()), 400, body);
     }
 
     #[test]
@@ -177,7 +179,7 @@ mod tests {
             (Error::BaseLayer, 400),
             (Error::LimitExceeded { name: "layers", limit: 1, actual: 2 }, 400),
         ] {
-            assert_eq!(refusal(&error).status, status, "{error}");
+            assert_eq!(refusal(&Failure::from(&error)).status, status, "{error}");
         }
     }
 

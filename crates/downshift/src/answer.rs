@@ -588,10 +588,10 @@ impl<'a> Desk<'_, 'a> {
         digest: Digest,
         body: Cow<'b, [u8]>,
     ) -> Answer<'b> {
-        let described = Described { form, digest: digest.clone(), size: body.len() };
+        let described = |digest: &Digest| Described { form, digest: digest.clone(), size: body.len() };
         let report = Report {
-            source: described.clone(),
-            result: described,
+            source: described(found.digest),
+            result: described(&digest),
             policy: self.request.policy,
             platform: found.platform.cloned(),
             digest_changed: None,
