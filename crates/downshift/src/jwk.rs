@@ -4,7 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use data_encoding::{BASE32, BASE64URL_NOPAD};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE32;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
@@ -25,8 +27,8 @@ impl Jwk {
         let members = [
             ("crv", "P-256".to_string()),
             ("kty", "EC".to_string()),
-            ("x", BASE64URL_NOPAD.encode(x)),
-            ("y", BASE64URL_NOPAD.encode(y)),
+            ("x", URL_SAFE_NO_PAD.encode(x)),
+            ("y", URL_SAFE_NO_PAD.encode(y)),
         ];
         let mut key = Self(members.map(|(name, value)| (name.to_string(), value)).into());
         key.0.insert("kid".to_string(), key_id(&ec_public_key_info(&P256, x, y)));

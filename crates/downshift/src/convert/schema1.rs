@@ -219,8 +219,10 @@ impl<'r> V1Layers<'r> {
                 members.push((key, value.raw()));
             }
         }
-        members.extend(own.iter().map(|(name, value)| (*name, value.as_slice())));
-        members.sort_unstable_by_key(|&(name, _)| name);
+        for (name, value) in &own {
+            let place = members.partition_point(|(other, _)| other < name);
+            members.insert(place, (name, value));
+        }
 
         let mut out = Vec::with_capacity(self.source.config.len());
         for (index, (name, value)) in members.into_iter().enumerate() {
