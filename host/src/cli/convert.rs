@@ -1,0 +1,174 @@
+//! `downshift convert`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use downshift::answer::{Need, NeedKind, Request, Root};
+use downshift::document::Document;
+use downshift::jws::Signature;
+use downshift::{Capabilities, Digest, Form, Platform, Policy, Timestamp};
+use downshift_registry::{is_repository_name, is_tag};
+use downshift_sign::{P256Signer, PrivateKey, Signer};
+
+use super::{LimitArgs, Verdict, json, read_document, write_document};
+use crate::engine;
+use crate::error::Error;
+use crate::keys;
+use crate::layout::Layout;
+use crate::log;
+
+/// Convert one manifest, and write its exact bytes to standard output
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Convert {
+    /// The manifest, list or index; `-` is standard input
+    manifest: PathBuf,
+    /// The form to convert it to
+    #[arg(long, value_enum, value_name = "FORM")]
+    to: Target,
+    /// The repository's name, which is written into schema 1
+    #[arg(long, value_parser = name, required_if_eq("to", "schema1"))]
+    name: Option<String>,
+    /// The tag, which is written into schema 1
+    #[arg(long, value_parser = tag, required_if_eq("to", "schema1"))]
+    tag: Option<String>,
+    /// The image's config
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of an OCI image layout with whatever else is needed
+    #[arg(long, value_name = "DIR")]
+    layout: Option<PathBuf>,
+    /// The platform to pick from a list or index; the reference policy knows linux/amd64 only
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Leave schema 1 without a signature
+    #[arg(long)]
+    unsigned: bool,
+    /// The private key to sign with, on P-256, as JWK or in PEM; without it a new one is thrown away afterwards
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    key: Option<PathBuf>,
+    /// The time to sign with, instead of that of the image
+    #[arg(long, value_name = "RFC3339")]
+    time: Option<Timestamp>,
+    /// What to do with images that Distribution converts with a loss: refuse them (strict) or do as it does
+    /// (reference)
+    #[arg(long, value_name = "strict|reference", default_value_t)]
+    policy: Policy,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// Write the manifest to a file instead
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write to a file, as JSON, what was lost or added, and why the digest is another one
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  downshift convert manifest.json --config config.json --to schema1 --name library/httpd --tag latest
+  downshift convert - --layout images/library/httpd --to schema2 --platform linux/arm64 < index.json
+
+What else is needed, a config or the manifests of a list or index, is read from the layout's
+blobs/sha256/HEX. Everything must have the digest and size that the manifest says.";
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Target {
+    Schema1,
+    Schema2,
+    Oci,
+    List,
+    Index,
+}
+
+impl Convert {
+    pub(super) fn run(self) -> Result<Verdict, Error> {
+        let limits = self.limits.limits()?;
+        let manifest = read_document(&self.manifest, &limits)?;
+        let config = self.config.as_deref().map(|path| read_document(path, &limits)).transpose()?;
+        let key = self.key.as_deref().map(keys::read).transpose()?;
+        let layout = self.layout.map(Layout::new);
+
+        let form = self.to.form(self.unsigned);
+        let client = Capabilities::of(&[form]);
+        let from = Document::parse(&manifest, &limits)?.form();
+        let digest = Digest::of(&manifest);
+        let request = Request {
+            root: Root::Tag {
+                name: self.name.unwrap_or_default(),
+                tag: self.tag.unwrap_or_default(),
+                digest: digest.clone(),
+            },
+            client: self.platform.iter().cloned().fold(client, Capabilities::with_platform),
+            policy: self.policy,
+            default_platform: Platform::default(),
+            time: self.time,
+            limits: limits.clone(),
+        };
+        let fetch = |need: &Need| {
+            let document = match (&config, &layout) {
+                _ if need.digest == digest => Some(manifest.clone()),
+                (Some(config), _) if need.kind == NeedKind::Blob => Some(checked_config(config, need)?),
+                (_, Some(layout)) => layout.document(&need.digest, &limits)?,
+                (_, None) => None,
+            };
+            document.map(Some).ok_or_else(|| Error::NotGiven { digest: need.digest.clone() })
+        };
+        let no_conversion = || -> Error { downshift::Error::NoConversion { from, to: form }.into() };
+        let answer = engine::run(&request, fetch, |bytes| sign(bytes, key)).map_err(|no_answer| {
+            // There is no Accept header here to name another type in.
+            if no_answer.error.code() == "not-acceptable" { no_conversion() } else { no_answer.error }
+        })?;
+        if answer.form != form {
+            return Err(no_conversion());
+        }
+
+        if let Some(path) = &self.report {
+            write_document(Some(path), &json(&answer.report)?)?;
+        }
+        write_document(self.output.as_deref(), &answer.body)?;
+        Ok(Verdict::Yes)
+    }
+}
+
+impl Target {
+    fn form(self, unsigned: bool) -> Form {
+        match self {
+            Self::Schema1 if unsigned => Form::Schema1Unsigned,
+            Self::Schema1 => Form::Schema1,
+            Self::Schema2 => Form::Schema2,
+            Self::Oci => Form::Oci,
+            Self::List => Form::List,
+            Self::Index => Form::Index,
+        }
+    }
+}
+
+fn checked_config(config: &[u8], need: &Need) -> Result<Vec<u8>, Error> {
+    if need.digest.matches(config) {
+        Ok(config.to_vec())
+    } else {
+        Err(Error::OtherConfig { expected: need.digest.clone(), actual: Digest::of(config) })
+    }
+}
+
+fn sign(bytes: &[u8], key: Option<PrivateKey>) -> Result<Signature, Error> {
+    let key = match key {
+        Some(key) => key,
+        None => {
+            log::notice(
+                "downshift: the signing key is thrown away: give one with --key, or leave it out with --unsigned",
+            );
+            PrivateKey::generate()?
+        }
+    };
+    Ok(P256Signer::new(&key).sign(bytes)?)
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    if is_repository_name(text) { Ok(text.to_owned()) } else { Err("that is no repository's name") }
+}
+
+fn tag(text: &str) -> Result<String, &'static str> {
+    if is_tag(text) { Ok(text.to_owned()) } else { Err("that is no tag") }
+}

@@ -1,0 +1,162 @@
+//! The command line.
+
+mod check;
+mod convert;
+mod inspect;
+mod key;
+mod serve;
+mod verify;
+
+use core::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use downshift::Limits;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::layout::read_at_most;
+use crate::log::{self, printable};
+
+/// Serves any container image to any container client, by converting its manifest between OCI, Docker schema 2 and
+/// signed Docker schema 1
+#[derive(Parser)]
+#[command(name = "downshift", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Convert(convert::Convert),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Check(check::Check),
+    #[command(subcommand)]
+    Key(key::Key),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mkdir -p images/podman
+  skopeo copy docker://quay.io/podman/hello oci:images/podman/hello:latest
+  downshift serve --store images
+  docker pull 127.0.0.1:5000/podman/hello
+
+  downshift convert manifest.json --config config.json --to schema1 --name library/httpd --tag latest \\
+    > schema1.json
+  downshift verify schema1.json
+
+Exit status:
+  0  done, and the answer is yes
+  1  the answer is no: a conversion was refused, a signature does not hold, a rule is broken
+  2  nothing was decided: wrong usage, an unreadable file, a broken document";
+
+/// What a command found out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Yes,
+    No,
+}
+
+impl From<bool> for Verdict {
+    fn from(is_yes: bool) -> Self {
+        if is_yes { Self::Yes } else { Self::No }
+    }
+}
+
+/// Limits on the command line.
+#[derive(Args)]
+struct LimitArgs {
+    /// Change a limit: document-bytes, depth, layers, history, entries, converted-children, string-bytes or
+    /// output-bytes
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
+    limits: Vec<(String, usize)>,
+}
+
+impl LimitArgs {
+    fn limits(&self) -> Result<Limits, Error> {
+        let mut limits = Limits::default();
+        for (name, value) in &self.limits {
+            limits.set(name, *value)?;
+        }
+        Ok(limits)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn run() -> ExitCode {
+    let verdict = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Convert(convert) => convert.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Check(check) => check.run(),
+        Command::Key(key) => key.run(),
+    };
+    match verdict {
+        Ok(Verdict::Yes) => ExitCode::SUCCESS,
+        Ok(Verdict::No) => ExitCode::from(1),
+        Err(error) => {
+            explain(&error);
+            ExitCode::from(if error.is_verdict() { 1 } else { 2 })
+        }
+    }
+}
+
+/// Writes an error for people: code, cause and remedy.
+fn explain(error: &Error) {
+    let has_colour =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (red, reset) = if has_colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    log::notice(format_args!("{red}error:{reset}  {}", error.code()));
+    log::notice(format_args!("cause:  {}", printable(&error.to_string())));
+    log::notice(format_args!("remedy: {}", error.remedy()));
+}
+
+/// Reads a document from a file, or from standard input if that is called `-`.
+fn read_document(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let limit = limits.document_bytes as u64;
+    let read = |stream: &mut dyn Read| read_at_most(stream, limit);
+    let bytes = match path.to_str() {
+        Some("-") => read(&mut io::stdin().lock()),
+        _ => File::open(path).and_then(|mut file| read(&mut file)),
+    };
+    let bytes = bytes.map_err(|error| Error::unreadable(path, error))?;
+    bytes.ok_or_else(|| Error::document_too_large(limits, limit.saturating_add(1)))
+}
+
+/// Writes exactly `bytes` to a file, or to standard output if there is none.
+fn write_document(path: Option<&Path>, bytes: &[u8]) -> Result<(), Error> {
+    let written = match path {
+        Some(path) => fs::write(path, bytes),
+        None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+    };
+    written.map_err(|error| Error::unwritable(path.unwrap_or(Path::new("-")), error))
+}
+
+/// `value` as indented JSON, for people and programs.
+fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut json =
+        serde_json::to_vec_pretty(value).map_err(|error| Error::unwritable(Path::new("-"), error.into()))?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+/// Writes lines to standard output.
+fn print(lines: impl IntoIterator<Item = impl Display>) -> Result<(), Error> {
+    let text: String = lines.into_iter().map(|line| printable(&line.to_string()) + "\n").collect();
+    write_document(None, text.as_bytes())
+}
+
+fn limit(text: &str) -> Result<(String, usize), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    let value = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+    Limits::default().set(name, value).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value))
+}

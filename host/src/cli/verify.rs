@@ -1,0 +1,44 @@
+//! `downshift verify`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use downshift::{Digest, Limits, jws};
+
+use super::{Verdict, print, read_document};
+use crate::error::Error;
+
+/// Verify the signatures of a signed schema 1 manifest
+///
+/// They cover the payload, whose digest is shown. Whatever else is in the document is not signed. A signature that is
+/// valid says that the payload is as it was signed, not by whom: that is for you to tell by the key's id.
+#[derive(Args)]
+pub(super) struct Verify {
+    /// The document; `-` is standard input
+    file: PathBuf,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Result<Verdict, Error> {
+        let limits = Limits::default();
+        let document = jws::parse(&read_document(&self.file, &limits)?, &limits)?;
+        let verification = downshift_sign::verify(&document);
+
+        let mut lines = vec![format!("payload    {}", Digest::of(&document.payload))];
+        for (verdict, block) in verification.verdicts().iter().zip(&document.signatures) {
+            let outcome = match &verdict.outcome {
+                Ok(()) => "valid".to_owned(),
+                Err(problem) => format!("{}: {problem}", problem.code()),
+            };
+            lines.push(format!("signature  {outcome}"));
+            lines.push(format!("  key        {}", verdict.key_id.as_deref().unwrap_or("none")));
+            lines.push(format!("  algorithm  {}", verdict.algorithm));
+            lines.push(format!("  time       {}", block.time.as_deref().unwrap_or("none")));
+        }
+        if document.signatures.is_empty() {
+            lines.push("signature  none".to_owned());
+        }
+        print(lines)?;
+        Ok(verification.is_valid().into())
+    }
+}

@@ -1,0 +1,198 @@
+//! What can go wrong around the core: reading, writing, keys.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use downshift::answer::NeedKind;
+use downshift::{Digest, Failure, Fault, Limits};
+use downshift_sign::KeyError;
+
+/// Why a request or a command failed. Like the core's errors it has a stable code, a cause on one line, and a remedy.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The core refused.
+    Core(Failure),
+    /// A key could not be made or used.
+    Key(KeyError),
+    /// A folder is no OCI image layout, or a broken one.
+    BrokenLayout {
+        /// The file that says so.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The bytes that are stored under a digest do not have it.
+    Corrupt {
+        /// The digest.
+        digest: Digest,
+    },
+    /// A key file does not hold a key that can be used.
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyError,
+    },
+    /// A document that a manifest names is not there.
+    Missing {
+        /// Its digest.
+        digest: Digest,
+        /// Whether it is a manifest or a config.
+        kind: NeedKind,
+    },
+    /// A document that a manifest names was not given with it.
+    NotGiven {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A config was given that is not the manifest's.
+    OtherConfig {
+        /// The digest that the manifest names.
+        expected: Digest,
+        /// That of the config.
+        actual: Digest,
+    },
+    /// The address to listen on could not be had.
+    Unavailable {
+        /// The address.
+        address: core::net::SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file could not be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file could not be written.
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A document has another size than the manifest that names it says.
+    WrongSize {
+        /// Its digest.
+        digest: Digest,
+        /// The size that the manifest says, in bytes.
+        expected: u64,
+        /// Its size.
+        actual: usize,
+    },
+}
+
+impl Error {
+    pub(crate) fn unreadable(path: &Path, error: io::Error) -> Self {
+        Self::Unreadable { path: path.to_path_buf(), error }
+    }
+
+    pub(crate) fn unwritable(path: &Path, error: io::Error) -> Self {
+        Self::Unwritable { path: path.to_path_buf(), error }
+    }
+
+    /// A document that was not even read to its end.
+    pub(crate) fn document_too_large(limits: &Limits, size: u64) -> Self {
+        let actual = usize::try_from(size).unwrap_or(usize::MAX);
+        downshift::Error::LimitExceeded { name: "document-bytes", limit: limits.document_bytes, actual }
+            .into()
+    }
+
+    /// The stable machine code.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Core(failure) => &failure.code,
+            Self::Key(error) | Self::KeyFile { error, .. } => error.code(),
+            Self::BrokenLayout { .. } => "broken-layout",
+            Self::Corrupt { .. } => "corrupt-document",
+            Self::Missing { .. } => "missing-document",
+            Self::NotGiven { .. } => "document-not-given",
+            Self::OtherConfig { .. } => "other-config",
+            Self::Unavailable { .. } => "address-unavailable",
+            Self::Unreadable { .. } => "unreadable-file",
+            Self::Unwritable { .. } => "unwritable-file",
+            Self::WrongSize { .. } => "wrong-size",
+        }
+    }
+
+    /// What can be done about it, in one line.
+    pub(crate) fn remedy(&self) -> &str {
+        match self {
+            Self::Core(failure) => &failure.remedy,
+            Self::Key(error) | Self::KeyFile { error, .. } => error.remedy(),
+            Self::BrokenLayout { .. } => "write the layout again, for example with skopeo copy",
+            Self::Corrupt { .. } | Self::WrongSize { .. } => {
+                "push the image again: what is stored is damaged"
+            }
+            Self::Missing { .. } => "push the image again, whole",
+            Self::NotGiven { .. } => {
+                "give the config with --config, or a layout that has all documents with --layout"
+            }
+            Self::OtherConfig { .. } => "give the config that belongs to the manifest",
+            Self::Unavailable { .. } => "listen on another address, or stop what listens on this one",
+            Self::Unreadable { .. } | Self::Unwritable { .. } => "check the path and its permissions",
+        }
+    }
+
+    /// Whether the command worked and the answer is no, rather than that it could not be carried out.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Core(failure) if matches!(failure.fault, Fault::Client | Fault::Image | Fault::Limit))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Core(failure) => failure.fmt(f),
+            Self::Key(error) => error.fmt(f),
+            Self::KeyFile { path, error } => write!(f, "`{}` cannot be used: {error}", path.display()),
+            Self::BrokenLayout { path, problem } => {
+                write!(f, "`{}` is not as an OCI image layout has it: {problem}", path.display())
+            }
+            Self::Corrupt { digest } => write!(f, "the bytes stored as `{digest}` have another digest"),
+            Self::Missing { digest, kind: NeedKind::Manifest } => {
+                write!(f, "the manifest `{digest}` is missing")
+            }
+            Self::Missing { digest, kind: NeedKind::Blob } => write!(f, "the config `{digest}` is missing"),
+            Self::NotGiven { digest } => write!(f, "`{digest}` is needed"),
+            Self::OtherConfig { expected, actual } => {
+                write!(f, "the manifest names the config `{expected}`, given was `{actual}`")
+            }
+            Self::Unreadable { path, error } => write!(f, "`{}` cannot be read: {error}", path.display()),
+            Self::Unwritable { path, error } => write!(f, "`{}` cannot be written: {error}", path.display()),
+            Self::Unavailable { address, error } => write!(f, "cannot listen on `{address}`: {error}"),
+            Self::WrongSize { digest, expected, actual } => {
+                write!(f, "`{digest}` has `{actual}` bytes, its manifest says `{expected}`")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// As the core refuses a document that is broken where it is stored.
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.code().to_owned().into(),
+            fault: Fault::Document,
+            cause: error.to_string(),
+            remedy: error.remedy().to_owned().into(),
+        }
+    }
+}
+
+impl From<downshift::Error> for Error {
+    fn from(error: downshift::Error) -> Self {
+        Self::Core(error.into())
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
+    }
+}

@@ -1,0 +1,138 @@
+//! The store: a folder with one OCI image layout per repository, such as `DIR/library/httpd`. It is only read.
+//!
+//! A manifest's tag is its annotation `org.opencontainers.image.ref.name`, as `skopeo copy … oci:DIR/library/httpd:latest`
+//! writes it. Docker's media types are as good as OCI's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use downshift::answer::NeedKind;
+use downshift::{Digest, Form, Limits};
+
+use crate::engine::schema1_digest;
+use crate::error::Error;
+use crate::layout::{Entry, Layout, Stamp};
+use crate::log;
+
+/// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A folder of repositories.
+pub(crate) struct Store {
+    folder: PathBuf,
+    limits: Limits,
+    /// What was loaded, by the repository's name. An entry is good as long as its stamp is.
+    loaded: Mutex<HashMap<String, Arc<Repository>>>,
+}
+
+/// One repository, as its `index.json` was when it was loaded.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    /// Where its documents and blobs are.
+    pub(crate) layout: Layout,
+    stamp: Stamp,
+    tags: BTreeMap<String, Digest>,
+    /// For each stored schema 1 the digest of its payload, which is what registries report, and that of its file.
+    payloads: HashMap<Digest, Digest>,
+}
+
+impl Store {
+    /// The store in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if that is no folder.
+    pub(crate) fn open(folder: PathBuf, limits: Limits) -> Result<Self, Error> {
+        match std::fs::read_dir(&folder) {
+            Ok(_) => Ok(Self { folder, limits, loaded: Mutex::default() }),
+            Err(error) => Err(Error::unreadable(&folder, error)),
+        }
+    }
+
+    /// The repository called `name`, if there is one. A `name` of the registry's grammar cannot lead out of the store.
+    ///
+    /// # Errors
+    /// [`Error::BrokenLayout`] or [`Error::Unreadable`].
+    pub(crate) fn repository(&self, name: &str) -> Result<Option<Arc<Repository>>, Error> {
+        let layout = Layout::new(self.folder.join(name));
+        let Some(stamp) = layout.stamp()? else {
+            self.lock().remove(name);
+            return Ok(None);
+        };
+        if let Some(loaded) = self.lock().get(name).filter(|loaded| loaded.stamp == stamp) {
+            return Ok(Some(Arc::clone(loaded)));
+        }
+        // Settled before the reading starts: a change in the meantime then shows.
+        let is_settled = stamp.is_settled();
+        let repository = Arc::new(Repository::load(layout, stamp, &self.limits)?);
+        if is_settled {
+            self.lock().insert(name.to_owned(), Arc::clone(&repository));
+        }
+        Ok(Some(repository))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Repository>>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Repository {
+    fn load(layout: Layout, stamp: Stamp, limits: &Limits) -> Result<Self, Error> {
+        let mut tags = BTreeMap::new();
+        let mut payloads = HashMap::new();
+        for entry in layout.index()?.manifests.unwrap_or_default() {
+            let digest = Digest::parse(&entry.digest).map_err(|error| layout.broken_index(&error))?;
+            if may_be_schema1(&entry)
+                && let Some(payload) = payload_digest(&layout, &digest, limits)
+            {
+                payloads.insert(payload, digest.clone());
+            }
+            if let Some(tag) = entry.annotations.unwrap_or_default().remove(REF_NAME) {
+                // Of several with one tag the first counts, as with skopeo.
+                tags.entry(tag).or_insert(digest);
+            }
+        }
+        Ok(Self { layout, stamp, tags, payloads })
+    }
+
+    /// The tags, sorted.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.keys().map(String::as_str)
+    }
+
+    /// The digest that `tag` points to.
+    pub(crate) fn tagged(&self, tag: &str) -> Option<&Digest> {
+        self.tags.get(tag)
+    }
+
+    /// A tag that points to the manifest `digest`.
+    pub(crate) fn tag_of(&self, digest: &Digest) -> Option<&str> {
+        let file = self.file_of(digest);
+        self.tags.iter().find(|&(_, tagged)| tagged == file).map(|(tag, _)| tag.as_str())
+    }
+
+    /// Reads the manifest or config with `digest`, if it is there. Its bytes are not checked.
+    pub(crate) fn document(&self, digest: &Digest, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
+        self.layout.document(self.file_of(digest), limits)
+    }
+
+    /// The digest of the file to read: another one only if `digest` is of a schema 1 payload.
+    fn file_of<'a>(&'a self, digest: &'a Digest) -> &'a Digest {
+        self.payloads.get(digest).unwrap_or(digest)
+    }
+}
+
+/// Whether an entry's media type leaves it open: layouts have none for schema 1, so tools write what they like.
+fn may_be_schema1(entry: &Entry) -> bool {
+    entry.media_type.as_deref().and_then(Form::from_media_type).is_none_or(Form::is_schema1)
+}
+
+/// The digest of a manifest's payload, where it is schema 1.
+///
+/// What is wrong with the file is found again, and reported to the client, when it is asked for.
+fn payload_digest(layout: &Layout, digest: &Digest, limits: &Limits) -> Option<Digest> {
+    let missing = || Error::Missing { digest: digest.clone(), kind: NeedKind::Manifest };
+    let read = layout.document(digest, limits).and_then(|bytes| bytes.ok_or_else(missing));
+    let bytes = read.inspect_err(log::error).ok()?;
+    schema1_digest(&bytes, limits)
+}
