@@ -161,9 +161,9 @@ impl fmt::Display for Error {
             Self::OtherConfig { expected, actual } => {
                 write!(f, "the manifest names the config `{expected}`, given was `{actual}`")
             }
+            Self::Unavailable { address, error } => write!(f, "cannot listen on `{address}`: {error}"),
             Self::Unreadable { path, error } => write!(f, "`{}` cannot be read: {error}", path.display()),
             Self::Unwritable { path, error } => write!(f, "`{}` cannot be written: {error}", path.display()),
-            Self::Unavailable { address, error } => write!(f, "cannot listen on `{address}`: {error}"),
             Self::WrongSize { digest, expected, actual } => {
                 write!(f, "`{digest}` has `{actual}` bytes, its manifest says `{expected}`")
             }

@@ -48,8 +48,8 @@ Examples:
   downshift serve --store images
   docker pull 127.0.0.1:5000/podman/hello
 
-  downshift convert manifest.json --config config.json --to schema1 --name library/httpd --tag latest \\
-    > schema1.json
+  downshift convert manifest.json --config config.json --to schema1 \\
+    --name library/httpd --tag latest > schema1.json
   downshift verify schema1.json
 
 Exit status:
