@@ -177,8 +177,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Puts a prepared manifest together again after it crossed a boundary: see [`payload`](Self::payload),
-    /// [`time`](Self::time) and [`answer`](Self::answer).
+    /// Puts a prepared manifest together again after it crossed a boundary in [parts](Self::into_parts).
     ///
     /// # Errors
     /// [`Error::InvalidSignature`] if `payload` is no object with members.
@@ -192,22 +191,10 @@ impl Prepared {
         self.unsigned.signing_input()
     }
 
-    /// The document without its signature.
+    /// The payload, the time in the protected header, and the answer as it will be, but with an empty body.
     #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        self.unsigned.payload()
-    }
-
-    /// The time in the protected header.
-    #[must_use]
-    pub fn time(&self) -> Timestamp {
-        self.time
-    }
-
-    /// The answer as it will be, but with an empty body.
-    #[must_use]
-    pub fn answer(&self) -> &Answer<'static> {
-        &self.answer
+    pub fn into_parts(self) -> (Vec<u8>, Timestamp, Answer<'static>) {
+        (self.unsigned.into_payload(), self.time, self.answer)
     }
 
     /// Puts the signature into the document.

@@ -112,18 +112,21 @@ impl<'j> Value<'j> {
     }
 
     /// The member with exactly this key; the last, where there are several.
+    #[inline(never)]
     pub(crate) fn member(self, key: &str) -> Option<Value<'j>> {
         self.members().filter(|(name, _)| name.text() == key).map(|(_, value)| value).last()
     }
 
     /// The member that Go would decode into a field of this name: the last whose key matches it without regard to
     /// case.
+    #[inline(never)]
     pub(crate) fn field(self, name: &str) -> Option<Value<'j>> {
         self.members().filter(|(key, _)| fold_eq(&key.text(), name)).map(|(_, value)| value).last()
     }
 
     /// The text of a string, decoded as Go does it: each byte of invalid UTF-8 and each lone surrogate becomes
     /// U+FFFD. Empty for other values.
+    #[inline(never)]
     pub(crate) fn text(self) -> Cow<'j, str> {
         if self.kind() != Kind::String {
             return Cow::Borrowed("");
