@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value, fold_eq};
+use crate::json::{Json, Kind, Value};
 use crate::time::GoTime;
 use crate::{Error, Limits, Policy};
 
@@ -208,14 +208,13 @@ fn read_object<'c>(
     }
     let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
     for (key, value) in object.members() {
-        let key = key.text();
-        let Some(&name) = known.iter().find(|name| fold_eq(&key, name)) else { continue };
+        let Some(&name) = known.iter().find(|name| key.folds_to(name)) else { continue };
         if policy.is_strict() {
-            if key != name {
-                return Err(Error::ShadowedKey { key: key.into_owned(), known: name });
+            if !key.is_text(name) {
+                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name });
             }
             if seen.contains(&name) {
-                return Err(Error::DuplicateKey { key: key.into_owned() });
+                return Err(Error::DuplicateKey { key: name.into() });
             }
             seen.push(name);
         }
