@@ -100,6 +100,12 @@ impl Unsigned {
         &self.payload
     }
 
+    /// The document without signatures.
+    #[must_use]
+    pub fn into_payload(self) -> Vec<u8> {
+        self.payload
+    }
+
     /// The digest that names the document, whoever signs it: that of its payload.
     #[must_use]
     pub fn digest(&self) -> Digest {
