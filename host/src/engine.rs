@@ -38,7 +38,7 @@ pub(crate) fn run(
             }
             Step::Done(answer) => return Ok(into_owned(answer)),
             Step::Refused(refusal) => {
-                return Err(NoAnswer { error: refusal.error.into(), records: refusal.records });
+                return Err(NoAnswer { error: Error::Core(refusal.failure), records: refusal.records });
             }
         };
         for need in needs {
