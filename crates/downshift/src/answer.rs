@@ -15,7 +15,7 @@ use crate::jws::{self, Signature, Unsigned};
 use crate::layer::Content;
 use crate::report::{Described, LeftOut, Note, Report};
 use crate::schema1::Schema1;
-use crate::{Capabilities, Digest, Error, Form, Limits, Platform, Policy, Timestamp};
+use crate::{Capabilities, Digest, Error, Failure, Form, Limits, Platform, Policy, Timestamp};
 
 /// How often a shell calls [`answer`] for one request at the most: for the root, for what it lists, for a config, and
 /// once when all is there.
@@ -141,7 +141,7 @@ pub struct Answer<'a> {
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The reason.
-    pub error: Error,
+    pub failure: Failure,
     /// What has to be recorded before the error goes out: an error may name a digest to pull instead.
     pub records: Vec<Record>,
 }
@@ -177,8 +177,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Puts a prepared manifest together again after it crossed a boundary: see [`payload`](Self::payload),
-    /// [`time`](Self::time) and [`answer`](Self::answer).
+    /// Puts a prepared manifest together again after it crossed a boundary in [parts](Self::into_parts).
     ///
     /// # Errors
     /// [`Error::InvalidSignature`] if `payload` is no object with members.
@@ -192,22 +191,10 @@ impl Prepared {
         self.unsigned.signing_input()
     }
 
-    /// The document without its signature.
+    /// The payload, the time in the protected header, and the answer as it will be, but with an empty body.
     #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        self.unsigned.payload()
-    }
-
-    /// The time in the protected header.
-    #[must_use]
-    pub fn time(&self) -> Timestamp {
-        self.time
-    }
-
-    /// The answer as it will be, but with an empty body.
-    #[must_use]
-    pub fn answer(&self) -> &Answer<'static> {
-        &self.answer
+    pub fn into_parts(self) -> (Vec<u8>, Timestamp, Answer<'static>) {
+        (self.unsigned.into_payload(), self.time, self.answer)
     }
 
     /// Puts the signature into the document.
@@ -236,7 +223,7 @@ pub fn answer<'a>(request: &Request, documents: &Documents<'a>) -> Step<'a> {
     };
     step.unwrap_or_else(|stop| match stop {
         Stop::Need(needs) => Step::Need(needs),
-        Stop::Refused(error) => Step::Refused(Refusal { error, records: Vec::new() }),
+        Stop::Refused(error) => Step::Refused(Refusal { failure: error.into(), records: Vec::new() }),
     })
 }
 
@@ -345,7 +332,7 @@ impl<'a> Desk<'_, 'a> {
             step @ (Step::Need(_) | Step::Refused(_)) => return Ok(step),
         };
         let error = Error::UnreadableDigest { digest: digest.clone(), form, instead: answer.digest };
-        Ok(Step::Refused(Refusal { error, records: answer.records }))
+        Ok(Step::Refused(Refusal { failure: error.into(), records: answer.records }))
     }
 
     /// Picks the manifest of the client's platform.

@@ -238,14 +238,13 @@ pub(crate) fn unreadable_member(object: Value<'_>) -> Option<Error> {
 }
 
 fn unreadable(object: Value<'_>, members: &[(&'static str, Type)], path: &str) -> Option<Error> {
-    members.iter().find_map(|&(name, expected)| {
-        let value = object.field(name)?;
-        let path = || format!("{path}{name}");
+    object.members().find_map(|(key, value)| {
+        let &(name, expected) = members.iter().find(|(name, _)| key.folds_to(name))?;
         if matches!(expected, Type::ContainerConfig) && value.kind() == Kind::Object {
             return unreadable(value, &CONTAINER_CONFIG, &format!("{name}."));
         }
         let expected = expected.mismatch(value)?;
-        Some(Error::UnreadableConfig { path: path(), expected })
+        Some(Error::UnreadableConfig { path: format!("{path}{name}"), expected })
     })
 }
 

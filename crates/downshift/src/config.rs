@@ -1,9 +1,10 @@
 //! Image configs, read as Distribution reads them.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value, fold_eq};
+use crate::json::{Json, Kind, Value};
 use crate::time::GoTime;
 use crate::{Error, Limits, Policy};
 
@@ -13,8 +14,8 @@ pub(crate) struct Config<'c> {
     pub(crate) rootfs: Option<RootFs<'c>>,
     /// Oldest first.
     pub(crate) history: Vec<History<'c>>,
-    /// All members of the object, sorted by the bytes of their keys. Of a key that stands twice, the last.
-    pub(crate) members: Vec<(Cow<'c, str>, Value<'c>)>,
+    /// All members of the object. Of a key that stands twice, the last.
+    pub(crate) members: BTreeMap<Cow<'c, str>, Value<'c>>,
 }
 
 /// The member `rootfs`.
@@ -62,8 +63,12 @@ impl<'c> Config<'c> {
     /// those rules matter, for other engines have others.
     pub(crate) fn read(json: &'c Json<'_>, policy: Policy, limits: &Limits) -> Result<Self, Error> {
         let root = json.root();
-        let mut config =
-            Self { architecture: Cow::default(), rootfs: None, history: Vec::new(), members: Vec::new() };
+        let mut config = Self {
+            architecture: Cow::default(),
+            rootfs: None,
+            history: Vec::new(),
+            members: BTreeMap::new(),
+        };
         let mut history = Slice::default();
         // `null` is what Go leaves an empty config for.
         if !root.is_null() {
@@ -75,14 +80,13 @@ impl<'c> Config<'c> {
             })?;
         }
         config.history = history.into_entries();
-        config.members = sorted_members(root, policy)?;
+        for (key, value) in root.members() {
+            let key = key.text();
+            if config.members.insert(key.clone(), value).is_some() && policy.is_strict() {
+                return Err(Error::DuplicateKey { key: key.into_owned() });
+            }
+        }
         Ok(config)
-    }
-
-    /// The member with exactly this key.
-    pub(crate) fn member(&self, key: &str) -> Option<Value<'c>> {
-        let index = self.members.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok()?;
-        self.members.get(index).map(|&(_, value)| value)
     }
 
     /// History entries that have a layer.
@@ -92,7 +96,7 @@ impl<'c> Config<'c> {
 
     /// When the image was made: `created`, else that of the newest history entry that has one.
     pub(crate) fn created(&self) -> Option<GoTime> {
-        let own = self.member("created").and_then(|created| GoTime::parse(created.text().as_bytes()));
+        let own = self.members.get("created").and_then(|created| GoTime::parse(created.text().as_bytes()));
         own.or_else(|| self.history.iter().rev().find_map(|entry| entry.created))
     }
 }
@@ -204,14 +208,13 @@ fn read_object<'c>(
     }
     let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
     for (key, value) in object.members() {
-        let key = key.text();
-        let Some(&name) = known.iter().find(|name| fold_eq(&key, name)) else { continue };
+        let Some(&name) = known.iter().find(|name| key.folds_to(name)) else { continue };
         if policy.is_strict() {
-            if key != name {
-                return Err(Error::ShadowedKey { key: key.into_owned(), known: name });
+            if !key.is_text(name) {
+                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name });
             }
             if seen.contains(&name) {
-                return Err(Error::DuplicateKey { key: key.into_owned() });
+                return Err(Error::DuplicateKey { key: name.into() });
             }
             seen.push(name);
         }
@@ -238,23 +241,4 @@ fn read_time(value: Value<'_>, policy: Policy) -> Result<GoTime, Error> {
     GoTime::parse(spelt)
         .filter(|time| time.is_canonical || !policy.is_strict())
         .ok_or_else(|| Error::InvalidTime { value: alloc::string::String::from_utf8_lossy(raw).into_owned() })
-}
-
-fn sorted_members(root: Value<'_>, policy: Policy) -> Result<Vec<(Cow<'_, str>, Value<'_>)>, Error> {
-    let mut members: Vec<_> = root.members().map(|(key, value)| (key.text(), value)).collect();
-    members.sort_by(|(one, _), (other, _)| one.cmp(other));
-    // The sort is stable: of equal keys the later one comes last, and is the one to keep.
-    let mut duplicate = None;
-    members.dedup_by(|later, earlier| {
-        let is_same = later.0 == earlier.0;
-        if is_same {
-            duplicate = Some(later.0.clone());
-            earlier.1 = later.1;
-        }
-        is_same
-    });
-    match duplicate {
-        Some(key) if policy.is_strict() => Err(Error::DuplicateKey { key: key.into_owned() }),
-        _ => Ok(members),
-    }
 }

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value, fold_eq};
+use crate::json::{Json, Kind, Value};
 use crate::schema1::Schema1;
 use crate::{Digest, Error, Form, Limits, Platform};
 
@@ -224,15 +224,12 @@ impl EntryPlatform {
 fn is_attestation(descriptor: Value<'_>) -> bool {
     let annotations = descriptor.member("annotations");
     let reference_type = annotations.and_then(|annotations| annotations.member("vnd.docker.reference.type"));
-    reference_type.is_some_and(|reference_type| reference_type.text() == "attestation-manifest")
+    reference_type.is_some_and(|reference_type| reference_type.is_text("attestation-manifest"))
 }
 
 /// Refuses a document of one kind, which `own` names, that has a member of another.
 fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) -> Result<(), Error> {
-    let found = root.members().find_map(|(key, _)| {
-        let key = key.text();
-        foreign.iter().find(|name| fold_eq(&key, name))
-    });
+    let found = root.members().find_map(|(key, _)| foreign.iter().find(|name| key.folds_to(name)));
     match found {
         Some(other) => Err(Error::Ambiguous { one: own, other }),
         None => Ok(()),
@@ -243,16 +240,15 @@ fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) 
 /// decoders differ on which they take.
 fn other_members(object: Value<'_>, known: &[&'static str]) -> Result<Vec<String>, Error> {
     let mut others = Vec::new();
-    let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(known.len());
+    let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
     for (key, _) in object.members() {
-        let key = key.text();
-        match known.iter().find(|name| fold_eq(&key, name)) {
-            Some(&name) if key != name => {
-                return Err(Error::ShadowedKey { key: key.into_owned(), known: name });
+        match known.iter().find(|name| key.folds_to(name)) {
+            Some(&name) if !key.is_text(name) => {
+                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name });
             }
-            Some(_) if seen.contains(&key) => return Err(Error::DuplicateKey { key: key.into_owned() }),
-            Some(_) => seen.push(key),
-            None => others.push(key.into_owned()),
+            Some(&name) if seen.contains(&name) => return Err(Error::DuplicateKey { key: name.into() }),
+            Some(&name) => seen.push(name),
+            None => others.push(key.text().into_owned()),
         }
     }
     Ok(others)

@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -475,16 +475,20 @@ impl fmt::Display for Error {
     }
 }
 
-/// A value from outside, cut to what a message has room for.
+/// A value from outside, on one line and cut to what a message has room for.
 struct Cut<'c>(&'c str);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const CHARACTERS: usize = 256;
-        match self.0.char_indices().nth(CHARACTERS) {
-            Some((end, _)) => write!(f, "{}…", self.0.get(..end).unwrap_or_default()),
-            None => f.write_str(self.0),
+        for (index, c) in self.0.chars().enumerate() {
+            match c {
+                _ if index == CHARACTERS => return f.write_char('…'),
+                c if c.is_control() => write!(f, "{}", c.escape_unicode())?,
+                c => f.write_char(c)?,
+            }
         }
+        Ok(())
     }
 }
 

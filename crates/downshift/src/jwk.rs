@@ -4,7 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use data_encoding::{BASE32, BASE64URL_NOPAD};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE32;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
@@ -24,13 +26,12 @@ impl Jwk {
     pub fn p256(x: &[u8; 32], y: &[u8; 32]) -> Self {
         let members = [
             ("crv", "P-256".to_string()),
+            ("kid", key_id(&ec_public_key_info(&P256, x, y))),
             ("kty", "EC".to_string()),
-            ("x", BASE64URL_NOPAD.encode(x)),
-            ("y", BASE64URL_NOPAD.encode(y)),
+            ("x", URL_SAFE_NO_PAD.encode(x)),
+            ("y", URL_SAFE_NO_PAD.encode(y)),
         ];
-        let mut key = Self(members.map(|(name, value)| (name.to_string(), value)).into());
-        key.0.insert("kid".to_string(), key_id(&ec_public_key_info(&P256, x, y)));
-        key
+        Self(members.map(|(name, value)| (name.to_string(), value)).into())
     }
 
     /// A member, such as `crv`.
@@ -63,13 +64,13 @@ impl Jwk {
         if value.kind() != Kind::Object {
             return Err(problem("a `jwk` is not an object"));
         }
-        // Members that are no strings are no part of a public key: libtrust ignores them.
-        let mut key = Self(
-            value
-                .members()
-                .filter_map(|(name, value)| Some((name.text().into_owned(), value.as_text()?.into_owned())))
-                .collect(),
-        );
+        let mut key = Self(BTreeMap::new());
+        for (name, value) in value.members() {
+            // Members that are no strings are no part of a public key: libtrust ignores them.
+            if let Some(text) = value.as_text() {
+                key.0.insert(name.text().into_owned(), text.into_owned());
+            }
+        }
         let info = key.public_key_info().ok_or_else(|| problem("a `jwk` is no public key"))?;
         let kid = key_id(&info);
         match key.member("kid") {

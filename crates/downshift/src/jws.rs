@@ -6,7 +6,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
 
 use crate::json::{Json, Kind, Pretty, Value};
 use crate::jwk::Jwk;
@@ -85,9 +88,9 @@ pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsign
     let tail = payload.get(format_length..).unwrap_or_default();
     let header = alloc::format!(
         r#"{{"formatLength":{format_length},"formatTail":"{}","time":"{time}"}}"#,
-        BASE64URL_NOPAD.encode(tail)
+        URL_SAFE_NO_PAD.encode(tail)
     );
-    Ok(Unsigned { protected: BASE64URL_NOPAD.encode(header.as_bytes()), format_length, payload })
+    Ok(Unsigned { protected: URL_SAFE_NO_PAD.encode(header.as_bytes()), format_length, payload })
 }
 
 impl Unsigned {
@@ -95,6 +98,12 @@ impl Unsigned {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// The document without signatures.
+    #[must_use]
+    pub fn into_payload(self) -> Vec<u8> {
+        self.payload
     }
 
     /// The digest that names the document, whoever signs it: that of its payload.
@@ -119,7 +128,7 @@ impl Unsigned {
             .iter()
             .map(|signature| {
                 check_length(signature)?;
-                Ok((signature.key.kid(), BASE64URL_NOPAD.encode(&signature.bytes), signature))
+                Ok((signature.key.kid(), URL_SAFE_NO_PAD.encode(&signature.bytes), signature))
             })
             .collect::<Result<Vec<_>, Error>>()?;
         if blocks.is_empty() {
@@ -168,11 +177,11 @@ fn check_length(signature: &Signature) -> Result<(), Error> {
 }
 
 fn signing_input(protected: &str, payload: &[u8]) -> Vec<u8> {
-    let encoded = BASE64URL_NOPAD.encode_len(payload.len());
+    let encoded = payload.len().div_ceil(3).saturating_mul(4);
     let mut input = String::with_capacity(protected.len().saturating_add(encoded).saturating_add(1));
     input.push_str(protected);
     input.push('.');
-    BASE64URL_NOPAD.encode_append(payload, &mut input);
+    URL_SAFE_NO_PAD.encode_string(payload, &mut input);
     input.into_bytes()
 }
 
@@ -237,7 +246,7 @@ fn read_block(block: Value<'_>, format: &mut Format) -> Result<SignatureBlock, E
     let chain = match header.field("x5c") {
         Some(chain) => chain
             .elements()
-            .map(|certificate| BASE64.decode(certificate.text().as_bytes()).ok())
+            .map(|certificate| STANDARD.decode(certificate.text().as_bytes()).ok())
             .collect::<Option<_>>()
             .ok_or_else(|| problem("an `x5c` certificate is not base64"))?,
         None => Vec::new(),
@@ -276,9 +285,12 @@ fn read_protected(protected: &str, format: &mut Format) -> Result<Option<String>
 
 /// base64url as libtrust and Go read it: line breaks are skipped, padding is optional, left-over bits do not count.
 pub(crate) fn decode_base64url(text: &str) -> Option<Vec<u8>> {
-    let mut lenient = BASE64URL_NOPAD.specification();
-    lenient.check_trailing_bits = false;
-    lenient.ignore.push_str("\r\n");
-    let unpadded = text.trim_end_matches(['\r', '\n']).trim_end_matches('=');
-    lenient.encoding().ok()?.decode(unpadded.as_bytes()).ok()
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::URL_SAFE,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let letters: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    LENIENT.decode(letters).ok()
 }

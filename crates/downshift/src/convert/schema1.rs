@@ -1,4 +1,5 @@
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -124,7 +125,7 @@ fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
         ("comment", &entry.comment, "comment"),
         ("created_by", &entry.created_by, "container_config"),
     ] {
-        if !text.is_empty() && config.member(own).is_none() {
+        if !text.is_empty() && !config.members.contains_key(own) {
             lost.push(note(member, format!("history[{newest}].{member}")));
         }
     }
@@ -191,24 +192,25 @@ impl<'r> V1Layers<'r> {
         policy: Policy,
         lost: &mut Vec<Note>,
     ) -> Result<Vec<u8>, Error> {
-        let mut own = Vec::with_capacity(4);
         let quoted = |text: &str| {
             let mut out = Vec::new();
             push_quoted_string(&mut out, text.as_bytes());
             out
         };
-        if self.is_synthesised && self.config.member("comment").is_none() {
-            own.push(("comment", quoted(&entry.comment)));
-        }
-        own.push(("id", quoted(id)));
-        if !parent.is_empty() {
-            own.push(("parent", quoted(parent)));
+        let (id, parent, comment) = (quoted(id), quoted(parent), quoted(&entry.comment));
+        let mut own: Vec<(&str, &[u8])> = Vec::with_capacity(4);
+        own.push(("id", &id));
+        if parent != b"\"\"" {
+            own.push(("parent", &parent));
         }
         if entry.empty_layer {
-            own.push(("throwaway", b"true".to_vec()));
+            own.push(("throwaway", b"true"));
+        }
+        if self.is_synthesised && !self.config.members.contains_key("comment") {
+            own.push(("comment", &comment));
         }
 
-        let mut members: Vec<(&str, &[u8])> = Vec::with_capacity(self.config.members.len().saturating_add(4));
+        let mut members: BTreeMap<&str, &[u8]> = BTreeMap::new();
         for (key, value) in &self.config.members {
             let key = key.as_ref();
             if own.iter().any(|(name, _)| *name == key) {
@@ -216,11 +218,10 @@ impl<'r> V1Layers<'r> {
             } else if policy.is_strict() && is_misleading(key, *value) {
                 return Err(Error::ReservedKey { key: key.into() });
             } else if !matches!(key, "rootfs" | "history") {
-                members.push((key, value.raw()));
+                members.insert(key, value.raw());
             }
         }
-        members.extend(own.iter().map(|(name, value)| (*name, value.as_slice())));
-        members.sort_unstable_by_key(|&(name, _)| name);
+        members.extend(own);
 
         let mut out = Vec::with_capacity(self.source.config.len());
         for (index, (name, value)) in members.into_iter().enumerate() {

@@ -2,6 +2,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
@@ -26,6 +27,8 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy)]
 struct Node {
     kind: Kind,
+    /// Whether a string is ASCII without escapes, so that its bytes are its text.
+    is_plain: bool,
     /// Where the value begins and ends in the document. 32 bits are enough: documents are limited to less.
     start: u32,
     end: u32,
@@ -59,7 +62,13 @@ pub(crate) struct Value<'j> {
 impl<'j> Value<'j> {
     fn node(self) -> Node {
         // Values are made only for nodes that exist.
-        self.nodes.get(self.index).copied().unwrap_or(Node { kind: Kind::Null, start: 0, end: 0, next: 0 })
+        self.nodes.get(self.index).copied().unwrap_or(Node {
+            kind: Kind::Null,
+            is_plain: false,
+            start: 0,
+            end: 0,
+            next: 0,
+        })
     }
 
     fn at(self, index: usize) -> Self {
@@ -112,26 +121,52 @@ impl<'j> Value<'j> {
     }
 
     /// The member with exactly this key; the last, where there are several.
+    #[inline(never)]
     pub(crate) fn member(self, key: &str) -> Option<Value<'j>> {
-        self.members().filter(|(name, _)| name.text() == key).map(|(_, value)| value).last()
+        self.members().filter(|(name, _)| name.is_text(key)).map(|(_, value)| value).last()
     }
 
     /// The member that Go would decode into a field of this name: the last whose key matches it without regard to
     /// case.
+    #[inline(never)]
     pub(crate) fn field(self, name: &str) -> Option<Value<'j>> {
-        self.members().filter(|(key, _)| fold_eq(&key.text(), name)).map(|(_, value)| value).last()
+        self.members().filter(|(key, _)| key.folds_to(name)).map(|(_, value)| value).last()
+    }
+
+    /// Whether this is a string of exactly this text.
+    pub(crate) fn is_text(self, text: &str) -> bool {
+        if self.node().is_plain {
+            self.inner() == text.as_bytes()
+        } else {
+            self.as_text().is_some_and(|own| own == text)
+        }
+    }
+
+    /// Whether Go's decoder takes this key for the field `name`.
+    pub(crate) fn folds_to(self, name: &str) -> bool {
+        if self.node().is_plain {
+            self.inner().eq_ignore_ascii_case(name.as_bytes())
+        } else {
+            fold_eq(&self.text(), name)
+        }
+    }
+
+    /// What stands between the quotes of a string.
+    fn inner(self) -> &'j [u8] {
+        let raw = self.raw();
+        raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
     }
 
     /// The text of a string, decoded as Go does it: each byte of invalid UTF-8 and each lone surrogate becomes
     /// U+FFFD. Empty for other values.
+    #[inline(never)]
     pub(crate) fn text(self) -> Cow<'j, str> {
         if self.kind() != Kind::String {
             return Cow::Borrowed("");
         }
-        let raw = self.raw();
-        let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        let inner = self.inner();
         match core::str::from_utf8(inner) {
-            Ok(text) if !inner.contains(&b'\\') => Cow::Borrowed(text),
+            Ok(text) if self.node().is_plain || !inner.contains(&b'\\') => Cow::Borrowed(text),
             _ => Cow::Owned(unescape(inner)),
         }
     }
@@ -154,7 +189,7 @@ impl<'j> Value<'j> {
 /// or an exact match.
 ///
 /// Beside ASCII's cases that is U+017F for `s` and U+212A for `k`, which fold to them in Unicode.
-pub(crate) fn fold_eq(key: &str, name: &str) -> bool {
+fn fold_eq(key: &str, name: &str) -> bool {
     let folded = key.chars().map(|c| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
@@ -221,6 +256,9 @@ fn hex4(hex: &[u8]) -> (u32, &[u8]) {
     let value = core::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
     (value.unwrap_or(0), rest)
 }
+
+/// What ends a run of ordinary bytes in a string.
+static ENDS_RUN: ByteSet = ByteSet::new(b"\"\\", true);
 
 struct Parser<'a> {
     document: &'static str,
@@ -322,7 +360,8 @@ impl Parser<'_> {
 
     fn push(&mut self, kind: Kind, start: usize) {
         let next = self.nodes.len().saturating_add(1);
-        self.nodes.push(Node { kind, start: start as u32, end: self.at as u32, next: next as u32 });
+        let (start, end, next) = (start as u32, self.at as u32, next as u32);
+        self.nodes.push(Node { kind, is_plain: false, start, end, next });
     }
 
     fn open(&mut self, kind: Kind) -> Result<(), Error> {
@@ -354,13 +393,18 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<(), Error> {
         let start = self.at;
         self.advance(1);
+        let mut is_plain = true;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
-            self.advance(plain.unwrap_or(rest.len()));
+            let length = rest.iter().position(|&byte| ENDS_RUN.contains(byte)).unwrap_or(rest.len());
+            is_plain &= rest.get(..length).is_some_and(<[u8]>::is_ascii);
+            self.advance(length);
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    is_plain = false;
+                    self.escape()?;
+                }
                 Some(_) => return Err(self.problem("a string has a control character")),
                 None => return Err(self.problem("a string does not end")),
             }
@@ -368,6 +412,9 @@ impl Parser<'_> {
         self.advance(1);
         Limits::check("string-bytes", self.limits.string_bytes, self.at.saturating_sub(start))?;
         self.push(Kind::String, start);
+        if let Some(node) = self.nodes.last_mut() {
+            node.is_plain = is_plain;
+        }
         Ok(())
     }
 

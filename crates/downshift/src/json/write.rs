@@ -1,16 +1,23 @@
 use alloc::vec::Vec;
 
+use super::ByteSet;
+
 /// Writes `text` as a JSON string, as Go does it with HTML escaping on (`encoding/json`, up to Go 1.21: later ones
 /// write U+0008 and U+000C as `\b` and `\f`).
 ///
 /// `text` may hold invalid UTF-8; each byte of it becomes `\ufffd`.
 pub(crate) fn push_quoted_string(out: &mut Vec<u8>, text: &[u8]) {
-    out.reserve(text.len().saturating_add(2));
+    // Room for a few escapes; text that is JSON itself has one for every fourth byte or so.
+    out.reserve(text.len().saturating_add(text.len() / 4).saturating_add(2));
     out.push(b'"');
-    for chunk in text.utf8_chunks() {
-        push_escaped(out, chunk.valid().as_bytes());
-        for _ in chunk.invalid() {
-            out.extend_from_slice(br"\ufffd");
+    if core::str::from_utf8(text).is_ok() {
+        push_escaped(out, text);
+    } else {
+        for chunk in text.utf8_chunks() {
+            push_escaped(out, chunk.valid().as_bytes());
+            for _ in chunk.invalid() {
+                out.extend_from_slice(br"\ufffd");
+            }
         }
     }
     out.push(b'"');
@@ -20,7 +27,7 @@ pub(crate) fn push_quoted_string(out: &mut Vec<u8>, text: &[u8]) {
 fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     loop {
-        let plain = rest.iter().position(|&byte| needs_escape(byte)).unwrap_or(rest.len());
+        let plain = rest.iter().position(|&byte| NEEDS_ESCAPE.contains(byte)).unwrap_or(rest.len());
         let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
         out.extend_from_slice(run);
         rest = match special {
@@ -57,9 +64,10 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
-}
+static NEEDS_ESCAPE: ByteSet = ByteSet::new(b"\"\\<>&\xe2", true);
+/// In valid JSON, `<`, `>`, `&` and 0xe2 stand in strings only, and bare white space outside only.
+static NEEDS_CARE_IN_STRING: ByteSet = ByteSet::new(b"\"\\<>&\xe2", false);
+static NEEDS_CARE_OUTSIDE: ByteSet = ByteSet::new(b"\" \t\r\n", false);
 
 fn line_separator(last: u8) -> &'static [u8] {
     if last == 0xa8 { br"\u2028" } else { br"\u2029" }
@@ -81,7 +89,8 @@ pub(crate) fn push_compact(out: &mut Vec<u8>, raw: &[u8]) {
     let mut in_string = false;
     let mut rest = raw;
     loop {
-        let plain = rest.iter().position(|&byte| needs_care(byte, in_string)).unwrap_or(rest.len());
+        let special = if in_string { &NEEDS_CARE_IN_STRING } else { &NEEDS_CARE_OUTSIDE };
+        let plain = rest.iter().position(|&byte| special.contains(byte)).unwrap_or(rest.len());
         let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
         out.extend_from_slice(run);
         rest = match special {
@@ -109,14 +118,5 @@ pub(crate) fn push_compact(out: &mut Vec<u8>, raw: &[u8]) {
                 after
             }
         };
-    }
-}
-
-/// `raw` is valid JSON, so `<`, `>`, `&` and 0xe2 stand in strings only, and bare control characters outside only.
-fn needs_care(byte: u8, in_string: bool) -> bool {
-    if in_string {
-        matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
-    } else {
-        matches!(byte, b'"' | b' ' | b'\t' | b'\r' | b'\n')
     }
 }
