@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use downshift::answer::{self, Answer, Documents, MAX_ROUNDS, Record, Request, Root, Step};
-use downshift::{Capabilities, Digest, Error, Form, Limits, Platform, Policy};
+use downshift::{Capabilities, Digest, Failure, Form, Limits, Platform, Policy};
 use downshift_sign::{P256Signer, Signer};
 use serde_json::Value;
 
@@ -31,10 +31,8 @@ pub enum Outcome {
     Answered(Answered),
     /// An error.
     Refused {
-        /// The error's stable code.
-        code: String,
-        /// The error's text.
-        message: String,
+        /// What is wrong.
+        failure: Failure,
         /// What has to be recorded all the same.
         records: Vec<Record>,
     },
@@ -100,7 +98,7 @@ impl Native {
         let signature = self.signer.sign(&prepared.signing_input()).expect("RFC 6979 needs no randomness");
         match prepared.seal(signature) {
             Ok(answer) => answered(answer),
-            Err(error) => refused(&error, Vec::new()),
+            Err(error) => Outcome::Refused { failure: error.into(), records: Vec::new() },
         }
     }
 }
@@ -116,7 +114,9 @@ impl Implementation for Native {
             let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, bytes)).collect();
             match downshift::answer(request, &fetched) {
                 Step::Done(answer) => return answered(answer),
-                Step::Refused(refusal) => return refused(&refusal.error, refusal.records),
+                Step::Refused(refusal) => {
+                    return Outcome::Refused { failure: refusal.failure, records: refusal.records };
+                }
                 Step::Sign(prepared) => return self.sealed(prepared),
                 Step::Need(needs) => {
                     for need in needs {
@@ -143,8 +143,4 @@ fn answered(answer: Answer<'_>) -> Outcome {
         records: answer.records,
         report: serde_json::to_value(&answer.report).expect("a report is plain data"),
     })
-}
-
-fn refused(error: &Error, records: Vec<Record>) -> Outcome {
-    Outcome::Refused { code: error.code().to_string(), message: error.to_string(), records }
 }

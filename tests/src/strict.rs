@@ -72,7 +72,7 @@ fn answer(implementation: &dyn Implementation, vector: &Vector) -> anyhow::Resul
 fn word(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Answered(_) => CONVERTED,
-        Outcome::Refused { code, .. } => code,
+        Outcome::Refused { failure, .. } => &failure.code,
         Outcome::Missing(_) => "a document is missing",
     }
 }

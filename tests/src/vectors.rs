@@ -240,8 +240,8 @@ impl Expected {
             (Self::Refusal, Outcome::Answered(answer)) => {
                 bail!("the reference refuses it, but the answer is {}", answer.body.escape_ascii())
             }
-            (Self::Payload(_), Outcome::Refused { code, message, .. }) => {
-                bail!("the reference converts it, but it is refused: `{code}`: {message}")
+            (Self::Payload(_), Outcome::Refused { failure, .. }) => {
+                bail!("the reference converts it, but it is refused: `{}`: {failure}", failure.code)
             }
             (_, Outcome::Missing(digest)) => {
                 bail!("the document `{digest}` was asked for, but is no part of it")
