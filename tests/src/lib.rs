@@ -1,1 +1,17 @@
-//! x
+//! What the project's one test suite is made of: images, recorded conversions, the reference registry, and the
+//! implementations that are held to them.
+//!
+//! The suite itself is `tests/suite/`: it gives every case to every [`implementation`].
+
+pub mod difference;
+pub mod fixed_key;
+pub mod images;
+pub mod implementation;
+pub mod program;
+pub mod programs;
+pub mod proxy;
+pub mod random;
+pub mod registry;
+pub mod server;
+pub mod strict;
+pub mod vectors;

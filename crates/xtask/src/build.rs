@@ -1,0 +1,56 @@
+//! `cargo xtask build`, and what other commands need of cargo.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+
+/// Builds the program `downshift`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// With optimisations, into target/release
+    #[arg(long)]
+    release: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let program = program(self.release)?;
+        println!("built {}", program.display());
+        Ok(())
+    }
+}
+
+/// Builds the program, and says where it is.
+pub(crate) fn program(release: bool) -> anyhow::Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--package", "downshift-host"]);
+    if release {
+        command.arg("--release");
+    }
+    run(&mut command)?;
+    let profile = if release { "release" } else { "debug" };
+    Ok(target_folder()?.join(profile).join("downshift").with_extension(env::consts::EXE_EXTENSION))
+}
+
+/// Cargo's target folder: this program was built into it.
+pub(crate) fn target_folder() -> anyhow::Result<PathBuf> {
+    let xtask = env::current_exe().context("this program has no path")?;
+    let target = xtask.parent().and_then(|profile| profile.parent()).context("this program has no folder")?;
+    Ok(target.to_path_buf())
+}
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs `command` and waits for it.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("`{program}` does not start"))?;
+    ensure!(status.success(), "`{program}` failed: {status}");
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! `cargo xtask test`
+
+use clap::Args;
+
+use crate::build;
+
+/// Builds the program and runs all tests: those of the crates, and the one suite.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Passed on to the test programs: a part of the names to run, such as native::edge, or options such as --nocapture
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let program = build::program(false)?;
+        let mut cargo = build::cargo();
+        cargo.args(["test", "--workspace", "--"]).args(&self.arguments).env("DOWNSHIFT_BIN", program);
+        build::run(&mut cargo)
+    }
+}

@@ -1,0 +1,137 @@
+//! A small image with real files in it, in every form in which images are stored.
+//!
+//! It has three layers and, between them, history entries without one. The bytes are the same each time.
+
+use std::io::Write;
+
+use downshift::{Digest, Platform};
+use flate2::{Compression, GzBuilder};
+use tar::{EntryType, Header};
+
+use super::{Family, Image};
+
+/// A config as the classic builder of Docker 18.09 writes it.
+const CLASSIC_CONFIG: &str = include_str!("classic.json");
+
+/// A config as BuildKit writes it.
+const BUILDKIT_CONFIG: &str = include_str!("buildkit.json");
+
+/// 2020-03-01T12:00:00Z, the time of every file.
+const FILE_TIME: u64 = 1_583_064_000;
+
+/// The image as Docker schema 2, for linux/amd64.
+#[must_use]
+pub fn schema2() -> Image {
+    image(Family::Docker, CLASSIC_CONFIG, &Platform::linux_amd64())
+}
+
+/// The image as an OCI manifest, for linux/amd64.
+#[must_use]
+pub fn oci() -> Image {
+    image(Family::Oci, BUILDKIT_CONFIG, &Platform::linux_amd64())
+}
+
+/// The image as a Docker manifest list, for linux/arm64 and linux/amd64.
+#[must_use]
+pub fn list() -> Image {
+    for_platforms(Family::Docker, CLASSIC_CONFIG)
+}
+
+/// The image as an OCI index, for linux/arm64 and linux/amd64.
+#[must_use]
+pub fn index() -> Image {
+    for_platforms(Family::Oci, BUILDKIT_CONFIG)
+}
+
+/// A schema 2 image without layers, whose history is one entry without a layer.
+#[must_use]
+pub fn without_layers() -> Image {
+    let config = r##"{"architecture":"amd64","config":{"Cmd":["/bin/sh"]},"created":"2016-05-10T09:15:02.601Z","docker_version":"1.11.1","history":[{"created":"2016-05-10T09:15:02.601Z","created_by":"/bin/sh -c #(nop) CMD [\"/bin/sh\"]","empty_layer":true}],"os":"linux","rootfs":{"type":"layers"}}"##;
+    Image::single(Family::Docker, config.into(), Vec::new())
+}
+
+fn for_platforms(family: Family, config: &str) -> Image {
+    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
+    Image::index(
+        family,
+        platforms.map(|platform| (platform.clone(), image(family, config, &platform))).into(),
+    )
+}
+
+fn image(family: Family, config: &str, platform: &Platform) -> Image {
+    let layers = layers(platform);
+    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("\"{}\"", Digest::of(layer))).collect();
+    // The files have a line for each member, which the builders do not.
+    let config = config.lines().collect::<String>();
+    let config =
+        config.replace("$ARCHITECTURE", &platform.architecture).replace("\"$DIFF_IDS\"", &diff_ids.join(","));
+    Image::single(family, config.into(), layers.iter().map(|layer| gzip(layer)).collect())
+}
+
+/// The layers as tar archives, lowest first.
+fn layers(platform: &Platform) -> [Vec<u8>; 3] {
+    let greet = "#!/bin/sh\ncat /etc/greeting\n";
+    let release = format!("NAME=\"A small sample\"\nID=sample\nARCHITECTURE={}\n", platform.architecture);
+    let mut base = Archive::default();
+    base.folder("bin").file("bin/greet", 0o755, greet).folder("etc").file("etc/os-release", 0o644, &release);
+    base.file("etc/motd", 0o644, "This line is removed by a layer further up.\n").folder("tmp");
+    let mut greeting = Archive::default();
+    greeting.file("etc/greeting", 0o644, "Hello, wörld <&>\n");
+    let mut removal = Archive::default();
+    removal.file("etc/.wh.motd", 0o644, "").link("bin/hello", "greet");
+    [base, greeting, removal].map(Archive::finish)
+}
+
+/// A tar archive in which nothing depends on the time or the machine.
+struct Archive(tar::Builder<Vec<u8>>);
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self(tar::Builder::new(Vec::new()))
+    }
+}
+
+impl Archive {
+    fn file(&mut self, path: &str, mode: u32, content: &str) -> &mut Self {
+        self.entry(EntryType::Regular, path, mode, None, content)
+    }
+
+    fn folder(&mut self, path: &str) -> &mut Self {
+        self.entry(EntryType::Directory, &format!("{path}/"), 0o755, None, "")
+    }
+
+    fn link(&mut self, path: &str, target: &str) -> &mut Self {
+        self.entry(EntryType::Symlink, path, 0o777, Some(target), "")
+    }
+
+    fn entry(
+        &mut self,
+        kind: EntryType,
+        path: &str,
+        mode: u32,
+        target: Option<&str>,
+        content: &str,
+    ) -> &mut Self {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(FILE_TIME);
+        header.set_size(content.len() as u64);
+        if let Some(target) = target {
+            header.set_link_name(target).expect("the target is short");
+        }
+        self.0.append_data(&mut header, path, content.as_bytes()).expect("memory takes everything");
+        self
+    }
+
+    fn finish(self) -> Vec<u8> {
+        self.0.into_inner().expect("memory takes everything")
+    }
+}
+
+fn gzip(archive: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    encoder.write_all(archive).and_then(|()| encoder.finish()).expect("memory takes everything")
+}

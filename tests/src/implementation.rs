@@ -1,0 +1,146 @@
+//! The implementations that the suite holds to one and the same behaviour.
+//!
+//! Each runs the core's step function to its end, wherever the core runs there. What goes in and what comes out is
+//! plain data, so that a case says nothing about the place.
+
+use std::collections::BTreeMap;
+
+use downshift::answer::{self, Answer, Documents, MAX_ROUNDS, Record, Request, Root, Step};
+use downshift::{Capabilities, Digest, Failure, Form, Limits, Platform, Policy};
+use downshift_sign::{P256Signer, Signer};
+use serde_json::Value;
+
+use crate::fixed_key::FixedKey;
+
+/// A place where the core runs.
+pub trait Implementation: Send + Sync {
+    /// Its name, with which the names of its tests begin.
+    fn name(&self) -> &'static str;
+
+    /// Answers `request`, fetching what is needed from `documents`, and signing with the suite's [`FixedKey`].
+    ///
+    /// # Panics
+    /// If the core asks for more than [`MAX_ROUNDS`] rounds, or twice for the same document.
+    fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome;
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A manifest.
+    Answered(Answered),
+    /// An error.
+    Refused {
+        /// What is wrong.
+        failure: Failure,
+        /// What has to be recorded all the same.
+        records: Vec<Record>,
+    },
+    /// A document was asked for that is not there.
+    Missing(Digest),
+}
+
+/// A manifest, with all that belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// Its form.
+    pub form: Form,
+    /// The digest to report.
+    pub digest: Digest,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+    /// The stored manifest that it was made from.
+    pub source: Option<Digest>,
+    /// Whether it depends on the client's platform.
+    pub by_platform: bool,
+    /// What has to be recorded before it goes out.
+    pub records: Vec<Record>,
+    /// The report, as JSON.
+    pub report: Value,
+}
+
+/// Every implementation.
+///
+/// # Errors
+/// If the fixed key cannot be read.
+pub fn all() -> anyhow::Result<Vec<Box<dyn Implementation>>> {
+    Ok(vec![Box::new(Native::new()?)])
+}
+
+/// The request of a client that names no manifest type, as Docker 1.6–1.9 do, for a tag that points to `digest`.
+#[must_use]
+pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Policy) -> Request {
+    Request {
+        root: Root::Tag { name: repository.to_string(), tag: tag.to_string(), digest },
+        client: Capabilities::default(),
+        policy,
+        default_platform: Platform::linux_amd64(),
+        time: None,
+        limits: Limits::default(),
+    }
+}
+
+/// The core as a Rust library, in this process.
+pub struct Native {
+    signer: P256Signer,
+}
+
+impl Native {
+    /// The core with the suite's key.
+    ///
+    /// # Errors
+    /// If the key cannot be read.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self { signer: FixedKey::read()?.signer()? })
+    }
+
+    fn sealed(&self, prepared: answer::Prepared) -> Outcome {
+        let signature = self.signer.sign(&prepared.signing_input()).expect("RFC 6979 needs no randomness");
+        match prepared.seal(signature) {
+            Ok(answer) => answered(answer),
+            Err(error) => Outcome::Refused { failure: error.into(), records: Vec::new() },
+        }
+    }
+}
+
+impl Implementation for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome {
+        let mut at_hand = BTreeMap::new();
+        for _ in 0..MAX_ROUNDS {
+            let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, bytes)).collect();
+            match downshift::answer(request, &fetched) {
+                Step::Done(answer) => return answered(answer),
+                Step::Refused(refusal) => {
+                    return Outcome::Refused { failure: refusal.failure, records: refusal.records };
+                }
+                Step::Sign(prepared) => return self.sealed(prepared),
+                Step::Need(needs) => {
+                    for need in needs {
+                        let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
+                            return Outcome::Missing(need.digest);
+                        };
+                        let before = at_hand.insert(digest, bytes.as_slice());
+                        assert!(before.is_none(), "`{digest}` is asked for twice");
+                    }
+                }
+            }
+        }
+        panic!("there is no answer after {MAX_ROUNDS} rounds");
+    }
+}
+
+fn answered(answer: Answer<'_>) -> Outcome {
+    Outcome::Answered(Answered {
+        form: answer.form,
+        digest: answer.digest,
+        body: answer.body.into_owned(),
+        source: answer.source,
+        by_platform: answer.by_platform,
+        records: answer.records,
+        report: serde_json::to_value(&answer.report).expect("a report is plain data"),
+    })
+}

@@ -1,0 +1,49 @@
+//! The built program `downshift`.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::server::Server;
+
+/// The program: what `DOWNSHIFT_BIN` names, else the one beside the running test in the target folder.
+///
+/// # Errors
+/// If there is none. The error says how to build it.
+pub fn path() -> anyhow::Result<PathBuf> {
+    let path = match env::var_os("DOWNSHIFT_BIN") {
+        Some(path) => PathBuf::from(path),
+        // target/debug/deps/suite-…
+        None => {
+            let test = env::current_exe().context("the running test has no path")?;
+            let profile =
+                test.parent().and_then(|deps| deps.parent()).context("the running test has no folder")?;
+            profile.join("downshift").with_extension(env::consts::EXE_EXTENSION)
+        }
+    };
+    anyhow::ensure!(
+        path.is_file(),
+        "there is no program `{}`: run the tests with `cargo xtask test`, which builds it, or set DOWNSHIFT_BIN",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The program as a command, without arguments.
+///
+/// # Errors
+/// If it was not built.
+pub fn command() -> anyhow::Result<Command> {
+    path().map(Command::new)
+}
+
+/// Starts `downshift serve` with `arguments` on a free port.
+///
+/// # Errors
+/// If it was not built, or does not start.
+pub fn serve<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> anyhow::Result<Server> {
+    Server::start(command()?.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments))
+}

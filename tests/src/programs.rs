@@ -1,0 +1,46 @@
+//! Programs of the system that some tests need.
+
+use std::env;
+use std::path::PathBuf;
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+/// Debian's package and program with Distribution 2.8, the reference.
+pub const DOCKER_REGISTRY: &str = "docker-registry";
+/// A client of registries that speaks every form of manifest.
+pub const SKOPEO: &str = "skopeo";
+
+/// A test of the suite.
+pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || run().map_err(|error| failed(&error)))
+}
+
+/// A test that needs `programs`.
+///
+/// Where one is missing the test is ignored, saying so; under `CI=true` it fails, so that nothing stays untested for
+/// want of an installation.
+pub fn case_with(
+    programs: &'static [&'static str],
+    name: impl Into<String>,
+    run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || match programs.iter().find(|program| locate(program).is_none()) {
+        None => run().map(|()| Completion::Completed).map_err(|error| failed(&error)),
+        Some(missing) if is_ci() => Err(format!("`{missing}` is not installed, and this is CI").into()),
+        Some(missing) => Ok(Completion::ignored_with(format!("`{missing}` is not installed"))),
+    })
+}
+
+/// Where `program` is, if one of the folders in `PATH` has it.
+#[must_use]
+pub fn locate(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+fn is_ci() -> bool {
+    env::var("CI").is_ok_and(|value| value == "true")
+}
+
+fn failed(error: &anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}

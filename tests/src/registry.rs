@@ -1,0 +1,196 @@
+//! The reference: Distribution's own registry, as Debian packages it.
+
+use core::time::Duration;
+use std::collections::HashSet;
+use std::fs;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, bail, ensure};
+use downshift::{Digest, Form, Limits, jws};
+use tempfile::TempDir;
+use ureq::Agent;
+use ureq::config::AutoHeaderValue;
+use ureq::http::{HeaderMap, StatusCode};
+
+use crate::images::{Image, Manifest};
+use crate::programs::DOCKER_REGISTRY;
+use crate::server::Server;
+use crate::vectors::Expected;
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most that is read of one answer, in bytes.
+const BODY_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A running registry of Distribution 2.8.
+#[derive(Debug)]
+pub struct Registry {
+    url: String,
+    agent: Agent,
+    /// The blobs that are there, by repository.
+    pushed: Mutex<HashSet<(String, Digest)>>,
+    /// What ends with this value: the process, and then its folder.
+    _process: Option<(Server, TempDir)>,
+}
+
+/// What a tag gave.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// An answer.
+    Answer {
+        /// The status.
+        status: u16,
+        /// `Content-Type`.
+        content_type: Option<String>,
+        /// `Docker-Content-Digest`.
+        digest: Option<String>,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// None: the connection was closed, as the registry does where its handler panics.
+    Dropped,
+}
+
+impl Registry {
+    /// Starts a registry with an empty folder of its own.
+    ///
+    /// # Errors
+    /// If the program is not installed or does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let configuration = folder.path().join("config.yml");
+        // Schema 1 may be pushed, and foreign layers from everywhere: what is converted is what counts.
+        let text = format!(
+            "version: 0.1\n\
+             log: {{level: info, accesslog: {{disabled: true}}}}\n\
+             storage: {{filesystem: {{rootdirectory: '{}'}}}}\n\
+             http: {{addr: '127.0.0.1:0'}}\n\
+             compatibility: {{schema1: {{enabled: true}}}}\n\
+             validation: {{manifests: {{urls: {{allow: ['.*']}}}}}}\n",
+            folder.path().join("data").display()
+        );
+        fs::write(&configuration, text)?;
+        let server = Server::start(Command::new(DOCKER_REGISTRY).arg("serve").arg(&configuration))?;
+        let registry = Self::at(&format!("http://{}", server.address()));
+        Ok(Self { _process: Some((server, folder)), ..registry })
+    }
+
+    /// The registry at `url`, which somebody else has started.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            // Whether these headers are there is what matters: none is sent unless asked for.
+            .accept(AutoHeaderValue::None)
+            .accept_encoding(AutoHeaderValue::None)
+            .user_agent(AutoHeaderValue::None)
+            .max_redirects(0)
+            .timeout_global(Some(TIMEOUT))
+            .build()
+            .new_agent();
+        Self { url: url.trim_end_matches('/').to_string(), agent, pushed: Mutex::default(), _process: None }
+    }
+
+    /// Its host and port, as they begin the name of an image.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.split_once("://").map_or(&self.url, |(_, host)| host)
+    }
+
+    /// Pushes an image: its blobs, the manifests that it lists, and its manifest under `tag`.
+    ///
+    /// # Errors
+    /// If the registry does not take it.
+    pub fn push(&self, repository: &str, tag: &str, image: &Image) -> anyhow::Result<()> {
+        for blob in image.configs.iter().chain(&image.layers) {
+            self.push_blob(repository, blob)?;
+        }
+        for child in &image.children {
+            self.push_manifest(repository, child.digest().as_str(), child)?;
+        }
+        self.push_manifest(repository, tag, &image.manifest)
+    }
+
+    /// Fetches a tag as a client does that names the media types in `accept`: with none, as Docker 1.6–1.9.
+    ///
+    /// # Errors
+    /// If there is no connection to the registry.
+    pub fn fetch(&self, repository: &str, tag: &str, accept: &[&str]) -> anyhow::Result<Fetched> {
+        let url = format!("{}/v2/{repository}/manifests/{tag}", self.url);
+        let get = || {
+            let request =
+                accept.iter().fold(self.agent.get(&url), |request, value| request.header("Accept", *value));
+            request.call()
+        };
+        // A connection that was kept open may have gone in the meantime: only twice is never.
+        let Ok(mut response) = get().or_else(|_| get()) else {
+            self.agent.get(format!("{}/v2/", self.url)).call().context("the registry is gone")?;
+            return Ok(Fetched::Dropped);
+        };
+        Ok(Fetched::Answer {
+            status: response.status().as_u16(),
+            content_type: header(response.headers(), "Content-Type"),
+            digest: header(response.headers(), "Docker-Content-Digest"),
+            body: response.body_mut().with_config().limit(BODY_LIMIT).read_to_vec()?,
+        })
+    }
+
+    fn push_blob(&self, repository: &str, blob: &[u8]) -> anyhow::Result<()> {
+        let key = (repository.to_string(), Digest::of(blob));
+        if self.pushed.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+            return Ok(());
+        }
+        let response =
+            self.agent.post(format!("{}/v2/{repository}/blobs/uploads/", self.url)).send_empty()?;
+        let location = header(response.headers(), "Location").context("an upload has no location")?;
+        ensure!(response.status() == StatusCode::ACCEPTED, "an upload got status {}", response.status());
+        let location = if location.starts_with('/') { format!("{}{location}", self.url) } else { location };
+        let separator = if location.contains('?') { '&' } else { '?' };
+        let response = self.agent.put(format!("{location}{separator}digest={}", key.1)).send(blob)?;
+        ensure!(response.status() == StatusCode::CREATED, "a blob got status {}", response.status());
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        Ok(())
+    }
+
+    fn push_manifest(&self, repository: &str, reference: &str, manifest: &Manifest) -> anyhow::Result<()> {
+        let url = format!("{}/v2/{repository}/manifests/{reference}", self.url);
+        let request = self.agent.put(url).header("Content-Type", manifest.form.media_type());
+        let mut response = request.send(&manifest.bytes)?;
+        if response.status() != StatusCode::CREATED {
+            bail!("a manifest got status {}: {}", response.status(), response.body_mut().read_to_string()?);
+        }
+        Ok(())
+    }
+}
+
+impl Fetched {
+    /// What this asks of an implementation.
+    ///
+    /// # Errors
+    /// If it is neither schema 1 nor an error, or its digest is not its payload's.
+    pub fn expected(&self) -> anyhow::Result<Expected> {
+        match self {
+            Self::Dropped | Self::Answer { status: 400.., .. } => Ok(Expected::Refusal),
+            Self::Answer { status: 200, content_type, digest, body } => {
+                ensure!(
+                    content_type.as_deref() == Some(Form::Schema1.media_type()),
+                    "a tag gave {content_type:?}"
+                );
+                let payload = jws::parse(body, &Limits::default())?.payload;
+                let reported = digest.as_deref().context("a manifest came without its digest")?;
+                ensure!(
+                    Digest::of(&payload).as_str() == reported,
+                    "the payload's digest is not `{reported}`"
+                );
+                Ok(Expected::Payload(payload))
+            }
+            Self::Answer { status, .. } => bail!("a tag gave status {status}"),
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(ToString::to_string)
+}

@@ -1,0 +1,111 @@
+//! Servers that run beside a test.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// How many of its last lines are told about a server that did not start.
+const LAST_LINES: usize = 20;
+
+/// A server that runs as a child process for as long as this value lives.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `command`, a server told to listen on `127.0.0.1:0`, and waits for the line in which it says its port.
+    ///
+    /// # Errors
+    /// If it does not start, or does not say within 20 seconds where it listens.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("`{program}` does not start"))?;
+        let (sender, lines) = mpsc::sync_channel(LAST_LINES);
+        if let Some(output) = child.stdout.take() {
+            forward_lines(output, sender.clone());
+        }
+        if let Some(output) = child.stderr.take() {
+            forward_lines(output, sender);
+        }
+        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        server.address = await_address(&program, &lines)?;
+        Ok(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself: there is nothing else to do about an error here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends each line of `output` until nobody listens any more, and reads on, so that the server never waits for a
+/// reader.
+fn forward_lines(output: impl Read + Send + 'static, sender: SyncSender<String>) {
+    thread::spawn(move || {
+        let mut sender = Some(sender);
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if sender.as_ref().is_some_and(|sender| sender.send(line).is_err()) {
+                sender = None;
+            }
+        }
+    });
+}
+
+fn await_address(program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<SocketAddr> {
+    let deadline = Instant::now() + START;
+    let mut last = VecDeque::new();
+    loop {
+        let problem = match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => match address_in(&line) {
+                Some(address) => return Ok(address),
+                None => {
+                    last.push_back(line);
+                    if last.len() > LAST_LINES {
+                        last.pop_front();
+                    }
+                    continue;
+                }
+            },
+            Err(RecvTimeoutError::Timeout) => "does not say where it listens",
+            Err(RecvTimeoutError::Disconnected) => "ended before it listened",
+        };
+        bail!("`{program}` {problem}; it said:\n{}", last.make_contiguous().join("\n"));
+    }
+}
+
+/// The first address of this machine in `line`.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, port) = line.split_once("127.0.0.1:")?;
+    let digits = port.bytes().take_while(u8::is_ascii_digit).count();
+    match port[..digits].parse() {
+        Ok(0) | Err(_) => None,
+        Ok(port) => Some(SocketAddr::from(([127, 0, 0, 1], port))),
+    }
+}

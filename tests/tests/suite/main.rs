@@ -1,0 +1,27 @@
+//! The one test suite: every case, for every implementation.
+//!
+//! Names begin with the implementation, so that `cargo xtask test native::edge` runs what it says.
+
+mod fixed_key;
+mod proxy;
+mod registry;
+mod vectors;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use downshift_tests::implementation::{self, Implementation};
+use libtest_mimic::Arguments;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::from_args();
+    let mut trials = proxy::trials();
+    for implementation in implementation::all()? {
+        let implementation: Arc<dyn Implementation> = Arc::from(implementation);
+        trials.extend(vectors::trials(&implementation)?);
+        trials.extend(fixed_key::trials(&implementation)?);
+        trials.extend(registry::trials(&implementation));
+    }
+    trials.extend(fixed_key::format_trials()?);
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}

@@ -1,0 +1,147 @@
+//! Conversions side by side with the running reference.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::env;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, ensure};
+use downshift::Policy;
+use downshift_tests::images::{Family, Image, random, sample};
+use downshift_tests::implementation::{Implementation, schema1_request};
+use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
+use downshift_tests::registry::{Fetched, Registry};
+use downshift_tests::vectors::Expected;
+use libtest_mimic::Trial;
+
+/// Which random images there are, unless `DOWNSHIFT_SEED` says otherwise.
+const SEED: u64 = 1893;
+
+/// How many there are, unless `DOWNSHIFT_IMAGES` says otherwise.
+const IMAGES: u64 = 600;
+
+/// How many of them are pushed at a time.
+const THREADS: usize = 4;
+
+/// How many differences are told in full.
+const TOLD: usize = 10;
+
+pub(crate) fn trials(implementation: &Arc<dyn Implementation>) -> Vec<Trial> {
+    let trial = |name: &str, run: fn(&dyn Implementation) -> anyhow::Result<()>| {
+        let implementation = Arc::clone(implementation);
+        let name = format!("{}::registry::{name}", implementation.name());
+        case_with(&[DOCKER_REGISTRY], name, move || run(implementation.as_ref()))
+    };
+    vec![
+        trial("differential", differs_nowhere),
+        trial("schema2", |implementation| is_converted_alike(implementation, &sample::schema2())),
+        trial("list", |implementation| is_converted_alike(implementation, &sample::list())),
+        trial("without-layers", |implementation| {
+            is_converted_alike(implementation, &sample::without_layers())
+        }),
+        trial("oci", |implementation| gives_what_its_twin_gives(implementation, &sample::oci())),
+    ]
+}
+
+fn differs_nowhere(implementation: &dyn Implementation) -> anyhow::Result<()> {
+    let seed = number("DOWNSHIFT_SEED", SEED)?;
+    let images = number("DOWNSHIFT_IMAGES", IMAGES)?;
+    let registry = Registry::start()?;
+    let next = AtomicU64::new(0);
+    let work = || -> anyhow::Result<Vec<Compared>> {
+        let mut compared = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= images {
+                return Ok(compared);
+            }
+            compared.push(compare(implementation, &registry, seed, index)?);
+        }
+    };
+    let compared: Vec<Compared> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        let results: anyhow::Result<Vec<_>> =
+            threads.into_iter().map(|thread| thread.join().expect("a comparison does not panic")).collect();
+        results.map(|all| all.into_iter().flatten().collect())
+    })?;
+
+    let mut counts = BTreeMap::new();
+    for image in &compared {
+        *counts.entry(image.reference).or_insert(0_usize) += 1;
+    }
+    println!("seed {seed}: {images} images; the reference: {counts:?}");
+    let differences: Vec<&String> = compared.iter().filter_map(|image| image.difference.as_ref()).collect();
+    for difference in differences.iter().take(TOLD) {
+        println!("{difference}");
+    }
+    ensure!(differences.is_empty(), "{} of {images} images of seed {seed} differ", differences.len());
+    Ok(())
+}
+
+/// What came of one random image.
+struct Compared {
+    reference: &'static str,
+    difference: Option<String>,
+}
+
+fn compare(
+    implementation: &dyn Implementation,
+    registry: &Registry,
+    seed: u64,
+    index: u64,
+) -> anyhow::Result<Compared> {
+    let random = random::image(seed, index);
+    let what = format!("image {index} of seed {seed} ({})", random.note);
+    let fetched =
+        push_and_fetch(registry, random.repository, &random.tag, &random.image).context(what.clone())?;
+    let checked = check(implementation, random.repository, &random.tag, &random.image, &fetched);
+    let reference = match &fetched {
+        Fetched::Dropped => "crashed",
+        Fetched::Answer { status: 200, .. } => "converted",
+        Fetched::Answer { .. } => "refused",
+    };
+    Ok(Compared { reference, difference: checked.err().map(|error| format!("{what}: {error:#}")) })
+}
+
+fn is_converted_alike(implementation: &dyn Implementation, image: &Image) -> anyhow::Result<()> {
+    let fetched = push_and_fetch(&Registry::start()?, "library/sample", "latest", image)?;
+    ensure!(fetched.expected()? != Expected::Refusal, "the reference does not convert it: {fetched:?}");
+    check(implementation, "library/sample", "latest", image, &fetched)
+}
+
+fn gives_what_its_twin_gives(implementation: &dyn Implementation, image: &Image) -> anyhow::Result<()> {
+    let [config] = image.configs.as_slice() else { anyhow::bail!("the image has not one config") };
+    let twin = Image::single(Family::Docker, config.clone(), image.layers.clone());
+    let fetched = push_and_fetch(&Registry::start()?, "library/sample", "latest", &twin)?;
+    ensure!(fetched.expected()? != Expected::Refusal, "the reference does not convert the twin: {fetched:?}");
+    check(implementation, "library/sample", "latest", image, &fetched)
+}
+
+fn push_and_fetch(
+    registry: &Registry,
+    repository: &str,
+    tag: &str,
+    image: &Image,
+) -> anyhow::Result<Fetched> {
+    registry.push(repository, tag, image)?;
+    registry.fetch(repository, tag, &[])
+}
+
+fn check(
+    implementation: &dyn Implementation,
+    repository: &str,
+    tag: &str,
+    image: &Image,
+    fetched: &Fetched,
+) -> anyhow::Result<()> {
+    let request = schema1_request(repository, tag, image.manifest.digest(), Policy::Reference);
+    fetched.expected()?.check(&implementation.answer(&request, &image.documents()))
+}
+
+fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
+    match env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable} is `{text}`, which is no number")),
+        Err(_) => Ok(default),
+    }
+}
