@@ -47,10 +47,23 @@ pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Runs `command` in the place of this program, so that a signal to this one is a signal to that.
+#[cfg(unix)]
+pub(crate) fn replace_by(command: &mut Command) -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec()).with_context(|| format!("`{}` does not start", command.get_program().display()))
+}
+
+/// Runs `command` and waits for it.
+#[cfg(not(unix))]
+pub(crate) fn replace_by(command: &mut Command) -> anyhow::Result<()> {
+    run(command)
+}
+
 /// Runs `command` and waits for it.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("`{program}` does not start"))?;
-    ensure!(status.success(), "`{program}` failed: {status}");
+    let program = command.get_program().to_os_string();
+    let status = command.status().with_context(|| format!("`{}` does not start", program.display()))?;
+    ensure!(status.success(), "`{}` failed: {status}", program.display());
     Ok(())
 }

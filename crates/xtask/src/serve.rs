@@ -39,7 +39,7 @@ impl Arguments {
         let data = target.join("sample-data");
         let mut serve = Command::new(program);
         serve.arg("serve").arg("--store").arg(store).args(["--listen", &self.listen]).arg("--data").arg(data);
-        build::run(&mut serve)
+        build::replace_by(&mut serve)
     }
 }
 
