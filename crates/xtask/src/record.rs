@@ -43,9 +43,7 @@ impl Arguments {
             registry.push(random.repository, &random.tag, &random.image)?;
             let fetched = registry.fetch(random.repository, &random.tag, &[])?;
             let id = format!("{category}-{index:04}");
-            let vector =
-                Vector::new(id, random.note, random.repository, &random.tag, &random.image, &fetched)?;
-            writeln!(file, "{}", vector.to_line())?;
+            writeln!(file, "{}", Vector::new(id, &random, &fetched)?.to_line())?;
         }
         file.flush()?;
         println!("wrote {} vectors to {}", self.count, self.out.display());
