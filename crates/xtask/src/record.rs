@@ -14,7 +14,7 @@ use downshift_tests::vectors::Vector;
 /// an old client does, and writes the answers as vectors.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A registry that is running; without one, docker-registry is started with an empty folder
+    /// A registry that is running; without one, docker-registry is started
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
     /// The file to write, a line for each image; it must not be there yet

@@ -19,7 +19,7 @@ use libtest_mimic::Trial;
 const SEED: u64 = 1893;
 
 /// How many there are, unless `DOWNSHIFT_IMAGES` says otherwise.
-const IMAGES: u64 = 600;
+const IMAGES: u64 = 1000;
 
 /// How many of them are pushed at a time.
 const THREADS: usize = 4;
