@@ -494,6 +494,9 @@ impl<'a> Desk<'_, 'a> {
             }
         }
         if !needs.is_empty() {
+            // One manifest may be listed for several platforms.
+            needs.sort_by(|one, other| one.digest.cmp(&other.digest));
+            needs.dedup();
             return Err(Stop::Need(needs));
         }
         // A client that says its platform must find it; to others a list without theirs is worth having.
