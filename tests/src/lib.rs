@@ -5,6 +5,8 @@
 
 pub mod difference;
 pub mod fixed_key;
+pub mod front;
+pub mod http;
 pub mod images;
 pub mod implementation;
 pub mod program;

@@ -5,11 +5,13 @@
 mod fixed_key;
 mod proxy;
 mod registry;
+mod seed;
 mod vectors;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use downshift_tests::front::ENGINES;
 use downshift_tests::implementation::{self, Implementation};
 use libtest_mimic::Arguments;
 
@@ -21,6 +23,9 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(vectors::trials(&implementation)?);
         trials.extend(fixed_key::trials(&implementation)?);
         trials.extend(registry::trials(&implementation));
+    }
+    for &engine in ENGINES {
+        trials.extend(seed::trials(engine));
     }
     trials.extend(fixed_key::format_trials()?);
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
