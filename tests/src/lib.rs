@@ -15,5 +15,6 @@ pub mod proxy;
 pub mod random;
 pub mod registry;
 pub mod server;
+pub mod skopeo;
 pub mod strict;
 pub mod vectors;

@@ -6,6 +6,7 @@ mod fixed_key;
 mod proxy;
 mod registry;
 mod seed;
+mod skopeo;
 mod vectors;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     for &engine in ENGINES {
         trials.extend(seed::trials(engine));
+        trials.extend(skopeo::trials(engine));
     }
     trials.extend(fixed_key::format_trials()?);
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
