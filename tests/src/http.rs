@@ -11,6 +11,9 @@ use anyhow::{Context, ensure};
 /// How long a connection may be silent.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How many bytes of a body are shown in a message.
+const SHOWN: usize = 400;
+
 /// A response.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
@@ -100,13 +103,13 @@ impl Response {
     }
 }
 
-/// As curl -i shows it, on as many lines.
+/// As curl -i shows it, without most of a long body.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.status)?;
         for (name, value) in &self.headers {
             writeln!(f, "{name}: {value}")?;
         }
-        write!(f, "\n{}", String::from_utf8_lossy(&self.body))
+        write!(f, "\n{}", String::from_utf8_lossy(&self.body[..self.body.len().min(SHOWN)]))
     }
 }

@@ -1,10 +1,9 @@
 //! The cases that the project began with.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use downshift::{Digest, EMPTY_LAYER, Form, Limits, jws};
 use downshift_tests::difference;
-use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::front::{Engine, Front};
+use downshift_tests::front::{Engine, Front, digest_of, is_manifest, signed_schema1, unsigned_schema1};
 use downshift_tests::http::Response;
 use downshift_tests::images::{Image, sample};
 use downshift_tests::programs::case;
@@ -71,19 +70,18 @@ fn has_the_empty_layer(engine: Engine) -> anyhow::Result<()> {
 }
 
 fn signed_is_served_as_stored(engine: Engine) -> anyhow::Result<()> {
-    let signed = stored_schema1()?;
-    let payload = jws::parse(&signed, &Limits::default())?.payload;
+    let signed = signed_schema1()?;
     let front = Front::start(engine, &[("latest", Image::bare(Form::Schema1, signed.clone()))])?;
     for accept in rotations(DOCKER_1_11) {
         let response = front.manifest("latest", &accept)?;
-        is_manifest(&response, Form::Schema1, &Digest::of(&payload))?;
+        is_manifest(&response, Form::Schema1, &digest_of(Form::Schema1, &signed)?)?;
         difference::compare("manifest", &signed, &response.body)?;
     }
     Ok(())
 }
 
 fn unsigned_is_signed(engine: Engine) -> anyhow::Result<()> {
-    let unsigned = jws::parse(&stored_schema1()?, &Limits::default())?.payload;
+    let unsigned = unsigned_schema1()?;
     let front = Front::start(engine, &[("latest", Image::bare(Form::Schema1Unsigned, unsigned.clone()))])?;
     for accept in rotations(DOCKER_1_11) {
         let response = front.manifest("latest", &accept)?;
@@ -93,26 +91,12 @@ fn unsigned_is_signed(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A signed document that no part of this project has made.
-fn stored_schema1() -> anyhow::Result<Vec<u8>> {
-    let case = FixedKey::read()?.cases.into_iter().next().context("there are no cases")?;
-    Ok(case.signed.into_bytes())
-}
-
 /// `lines`, beginning with each of them.
 fn rotations<const N: usize>(mut lines: [&'static str; N]) -> impl Iterator<Item = [&'static str; N]> {
     (0..N).map(move |_| {
         lines.rotate_left(1);
         lines
     })
-}
-
-fn is_manifest(response: &Response, form: Form, digest: &Digest) -> anyhow::Result<()> {
-    ensure!(response.status == 200, "the status is not 200: {response:?}");
-    ensure!(response.header("content-type") == Some(form.media_type()), "it is not `{form}`: {response:?}");
-    let reported = response.header("docker-content-digest");
-    ensure!(reported == Some(digest.as_str()), "the digest is not `{digest}`: {response:?}");
-    Ok(())
 }
 
 /// The payload of a manifest whose signatures hold.
