@@ -485,7 +485,14 @@ impl<'a> Desk<'_, 'a> {
                 (false, None) => left_out.push(leave("no-platform")),
                 (false, Some(platform)) => match self.child(target, entry, index.form, form) {
                     Ok(child) => children.push(child),
-                    Err(Stop::Need(more)) => needs.extend(more),
+                    Err(Stop::Need(more)) => {
+                        for need in more {
+                            // One manifest may be listed for several platforms.
+                            if !needs.contains(&need) {
+                                needs.push(need);
+                            }
+                        }
+                    }
                     Err(Stop::Refused(error)) => {
                         left_out.push(leave(error.code()));
                         refusals.push((Some(platform), error));
