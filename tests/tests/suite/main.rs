@@ -3,6 +3,7 @@
 //! Names begin with the implementation, so that `cargo xtask test native::edge` runs what it says.
 
 mod fixed_key;
+mod http;
 mod negotiation;
 mod proxy;
 mod registry;
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for &engine in ENGINES {
         trials.extend(seed::trials(engine));
         trials.extend(negotiation::trials(engine)?);
+        trials.extend(http::trials(engine));
         trials.extend(skopeo::trials(engine));
     }
     trials.extend(fixed_key::format_trials()?);
