@@ -6,6 +6,7 @@ mod fixed_key;
 mod http;
 mod negotiation;
 mod proxy;
+mod refusals;
 mod registry;
 mod seed;
 mod skopeo;
@@ -31,6 +32,7 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(seed::trials(engine));
         trials.extend(negotiation::trials(engine)?);
         trials.extend(http::trials(engine));
+        trials.extend(refusals::trials(engine));
         trials.extend(skopeo::trials(engine));
     }
     trials.extend(fixed_key::format_trials()?);
