@@ -2,6 +2,8 @@
 //!
 //! Names begin with the implementation, so that `cargo xtask test native::edge` runs what it says.
 
+mod command_line;
+mod convert;
 mod fixed_key;
 mod http;
 mod negotiation;
@@ -33,8 +35,10 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(negotiation::trials(engine)?);
         trials.extend(http::trials(engine));
         trials.extend(refusals::trials(engine));
+        trials.extend(convert::trials(engine));
         trials.extend(skopeo::trials(engine));
     }
     trials.extend(fixed_key::format_trials()?);
+    trials.extend(command_line::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
