@@ -3,6 +3,8 @@
 //!
 //! The suite itself is `tests/suite/`: it gives every case to every [`implementation`].
 
+pub mod clients;
+pub mod daemon;
 pub mod difference;
 pub mod fixed_key;
 pub mod front;

@@ -2,6 +2,7 @@
 //!
 //! Names begin with the implementation, so that `cargo xtask test native::edge` runs what it says.
 
+mod clients;
 mod command_line;
 mod convert;
 mod fixed_key;
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(negotiation::trials(engine)?);
         trials.extend(http::trials(engine));
         trials.extend(refusals::trials(engine));
+        trials.extend(clients::trials(engine));
         trials.extend(convert::trials(engine));
         trials.extend(skopeo::trials(engine));
     }
