@@ -13,7 +13,8 @@ use crate::vectors;
 /// The suite's key, and documents that were signed with it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FixedKey {
-    time: String,
+    /// The time that all the documents were signed with.
+    pub time: String,
     key: Key,
     /// Images and their whole schema 1 documents.
     pub cases: Vec<ImageCase>,
@@ -72,7 +73,13 @@ impl FixedKey {
         Ok(P256Signer::new(&PrivateKey::parse(self.key.sec1_pem.as_bytes())?))
     }
 
-    /// The time that all the documents were signed with.
+    /// The key as a file.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.key.sec1_pem
+    }
+
+    /// The [time](Self::time), read.
     ///
     /// # Errors
     /// If it is no time.

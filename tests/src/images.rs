@@ -69,6 +69,13 @@ impl Image {
         Self { manifest, children: Vec::new(), configs: vec![config], layers }
     }
 
+    /// An image of nothing but its manifest: in schema 1 there is no config, and who asks for a manifest needs no layers.
+    #[must_use]
+    pub fn bare(form: Form, bytes: Vec<u8>) -> Self {
+        let manifest = Manifest { form, bytes };
+        Self { manifest, children: Vec::new(), configs: Vec::new(), layers: Vec::new() }
+    }
+
     /// A list or index of images for one platform each.
     #[must_use]
     pub fn index(family: Family, images: Vec<(Platform, Self)>) -> Self {

@@ -3,8 +3,12 @@
 //!
 //! The suite itself is `tests/suite/`: it gives every case to every [`implementation`].
 
+pub mod clients;
+pub mod daemon;
 pub mod difference;
 pub mod fixed_key;
+pub mod front;
+pub mod http;
 pub mod images;
 pub mod implementation;
 pub mod program;
@@ -13,5 +17,6 @@ pub mod proxy;
 pub mod random;
 pub mod registry;
 pub mod server;
+pub mod skopeo;
 pub mod strict;
 pub mod vectors;

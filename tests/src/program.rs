@@ -3,9 +3,9 @@
 use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::server::Server;
 
@@ -38,6 +38,24 @@ pub fn path() -> anyhow::Result<PathBuf> {
 /// If it was not built.
 pub fn command() -> anyhow::Result<Command> {
     path().map(Command::new)
+}
+
+/// Runs the program to its end.
+///
+/// # Errors
+/// If it was not built.
+pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> anyhow::Result<Output> {
+    Ok(command()?.args(arguments).output()?)
+}
+
+/// Runs the program to its end, and gives what it wrote to standard output.
+///
+/// # Errors
+/// If it does not succeed.
+pub fn succeed<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> anyhow::Result<Vec<u8>> {
+    let output = run(arguments)?;
+    ensure!(output.status.success(), "it fails: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
 }
 
 /// Starts `downshift serve` with `arguments` on a free port.

@@ -10,6 +10,13 @@ pub const DOCKER_REGISTRY: &str = "docker-registry";
 /// A client of registries that speaks every form of manifest.
 pub const SKOPEO: &str = "skopeo";
 
+/// A client that works without a daemon.
+pub const PODMAN: &str = "podman";
+/// Docker's command line.
+pub const DOCKER: &str = "docker";
+/// Docker's daemon, of Debian's package docker.io.
+pub const DOCKERD: &str = "dockerd";
+
 /// A test of the suite.
 pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || run().map_err(|error| failed(&error)))
@@ -24,10 +31,21 @@ pub fn case_with(
     name: impl Into<String>,
     run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> Trial {
-    Trial::ignorable_test(name, move || match programs.iter().find(|program| locate(program).is_none()) {
-        None => run().map(|()| Completion::Completed).map_err(|error| failed(&error)),
-        Some(missing) if is_ci() => Err(format!("`{missing}` is not installed, and this is CI").into()),
-        Some(missing) => Ok(Completion::ignored_with(format!("`{missing}` is not installed"))),
+    ignorable(programs, name, || run().map(|()| Completion::Completed))
+}
+
+/// A test that needs `programs`, and something that is started with them first.
+///
+/// Where that does not start the test is ignored, saying why: not every place where tests run gives the right to mount.
+pub fn case_after<T: 'static>(
+    programs: &'static [&'static str],
+    name: impl Into<String>,
+    start: fn() -> anyhow::Result<T>,
+    run: impl FnOnce(T) -> anyhow::Result<()> + Send + 'static,
+) -> Trial {
+    ignorable(programs, name, move || match start() {
+        Ok(started) => run(started).map(|()| Completion::Completed),
+        Err(error) => Ok(Completion::ignored_with(format!("{error:#}"))),
     })
 }
 
@@ -35,6 +53,18 @@ pub fn case_with(
 #[must_use]
 pub fn locate(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+fn ignorable(
+    programs: &'static [&'static str],
+    name: impl Into<String>,
+    run: impl FnOnce() -> anyhow::Result<Completion> + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || match programs.iter().find(|program| locate(program).is_none()) {
+        None => run().map_err(|error| failed(&error)),
+        Some(missing) if is_ci() => Err(format!("`{missing}` is not installed, and this is CI").into()),
+        Some(missing) => Ok(Completion::ignored_with(format!("`{missing}` is not installed"))),
+    })
 }
 
 fn is_ci() -> bool {

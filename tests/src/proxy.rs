@@ -1,4 +1,4 @@
-//! A proxy that makes a client look older than it is: it takes headers out of the requests, and changes nothing else.
+//! A proxy that makes a client look older than it is: it changes the `Accept` lines of the requests, and nothing else.
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -36,26 +36,23 @@ pub struct SeenRequest {
 #[derive(Debug)]
 struct Shared {
     server: SocketAddr,
-    dropped: Vec<String>,
+    accept: Option<&'static [&'static str]>,
     seen: Mutex<Vec<SeenRequest>>,
     ends: AtomicBool,
 }
 
 impl Proxy {
-    /// Starts a proxy to `server` that takes the headers called `dropped` out of every request.
+    /// Starts a proxy to `server` that puts `accept` in the place of all `Accept` lines of every request: no lines take
+    /// them away, as Docker 1.6 to 1.9 have none. Without it the requests stay as they are.
     ///
     /// # Errors
     /// If `server` is no address, or there is no free port.
-    pub fn start(server: impl ToSocketAddrs, dropped: &[&str]) -> io::Result<Self> {
+    pub fn start(server: impl ToSocketAddrs, accept: Option<&'static [&'static str]>) -> io::Result<Self> {
         let server = server.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            server,
-            dropped: dropped.iter().map(|name| name.to_ascii_lowercase()).collect(),
-            seen: Mutex::default(),
-            ends: AtomicBool::new(false),
-        });
+        let shared =
+            Arc::new(Shared { server, accept, seen: Mutex::default(), ends: AtomicBool::new(false) });
         let listener = thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -131,11 +128,14 @@ impl Shared {
             while let Some(line) = read_head_line(client)?.filter(|line| !line.is_empty()) {
                 let (name, value) = line.split_once(':').ok_or(io::ErrorKind::InvalidData)?;
                 let name = name.to_ascii_lowercase();
-                if !self.dropped.contains(&name) {
+                if name != "accept" || self.accept.is_none() {
                     head.push_str(&line);
                     head.push_str("\r\n");
                 }
                 request.headers.push((name, value.trim().to_string()));
+            }
+            for value in self.accept.unwrap_or_default() {
+                head.push_str(&format!("Accept: {value}\r\n"));
             }
             head.push_str("\r\n");
             if request.values("transfer-encoding").next().is_some() {

@@ -2,6 +2,7 @@
 //!
 //! It has three layers and, between them, history entries without one. The bytes are the same each time.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use downshift::{Digest, Platform};
@@ -18,6 +19,38 @@ const BUILDKIT_CONFIG: &str = include_str!("buildkit.json");
 
 /// 2020-03-01T12:00:00Z, the time of every file.
 const FILE_TIME: u64 = 1_583_064_000;
+
+/// What a container made of the image has at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A file.
+    File {
+        /// Its permissions.
+        mode: u32,
+        /// What is in it.
+        content: String,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it leads.
+        target: String,
+    },
+}
+
+/// The files of the image for linux/amd64 when all its layers are on each other, by path. There is no `etc/motd`.
+#[must_use]
+pub fn files() -> BTreeMap<String, Entry> {
+    let file = |mode, content: &str| Entry::File { mode, content: content.to_string() };
+    BTreeMap::from([
+        ("bin/greet".to_string(), file(0o755, "#!/bin/sh\ncat /etc/greeting\n")),
+        ("bin/hello".to_string(), Entry::Link { target: "greet".to_string() }),
+        ("etc/greeting".to_string(), file(0o644, "Hello, wörld <&>\n")),
+        (
+            "etc/os-release".to_string(),
+            file(0o644, "NAME=\"A small sample\"\nID=sample\nARCHITECTURE=amd64\n"),
+        ),
+    ])
+}
 
 /// The image as Docker schema 2, for linux/amd64.
 #[must_use]

@@ -2,15 +2,24 @@
 //!
 //! Names begin with the implementation, so that `cargo xtask test native::edge` runs what it says.
 
+mod clients;
+mod command_line;
+mod convert;
 mod fixed_key;
+mod http;
+mod negotiation;
 mod proxy;
+mod refusals;
 mod registry;
+mod seed;
+mod skopeo;
 mod vectors;
 mod wasmtime;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use downshift_tests::front::ENGINES;
 use downshift_tests::implementation::{Implementation, Native};
 use libtest_mimic::Arguments;
 
@@ -25,7 +34,17 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(fixed_key::trials(&implementation)?);
         trials.extend(registry::trials(&implementation));
     }
+    for &engine in ENGINES {
+        trials.extend(seed::trials(engine));
+        trials.extend(negotiation::trials(engine)?);
+        trials.extend(http::trials(engine));
+        trials.extend(refusals::trials(engine));
+        trials.extend(clients::trials(engine));
+        trials.extend(convert::trials(engine));
+        trials.extend(skopeo::trials(engine));
+    }
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);
+    trials.extend(command_line::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![case_with(&[DOCKER_REGISTRY, SKOPEO], "reference::skopeo_without_accept_pulls_schema_1", || {
-        let (new, old) = (raw_manifest(&[])?, raw_manifest(&["Accept"])?);
+        let (new, old) = (raw_manifest(None)?, raw_manifest(Some(&[]))?);
         ensure!(new == sample::schema2().manifest.bytes, "with Accept skopeo does not get what is stored");
         let old: serde_json::Value = serde_json::from_slice(&old)?;
         ensure!(old["schemaVersion"] == 1, "without Accept skopeo does not get schema 1: {old}");
@@ -21,10 +21,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// What skopeo gets from the reference through a proxy.
-fn raw_manifest(dropped: &[&str]) -> anyhow::Result<Vec<u8>> {
+fn raw_manifest(accept: Option<&'static [&'static str]>) -> anyhow::Result<Vec<u8>> {
     let registry = Registry::start()?;
     registry.push("library/sample", "latest", &sample::schema2())?;
-    let proxy = Proxy::start(registry.host(), dropped)?;
+    let proxy = Proxy::start(registry.host(), accept)?;
     let output = Command::new(SKOPEO)
         .args(["inspect", "--raw", "--tls-verify=false"])
         .arg(format!("docker://{}/library/sample:latest", proxy.address()))

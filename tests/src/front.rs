@@ -1,0 +1,158 @@
+//! `downshift serve` in front of images made for a test.
+
+use core::net::SocketAddr;
+
+use anyhow::{Context, ensure};
+use downshift::{Digest, Form, Limits, jws};
+use tempfile::TempDir;
+
+use crate::fixed_key::FixedKey;
+use crate::http::{self, Response};
+use crate::images::{Image, layout};
+use crate::program;
+use crate::server::Server;
+
+/// A way to run the conversions, which everything that is served goes through.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine {
+    /// Its name, with which the names of its tests begin.
+    pub name: &'static str,
+    /// What chooses it on the command line.
+    pub arguments: &'static [&'static str],
+}
+
+/// Every engine of the program.
+pub const ENGINES: &[Engine] = &[
+    Engine { name: "native", arguments: &["--engine", "native"] },
+    Engine { name: "wasmtime", arguments: &["--engine", "wasm"] },
+];
+
+/// A running server with a store of its own.
+#[derive(Debug)]
+pub struct Front {
+    // Dropped in this order: the process ends before its folder goes.
+    server: Server,
+    _store: TempDir,
+}
+
+impl Front {
+    /// Serves `images`, each with its tag, as the repository `library/sample`.
+    ///
+    /// # Errors
+    /// If the store cannot be written, or the program does not start.
+    pub fn start(engine: Engine, images: &[(&str, Image)]) -> anyhow::Result<Self> {
+        Self::start_with(engine, &[], images)
+    }
+
+    /// The same, with more `arguments` for `downshift serve`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(engine: Engine, arguments: &[&str], images: &[(&str, Image)]) -> anyhow::Result<Self> {
+        let store = tempfile::tempdir()?;
+        layout::write(&store.path().join(REPOSITORY), images)?;
+        let folder = store.path().display().to_string();
+        let arguments = [&["--store", &folder], engine.arguments, arguments].concat();
+        Ok(Self { server: program::serve(arguments)?, _store: store })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Asks for a manifest by tag or digest, with one `Accept` line for each of `accept`.
+    ///
+    /// # Errors
+    /// If there is no response.
+    pub fn manifest(&self, reference: &str, accept: &[&str]) -> anyhow::Result<Response> {
+        let headers: Vec<_> = accept.iter().map(|&value| ("Accept", value)).collect();
+        self.send("GET", &manifest_path(reference), &headers)
+    }
+
+    /// Asks for a blob.
+    ///
+    /// # Errors
+    /// If there is no response.
+    pub fn blob(&self, digest: &str) -> anyhow::Result<Response> {
+        self.send("GET", &format!("/v2/{REPOSITORY}/blobs/{digest}"), &[])
+    }
+
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// As [`http::send`].
+    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> anyhow::Result<Response> {
+        http::send(self.address(), method, target, headers)
+    }
+}
+
+/// The repository that is served.
+pub const REPOSITORY: &str = "library/sample";
+
+/// The path of a manifest.
+#[must_use]
+pub fn manifest_path(reference: &str) -> String {
+    format!("/v2/{REPOSITORY}/manifests/{reference}")
+}
+
+/// Checks a manifest's status and what its headers say.
+///
+/// # Errors
+/// If it is not of `form` and `digest`.
+pub fn is_manifest(response: &Response, form: Form, digest: &Digest) -> anyhow::Result<()> {
+    ensure!(response.status == 200, "the status is not 200: {response:?}");
+    ensure!(response.header("content-type") == Some(form.media_type()), "it is not `{form}`: {response:?}");
+    let reported = response.header("docker-content-digest");
+    ensure!(reported == Some(digest.as_str()), "the digest is not `{digest}`: {response:?}");
+    let etag = format!("\"{digest}\"");
+    ensure!(response.header("etag") == Some(&etag), "the ETag is not `{etag}`: {response:?}");
+    Ok(())
+}
+
+/// Checks a refusal: one error, which a person can read and a program can tell by `reason`.
+///
+/// # Errors
+/// If it is none, or another one.
+pub fn is_refused(response: &Response, status: u16, reason: &str) -> anyhow::Result<()> {
+    ensure!(response.status == status, "the status is not {status}: {response:?}");
+    let body = response.json()?;
+    let errors = body["errors"].as_array().context("there are no errors")?;
+    let [error] = errors.as_slice() else { anyhow::bail!("there is not one error: {body}") };
+    let detail = &error["detail"];
+    ensure!(detail["reason"] == reason, "the reason is not `{reason}`: {body}");
+    for part in [&error["code"], &error["message"], &detail["cause"], &detail["remedy"]] {
+        ensure!(part.as_str().is_some_and(|text| !text.is_empty()), "a part is missing: {body}");
+    }
+    Ok(())
+}
+
+/// A signed schema 1 manifest that no part of this project has made.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn signed_schema1() -> anyhow::Result<Vec<u8>> {
+    let case = FixedKey::read()?.cases.into_iter().next().context("there are no cases")?;
+    Ok(case.signed.into_bytes())
+}
+
+/// Another one, without its signature.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn unsigned_schema1() -> anyhow::Result<Vec<u8>> {
+    let case = FixedKey::read()?.cases.into_iter().nth(1).context("there is one case only")?;
+    Ok(jws::parse(case.signed.as_bytes(), &Limits::default())?.payload)
+}
+
+/// The digest by which registries know a manifest: of signed schema 1, that of its payload.
+///
+/// # Errors
+/// If it is signed and cannot be taken apart.
+pub fn digest_of(form: Form, manifest: &[u8]) -> anyhow::Result<Digest> {
+    Ok(match form {
+        Form::Schema1 => Digest::of(&jws::parse(manifest, &Limits::default())?.payload),
+        _ => Digest::of(manifest),
+    })
+}

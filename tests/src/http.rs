@@ -1,0 +1,115 @@
+//! HTTP on plain sockets: a request goes out as it is written, with nothing added that a client did not send.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use anyhow::{Context, ensure};
+
+/// How long a connection may be silent.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many bytes of a body are shown in a message.
+const SHOWN: usize = 400;
+
+/// A response.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The headers, names in lower case, in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Sends one request on a connection of its own, and reads the response to the connection's end.
+///
+/// `target` and `headers` are sent as they are; only `Host` and `Connection: close` are added.
+///
+/// # Errors
+/// If there is no response, it is not framed by a `Content-Length` that is its body's, or one to `HEAD` has a body.
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> anyhow::Result<Response> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("Connection: close\r\n\r\n");
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.write_all(head.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+
+    let response = Response::parse(&bytes).with_context(|| format!("{method} {target}"))?;
+    response.check_framing(method).with_context(|| format!("{method} {target}"))?;
+    Ok(response)
+}
+
+impl Response {
+    /// The value of the header called `name`, which is in lower case, if it is there once.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(header, _)| header == name);
+        let (Some((_, value)), None) = (values.next(), values.next()) else { return None };
+        Some(value)
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn json(&self) -> anyhow::Result<serde_json::Value> {
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("the body is no JSON: {}", self.body.escape_ascii()))
+    }
+
+    fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        let end = end.with_context(|| format!("no HTTP came back: {}", bytes.escape_ascii()))?;
+        let head = str::from_utf8(&bytes[..end])?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("there is no status")?;
+        let headers = lines.map(|line| {
+            let (name, value) = line.split_once(':').with_context(|| format!("`{line}` is no header"))?;
+            Ok((name.to_ascii_lowercase(), value.trim().to_string()))
+        });
+        Ok(Self {
+            status: status.parse()?,
+            headers: headers.collect::<anyhow::Result<_>>()?,
+            body: bytes[end + 4..].to_vec(),
+        })
+    }
+
+    fn check_framing(&self, method: &str) -> anyhow::Result<()> {
+        if method == "HEAD" || self.status == 304 {
+            ensure!(self.body.is_empty(), "there is a body");
+            return Ok(());
+        }
+        let length = self.header("content-length").context("there is no length")?;
+        ensure!(
+            length == self.body.len().to_string(),
+            "{length} bytes were announced, {} came",
+            self.body.len()
+        );
+        Ok(())
+    }
+}
+
+/// As curl -i shows it, without most of a long body.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.status)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "{name}: {value}")?;
+        }
+        write!(f, "\n{}", String::from_utf8_lossy(&self.body[..self.body.len().min(SHOWN)]))
+    }
+}

@@ -1,0 +1,201 @@
+//! The registry's side of HTTP, on the running server: paths, methods, blobs, tags, and the errors of all of them.
+
+use anyhow::ensure;
+use downshift::{Digest, EMPTY_LAYER};
+use downshift_tests::front::{Engine, Front, is_refused, manifest_path};
+use downshift_tests::images::{layout, sample};
+use downshift_tests::programs::case;
+use libtest_mimic::Trial;
+
+/// Method, target, status, code: what there is not.
+#[rustfmt::skip]
+const UNKNOWN: &[(&str, &str, u16, &str)] = &[
+    ("GET", "/v2/library/sample/manifests/none", 404, "MANIFEST_UNKNOWN"),
+    ("GET", "/v2/library/none/manifests/latest", 404, "MANIFEST_UNKNOWN"),
+    ("GET", "/v2/library/sample/manifests/sha256:0000000000000000000000000000000000000000000000000000000000000000", 404, "MANIFEST_UNKNOWN"),
+    ("GET", "/v2/library/sample/manifests/sha256:00", 404, "MANIFEST_UNKNOWN"),
+    ("GET", "/v2/library/sample/blobs/sha256:0000000000000000000000000000000000000000000000000000000000000000", 404, "BLOB_UNKNOWN"),
+    ("GET", "/v2/library/none/blobs/sha256:0000000000000000000000000000000000000000000000000000000000000000", 404, "BLOB_UNKNOWN"),
+    ("GET", "/v2/library/none/tags/list", 404, "NAME_UNKNOWN"),
+];
+
+/// Method, target, status, reason: what cannot be.
+#[rustfmt::skip]
+const REFUSED: &[(&str, &str, u16, &str)] = &[
+    ("GET", "/v2/library/sample/blobs/sha256:00", 400, "invalid-digest"),
+    ("GET", "/v2/library/sample/blobs/latest", 400, "invalid-digest"),
+    ("GET", "/v2/Library/sample/tags/list", 400, "invalid-name"),
+    ("GET", "/v2/library/sample/tags/list?n=-1", 400, "invalid-n"),
+    ("GET", "/v2/library/sample/referrers/sha256:0000000000000000000000000000000000000000000000000000000000000000", 404, "no-referrers"),
+    ("GET", "/v2/library/sample", 404, "unknown-path"),
+    ("GET", "/v2/_catalog", 404, "unknown-path"),
+    ("GET", "/metrics", 404, "unknown-path"),
+    ("PUT", "/v2/library/sample/manifests/latest", 405, "read-only"),
+    ("DELETE", "/v2/library/sample/manifests/latest", 405, "read-only"),
+    ("POST", "/v2/library/sample/blobs/uploads/", 405, "read-only"),
+    ("PATCH", "/v2/library/sample/blobs/uploads/1", 405, "read-only"),
+];
+
+/// Paths that lead to another store in the folder `SECRET`, for whoever takes them at their word.
+const HOSTILE: &[&str] = &[
+    "/v2/SECRET/manifests/latest",
+    "/v2//SECRET/manifests/latest",
+    "/v2/../../../../../../../..SECRET/manifests/latest",
+    "/v2/library/../../../../../../../../..SECRET/manifests/latest",
+    "/v2/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2eSECRET/manifests/latest",
+    "/v2/library%2f..%2f..%2f..%2f..%2f..%2f..%2f..SECRET/manifests/latest",
+    "/v2/library%252f..%252f..%252f..%252f..%252f..SECRET/manifests/latest",
+    "/v2/library/sample/manifests/..%2f..%2f..%2f..%2f..SECRET/index.json",
+    "/v2/library/sample/blobs/sha256:..%2f..%2f..%2f..%2f..%2f..%2f..SECRET/index.json",
+    "/v2/library/sample/blobs/..%2f..%2foci-layout",
+    "/v2/library/sample/blobs/sha256:../../index.json",
+    "/v2/library/sample/manifests/..",
+    "/v2/library/sample/manifests/latest%00",
+    "/v2/library/sample/manifests/%ff",
+    "/v2/library/sample/manifests/%",
+    "/v2/library\\sample/manifests/latest",
+    "/v2/library/sample%0d%0aX-Injected:1/manifests/latest",
+    "/../../../../..SECRET/index.json",
+    "SECRET/index.json",
+];
+
+pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
+    let trial = |name: &str, run: fn(&Front) -> anyhow::Result<()>| {
+        case(format!("{}::front::http::{name}", engine.name), move || {
+            run(&Front::start(engine, &[("latest", sample::schema2()), ("older", sample::oci())])?)
+        })
+    };
+    vec![
+        trial("says_that_it_is_a_registry", says_that_it_is_a_registry),
+        trial("errors_have_one_entry_with_code_and_reason", errors_have_one_entry),
+        trial("hostile_paths_lead_nowhere", hostile_paths_lead_nowhere),
+        trial("long_headers_and_names_are_refused", long_requests_are_refused),
+        trial("blobs_come_whole_in_ranges_and_not_at_all", blobs_come_in_ranges),
+        trial("the_empty_layer_is_in_every_repository", has_the_empty_layer),
+        trial("tags_come_sorted_and_in_pages", tags_come_in_pages),
+    ]
+}
+
+fn says_that_it_is_a_registry(front: &Front) -> anyhow::Result<()> {
+    for method in ["GET", "HEAD"] {
+        let base = front.send(method, "/v2/", &[])?;
+        ensure!(base.status == 200 && base.header("content-length") == Some("2"), "{base:?}");
+        ensure!(base.header("content-type") == Some("application/json; charset=utf-8"), "{base:?}");
+        ensure!(base.header("docker-distribution-api-version") == Some("registry/2.0"), "{base:?}");
+    }
+    ensure!(front.send("GET", "/v2/", &[])?.body == b"{}", "the base has another body");
+    ensure!(front.send("GET", "/v2", &[])?.header("location") == Some("/v2/"), "`/v2` leads elsewhere");
+    ensure!(front.send("GET", "/", &[])?.status == 200, "there is no root");
+    let v1 = front.send("GET", "/v1/_ping", &[])?;
+    ensure!(v1.status == 404 && v1.header("content-type") == Some("text/plain; charset=utf-8"), "{v1:?}");
+    Ok(())
+}
+
+fn errors_have_one_entry(front: &Front) -> anyhow::Result<()> {
+    for &(method, target, status, code) in UNKNOWN {
+        let response = front.send(method, target, &[])?;
+        ensure!(response.status == status, "{method} {target}: {response:?}");
+        let errors = &response.json()?["errors"];
+        ensure!(errors.as_array().is_some_and(|errors| errors.len() == 1), "{target}: {errors}");
+        ensure!(errors[0]["code"] == code && !errors[0]["detail"].is_null(), "{target}: {errors}");
+    }
+    for &(method, target, status, reason) in REFUSED {
+        is_refused(&front.send(method, target, &[])?, status, reason)?;
+    }
+    let head = front.send("HEAD", "/v2/library/sample/manifests/none", &[])?;
+    ensure!(head.status == 404 && head.header("content-length").is_some(), "{head:?}");
+    ensure!(front.send("PUT", "/v2/", &[])?.header("allow") == Some("GET, HEAD"), "405 allows nothing");
+    Ok(())
+}
+
+fn hostile_paths_lead_nowhere(front: &Front) -> anyhow::Result<()> {
+    let secret = tempfile::tempdir()?;
+    layout::write(secret.path(), &[("latest", sample::schema2())])?;
+    for path in HOSTILE {
+        let path = path.replace("SECRET", &secret.path().display().to_string());
+        let response = front.send("GET", &path, &[])?;
+        // A target that is no path does not get as far as the registry: there is no body to it.
+        ensure!((400..500).contains(&response.status), "`{path}`: {response:?}");
+        ensure!(response.header("x-injected").is_none(), "`{path}`: {response:?}");
+        if !response.body.is_empty() {
+            let errors = &response.json()?["errors"];
+            ensure!(errors[0]["code"].is_string(), "`{path}`: {errors}");
+        }
+    }
+    let alive = front.send("GET", &manifest_path("latest"), &[])?;
+    ensure!(alive.status == 200, "the server does not go on: {alive:?}");
+    Ok(())
+}
+
+fn long_requests_are_refused(front: &Front) -> anyhow::Result<()> {
+    let accept = "text/plain, ".repeat(2000);
+    let response = front.send("GET", &manifest_path("latest"), &[("Accept", &accept)])?;
+    is_refused(&response, 431, "header-bytes")?;
+    let name = ["a/"; 200].concat();
+    is_refused(&front.send("GET", &format!("/v2/{name}a/manifests/latest"), &[])?, 400, "invalid-name")
+}
+
+fn blobs_come_in_ranges(front: &Front) -> anyhow::Result<()> {
+    let image = sample::schema2();
+    let layer = image.layers.first().map(Vec::as_slice).unwrap_or_default();
+    let digest = Digest::of(layer);
+    let etag = format!("\"{digest}\"");
+    let path = format!("/v2/library/sample/blobs/{digest}");
+    let size = layer.len();
+    let get = |method: &str, headers: &[(&str, &str)]| front.send(method, &path, headers);
+
+    let whole = get("GET", &[])?;
+    ensure!(whole.status == 200 && whole.body == layer, "{whole:?}");
+    for (name, value) in [
+        ("content-type", "application/octet-stream"),
+        ("docker-content-digest", digest.as_str()),
+        ("etag", &etag),
+        ("accept-ranges", "bytes"),
+    ] {
+        ensure!(whole.header(name) == Some(value), "`{name}` is not `{value}`: {whole:?}");
+    }
+    let head = get("HEAD", &[])?;
+    ensure!(head.header("content-length") == Some(&size.to_string()), "{head:?}");
+
+    // As Docker ≥ 1.11 goes on with a layer that broke off.
+    let rest = get("GET", &[("Range", "bytes=100-")])?;
+    ensure!(rest.status == 206 && rest.body == layer[100..], "{rest:?}");
+    let range = format!("bytes 100-{}/{size}", size - 1);
+    ensure!(rest.header("content-range") == Some(&range), "{rest:?}");
+    let some = get("GET", &[("Range", "bytes=3-5"), ("If-Range", &etag)])?;
+    ensure!(some.status == 206 && some.body == layer[3..=5], "{some:?}");
+    let changed = get("GET", &[("Range", "bytes=3-5"), ("If-Range", "\"x\"")])?;
+    ensure!(changed.status == 200 && changed.body == layer, "{changed:?}");
+    let past = get("GET", &[("Range", &format!("bytes={size}-"))])?;
+    ensure!(past.header("content-range") == Some(&format!("bytes */{size}")), "{past:?}");
+    is_refused(&past, 416, "invalid-range")?;
+
+    let unchanged = get("GET", &[("If-None-Match", &etag)])?;
+    ensure!(unchanged.status == 304 && unchanged.header("etag") == Some(&etag), "{unchanged:?}");
+    Ok(())
+}
+
+fn has_the_empty_layer(front: &Front) -> anyhow::Result<()> {
+    let path = format!("/v2/library/sample/blobs/{}", Digest::EMPTY_LAYER);
+    let get = front.send("GET", &path, &[])?;
+    ensure!(get.status == 200 && get.body == EMPTY_LAYER, "{get:?}");
+    let head = front.send("HEAD", &path, &[])?;
+    ensure!(head.header("content-length") == Some(&EMPTY_LAYER.len().to_string()), "{head:?}");
+    Ok(())
+}
+
+fn tags_come_in_pages(front: &Front) -> anyhow::Result<()> {
+    let list = |query: &str| front.send("GET", &format!("/v2/library/sample/tags/list{query}"), &[]);
+    let all = list("")?;
+    ensure!(all.body == b"{\"name\":\"library/sample\",\"tags\":[\"latest\",\"older\"]}\n", "{all:?}");
+    let first = list("?n=1")?;
+    ensure!(first.json()?["tags"] == serde_json::json!(["latest"]), "{first:?}");
+    let next = "</v2/library/sample/tags/list?n=1&last=latest>; rel=\"next\"";
+    ensure!(first.header("link") == Some(next), "{first:?}");
+    let last = list("?n=1&last=latest")?;
+    ensure!(
+        last.json()?["tags"] == serde_json::json!(["older"]) && last.header("link").is_none(),
+        "{last:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! What some clients cannot have, and what they are told instead.
+
+use anyhow::{Context, ensure};
+use downshift::{Digest, Form, Platform};
+use downshift_tests::difference;
+use downshift_tests::front::{Engine, Front, is_manifest, is_refused, manifest_path};
+use downshift_tests::images::{Descriptor, Family, Image, Manifest, sample};
+use downshift_tests::programs::case;
+use libtest_mimic::Trial;
+
+/// What the name of a layer that is fetched from elsewhere is in Docker's forms.
+const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
+const SCHEMA2: &[&str] = &["application/vnd.docker.distribution.manifest.v2+json"];
+const OCI: &[&str] = &["application/vnd.oci.image.manifest.v1+json"];
+const CONTAINERD: &[&str] = &["application/vnd.docker.distribution.manifest.v2+json, */*"];
+const NO_ACCEPT: &[&str] = &[];
+
+pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
+    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+        case(format!("{}::front::refusals::{name}", engine.name), move || run(engine))
+    };
+    vec![
+        trial("docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another", names_another_digest),
+        trial("docker_1_10_asking_by_digest_gets_what_has_it", gives_what_has_the_digest),
+        trial("a_client_gets_the_manifest_for_its_platform", picks_the_platform),
+        trial("layers_that_a_form_cannot_express_are_refused", refuses_layers),
+        trial("an_artifact_is_served_as_it_is_stored_or_not_at_all", passes_an_artifact),
+        trial("a_damaged_document_is_refused", refuses_damage),
+    ]
+}
+
+fn names_another_digest(engine: Engine) -> anyhow::Result<()> {
+    let images = [
+        ("schema2", sample::schema2()),
+        ("list", sample::list()),
+        ("oci", sample::oci()),
+        ("index", sample::index()),
+    ];
+    let front = Front::start(engine, &images)?;
+    for (tag, image) in &images {
+        for digest in core::iter::once(&image.manifest).chain(&image.children).map(Manifest::digest) {
+            let agent = ("User-Agent", user_agent("1.9.1", "linux", "amd64"));
+            let headers = [(agent.0, agent.1.as_str())];
+            let refused = front.send("GET", &manifest_path(digest.as_str()), &headers)?;
+            is_refused(&refused, 400, "unreadable-digest").context(*tag)?;
+            let errors = refused.json()?;
+            let message = errors["errors"][0]["message"].as_str().unwrap_or_default();
+            let instead = message.split('`').filter(|word| Digest::parse(word).is_ok()).nth(1);
+            let instead = instead.with_context(|| format!("`{message}` names no other digest"))?;
+            let pulled = front.send("GET", &manifest_path(instead), &headers)?;
+            is_manifest(&pulled, Form::Schema1, &Digest::parse(instead)?).context(*tag)?;
+        }
+    }
+    Ok(())
+}
+
+fn gives_what_has_the_digest(engine: Engine) -> anyhow::Result<()> {
+    let image = sample::index();
+    let front = Front::start(engine, &[("latest", image.clone())])?;
+    let agent = user_agent("1.10.3", "linux", "amd64");
+    for manifest in core::iter::once(&image.manifest).chain(&image.children) {
+        let path = manifest_path(manifest.digest().as_str());
+        let response = front.send("GET", &path, &[("User-Agent", &agent), ("Accept", SCHEMA2[0])])?;
+        is_manifest(&response, manifest.form, &manifest.digest())?;
+        difference::compare("manifest", &manifest.bytes, &response.body)?;
+    }
+    Ok(())
+}
+
+fn picks_the_platform(engine: Engine) -> anyhow::Result<()> {
+    let image = sample::list();
+    let [arm64, amd64] = image.children.as_slice() else { anyhow::bail!("the sample has other platforms") };
+    let front = Front::start(engine, &[("latest", image.clone())])?;
+    let get = |front: &Front, agent: Option<&str>| {
+        let agent = agent.map(|agent| ("User-Agent", agent));
+        let headers: Vec<_> = agent.into_iter().chain([("Accept", SCHEMA2[0])]).collect();
+        front.send("GET", &manifest_path("latest"), &headers)
+    };
+    let on = |os, architecture| user_agent("1.10.3", os, architecture);
+    for (agent, child) in
+        [(Some(on("linux", "arm64")), arm64), (Some(on("linux", "amd64")), amd64), (None, amd64)]
+    {
+        let response = get(&front, agent.as_deref())?;
+        is_manifest(&response, Form::Schema2, &child.digest()).with_context(|| format!("{agent:?}"))?;
+    }
+    is_refused(&get(&front, Some(&on("windows", "amd64")))?, 400, "platform-missing")?;
+
+    let platform = Platform::new("linux", "arm64").to_string();
+    let front = Front::start_with(engine, &["--platform", &platform], &[("latest", image.clone())])?;
+    is_manifest(&get(&front, None)?, Form::Schema2, &arm64.digest())
+}
+
+fn refuses_layers(engine: Engine) -> anyhow::Result<()> {
+    let images = [
+        ("zstd", with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")),
+        ("encrypted", with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+gzip+encrypted")),
+        ("foreign", with_layers(Family::Docker, FOREIGN)),
+    ];
+    let front = Front::start(engine, &images)?;
+    for (tag, accept, reason) in [
+        ("zstd", NO_ACCEPT, "zstd-layer"),
+        ("zstd", SCHEMA2, "zstd-layer"),
+        ("encrypted", NO_ACCEPT, "encrypted-layer"),
+        ("encrypted", SCHEMA2, "encrypted-layer"),
+        ("foreign", NO_ACCEPT, "foreign-layer"),
+    ] {
+        is_refused(&front.manifest(tag, accept)?, 400, reason).context(tag)?;
+    }
+    // Who understands them gets them; OCI has foreign layers too.
+    for (tag, accept) in [("zstd", OCI), ("encrypted", OCI), ("foreign", SCHEMA2), ("foreign", OCI)] {
+        ensure!(front.manifest(tag, accept)?.status == 200, "`{tag}` does not come for {accept:?}");
+    }
+    Ok(())
+}
+
+fn passes_an_artifact(engine: Engine) -> anyhow::Result<()> {
+    let config = Descriptor::of("application/vnd.oci.empty.v1+json", b"{}");
+    let layer = Descriptor::of("application/spdx+json", b"{}");
+    let artifact = Manifest::single(Family::Oci, config, vec![layer]);
+    let front = Front::start(engine, &[("sbom", Image::bare(Form::Oci, artifact.bytes.clone()))])?;
+    for accept in [OCI, CONTAINERD] {
+        let response = front.manifest("sbom", accept)?;
+        is_manifest(&response, Form::Oci, &artifact.digest()).with_context(|| format!("{accept:?}"))?;
+        difference::compare("manifest", &artifact.bytes, &response.body)?;
+    }
+    for accept in [NO_ACCEPT, SCHEMA2] {
+        is_refused(&front.manifest("sbom", accept)?, 400, "artifact")?;
+    }
+    Ok(())
+}
+
+fn refuses_damage(engine: Engine) -> anyhow::Result<()> {
+    let mut config_missing = sample::schema2();
+    config_missing.configs.clear();
+    let images = [
+        ("config-missing", config_missing),
+        ("no-manifest", Image::bare(Form::Schema2, br#"{"schemaVersion":3}"#.to_vec())),
+        ("no-json", Image::bare(Form::Oci, b"<html>".to_vec())),
+    ];
+    let front = Front::start(engine, &images)?;
+    for (tag, reason) in [
+        ("config-missing", "missing-document"),
+        ("no-manifest", "unknown-document"),
+        ("no-json", "invalid-json"),
+    ] {
+        is_refused(&front.manifest(tag, NO_ACCEPT)?, 400, reason).context(tag)?;
+    }
+    Ok(())
+}
+
+/// The sample image, as if its layers were of `media_type`.
+fn with_layers(family: Family, media_type: &'static str) -> Image {
+    let image = if family == Family::Docker { sample::schema2() } else { sample::oci() };
+    let config = image.configs.first().map(Vec::as_slice).unwrap_or_default();
+    let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
+    let manifest = Manifest::single(family, Descriptor::of(family.config(), config), layers);
+    Image { manifest, ..image }
+}
+
+/// What Docker says of itself.
+fn user_agent(version: &str, os: &str, architecture: &str) -> String {
+    format!("docker/{version} go/go1.4.3 git-commit/a34a1d5 kernel/4.2.0 os/{os} arch/{architecture}")
+}
