@@ -22,7 +22,10 @@ pub struct Engine {
 }
 
 /// Every engine of the program.
-pub const ENGINES: &[Engine] = &[Engine { name: "native", arguments: &[] }];
+pub const ENGINES: &[Engine] = &[
+    Engine { name: "native", arguments: &["--engine", "native"] },
+    Engine { name: "wasmtime", arguments: &["--engine", "wasm"] },
+];
 
 /// A running server with a store of its own.
 #[derive(Debug)]

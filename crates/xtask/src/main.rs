@@ -2,6 +2,7 @@
 
 mod bless;
 mod build;
+mod guest;
 mod record;
 mod serve;
 mod test;
