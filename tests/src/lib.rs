@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod daemon;
 pub mod difference;
+pub mod engines;
 pub mod fixed_key;
 pub mod front;
 pub mod http;

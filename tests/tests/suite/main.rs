@@ -5,12 +5,14 @@
 mod clients;
 mod command_line;
 mod convert;
+mod engines;
 mod fixed_key;
 mod http;
 mod negotiation;
 mod proxy;
 mod refusals;
 mod registry;
+mod replay;
 mod seed;
 mod skopeo;
 mod vectors;
@@ -40,11 +42,13 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(http::trials(engine));
         trials.extend(refusals::trials(engine));
         trials.extend(clients::trials(engine));
+        trials.extend(replay::trials(engine));
         trials.extend(convert::trials(engine));
         trials.extend(skopeo::trials(engine));
     }
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());
+    trials.extend(engines::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

@@ -1,0 +1,72 @@
+//! Docker 1.6 to 1.10 pull through the running server: their recorded requests, and their own rules for the answers.
+
+use anyhow::{Context, ensure};
+use downshift::EMPTY_LAYER;
+use downshift_tests::engines::Docker;
+use downshift_tests::front::{Engine, Front, REPOSITORY};
+use downshift_tests::images::{Descriptor, Family, Image, Manifest, sample};
+use downshift_tests::programs::case;
+use libtest_mimic::Trial;
+
+pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
+    let trial = |docker: Docker, name: &str, run: fn(Engine, Docker) -> anyhow::Result<()>| {
+        let version = docker.version().replace('.', "_");
+        case(format!("{}::front::replay::docker_{version}_{name}", engine.name), move || run(engine, docker))
+    };
+    let trials = Docker::ALL.into_iter().flat_map(|docker| {
+        [
+            trial(docker, "pulls_by_tag_and_by_reported_digest", pulls),
+            trial(docker, "is_told_why_there_is_no_image", is_told_why),
+        ]
+    });
+    trials.collect()
+}
+
+fn pulls(engine: Engine, docker: Docker) -> anyhow::Result<()> {
+    let images = [
+        ("schema2", sample::schema2()),
+        ("list", sample::list()),
+        ("oci", sample::oci()),
+        ("index", sample::index()),
+        ("without-layers", sample::without_layers()),
+    ];
+    let front = Front::start(engine, &images)?;
+    for (tag, image) in &images {
+        let by_tag = docker.pull(front.address(), REPOSITORY, tag).context(*tag)?;
+        let layers: Vec<_> = by_tag.layers.iter().filter(|layer| **layer != EMPTY_LAYER).collect();
+        // Of a list or index those of the second image are ours.
+        let ours = &image.layers[image.layers.len().saturating_sub(3)..];
+        ensure!(layers.iter().copied().eq(ours), "`{tag}` has other layers");
+        let reported = by_tag.reported.as_deref().context("no digest is reported")?;
+        let by_digest =
+            docker.pull(front.address(), REPOSITORY, reported).context(format!("{tag} by digest"))?;
+        ensure!(by_digest == by_tag, "`{tag}` by its digest is something else");
+    }
+    Ok(())
+}
+
+fn is_told_why(engine: Engine, docker: Docker) -> anyhow::Result<()> {
+    let zstd = {
+        let image = sample::oci();
+        let config = image.configs.first().map(Vec::as_slice).unwrap_or_default();
+        let layer = |layer: &Vec<u8>| Descriptor::of("application/vnd.oci.image.layer.v1.tar+zstd", layer);
+        let config = Descriptor::of(Family::Oci.config(), config);
+        let manifest = Manifest::single(Family::Oci, config, image.layers.iter().map(layer).collect());
+        Image { manifest, ..image }
+    };
+    let front = Front::start(engine, &[("zstd", zstd)])?;
+    let said = |reference: &str| match docker.pull(front.address(), REPOSITORY, reference) {
+        Ok(_) => anyhow::bail!("`{reference}` is pulled"),
+        Err(error) => Ok(format!("{error:#}")),
+    };
+    ensure!(said("none")? == "404 of V1: this registry speaks version 2 only", "none: {}", said("none")?);
+    let refusal = said("zstd")?;
+    if docker >= Docker::V1_8_3 {
+        ensure!(refusal.starts_with("manifest invalid: the layer `sha256:"), "zstd: {refusal}");
+        ensure!(refusal.contains("is compressed with zstd"), "zstd: {refusal}");
+    } else {
+        // These go on to version 1 whatever the error is.
+        ensure!(refusal.starts_with("404 of V1: "), "zstd: {refusal}");
+    }
+    Ok(())
+}
