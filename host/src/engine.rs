@@ -1,7 +1,5 @@
 //! The engine: drives the core's step function for one request, with the shell's documents and signatures.
 
-use std::borrow::Cow;
-
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Step, answer};
 use downshift::document::Document;
 use downshift::jws::Signature;
@@ -26,25 +24,31 @@ pub(crate) fn run(
     fetch: impl Fn(&Need) -> Result<Option<Vec<u8>>, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Answer<'static>, NoAnswer> {
-    let mut fetched: Vec<(Digest, Vec<u8>)> = Vec::new();
+    let mut fetched: Vec<(Digest, Option<Vec<u8>>)> = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let documents: Documents<'_> =
-            fetched.iter().map(|(digest, bytes)| (digest, bytes.as_slice())).collect();
+            fetched.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
         let needs = match answer(request, &documents) {
             Step::Need(needs) => needs,
             Step::Sign(prepared) => {
                 let signature = sign(&prepared.signing_input())?;
                 return Ok(prepared.seal(signature).map_err(Error::from)?);
             }
-            Step::Done(answer) => return Ok(into_owned(answer)),
+            Step::Done(answer) => return Ok(answer.into_owned()),
             Step::Refused(refusal) => {
                 return Err(NoAnswer { error: Error::Core(refusal.failure), records: refusal.records });
             }
         };
         for need in needs {
-            let bytes = fetch(&need)?
-                .ok_or_else(|| Error::Missing { digest: need.digest.clone(), kind: need.kind })?;
-            check(&need, &bytes, &request.limits)?;
+            let bytes = fetch(&need)?;
+            match &bytes {
+                Some(bytes) => check(&need, bytes, &request.limits)?,
+                // Nobody said that it is there.
+                None if need.digest == *request.root.digest() => {
+                    return Err(Error::Missing { digest: need.digest }.into());
+                }
+                None => {}
+            }
             fetched.push((need.digest, bytes));
         }
     }
@@ -69,18 +73,6 @@ pub(crate) fn schema1_digest(bytes: &[u8], limits: &Limits) -> Option<Digest> {
     match Document::parse(bytes, limits) {
         Ok(Document::Schema1(schema1)) => Some(schema1.digest()),
         _ => None,
-    }
-}
-
-fn into_owned(answer: Answer<'_>) -> Answer<'static> {
-    Answer {
-        form: answer.form,
-        digest: answer.digest,
-        body: Cow::Owned(answer.body.into_owned()),
-        source: answer.source,
-        by_platform: answer.by_platform,
-        records: answer.records,
-        report: answer.report,
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use downshift::answer::NeedKind;
 use downshift::{Digest, Failure, Fault, Limits};
 use downshift_sign::KeyError;
 
@@ -34,12 +33,10 @@ pub(crate) enum Error {
         /// Why.
         error: KeyError,
     },
-    /// A document that a manifest names is not there.
+    /// The manifest that was asked for, or that a tag points to, is not there.
     Missing {
         /// Its digest.
         digest: Digest,
-        /// Whether it is a manifest or a config.
-        kind: NeedKind,
     },
     /// A document that a manifest names was not given with it.
     NotGiven {
@@ -108,7 +105,7 @@ impl Error {
             Self::Key(error) | Self::KeyFile { error, .. } => error.code(),
             Self::BrokenLayout { .. } => "broken-layout",
             Self::Corrupt { .. } => "corrupt-document",
-            Self::Missing { .. } => "missing-document",
+            Self::Missing { .. } => "missing-manifest",
             Self::NotGiven { .. } => "document-not-given",
             Self::OtherConfig { .. } => "other-config",
             Self::Unavailable { .. } => "address-unavailable",
@@ -153,10 +150,7 @@ impl fmt::Display for Error {
                 write!(f, "`{}` is not as an OCI image layout has it: {problem}", path.display())
             }
             Self::Corrupt { digest } => write!(f, "the bytes stored as `{digest}` have another digest"),
-            Self::Missing { digest, kind: NeedKind::Manifest } => {
-                write!(f, "the manifest `{digest}` is missing")
-            }
-            Self::Missing { digest, kind: NeedKind::Blob } => write!(f, "the config `{digest}` is missing"),
+            Self::Missing { digest } => write!(f, "the manifest `{digest}` is missing"),
             Self::NotGiven { digest } => write!(f, "`{digest}` is needed"),
             Self::OtherConfig { expected, actual } => {
                 write!(f, "the manifest names the config `{expected}`, given was `{actual}`")

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 
-use downshift::answer::{self, Need, NeedKind, Root};
+use downshift::answer::{self, Need, Root};
 use downshift::{Digest, Failure, Limits, Platform, Policy};
 use downshift_registry::{Body, Reference, Request, Response, Route, error as http, response};
 use downshift_sign::{P256Signer, Signer};
@@ -99,15 +99,13 @@ impl Registry {
         let error = no_answer.error;
         match &error {
             Error::Core(failure) => http::refusal(failure),
-            // Nobody said that it is there.
-            Error::Missing { digest, .. } if *reference == Reference::Digest(digest.clone()) => {
-                http::manifest_unknown(name, reference)
-            }
-            Error::Missing { digest, kind: NeedKind::Manifest } => {
-                log::error(&error);
+            Error::Missing { digest } => {
+                if matches!(reference, Reference::Tag(_)) {
+                    log::error(&error);
+                }
                 http::manifest_unknown(name, &Reference::Digest(digest.clone()))
             }
-            Error::Missing { .. } | Error::Corrupt { .. } | Error::WrongSize { .. } => {
+            Error::Corrupt { .. } | Error::WrongSize { .. } => {
                 log::error(&error);
                 http::refusal(&Failure::from(&error))
             }

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use downshift::answer::NeedKind;
 use downshift::{Digest, Form, Limits};
 
 use crate::engine::schema1_digest;
@@ -131,7 +130,7 @@ fn may_be_schema1(entry: &Entry) -> bool {
 ///
 /// What is wrong with the file is found again, and reported to the client, when it is asked for.
 fn payload_digest(layout: &Layout, digest: &Digest, limits: &Limits) -> Option<Digest> {
-    let missing = || Error::Missing { digest: digest.clone(), kind: NeedKind::Manifest };
+    let missing = || Error::Missing { digest: digest.clone() };
     let read = layout.document(digest, limits).and_then(|bytes| bytes.ok_or_else(missing));
     let bytes = read.inspect_err(log::error).ok()?;
     schema1_digest(&bytes, limits)

@@ -111,7 +111,8 @@ impl Implementation for Native {
     fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome {
         let mut at_hand = BTreeMap::new();
         for _ in 0..MAX_ROUNDS {
-            let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, bytes)).collect();
+            let fetched: Documents<'_> =
+                at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
             match downshift::answer(request, &fetched) {
                 Step::Done(answer) => return answered(answer),
                 Step::Refused(refusal) => {

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 use std::collections::HashSet;
-use std::fs;
+use std::io::Write;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail, ensure};
 use downshift::{Digest, Form, Limits, jws};
-use tempfile::TempDir;
+use tempfile::NamedTempFile;
 use ureq::Agent;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, StatusCode};
@@ -24,6 +24,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that is read of one answer, in bytes.
 const BODY_LIMIT: u64 = 64 * 1024 * 1024;
 
+/// Schema 1 may be pushed, and foreign layers from everywhere: what is converted is what counts.
+const CONFIGURATION: &str = "\
+version: 0.1
+log: {level: info, accesslog: {disabled: true}}
+storage: {inmemory: {}}
+http: {addr: '127.0.0.1:0'}
+compatibility: {schema1: {enabled: true}}
+validation: {manifests: {urls: {allow: ['.*']}}}
+";
+
 /// A running registry of Distribution 2.8.
 #[derive(Debug)]
 pub struct Registry {
@@ -31,8 +41,8 @@ pub struct Registry {
     agent: Agent,
     /// The blobs that are there, by repository.
     pushed: Mutex<HashSet<(String, Digest)>>,
-    /// What ends with this value: the process, and then its folder.
-    _process: Option<(Server, TempDir)>,
+    /// The process, which ends with this value.
+    _server: Option<Server>,
 }
 
 /// What a tag gave.
@@ -54,27 +64,16 @@ pub enum Fetched {
 }
 
 impl Registry {
-    /// Starts a registry with an empty folder of its own.
+    /// Starts a registry that keeps everything in memory.
     ///
     /// # Errors
     /// If the program is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let configuration = folder.path().join("config.yml");
-        // Schema 1 may be pushed, and foreign layers from everywhere: what is converted is what counts.
-        let text = format!(
-            "version: 0.1\n\
-             log: {{level: info, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: '{}'}}}}\n\
-             http: {{addr: '127.0.0.1:0'}}\n\
-             compatibility: {{schema1: {{enabled: true}}}}\n\
-             validation: {{manifests: {{urls: {{allow: ['.*']}}}}}}\n",
-            folder.path().join("data").display()
-        );
-        fs::write(&configuration, text)?;
-        let server = Server::start(Command::new(DOCKER_REGISTRY).arg("serve").arg(&configuration))?;
+        let mut configuration = NamedTempFile::new()?;
+        configuration.write_all(CONFIGURATION.as_bytes())?;
+        let server = Server::start(Command::new(DOCKER_REGISTRY).arg("serve").arg(configuration.path()))?;
         let registry = Self::at(&format!("http://{}", server.address()));
-        Ok(Self { _process: Some((server, folder)), ..registry })
+        Ok(Self { _server: Some(server), ..registry })
     }
 
     /// The registry at `url`, which somebody else has started.
@@ -90,7 +89,7 @@ impl Registry {
             .timeout_global(Some(TIMEOUT))
             .build()
             .new_agent();
-        Self { url: url.trim_end_matches('/').to_string(), agent, pushed: Mutex::default(), _process: None }
+        Self { url: url.trim_end_matches('/').to_string(), agent, pushed: Mutex::default(), _server: None }
     }
 
     /// Its host and port, as they begin the name of an image.

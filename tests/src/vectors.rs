@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::difference;
-use crate::images::{Image, Manifest};
+use crate::images::Manifest;
+use crate::images::random::RandomImage;
 use crate::implementation::{self, Outcome};
 use crate::registry::Fetched;
 
@@ -105,18 +106,12 @@ pub enum Expected {
 }
 
 impl Vector {
-    /// The vector of an image and what the reference made of it.
+    /// The vector of a random image and what the reference made of it.
     ///
     /// # Errors
     /// If a manifest is not UTF-8, or the answer is no signed schema 1.
-    pub fn new(
-        id: String,
-        note: String,
-        repository: &str,
-        tag: &str,
-        image: &Image,
-        fetched: &Fetched,
-    ) -> anyhow::Result<Self> {
+    pub fn new(id: String, random: &RandomImage, fetched: &Fetched) -> anyhow::Result<Self> {
+        let image = &random.image;
         let text = |manifest: &Manifest| {
             String::from_utf8(manifest.bytes.clone())
                 .context("a manifest that is not UTF-8 cannot be recorded")
@@ -128,9 +123,9 @@ impl Vector {
         let mut vector = Self {
             category: id.rsplit_once('-').map_or("", |(category, _)| category).to_string(),
             id,
-            note,
-            repository: repository.to_string(),
-            tag: tag.to_string(),
+            note: random.note.clone(),
+            repository: random.repository.to_string(),
+            tag: random.tag.clone(),
             source_media_type: image.manifest.form.media_type().to_string(),
             manifest: text(&image.manifest)?,
             manifest_digest: image.manifest.digest().to_string(),

@@ -63,22 +63,42 @@ pub enum Root {
     },
 }
 
-/// The documents that the shell has fetched, by digest.
-///
-/// The shell has checked each against its digest, and its size where that is known.
-#[derive(Clone, Debug, Default)]
-pub struct Documents<'a>(Vec<(&'a Digest, &'a [u8])>);
-
-impl<'a> Documents<'a> {
-    /// The document with `digest`, if it is at hand.
+impl Root {
+    /// The digest of the manifest that is asked for.
     #[must_use]
-    pub fn get(&self, digest: &Digest) -> Option<&'a [u8]> {
-        self.0.iter().find(|(at_hand, _)| *at_hand == digest).map(|&(_, bytes)| bytes)
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Tag { digest, .. } | Self::Digest { digest, .. } => digest,
+        }
     }
 }
 
-impl<'a> FromIterator<(&'a Digest, &'a [u8])> for Documents<'a> {
-    fn from_iter<I: IntoIterator<Item = (&'a Digest, &'a [u8])>>(documents: I) -> Self {
+/// What the shell has found of the documents that were needed, by digest: their bytes, or that there is no such
+/// document.
+///
+/// The shell has checked the bytes against their digest, and their size where that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Documents<'a>(Vec<(&'a Digest, Option<&'a [u8]>)>);
+
+impl<'a> Documents<'a> {
+    /// The bytes of the document with `digest`, if they are at hand.
+    #[must_use]
+    pub fn get(&self, digest: &Digest) -> Option<&'a [u8]> {
+        self.iter().find(|(found, _)| *found == digest).and_then(|(_, bytes)| bytes)
+    }
+
+    /// What was found.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Digest, Option<&'a [u8]>)> + '_ {
+        self.0.iter().copied()
+    }
+
+    fn is_missing(&self, digest: &Digest) -> bool {
+        self.iter().any(|(found, bytes)| found == digest && bytes.is_none())
+    }
+}
+
+impl<'a> FromIterator<(&'a Digest, Option<&'a [u8]>)> for Documents<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a Digest, Option<&'a [u8]>)>>(documents: I) -> Self {
         Self(documents.into_iter().collect())
     }
 }
@@ -135,6 +155,16 @@ pub struct Answer<'a> {
     pub records: Vec<Record>,
     /// What was done.
     pub report: Report,
+}
+
+impl Answer<'_> {
+    /// The same answer with a body of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Answer<'static> {
+        let Self { form, digest, body, source, by_platform, records, report } = self;
+        let body = Cow::Owned(body.into_owned());
+        Answer { form, digest, body, source, by_platform, records, report }
+    }
 }
 
 /// Why a request was not answered.
@@ -464,6 +494,9 @@ impl<'a> Desk<'_, 'a> {
             }
         }
         if !needs.is_empty() {
+            // One manifest may be listed for several platforms.
+            needs.sort_by(|one, other| one.digest.cmp(&other.digest));
+            needs.dedup();
             return Err(Stop::Need(needs));
         }
         // A client that says its platform must find it; to others a list without theirs is worth having.
@@ -635,8 +668,13 @@ impl<'a> Desk<'_, 'a> {
     }
 
     fn fetch(self, need: &Need) -> Result<&'a [u8], Stop> {
-        let found = self.documents.get(&need.digest);
-        found.ok_or_else(|| Stop::Need(alloc::vec![need.clone()]))
+        match self.documents.get(&need.digest) {
+            Some(bytes) => Ok(bytes),
+            None if self.documents.is_missing(&need.digest) => {
+                Err(Error::MissingDocument { digest: need.digest.clone() }.into())
+            }
+            None => Err(Stop::Need(alloc::vec![need.clone()])),
+        }
     }
 }
 

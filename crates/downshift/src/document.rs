@@ -206,6 +206,7 @@ impl EntryPlatform {
         if value.kind() != Kind::Object {
             return Err(Error::WrongType { path: "platform", expected: "an object" });
         }
+        other_members(value, &["os", "architecture", "variant", "os.version", "os.features", "features"])?;
         let platform = Platform {
             os: optional_text(value, "os")?.unwrap_or_default(),
             architecture: optional_text(value, "architecture")?.unwrap_or_default(),

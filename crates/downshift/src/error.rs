@@ -115,6 +115,11 @@ pub enum Error {
         /// What was given.
         value: String,
     },
+    /// A document that a manifest names is not there.
+    MissingDocument {
+        /// Its digest.
+        digest: Digest,
+    },
     /// A member is missing.
     MissingMember {
         /// Where it should be.
@@ -262,6 +267,7 @@ impl Error {
             Self::InvalidJson { .. } => "invalid-json",
             Self::InvalidSignature { .. } => "invalid-signature-block",
             Self::InvalidTime { .. } => "invalid-time",
+            Self::MissingDocument { .. } => "missing-document",
             Self::MissingMember { .. } => "missing-member",
             Self::ShadowedKey { .. } => "shadowed-key",
             Self::UnknownDocument { .. } => "unknown-document",
@@ -304,6 +310,7 @@ impl Error {
             | Self::InvalidJson { .. }
             | Self::InvalidSignature { .. }
             | Self::InvalidTime { .. }
+            | Self::MissingDocument { .. }
             | Self::MissingMember { .. }
             | Self::ShadowedKey { .. }
             | Self::UnknownDocument { .. }
@@ -351,6 +358,9 @@ impl Error {
             | Self::InvalidTime { .. }
             | Self::MissingMember { .. }
             | Self::WrongType { .. } => "push the image again: the document is broken where it is stored",
+            Self::MissingDocument { .. } => {
+                "push the image again: a part of it is missing where it is stored"
+            }
             Self::UnknownDocument { .. } => {
                 "use schema 1, schema 2, a manifest list, an OCI manifest or an OCI index"
             }
@@ -415,6 +425,7 @@ impl fmt::Display for Error {
             }
             Self::InvalidSignature { problem } => write!(f, "the signature block cannot be read: {problem}"),
             Self::InvalidTime { value } => write!(f, "`{}` is not a time of RFC 3339", Cut(value)),
+            Self::MissingDocument { digest } => write!(f, "the document `{digest}` is not there"),
             Self::MissingMember { path } => write!(f, "the member `{path}` is missing"),
             Self::ShadowedKey { key, known } => {
                 write!(f, "the key `{}` is read as `{known}` by some engines and ignored by others", Cut(key))

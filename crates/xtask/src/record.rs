@@ -14,7 +14,7 @@ use downshift_tests::vectors::Vector;
 /// an old client does, and writes the answers as vectors.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A registry that is running; without one, docker-registry is started with an empty folder
+    /// A registry that is running; without one, docker-registry is started
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
     /// The file to write, a line for each image; it must not be there yet
@@ -43,9 +43,7 @@ impl Arguments {
             registry.push(random.repository, &random.tag, &random.image)?;
             let fetched = registry.fetch(random.repository, &random.tag, &[])?;
             let id = format!("{category}-{index:04}");
-            let vector =
-                Vector::new(id, random.note, random.repository, &random.tag, &random.image, &fetched)?;
-            writeln!(file, "{}", vector.to_line())?;
+            writeln!(file, "{}", Vector::new(id, &random, &fetched)?.to_line())?;
         }
         file.flush()?;
         println!("wrote {} vectors to {}", self.count, self.out.display());
