@@ -485,7 +485,14 @@ impl<'a> Desk<'_, 'a> {
                 (false, None) => left_out.push(leave("no-platform")),
                 (false, Some(platform)) => match self.child(target, entry, index.form, form) {
                     Ok(child) => children.push(child),
-                    Err(Stop::Need(more)) => needs.extend(more),
+                    Err(Stop::Need(more)) => {
+                        for need in more {
+                            // One manifest may be listed for several platforms.
+                            if !needs.contains(&need) {
+                                needs.push(need);
+                            }
+                        }
+                    }
                     Err(Stop::Refused(error)) => {
                         left_out.push(leave(error.code()));
                         refusals.push((Some(platform), error));
@@ -494,9 +501,6 @@ impl<'a> Desk<'_, 'a> {
             }
         }
         if !needs.is_empty() {
-            // One manifest may be listed for several platforms.
-            needs.sort_by(|one, other| one.digest.cmp(&other.digest));
-            needs.dedup();
             return Err(Stop::Need(needs));
         }
         // A client that says its platform must find it; to others a list without theirs is worth having.
