@@ -39,18 +39,19 @@ fn layer(number: usize) -> Vec<u8> {
 /// The config as Docker's builder writes it. Each layer comes from a line of a Dockerfile; two more lines made none.
 fn config(layers: usize, label: &str) -> String {
     let settings = json!({
-        "Hostname": "", "Domainname": "", "User": "",
+        "Hostname": "6f1d2c3b4a59", "Domainname": "", "User": "srv",
         "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
         "Tty": false, "OpenStdin": false, "StdinOnce": false,
         "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
-        "Cmd": ["serve", "--port", "8080"],
-        "WorkingDir": "/srv",
+        "Cmd": ["serve"],
+        "Image": "sha256:9b1c7a2e58403f9d6b1e8d7c6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c0d9e8f7a",
+        "Volumes": null, "WorkingDir": "/srv", "Entrypoint": null, "OnBuild": null,
         "Labels": { "org.opencontainers.image.description": label },
     });
     let with_layer = |number: usize| {
         let command = format!(
             "/bin/sh -c apt-get update && apt-get install --yes --no-install-recommends package-{number:04} && \
-             apt-get clean && rm -rf /var/lib/apt/lists/*"
+             apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/* /var/tmp/*"
         );
         json!({ "created": CREATED, "created_by": command })
     };
@@ -59,12 +60,13 @@ fn config(layers: usize, label: &str) -> String {
     let history: Vec<Value> = (0..layers)
         .map(with_layer)
         .chain(iter::once(without_layer("/bin/sh -c #(nop) WORKDIR /srv")))
-        .chain(iter::once(without_layer("/bin/sh -c #(nop)  CMD [\"serve\" \"--port\" \"8080\"]")))
+        .chain(iter::once(without_layer("/bin/sh -c #(nop)  CMD [\"serve\"]")))
         .collect();
     let diff_ids: Vec<Digest> = (0..layers).map(|number| Digest::of(&layer(number))).collect();
     json!({
         "architecture": "amd64",
         "config": settings,
+        "container": "6f1d2c3b4a5968778695a4b3c2d1e0f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
         "created": CREATED,
         "docker_version": "20.10.24",
         "history": history,
@@ -72,4 +74,15 @@ fn config(layers: usize, label: &str) -> String {
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configs_have_the_sizes_that_the_benchmarks_name() {
+        let sizes = [layers(5, 0), layers(40, 0), text(4_194_304)].map(|image| image.configs[0].len());
+        assert_eq!(sizes, [2_410, 12_630, 4_194_304]);
+    }
 }

@@ -19,7 +19,19 @@ All rows of a table are measured in turn, and that several times over. A figure 
 is the median of the rounds' ratios. The last column says between which figures the middle half of the rounds lies.
 ";
 
-/// A part of the file.
+/// Tables of one kind.
+pub(super) struct Chapter {
+    /// The heading.
+    pub(super) title: &'static str,
+    /// What is true of all of them.
+    pub(super) text: String,
+    /// The tables.
+    pub(super) sections: Vec<Section>,
+    /// What is not in the tables, and why.
+    pub(super) left_out: Vec<String>,
+}
+
+/// A table with its heading.
 pub(super) struct Section {
     /// The heading.
     pub(super) title: String,
@@ -27,8 +39,6 @@ pub(super) struct Section {
     pub(super) text: String,
     /// The figures.
     pub(super) table: Table,
-    /// What is not in the table, and why.
-    pub(super) left_out: Vec<String>,
 }
 
 /// Figures side by side.
@@ -51,6 +61,13 @@ pub(super) struct Row {
     pub(super) figures: Figures,
 }
 
+impl Row {
+    /// A row without figures.
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), figures: Figures::default() }
+    }
+}
+
 /// What a figure is.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
@@ -61,22 +78,26 @@ pub(super) enum Unit {
 }
 
 /// The text of the file.
-pub(super) fn whole(machine: &Machine, rounds: u32, seconds: u32, sections: &[Section]) -> String {
+pub(super) fn whole(machine: &Machine, rounds: u32, seconds: u32, chapters: &[Chapter]) -> String {
     let mut text =
         format!("{INTRODUCTION}\n{machine}| rounds | {rounds}, of {seconds} s for each server |\n");
-    for section in sections {
-        let _ = write!(text, "\n{section}");
+    for chapter in chapters {
+        let _ = write!(text, "\n{chapter}");
     }
     text
 }
 
-impl Display for Section {
+impl Display for Chapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "## {}\n\n{}", self.title, self.text)?;
-        if !self.table.rows.is_empty() {
-            write!(f, "\n{}", self.table)?;
-        }
-        self.left_out.iter().try_for_each(|reason| writeln!(f, "\nLeft out: {reason}."))
+        self.left_out.iter().try_for_each(|reason| writeln!(f, "\nLeft out: {reason}."))?;
+        self.sections.iter().try_for_each(|section| write!(f, "\n{section}"))
+    }
+}
+
+impl Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "### {}\n\n{}\n\n{}", self.title, self.text, self.table)
     }
 }
 

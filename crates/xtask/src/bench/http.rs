@@ -5,8 +5,7 @@ use std::path::Path;
 
 use downshift::Form;
 
-use super::document::{Row, Section, Table, Unit};
-use super::figures::Figures;
+use super::document::{Chapter, Row, Section, Table, Unit};
 use super::servers::{self, Contestant, REFERENCE, STATIC_FILE};
 use super::site::{COLD_IMAGES, Site, Tagged};
 use super::wrk::{CONNECTIONS, THREADS, Wrk};
@@ -28,29 +27,23 @@ pub(super) enum Load {
 impl Load {
     fn title(self) -> &'static str {
         match self {
-            Self::Schema1Hot => "HTTP: schema 1, hot",
-            Self::Schema1Cold => "HTTP: schema 1, cold",
-            Self::Schema2Hot => "HTTP: schema 2, hot",
+            Self::Schema1Hot => "Schema 1, hot",
+            Self::Schema1Cold => "Schema 1, cold",
+            Self::Schema2Hot => "Schema 2, hot",
         }
     }
 
     fn text(self) -> String {
-        let asked = match self {
+        match self {
             Self::Schema1Hot => {
-                "The same tag again and again, without an Accept header, as Docker 1.6–1.9 ask: a schema 2 image has to be \
-                 converted, unless the server remembers."
-                    .to_owned()
+                "The same tag again and again, without an Accept header, as Docker 1.6–1.9 ask.".to_owned()
             }
             Self::Schema1Cold => format!(
-                "Each of {COLD_IMAGES} tags once, without an Accept header, from a server that has just been started: \
-                 each has an image of its own, so that nothing can be remembered. nginx has them as files."
+                "Each of {COLD_IMAGES} tags once, without an Accept header. Every tag has an image of its own, so that \
+                 there is nothing to\nremember."
             ),
-            Self::Schema2Hot => "The same tag again and again, as it is stored.".to_owned(),
-        };
-        format!(
-            "{asked} The image has 5 layers and a config of 2.4 KB. nginx serves the same bytes as a file. wrk asks over \
-             loopback, with {THREADS} threads and {CONNECTIONS} connections; one server runs at a time."
-        )
+            Self::Schema2Hot => "The same tag again and again, in the form in which it is stored.".to_owned(),
+        }
     }
 
     fn form(self) -> Form {
@@ -67,33 +60,50 @@ pub(super) fn measure(
     loads: &[Load],
     rounds: u32,
     time: Duration,
-) -> anyhow::Result<Vec<Section>> {
+) -> anyhow::Result<Chapter> {
     let (contestants, missing) = servers::contestants(downshift);
+    let mut chapter = Chapter { title: "HTTP", text: text(), sections: Vec::new(), left_out: missing };
     let wrk = match Wrk::find() {
         Ok(wrk) => wrk,
         Err(reason) => {
-            return Ok(loads.iter().map(|&load| section(load, Vec::new(), vec![reason.clone()])).collect());
+            chapter.left_out = vec![reason];
+            return Ok(chapter);
         }
     };
-    let site = Site::write()?;
+    let mut images = vec![vec![Tagged::hot()]];
+    if loads.contains(&Load::Schema1Cold) {
+        images.extend(Tagged::all_cold());
+    }
+    let site = Site::write(images)?;
     for contestant in contestants.iter().filter(|contestant| contestant.takes_pushes()) {
         eprintln!("pushing to {}", contestant.name);
         site.push(&contestant.start(&site)?.url(Form::Schema2))?;
     }
-    let measure = |&load: &Load| -> anyhow::Result<_> {
-        let mut rows: Vec<Row> = contestants
-            .iter()
-            .map(|contestant| Row { name: contestant.name.to_owned(), figures: Figures::default() })
-            .collect();
+    for &load in loads {
+        let mut rows: Vec<Row> = contestants.iter().map(|contestant| Row::new(contestant.name)).collect();
         for round in 1..=rounds {
             eprintln!("{}, round {round} of {rounds}", load.title());
             for (contestant, row) in contestants.iter().zip(&mut rows) {
                 row.figures.push(rate(&wrk, contestant, &site, load, time)?);
             }
         }
-        Ok(section(load, rows, missing.clone()))
-    };
-    loads.iter().map(measure).collect()
+        let table = Table { subject: "server", unit: Unit::Rate, bases: &[REFERENCE, STATIC_FILE], rows };
+        chapter.sections.push(Section { title: load.title().to_owned(), text: load.text(), table });
+    }
+    Ok(chapter)
+}
+
+fn text() -> String {
+    format!(
+        "\
+Requests a second. All images are stored as schema 2, with 5 layers and a config of 2.4 KB. Who asks for schema 1 gets a
+conversion, unless the server remembers one; Downshift signs with p256. nginx serves the same bytes as files.
+
+wrk asks over loopback, with {THREADS} threads and {CONNECTIONS} connections. Each measurement starts its server anew, and no other runs
+meanwhile; before a hot load is measured, the server is asked for {} s. Every server has its usual settings, but writes
+no log.",
+        WARM_UP.as_secs()
+    )
 }
 
 /// Starts a server, asks it, and looks whether it answers right.
@@ -111,9 +121,4 @@ fn rate(wrk: &Wrk, contestant: &Contestant, site: &Site, load: Load, time: Durat
     };
     site.check(&url, &tagged, form)?;
     Ok(rate)
-}
-
-fn section(load: Load, rows: Vec<Row>, left_out: Vec<String>) -> Section {
-    let table = Table { subject: "server", unit: Unit::Rate, bases: &[REFERENCE, STATIC_FILE], rows };
-    Section { title: load.title().to_owned(), text: load.text(), table, left_out }
 }

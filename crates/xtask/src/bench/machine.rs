@@ -79,8 +79,10 @@ fn read(path: &str) -> Option<String> {
 
 /// The first line that a program says. Some say their version on standard error, or end as if it were a mistake.
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(locate(program)?).args(arguments).output().ok()?;
+    let program = locate(program)?;
+    let output = Command::new(&program).args(arguments).output().ok()?;
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-    let line = String::from_utf8_lossy(&text).lines().next()?.to_owned();
-    Some(line.split(" Copyright").next()?.trim().to_owned())
+    let text = String::from_utf8_lossy(&text);
+    let version = text.lines().next()?.split(" Copyright").next()?;
+    Some(version.replace(&format!("{}/", program.parent()?.display()), "").trim().to_owned())
 }

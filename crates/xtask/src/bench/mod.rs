@@ -17,7 +17,7 @@ use std::path::Path;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use self::document::Section;
+use self::document::Chapter;
 use self::http::Load;
 use self::machine::Machine;
 use crate::build;
@@ -53,30 +53,26 @@ impl Arguments {
         }
         let parts = if self.only.is_empty() { Part::value_variants() } else { &self.only };
         let machine = Machine::look();
-        let mut sections = Vec::new();
+        let mut chapters = Vec::new();
         if parts.contains(&Part::InProcess) {
-            sections.extend(in_process::measure(self.rounds)?);
+            chapters.push(in_process::measure(self.rounds)?);
         }
         let loads: Vec<Load> = parts.iter().copied().filter_map(Part::load).collect();
         if !loads.is_empty() {
             let program = build::program(true)?;
-            sections.extend(http::measure(
-                &program,
-                &loads,
-                self.rounds,
-                Duration::from_secs(self.seconds.into()),
-            )?);
+            let time = Duration::from_secs(self.seconds.into());
+            chapters.push(http::measure(&program, &loads, self.rounds, time)?);
         }
         if !self.only.is_empty() {
-            sections.iter().for_each(|section| println!("{section}"));
+            chapters.iter().for_each(|chapter| println!("{chapter}"));
             return Ok(());
         }
-        self.write(&machine, &sections)
+        self.write(&machine, &chapters)
     }
 
-    fn write(&self, machine: &Machine, sections: &[Section]) -> anyhow::Result<()> {
+    fn write(&self, machine: &Machine, chapters: &[Chapter]) -> anyhow::Result<()> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../BENCHMARKS.md");
-        let text = document::whole(machine, self.rounds, self.seconds, sections);
+        let text = document::whole(machine, self.rounds, self.seconds, chapters);
         fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
         println!("wrote BENCHMARKS.md");
         Ok(())

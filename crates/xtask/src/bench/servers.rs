@@ -13,7 +13,7 @@ use downshift::Form;
 use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, locate};
 use downshift_tests::server::{Server, free_address};
 
-use super::site::{Site, folder};
+use super::site::{Site, form_folder};
 
 /// The row that docker-registry has.
 pub(super) const REFERENCE: &str = "docker-registry";
@@ -112,7 +112,7 @@ impl Running {
     /// The URL under which it has the manifests of a form: a file server does not negotiate.
     pub(super) fn url(&self, form: Form) -> String {
         match self.kind {
-            Kind::Nginx => format!("{}/{}", self.url, folder(form)),
+            Kind::Nginx => format!("{}/{}", self.url, form_folder(form)),
             Kind::Downshift | Kind::DockerRegistry => self.url.clone(),
         }
     }
@@ -151,7 +151,7 @@ fn registry_configuration(address: SocketAddr, site: &Site) -> String {
 /// nginx's defaults, with a process for each core, but without a log, and without an end of kept connections.
 fn nginx_configuration(address: SocketAddr, site: &Site) -> String {
     let location =
-        |form: Form| format!("location /{}/ {{ default_type {}; }}", folder(form), form.media_type());
+        |form: Form| format!("location /{}/ {{ default_type {}; }}", form_folder(form), form.media_type());
     format!(
         "daemon off;\n\
          worker_processes auto;\n\

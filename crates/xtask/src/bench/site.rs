@@ -26,6 +26,7 @@ const PUSHERS: usize = 4;
 /// A folder for all that the servers serve.
 pub(super) struct Site {
     folder: TempDir,
+    repositories: Vec<Vec<Tagged>>,
     core: Native,
 }
 
@@ -45,6 +46,14 @@ impl Tagged {
         Self { repository: "library/hot".to_owned(), tag: "latest".to_owned(), image }
     }
 
+    /// All images that the cold load asks for, by repository.
+    pub(super) fn all_cold() -> impl Iterator<Item = Vec<Self>> {
+        (0..COLD_IMAGES).step_by(COLD_IMAGES_PER_REPOSITORY).map(|first| {
+            let end = COLD_IMAGES.min(first + COLD_IMAGES_PER_REPOSITORY);
+            (first..end).map(Self::cold).collect()
+        })
+    }
+
     /// An image that the cold load asks for.
     pub(super) fn cold(number: usize) -> Self {
         Self {
@@ -56,12 +65,10 @@ impl Tagged {
 }
 
 impl Site {
-    /// Writes the images as Downshift's store, and as files for nginx.
-    pub(super) fn write() -> anyhow::Result<Self> {
-        let site = Self { folder: tempfile::tempdir()?, core: Native::new()? };
-        for repository in repositories() {
-            site.write_repository(&repository)?;
-        }
+    /// Writes the images as Downshift's store, and as files for nginx. `repositories` has them by repository.
+    pub(super) fn write(repositories: Vec<Vec<Tagged>>) -> anyhow::Result<Self> {
+        let site = Self { folder: tempfile::tempdir()?, repositories, core: Native::new()? };
+        site.repositories.iter().try_for_each(|images| site.write_repository(images))?;
         Ok(site)
     }
 
@@ -72,9 +79,8 @@ impl Site {
             let mut images = repositories.iter().flatten();
             images.try_for_each(|tagged| registry.push(&tagged.repository, &tagged.tag, &tagged.image))
         };
-        let repositories: Vec<_> = repositories().collect();
         thread::scope(|scope| {
-            let shares = repositories.chunks(repositories.len().div_ceil(PUSHERS));
+            let shares = self.repositories.chunks(self.repositories.len().div_ceil(PUSHERS).max(1));
             let pushers: Vec<_> = shares.map(|share| scope.spawn(|| push(share))).collect();
             pushers.into_iter().try_for_each(|pusher| pusher.join().expect("pushing does not panic"))
         })
@@ -126,7 +132,8 @@ impl Site {
     }
 
     fn write_file(&self, form: Form, tagged: &Tagged, bytes: &[u8]) -> anyhow::Result<()> {
-        let folder = self.files().join(folder(form)).join("v2").join(&tagged.repository).join("manifests");
+        let folder =
+            self.files().join(form_folder(form)).join("v2").join(&tagged.repository).join("manifests");
         let write = |folder: &Path| {
             fs::create_dir_all(folder).and_then(|()| fs::write(folder.join(&tagged.tag), bytes))
         };
@@ -145,17 +152,8 @@ impl Site {
 }
 
 /// The folder that has the manifests of a form.
-pub(super) fn folder(form: Form) -> &'static str {
+pub(super) fn form_folder(form: Form) -> &'static str {
     if form == Form::Schema1 { "schema1" } else { "schema2" }
-}
-
-/// All images, by repository.
-fn repositories() -> impl Iterator<Item = Vec<Tagged>> {
-    let cold = (0..COLD_IMAGES).step_by(COLD_IMAGES_PER_REPOSITORY).map(|first| {
-        let end = COLD_IMAGES.min(first + COLD_IMAGES_PER_REPOSITORY);
-        (first..end).map(Tagged::cold).collect()
-    });
-    core::iter::once(vec![Tagged::hot()]).chain(cold)
 }
 
 fn payload(document: &[u8]) -> anyhow::Result<Vec<u8>> {

@@ -22,7 +22,7 @@ pub(super) struct Wrk(PathBuf);
 impl Wrk {
     /// wrk, or the reason why there is none.
     pub(super) fn find() -> Result<Self, String> {
-        locate(WRK).map(Self).ok_or_else(|| format!("all, for `{WRK}` is not installed"))
+        locate(WRK).map(Self).ok_or_else(|| format!("everything, for `{WRK}` is not installed"))
     }
 
     /// Requests a second when the same image is asked for again and again.
