@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::engine::wasm::UnusableGuest;
 use downshift::{Digest, Failure, Fault, Limits};
 use downshift_sign::KeyError;
 
@@ -26,6 +27,8 @@ pub(crate) enum Error {
         /// The digest.
         digest: Digest,
     },
+    /// The component to run in the sandbox is none that can be run there.
+    Guest(UnusableGuest),
     /// A key file does not hold a key that can be used.
     KeyFile {
         /// The file.
@@ -105,6 +108,7 @@ impl Error {
             Self::Key(error) | Self::KeyFile { error, .. } => error.code(),
             Self::BrokenLayout { .. } => "broken-layout",
             Self::Corrupt { .. } => "corrupt-document",
+            Self::Guest(_) => "unusable-guest",
             Self::Missing { .. } => "missing-manifest",
             Self::NotGiven { .. } => "document-not-given",
             Self::OtherConfig { .. } => "other-config",
@@ -123,6 +127,9 @@ impl Error {
             Self::BrokenLayout { .. } => "write the layout again, for example with skopeo copy",
             Self::Corrupt { .. } | Self::WrongSize { .. } => {
                 "push the image again: what is stored is damaged"
+            }
+            Self::Guest(_) => {
+                "give a build of the guest that belongs to this program, or use --engine native"
             }
             Self::Missing { .. } => "push the image again, whole",
             Self::NotGiven { .. } => {
@@ -150,6 +157,7 @@ impl fmt::Display for Error {
                 write!(f, "`{}` is not as an OCI image layout has it: {problem}", path.display())
             }
             Self::Corrupt { digest } => write!(f, "the bytes stored as `{digest}` have another digest"),
+            Self::Guest(error) => write!(f, "the guest component cannot be run: {error}"),
             Self::Missing { digest } => write!(f, "the manifest `{digest}` is missing"),
             Self::NotGiven { digest } => write!(f, "`{digest}` is needed"),
             Self::OtherConfig { expected, actual } => {

@@ -8,7 +8,7 @@ use downshift::{Digest, Failure, Limits, Platform, Policy};
 use downshift_registry::{Body, Reference, Request, Response, Route, error as http, response};
 use downshift_sign::{P256Signer, Signer};
 
-use crate::engine::{self, NoAnswer};
+use crate::engine::{self, Engine, NoAnswer};
 use crate::error::Error;
 use crate::log;
 use crate::records::Records;
@@ -20,6 +20,8 @@ pub(crate) struct Registry {
     pub(crate) store: Store,
     /// The digests that were reported.
     pub(crate) records: Records,
+    /// Where the core runs.
+    pub(crate) engine: Engine,
     /// Who signs converted manifests.
     pub(crate) signer: P256Signer,
     /// What to do where the reference would lose something.
@@ -73,7 +75,7 @@ impl Registry {
         };
         let fetch = |need: &Need| repository.document(&need.digest, &self.limits);
         let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
-        let mut answer = engine::run(&request_to_core, fetch, sign)?;
+        let mut answer = engine::run(&self.engine, &request_to_core, fetch, sign)?;
         self.records.keep(core::mem::take(&mut answer.records));
         Ok(response::manifest(request, answer))
     }

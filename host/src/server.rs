@@ -8,7 +8,6 @@ use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use downshift_registry::{Body, Request, Response, Route, error as http};
@@ -21,12 +20,12 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::{task, time};
 use tokio_util::io::poll_read_buf;
 
 use crate::log;
 use crate::registry::{Registry, Reply};
+use crate::workers::{Busy, Workers};
 
 /// How long a client may take to send the headers of a request, and how long a connection may be idle.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,8 +65,8 @@ impl Signals {
 }
 
 /// Serves `registry` until a signal comes; then requests under way are finished, unless there is another signal.
-pub(crate) async fn run(listener: TcpListener, registry: Registry, mut signals: Signals) {
-    let server = Arc::new(Server::new(registry));
+pub(crate) async fn run(listener: TcpListener, registry: Registry, workers: Workers, mut signals: Signals) {
+    let server = Arc::new(Server::new(registry, workers));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -96,13 +95,12 @@ pub(crate) async fn run(listener: TcpListener, registry: Registry, mut signals: 
 /// What every connection works with.
 struct Server {
     registry: Registry,
+    workers: Workers,
     http: Builder<TokioExecutor>,
-    /// Converting is work for the processor, so there are no more conversions at once than processors.
-    conversions: Arc<Semaphore>,
 }
 
 impl Server {
-    fn new(registry: Registry) -> Self {
+    fn new(registry: Registry, workers: Workers) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -113,8 +111,7 @@ impl Server {
             .keep_alive_interval(REQUEST_TIMEOUT)
             .keep_alive_timeout(REQUEST_TIMEOUT)
             .max_header_list_size(HEADER_BYTES);
-        let processors = thread::available_parallelism().map_or(1, Into::into);
-        Self { registry, http, conversions: Arc::new(Semaphore::new(processors)) }
+        Self { registry, workers, http }
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, watcher: Watcher) {
@@ -148,18 +145,19 @@ impl Server {
     }
 
     async fn answer(self: Arc<Self>, request: Request) -> Reply {
-        let permit = match request.route {
-            Route::Manifest { .. } => Arc::clone(&self.conversions).acquire_owned().await.ok(),
-            _ => None,
-        };
         let method = request.method;
-        let answered = task::spawn_blocking(move || {
-            let reply = self.registry.answer(&request);
-            drop(permit);
-            reply
-        });
+        let server = Arc::clone(&self);
+        let answered = if matches!(request.route, Route::Manifest { .. }) {
+            // Converting is work for the processor; all else waits for the disk at most.
+            match self.workers.submit(move || server.registry.answer(&request)) {
+                Ok(reply) => reply.await.ok(),
+                Err(Busy) => Some((http::busy(), None)),
+            }
+        } else {
+            task::spawn_blocking(move || server.registry.answer(&request)).await.ok()
+        };
         // Only a panic, which is on stderr already, leaves no reply.
-        let (response, file) = answered.await.unwrap_or_else(|_| (http::internal(), None));
+        let (response, file) = answered.unwrap_or_else(|| (http::internal(), None));
         (response.for_method(method), file)
     }
 }

@@ -4,8 +4,9 @@
 //! plain data, so that a case says nothing about the place.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use downshift::answer::{self, Answer, Documents, MAX_ROUNDS, Record, Request, Root, Step};
+use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Record, Request, Root, Step};
 use downshift::{Capabilities, Digest, Failure, Form, Limits, Platform, Policy};
 use downshift_sign::{P256Signer, Signer};
 use serde_json::Value;
@@ -59,14 +60,6 @@ pub struct Answered {
     pub report: Value,
 }
 
-/// Every implementation.
-///
-/// # Errors
-/// If the fixed key cannot be read.
-pub fn all() -> anyhow::Result<Vec<Box<dyn Implementation>>> {
-    Ok(vec![Box::new(Native::new()?)])
-}
-
 /// The request of a client that names no manifest type, as Docker 1.6–1.9 do, for a tag that points to `digest`.
 #[must_use]
 pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Policy) -> Request {
@@ -80,28 +73,41 @@ pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Poli
     }
 }
 
-/// The core as a Rust library, in this process.
-pub struct Native {
-    signer: P256Signer,
-}
-
-impl Native {
-    /// The core with the suite's key.
-    ///
-    /// # Errors
-    /// If the key cannot be read.
-    pub fn new() -> anyhow::Result<Self> {
-        Ok(Self { signer: FixedKey::read()?.signer()? })
-    }
-
-    fn sealed(&self, prepared: answer::Prepared) -> Outcome {
-        let signature = self.signer.sign(&prepared.signing_input()).expect("RFC 6979 needs no randomness");
-        match prepared.seal(signature) {
-            Ok(answer) => answered(answer),
-            Err(error) => Outcome::Refused { failure: error.into(), records: Vec::new() },
+/// Runs `step`, which is the core's step function in some place, to its end, with the suite's [`FixedKey`].
+///
+/// # Panics
+/// If it asks for more than [`MAX_ROUNDS`] rounds, or twice for the same document.
+pub fn run(
+    request: &Request,
+    documents: &BTreeMap<Digest, Vec<u8>>,
+    mut step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
+) -> Outcome {
+    let mut at_hand = BTreeMap::new();
+    for _ in 0..MAX_ROUNDS {
+        let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
+        match step(&fetched) {
+            Err(failure) => return Outcome::Refused { failure, records: Vec::new() },
+            Ok(Step::Done(answer)) => return answered(answer),
+            Ok(Step::Refused(refusal)) => {
+                return Outcome::Refused { failure: refusal.failure, records: refusal.records };
+            }
+            Ok(Step::Sign(prepared)) => return sealed(prepared),
+            Ok(Step::Need(needs)) => {
+                for need in needs {
+                    let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
+                        return Outcome::Missing(need.digest);
+                    };
+                    let before = at_hand.insert(digest, bytes.as_slice());
+                    assert!(before.is_none(), "`{digest}` is asked for twice");
+                }
+            }
         }
     }
+    panic!("there is no answer to {request:?} after {MAX_ROUNDS} rounds");
 }
+
+/// The core as a Rust library, in this process.
+pub struct Native;
 
 impl Implementation for Native {
     fn name(&self) -> &'static str {
@@ -109,28 +115,18 @@ impl Implementation for Native {
     }
 
     fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome {
-        let mut at_hand = BTreeMap::new();
-        for _ in 0..MAX_ROUNDS {
-            let fetched: Documents<'_> =
-                at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
-            match downshift::answer(request, &fetched) {
-                Step::Done(answer) => return answered(answer),
-                Step::Refused(refusal) => {
-                    return Outcome::Refused { failure: refusal.failure, records: refusal.records };
-                }
-                Step::Sign(prepared) => return self.sealed(prepared),
-                Step::Need(needs) => {
-                    for need in needs {
-                        let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
-                            return Outcome::Missing(need.digest);
-                        };
-                        let before = at_hand.insert(digest, bytes.as_slice());
-                        assert!(before.is_none(), "`{digest}` is asked for twice");
-                    }
-                }
-            }
-        }
-        panic!("there is no answer after {MAX_ROUNDS} rounds");
+        run(request, documents, |fetched| Ok(downshift::answer(request, fetched)))
+    }
+}
+
+fn sealed(prepared: Prepared) -> Outcome {
+    static SIGNER: LazyLock<P256Signer> = LazyLock::new(|| {
+        FixedKey::read().and_then(|key| key.signer()).expect("the suite has its key among the vectors")
+    });
+    let signature = SIGNER.sign(&prepared.signing_input()).expect("RFC 6979 needs no randomness");
+    match prepared.seal(signature) {
+        Ok(answer) => answered(answer),
+        Err(error) => Outcome::Refused { failure: error.into(), records: Vec::new() },
     }
 }
 

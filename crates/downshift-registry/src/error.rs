@@ -72,6 +72,13 @@ pub fn internal() -> Response {
     explained(500, "UNKNOWN", "internal", "the registry failed", remedy)
 }
 
+/// There is more to do than this program can. Clients may come again after the seconds of `Retry-After`.
+#[must_use]
+pub fn busy() -> Response {
+    let response = explained(503, "UNAVAILABLE", "busy", "too many requests wait already", "try again");
+    response.with("retry-after", "1")
+}
+
 pub(crate) fn name_invalid(name: &str) -> Response {
     let cause = format!("`{}` is not a repository name", excerpt(name));
     let remedy = "write it in lower-case letters, digits and separators, in at most 255 bytes";

@@ -1,7 +1,5 @@
 //! What a client understands, and which form it is to get.
 
-use alloc::vec::Vec;
-
 use crate::{Error, Form, Platform};
 
 /// What a client understands, as its request says.
@@ -111,49 +109,43 @@ impl Capabilities {
         }
     }
 
-    /// The other forms that a manifest stored as `stored` can have, nearest first.
-    fn nearest(&self, stored: Form) -> Vec<Choice> {
-        let mut choices = Vec::with_capacity(2);
-        choices.push(Choice::Convert(stored.sibling()));
-        choices.push(if stored.is_index() {
-            Choice::PickPlatform
-        } else {
-            Choice::Convert(self.schema1_form())
-        });
-        choices
-    }
-
     /// Chooses for a manifest stored as `stored`: rule 4 of negotiation.
     ///
     /// Accept's order never counts (Docker ≥ 1.10 sends its lines in random order), and weights decide only
     /// between forms equally near, which are the two of schema 1.
     pub(crate) fn choose(&self, stored: Form) -> Result<Choice, Error> {
+        const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
+        const SINGLE: &[Form] = &[Form::Oci, Form::Schema2, Form::Schema1, Form::Schema1Unsigned];
+
         // Schema 1 goes to everybody: nothing is nearer to a client that cannot read it.
         if stored.is_schema1() || self.names(stored) {
             return Ok(Choice::Stored);
         }
-        let schema1 = [Form::Schema1, Form::Schema1Unsigned];
-        let single = [Form::Oci, Form::Schema2, Form::Schema1, Form::Schema1Unsigned];
-        let named = |choice: &Choice| match *choice {
-            Choice::Stored => false,
-            Choice::Convert(form) if form.is_schema1() => schema1.iter().any(|&form| self.names(form)),
-            Choice::Convert(form) => self.names(form),
-            Choice::PickPlatform => single.iter().any(|&form| self.names(form)),
+        // Nearest is the other family's form of the same, then what is left of it for older clients.
+        let nearest = Choice::Convert(stored.sibling());
+        let (last, last_forms) = if stored.is_index() {
+            (Choice::PickPlatform, SINGLE)
+        } else {
+            (Choice::Convert(self.schema1_form()), SCHEMA1)
         };
-        let nearest = self.nearest(stored);
         if self.names_nothing() {
-            // An old client: the last resort is schema 1, by way of a platform where there are several.
-            return nearest.last().copied().ok_or(Error::NotAcceptable { stored });
+            return Ok(last);
         }
-        if let Some(choice) = nearest.iter().copied().find(named) {
-            return Ok(choice);
+        if self.names(stored.sibling()) {
+            return Ok(nearest);
         }
-        let excluded = |form| self.weight(form) == Some(0);
-        let left = |choice: &Choice| !matches!(*choice, Choice::Convert(form) if excluded(form));
-        match (self.any, excluded(stored)) {
-            (true, false) => Ok(Choice::Stored),
-            (true, true) => nearest.into_iter().find(left).ok_or(Error::NotAcceptable { stored }),
-            (false, _) => Err(Error::NotAcceptable { stored }),
+        if last_forms.iter().any(|&form| self.names(form)) {
+            return Ok(last);
+        }
+        let takes = |form| self.any && self.weight(form) != Some(0);
+        if takes(stored) {
+            Ok(Choice::Stored)
+        } else if takes(stored.sibling()) {
+            Ok(nearest)
+        } else if last_forms.iter().any(|&form| takes(form)) {
+            Ok(last)
+        } else {
+            Err(Error::NotAcceptable { stored })
         }
     }
 }

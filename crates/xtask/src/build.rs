@@ -7,7 +7,9 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use clap::Args;
 
-/// Builds the program `downshift`.
+use crate::guest;
+
+/// Builds the program `downshift`, and before it the guest component that it runs in a sandbox.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// With optimisations, into target/release
@@ -25,6 +27,7 @@ impl Arguments {
 
 /// Builds the program, and says where it is.
 pub(crate) fn program(release: bool) -> anyhow::Result<PathBuf> {
+    guest::build()?;
     let mut command = cargo();
     command.args(["build", "--package", "downshift-host"]);
     if release {

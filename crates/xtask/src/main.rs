@@ -3,6 +3,7 @@
 mod bench;
 mod bless;
 mod build;
+mod guest;
 mod record;
 mod serve;
 mod test;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::build;
+use crate::{build, guest};
 
 /// Builds the program and runs all tests: those of the crates, and the one suite.
 #[derive(Args)]
@@ -15,6 +15,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let program = build::program(false)?;
+        guest::build_misbehaving()?;
         let mut cargo = build::cargo();
         cargo.args(["test", "--workspace", "--"]).args(&self.arguments).env("DOWNSHIFT_BIN", program);
         build::run(&mut cargo)

@@ -10,7 +10,7 @@ use downshift::{Capabilities, Digest, Form, Platform, Policy, Timestamp};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{P256Signer, PrivateKey, Signer};
 
-use super::{LimitArgs, Verdict, json, read_document, write_document};
+use super::{EngineArgs, LimitArgs, Verdict, json, read_document, write_document};
 use crate::engine;
 use crate::error::Error;
 use crate::keys;
@@ -55,6 +55,8 @@ pub(super) struct Convert {
     #[arg(long, value_name = "strict|reference", default_value_t)]
     policy: Policy,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     /// Write the manifest to a file instead
     #[arg(short, long, value_name = "FILE")]
@@ -89,6 +91,7 @@ impl Convert {
         let key = self.key.as_deref().map(keys::read).transpose()?;
         let layout = self.layout.map(Layout::new);
 
+        let engine = self.engine.engine(1)?;
         let form = self.to.form(self.unsigned);
         let client = Capabilities::of(&[form]);
         let from = Document::parse(&manifest, &limits)?.form();
@@ -115,10 +118,11 @@ impl Convert {
             document.map(Some).ok_or_else(|| Error::NotGiven { digest: need.digest.clone() })
         };
         let no_conversion = || -> Error { downshift::Error::NoConversion { from, to: form }.into() };
-        let answer = engine::run(&request, fetch, |bytes| sign(bytes, key)).map_err(|no_answer| {
-            // There is no Accept header here to name another type in.
-            if no_answer.error.code() == "not-acceptable" { no_conversion() } else { no_answer.error }
-        })?;
+        let answer =
+            engine::run(&engine, &request, fetch, |bytes| sign(bytes, key)).map_err(|no_answer| {
+                // There is no Accept header here to name another type in.
+                if no_answer.error.code() == "not-acceptable" { no_conversion() } else { no_answer.error }
+            })?;
         if answer.form != form {
             return Err(no_conversion());
         }

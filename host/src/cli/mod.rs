@@ -10,13 +10,14 @@ mod verify;
 use core::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use downshift::Limits;
 use serde::Serialize;
 
+use crate::engine::{Engine, GUEST};
 use crate::error::Error;
 use crate::layout::read_at_most;
 use crate::log::{self, printable};
@@ -89,8 +90,40 @@ impl LimitArgs {
     }
 }
 
+/// The engine on the command line.
+#[derive(Args)]
+struct EngineArgs {
+    /// Where manifests are read and converted: in a sandbox with limits on memory and time (wasm), or in this program
+    /// itself, which takes less time (native)
+    #[arg(long, value_name = "wasm|native", value_enum, default_value_t = EngineName::Wasm)]
+    engine: EngineName,
+    /// Another build of the component that the sandbox runs
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    guest: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineName {
+    Wasm,
+    Native,
+}
+
+impl EngineArgs {
+    /// The engine, for at most `sessions` requests at once.
+    fn engine(&self, sessions: u32) -> Result<Engine, Error> {
+        match (self.engine, &self.guest) {
+            (EngineName::Native, _) => Ok(Engine::Native),
+            (EngineName::Wasm, None) => Engine::wasm(GUEST, sessions),
+            (EngineName::Wasm, Some(path)) => {
+                let component = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
+                Engine::wasm(&component, sessions)
+            }
+        }
+    }
+}
+
 /// Runs the command that the arguments name.
-pub(crate) fn run() -> ExitCode {
+pub fn run() -> ExitCode {
     let verdict = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Convert(convert) => convert.run(),

@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::path::PathBuf;
+use std::thread;
 
 use clap::Args;
 use downshift::{Platform, Policy};
@@ -9,7 +10,7 @@ use downshift_sign::{P256Signer, PrivateKey};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use super::{LimitArgs, Verdict};
+use super::{EngineArgs, LimitArgs, Verdict};
 use crate::error::Error;
 use crate::keys;
 use crate::log;
@@ -17,6 +18,7 @@ use crate::records::Records;
 use crate::registry::Registry;
 use crate::server::{self, Signals};
 use crate::store::Store;
+use crate::workers::Workers;
 
 /// Serve a folder of images as a registry, to each client in a form that it understands
 #[derive(Args)]
@@ -47,6 +49,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", default_value_t)]
     platform: Platform,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     limits: LimitArgs,
 }
 
@@ -62,21 +66,24 @@ Examples:
 impl Serve {
     pub(super) fn run(self) -> Result<Verdict, Error> {
         let limits = self.limits.limits()?;
+        let threads = thread::available_parallelism().map_or(1, Into::into);
         let registry = Registry {
             store: Store::open(self.store.clone(), limits.clone())?,
             records: Records::new(),
+            engine: self.engine.engine(u32::try_from(threads).unwrap_or(u32::MAX))?,
             signer: P256Signer::new(&self.key()?),
             policy: self.policy,
             platform: self.platform,
             limits,
         };
         let unavailable = |error| Error::Unavailable { address: self.listen, error };
+        let workers = Workers::start(threads).map_err(unavailable)?;
         Runtime::new().map_err(unavailable)?.block_on(async {
             let signals = Signals::listen().map_err(unavailable)?;
             let listener = TcpListener::bind(self.listen).await.map_err(unavailable)?;
             let address = listener.local_addr().map_err(unavailable)?;
             log::notice(format_args!("listening on http://{address}"));
-            server::run(listener, registry, signals).await;
+            server::run(listener, registry, workers, signals).await;
             Ok(Verdict::Yes)
         })
     }

@@ -75,14 +75,3 @@ fn config(layers: usize, label: &str) -> String {
     })
     .to_string()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn configs_have_the_sizes_that_the_benchmarks_name() {
-        let sizes = [layers(5, 0), layers(40, 0), text(4_194_304)].map(|image| image.configs[0].len());
-        assert_eq!(sizes, [2_410, 12_630, 4_194_304]);
-    }
-}

@@ -35,8 +35,8 @@ pub(super) struct Chapter {
 pub(super) struct Section {
     /// The heading.
     pub(super) title: String,
-    /// What the table is about.
-    pub(super) text: String,
+    /// What the table is about, where the heading does not say it.
+    pub(super) text: Option<String>,
     /// The figures.
     pub(super) table: Table,
 }
@@ -97,7 +97,9 @@ impl Display for Chapter {
 
 impl Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "### {}\n\n{}\n\n{}", self.title, self.text, self.table)
+        writeln!(f, "### {}\n", self.title)?;
+        self.text.iter().try_for_each(|text| writeln!(f, "{text}\n"))?;
+        write!(f, "{}", self.table)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Figures of several rounds.
 
+use core::num::ParseFloatError;
+
 /// What was measured, a figure for each round.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figures(Vec<f64>);
@@ -8,6 +10,14 @@ impl Figures {
     /// Adds the next round's.
     pub(super) fn push(&mut self, figure: f64) {
         self.0.push(figure);
+    }
+
+    /// Reads figures with blanks between them.
+    ///
+    /// # Errors
+    /// If one of them is no number.
+    pub(super) fn parse(text: &str) -> Result<Self, ParseFloatError> {
+        text.split_whitespace().map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 
     /// The one in the middle.

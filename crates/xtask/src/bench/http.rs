@@ -88,7 +88,7 @@ pub(super) fn measure(
             }
         }
         let table = Table { subject: "server", unit: Unit::Rate, bases: &[REFERENCE, STATIC_FILE], rows };
-        chapter.sections.push(Section { title: load.title().to_owned(), text: load.text(), table });
+        chapter.sections.push(Section { title: load.title().to_owned(), text: Some(load.text()), table });
     }
     Ok(chapter)
 }

@@ -10,7 +10,6 @@ mod site;
 mod wrk;
 
 use core::time::Duration;
-use std::env;
 use std::fs;
 use std::path::Path;
 
@@ -48,18 +47,15 @@ enum Part {
 
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        if cfg!(debug_assertions) {
-            return run_optimised();
-        }
         let parts = if self.only.is_empty() { Part::value_variants() } else { &self.only };
         let machine = Machine::look();
+        let program = build::program(true)?;
         let mut chapters = Vec::new();
         if parts.contains(&Part::InProcess) {
             chapters.push(in_process::measure(self.rounds)?);
         }
         let loads: Vec<Load> = parts.iter().copied().filter_map(Part::load).collect();
         if !loads.is_empty() {
-            let program = build::program(true)?;
             let time = Duration::from_secs(self.seconds.into());
             chapters.push(http::measure(&program, &loads, self.rounds, time)?);
         }
@@ -88,11 +84,4 @@ impl Part {
             Self::Schema2Hot => Some(Load::Schema2Hot),
         }
     }
-}
-
-/// Runs the same command in a program that is built as the one to measure: what is measured in process is in it.
-fn run_optimised() -> anyhow::Result<()> {
-    let mut cargo = build::cargo();
-    cargo.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(env::args_os().skip(1));
-    build::replace_by(&mut cargo)
 }

@@ -34,7 +34,7 @@ pub(super) struct Contestant {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Downshift,
+    Downshift { engine: &'static str },
     DockerRegistry,
     Nginx,
 }
@@ -51,11 +51,12 @@ pub(super) struct Running {
 
 /// Those that are installed, `downshift` first, and of the others the reason why they are not among them.
 pub(super) fn contestants(downshift: &Path) -> (Vec<Contestant>, Vec<String>) {
-    let mut found = vec![Contestant {
-        name: "downshift, native",
-        kind: Kind::Downshift,
+    let engines = [("downshift, wasm", "wasm"), ("downshift, native", "native")];
+    let mut found = Vec::from(engines.map(|(name, engine)| Contestant {
+        name,
+        kind: Kind::Downshift { engine },
         program: downshift.to_path_buf(),
-    }];
+    }));
     let mut missing = Vec::new();
     for (name, kind, program) in
         [(REFERENCE, Kind::DockerRegistry, DOCKER_REGISTRY), (STATIC_FILE, Kind::Nginx, NGINX)]
@@ -79,8 +80,10 @@ impl Contestant {
         let mut command = Command::new(&self.program);
         let mut stop = None;
         let server = match self.kind {
-            Kind::Downshift => {
-                command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(site.store());
+            Kind::Downshift { engine } => {
+                command
+                    .args(["serve", "--engine", engine, "--listen", "127.0.0.1:0", "--store"])
+                    .arg(site.store());
                 command.arg("--data").arg(site.path("data"));
                 Server::start(&mut command)?
             }
@@ -113,7 +116,7 @@ impl Running {
     pub(super) fn url(&self, form: Form) -> String {
         match self.kind {
             Kind::Nginx => format!("{}/{}", self.url, form_folder(form)),
-            Kind::Downshift | Kind::DockerRegistry => self.url.clone(),
+            Kind::Downshift { .. } | Kind::DockerRegistry => self.url.clone(),
         }
     }
 }

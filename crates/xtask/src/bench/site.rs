@@ -27,7 +27,6 @@ const PUSHERS: usize = 4;
 pub(super) struct Site {
     folder: TempDir,
     repositories: Vec<Vec<Tagged>>,
-    core: Native,
 }
 
 /// An image under its tag.
@@ -67,7 +66,7 @@ impl Tagged {
 impl Site {
     /// Writes the images as Downshift's store, and as files for nginx. `repositories` has them by repository.
     pub(super) fn write(repositories: Vec<Vec<Tagged>>) -> anyhow::Result<Self> {
-        let site = Self { folder: tempfile::tempdir()?, repositories, core: Native::new()? };
+        let site = Self { folder: tempfile::tempdir()?, repositories };
         site.repositories.iter().try_for_each(|images| site.write_repository(images))?;
         Ok(site)
     }
@@ -97,7 +96,7 @@ impl Site {
         ensure!(content_type == form.media_type(), "{url} gave `{content_type}`, not {form}");
         let is_same = match form {
             // The signature is another one each time.
-            Form::Schema1 => payload(&body)? == payload(&self.schema1(tagged)?)?,
+            Form::Schema1 => payload(&body)? == payload(&schema1(tagged)?)?,
             _ => body == tagged.image.manifest.bytes,
         };
         ensure!(is_same, "{url} gave another manifest than Downshift's");
@@ -125,7 +124,7 @@ impl Site {
             images.iter().map(|tagged| (tagged.tag.as_str(), tagged.image.clone())).collect();
         layout::write(&self.store().join(&first.repository), &tags)?;
         for tagged in images {
-            self.write_file(Form::Schema1, tagged, &self.schema1(tagged)?)?;
+            self.write_file(Form::Schema1, tagged, &schema1(tagged)?)?;
             self.write_file(Form::Schema2, tagged, &tagged.image.manifest.bytes)?;
         }
         Ok(())
@@ -139,21 +138,21 @@ impl Site {
         };
         write(&folder).with_context(|| format!("`{}` cannot be written", folder.display()))
     }
-
-    /// The whole document that an old client gets.
-    fn schema1(&self, tagged: &Tagged) -> anyhow::Result<Vec<u8>> {
-        let digest = tagged.image.manifest.digest();
-        let request = schema1_request(&tagged.repository, &tagged.tag, digest, Policy::Strict);
-        match self.core.answer(&request, &tagged.image.documents()) {
-            Outcome::Answered(answered) => Ok(answered.body),
-            outcome => bail!("the image is not converted: {outcome:?}"),
-        }
-    }
 }
 
 /// The folder that has the manifests of a form.
 pub(super) fn form_folder(form: Form) -> &'static str {
     if form == Form::Schema1 { "schema1" } else { "schema2" }
+}
+
+/// The whole document that an old client gets.
+fn schema1(tagged: &Tagged) -> anyhow::Result<Vec<u8>> {
+    let digest = tagged.image.manifest.digest();
+    let request = schema1_request(&tagged.repository, &tagged.tag, digest, Policy::Strict);
+    match Native.answer(&request, &tagged.image.documents()) {
+        Outcome::Answered(answered) => Ok(answered.body),
+        outcome => bail!("the image is not converted: {outcome:?}"),
+    }
 }
 
 fn payload(document: &[u8]) -> anyhow::Result<Vec<u8>> {

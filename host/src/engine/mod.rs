@@ -1,11 +1,57 @@
 //! The engine: drives the core's step function for one request, with the shell's documents and signatures.
 
+pub mod wasm;
+
+use std::sync::Arc;
+
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Step, answer};
 use downshift::document::Document;
 use downshift::jws::Signature;
-use downshift::{Digest, Limits};
+use downshift::{Digest, Failure, Limits};
 
+use self::wasm::Sandbox;
 use crate::error::Error;
+
+/// Where the core runs.
+#[derive(Clone)]
+pub(crate) enum Engine {
+    /// In this program.
+    Native,
+    /// In a sandbox.
+    Wasm(Arc<Sandbox>),
+}
+
+/// The core, for the steps of one request.
+enum Session<'e> {
+    Native,
+    Wasm(Box<wasm::Session<'e>>),
+}
+
+/// The guest component that belongs to this program.
+pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
+
+impl Engine {
+    /// The guest `component` in a sandbox, for at most `sessions` requests at once.
+    pub(crate) fn wasm(component: &[u8], sessions: u32) -> Result<Self, Error> {
+        Ok(Self::Wasm(Sandbox::new(component, sessions).map_err(Error::Guest)?))
+    }
+
+    fn open(&self) -> Result<Session<'_>, Failure> {
+        match self {
+            Self::Native => Ok(Session::Native),
+            Self::Wasm(sandbox) => Ok(Session::Wasm(Box::new(sandbox.open()?))),
+        }
+    }
+}
+
+impl Session<'_> {
+    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+        match self {
+            Self::Native => Ok(answer(request, documents)),
+            Self::Wasm(session) => session.step(request, documents),
+        }
+    }
+}
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -20,15 +66,17 @@ pub(crate) struct NoAnswer {
 ///
 /// `fetch` gives the document with [`Need::digest`], or says that there is none; `sign` signs the bytes it is given.
 pub(crate) fn run(
+    engine: &Engine,
     request: &Request,
     fetch: impl Fn(&Need) -> Result<Option<Vec<u8>>, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Answer<'static>, NoAnswer> {
+    let mut session = engine.open().map_err(Error::Core)?;
     let mut fetched: Vec<(Digest, Option<Vec<u8>>)> = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let documents: Documents<'_> =
             fetched.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        let needs = match answer(request, &documents) {
+        let needs = match session.step(request, &documents).map_err(Error::Core)? {
             Step::Need(needs) => needs,
             Step::Sign(prepared) => {
                 let signature = sign(&prepared.signing_input())?;

@@ -1,0 +1,99 @@
+//! From the component's types to the core's.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use downshift::answer::{Record, Request, Root};
+use downshift::{Capabilities, Digest, Error, Form, Limits, Platform, Policy, Timestamp};
+
+use crate::wit;
+
+pub(crate) fn request(request: wit::Request) -> Result<Request, Error> {
+    Ok(Request {
+        root: root(request.root)?,
+        client: capabilities(request.client),
+        policy: policy(request.policy),
+        default_platform: platform(request.default_platform),
+        time: request.time.and_then(Timestamp::from_seconds),
+        limits: limits(&request.limits),
+    })
+}
+
+pub(crate) fn documents(documents: &[wit::Document]) -> Result<Vec<(Digest, Option<&[u8]>)>, Error> {
+    documents.iter().map(|document| Ok((document.digest.parse()?, document.bytes.as_deref()))).collect()
+}
+
+fn root(root: wit::Root) -> Result<Root, Error> {
+    Ok(match root {
+        wit::Root::Tag(wit::TagRoot { name, tag, digest }) => {
+            Root::Tag { name, tag, digest: digest.parse()? }
+        }
+        wit::Root::Digest(wit::DigestRoot { name, digest, tag, recorded }) => Root::Digest {
+            name,
+            digest: digest.parse()?,
+            tag,
+            record: recorded.map(|recorded| record(recorded).map(Box::new)).transpose()?,
+        },
+    })
+}
+
+fn record(reported: wit::Reported) -> Result<Record, Error> {
+    Ok(Record {
+        name: reported.name,
+        digest: reported.digest.parse()?,
+        form: form(reported.form),
+        payload: reported.payload,
+        source: reported.source.parse()?,
+        tag: reported.tag,
+        platform: reported.platform.map(platform),
+        time: reported.time.and_then(Timestamp::from_seconds),
+    })
+}
+
+fn capabilities(client: wit::Capabilities) -> Capabilities {
+    let named = client.forms.iter().fold(Capabilities::default(), |capabilities, named| {
+        capabilities.with_form(form(named.form), named.weight)
+    });
+    let any = if client.takes_any { named.with_any() } else { named };
+    let engine = if client.is_schema1_engine { any.with_schema1_engine() } else { any };
+    match client.platform {
+        Some(own) => engine.with_platform(platform(own)),
+        None => engine,
+    }
+}
+
+fn form(form: wit::Form) -> Form {
+    match form {
+        wit::Form::Schema1 => Form::Schema1,
+        wit::Form::Schema1Unsigned => Form::Schema1Unsigned,
+        wit::Form::Schema2 => Form::Schema2,
+        wit::Form::ManifestList => Form::List,
+        wit::Form::Oci => Form::Oci,
+        wit::Form::Index => Form::Index,
+    }
+}
+
+fn policy(policy: wit::Policy) -> Policy {
+    match policy {
+        wit::Policy::Strict => Policy::Strict,
+        wit::Policy::Reference => Policy::Reference,
+    }
+}
+
+fn platform(platform: wit::Platform) -> Platform {
+    let wit::Platform { os, architecture, variant } = platform;
+    Platform { os, architecture, variant }
+}
+
+fn limits(limits: &wit::Limits) -> Limits {
+    let mut decoded = Limits::default();
+    decoded.document_bytes = limits.document_bytes as usize;
+    decoded.depth = limits.depth as usize;
+    decoded.layers = limits.layers as usize;
+    decoded.history = limits.history as usize;
+    decoded.entries = limits.entries as usize;
+    decoded.converted_children = limits.converted_children as usize;
+    decoded.string_bytes = limits.string_bytes as usize;
+    decoded.output_bytes = limits.output_bytes as usize;
+    decoded
+}

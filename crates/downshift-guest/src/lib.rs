@@ -1,0 +1,53 @@
+//! The core as a WebAssembly component: decode, call, encode.
+//!
+//! The interface is `wit/world.wit`. There is no logic here, and there are no imports: what runs in the sandbox is the
+//! crate `downshift` and nothing else.
+#![cfg_attr(target_arch = "wasm32", no_std)]
+#![cfg(target_arch = "wasm32")]
+
+extern crate alloc;
+
+mod decode;
+mod encode;
+mod misbehave;
+
+use alloc::vec::Vec;
+
+use downshift::answer::{Documents, answer};
+
+#[expect(clippy::all, reason = "generated code; the interface is documented in wit/world.wit")]
+mod bindings {
+    wit_bindgen::generate!({ path: "wit", world: "converter", std_feature, generate_unused_types: true });
+}
+
+use bindings::Guest;
+use bindings::downshift::convert::types as wit;
+
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+/// The core does not panic; should it do so all the same, this request ends with a trap, and only this one.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+struct Component;
+
+impl Guest for Component {
+    fn answer(request: wit::Request, documents: Vec<wit::Document>) -> wit::Step {
+        misbehave::misbehave();
+        let decoded = match decode::request(request) {
+            Ok(request) => request,
+            Err(error) => return encode::refused(error),
+        };
+        let documents = match decode::documents(&documents) {
+            Ok(documents) => documents,
+            Err(error) => return encode::refused(error),
+        };
+        let at_hand: Documents<'_> = documents.iter().map(|(digest, bytes)| (digest, *bytes)).collect();
+        encode::step(answer(&decoded, &at_hand))
+    }
+}
+
+bindings::export!(Component with_types_in bindings);

@@ -1,0 +1,82 @@
+//! The guest component: the core, built for wasm and wrapped as a component.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use wit_component::ComponentEncoder;
+
+use crate::build::{self, cargo, target_folder};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Builds of the guest that misbehave, for the suite: by the name of their feature.
+const MISBEHAVING: [&str; 3] = ["loops", "grows", "traps"];
+
+/// Builds the guest, and says where it is: `downshift-host` embeds it.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    install_target()?;
+    build_with(None, "downshift_guest.component.wasm")
+}
+
+/// Builds the guests that misbehave.
+pub(crate) fn build_misbehaving() -> anyhow::Result<()> {
+    for feature in MISBEHAVING {
+        build_with(Some(feature), &format!("guest_that_{feature}.component.wasm"))?;
+    }
+    Ok(())
+}
+
+fn build_with(feature: Option<&str>, name: &str) -> anyhow::Result<PathBuf> {
+    let target = target_folder()?;
+    let mut command = cargo();
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "downshift-guest",
+        "--profile",
+        "guest",
+        "--target",
+        TARGET,
+    ]);
+    if let Some(feature) = feature {
+        command.args(["--features", feature]);
+    }
+    // Flags that are meant for programs of this machine are none for wasm.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.env("CARGO_TARGET_DIR", &target);
+    build::run(&mut command)?;
+    let module = target.join(TARGET).join("guest/downshift_guest.wasm");
+    let component = target.join("artifacts").join(name);
+    write_component(&module, &component)?;
+    Ok(component)
+}
+
+fn write_component(module: &Path, component: &Path) -> anyhow::Result<()> {
+    let bytes = fs::read(module).with_context(|| format!("`{}` cannot be read", module.display()))?;
+    let encoded = ComponentEncoder::default().module(&bytes)?.validate(true).encode()?;
+    // An equal file is left alone, for cargo builds again what embeds a newer one.
+    if fs::read(component).is_ok_and(|before| before == encoded) {
+        return Ok(());
+    }
+    fs::create_dir_all(component.parent().context("the component has no folder")?)?;
+    fs::write(component, encoded).with_context(|| format!("`{}` cannot be written", component.display()))
+}
+
+/// Installs the standard library for wasm, if the toolchain lacks it.
+fn install_target() -> anyhow::Result<()> {
+    let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    let folder = String::from_utf8(libraries.stdout).context("rustc names no folder")?;
+    if libraries.status.success() && Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    eprintln!("installing the target {TARGET}");
+    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).status();
+    ensure!(
+        added.is_ok_and(|status| status.success()),
+        "Rust's standard library for {TARGET} is missing: install it with `rustup target add {TARGET}`"
+    );
+    Ok(())
+}

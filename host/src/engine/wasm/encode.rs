@@ -1,0 +1,96 @@
+//! From the core's types to the component's.
+
+use downshift::answer::{Documents, Record, Request, Root};
+use downshift::{Capabilities, Form, Limits, Platform, Policy};
+
+use super::bindings::downshift::convert::types as wit;
+
+pub(super) fn request(request: &Request) -> wit::Request {
+    wit::Request {
+        root: root(&request.root),
+        client: capabilities(&request.client),
+        policy: match request.policy {
+            Policy::Strict => wit::Policy::Strict,
+            Policy::Reference => wit::Policy::Reference,
+        },
+        default_platform: platform(&request.default_platform),
+        time: request.time.map(|time| time.seconds()),
+        limits: limits(&request.limits),
+    }
+}
+
+pub(super) fn documents(documents: &Documents<'_>) -> Vec<wit::Document> {
+    documents
+        .iter()
+        .map(|(digest, bytes)| wit::Document { digest: digest.to_string(), bytes: bytes.map(<[u8]>::to_vec) })
+        .collect()
+}
+
+fn root(root: &Root) -> wit::Root {
+    match root {
+        Root::Tag { name, tag, digest } => {
+            wit::Root::Tag(wit::TagRoot { name: name.clone(), tag: tag.clone(), digest: digest.to_string() })
+        }
+        Root::Digest { name, digest, tag, record } => wit::Root::Digest(wit::DigestRoot {
+            name: name.clone(),
+            digest: digest.to_string(),
+            tag: tag.clone(),
+            recorded: record.as_deref().map(reported),
+        }),
+    }
+}
+
+fn reported(record: &Record) -> wit::Reported {
+    wit::Reported {
+        name: record.name.clone(),
+        digest: record.digest.to_string(),
+        form: form(record.form),
+        payload: record.payload.clone(),
+        source: record.source.to_string(),
+        tag: record.tag.clone(),
+        platform: record.platform.as_ref().map(platform),
+        time: record.time.map(|time| time.seconds()),
+    }
+}
+
+fn capabilities(client: &Capabilities) -> wit::Capabilities {
+    wit::Capabilities {
+        forms: client
+            .forms()
+            .map(|(named, weight)| wit::WeightedForm { form: form(named), weight })
+            .collect(),
+        takes_any: client.takes_any(),
+        platform: client.platform().map(platform),
+        is_schema1_engine: client.is_schema1_engine(),
+    }
+}
+
+fn form(form: Form) -> wit::Form {
+    match form {
+        Form::Schema1 => wit::Form::Schema1,
+        Form::Schema1Unsigned => wit::Form::Schema1Unsigned,
+        Form::Schema2 => wit::Form::Schema2,
+        Form::List => wit::Form::ManifestList,
+        Form::Oci => wit::Form::Oci,
+        Form::Index => wit::Form::Index,
+    }
+}
+
+fn platform(platform: &Platform) -> wit::Platform {
+    let Platform { os, architecture, variant } = platform.clone();
+    wit::Platform { os, architecture, variant }
+}
+
+fn limits(limits: &Limits) -> wit::Limits {
+    let limit = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    wit::Limits {
+        document_bytes: limit(limits.document_bytes),
+        depth: limit(limits.depth),
+        layers: limit(limits.layers),
+        history: limit(limits.history),
+        entries: limit(limits.entries),
+        converted_children: limit(limits.converted_children),
+        string_bytes: limit(limits.string_bytes),
+        output_bytes: limit(limits.output_bytes),
+    }
+}

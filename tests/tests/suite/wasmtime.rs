@@ -1,0 +1,164 @@
+//! The core in the native server's sandbox: as an implementation, what it costs there, and guests that misbehave.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::env;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use downshift::answer::Request;
+use downshift::{Digest, Policy};
+use downshift_host::engine::GUEST;
+use downshift_host::engine::wasm::{MEMORY_BYTES, Sandbox};
+use downshift_tests::implementation::{self, Implementation, Outcome};
+use downshift_tests::programs::case;
+use downshift_tests::vectors::{self, Vector};
+use libtest_mimic::Trial;
+
+/// The guest component in wasmtime, with a new instance for each request.
+pub(crate) struct Wasmtime {
+    sandbox: Arc<Sandbox>,
+}
+
+impl Wasmtime {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Self::of(GUEST)
+    }
+
+    fn of(component: &[u8]) -> anyhow::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // The trials run on as many threads, and one of them on a few more.
+        let sandbox = Sandbox::new(component, u32::try_from(threads)?.saturating_add(8))?;
+        Ok(Self { sandbox })
+    }
+}
+
+impl Implementation for Wasmtime {
+    fn name(&self) -> &'static str {
+        "wasmtime"
+    }
+
+    fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome {
+        match self.sandbox.open() {
+            Ok(mut session) => {
+                implementation::run(request, documents, |fetched| session.step(request, fetched))
+            }
+            Err(failure) => Outcome::Refused { failure, records: Vec::new() },
+        }
+    }
+}
+
+pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
+    let vector = vectors::read_all()?.into_iter().next().context("there are no vectors")?;
+    let vector = Arc::new(vector);
+    let mut trials = vec![
+        case("wasmtime::the_guest_imports_nothing", imports_nothing),
+        case("wasmtime::budgets", keeps_to_its_budgets),
+    ];
+    for (guest, code) in [("loops", "guest-time"), ("grows", "guest-memory"), ("traps", "guest-trap")] {
+        let vector = Arc::clone(&vector);
+        trials.push(case(format!("wasmtime::a_guest_that_{guest}_costs_one_request"), move || {
+            costs_one_request(guest, code, &vector)
+        }));
+    }
+    Ok(trials)
+}
+
+fn imports_nothing() -> anyhow::Result<()> {
+    let engine = wasmtime::Engine::default();
+    let component =
+        wasmtime::component::Component::new(&engine, GUEST).map_err(|error| anyhow!("{error:#}"))?;
+    let imports: Vec<String> =
+        component.component_type().imports(&engine).map(|(name, _)| name.to_string()).collect();
+    // Types are no code: the interface that defines them is named, and is empty of functions.
+    ensure!(
+        imports.iter().all(|name| name.starts_with("downshift:convert/types@")),
+        "it imports {imports:?}"
+    );
+    Ok(())
+}
+
+/// The bad guest fails with `code`, as often as it is asked; beside it the good one goes on.
+fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result<()> {
+    let path = artifact(&format!("guest_that_{guest}.component.wasm"))?;
+    let component = fs::read(&path).with_context(|| {
+        format!("`{}` cannot be read: run the tests with `cargo xtask test`, which builds it", path.display())
+    })?;
+    let (bad, good) = (Wasmtime::of(&component)?, Wasmtime::new()?);
+    let (request, documents) = (vector.request(Policy::Reference)?, vector.documents()?);
+    for attempt in 1..=2 {
+        match bad.answer(&request, &documents) {
+            Outcome::Refused { failure, .. } => {
+                ensure!(failure.code == code, "it fails with `{}`: {failure}", failure.code);
+            }
+            outcome => bail!("it does not fail: {outcome:?}"),
+        }
+        ensure!(bad.sandbox.traps() == attempt, "`{}` traps are counted", bad.sandbox.traps());
+        vector.expected()?.check(&good.answer(&request, &documents))?;
+    }
+    ensure!(good.sandbox.traps() == 0, "the good guest trapped");
+    Ok(())
+}
+
+/// What the guest may cost: its size, and for each vector its instructions and memory.
+///
+/// With `DOWNSHIFT_BLESS=1` the budgets are written anew, to be reviewed as a difference.
+fn keeps_to_its_budgets() -> anyhow::Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets/guest.tsv");
+    let costs = measure()?;
+    if env::var_os("DOWNSHIFT_BLESS").is_some() {
+        let mut table = String::new();
+        for (name, cost) in &costs {
+            writeln!(table, "{name}\t{}", cost.next_multiple_of(granularity(name)))?;
+        }
+        return fs::write(&path, table).with_context(|| format!("`{}` cannot be written", path.display()));
+    }
+    let table = fs::read_to_string(&path)
+        .with_context(|| format!("`{}` cannot be read: make it with `cargo xtask bless`", path.display()))?;
+    let mut budgets = BTreeMap::new();
+    for line in table.lines() {
+        let (name, budget) = line.split_once('\t').with_context(|| format!("`{line}` is no budget"))?;
+        budgets.insert(name, budget.parse::<u64>()?);
+    }
+    let over: Vec<String> = costs
+        .iter()
+        .filter_map(|(name, cost)| match budgets.get(name.as_str()) {
+            Some(budget) if cost <= &(budget + budget / TOLERANCE) => None,
+            Some(budget) => Some(format!("{name}: {cost} instead of {budget}")),
+            None => Some(format!("{name}: {cost}, and there is no budget")),
+        })
+        .collect();
+    ensure!(over.is_empty(), "over budget; if that is meant, run `cargo xtask bless`:\n{}", over.join("\n"));
+    Ok(())
+}
+
+/// A twentieth more is no regression: another version of the compiler makes other code.
+const TOLERANCE: u64 = 20;
+
+fn granularity(name: &str) -> u64 {
+    if name.ends_with("fuel") { 1000 } else { 1024 }
+}
+
+fn measure() -> anyhow::Result<BTreeMap<String, u64>> {
+    let sandbox = Sandbox::with_fuel(GUEST)?;
+    let mut costs = BTreeMap::from([("guest bytes".to_string(), GUEST.len() as u64)]);
+    for vector in vectors::read_all()? {
+        let (request, documents) = (vector.request(Policy::Reference)?, vector.documents()?);
+        let mut session = sandbox.open()?;
+        implementation::run(&request, &documents, |fetched| session.step(&request, fetched));
+        costs.insert(format!("{} fuel", vector.id), session.fuel_used().context("fuel is not counted")?);
+        costs.insert(format!("{} memory", vector.id), session.peak_memory() as u64);
+    }
+    ensure!(costs.values().all(|&cost| cost < MEMORY_BYTES as u64), "a cost is beyond all bounds");
+    Ok(costs)
+}
+
+/// A file that `cargo xtask` made in cargo's target folder, beside the profile that this test is in.
+fn artifact(name: &str) -> anyhow::Result<PathBuf> {
+    let test = env::current_exe()?;
+    let target = test.ancestors().nth(3).context("the running test is in no target folder")?;
+    Ok(target.join("artifacts").join(name))
+}
