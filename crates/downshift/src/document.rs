@@ -139,26 +139,22 @@ impl<'a> Document<'a> {
 
 impl Manifest {
     fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Error> {
-        let known = ["schemaVersion", "mediaType", "config", "layers", "artifactType"];
-        let config = root.member("config").ok_or(Error::MissingMember { path: "config" })?;
+        let names = ["schemaVersion", "mediaType", "config", "layers", "artifactType"];
+        let ([_, _, config, layers, artifact_type], others) = members(root, names)?;
         Ok(Self {
             form,
-            others: other_members(root, &known)?,
-            config: Descriptor::read(config)?,
-            layers: read_descriptors(root, "layers", limits.layers)?,
-            artifact_type: optional_text(root, "artifactType")?,
+            config: Descriptor::read(config.ok_or(Error::MissingMember { path: "config" })?)?,
+            layers: read_descriptors(layers, "layers", limits.layers)?,
+            artifact_type: optional_text(artifact_type, "artifactType")?,
+            others,
         })
     }
 }
 
 impl Index {
     fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Error> {
-        let known = ["schemaVersion", "mediaType", "manifests", "artifactType"];
-        Ok(Self {
-            form,
-            others: other_members(root, &known)?,
-            entries: read_descriptors(root, "manifests", limits.entries)?,
-        })
+        let ([_, _, manifests], others) = members(root, ["schemaVersion", "mediaType", "manifests"])?;
+        Ok(Self { form, entries: read_descriptors(manifests, "manifests", limits.entries)?, others })
     }
 
     /// The platforms of the entries, separated by commas: for messages.
@@ -175,20 +171,19 @@ impl Descriptor {
         if value.kind() != Kind::Object {
             return Err(Error::WrongType { path: "descriptor", expected: "an object" });
         }
-        let known = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
-        let others = other_members(value, &known)?;
-        let digest = value.member("digest").ok_or(Error::MissingMember { path: "descriptor.digest" })?;
-        let size = value.member("size").ok_or(Error::MissingMember { path: "descriptor.size" })?;
-        let platform = value.member("platform").filter(|platform| !platform.is_null());
+        let names = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
+        let ([media_type, digest, size, urls, platform, artifact_type], others) = members(value, names)?;
+        let digest = digest.ok_or(Error::MissingMember { path: "descriptor.digest" })?;
+        let size = size.ok_or(Error::MissingMember { path: "descriptor.size" })?;
         Ok(Self {
-            media_type: optional_text(value, "mediaType")?.unwrap_or_default(),
+            media_type: optional_text(media_type, "descriptor.mediaType")?.unwrap_or_default(),
             digest: Digest::parse(&text(digest, "descriptor.digest")?)?,
             size: size
                 .as_u64()
                 .ok_or(Error::WrongType { path: "descriptor.size", expected: "a number of bytes" })?,
-            urls: read_texts(value, "urls")?,
+            urls: read_texts(urls, "descriptor.urls")?,
             platform: platform.map(EntryPlatform::read).transpose()?,
-            artifact_type: optional_text(value, "artifactType")?,
+            artifact_type: optional_text(artifact_type, "descriptor.artifactType")?,
             is_attestation: is_attestation(value),
             others,
         })
@@ -206,17 +201,19 @@ impl EntryPlatform {
         if value.kind() != Kind::Object {
             return Err(Error::WrongType { path: "platform", expected: "an object" });
         }
-        other_members(value, &["os", "architecture", "variant", "os.version", "os.features", "features"])?;
+        let names = ["os", "architecture", "variant", "os.version", "os.features", "features"];
+        let ([os, architecture, variant, os_version, os_features, features], _) = members(value, names)?;
         let platform = Platform {
-            os: optional_text(value, "os")?.unwrap_or_default(),
-            architecture: optional_text(value, "architecture")?.unwrap_or_default(),
-            variant: optional_text(value, "variant")?.filter(|variant| !variant.is_empty()),
+            os: optional_text(os, "platform.os")?.unwrap_or_default(),
+            architecture: optional_text(architecture, "platform.architecture")?.unwrap_or_default(),
+            variant: optional_text(variant, "platform.variant")?.filter(|variant| !variant.is_empty()),
         };
         Ok(Self {
             platform,
-            os_version: optional_text(value, "os.version")?.filter(|version| !version.is_empty()),
-            os_features: read_texts(value, "os.features")?,
-            features: read_texts(value, "features")?,
+            os_version: optional_text(os_version, "platform.os.version")?
+                .filter(|version| !version.is_empty()),
+            os_features: read_texts(os_features, "platform.os.features")?,
+            features: read_texts(features, "platform.features")?,
         })
     }
 }
@@ -237,26 +234,34 @@ fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) 
     }
 }
 
-/// The names of an object's members beyond `known`. A known one that stands twice, or in another case, is refused:
-/// decoders differ on which they take.
-fn other_members(object: Value<'_>, known: &[&'static str]) -> Result<Vec<String>, Error> {
+/// An object's members of the given names, in their order, and the names of all others. A member that stands twice, or
+/// in another case, is refused: decoders differ on which they take. Null is as good as absent.
+fn members<'j, const N: usize>(
+    object: Value<'j>,
+    names: [&'static str; N],
+) -> Result<([Option<Value<'j>>; N], Vec<String>), Error> {
+    let mut found = [None; N];
     let mut others = Vec::new();
-    let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
-    for (key, _) in object.members() {
-        match known.iter().find(|name| key.folds_to(name)) {
-            Some(&name) if !key.is_text(name) => {
+    for (key, value) in object.members() {
+        let known = names.iter().zip(&mut found).find(|(name, _)| key.folds_to(name));
+        match known {
+            Some((name, _)) if !key.is_text(name) => {
                 return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name });
             }
-            Some(&name) if seen.contains(&name) => return Err(Error::DuplicateKey { key: name.into() }),
-            Some(&name) => seen.push(name),
+            Some((name, Some(_))) => return Err(Error::DuplicateKey { key: (*name).into() }),
+            Some((_, slot)) => *slot = Some(value),
             None => others.push(key.text().into_owned()),
         }
     }
-    Ok(others)
+    Ok((found.map(|value| value.filter(|value| !value.is_null())), others))
 }
 
-fn read_descriptors(root: Value<'_>, path: &'static str, limit: usize) -> Result<Vec<Descriptor>, Error> {
-    let Some(list) = root.member(path).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
+fn read_descriptors(
+    list: Option<Value<'_>>,
+    path: &'static str,
+    limit: usize,
+) -> Result<Vec<Descriptor>, Error> {
+    let Some(list) = list else { return Ok(Vec::new()) };
     if list.kind() != Kind::Array {
         return Err(Error::WrongType { path, expected: "an array" });
     }
@@ -269,15 +274,12 @@ fn text<'j>(value: Value<'j>, path: &'static str) -> Result<Cow<'j, str>, Error>
     value.as_text().ok_or(Error::WrongType { path, expected: "a string" })
 }
 
-fn optional_text(object: Value<'_>, path: &'static str) -> Result<Option<String>, Error> {
-    match object.member(path).filter(|value| !value.is_null()) {
-        Some(value) => Ok(Some(text(value, path)?.into_owned())),
-        None => Ok(None),
-    }
+fn optional_text(value: Option<Value<'_>>, path: &'static str) -> Result<Option<String>, Error> {
+    value.map(|value| Ok(text(value, path)?.into_owned())).transpose()
 }
 
-fn read_texts(object: Value<'_>, path: &'static str) -> Result<Vec<String>, Error> {
-    match object.member(path).filter(|value| !value.is_null()) {
+fn read_texts(list: Option<Value<'_>>, path: &'static str) -> Result<Vec<String>, Error> {
+    match list {
         Some(list) if list.kind() == Kind::Array => {
             list.elements().map(|element| Ok(text(element, path)?.into_owned())).collect()
         }

@@ -1,6 +1,6 @@
 //! Times: Go's reading and writing of RFC 3339, and the time of a signature.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
 
@@ -132,27 +132,45 @@ impl GoTime {
     }
 }
 
-impl fmt::Display for GoTime {
+impl GoTime {
     /// As Go writes it: the fraction without trailing zeros, the offset as it was, `Z` for none.
-    #[expect(clippy::arithmetic_side_effects, reason = "division by constants")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { year, month, day, hour, minute, second, .. } = self;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+    pub(crate) fn to_text(self) -> String {
+        let mut text = String::with_capacity(35);
+        push_digits(&mut text, self.year, 4);
+        for (separator, part) in
+            [('-', self.month), ('-', self.day), ('T', self.hour), (':', self.minute), (':', self.second)]
+        {
+            text.push(separator);
+            push_digits(&mut text, part, 2);
+        }
         if self.nanosecond != 0 {
-            let (mut digits, mut width) = (self.nanosecond, 9);
-            while digits % 10 == 0 {
-                digits /= 10;
-                width -= 1;
-            }
-            write!(f, ".{digits:0width$}")?;
+            text.push('.');
+            push_digits(&mut text, self.nanosecond, 9);
+            text.truncate(text.trim_end_matches('0').len());
         }
         if self.offset_minutes == 0 {
-            return f.write_str("Z");
+            text.push('Z');
+        } else {
+            text.push(if self.offset_minutes < 0 { '-' } else { '+' });
+            let offset = self.offset_minutes.unsigned_abs();
+            let (hours, minutes) = (offset / 60, offset % 60);
+            push_digits(&mut text, hours, if hours < 100 { 2 } else { 3 });
+            text.push(':');
+            push_digits(&mut text, minutes, 2);
         }
-        let sign = if self.offset_minutes < 0 { '-' } else { '+' };
-        let offset = self.offset_minutes.unsigned_abs();
-        write!(f, "{sign}{:02}:{:02}", offset / 60, offset % 60)
+        text
     }
+}
+
+/// Writes the last `width` decimal digits of `number`, of at most nine.
+fn push_digits(text: &mut String, number: u32, width: usize) {
+    let mut rest = number;
+    let mut digits = ['0'; 9];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from_digit(rest % 10, 10).unwrap_or('0');
+        rest /= 10;
+    }
+    text.extend(digits.iter().skip(digits.len().saturating_sub(width)));
 }
 
 struct Fraction {
@@ -181,7 +199,7 @@ impl Reader<'_> {
             return None;
         }
         self.0 = rest;
-        core::str::from_utf8(digits).ok()?.parse().ok()
+        Some(decimal(digits))
     }
 
     fn fraction(&mut self) -> Fraction {
@@ -194,10 +212,14 @@ impl Reader<'_> {
         }
         let (digits, after) = rest.split_at_checked(length).unwrap_or_default();
         self.0 = after;
-        let padded = digits.iter().copied().chain(core::iter::repeat(b'0')).take(NANOSECOND_DIGITS);
-        let nanosecond =
-            padded.fold(0_u32, |sum, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit & 0xf)));
-        Fraction { nanosecond, is_canonical: *separator == b'.' && length <= NANOSECOND_DIGITS }
+        let mut padded = [b'0'; NANOSECOND_DIGITS];
+        for (place, digit) in padded.iter_mut().zip(digits) {
+            *place = *digit;
+        }
+        Fraction {
+            nanosecond: decimal(&padded),
+            is_canonical: *separator == b'.' && length <= NANOSECOND_DIGITS,
+        }
     }
 
     /// `Z` or an offset.
@@ -230,6 +252,11 @@ impl Reader<'_> {
         self.0 = self.0.get(1..)?;
         Some((i32::try_from(self.digits(1)?).ok()?.checked_mul(sign)?, true))
     }
+}
+
+/// The value of at most nine decimal digits.
+fn decimal(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |sum: u32, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit & 0xf)))
 }
 
 fn days_in(year: u32, month: u32) -> u32 {
@@ -274,7 +301,6 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
     use alloc::string::ToString;
 
     use super::{GoTime, Timestamp, civil_from_days, days_from_civil};
@@ -315,7 +341,7 @@ mod tests {
             ("2013-12-16T16:36:21+99:99", "2013-12-16T16:36:21+100:39"),
             ("2013-12-16T16:36:21+-9:-9", "2013-12-16T16:36:21-09:09"),
         ] {
-            let time = GoTime::parse(text.as_bytes()).map(|time| format!("{time}"));
+            let time = GoTime::parse(text.as_bytes()).map(GoTime::to_text);
             assert_eq!(time.as_deref(), Some(expected));
         }
     }

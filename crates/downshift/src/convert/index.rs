@@ -32,7 +32,7 @@ fn write(
     limits: &Limits,
 ) -> Result<Converted, Error> {
     let mut lost = Vec::new();
-    note_members(&mut lost, "", &index.others);
+    note_members(&mut lost, format_args!(""), &index.others);
 
     let mut json = Pretty::new(indent);
     json.open(b'{');
@@ -64,7 +64,7 @@ fn write(
             }
         }
         json.close(b'}');
-        note_descriptor(&mut lost, &format!("manifests[{}].", entry.descriptor.digest), entry.descriptor);
+        note_descriptor(&mut lost, format_args!("manifests[{}].", entry.descriptor.digest), entry.descriptor);
     }
     json.close(b']');
     json.close(b'}');

@@ -1,5 +1,6 @@
 use alloc::format;
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 
 use super::{Converted, DOCKER_INDENT, OCI_INDENT, note_descriptor, note_members};
 use crate::document::{Descriptor, Manifest};
@@ -22,7 +23,7 @@ pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Converted, 
 
 fn write(manifest: &Manifest, form: Form, indent: &[u8], limits: &Limits) -> Result<Converted, Error> {
     let mut lost = Vec::new();
-    note_members(&mut lost, "", &manifest.others);
+    note_members(&mut lost, format_args!(""), &manifest.others);
 
     let mut json = Pretty::new(indent);
     json.open(b'{');
@@ -32,13 +33,13 @@ fn write(manifest: &Manifest, form: Form, indent: &[u8], limits: &Limits) -> Res
     json.key("config");
     let config_type = if form == Form::Oci { OCI_CONFIG } else { DOCKER_CONFIG };
     write_descriptor(&mut json, &manifest.config, config_type, form);
-    note_lost(&mut lost, "config.", &manifest.config);
+    note_lost(&mut lost, format_args!("config."), &manifest.config);
     json.key("layers");
     json.open(b'[');
     for (index, layer) in manifest.layers.iter().enumerate() {
         json.element();
         write_descriptor(&mut json, layer, LayerType::media_type(layer, form)?, form);
-        note_lost(&mut lost, &format!("layers[{index}]."), layer);
+        note_lost(&mut lost, format_args!("layers[{index}]."), layer);
     }
     json.close(b']');
     json.close(b'}');
@@ -63,7 +64,7 @@ fn write_descriptor(json: &mut Pretty<'_>, descriptor: &Descriptor, media_type: 
     json.close(b'}');
 }
 
-fn note_lost(lost: &mut Vec<Note>, path: &str, descriptor: &Descriptor) {
+fn note_lost(lost: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor) {
     note_descriptor(lost, path, descriptor);
     if descriptor.platform.is_some() {
         lost.push(super::note("member", format!("{path}platform")));

@@ -7,6 +7,7 @@ mod schema1;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 
 pub(crate) use index::{Entry, to_index, to_list};
 pub(crate) use manifest::{to_oci, to_schema2};
@@ -39,12 +40,12 @@ fn note(code: &'static str, path: impl Into<String>) -> Note {
 }
 
 /// Notes each member that the converted document does not have.
-fn note_members(lost: &mut Vec<Note>, path: &str, members: &[String]) {
+fn note_members(lost: &mut Vec<Note>, path: Arguments<'_>, members: &[String]) {
     lost.extend(members.iter().map(|member| note("member", format!("{path}{member}"))));
 }
 
 /// Notes the members of a descriptor that no converted document has.
-fn note_descriptor(lost: &mut Vec<Note>, path: &str, descriptor: &Descriptor) {
+fn note_descriptor(lost: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor) {
     note_members(lost, path, &descriptor.others);
     if descriptor.artifact_type.is_some() {
         lost.push(note("member", format!("{path}artifactType")));

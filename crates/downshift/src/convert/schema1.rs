@@ -1,7 +1,7 @@
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256, Sha384};
@@ -104,10 +104,10 @@ fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<()
 }
 
 fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
-    note_members(lost, "", &manifest.others);
-    note_descriptor(lost, "config.", &manifest.config);
+    note_members(lost, format_args!(""), &manifest.others);
+    note_descriptor(lost, format_args!("config."), &manifest.config);
     for (index, layer) in manifest.layers.iter().enumerate() {
-        note_descriptor(lost, &format!("layers[{index}]."), layer);
+        note_descriptor(lost, format_args!("layers[{index}]."), layer);
         if !layer.urls.is_empty() {
             lost.push(note("urls", format!("layers[{index}].urls")));
         }
@@ -259,7 +259,10 @@ fn layer_id(blob: &str, parent: &str, config: Option<&[u8]>) -> String {
 
 /// A record below the newest: what its history entry says.
 fn older(id: &str, parent: &str, entry: &History<'_>) -> Vec<u8> {
-    let mut json = Pretty::new(b"");
+    // The ids and the names of the members take some 300 bytes.
+    let texts = [&entry.created_by, &entry.comment, &entry.author];
+    let size = texts.iter().fold(384_usize, |size, text| size.saturating_add(text.len()));
+    let mut json = Pretty::with_capacity(b"", size);
     json.open(b'{');
     json.string_member("id", id);
     if !parent.is_empty() {
@@ -268,7 +271,7 @@ fn older(id: &str, parent: &str, entry: &History<'_>) -> Vec<u8> {
     if !entry.comment.is_empty() {
         json.string_member("comment", &entry.comment);
     }
-    json.string_member("created", &entry.created.unwrap_or(GoTime::ZERO).to_string());
+    json.string_member("created", &entry.created.unwrap_or(GoTime::ZERO).to_text());
     json.key("container_config");
     json.open(b'{');
     json.strings_member("Cmd", &[&entry.created_by]);
@@ -285,7 +288,12 @@ fn older(id: &str, parent: &str, entry: &History<'_>) -> Vec<u8> {
 }
 
 fn write_payload(source: &Source<'_>, config: &Config<'_>, v1_layers: &[V1Layer<'_>]) -> Vec<u8> {
-    let mut json = Pretty::new(DOCKER_INDENT);
+    // Quoting makes JSON a fourth longer; each layer has its lines in both arrays besides.
+    let size = v1_layers.iter().fold(1024_usize, |size, layer| {
+        let length = layer.v1_compatibility.len();
+        size.saturating_add(length).saturating_add(length / 4).saturating_add(256)
+    });
+    let mut json = Pretty::with_capacity(DOCKER_INDENT, size);
     json.open(b'{');
     json.key("schemaVersion");
     json.number(1);

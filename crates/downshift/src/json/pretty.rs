@@ -14,7 +14,12 @@ pub(crate) struct Pretty<'i> {
 
 impl<'i> Pretty<'i> {
     pub(crate) fn new(indent: &'i [u8]) -> Self {
-        Self::within(Vec::new(), indent, 0)
+        Self::with_capacity(indent, 1024)
+    }
+
+    /// A writer with room for `size` bytes.
+    pub(crate) fn with_capacity(indent: &'i [u8], size: usize) -> Self {
+        Self::within(Vec::with_capacity(size), indent, 0)
     }
 
     /// Goes on writing into `out`, inside of `depth` arrays and objects, the innermost of which has members already.

@@ -41,7 +41,9 @@ impl<'a> Json<'a> {
     pub(crate) fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
         let addressable = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
         Limits::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
-        let parser = Parser { document, bytes, at: 0, nodes: Vec::new(), open: Vec::new(), limits };
+        // Configs and manifests have a value or key for some 16 bytes.
+        let nodes = Vec::with_capacity(bytes.len() / 16);
+        let parser = Parser { document, bytes, at: 0, nodes, open: Vec::new(), limits };
         Ok(Self { bytes, nodes: parser.parse()? })
     }
 
