@@ -1,5 +1,6 @@
 //! Images made for tests: real ones, and random ones that go to the edges of what the reference reads.
 
+pub mod built;
 pub mod layout;
 pub mod random;
 pub mod sample;

@@ -7,6 +7,10 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 /// Debian's package and program with Distribution 2.8, the reference.
 pub const DOCKER_REGISTRY: &str = "docker-registry";
+/// A web server that serves files.
+pub const NGINX: &str = "nginx";
+/// A client that asks a web server as often as it can.
+pub const WRK: &str = "wrk";
 /// A client of registries that speaks every form of manifest.
 pub const SKOPEO: &str = "skopeo";
 
@@ -49,10 +53,12 @@ pub fn case_after<T: 'static>(
     })
 }
 
-/// Where `program` is, if one of the folders in `PATH` has it.
+/// Where `program` is: in one of the folders in `PATH`, or in that of the system's servers, which need not be there.
 #[must_use]
 pub fn locate(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 fn ignorable(

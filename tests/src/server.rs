@@ -1,9 +1,11 @@
 //! Servers that run beside a test.
 
+use core::fmt::{self, Display};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;
@@ -13,6 +15,9 @@ use anyhow::{Context, bail};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
+
+/// How long to wait before asking again whether a server listens.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How many of its last lines are told about a server that did not start.
 const LAST_LINES: usize = 20;
@@ -30,22 +35,20 @@ impl Server {
     /// # Errors
     /// If it does not start, or does not say within 20 seconds where it listens.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("`{program}` does not start"))?;
-        let (sender, lines) = mpsc::sync_channel(LAST_LINES);
-        if let Some(output) = child.stdout.take() {
-            forward_lines(output, sender.clone());
-        }
-        if let Some(output) = child.stderr.take() {
-            forward_lines(output, sender);
-        }
-        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        server.address = await_address(&program, &lines)?;
+        let (mut server, lines) = Self::spawn(command)?;
+        server.address = await_address(&program(command), &lines)?;
+        Ok(server)
+    }
+
+    /// Starts `command`, a server told to listen on `address`, and waits until it does: for servers that do not say
+    /// their port.
+    ///
+    /// # Errors
+    /// If it does not start, or does not listen within 20 seconds.
+    pub fn start_at(address: SocketAddr, command: &mut Command) -> anyhow::Result<Self> {
+        let (mut server, lines) = Self::spawn(command)?;
+        server.address = address;
+        server.await_connection(&program(command), &lines)?;
         Ok(server)
     }
 
@@ -54,6 +57,52 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Starts `command`. What it says comes as lines.
+    fn spawn(command: &mut Command) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("`{}` does not start", program(command)))?;
+        let (sender, lines) = mpsc::sync_channel(LAST_LINES);
+        if let Some(output) = child.stdout.take() {
+            forward_lines(output, sender.clone());
+        }
+        if let Some(output) = child.stderr.take() {
+            forward_lines(output, sender);
+        }
+        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) }, lines))
+    }
+
+    fn await_connection(&mut self, program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START;
+        let mut last = LastLines::default();
+        loop {
+            lines.try_iter().for_each(|line| last.push(line));
+            if let Some(status) = self.child.try_wait()? {
+                // The line that says why may still be on its way.
+                lines.iter().for_each(|line| last.push(line));
+                bail!("`{program}` ended ({status}) before it listened; it said:\n{last}");
+            }
+            if TcpStream::connect(self.address).is_ok() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("`{program}` does not listen on {}; it said:\n{last}", self.address);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// An address of this machine on which nothing listens, for a server that cannot find one by itself.
+///
+/// # Errors
+/// If there is none.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 impl Drop for Server {
@@ -80,24 +129,44 @@ fn forward_lines(output: impl Read + Send + 'static, sender: SyncSender<String>)
 
 fn await_address(program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<SocketAddr> {
     let deadline = Instant::now() + START;
-    let mut last = VecDeque::new();
+    let mut last = LastLines::default();
     loop {
         let problem = match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => match address_in(&line) {
                 Some(address) => return Ok(address),
                 None => {
-                    last.push_back(line);
-                    if last.len() > LAST_LINES {
-                        last.pop_front();
-                    }
+                    last.push(line);
                     continue;
                 }
             },
             Err(RecvTimeoutError::Timeout) => "does not say where it listens",
             Err(RecvTimeoutError::Disconnected) => "ended before it listened",
         };
-        bail!("`{program}` {problem}; it said:\n{}", last.make_contiguous().join("\n"));
+        bail!("`{program}` {problem}; it said:\n{last}");
     }
+}
+
+/// The last lines that a server said.
+#[derive(Default)]
+struct LastLines(VecDeque<String>);
+
+impl LastLines {
+    fn push(&mut self, line: String) {
+        self.0.push_back(line);
+        if self.0.len() > LAST_LINES {
+            self.0.pop_front();
+        }
+    }
+}
+
+impl Display for LastLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+fn program(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
 }
 
 /// The first address of this machine in `line`.

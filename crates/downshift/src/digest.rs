@@ -4,7 +4,6 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
 
-use data_encoding::HEXLOWER;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +27,7 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         let mut text = String::with_capacity(71);
         text.push_str("sha256:");
-        HEXLOWER.encode_append(&Sha256::digest(bytes), &mut text);
+        text.push_str(&hex(&Sha256::digest(bytes)));
         Self(text)
     }
 
@@ -80,10 +79,15 @@ impl Digest {
     pub fn matches(&self, bytes: &[u8]) -> bool {
         match self.algorithm() {
             "sha256" => *self == Self::of(bytes),
-            "sha384" => HEXLOWER.encode(&sha2::Sha384::digest(bytes)) == self.hex(),
-            _ => HEXLOWER.encode(&sha2::Sha512::digest(bytes)) == self.hex(),
+            "sha384" => hex(&sha2::Sha384::digest(bytes)) == self.hex(),
+            _ => hex(&sha2::Sha512::digest(bytes)) == self.hex(),
         }
     }
+}
+
+/// `bytes` in lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(bytes)
 }
 
 pub(crate) fn is_lower_hex(byte: u8) -> bool {

@@ -4,9 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use base32ct::{Base32UpperUnpadded, Encoding};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use data_encoding::BASE32;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
@@ -130,7 +130,7 @@ const BIT_STRING: u8 = 0x03;
 
 fn key_id(public_key_info: &[u8]) -> String {
     let hash = Sha256::digest(public_key_info);
-    let text = BASE32.encode(hash.get(..30).unwrap_or_default());
+    let text = Base32UpperUnpadded::encode_string(hash.get(..30).unwrap_or_default());
     let mut kid = String::with_capacity(59);
     for (index, letter) in text.chars().enumerate() {
         if index > 0 && index.is_multiple_of(4) {

@@ -1,5 +1,6 @@
 //! The developer's one command: `cargo xtask`.
 
+mod bench;
 mod bless;
 mod build;
 mod guest;
@@ -21,6 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Bless(bless::Arguments),
     Build(build::Arguments),
     Record(record::Arguments),
@@ -30,6 +32,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => arguments.run(),
         Command::Bless(arguments) => arguments.run(),
         Command::Build(arguments) => arguments.run(),
         Command::Record(arguments) => arguments.run(),

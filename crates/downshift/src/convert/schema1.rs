@@ -4,12 +4,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256, Sha384};
 
 use super::{DOCKER_INDENT, note, note_descriptor, note_members};
 use crate::check::unreadable_member;
 use crate::config::{Config, History};
+use crate::digest::hex;
 use crate::document::Manifest;
 use crate::json::{Json, Kind, Pretty, Value, push_compact, push_quoted_string};
 use crate::layer::LayerType;
@@ -180,7 +180,7 @@ impl<'r> V1Layers<'r> {
             return String::new();
         }
         let hash = Sha384::digest(base_layer.as_bytes());
-        HEXLOWER.encode(hash.get(..32).unwrap_or_default())
+        hex(hash.get(..32).unwrap_or_default())
     }
 
     /// The newest record: the config, without what schema 1 does not have, its members sorted by name.
@@ -249,12 +249,12 @@ fn is_misleading(key: &str, value: Value<'_>) -> bool {
 ///
 /// The space before the parent is there also if there is none.
 fn layer_id(blob: &str, parent: &str, config: Option<&[u8]>) -> String {
-    let hex = blob.split_once(':').map_or("", |(_, hex)| hex);
-    let mut hash = Sha256::new().chain_update(hex).chain_update(b" ").chain_update(parent);
+    let layer = blob.split_once(':').map_or("", |(_, hex)| hex);
+    let mut hash = Sha256::new().chain_update(layer).chain_update(b" ").chain_update(parent);
     if let Some(config) = config {
         hash = hash.chain_update(b" ").chain_update(config);
     }
-    HEXLOWER.encode(&hash.finalize())
+    hex(&hash.finalize())
 }
 
 /// A record below the newest: what its history entry says.

@@ -1,0 +1,175 @@
+//! The servers that are measured, each started anew for each measurement.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::Context;
+use downshift::Form;
+use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, locate};
+use downshift_tests::server::{Server, free_address};
+
+use super::site::{Site, form_folder};
+
+/// The row that docker-registry has.
+pub(super) const REFERENCE: &str = "docker-registry";
+
+/// The row that nginx has.
+pub(super) const STATIC_FILE: &str = "nginx";
+
+/// How long nginx may take to end.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A server that can be measured.
+pub(super) struct Contestant {
+    /// Its row.
+    pub(super) name: &'static str,
+    kind: Kind,
+    program: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Downshift { engine: &'static str },
+    DockerRegistry,
+    Nginx,
+}
+
+/// A server that runs for as long as this value lives.
+pub(super) struct Running {
+    url: String,
+    kind: Kind,
+    /// What nginx is told to end with, and the file that is gone when it has.
+    stop: Option<(Command, PathBuf)>,
+    /// Ends last.
+    _server: Server,
+}
+
+/// Those that are installed, `downshift` first, and of the others the reason why they are not among them.
+pub(super) fn contestants(downshift: &Path) -> (Vec<Contestant>, Vec<String>) {
+    let engines = [("downshift, wasm", "wasm"), ("downshift, native", "native")];
+    let mut found = Vec::from(engines.map(|(name, engine)| Contestant {
+        name,
+        kind: Kind::Downshift { engine },
+        program: downshift.to_path_buf(),
+    }));
+    let mut missing = Vec::new();
+    for (name, kind, program) in
+        [(REFERENCE, Kind::DockerRegistry, DOCKER_REGISTRY), (STATIC_FILE, Kind::Nginx, NGINX)]
+    {
+        match locate(program) {
+            Some(program) => found.push(Contestant { name, kind, program }),
+            None => missing.push(format!("{name}, for `{program}` is not installed")),
+        }
+    }
+    (found, missing)
+}
+
+impl Contestant {
+    /// Whether the images have to be pushed to it.
+    pub(super) fn takes_pushes(&self) -> bool {
+        self.kind == Kind::DockerRegistry
+    }
+
+    /// Starts it with the images of `site`.
+    pub(super) fn start(&self, site: &Site) -> anyhow::Result<Running> {
+        let mut command = Command::new(&self.program);
+        let mut stop = None;
+        let server = match self.kind {
+            Kind::Downshift { engine } => {
+                command
+                    .args(["serve", "--engine", engine, "--listen", "127.0.0.1:0", "--store"])
+                    .arg(site.store());
+                command.arg("--data").arg(site.path("data"));
+                Server::start(&mut command)?
+            }
+            Kind::DockerRegistry => {
+                let address = free_address()?;
+                command.arg("serve").arg(write(
+                    site,
+                    "registry.yml",
+                    &registry_configuration(address, site),
+                )?);
+                Server::start_at(address, &mut command)?
+            }
+            Kind::Nginx => {
+                let address = free_address()?;
+                let configuration = write(site, "nginx.conf", &nginx_configuration(address, site))?;
+                command.arg("-c").arg(&configuration);
+                let server = Server::start_at(address, &mut command)?;
+                let mut command = Command::new(&self.program);
+                command.arg("-c").arg(configuration).args(["-s", "stop"]);
+                stop = Some((command, site.path("nginx.pid")));
+                server
+            }
+        };
+        Ok(Running { url: format!("http://{}", server.address()), kind: self.kind, stop, _server: server })
+    }
+}
+
+impl Running {
+    /// The URL under which it has the manifests of a form: a file server does not negotiate.
+    pub(super) fn url(&self, form: Form) -> String {
+        match self.kind {
+            Kind::Nginx => format!("{}/{}", self.url, form_folder(form)),
+            Kind::Downshift { .. } | Kind::DockerRegistry => self.url.clone(),
+        }
+    }
+}
+
+impl Drop for Running {
+    /// nginx's workers would outlive it if it were killed: it has to end them itself.
+    fn drop(&mut self) {
+        let Some((stop, pid_file)) = &mut self.stop else { return };
+        if stop.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            let deadline = Instant::now() + STOP;
+            while pid_file.exists() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+fn write(site: &Site, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let path = site.path(name);
+    fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
+    Ok(path)
+}
+
+/// Debian's, as far as it matters for speed, without a line in a log for each request.
+fn registry_configuration(address: SocketAddr, site: &Site) -> String {
+    format!(
+        "version: 0.1\n\
+         log: {{level: error, accesslog: {{disabled: true}}}}\n\
+         storage: {{cache: {{blobdescriptor: inmemory}}, filesystem: {{rootdirectory: '{storage}'}}}}\n\
+         http: {{addr: '{address}'}}\n",
+        storage = site.path("storage").display()
+    )
+}
+
+/// nginx's defaults, with a process for each core, but without a log, and without an end of kept connections.
+fn nginx_configuration(address: SocketAddr, site: &Site) -> String {
+    let location =
+        |form: Form| format!("location /{}/ {{ default_type {}; }}", form_folder(form), form.media_type());
+    format!(
+        "daemon off;\n\
+         worker_processes auto;\n\
+         pid {pid};\n\
+         error_log stderr crit;\n\
+         events {{}}\n\
+         http {{\n\
+         access_log off;\n\
+         sendfile on;\n\
+         keepalive_requests 1000000000;\n\
+         server {{ listen {address}; root {files}; {schema1} {schema2} }}\n\
+         }}\n",
+        pid = site.path("nginx.pid").display(),
+        files = site.files().display(),
+        schema1 = location(Form::Schema1),
+        schema2 = location(Form::Schema2),
+    )
+}

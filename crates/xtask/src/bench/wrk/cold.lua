@@ -1,0 +1,61 @@
+-- Asks once for every image, and measures the time itself: wrk waits to the end of its own in any case.
+--
+-- The arguments are the numbers of images, of images in a repository, of threads, and of connections for each thread.
+
+local ffi = require("ffi")
+ffi.cdef [[
+    struct moment { long seconds, nanoseconds; };
+    int clock_gettime(int clock, struct moment *moment);
+]]
+local CLOCK_MONOTONIC = 1
+local moment = ffi.new("struct moment")
+
+local function now()
+    ffi.C.clock_gettime(CLOCK_MONOTONIC, moment)
+    return tonumber(moment.seconds) + tonumber(moment.nanoseconds) / 1e9
+end
+
+local threads = {}
+
+function setup(thread)
+    thread:set("first", #threads)
+    table.insert(threads, thread)
+end
+
+function init(arguments)
+    images, repository, step, connections = unpack(arguments)
+    images, repository, step, connections =
+        tonumber(images), tonumber(repository), tonumber(step), tonumber(connections)
+    number = first
+    asked = 0
+end
+
+-- Called for each request, when its connection is free. When every connection has been used once, those that follow
+-- are each called for by an answer.
+function request()
+    asked = asked + 1
+    last = now()
+    if asked == connections then
+        start = last
+    end
+    if number >= images then
+        wrk.thread:stop()
+        number = first
+    end
+    local path = string.format(
+        "%scold/%d/manifests/%d", wrk.path, math.floor(number / repository), number % repository
+    )
+    number = number + step
+    return wrk.format(nil, path)
+end
+
+function done(summary)
+    local rate = 0
+    for _, thread in ipairs(threads) do
+        local answered = thread:get("asked") - thread:get("connections")
+        rate = rate + answered / (thread:get("last") - thread:get("start"))
+    end
+    local errors = summary.errors
+    local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+    print("result", rate, failed)
+end

@@ -1,0 +1,177 @@
+//! How long the core takes, without a server around it. `cargo xtask bench` makes tables of it.
+//!
+//! The argument is the number of rounds. Each line of the output has an image, an operation, and how many microseconds
+//! the operation took on average, for each round.
+
+use core::hint::black_box;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::env;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use downshift::answer::{Documents, MAX_ROUNDS, Prepared, Request, Step};
+use downshift::{Digest, Failure, Limits, Policy};
+use downshift_host::engine::GUEST;
+use downshift_host::engine::wasm::Sandbox;
+use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer};
+use downshift_tests::images::{Image, built};
+use downshift_tests::implementation::schema1_request;
+
+/// How long an operation is repeated in each round.
+const BATCH: Duration = Duration::from_millis(100);
+
+/// Instances that live at the same time: the one that stays, and one that does not.
+const INSTANCES: u32 = 2;
+
+fn main() -> anyhow::Result<()> {
+    let rounds: u32 = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(1);
+    let key = PrivateKey::generate()?;
+    let (p256, ring) = (P256Signer::new(&key), RingSigner::new(&key)?);
+    let sandbox = Sandbox::new(GUEST, INSTANCES)?;
+    let images = [
+        ("5 layers, a config of 2.4 KB", built::layers(5, 0)),
+        ("40 layers, a config of 12.6 KB", built::layers(40, 0)),
+        ("A config of 4 MiB of plain text", built::text(Limits::default().document_bytes)),
+    ];
+    for (name, image) in &images {
+        let case = Case::new(image);
+        let mut operations = case.conversions(&sandbox)?;
+        operations.extend(signing(&case.convert_natively()?, &p256, &ring)?);
+        measure(name, &mut operations, rounds)?;
+    }
+    Ok(())
+}
+
+/// Something that is measured: does it once, and says how long it took.
+struct Operation<'o> {
+    name: &'static str,
+    run: Box<dyn FnMut() -> anyhow::Result<Duration> + 'o>,
+}
+
+impl<'o> Operation<'o> {
+    /// An operation of which everything counts, to the end of what it gives.
+    fn new<T>(name: &'static str, mut run: impl FnMut() -> anyhow::Result<T> + 'o) -> Self {
+        let run = move || {
+            let start = Instant::now();
+            drop(black_box(run()?));
+            Ok(start.elapsed())
+        };
+        Self { name, run: Box::new(run) }
+    }
+
+    /// How long it takes on average, in microseconds.
+    fn mean(&mut self) -> anyhow::Result<f64> {
+        let start = Instant::now();
+        let (mut sum, mut count) = (Duration::ZERO, 0_u32);
+        while start.elapsed() < BATCH {
+            sum += (self.run)()?;
+            count += 1;
+        }
+        Ok(sum.as_secs_f64() * 1e6 / f64::from(count))
+    }
+}
+
+/// Measures `operations` in turn, and prints what they took.
+fn measure(image: &str, operations: &mut [Operation<'_>], rounds: u32) -> anyhow::Result<()> {
+    eprintln!("in process: {image}");
+    for operation in &mut *operations {
+        // What is done for the first time takes longer.
+        operation.mean()?;
+    }
+    let mut figures = vec![String::new(); operations.len()];
+    for _ in 0..rounds {
+        for (operation, figures) in operations.iter_mut().zip(&mut figures) {
+            figures.push_str(&format!(" {:.3}", operation.mean()?));
+        }
+    }
+    for (operation, figures) in operations.iter().zip(figures) {
+        println!("{image}\t{}\t{}", operation.name, figures.trim_start());
+    }
+    Ok(())
+}
+
+/// An image on its way to an old client.
+struct Case {
+    request: Request,
+    documents: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl Case {
+    fn new(image: &Image) -> Self {
+        Self {
+            request: schema1_request("library/sample", "latest", image.manifest.digest(), Policy::Strict),
+            documents: image.documents(),
+        }
+    }
+
+    fn conversions<'o>(&'o self, sandbox: &'o Sandbox) -> anyhow::Result<Vec<Operation<'o>>> {
+        let mut warm = sandbox.open().map_err(error)?;
+        let mut convert_warm = move || self.convert(|request, documents| warm.step(request, documents));
+        let convert_fresh = || {
+            let mut fresh = sandbox.open().map_err(error)?;
+            self.convert(|request, documents| fresh.step(request, documents))
+        };
+        let expected = self.convert_natively()?.signing_input();
+        for converted in [convert_warm()?, convert_fresh()?] {
+            ensure!(converted.signing_input() == expected, "the sandbox makes something else of the image");
+        }
+        Ok(vec![
+            Operation::new("convert, native", || self.convert_natively()),
+            Operation::new("convert, warm wasm", convert_warm),
+            Operation::new("convert, fresh wasm", convert_fresh),
+        ])
+    }
+
+    fn convert_natively(&self) -> anyhow::Result<Prepared> {
+        self.convert(|request, documents| Ok(downshift::answer(request, documents)))
+    }
+
+    /// Converts it with `step`, the core's step function, wherever that runs.
+    fn convert<'c>(
+        &'c self,
+        mut step: impl FnMut(&Request, &Documents<'c>) -> Result<Step<'c>, Failure>,
+    ) -> anyhow::Result<Prepared> {
+        let mut at_hand = Vec::new();
+        for _ in 0..MAX_ROUNDS {
+            match step(&self.request, &at_hand.iter().copied().collect()).map_err(error)? {
+                Step::Sign(prepared) => return Ok(prepared),
+                Step::Need(needs) => {
+                    for need in needs {
+                        let found = self.documents.get_key_value(&need.digest);
+                        let (digest, bytes) = found.context("a document is missing")?;
+                        at_hand.push((digest, Some(bytes.as_slice())));
+                    }
+                }
+                Step::Done(_) => bail!("the image is not converted"),
+                Step::Refused(refusal) => return Err(error(refusal.failure)),
+            }
+        }
+        bail!("there is no answer after {MAX_ROUNDS} rounds")
+    }
+}
+
+/// What is done after a conversion.
+fn signing<'o>(
+    prepared: &Prepared,
+    p256: &'o P256Signer,
+    ring: &'o RingSigner,
+) -> anyhow::Result<Vec<Operation<'o>>> {
+    let signature = ring.sign(&prepared.signing_input())?;
+    let [for_p256, for_ring, for_seal] = [(); 3].map(|()| prepared.clone());
+    let seal = move || {
+        let (prepared, signature) = (for_seal.clone(), signature.clone());
+        let start = Instant::now();
+        drop(black_box(prepared.seal(signature)?));
+        Ok(start.elapsed())
+    };
+    Ok(vec![
+        Operation::new("sign, p256 (RFC 6979)", move || Ok(p256.sign(&for_p256.signing_input())?)),
+        Operation::new("sign, ring", move || Ok(ring.sign(&for_ring.signing_input())?)),
+        Operation { name: "seal", run: Box::new(seal) },
+    ])
+}
+
+fn error(failure: Failure) -> anyhow::Error {
+    anyhow!("{}: {}", failure.code, failure.cause)
+}
