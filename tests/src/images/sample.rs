@@ -9,7 +9,7 @@ use downshift::{Digest, Platform};
 use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 
-use super::{Family, Image};
+use super::{Descriptor, Family, Image, Manifest};
 
 /// A config as the classic builder of Docker 18.09 writes it.
 const CLASSIC_CONFIG: &str = include_str!("classic.json");
@@ -81,6 +81,18 @@ pub fn index() -> Image {
 pub fn without_layers() -> Image {
     let config = r##"{"architecture":"amd64","config":{"Cmd":["/bin/sh"]},"created":"2016-05-10T09:15:02.601Z","docker_version":"1.11.1","history":[{"created":"2016-05-10T09:15:02.601Z","created_by":"/bin/sh -c #(nop) CMD [\"/bin/sh\"]","empty_layer":true}],"os":"linux","rootfs":{"type":"layers"}}"##;
     Image::single(Family::Docker, config.into(), Vec::new())
+}
+
+/// The image for linux/amd64, as if its layers were of `media_type`.
+#[must_use]
+pub fn with_layers(family: Family, media_type: &'static str) -> Image {
+    let image = match family {
+        Family::Docker => schema2(),
+        Family::Oci => oci(),
+    };
+    let config = Descriptor::of(family.config(), &image.configs.concat());
+    let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
+    Image { manifest: Manifest::single(family, config, layers), ..image }
 }
 
 fn for_platforms(family: Family, config: &str) -> Image {

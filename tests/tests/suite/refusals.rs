@@ -93,9 +93,12 @@ fn picks_the_platform(engine: Engine) -> anyhow::Result<()> {
 
 fn refuses_layers(engine: Engine) -> anyhow::Result<()> {
     let images = [
-        ("zstd", with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")),
-        ("encrypted", with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+gzip+encrypted")),
-        ("foreign", with_layers(Family::Docker, FOREIGN)),
+        ("zstd", sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")),
+        (
+            "encrypted",
+            sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
+        ),
+        ("foreign", sample::with_layers(Family::Docker, FOREIGN)),
     ];
     let front = Front::start(engine, &images)?;
     for (tag, accept, reason) in [
@@ -147,15 +150,6 @@ fn refuses_damage(engine: Engine) -> anyhow::Result<()> {
         is_refused(&front.manifest(tag, NO_ACCEPT)?, 400, reason).context(tag)?;
     }
     Ok(())
-}
-
-/// The sample image, as if its layers were of `media_type`.
-fn with_layers(family: Family, media_type: &'static str) -> Image {
-    let image = if family == Family::Docker { sample::schema2() } else { sample::oci() };
-    let config = image.configs.first().map(Vec::as_slice).unwrap_or_default();
-    let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
-    let manifest = Manifest::single(family, Descriptor::of(family.config(), config), layers);
-    Image { manifest, ..image }
 }
 
 /// What Docker says of itself.

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use downshift::EMPTY_LAYER;
 use downshift_tests::engines::Docker;
 use downshift_tests::front::{Engine, Front, REPOSITORY};
-use downshift_tests::images::{Descriptor, Family, Image, Manifest, sample};
+use downshift_tests::images::{Family, sample};
 use downshift_tests::programs::case;
 use libtest_mimic::Trial;
 
@@ -46,14 +46,7 @@ fn pulls(engine: Engine, docker: Docker) -> anyhow::Result<()> {
 }
 
 fn is_told_why(engine: Engine, docker: Docker) -> anyhow::Result<()> {
-    let zstd = {
-        let image = sample::oci();
-        let config = image.configs.first().map(Vec::as_slice).unwrap_or_default();
-        let layer = |layer: &Vec<u8>| Descriptor::of("application/vnd.oci.image.layer.v1.tar+zstd", layer);
-        let config = Descriptor::of(Family::Oci.config(), config);
-        let manifest = Manifest::single(Family::Oci, config, image.layers.iter().map(layer).collect());
-        Image { manifest, ..image }
-    };
+    let zstd = sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd");
     let front = Front::start(engine, &[("zstd", zstd)])?;
     let said = |reference: &str| match docker.pull(front.address(), REPOSITORY, reference) {
         Ok(_) => anyhow::bail!("`{reference}` is pulled"),
