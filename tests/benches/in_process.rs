@@ -106,10 +106,10 @@ impl Case {
     }
 
     fn conversions<'o>(&'o self, sandbox: &'o Sandbox) -> anyhow::Result<Vec<Operation<'o>>> {
-        let mut warm = sandbox.open().map_err(error)?;
+        let mut warm = sandbox.open().map_err(|failure| error(&failure))?;
         let mut convert_warm = move || self.convert(|request, documents| warm.step(request, documents));
         let convert_fresh = || {
-            let mut fresh = sandbox.open().map_err(error)?;
+            let mut fresh = sandbox.open().map_err(|failure| error(&failure))?;
             self.convert(|request, documents| fresh.step(request, documents))
         };
         let expected = self.convert_natively()?.signing_input();
@@ -134,7 +134,9 @@ impl Case {
     ) -> anyhow::Result<Prepared> {
         let mut at_hand = Vec::new();
         for _ in 0..MAX_ROUNDS {
-            match step(&self.request, &at_hand.iter().copied().collect()).map_err(error)? {
+            match step(&self.request, &at_hand.iter().copied().collect())
+                .map_err(|failure| error(&failure))?
+            {
                 Step::Sign(prepared) => return Ok(prepared),
                 Step::Need(needs) => {
                     for need in needs {
@@ -144,7 +146,7 @@ impl Case {
                     }
                 }
                 Step::Done(_) => bail!("the image is not converted"),
-                Step::Refused(refusal) => return Err(error(refusal.failure)),
+                Step::Refused(refusal) => return Err(error(&refusal.failure)),
             }
         }
         bail!("there is no answer after {MAX_ROUNDS} rounds")
@@ -172,6 +174,6 @@ fn signing<'o>(
     ])
 }
 
-fn error(failure: Failure) -> anyhow::Error {
+fn error(failure: &Failure) -> anyhow::Error {
     anyhow!("{}: {}", failure.code, failure.cause)
 }
