@@ -137,6 +137,9 @@ impl Error {
             }
             Self::OtherConfig { .. } => "give the config that belongs to the manifest",
             Self::Unavailable { .. } => "listen on another address, or stop what listens on this one",
+            Self::Unwritable { error, .. } if error.kind() == io::ErrorKind::AlreadyExists => {
+                "give another path: an existing file is not overwritten"
+            }
             Self::Unreadable { .. } | Self::Unwritable { .. } => "check the path and its permissions",
         }
     }

@@ -371,7 +371,7 @@ impl<'a> Desk<'_, 'a> {
         let runs = |entry: &&Descriptor| entry.plain_platform().is_some_and(|own| platform.accepts(own));
         let entry = index.entries.iter().filter(|entry| !entry.is_attestation).find(runs);
         let entry = entry.ok_or_else(|| Error::PlatformMissing {
-            platform: platform.clone(),
+            platform: platform.to_string(),
             available: index.platforms(),
         })?;
         let bytes = self.fetch(&Need::entry(entry))?;
@@ -511,7 +511,8 @@ impl<'a> Desk<'_, 'a> {
                 .any(|child| child.entry.plain_platform().is_some_and(|own| asked.accepts(own)))
         {
             let refusal = refusals.into_iter().find(|(own, _)| own.is_some_and(|own| asked.accepts(own)));
-            let missing = || Error::PlatformMissing { platform: asked.clone(), available: index.platforms() };
+            let missing =
+                || Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() };
             return Err(refusal.map_or_else(missing, |(_, error)| error).into());
         }
         if children.is_empty() {
@@ -634,8 +635,8 @@ impl<'a> Desk<'_, 'a> {
         }
     }
 
-    /// Stored schema 1 goes out as it is. One without a signature gets one, for most engines refuse it otherwise; by
-    /// tag it is reported under the digest of its payload, for that is what engines compute.
+    /// Stored schema 1 goes out as it is. One without a signature gets one, unless the client says that it takes it so,
+    /// for most engines refuse it; by tag it is reported under the digest of its payload, which is what engines compute.
     fn stored_schema1(
         self,
         found: &Found<'_>,
@@ -646,8 +647,9 @@ impl<'a> Desk<'_, 'a> {
             Root::Tag { .. } => schema1.digest(),
             Root::Digest { .. } => found.digest.clone(),
         };
-        if schema1.is_signed() && self.client.schema1_form() == Form::Schema1 {
-            let answer = self.stored_answer(found, Form::Schema1, digest, Cow::Borrowed(bytes));
+        let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
+        if self.client.names(stored) || self.client.schema1_form() == stored {
+            let answer = self.stored_answer(found, stored, digest, Cow::Borrowed(bytes));
             return Ok(Step::Done(answer));
         }
         let payload = schema1.payload().to_vec();

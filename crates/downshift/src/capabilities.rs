@@ -91,7 +91,8 @@ impl Capabilities {
         self.schema1_engine
     }
 
-    fn names(&self, form: Form) -> bool {
+    /// Whether the client names `form`, and does not exclude it.
+    pub(crate) fn names(&self, form: Form) -> bool {
         self.weight(form).is_some_and(|weight| weight > 0)
     }
 

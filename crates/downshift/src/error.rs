@@ -6,7 +6,7 @@ use core::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use crate::{Digest, Form, Platform};
+use crate::{Digest, Form};
 
 /// Whose fault an [`Error`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +64,7 @@ pub enum Error {
     /// The list or index has no manifest for the platform.
     PlatformMissing {
         /// The platform that was asked for.
-        platform: Platform,
+        platform: String,
         /// The platforms that there are, separated by commas.
         available: String,
     },

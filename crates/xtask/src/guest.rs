@@ -47,7 +47,10 @@ fn build_with(feature: Option<&str>, name: &str) -> anyhow::Result<PathBuf> {
     // Flags that are meant for programs of this machine are none for wasm.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     // The names of functions are of no use in a sandbox whose traps nobody debugs there.
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Clink-arg=--strip-all");
+    command.env(
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+        "-Clink-arg=--strip-all -Ctarget-feature=+simd128",
+    );
     command.env("CARGO_TARGET_DIR", &target);
     build::run(&mut command)?;
     let module = target.join(TARGET).join("guest/downshift_guest.wasm");
