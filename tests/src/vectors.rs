@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use data_encoding::BASE64;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use downshift::answer::{Record, Request};
 use downshift::{Digest, Form, Limits, Policy, jws};
 use serde::{Deserialize, Serialize};
@@ -133,7 +134,7 @@ impl Vector {
             blobs: image
                 .configs
                 .iter()
-                .map(|config| (Digest::of(config).to_string(), BASE64.encode(config)))
+                .map(|config| (Digest::of(config).to_string(), STANDARD.encode(config)))
                 .collect(),
             status: 0,
             content_type: None,
@@ -214,7 +215,7 @@ impl Vector {
             documents.insert(Digest::parse(digest)?, bytes);
         }
         for (digest, text) in &self.blobs {
-            documents.insert(Digest::parse(digest)?, BASE64.decode(text.as_bytes())?);
+            documents.insert(Digest::parse(digest)?, STANDARD.decode(text.as_bytes())?);
         }
         match documents.iter().find(|(digest, bytes)| !digest.matches(bytes)) {
             Some((digest, _)) => bail!("`{}` has something else under `{digest}`", self.id),

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::jwk::Jwk;
 use p256::elliptic_curve::Generate as _;
 use p256::elliptic_curve::point::AffineCoordinates as _;
@@ -70,7 +71,7 @@ impl PrivateKey {
     /// four spaces, with no line break at its end.
     #[must_use]
     pub fn to_jwk(&self) -> Zeroizing<String> {
-        let d = Zeroizing::new(BASE64URL_NOPAD.encode(&Zeroizing::new(self.secret.to_bytes())));
+        let d = Zeroizing::new(URL_SAFE_NO_PAD.encode(Zeroizing::new(self.secret.to_bytes())));
         let mut members: Vec<_> = self.public.members().chain([("d", d.as_str())]).collect();
         members.sort_unstable();
 
@@ -220,7 +221,7 @@ fn parse_jwk(file: &[u8]) -> Result<PrivateKey, KeyError> {
         return Err(KeyError::NoPrivateKey);
     }
     let number = |text: Option<&str>| {
-        let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(text?.as_bytes()).ok()?);
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text?.as_bytes()).ok()?);
         (bytes.len() == 32).then_some(bytes)
     };
     let d = number(jwk.d).ok_or_else(|| invalid("`d` is not 32 bytes in base64url"))?;

@@ -1,6 +1,7 @@
 //! Signatures: what the signers make, and which ones hold.
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::jws::{self, SignedDocument};
 use downshift::{Limits, Timestamp};
 use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer, verify};
@@ -38,8 +39,8 @@ fn outcome(document: &SignedDocument) -> &'static str {
 
 /// What comes of a signature with this header, of `length` bytes.
 fn outcome_of_header(header: &str, length: usize) -> &'static str {
-    let protected = BASE64URL_NOPAD.encode(br#"{"formatLength":1,"formatTail":"fQ"}"#);
-    let signature = BASE64URL_NOPAD.encode(&vec![1; length]);
+    let protected = URL_SAFE_NO_PAD.encode(br#"{"formatLength":1,"formatTail":"fQ"}"#);
+    let signature = URL_SAFE_NO_PAD.encode(vec![1; length]);
     let block = format!(r#"{{"header":{header},"signature":"{signature}","protected":"{protected}"}}"#);
     let document = format!(r#"{{"signatures":[{block}]}}"#);
     outcome(&jws::parse(document.as_bytes(), &Limits::default()).unwrap())
@@ -47,7 +48,7 @@ fn outcome_of_header(header: &str, length: usize) -> &'static str {
 
 /// A header with a key whose coordinates are zero, which is on none of the curves.
 fn ec_header(curve: &str, width: usize, algorithm: &str) -> String {
-    let zero = BASE64URL_NOPAD.encode(&vec![0; width]);
+    let zero = URL_SAFE_NO_PAD.encode(vec![0; width]);
     format!(r#"{{"jwk":{{"kty":"EC","crv":"{curve}","x":"{zero}","y":"{zero}"}},"alg":"{algorithm}"}}"#)
 }
 
@@ -60,7 +61,7 @@ fn p256_signs_as_in_rfc_6979_and_leaves_a_high_s_high() {
                 019f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083";
     for (message, expected) in [("sample", sample), ("test", test)] {
         let signature = signer.sign(message.as_bytes()).unwrap();
-        assert_eq!(HEXLOWER.encode(&signature.bytes), expected);
+        assert_eq!(base16ct::lower::encode_string(&signature.bytes), expected);
         assert_eq!((signature.algorithm, &signature.key), ("ES256", signer.public_key()));
     }
 }
