@@ -1,4 +1,49 @@
 //! Converts container image manifests: OCI ↔ Docker schema 2 ↔ signed Docker schema 1.
+//!
+//! The heart is one pure function, [`answer()`]: from a [request](answer::Request) and the documents at hand to the next
+//! [step](answer::Step). It does no I/O, and knows no clock, no randomness and no keys; a shell around it – a server, a
+//! CDN worker, a page in a browser, a test – fetches what it needs and signs what it prepares.
+//!
+//! ```
+//! use downshift::answer::{Documents, Request, Root, Step, answer};
+//! use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
+//!
+//! let config = br#"{"architecture":"amd64","os":"linux","history":[{"created_by":"CMD","empty_layer":true}],
+//!     "rootfs":{"type":"layers","diff_ids":[]}}"#;
+//! let manifest = format!(
+//!     r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"application/vnd.docker.container.image.v1+json",
+//!         "size":{},"digest":"{}"}},"layers":[]}}"#,
+//!     Form::Schema2.media_type(), config.len(), Digest::of(config),
+//! );
+//! let stored = [(Digest::of(manifest.as_bytes()), manifest.as_bytes()), (Digest::of(config), &config[..])];
+//!
+//! let request = Request {
+//!     root: Root::Tag { name: "library/base".into(), tag: "latest".into(), digest: stored[0].0.clone() },
+//!     client: Capabilities::of(&[Form::Schema1Unsigned]),
+//!     policy: Policy::Strict,
+//!     default_platform: Platform::linux_amd64(),
+//!     time: None,
+//!     limits: Limits::default(),
+//! };
+//! let mut at_hand = 0;
+//! let manifest = loop {
+//!     let documents: Documents = stored[..at_hand].iter().map(|(digest, bytes)| (digest, Some(*bytes))).collect();
+//!     match answer(&request, &documents) {
+//!         // First the manifest is needed, then its config.
+//!         Step::Need(needs) => {
+//!             assert_eq!(needs[0].digest, stored[at_hand].0);
+//!             at_hand += 1;
+//!         }
+//!         Step::Done(answer) => break answer,
+//!         Step::Sign(_) | Step::Refused(_) => unreachable!("an unsigned manifest was asked for"),
+//!     }
+//! };
+//! assert_eq!(manifest.form, Form::Schema1Unsigned);
+//! assert!(manifest.body.starts_with(b"{\n   \"schemaVersion\": 1,\n   \"name\": \"library/base\","));
+//! ```
+//!
+//! A schema 1 payload made from schema 2 is the one that Distribution 2.8 makes, to the byte. That takes the rules of
+//! Go's `encoding/json`, which a small reader and writer of this crate's own follow.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(

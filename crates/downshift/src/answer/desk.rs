@@ -1,264 +1,23 @@
-//! The step function: from a request and the documents at hand to an answer, or to what is still missing.
+//! How a request is answered: what is fetched, chosen, converted and reported.
 
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::{Answer, Documents, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step};
 use crate::capabilities::Choice;
 use crate::config::Config;
 use crate::convert::{self, Converted};
 use crate::document::{Descriptor, Document, Index, Manifest};
 use crate::json::Json;
-use crate::jws::{self, Signature, Unsigned};
 use crate::layer::Content;
 use crate::report::{Described, LeftOut, Note, Report};
 use crate::schema1::Schema1;
-use crate::{Capabilities, Digest, Error, Failure, Form, Limits, Platform, Policy, Timestamp};
-
-/// How often a shell calls [`answer`] for one request at the most: for the root, for what it lists, for a config, and
-/// once when all is there.
-pub const MAX_ROUNDS: usize = 4;
-
-/// One request for a manifest.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// What is asked for.
-    pub root: Root,
-    /// What the client understands.
-    pub client: Capabilities,
-    /// What to do where the reference would lose something.
-    pub policy: Policy,
-    /// The platform for clients that do not say theirs.
-    pub default_platform: Platform,
-    /// The time to sign with; without one it is taken from the image.
-    pub time: Option<Timestamp>,
-    /// How much to take in and give out.
-    pub limits: Limits,
-}
-
-/// What is asked for. Looking up tags and records is the shell's.
-#[derive(Clone, Debug)]
-pub enum Root {
-    /// A tag.
-    Tag {
-        /// The repository's name. It is written into schema 1.
-        name: String,
-        /// The tag. It is written into schema 1.
-        tag: String,
-        /// The digest that the tag points to.
-        digest: Digest,
-    },
-    /// A digest.
-    Digest {
-        /// The repository's name.
-        name: String,
-        /// The digest as requested.
-        digest: Digest,
-        /// A tag that points to that digest, if the shell knows one.
-        tag: Option<String>,
-        /// What was recorded when this digest was reported, if it was.
-        record: Option<Box<Record>>,
-    },
-}
-
-impl Root {
-    /// The digest of the manifest that is asked for.
-    #[must_use]
-    pub fn digest(&self) -> &Digest {
-        match self {
-            Self::Tag { digest, .. } | Self::Digest { digest, .. } => digest,
-        }
-    }
-}
-
-/// What the shell has found of the documents that were needed, by digest: their bytes, or that there is no such
-/// document.
-///
-/// The shell has checked the bytes against their digest, and their size where that is known.
-#[derive(Clone, Debug, Default)]
-pub struct Documents<'a>(Vec<(&'a Digest, Option<&'a [u8]>)>);
-
-impl<'a> Documents<'a> {
-    /// The bytes of the document with `digest`, if they are at hand.
-    #[must_use]
-    pub fn get(&self, digest: &Digest) -> Option<&'a [u8]> {
-        self.iter().find(|(found, _)| *found == digest).and_then(|(_, bytes)| bytes)
-    }
-
-    /// What was found.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a Digest, Option<&'a [u8]>)> + '_ {
-        self.0.iter().copied()
-    }
-
-    fn is_missing(&self, digest: &Digest) -> bool {
-        self.iter().any(|(found, bytes)| found == digest && bytes.is_none())
-    }
-}
-
-impl<'a> FromIterator<(&'a Digest, Option<&'a [u8]>)> for Documents<'a> {
-    fn from_iter<I: IntoIterator<Item = (&'a Digest, Option<&'a [u8]>)>>(documents: I) -> Self {
-        Self(documents.into_iter().collect())
-    }
-}
-
-/// What comes next.
-#[derive(Debug)]
-pub enum Step<'a> {
-    /// Fetch these documents, and ask again with them.
-    Need(Vec<Need>),
-    /// Sign [`Prepared::signing_input`], and [`Prepared::seal`] the answer with it.
-    Sign(Prepared),
-    /// Here it is.
-    Done(Answer<'a>),
-    /// It cannot be answered.
-    Refused(Refusal),
-}
-
-/// A document that is needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Need {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes, where a descriptor says so.
-    pub size: Option<u64>,
-    /// Its media type, where a descriptor says so.
-    pub media_type: Option<String>,
-    /// Where it is found.
-    pub kind: NeedKind,
-}
-
-/// Where a needed document is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeedKind {
-    /// Among the repository's manifests.
-    Manifest,
-    /// Among its blobs.
-    Blob,
-}
-
-/// The manifest that a client gets.
-#[derive(Clone, Debug)]
-pub struct Answer<'a> {
-    /// Its form, which gives the Content-Type.
-    pub form: Form,
-    /// The digest to report: that of the body, or for schema 1 that of the payload.
-    pub digest: Digest,
-    /// The exact bytes.
-    pub body: Cow<'a, [u8]>,
-    /// The digest of the stored manifest that this was made from, where it is not that manifest itself.
-    pub source: Option<Digest>,
-    /// Whether the root is a list or index, so that the answer depends on the client's platform too.
-    pub by_platform: bool,
-    /// What has to be recorded before the first byte goes out, so that every reported digest can be pulled.
-    pub records: Vec<Record>,
-    /// What was done.
-    pub report: Report,
-}
-
-impl Answer<'_> {
-    /// The same answer with a body of its own.
-    #[must_use]
-    pub fn into_owned(self) -> Answer<'static> {
-        let Self { form, digest, body, source, by_platform, records, report } = self;
-        let body = Cow::Owned(body.into_owned());
-        Answer { form, digest, body, source, by_platform, records, report }
-    }
-}
-
-/// Why a request was not answered.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// The reason.
-    pub failure: Failure,
-    /// What has to be recorded before the error goes out: an error may name a digest to pull instead.
-    pub records: Vec<Record>,
-}
-
-/// A converted manifest under the digest that was reported for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The repository's name.
-    pub name: String,
-    /// The reported digest: that of `payload`.
-    pub digest: Digest,
-    /// The form that it was converted to.
-    pub form: Form,
-    /// The bytes: for schema 1 the payload, without signatures.
-    pub payload: Vec<u8>,
-    /// The digest of the stored manifest that it was made from.
-    pub source: Digest,
-    /// The tag that was asked for, if it was a tag.
-    pub tag: Option<String>,
-    /// The platform, where it was picked from a list or index.
-    pub platform: Option<Platform>,
-    /// The time that goes into the signature.
-    pub time: Option<Timestamp>,
-}
-
-/// A schema 1 manifest that waits for its signature.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    unsigned: Unsigned,
-    time: Timestamp,
-    /// The answer, but for its body, which is empty.
-    answer: Answer<'static>,
-}
-
-impl Prepared {
-    /// Puts a prepared manifest together again after it crossed a boundary in [parts](Self::into_parts).
-    ///
-    /// # Errors
-    /// [`Error::InvalidSignature`] if `payload` is no object with members.
-    pub fn new(payload: Vec<u8>, time: Timestamp, answer: Answer<'static>) -> Result<Self, Error> {
-        Ok(Self { unsigned: jws::prepare_object(payload, time)?, time, answer })
-    }
-
-    /// The bytes to sign: the protected header, a dot, and the payload, both in base64url.
-    #[must_use]
-    pub fn signing_input(&self) -> Vec<u8> {
-        self.unsigned.signing_input()
-    }
-
-    /// The payload, the time in the protected header, and the answer as it will be, but with an empty body.
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<u8>, Timestamp, Answer<'static>) {
-        (self.unsigned.into_payload(), self.time, self.answer)
-    }
-
-    /// Puts the signature into the document.
-    ///
-    /// # Errors
-    /// [`Error::SignatureLength`] if the signature does not have the length of its algorithm.
-    pub fn seal(self, signature: Signature) -> Result<Answer<'static>, Error> {
-        let body = self.unsigned.seal(&[signature])?;
-        Ok(Answer { body: Cow::Owned(body), ..self.answer })
-    }
-}
-
-/// Answers a request as far as the documents at hand allow.
-///
-/// Pure: the same input gives the same step. A shell calls it, fetches what it needs, and calls it again, at most
-/// [`MAX_ROUNDS`] times.
-#[must_use]
-pub fn answer<'a>(request: &Request, documents: &Documents<'a>) -> Step<'a> {
-    let desk = Desk { request, client: &request.client, documents };
-    let step = match &request.root {
-        Root::Tag { name, tag, digest } => desk.by_tag(&Target { name, tag }, digest),
-        Root::Digest { name, digest, tag, record } => {
-            let target = Target { name, tag: tag.as_deref().unwrap_or_default() };
-            desk.by_digest(&target, digest, record.as_deref())
-        }
-    };
-    step.unwrap_or_else(|stop| match stop {
-        Stop::Need(needs) => Step::Need(needs),
-        Stop::Refused(error) => Step::Refused(Refusal { failure: error.into(), records: Vec::new() }),
-    })
-}
+use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
-enum Stop {
+pub(super) enum Stop {
     Need(Vec<Need>),
     Refused(Error),
 }
@@ -294,13 +53,27 @@ struct Made {
 
 /// Where a request is worked on.
 #[derive(Clone, Copy)]
-struct Desk<'d, 'a> {
+pub(super) struct Desk<'d, 'a> {
     request: &'d Request,
     client: &'d Capabilities,
     documents: &'d Documents<'a>,
 }
 
-impl<'a> Desk<'_, 'a> {
+impl<'d, 'a> Desk<'d, 'a> {
+    pub(super) fn new(request: &'d Request, documents: &'d Documents<'a>) -> Self {
+        Self { request, client: &request.client, documents }
+    }
+
+    pub(super) fn step(self) -> Result<Step<'a>, Stop> {
+        match &self.request.root {
+            Root::Tag { name, tag, digest } => self.by_tag(&Target { name, tag }, digest),
+            Root::Digest { name, digest, tag, record } => {
+                let target = Target { name, tag: tag.as_deref().unwrap_or_default() };
+                self.by_digest(&target, digest, record.as_deref())
+            }
+        }
+    }
+
     fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
         let bytes = self.fetch(&Need::manifest(digest))?;
         let found = Found { digest, platform: None };
