@@ -168,7 +168,7 @@ pub struct Session<'s> {
 }
 
 impl Session<'_> {
-    /// Takes a step, as [`downshift::answer`] does.
+    /// Takes a step, as [`downshift::answer()`] does.
     ///
     /// # Errors
     /// A [`Failure`] if the guest trapped. The session is of no use after that.
