@@ -1,7 +1,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::{Converted, DOCKER_INDENT, OCI_INDENT, note, note_descriptor, note_members};
+use super::{Converted, begin, begin_descriptor, note, note_descriptor, note_members};
 use crate::document::{Descriptor, EntryPlatform, Index};
 use crate::json::Pretty;
 use crate::{Digest, Error, Form, Limits};
@@ -14,45 +14,26 @@ pub(crate) struct Entry<'e> {
     pub(crate) size: u64,
 }
 
-/// Makes a manifest list of an OCI index, in the layout that Docker pushes.
+/// Makes a manifest list of an OCI index.
 pub(crate) fn to_list(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Converted, Error> {
-    write(index, entries, Form::List, DOCKER_INDENT, limits)
+    write(index, entries, Form::List, limits)
 }
 
 /// Makes an OCI index of a manifest list.
 pub(crate) fn to_index(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Converted, Error> {
-    write(index, entries, Form::Index, OCI_INDENT, limits)
+    write(index, entries, Form::Index, limits)
 }
 
-fn write(
-    index: &Index,
-    entries: &[Entry<'_>],
-    form: Form,
-    indent: &[u8],
-    limits: &Limits,
-) -> Result<Converted, Error> {
+fn write(index: &Index, entries: &[Entry<'_>], form: Form, limits: &Limits) -> Result<Converted, Error> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &index.others);
 
-    let mut json = Pretty::new(indent);
-    json.open(b'{');
-    json.key("schemaVersion");
-    json.number(2);
-    json.string_member("mediaType", form.media_type());
+    let mut json = begin(form);
     json.key("manifests");
     json.open(b'[');
     for entry in entries {
         json.element();
-        json.open(b'{');
-        json.string_member("mediaType", entry.form.media_type());
-        if form == Form::Index {
-            json.string_member("digest", entry.digest.as_str());
-        }
-        json.key("size");
-        json.number(entry.size);
-        if form == Form::List {
-            json.string_member("digest", entry.digest.as_str());
-        }
+        begin_descriptor(&mut json, form, entry.form.media_type(), &entry.digest, entry.size);
         if let Some(platform) = &entry.descriptor.platform {
             json.key("platform");
             write_platform(&mut json, platform, form);

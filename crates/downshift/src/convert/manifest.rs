@@ -2,7 +2,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 
-use super::{Converted, DOCKER_INDENT, OCI_INDENT, note_descriptor, note_members};
+use super::{Converted, begin, begin_descriptor, note_descriptor, note_members};
 use crate::document::{Descriptor, Manifest};
 use crate::json::Pretty;
 use crate::layer::{DOCKER_CONFIG, LayerType, OCI_CONFIG};
@@ -10,26 +10,20 @@ use crate::report::Note;
 use crate::{Error, Form, Limits};
 
 /// Makes a schema 2 manifest of an OCI manifest: the same config and layers under Docker's media types.
-///
-/// Its layout is the one that Docker pushes, so that an image which was once schema 2 gets its first digest back.
 pub(crate) fn to_schema2(manifest: &Manifest, limits: &Limits) -> Result<Converted, Error> {
-    write(manifest, Form::Schema2, DOCKER_INDENT, limits)
+    write(manifest, Form::Schema2, limits)
 }
 
 /// Makes an OCI manifest of a schema 2 manifest.
 pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Converted, Error> {
-    write(manifest, Form::Oci, OCI_INDENT, limits)
+    write(manifest, Form::Oci, limits)
 }
 
-fn write(manifest: &Manifest, form: Form, indent: &[u8], limits: &Limits) -> Result<Converted, Error> {
+fn write(manifest: &Manifest, form: Form, limits: &Limits) -> Result<Converted, Error> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &manifest.others);
 
-    let mut json = Pretty::new(indent);
-    json.open(b'{');
-    json.key("schemaVersion");
-    json.number(2);
-    json.string_member("mediaType", form.media_type());
+    let mut json = begin(form);
     json.key("config");
     let config_type = if form == Form::Oci { OCI_CONFIG } else { DOCKER_CONFIG };
     write_descriptor(&mut json, &manifest.config, config_type, form);
@@ -46,18 +40,8 @@ fn write(manifest: &Manifest, form: Form, indent: &[u8], limits: &Limits) -> Res
     Converted::new(json.into_bytes(), lost, limits)
 }
 
-/// Docker puts the size before the digest, OCI the digest before the size: each as its own tools do.
 fn write_descriptor(json: &mut Pretty<'_>, descriptor: &Descriptor, media_type: &str, form: Form) {
-    json.open(b'{');
-    json.string_member("mediaType", media_type);
-    if form == Form::Oci {
-        json.string_member("digest", descriptor.digest.as_str());
-    }
-    json.key("size");
-    json.number(descriptor.size);
-    if form == Form::Schema2 {
-        json.string_member("digest", descriptor.digest.as_str());
-    }
+    begin_descriptor(json, form, media_type, &descriptor.digest, descriptor.size);
     if !descriptor.urls.is_empty() {
         json.strings_member("urls", &descriptor.urls);
     }

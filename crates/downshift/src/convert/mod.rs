@@ -14,8 +14,9 @@ pub(crate) use manifest::{to_oci, to_schema2};
 pub(crate) use schema1::{Source, to_schema1};
 
 use crate::document::Descriptor;
+use crate::json::Pretty;
 use crate::report::Note;
-use crate::{Error, Limits};
+use crate::{Digest, Error, Form, Limits};
 
 /// A converted document.
 pub(crate) struct Converted {
@@ -34,6 +35,36 @@ impl Converted {
 const DOCKER_INDENT: &[u8] = b"   ";
 /// OCI manifests are written compact, as most tools do.
 const OCI_INDENT: &[u8] = b"";
+
+/// Begins a schema 2 or OCI document, in the layout of its family's own tools: so an image that was converted before
+/// gets its first digest back.
+fn begin(form: Form) -> Pretty<'static> {
+    let mut json = Pretty::new(if is_oci(form) { OCI_INDENT } else { DOCKER_INDENT });
+    json.open(b'{');
+    json.key("schemaVersion");
+    json.number(2);
+    json.string_member("mediaType", form.media_type());
+    json
+}
+
+/// Begins a descriptor in a document of `form`. Docker puts the size before the digest, OCI the digest before the size:
+/// each as its own tools do.
+fn begin_descriptor(json: &mut Pretty<'_>, form: Form, media_type: &str, digest: &Digest, size: u64) {
+    json.open(b'{');
+    json.string_member("mediaType", media_type);
+    if is_oci(form) {
+        json.string_member("digest", digest.as_str());
+    }
+    json.key("size");
+    json.number(size);
+    if !is_oci(form) {
+        json.string_member("digest", digest.as_str());
+    }
+}
+
+fn is_oci(form: Form) -> bool {
+    matches!(form, Form::Oci | Form::Index)
+}
 
 fn note(code: &'static str, path: impl Into<String>) -> Note {
     Note { code: code.into(), path: path.into() }
