@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 
 use crate::json::{Json, Kind, Pretty, Value};
 use crate::jwk::Jwk;
-use crate::{Digest, Error, Limits, Timestamp};
+use crate::{Error, Limits, Timestamp};
 
 /// A signature to seal a document with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,20 +96,8 @@ pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsign
 impl Unsigned {
     /// The document without signatures.
     #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// The document without signatures.
-    #[must_use]
     pub fn into_payload(self) -> Vec<u8> {
         self.payload
-    }
-
-    /// The digest that names the document, whoever signs it: that of its payload.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of(&self.payload)
     }
 
     /// The bytes to sign: the protected header, a dot, and the payload, both in base64url.

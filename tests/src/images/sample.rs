@@ -52,6 +52,12 @@ pub fn files() -> BTreeMap<String, Entry> {
     ])
 }
 
+/// The image in every form that is converted, each under the form's name as its tag.
+#[must_use]
+pub fn in_every_form() -> [(&'static str, Image); 4] {
+    [("schema2", schema2()), ("list", list()), ("oci", oci()), ("index", index())]
+}
+
 /// The image as Docker schema 2, for linux/amd64.
 #[must_use]
 pub fn schema2() -> Image {

@@ -27,12 +27,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
 }
 
 fn pulls_every_form(engine: Engine, client: &Client) -> anyhow::Result<()> {
-    let images = [
-        ("schema2", sample::schema2()),
-        ("list", sample::list()),
-        ("oci", sample::oci()),
-        ("index", sample::index()),
-    ];
+    let images = sample::in_every_form();
     let front = Front::start(engine, &images)?;
     let proxy = Proxy::start(front.address(), Some(&[]))?;
     for (tag, image) in &images {

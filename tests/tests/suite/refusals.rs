@@ -31,12 +31,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
 }
 
 fn names_another_digest(engine: Engine) -> anyhow::Result<()> {
-    let images = [
-        ("schema2", sample::schema2()),
-        ("list", sample::list()),
-        ("oci", sample::oci()),
-        ("index", sample::index()),
-    ];
+    let images = sample::in_every_form();
     let front = Front::start(engine, &images)?;
     for (tag, image) in &images {
         for digest in core::iter::once(&image.manifest).chain(&image.children).map(Manifest::digest) {

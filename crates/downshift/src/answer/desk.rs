@@ -49,6 +49,8 @@ struct Made {
     added: Vec<Note>,
     left_out: Vec<LeftOut>,
     time: Option<Timestamp>,
+    /// The manifests that were converted with it.
+    records: Vec<Record>,
 }
 
 /// Where a request is worked on.
@@ -157,11 +159,15 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     /// The platform to pick. The reference knows only one.
     fn platform(self) -> Platform {
-        let own = self.client.platform().filter(|_| self.request.policy.is_strict());
         match self.request.policy {
-            Policy::Strict => own.unwrap_or(&self.request.default_platform).clone(),
+            Policy::Strict => self.own_platform().unwrap_or(&self.request.default_platform).clone(),
             Policy::Reference => Platform::linux_amd64(),
         }
+    }
+
+    /// The platform that the client says it runs on, if that counts.
+    fn own_platform(self) -> Option<&'d Platform> {
+        self.client.platform().filter(|_| self.request.policy.is_strict())
     }
 
     /// Answers with a manifest that is no list, in the form that the client understands.
@@ -181,22 +187,27 @@ impl<'d, 'a> Desk<'d, 'a> {
             Choice::Convert(form) => form,
             Choice::Stored | Choice::PickPlatform => return Ok(self.stored(found, manifest.form, bytes)),
         };
-        let made = match Content::of(manifest) {
-            // An artifact has one form only: whoever takes anything gets it in that.
-            Content::Artifact(_) if self.client.takes_any() => {
-                return Ok(self.stored(found, manifest.form, bytes));
-            }
-            _ => self.convert(target, manifest, form)?,
-        };
+        let content = Content::of(manifest);
+        // An artifact has one form only: whoever takes anything gets it in that.
+        if matches!(content, Content::Artifact(_)) && self.client.takes_any() {
+            return Ok(self.stored(found, manifest.form, bytes));
+        }
+        let made = self.convert(target, manifest, content, form)?;
         self.converted(target, found, manifest.form, bytes.len(), made)
     }
 
-    /// Converts a manifest.
-    fn convert(self, target: &Target<'_>, manifest: &Manifest, form: Form) -> Result<Made, Stop> {
+    /// Converts a manifest of `content`.
+    fn convert(
+        self,
+        target: &Target<'_>,
+        manifest: &Manifest,
+        content: Content,
+        form: Form,
+    ) -> Result<Made, Stop> {
         let Request { policy, limits, .. } = self.request;
         // The reference looks at no media type on the way to schema 1.
         let looks_at_types = policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1();
-        match Content::of(manifest) {
+        match content {
             Content::Artifact(error) if looks_at_types => return Err(error.into()),
             Content::ImageIfConfigIs if !form.is_schema1() => self.check_config(manifest)?,
             _ => {}
@@ -220,7 +231,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 return Err(Error::NoConversion { from: manifest.form, to: form }.into());
             }
         };
-        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), time })
+        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), time, records: Vec::new() })
     }
 
     /// Checks that a manifest whose config has no telling type is of an image.
@@ -245,7 +256,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let mut needs = Vec::new();
         let mut children = Vec::new();
         let mut left_out = Vec::new();
-        let mut refusals: Vec<(Option<&Platform>, Error)> = Vec::new();
+        let mut refusals: Vec<(&Platform, Error)> = Vec::new();
         for entry in &index.entries {
             let platform = entry.plain_platform();
             let leave = |code: &'static str| LeftOut {
@@ -268,7 +279,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                     }
                     Err(Stop::Refused(error)) => {
                         left_out.push(leave(error.code()));
-                        refusals.push((Some(platform), error));
+                        refusals.push((platform, error));
                     }
                 },
             }
@@ -277,13 +288,12 @@ impl<'d, 'a> Desk<'d, 'a> {
             return Err(Stop::Need(needs));
         }
         // A client that says its platform must find it; to others a list without theirs is worth having.
-        let asked = self.client.platform().filter(|_| self.request.policy.is_strict());
-        if let Some(asked) = asked
+        if let Some(asked) = self.own_platform()
             && !children
                 .iter()
                 .any(|child| child.entry.plain_platform().is_some_and(|own| asked.accepts(own)))
         {
-            let refusal = refusals.into_iter().find(|(own, _)| own.is_some_and(|own| asked.accepts(own)));
+            let refusal = refusals.into_iter().find(|(own, _)| asked.accepts(own));
             let missing =
                 || Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() };
             return Err(refusal.map_or_else(missing, |(_, error)| error).into());
@@ -300,16 +310,9 @@ impl<'d, 'a> Desk<'d, 'a> {
             _ => convert::to_index(index, &entries, limits)?,
         };
         lost.extend(children.iter().flat_map(Child::lost));
-        let made = Made { form, bytes: converted, lost, added: Vec::new(), left_out, time: None };
-        let step = self.converted(target, found, index.form, bytes.len(), made)?;
-        let records = children.into_iter().filter_map(|child| child.into_record(target));
-        Ok(match step {
-            Step::Done(mut answer) => {
-                answer.records.extend(records);
-                Step::Done(answer)
-            }
-            step => step,
-        })
+        let records = children.into_iter().filter_map(|child| child.into_record(target)).collect();
+        let made = Made { form, bytes: converted, lost, added: Vec::new(), left_out, time: None, records };
+        self.converted(target, found, index.form, bytes.len(), made)
     }
 
     /// A manifest of a list or index, converted with it.
@@ -324,7 +327,9 @@ impl<'d, 'a> Desk<'d, 'a> {
         let bytes = self.fetch(&Need::entry(entry))?;
         let made = match Document::parse(bytes, &self.request.limits)? {
             Document::Manifest(manifest) if manifest.form == form => None,
-            Document::Manifest(manifest) => Some(self.convert(target, &manifest, form)?),
+            Document::Manifest(manifest) => {
+                Some(self.convert(target, &manifest, Content::of(&manifest), form)?)
+            }
             Document::Index(_) => return Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
             Document::Schema1(_) => return Err(Error::NoConversion { from, to }.into()),
         };
@@ -362,13 +367,15 @@ impl<'d, 'a> Desk<'d, 'a> {
             platform: found.platform.cloned(),
             time: made.time,
         };
+        let mut records = alloc::vec![record];
+        records.extend(made.records);
         let answer = Answer {
             form: made.form,
             digest,
             body: Cow::Borrowed(&[]),
             source: Some(found.digest.clone()),
             by_platform: found.platform.is_some() || stored.is_index(),
-            records: alloc::vec![record],
+            records,
             report,
         };
         finish(answer, made.bytes, made.time)
