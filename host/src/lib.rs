@@ -2,6 +2,7 @@
 //!
 //! Only [`engine::wasm`] is of use to others: it runs the core in a sandbox.
 
+mod answers;
 mod cli;
 pub mod engine;
 mod error;

@@ -1,5 +1,6 @@
 //! The digests that were reported for converted manifests, so that they can be pulled.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,7 @@ const OVERHEAD: usize = 1024;
 pub(crate) struct Records {
     capacity: usize,
     inner: Mutex<Inner>,
+    evictions: AtomicU64,
 }
 
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl Records {
     }
 
     fn with_capacity(capacity: usize) -> Self {
-        Self { capacity, inner: Mutex::default() }
+        Self { capacity, inner: Mutex::default(), evictions: AtomicU64::new(0) }
     }
 
     /// Keeps `records`. One that is kept already counts as reported now.
@@ -45,13 +47,24 @@ impl Records {
         for record in records {
             inner.insert(record);
         }
-        inner.shrink_to(self.capacity);
+        let evicted = inner.shrink_to(self.capacity);
+        self.evictions.fetch_add(evicted, Ordering::Relaxed);
     }
 
     /// The record of `digest` in the repository `name`.
     pub(crate) fn get(&self, name: &str, digest: &Digest) -> Option<Record> {
         let inner = self.lock();
         inner.records.get(&(name.to_owned(), digest.clone())).map(|(_, record)| record.clone())
+    }
+
+    /// Whether there is a record of `digest` in the repository `name`.
+    pub(crate) fn contains(&self, name: &str, digest: &Digest) -> bool {
+        self.lock().records.contains_key(&(name.to_owned(), digest.clone()))
+    }
+
+    /// How many records had to go so far. As long as this is the same, what was there is there.
+    pub(crate) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -72,13 +85,17 @@ impl Inner {
         }
     }
 
-    fn shrink_to(&mut self, capacity: usize) {
+    /// Lets the oldest go until the rest fits, and says how many these were.
+    fn shrink_to(&mut self, capacity: usize) -> u64 {
+        let mut evicted = 0;
         while self.bytes > capacity {
-            let Some((_, oldest)) = self.ages.pop_first() else { return };
+            let Some((_, oldest)) = self.ages.pop_first() else { break };
             if let Some((_, record)) = self.records.remove(&oldest) {
                 self.bytes -= size(&record);
+                evicted += 1;
             }
         }
+        evicted
     }
 }
 
@@ -122,7 +139,9 @@ mod tests {
         let records = Records::with_capacity(2 * (OVERHEAD + 1));
         records.keep(vec![record("a"), record("b")]);
         records.keep(vec![record("a")]);
+        assert_eq!(records.evictions(), 0);
         records.keep(vec![record("c")]);
+        assert_eq!(records.evictions(), 1);
         assert!(kept(&records, "a"));
         assert!(!kept(&records, "b"));
         assert!(kept(&records, "c"));

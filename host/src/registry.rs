@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 
 use downshift::answer::{self, Need, Root};
-use downshift::{Digest, Failure, Limits, Platform, Policy};
+use downshift::{Capabilities, Digest, Failure, Limits, Platform, Policy};
 use downshift_registry::{Body, Reference, Request, Response, Route, error as http, response};
 use downshift_sign::{P256Signer, Signer};
 
+use crate::answers::{Answers, Key, Made};
 use crate::engine::{self, Engine, NoAnswer};
 use crate::error::Error;
 use crate::log;
@@ -20,6 +21,8 @@ pub(crate) struct Registry {
     pub(crate) store: Store,
     /// The digests that were reported.
     pub(crate) records: Records,
+    /// The answers that were made lately.
+    pub(crate) answers: Answers,
     /// Where the core runs.
     pub(crate) engine: Engine,
     /// Who signs converted manifests.
@@ -36,15 +39,22 @@ pub(crate) struct Registry {
 pub(crate) type Reply = (Response, Option<File>);
 
 impl Registry {
+    /// The answer to a request for a manifest that was answered before. It takes so little time that it need not
+    /// wait for a worker.
+    pub(crate) fn at_hand(&self, request: &Request) -> Option<Response> {
+        let Route::Manifest { name, reference } = &request.route else { return None };
+        let repository = self.store.loaded(name)?;
+        let key = key(request, &repository, name, reference);
+        let manifest = self.answers.get(&key, &self.records)?;
+        Some(response::manifest(request, &manifest))
+    }
+
     /// Answers a request.
     pub(crate) fn answer(&self, request: &Request) -> Reply {
         let response = match &request.route {
             Route::Root => response::root(),
             Route::Base => response::base(),
-            Route::Manifest { name, reference } => match self.manifest(request, name, reference) {
-                Ok(response) => response,
-                Err(no_answer) => self.refuse(name, reference, no_answer),
-            },
+            Route::Manifest { name, reference } => self.manifest(request, name, reference),
             Route::Blob { name, digest } => {
                 return self.blob(request, name, digest).unwrap_or_else(|error| (internal(&error), None));
             }
@@ -61,13 +71,28 @@ impl Registry {
         (response, None)
     }
 
-    fn manifest(&self, request: &Request, name: &str, reference: &Reference) -> Result<Response, NoAnswer> {
-        let unknown = || http::manifest_unknown(name, reference);
-        let Some(repository) = self.store.repository(name)? else { return Ok(unknown()) };
-        let Some(root) = self.root(&repository, name, reference) else { return Ok(unknown()) };
-        let request_to_core = answer::Request {
+    fn manifest(&self, request: &Request, name: &str, reference: &Reference) -> Response {
+        let repository = match self.store.repository(name) {
+            Ok(Some(repository)) => repository,
+            Ok(None) => return http::manifest_unknown(name, reference),
+            Err(error) => return internal(&error),
+        };
+        let Some(root) = self.root(&repository, name, reference) else {
+            return http::manifest_unknown(name, reference);
+        };
+        let key = key(request, &repository, name, reference);
+        let make = || self.make(&repository, root, request.client.clone());
+        match self.answers.get_or_make(key, &self.records, make) {
+            Ok(manifest) => response::manifest(request, &manifest),
+            Err(no_answer) => self.refuse(name, reference, &no_answer),
+        }
+    }
+
+    /// Makes an answer, and keeps what has to be recorded for it.
+    fn make(&self, repository: &Repository, root: Root, client: Capabilities) -> Result<Made, NoAnswer> {
+        let request = answer::Request {
             root,
-            client: request.client.clone(),
+            client,
             policy: self.policy,
             default_platform: self.platform.clone(),
             time: None,
@@ -75,9 +100,11 @@ impl Registry {
         };
         let fetch = |need: &Need| repository.document(&need.digest, &self.limits);
         let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
-        let mut answer = engine::run(&self.engine, &request_to_core, fetch, sign)?;
-        self.records.keep(core::mem::take(&mut answer.records));
-        Ok(response::manifest(request, answer))
+        let mut answer = engine::run(&self.engine, &request, fetch, sign)?;
+        let records = core::mem::take(&mut answer.records);
+        let recorded = records.iter().map(|record| record.digest.clone()).collect();
+        self.records.keep(records);
+        Ok(Made { manifest: answer.into(), recorded })
     }
 
     /// What the core is asked for, if the repository may have it.
@@ -96,22 +123,22 @@ impl Registry {
         }
     }
 
-    fn refuse(&self, name: &str, reference: &Reference, no_answer: NoAnswer) -> Response {
-        self.records.keep(no_answer.records);
-        let error = no_answer.error;
-        match &error {
+    fn refuse(&self, name: &str, reference: &Reference, no_answer: &NoAnswer) -> Response {
+        self.records.keep(no_answer.records.clone());
+        let error = &no_answer.error;
+        match error {
             Error::Core(failure) => http::refusal(failure),
             Error::Missing { digest } => {
                 if matches!(reference, Reference::Tag(_)) {
-                    log::error(&error);
+                    log::error(error);
                 }
                 http::manifest_unknown(name, &Reference::Digest(digest.clone()))
             }
             Error::Corrupt { .. } | Error::WrongSize { .. } => {
-                log::error(&error);
-                http::refusal(&Failure::from(&error))
+                log::error(error);
+                http::refusal(&Failure::from(error))
             }
-            _ => internal(&error),
+            _ => internal(error),
         }
     }
 
@@ -125,6 +152,16 @@ impl Registry {
                 .map_err(|error| Error::unreadable(&repository.layout.blob_path(digest), error))?;
         }
         Ok((response, Some(file)))
+    }
+}
+
+/// What decides the answer to a request for a manifest.
+fn key(request: &Request, repository: &Repository, name: &str, reference: &Reference) -> Key {
+    Key {
+        name: name.to_owned(),
+        reference: reference.clone(),
+        reading: repository.reading,
+        client: request.client.clone(),
     }
 }
 

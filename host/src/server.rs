@@ -146,6 +146,9 @@ impl Server {
 
     async fn answer(self: Arc<Self>, request: Request) -> Reply {
         let method = request.method;
+        if let Some(response) = self.registry.at_hand(&request) {
+            return (response.for_method(method), None);
+        }
         let server = Arc::clone(&self);
         let answered = if matches!(request.route, Route::Manifest { .. }) {
             // Converting is work for the processor; all else waits for the disk at most.
@@ -164,7 +167,7 @@ impl Server {
 
 fn into_http(response: Response, file: Option<File>) -> HttpResponse {
     let body = match (response.body, file) {
-        (Body::Bytes(bytes), _) => Either::Left(Full::from(bytes)),
+        (Body::Bytes(bytes), _) => Either::Left(Full::new(bytes)),
         (Body::Blob(range), Some(file)) => Either::Right(FileBody::new(file, range.end - range.start)),
         (Body::Blob(_), None) => unreachable!("a blob comes with its file"),
     };

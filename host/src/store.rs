@@ -3,6 +3,7 @@
 //! A manifest's tag is its annotation `org.opencontainers.image.ref.name`, as `skopeo copy … oci:DIR/library/httpd:latest`
 //! writes it. Docker's media types are as good as OCI's.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,8 @@ pub(crate) struct Repository {
     /// Where its documents and blobs are.
     pub(crate) layout: Layout,
     stamp: Stamp,
+    /// Which reading of a repository this is. No two have the same.
+    pub(crate) reading: u64,
     tags: BTreeMap<String, Digest>,
     /// For each stored schema 1 the digest of its payload, which is what registries report, and that of its file.
     payloads: HashMap<Digest, Digest>,
@@ -58,8 +61,8 @@ impl Store {
             self.lock().remove(name);
             return Ok(None);
         };
-        if let Some(loaded) = self.lock().get(name).filter(|loaded| loaded.stamp == stamp) {
-            return Ok(Some(Arc::clone(loaded)));
+        if let Some(loaded) = self.read_before(name, stamp) {
+            return Ok(Some(loaded));
         }
         // Settled before the reading starts: a change in the meantime then shows.
         let is_settled = stamp.is_settled();
@@ -70,6 +73,16 @@ impl Store {
         Ok(Some(repository))
     }
 
+    /// The repository called `name`, if it was read before and has not changed since.
+    pub(crate) fn loaded(&self, name: &str) -> Option<Arc<Repository>> {
+        let stamp = Layout::new(self.folder.join(name)).stamp().ok()??;
+        self.read_before(name, stamp)
+    }
+
+    fn read_before(&self, name: &str, stamp: Stamp) -> Option<Arc<Repository>> {
+        self.lock().get(name).filter(|loaded| loaded.stamp == stamp).map(Arc::clone)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Repository>>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,6 +90,7 @@ impl Store {
 
 impl Repository {
     fn load(layout: Layout, stamp: Stamp, limits: &Limits) -> Result<Self, Error> {
+        static READINGS: AtomicU64 = AtomicU64::new(0);
         let mut tags = BTreeMap::new();
         let mut payloads = HashMap::new();
         for entry in layout.index()?.manifests.unwrap_or_default() {
@@ -91,7 +105,8 @@ impl Repository {
                 tags.entry(tag).or_insert(digest);
             }
         }
-        Ok(Self { layout, stamp, tags, payloads })
+        let reading = READINGS.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { layout, stamp, reading, tags, payloads })
     }
 
     /// The tags, sorted.

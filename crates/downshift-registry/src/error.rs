@@ -154,7 +154,7 @@ mod tests {
         ];
         assert_eq!(response.status, status);
         assert!(response.headers.starts_with(&headers), "{response:?}");
-        assert_eq!(response.body, Body::Bytes(body.into_bytes()));
+        assert_eq!(response.body, Body::Bytes(body.into()));
     }
 
     #[test]
@@ -208,6 +208,9 @@ mod tests {
     #[test]
     fn errors_of_head_keep_their_headers() {
         let (get, head) = (name_unknown("a"), name_unknown("a").for_method(Method::Head));
-        assert_eq!((head.status, head.headers, head.body), (404, get.headers, Body::Bytes([].into())));
+        assert_eq!(
+            (head.status, head.headers, head.body),
+            (404, get.headers, Body::Bytes([].as_slice().into()))
+        );
     }
 }

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use bytes::Bytes;
 use downshift::answer::Answer;
-use downshift::{Digest, EMPTY_LAYER};
+use downshift::{Digest, EMPTY_LAYER, Form};
 use serde_json::json;
 
 use crate::conditions::Selection;
@@ -43,7 +44,7 @@ pub struct Response {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// These bytes.
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// This range of the blob that was asked for, from the shell's store.
     Blob(Range<u64>),
 }
@@ -54,12 +55,12 @@ impl Response {
     pub fn for_method(self, method: Method) -> Self {
         match method {
             Method::Get => self,
-            Method::Head => Self { body: Body::Bytes(Vec::new()), ..self },
+            Method::Head => Self { body: Body::Bytes(Bytes::new()), ..self },
         }
     }
 
     pub(crate) fn new(status: u16) -> Self {
-        let response = Self { status, headers: Vec::with_capacity(12), body: Body::Bytes(Vec::new()) };
+        let response = Self { status, headers: Vec::with_capacity(12), body: Body::Bytes(Bytes::new()) };
         response
             .with("docker-distribution-api-version", API_VERSION)
             .with("x-content-type-options", "nosniff")
@@ -74,7 +75,8 @@ impl Response {
         self
     }
 
-    pub(crate) fn with_body(self, content_type: &str, body: Vec<u8>) -> Self {
+    pub(crate) fn with_body(self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        let body = body.into();
         let response = self.with("content-type", content_type).with("content-length", body.len());
         Self { body: Body::Bytes(body), ..response }
     }
@@ -93,32 +95,54 @@ pub fn root() -> Response {
 /// `/v2/`: that there is a registry.
 #[must_use]
 pub fn base() -> Response {
-    Response::new(200).with_body(JSON, b"{}".to_vec())
+    Response::new(200).with_body(JSON, Bytes::from_static(b"{}"))
 }
 
 /// `/v1/…`: that there is no registry of version 1, in its plain text.
 #[must_use]
 pub fn no_v1() -> Response {
     Response::new(404)
-        .with_body("text/plain; charset=utf-8", b"this registry speaks version 2 only\n".to_vec())
+        .with_body("text/plain; charset=utf-8", Bytes::from_static(b"this registry speaks version 2 only\n"))
+}
+
+/// A manifest as clients get it: what remains of an [`Answer`] once its records are kept. Clones share the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its form, which gives the Content-Type.
+    pub form: Form,
+    /// The digest to report.
+    pub digest: Digest,
+    /// The exact bytes.
+    pub body: Bytes,
+    /// The digest of the stored manifest that this was made from, where it is not that manifest itself.
+    pub source: Option<Digest>,
+    /// Whether it depends on the client's platform.
+    pub by_platform: bool,
+}
+
+impl From<Answer<'_>> for Manifest {
+    fn from(answer: Answer<'_>) -> Self {
+        let Answer { form, digest, body, source, by_platform, .. } = answer;
+        Self { form, digest, body: body.into_owned().into(), source, by_platform }
+    }
 }
 
 /// A manifest, or 304 if the client has it.
 #[must_use]
-pub fn manifest(request: &Request, answer: Answer<'_>) -> Response {
-    let not_modified = request.conditions.has(&answer.digest);
+pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
+    let not_modified = request.conditions.has(&manifest.digest);
     let by_digest = matches!(&request.route, Route::Manifest { reference: Reference::Digest(_), .. });
     let mut response = Response::new(if not_modified { 304 } else { 200 })
-        .with_digest(&answer.digest)
-        .with("vary", if answer.by_platform { "Accept, User-Agent" } else { "Accept" })
+        .with_digest(&manifest.digest)
+        .with("vary", if manifest.by_platform { "Accept, User-Agent" } else { "Accept" })
         .with("cache-control", if by_digest { BY_DIGEST } else { BY_TAG });
-    if let Some(source) = &answer.source {
+    if let Some(source) = &manifest.source {
         response = response.with("downshift-source-digest", source);
     }
     if not_modified {
         return response;
     }
-    response.with_body(answer.form.media_type(), answer.body.into_owned())
+    response.with_body(manifest.form.media_type(), manifest.body.clone())
 }
 
 /// A blob of `size` bytes, a range of it, or 304 if the client has it.
@@ -186,9 +210,6 @@ pub fn tags<'a>(name: &str, page: &Page, tags: impl IntoIterator<Item = &'a str>
 mod tests {
     use core::str;
 
-    use downshift::report::{Described, Report};
-    use downshift::{Form, Policy};
-
     use super::*;
 
     /// The digest of no bytes.
@@ -199,20 +220,9 @@ mod tests {
         Request::read(method, target, headers.iter().map(|&(name, value)| (name, value.as_bytes()))).unwrap()
     }
 
-    fn answer(source: Option<Digest>, by_platform: bool) -> Answer<'static> {
-        let described = Described { form: Form::Schema1, digest: Digest::of(b""), size: 7 };
-        let report = Report {
-            source: described.clone(),
-            result: described,
-            policy: Policy::Strict,
-            platform: None,
-            digest_changed: None,
-            lost: Vec::new(),
-            added: Vec::new(),
-            left_out: Vec::new(),
-        };
-        let (form, digest, body) = (Form::Schema1, Digest::of(b""), br#"{"a":1}"#.into());
-        Answer { form, digest, body, source, by_platform, records: Vec::new(), report }
+    fn answer(source: Option<Digest>, by_platform: bool) -> Manifest {
+        let (form, digest, body) = (Form::Schema1, Digest::of(b""), Bytes::from_static(br#"{"a":1}"#));
+        Manifest { form, digest, body, source, by_platform }
     }
 
     /// The status, the headers but for the two that every response has, and the body.
@@ -246,14 +256,14 @@ mod tests {
             "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept\ncache-control: no-cache\n\
              content-type: application/vnd.docker.distribution.manifest.v1+prettyjws\ncontent-length: 7\n{{\"a\":1}}"
         );
-        assert_eq!(shown(&manifest(&request, answer(None, false))), expected);
+        assert_eq!(shown(&manifest(&request, &answer(None, false))), expected);
     }
 
     #[test]
     fn a_converted_manifest_names_its_source_and_what_it_depends_on() {
         let request = request("HEAD", &format!("/v2/a/manifests/{DIGEST}"), &[]);
         let response =
-            manifest(&request, answer(Some(Digest::empty_layer()), true)).for_method(request.method);
+            manifest(&request, &answer(Some(Digest::empty_layer()), true)).for_method(request.method);
         let expected = format!(
             "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\n\
              cache-control: max-age=31536000, immutable\ndownshift-source-digest: {}\n\
@@ -269,7 +279,7 @@ mod tests {
         let expected = format!(
             "304\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\ncache-control: no-cache\n"
         );
-        assert_eq!(shown(&manifest(&request, answer(None, true))), expected);
+        assert_eq!(shown(&manifest(&request, &answer(None, true))), expected);
     }
 
     /// What a blob of ten bytes gives.
@@ -301,9 +311,9 @@ mod tests {
     fn the_empty_layer_is_at_hand() {
         let target = format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER);
         let whole = empty_layer(&request("GET", &target, &[]));
-        assert_eq!((whole.status, whole.body), (200, Body::Bytes(EMPTY_LAYER.to_vec())));
+        assert_eq!((whole.status, whole.body), (200, Body::Bytes(EMPTY_LAYER.to_vec().into())));
         let part = empty_layer(&request("GET", &target, &[("range", "bytes=0-1")]));
-        assert_eq!((part.status, part.body), (206, Body::Bytes([0x1f, 0x8b].to_vec())));
+        assert_eq!((part.status, part.body), (206, Body::Bytes([0x1f, 0x8b].to_vec().into())));
     }
 
     #[test]

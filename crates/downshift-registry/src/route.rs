@@ -53,7 +53,7 @@ pub enum Route {
 }
 
 /// The last part of a manifest's path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// A tag.
     Tag(String),

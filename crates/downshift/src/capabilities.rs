@@ -5,7 +5,7 @@ use crate::{Error, Form, Platform};
 /// What a client understands, as its request says.
 ///
 /// The default names no manifest type at all: that is how Docker 1.6–1.9 ask, and they get schema 1.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
     weights: [Option<u16>; Form::ALL.len()],
     any: bool,

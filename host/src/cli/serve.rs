@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::{EngineArgs, LimitArgs, Verdict};
+use crate::answers::Answers;
 use crate::error::Error;
 use crate::keys;
 use crate::log;
@@ -70,6 +71,7 @@ impl Serve {
         let registry = Registry {
             store: Store::open(self.store.clone(), limits.clone())?,
             records: Records::new(),
+            answers: Answers::new(),
             engine: self.engine.engine(u32::try_from(threads).unwrap_or(u32::MAX))?,
             signer: P256Signer::new(&self.key()?),
             policy: self.policy,

@@ -1,0 +1,105 @@
+//! Answers in memory: what was converted and signed once need not be again, as long as nothing behind it has changed.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use downshift::{Capabilities, Digest};
+use downshift_registry::Reference;
+use downshift_registry::response::Manifest;
+use moka::sync::Cache;
+
+use crate::engine::NoAnswer;
+use crate::records::Records;
+
+/// Bytes of all answers: some ten thousand manifests of the usual size.
+const CAPACITY: u64 = 64 * 1024 * 1024;
+
+/// What an answer takes beside its body: its key, its digests, and its place in the cache.
+const OVERHEAD: usize = 1024;
+
+/// Answers by what decides them. Where there is no room, those asked for least go.
+pub(crate) struct Answers {
+    cache: Cache<Key, Arc<Kept>>,
+}
+
+/// What decides an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    /// The repository's name, which is written into schema 1.
+    pub(crate) name: String,
+    /// The tag, which is written into schema 1, or the digest.
+    pub(crate) reference: Reference,
+    /// Which reading of the repository says what the reference means.
+    pub(crate) reading: u64,
+    /// What the client understands.
+    pub(crate) client: Capabilities,
+}
+
+/// An answer that was made.
+pub(crate) struct Made {
+    /// The manifest.
+    pub(crate) manifest: Manifest,
+    /// The digests of the records that were kept for it.
+    pub(crate) recorded: Vec<Digest>,
+}
+
+/// An answer, and what has to be recorded as long as it is given.
+struct Kept {
+    manifest: Manifest,
+    recorded: Vec<Digest>,
+    /// The state of [`Records::evictions`] in which all of them were there.
+    evictions: AtomicU64,
+}
+
+impl Answers {
+    /// No answers, and room for the usual number.
+    pub(crate) fn new() -> Self {
+        let weigh = |_: &Key, kept: &Arc<Kept>| {
+            u32::try_from(kept.manifest.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
+        Self { cache: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build() }
+    }
+
+    /// The answer, if it is at hand and every digest that it reports is still recorded.
+    pub(crate) fn get(&self, key: &Key, records: &Records) -> Option<Manifest> {
+        let kept = self.cache.get(key)?;
+        if !kept.is_recorded(&key.name, records) {
+            self.cache.invalidate(key);
+            return None;
+        }
+        Some(kept.manifest.clone())
+    }
+
+    /// The answer, at hand or from `make`, which makes it and keeps its records. Of several that ask at once one
+    /// makes it, and the others wait.
+    pub(crate) fn get_or_make(
+        &self,
+        key: Key,
+        records: &Records,
+        make: impl FnOnce() -> Result<Made, NoAnswer>,
+    ) -> Result<Manifest, Arc<NoAnswer>> {
+        if let Some(manifest) = self.get(&key, records) {
+            return Ok(manifest);
+        }
+        let kept = self.cache.try_get_with(key, || {
+            // Before the records are kept: whatever goes from then on is noticed.
+            let evictions = AtomicU64::new(records.evictions());
+            make().map(|Made { manifest, recorded }| Arc::new(Kept { manifest, recorded, evictions }))
+        })?;
+        Ok(kept.manifest.clone())
+    }
+}
+
+impl Kept {
+    fn is_recorded(&self, name: &str, records: &Records) -> bool {
+        let evictions = records.evictions();
+        if self.evictions.load(Ordering::Relaxed) == evictions {
+            return true;
+        }
+        let is_recorded = self.recorded.iter().all(|digest| records.contains(name, digest));
+        if is_recorded {
+            self.evictions.store(evictions, Ordering::Relaxed);
+        }
+        is_recorded
+    }
+}
