@@ -10,8 +10,8 @@ use std::env;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use downshift::answer::{Documents, MAX_ROUNDS, Prepared, Request, Step};
-use downshift::{Digest, Failure, Limits, Policy};
+use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Request, Step};
+use downshift::{Capabilities, Digest, Failure, Form, Limits, Policy};
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::Sandbox;
 use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer};
@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     for (name, image) in &images {
         let case = Case::new(image);
         let mut operations = case.conversions(&sandbox)?;
-        operations.extend(signing(&case.convert_natively()?, &p256, &ring)?);
+        operations.extend(signing(&case.prepare()?, &p256, &ring)?);
         measure(name, &mut operations, rounds)?;
     }
     Ok(())
@@ -99,10 +99,9 @@ struct Case {
 
 impl Case {
     fn new(image: &Image) -> Self {
-        Self {
-            request: schema1_request("library/sample", "latest", image.manifest.digest(), Policy::Strict),
-            documents: image.documents(),
-        }
+        let client = Capabilities::of(&[Form::Schema1Unsigned]);
+        let request = schema1_request("library/sample", "latest", image.manifest.digest(), Policy::Strict);
+        Self { request: Request { client, ..request }, documents: image.documents() }
     }
 
     fn conversions<'o>(&'o self, sandbox: &'o Sandbox) -> anyhow::Result<Vec<Operation<'o>>> {
@@ -112,9 +111,9 @@ impl Case {
             let mut fresh = sandbox.open().map_err(|failure| error(&failure))?;
             self.convert(|request, documents| fresh.step(request, documents))
         };
-        let expected = self.convert_natively()?.signing_input();
+        let expected = self.convert_natively()?;
         for converted in [convert_warm()?, convert_fresh()?] {
-            ensure!(converted.signing_input() == expected, "the sandbox makes something else of the image");
+            ensure!(converted.body == expected.body, "the sandbox makes something else of the image");
         }
         Ok(vec![
             Operation::new("convert, native", || self.convert_natively()),
@@ -123,21 +122,31 @@ impl Case {
         ])
     }
 
-    fn convert_natively(&self) -> anyhow::Result<Prepared> {
+    fn convert_natively(&self) -> anyhow::Result<Answer<'_>> {
         self.convert(|request, documents| Ok(downshift::answer(request, documents)))
     }
 
-    /// Converts it with `step`, the core's step function, wherever that runs.
+    /// The same image, ready to be signed.
+    fn prepare(&self) -> anyhow::Result<Prepared> {
+        let request = Request { client: Capabilities::default(), ..self.request.clone() };
+        let documents = self.documents.iter().map(|(digest, bytes)| (digest, Some(bytes.as_slice())));
+        match downshift::answer(&request, &documents.collect()) {
+            Step::Sign(prepared) => Ok(prepared),
+            step => bail!("there is nothing to sign: {step:?}"),
+        }
+    }
+
+    /// Converts it with `step`, the core's step function, wherever that runs, to an answer without a signature.
     fn convert<'c>(
         &'c self,
         mut step: impl FnMut(&Request, &Documents<'c>) -> Result<Step<'c>, Failure>,
-    ) -> anyhow::Result<Prepared> {
+    ) -> anyhow::Result<Answer<'c>> {
         let mut at_hand = Vec::new();
         for _ in 0..MAX_ROUNDS {
             match step(&self.request, &at_hand.iter().copied().collect())
                 .map_err(|failure| error(&failure))?
             {
-                Step::Sign(prepared) => return Ok(prepared),
+                Step::Done(draft) => return Ok(draft.finish()),
                 Step::Need(needs) => {
                     for need in needs {
                         let found = self.documents.get_key_value(&need.digest);
@@ -145,7 +154,7 @@ impl Case {
                         at_hand.push((digest, Some(bytes.as_slice())));
                     }
                 }
-                Step::Done(_) => bail!("the image is not converted"),
+                Step::Sign(_) => bail!("an unsigned manifest was asked for"),
                 Step::Refused(refusal) => return Err(error(&refusal.failure)),
             }
         }

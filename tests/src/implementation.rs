@@ -87,7 +87,7 @@ pub fn run(
         let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
         match step(&fetched) {
             Err(failure) => return Outcome::Refused { failure, records: Vec::new() },
-            Ok(Step::Done(answer)) => return answered(answer),
+            Ok(Step::Done(draft)) => return answered(draft.finish()),
             Ok(Step::Refused(refusal)) => {
                 return Outcome::Refused { failure: refusal.failure, records: refusal.records };
             }

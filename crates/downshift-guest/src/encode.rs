@@ -4,9 +4,9 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use downshift::answer::{Answer, Need, NeedKind, Prepared, Record, Refusal, Step};
-use downshift::report::{Described, LeftOut, Note, Report};
-use downshift::{Digest, Error, Failure, Fault, Form, Platform, Policy};
+use downshift::answer::{Conversion, Draft, Need, NeedKind, Prepared, Record, Refusal, Step};
+use downshift::report::{Described, LeftOut, Note};
+use downshift::{Digest, Error, Failure, Fault, Form, Platform};
 
 use crate::wit;
 
@@ -14,7 +14,7 @@ pub(crate) fn step(step: Step<'_>) -> wit::Step {
     match step {
         Step::Need(needs) => wit::Step::Need(needs.into_iter().map(need).collect()),
         Step::Sign(prepared) => wit::Step::Done(unsigned(prepared)),
-        Step::Done(answer) => wit::Step::Done(self::answer(answer)),
+        Step::Done(draft) => wit::Step::Done(self::draft(draft)),
         Step::Refused(refusal) => wit::Step::Refused(self::refusal(refusal)),
     }
 }
@@ -38,7 +38,7 @@ fn refusal(refusal: Refusal) -> wit::Refusal {
 
 fn need(need: Need) -> wit::Need {
     wit::Need {
-        digest: need.digest.to_string(),
+        digest: text(need.digest),
         size: need.size,
         media_type: need.media_type,
         kind: match need.kind {
@@ -48,29 +48,30 @@ fn need(need: Need) -> wit::Need {
     }
 }
 
-fn unsigned(prepared: Prepared) -> wit::Answer {
-    let (payload, time, answer) = prepared.into_parts();
-    encode_answer(answer, |_| wit::Body::Unsigned(wit::Unsigned { payload, time: time.seconds() }))
+fn unsigned(prepared: Prepared) -> wit::Draft {
+    let (payload, time, draft) = prepared.into_parts();
+    let body = wit::Body::Unsigned(wit::Unsigned { payload, time: time.seconds() });
+    with_body(draft, body)
 }
 
-fn answer(answer: Answer<'_>) -> wit::Answer {
-    let stored = answer.report.source.digest.to_string();
-    encode_answer(answer, |body| match body {
+fn draft(mut draft: Draft<'_>) -> wit::Draft {
+    let body = match core::mem::take(&mut draft.body) {
         // What is borrowed is a document that the host gave: it need not come back.
-        Cow::Borrowed(_) => wit::Body::Stored(stored),
+        Cow::Borrowed(_) => wit::Body::Stored(draft.stored.digest.to_string()),
         Cow::Owned(bytes) => wit::Body::Bytes(bytes),
-    })
+    };
+    with_body(draft, body)
 }
 
-fn encode_answer<'a>(answer: Answer<'a>, body: impl FnOnce(Cow<'a, [u8]>) -> wit::Body) -> wit::Answer {
-    wit::Answer {
-        form: form(answer.form),
-        body: body(answer.body),
-        digest: answer.digest.to_string(),
-        source: answer.source.map(|source| source.to_string()),
-        by_platform: answer.by_platform,
-        records: records(answer.records),
-        report: report(answer.report),
+fn with_body(draft: Draft<'_>, body: wit::Body) -> wit::Draft {
+    wit::Draft {
+        form: form(draft.form),
+        body,
+        digest: draft.digest.map(text),
+        stored: described(draft.stored),
+        source: draft.source.map(text),
+        platform: draft.platform.map(platform),
+        conversion: draft.conversion.map(conversion),
     }
 }
 
@@ -81,32 +82,29 @@ fn records(records: Vec<Record>) -> Vec<wit::Reported> {
 fn reported(record: Record) -> wit::Reported {
     wit::Reported {
         name: record.name,
-        digest: record.digest.to_string(),
+        digest: text(record.digest),
         form: form(record.form),
         payload: record.payload,
-        source: record.source.to_string(),
+        source: text(record.source),
         tag: record.tag,
         platform: record.platform.map(platform),
         time: record.time.map(|time| time.seconds()),
     }
 }
 
-fn report(report: Report) -> wit::Report {
-    wit::Report {
-        source: described(&report.source),
-        outcome: described(&report.result),
-        policy: policy(report.policy),
-        platform: report.platform.map(platform),
-        digest_changed: report.digest_changed.map(Cow::into_owned),
-        lost: report.lost.into_iter().map(note).collect(),
-        added: report.added.into_iter().map(note).collect(),
-        left_out: report.left_out.into_iter().map(left_out).collect(),
+fn conversion(conversion: Conversion) -> wit::Conversion {
+    wit::Conversion {
+        lost: conversion.lost.into_iter().map(note).collect(),
+        added: conversion.added.into_iter().map(note).collect(),
+        left_out: conversion.left_out.into_iter().map(left_out).collect(),
+        children: records(conversion.children),
+        time: conversion.time.map(|time| time.seconds()),
     }
 }
 
-fn described(described: &Described) -> wit::Described {
+fn described(described: Described) -> wit::Described {
     let Described { form: own, digest, size } = described;
-    wit::Described { form: form(*own), digest: text(digest), size: *size as u32 }
+    wit::Described { form: form(own), digest: text(digest), size: size as u32 }
 }
 
 fn note(note: Note) -> wit::Note {
@@ -115,7 +113,7 @@ fn note(note: Note) -> wit::Note {
 
 fn left_out(left: LeftOut) -> wit::LeftOut {
     wit::LeftOut {
-        digest: text(&left.digest),
+        digest: text(left.digest),
         platform: left.platform.map(platform),
         code: left.code.into_owned(),
     }
@@ -142,18 +140,11 @@ fn form(form: Form) -> wit::Form {
     }
 }
 
-fn policy(policy: Policy) -> wit::Policy {
-    match policy {
-        Policy::Strict => wit::Policy::Strict,
-        Policy::Reference => wit::Policy::Reference,
-    }
-}
-
 fn platform(platform: Platform) -> wit::Platform {
     let Platform { os, architecture, variant } = platform;
     wit::Platform { os, architecture, variant }
 }
 
-fn text(digest: &Digest) -> String {
-    digest.as_str().to_string()
+fn text(digest: Digest) -> String {
+    digest.into()
 }

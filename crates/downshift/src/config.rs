@@ -72,7 +72,7 @@ impl<'c> Config<'c> {
         let mut history = Slice::default();
         // `null` is what Go leaves an empty config for.
         if !root.is_null() {
-            read_object(root, "config", &KNOWN, policy, |name, value| match name {
+            read_object(root, "config", &KNOWN, policy, &mut |name, value| match name {
                 "architecture" => read_text(value, "architecture", &mut config.architecture),
                 "rootfs" => read_rootfs(value, &mut config.rootfs, policy, limits),
                 "history" => history.read(value, policy, limits),
@@ -142,7 +142,7 @@ impl<'c> Slice<'c> {
 impl<'c> History<'c> {
     fn read(&mut self, element: Value<'c>, policy: Policy) -> Result<(), Error> {
         let known = ["created", "created_by", "author", "comment", "empty_layer"];
-        read_object(element, "history[]", &known, policy, |name, value| match name {
+        read_object(element, "history[]", &known, policy, &mut |name, value| match name {
             "created" => {
                 if !value.is_null() {
                     self.created = Some(read_time(value, policy)?);
@@ -181,7 +181,7 @@ fn read_rootfs<'c>(
         return Ok(());
     }
     let rootfs = rootfs.get_or_insert_default();
-    read_object(value, "rootfs", &["type", "diff_ids", "base_layer"], policy, |name, value| match name {
+    read_object(value, "rootfs", &["type", "diff_ids", "base_layer"], policy, &mut |name, value| match name {
         "type" => read_text(value, "rootfs.type", &mut Cow::default()),
         "base_layer" => read_text(value, "rootfs.base_layer", &mut rootfs.base_layer),
         _ => {
@@ -201,7 +201,7 @@ fn read_object<'c>(
     path: &'static str,
     known: &[&'static str],
     policy: Policy,
-    mut assign: impl FnMut(&'static str, Value<'c>) -> Result<(), Error>,
+    assign: &mut dyn FnMut(&'static str, Value<'c>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     if object.kind() != Kind::Object {
         return Err(Error::WrongType { path, expected: "an object" });

@@ -1,6 +1,7 @@
 //! Stored manifests: which kind a document is, and what it says.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -14,7 +15,7 @@ pub enum Document<'a> {
     /// Schema 1, signed or not.
     Schema1(Schema1<'a>),
     /// Schema 2 or an OCI manifest.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// A manifest list or an OCI index.
     Index(Index),
 }
@@ -121,7 +122,7 @@ impl<'a> Document<'a> {
             Ok(Self::Index(Index::read(root, form, limits)?))
         } else {
             refuse_members(root, "schemaVersion 2", &["manifests", "fsLayers", "history"])?;
-            Ok(Self::Manifest(Manifest::read(root, form, limits)?))
+            Ok(Self::Manifest(Box::new(Manifest::read(root, form, limits)?)))
         }
     }
 

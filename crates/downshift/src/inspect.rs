@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::check::{Finding, check_schema1};
 use crate::document::{Descriptor, Document, Index, Manifest};
-use crate::jws::SignatureBlock;
+use crate::jws::{self, SignatureBlock};
 use crate::layer::Content;
 use crate::schema1::Schema1;
 use crate::{Digest, Error, Form, Limits, Platform};
@@ -108,7 +108,11 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Inspection, Error> {
         findings: Vec::new(),
     };
     Ok(match document {
-        Document::Schema1(schema1) => inspect_schema1(empty, &schema1, limits),
+        Document::Schema1(schema1) => {
+            let signatures =
+                if schema1.is_signed() { jws::parse(bytes, limits)?.signatures } else { Vec::new() };
+            inspect_schema1(empty, &schema1, &signatures, limits)
+        }
         Document::Manifest(manifest) => inspect_manifest(empty, &manifest),
         Document::Index(Index { entries, .. }) => {
             Inspection { manifests: entries.iter().map(Part::of).collect(), ..empty }
@@ -116,7 +120,12 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Inspection, Error> {
     })
 }
 
-fn inspect_schema1(empty: Inspection, schema1: &Schema1<'_>, limits: &Limits) -> Inspection {
+fn inspect_schema1(
+    empty: Inspection,
+    schema1: &Schema1<'_>,
+    signatures: &[SignatureBlock],
+    limits: &Limits,
+) -> Inspection {
     let layer = |digest: &String| Part {
         digest: digest.clone(),
         media_type: String::new(),
@@ -129,7 +138,7 @@ fn inspect_schema1(empty: Inspection, schema1: &Schema1<'_>, limits: &Limits) ->
         tag: Some(schema1.tag.clone()),
         architecture: Some(schema1.architecture.clone()),
         layers: schema1.layers.iter().rev().map(layer).collect(),
-        signatures: schema1.signatures().iter().map(SignatureInfo::of).collect(),
+        signatures: signatures.iter().map(SignatureInfo::of).collect(),
         findings: check_schema1(schema1, limits),
         ..empty
     }

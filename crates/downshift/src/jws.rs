@@ -3,6 +3,7 @@
 //! A signed document is its payload with a member `signatures` put in before the last brace. What was cut off to make
 //! room is kept in each signature's protected header, so that the payload can be put together again to the byte.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -94,6 +95,12 @@ pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsign
 }
 
 impl Unsigned {
+    /// The document without signatures, as signatures cover it.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// The document without signatures.
     #[must_use]
     pub fn into_payload(self) -> Vec<u8> {
@@ -198,18 +205,28 @@ pub fn parse(document: &[u8], limits: &Limits) -> Result<SignedDocument, Error> 
 
 /// [`parse`] for a document whose member `signatures` was found already.
 pub(crate) fn parse_signatures(document: &[u8], signatures: Value<'_>) -> Result<SignedDocument, Error> {
+    let payload = payload(document, signatures)?;
+    let signatures = signatures.elements().map(read_block).collect::<Result<_, _>>()?;
+    Ok(SignedDocument { payload, signatures })
+}
+
+/// The payload of a signed document: all that is of use to whoever does not verify its signatures.
+pub(crate) fn payload(document: &[u8], signatures: Value<'_>) -> Result<Vec<u8>, Error> {
     if signatures.kind() != Kind::Array {
         return Err(Error::InvalidSignature { problem: "`signatures` is not an array" });
     }
     let mut format = Format::default();
-    let blocks =
-        signatures.elements().map(|block| read_block(block, &mut format)).collect::<Result<Vec<_>, _>>()?;
-    if blocks.is_empty() {
+    let mut is_signed = false;
+    for block in signatures.elements() {
+        read_protected(&protected(block)?, &mut format)?;
+        is_signed = true;
+    }
+    if !is_signed {
         return Err(Error::InvalidSignature { problem: "there are no signatures" });
     }
     let head = document.get(..format.length);
     let head = head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
-    Ok(SignedDocument { payload: [head, &format.tail].concat(), signatures: blocks })
+    Ok([head, &format.tail].concat())
 }
 
 /// How to put the payload together again. All signatures must agree on it; libtrust takes zero and nothing for not
@@ -220,14 +237,20 @@ struct Format {
     tail: Vec<u8>,
 }
 
-fn read_block(block: Value<'_>, format: &mut Format) -> Result<SignatureBlock, Error> {
+/// The protected header of a signature, as it stands in the document.
+fn protected(block: Value<'_>) -> Result<Cow<'_, str>, Error> {
     let problem = |problem| Error::InvalidSignature { problem };
     if block.kind() != Kind::Object {
         return Err(problem("a signature is not an object"));
     }
     let protected = block.field("protected").and_then(Value::as_text);
-    let protected = protected.ok_or_else(|| problem("a signature has no `protected` header"))?;
-    let time = read_protected(&protected, format)?;
+    protected.ok_or_else(|| problem("a signature has no `protected` header"))
+}
+
+fn read_block(block: Value<'_>) -> Result<SignatureBlock, Error> {
+    let problem = |problem| Error::InvalidSignature { problem };
+    let protected = protected(block)?;
+    let time = read_protected(&protected, &mut Format::default())?;
 
     let header = block.field("header").ok_or_else(|| problem("a signature has no `header`"))?;
     let key = header.field("jwk").filter(|key| !key.is_null()).map(Jwk::read).transpose()?;

@@ -34,7 +34,7 @@
 //!             assert_eq!(needs[0].digest, stored[at_hand].0);
 //!             at_hand += 1;
 //!         }
-//!         Step::Done(answer) => break answer,
+//!         Step::Done(draft) => break draft.finish(),
 //!         Step::Sign(_) | Step::Refused(_) => unreachable!("an unsigned manifest was asked for"),
 //!     }
 //! };

@@ -31,6 +31,21 @@ pub struct Report {
     pub left_out: Vec<LeftOut>,
 }
 
+impl Report {
+    /// Why a manifest that was converted to `form` has another digest.
+    pub(crate) fn why_changed(form: Form) -> &'static str {
+        match form {
+            Form::Schema1 | Form::Schema1Unsigned => {
+                "schema 1 is another document; its digest is of the payload without signatures, which holds the repository's name and the tag"
+            }
+            Form::Schema2 | Form::Oci => "the media types inside the manifest are part of its bytes",
+            Form::List | Form::Index => {
+                "the media types inside the list, and the digests of the manifests converted with it, are part of its bytes"
+            }
+        }
+    }
+}
+
 /// A manifest, by its looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Described {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::json::{Json, Kind, Value};
-use crate::jws::{self, SignatureBlock};
+use crate::jws;
 use crate::time::GoTime;
 use crate::{Digest, Error, Limits, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::{Digest, Error, Limits, Timestamp};
 #[derive(Clone, Debug)]
 pub struct Schema1<'a> {
     payload: Cow<'a, [u8]>,
-    signatures: Vec<SignatureBlock>,
+    is_signed: bool,
     /// `name`.
     pub name: String,
     /// `tag`.
@@ -34,12 +34,12 @@ impl<'a> Schema1<'a> {
     pub(crate) fn read(bytes: &'a [u8], root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
         match root.member("signatures") {
             Some(signatures) => {
-                let document = jws::parse_signatures(bytes, signatures)?;
-                let json = Json::parse("signed payload", &document.payload, limits)?;
+                let payload = jws::payload(bytes, signatures)?;
+                let json = Json::parse("signed payload", &payload, limits)?;
                 let fields = Fields::read(json.root(), limits)?;
-                Ok(fields.with(Cow::Owned(document.payload), document.signatures))
+                Ok(fields.with(Cow::Owned(payload), true))
             }
-            None => Ok(Fields::read(root, limits)?.with(Cow::Borrowed(bytes), Vec::new())),
+            None => Ok(Fields::read(root, limits)?.with(Cow::Borrowed(bytes), false)),
         }
     }
 
@@ -49,16 +49,10 @@ impl<'a> Schema1<'a> {
         &self.payload
     }
 
-    /// The signatures: none for an unsigned document.
-    #[must_use]
-    pub fn signatures(&self) -> &[SignatureBlock] {
-        &self.signatures
-    }
-
-    /// Whether there are signatures. They are not verified.
+    /// Whether there are signatures, which [`jws::parse`] reads. Nothing else is known of them here.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        !self.signatures.is_empty()
+        self.is_signed
     }
 
     /// The digest that names the manifest: that of its payload.
@@ -102,9 +96,9 @@ impl Fields {
         })
     }
 
-    fn with(self, payload: Cow<'_, [u8]>, signatures: Vec<SignatureBlock>) -> Schema1<'_> {
+    fn with(self, payload: Cow<'_, [u8]>, is_signed: bool) -> Schema1<'_> {
         let Self { name, tag, architecture, layers, history } = self;
-        Schema1 { payload, signatures, name, tag, architecture, layers, history }
+        Schema1 { payload, is_signed, name, tag, architecture, layers, history }
     }
 }
 

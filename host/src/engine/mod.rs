@@ -82,7 +82,7 @@ pub(crate) fn run(
                 let signature = sign(&prepared.signing_input())?;
                 return Ok(prepared.seal(signature).map_err(Error::from)?);
             }
-            Step::Done(answer) => return Ok(answer.into_owned()),
+            Step::Done(draft) => return Ok(draft.finish().into_owned()),
             Step::Refused(refusal) => {
                 return Err(NoAnswer { error: Error::Core(refusal.failure), records: refusal.records });
             }

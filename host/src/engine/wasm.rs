@@ -177,7 +177,7 @@ impl Session<'_> {
         self.store.set_epoch_deadline(TICKS_PER_STEP);
         let encoded = encode::documents(documents);
         match self.guest.call_answer(&mut self.store, &encode::request(request), &encoded) {
-            Ok(step) => decode::step(step, documents).map_err(Failure::from),
+            Ok(step) => decode::step(step, request, documents).map_err(Failure::from),
             Err(error) => Err(self.sandbox.trapped(&error, self.store.data())),
         }
     }

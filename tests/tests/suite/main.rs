@@ -2,6 +2,7 @@
 //!
 //! Names begin with the implementation, so that `cargo xtask test native::edge` runs what it says.
 
+mod arbitrary;
 mod clients;
 mod command_line;
 mod convert;
@@ -31,6 +32,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::from_args();
     let mut trials = proxy::trials();
     let implementations: [Arc<dyn Implementation>; 2] = [Arc::new(Native), Arc::new(Wasmtime::new()?)];
+    let [native, wasmtime] = &implementations;
+    trials.extend(arbitrary::trials(native, wasmtime));
     for implementation in implementations {
         trials.extend(vectors::trials(&implementation)?);
         trials.extend(fixed_key::trials(&implementation)?);

@@ -16,7 +16,7 @@ use downshift_tests::vectors::Expected;
 use libtest_mimic::Trial;
 
 /// Which random images there are, unless `DOWNSHIFT_SEED` says otherwise.
-const SEED: u64 = 1893;
+pub(crate) const SEED: u64 = 1893;
 
 /// How many there are, unless `DOWNSHIFT_IMAGES` says otherwise.
 const IMAGES: u64 = 1000;
@@ -148,7 +148,7 @@ fn check(
     }
 }
 
-fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
+pub(crate) fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
     match env::var(variable) {
         Ok(text) => text.parse().with_context(|| format!("{variable} is `{text}`, which is no number")),
         Err(_) => Ok(default),

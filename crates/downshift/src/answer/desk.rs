@@ -5,14 +5,14 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Answer, Documents, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step};
+use super::{Conversion, Documents, Draft, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step};
 use crate::capabilities::Choice;
 use crate::config::Config;
 use crate::convert::{self, Converted};
 use crate::document::{Descriptor, Document, Index, Manifest};
 use crate::json::Json;
 use crate::layer::Content;
-use crate::report::{Described, LeftOut, Note, Report};
+use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
 
@@ -105,7 +105,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 form if self.client.is_schema1_engine() => {
                     self.unreadable(target, digest, form, &record.source)
                 }
-                _ => Ok(Step::Done(self.recorded(record))),
+                _ => finish(self.recorded(record), record.payload.clone(), None),
             };
         }
         let bytes = self.fetch(&Need::manifest(digest))?;
@@ -132,8 +132,8 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
         let desk = Desk { client: &client, request: self.request, documents: self.documents };
         let answer = match desk.by_tag(target, source)? {
-            Step::Sign(prepared) => prepared.answer,
-            Step::Done(answer) => answer,
+            Step::Sign(prepared) => prepared.finish_unsigned(),
+            Step::Done(draft) => draft.finish(),
             step @ (Step::Need(_) | Step::Refused(_)) => return Ok(step),
         };
         let error = Error::UnreadableDigest { digest: digest.clone(), form, instead: answer.digest };
@@ -346,72 +346,43 @@ impl<'d, 'a> Desk<'d, 'a> {
         stored_size: usize,
         made: Made,
     ) -> Result<Step<'a>, Stop> {
-        let digest = Digest::of(&made.bytes);
-        let report = Report {
-            source: Described { form: stored, digest: found.digest.clone(), size: stored_size },
-            result: Described { form: made.form, digest: digest.clone(), size: made.bytes.len() },
-            policy: self.request.policy,
-            platform: found.platform.cloned(),
-            digest_changed: Some(why_changed(made.form).into()),
-            lost: made.lost,
-            added: made.added,
-            left_out: made.left_out,
-        };
-        let record = Record {
-            name: target.name.to_string(),
-            digest: digest.clone(),
-            form: if made.form.is_schema1() { Form::Schema1 } else { made.form },
-            payload: made.bytes.clone(),
-            source: found.digest.clone(),
-            tag: Some(target.tag.to_string()).filter(|tag| !tag.is_empty()),
-            platform: found.platform.cloned(),
-            time: made.time,
-        };
-        let mut records = alloc::vec![record];
-        records.extend(made.records);
-        let answer = Answer {
-            form: made.form,
-            digest,
+        let Made { form, bytes, lost, added, left_out, time, records } = made;
+        let draft = Draft {
+            form,
             body: Cow::Borrowed(&[]),
+            digest: None,
+            stored: Described { form: stored, digest: found.digest.clone(), size: stored_size },
             source: Some(found.digest.clone()),
-            by_platform: found.platform.is_some() || stored.is_index(),
-            records,
-            report,
+            platform: found.platform.cloned(),
+            policy: self.request.policy,
+            conversion: Some(Conversion {
+                name: target.name.to_string(),
+                tag: Some(target.tag.to_string()).filter(|tag| !tag.is_empty()),
+                time,
+                lost,
+                added,
+                left_out,
+                children: records,
+            }),
         };
-        finish(answer, made.bytes, made.time)
+        finish(draft, bytes, time)
     }
 
     /// The step for a manifest that goes out as it is stored.
     fn stored(self, found: &Found<'_>, form: Form, bytes: &'a [u8]) -> Step<'a> {
-        Step::Done(self.stored_answer(found, form, found.digest.clone(), Cow::Borrowed(bytes)))
+        Step::Done(self.stored_draft(found, form, found.digest.clone(), bytes))
     }
 
-    fn stored_answer<'b>(
-        self,
-        found: &Found<'_>,
-        form: Form,
-        digest: Digest,
-        body: Cow<'b, [u8]>,
-    ) -> Answer<'b> {
-        let described = |digest: &Digest| Described { form, digest: digest.clone(), size: body.len() };
-        let report = Report {
-            source: described(found.digest),
-            result: described(&digest),
-            policy: self.request.policy,
-            platform: found.platform.cloned(),
-            digest_changed: None,
-            lost: Vec::new(),
-            added: Vec::new(),
-            left_out: Vec::new(),
-        };
-        Answer {
+    fn stored_draft<'b>(self, found: &Found<'_>, form: Form, digest: Digest, bytes: &'b [u8]) -> Draft<'b> {
+        Draft {
             form,
-            digest,
-            body,
+            body: Cow::Borrowed(bytes),
+            digest: Some(digest),
+            stored: Described { form, digest: found.digest.clone(), size: bytes.len() },
             source: None,
-            by_platform: found.platform.is_some() || form.is_index(),
-            records: Vec::new(),
-            report,
+            platform: found.platform.cloned(),
+            policy: self.request.policy,
+            conversion: None,
         }
     }
 
@@ -428,29 +399,27 @@ impl<'d, 'a> Desk<'d, 'a> {
             Root::Digest { .. } => found.digest.clone(),
         };
         let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
+        let draft = self.stored_draft(found, stored, digest, bytes);
         if self.client.names(stored) || self.client.schema1_form() == stored {
-            let answer = self.stored_answer(found, stored, digest, Cow::Borrowed(bytes));
-            return Ok(Step::Done(answer));
+            return Ok(Step::Done(draft));
         }
-        let payload = schema1.payload().to_vec();
-        let answer = self.stored_answer(found, self.client.schema1_form(), digest, Cow::Borrowed(&[]));
+        let draft = Draft { form: self.client.schema1_form(), body: Cow::Borrowed(&[]), ..draft };
         let time = self.request.time.unwrap_or_else(|| schema1.time(&self.request.limits));
-        finish(answer, payload, Some(time))
+        finish(draft, schema1.payload().to_vec(), Some(time))
     }
 
     /// A recorded schema 1 manifest: the payload, signed as it was when it was reported.
     fn recorded_schema1(self, record: &Record) -> Result<Step<'a>, Stop> {
-        let mut answer = self.recorded(record);
-        answer.form = self.client.schema1_form();
-        finish(answer, record.payload.clone(), self.request.time.or(record.time))
+        let draft = Draft { form: self.client.schema1_form(), ..self.recorded(record) };
+        finish(draft, record.payload.clone(), self.request.time.or(record.time))
     }
 
-    /// A recorded manifest of any other form.
-    fn recorded(self, record: &Record) -> Answer<'static> {
+    /// A recorded manifest, without its bytes.
+    fn recorded(self, record: &Record) -> Draft<'static> {
         let found = Found { digest: &record.digest, platform: record.platform.as_ref() };
-        let body = Cow::Owned(record.payload.clone());
-        let answer = self.stored_answer(&found, record.form, record.digest.clone(), body);
-        Answer { source: Some(record.source.clone()), ..answer }
+        let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
+        draft.stored.size = record.payload.len();
+        Draft { source: Some(record.source.clone()), ..draft }
     }
 
     fn fetch(self, need: &Need) -> Result<&'a [u8], Stop> {
@@ -520,22 +489,10 @@ impl Child<'_> {
     }
 }
 
-/// Gives an answer its body. Schema 1 has to be signed first, unless the client wants it unsigned.
-fn finish<'a>(answer: Answer<'static>, bytes: Vec<u8>, time: Option<Timestamp>) -> Result<Step<'a>, Stop> {
-    if answer.form != Form::Schema1 {
-        return Ok(Step::Done(Answer { body: Cow::Owned(bytes), ..answer }));
+/// Gives a draft its body. Schema 1 has to be signed first, unless the client wants it unsigned.
+fn finish<'a>(draft: Draft<'static>, bytes: Vec<u8>, time: Option<Timestamp>) -> Result<Step<'a>, Stop> {
+    if draft.form != Form::Schema1 {
+        return Ok(Step::Done(Draft { body: Cow::Owned(bytes), ..draft }));
     }
-    Ok(Step::Sign(Prepared::new(bytes, time.unwrap_or_default(), answer)?))
-}
-
-fn why_changed(form: Form) -> &'static str {
-    match form {
-        Form::Schema1 | Form::Schema1Unsigned => {
-            "schema 1 is another document; its digest is of the payload without signatures, which holds the repository's name and the tag"
-        }
-        Form::Schema2 | Form::Oci => "the media types inside the manifest are part of its bytes",
-        Form::List | Form::Index => {
-            "the media types inside the list, and the digests of the manifests converted with it, are part of its bytes"
-        }
-    }
+    Ok(Step::Sign(Prepared::new(bytes, time.unwrap_or_default(), draft)?))
 }

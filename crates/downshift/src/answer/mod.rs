@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use self::desk::{Desk, Stop};
 use crate::jws::{self, Signature, Unsigned};
-use crate::report::Report;
+use crate::report::{Described, LeftOut, Note, Report};
 use crate::{Capabilities, Digest, Error, Failure, Form, Limits, Platform, Policy, Timestamp};
 
 /// How often a shell calls [`answer`] for one request at the most: for the root, for what it lists, for a config, and
@@ -66,6 +66,24 @@ impl Root {
             Self::Tag { digest, .. } | Self::Digest { digest, .. } => digest,
         }
     }
+
+    /// The repository's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tag { name, .. } | Self::Digest { name, .. } => name,
+        }
+    }
+
+    /// The tag, if there is one that points to the digest.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        let tag = match self {
+            Self::Tag { tag, .. } => Some(tag),
+            Self::Digest { tag, .. } => tag.as_ref(),
+        };
+        tag.map(String::as_str).filter(|tag| !tag.is_empty())
+    }
 }
 
 /// What the shell has found of the documents that were needed, by digest: their bytes, or that there is no such
@@ -105,8 +123,8 @@ pub enum Step<'a> {
     Need(Vec<Need>),
     /// Sign [`Prepared::signing_input`], and [`Prepared::seal`] the answer with it.
     Sign(Prepared),
-    /// Here it is.
-    Done(Answer<'a>),
+    /// [`Draft::finish`] it.
+    Done(Draft<'a>),
     /// It cannot be answered.
     Refused(Refusal),
 }
@@ -131,6 +149,93 @@ pub enum NeedKind {
     Manifest,
     /// Among its blobs.
     Blob,
+}
+
+/// An answer that lacks nothing but what follows from its digest.
+///
+/// To hash a manifest takes about as long as to convert it, and much longer in a sandbox than in the shell around it:
+/// so that is left to the shell.
+#[derive(Clone, Debug)]
+pub struct Draft<'a> {
+    /// The form of the manifest.
+    pub form: Form,
+    /// Its exact bytes: for signed schema 1 the payload.
+    pub body: Cow<'a, [u8]>,
+    /// The digest to report, where it is known without hashing the body.
+    pub digest: Option<Digest>,
+    /// The manifest that was found.
+    pub stored: Described,
+    /// The digest of the stored manifest that this was made from, where it is not that manifest itself.
+    pub source: Option<Digest>,
+    /// The platform, where it was picked from a list or index.
+    pub platform: Option<Platform>,
+    /// The policy that was followed.
+    pub policy: Policy,
+    /// What was done, if the manifest was converted now.
+    pub conversion: Option<Conversion>,
+}
+
+/// What was done to convert a manifest.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// The repository's name.
+    pub name: String,
+    /// The tag that it was made for, if there is one.
+    pub tag: Option<String>,
+    /// The time that goes into the signature.
+    pub time: Option<Timestamp>,
+    /// What the result does not have any more.
+    pub lost: Vec<Note>,
+    /// What the result has and the source had not.
+    pub added: Vec<Note>,
+    /// Entries of a list or index that were left out.
+    pub left_out: Vec<LeftOut>,
+    /// The manifests that were converted with it.
+    pub children: Vec<Record>,
+}
+
+impl<'a> Draft<'a> {
+    /// The answer, with its digest, and with the records and the report that follow from that.
+    #[must_use]
+    pub fn finish(mut self) -> Answer<'a> {
+        let body = core::mem::take(&mut self.body);
+        let answer = self.finish_for(&body);
+        Answer { body, ..answer }
+    }
+
+    /// The answer without its body, where that is `payload` or made from it.
+    fn finish_for(self, payload: &[u8]) -> Answer<'a> {
+        let Self { form, digest, stored, source, platform, policy, conversion, .. } = self;
+        let digest = digest.unwrap_or_else(|| Digest::of(payload));
+        let by_platform = platform.is_some() || stored.form.is_index();
+        let mut report = Report {
+            result: Described { form, digest: digest.clone(), size: payload.len() },
+            source: stored,
+            policy,
+            platform,
+            digest_changed: None,
+            lost: Vec::new(),
+            added: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let mut records = Vec::new();
+        if let Some(Conversion { name, tag, time, lost, added, left_out, children }) = conversion {
+            records.push(Record {
+                name,
+                digest: digest.clone(),
+                form: if form.is_schema1() { Form::Schema1 } else { form },
+                payload: payload.to_vec(),
+                source: report.source.digest.clone(),
+                tag,
+                platform: report.platform.clone(),
+                time,
+            });
+            records.extend(children);
+            let digest_changed = Some(Report::why_changed(form).into());
+            report = Report { digest_changed, lost, added, left_out, ..report };
+        }
+        Answer { form, digest, body: Cow::Borrowed(&[]), source, by_platform, records, report }
+    }
 }
 
 /// The manifest that a client gets.
@@ -198,7 +303,7 @@ pub struct Prepared {
     unsigned: Unsigned,
     time: Timestamp,
     /// The answer, but for its body, which is empty.
-    answer: Answer<'static>,
+    draft: Draft<'static>,
 }
 
 impl Prepared {
@@ -206,8 +311,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::InvalidSignature`] if `payload` is no object with members.
-    pub fn new(payload: Vec<u8>, time: Timestamp, answer: Answer<'static>) -> Result<Self, Error> {
-        Ok(Self { unsigned: jws::prepare_object(payload, time)?, time, answer })
+    pub fn new(payload: Vec<u8>, time: Timestamp, draft: Draft<'static>) -> Result<Self, Error> {
+        Ok(Self { unsigned: jws::prepare_object(payload, time)?, time, draft })
     }
 
     /// The bytes to sign: the protected header, a dot, and the payload, both in base64url.
@@ -218,8 +323,8 @@ impl Prepared {
 
     /// The payload, the time in the protected header, and the answer as it will be, but with an empty body.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<u8>, Timestamp, Answer<'static>) {
-        (self.unsigned.into_payload(), self.time, self.answer)
+    pub fn into_parts(self) -> (Vec<u8>, Timestamp, Draft<'static>) {
+        (self.unsigned.into_payload(), self.time, self.draft)
     }
 
     /// Puts the signature into the document.
@@ -227,8 +332,14 @@ impl Prepared {
     /// # Errors
     /// [`Error::SignatureLength`] if the signature does not have the length of its algorithm.
     pub fn seal(self, signature: Signature) -> Result<Answer<'static>, Error> {
+        let answer = self.draft.finish_for(self.unsigned.payload());
         let body = self.unsigned.seal(&[signature])?;
-        Ok(Answer { body: Cow::Owned(body), ..self.answer })
+        Ok(Answer { body: Cow::Owned(body), ..answer })
+    }
+
+    /// The answer without its body.
+    fn finish_unsigned(self) -> Answer<'static> {
+        self.draft.finish_for(self.unsigned.payload())
     }
 }
 

@@ -1,5 +1,4 @@
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -210,7 +209,8 @@ impl<'r> V1Layers<'r> {
             own.push(("comment", &comment));
         }
 
-        let mut members: BTreeMap<&str, &[u8]> = BTreeMap::new();
+        // In the order of their names, as Go encodes a map.
+        let mut members: Vec<(&str, &[u8])> = Vec::new();
         for (key, value) in &self.config.members {
             let key = key.as_ref();
             if own.iter().any(|(name, _)| *name == key) {
@@ -218,10 +218,12 @@ impl<'r> V1Layers<'r> {
             } else if policy.is_strict() && is_misleading(key, *value) {
                 return Err(Error::ReservedKey { key: key.into() });
             } else if !matches!(key, "rootfs" | "history") {
-                members.insert(key, value.raw());
+                members.push((key, value.raw()));
             }
         }
-        members.extend(own);
+        for member in own {
+            members.insert(members.partition_point(|(name, _)| *name < member.0), member);
+        }
 
         let mut out = Vec::with_capacity(self.source.config.len());
         for (index, (name, value)) in members.into_iter().enumerate() {

@@ -2,16 +2,23 @@
 
 use std::borrow::Cow;
 
-use downshift::answer::{Answer, Documents, Need, NeedKind, Prepared, Record, Refusal, Step};
-use downshift::report::{Described, LeftOut, Note, Report};
-use downshift::{Digest, Error, Failure, Fault, Form, Platform, Policy, Timestamp};
+use downshift::answer::{
+    Conversion, Documents, Draft, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step,
+};
+use downshift::report::{Described, LeftOut, Note};
+use downshift::{Digest, Error, Failure, Fault, Form, Platform, Timestamp};
 
 use super::bindings::downshift::convert::types as wit;
 
-pub(super) fn step<'a>(step: wit::Step, documents: &Documents<'a>) -> Result<Step<'a>, Error> {
+/// The step that answers `request`, from which the guest need not repeat anything.
+pub(super) fn step<'a>(
+    step: wit::Step,
+    request: &Request,
+    documents: &Documents<'a>,
+) -> Result<Step<'a>, Error> {
     Ok(match step {
         wit::Step::Need(needs) => Step::Need(needs.into_iter().map(need).collect::<Result<_, _>>()?),
-        wit::Step::Done(answer) => self::answer(answer, documents)?,
+        wit::Step::Done(draft) => self::draft(draft, request, documents)?,
         wit::Step::Refused(wit::Refusal { failure, records }) => {
             Step::Refused(Refusal { failure: self::failure(failure), records: self::records(records)? })
         }
@@ -30,26 +37,42 @@ fn need(need: wit::Need) -> Result<Need, Error> {
     })
 }
 
-fn answer<'a>(answer: wit::Answer, documents: &Documents<'a>) -> Result<Step<'a>, Error> {
-    let decoded = Answer {
-        form: form(answer.form),
-        digest: answer.digest.parse()?,
+fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Error> {
+    let decoded = Draft {
+        form: form(draft.form),
         body: Cow::Borrowed(&[][..]),
-        source: answer.source.as_deref().map(Digest::parse).transpose()?,
-        by_platform: answer.by_platform,
-        records: records(answer.records)?,
-        report: report(answer.report)?,
+        digest: draft.digest.as_deref().map(Digest::parse).transpose()?,
+        stored: described(draft.stored)?,
+        source: draft.source.as_deref().map(Digest::parse).transpose()?,
+        platform: draft.platform.map(platform),
+        policy: request.policy,
+        conversion: draft
+            .conversion
+            .map(|conversion| self::conversion(conversion, &request.root))
+            .transpose()?,
     };
-    Ok(match answer.body {
+    Ok(match draft.body {
         wit::Body::Unsigned(wit::Unsigned { payload, time }) => {
             let time = Timestamp::from_seconds(time).unwrap_or_default();
             Step::Sign(Prepared::new(payload, time, decoded)?)
         }
-        wit::Body::Bytes(bytes) => Step::Done(Answer { body: Cow::Owned(bytes), ..decoded }),
+        wit::Body::Bytes(bytes) => Step::Done(Draft { body: Cow::Owned(bytes), ..decoded }),
         wit::Body::Stored(digest) => {
             let body = documents.get(&digest.parse()?).ok_or(Error::MissingMember { path: "body.stored" })?;
-            Step::Done(Answer { body: Cow::Borrowed(body), ..decoded })
+            Step::Done(Draft { body: Cow::Borrowed(body), ..decoded })
         }
+    })
+}
+
+fn conversion(conversion: wit::Conversion, root: &Root) -> Result<Conversion, Error> {
+    Ok(Conversion {
+        name: root.name().to_owned(),
+        tag: root.tag().map(str::to_owned),
+        time: conversion.time.and_then(Timestamp::from_seconds),
+        lost: conversion.lost.into_iter().map(note).collect(),
+        added: conversion.added.into_iter().map(note).collect(),
+        left_out: conversion.left_out.into_iter().map(left_out).collect::<Result<_, _>>()?,
+        children: records(conversion.children)?,
     })
 }
 
@@ -67,22 +90,6 @@ fn record(reported: wit::Reported) -> Result<Record, Error> {
         tag: reported.tag,
         platform: reported.platform.map(platform),
         time: reported.time.and_then(Timestamp::from_seconds),
-    })
-}
-
-fn report(report: wit::Report) -> Result<Report, Error> {
-    Ok(Report {
-        source: described(report.source)?,
-        result: described(report.outcome)?,
-        policy: match report.policy {
-            wit::Policy::Strict => Policy::Strict,
-            wit::Policy::Reference => Policy::Reference,
-        },
-        platform: report.platform.map(platform),
-        digest_changed: report.digest_changed.map(Cow::Owned),
-        lost: report.lost.into_iter().map(note).collect(),
-        added: report.added.into_iter().map(note).collect(),
-        left_out: report.left_out.into_iter().map(left_out).collect::<Result<_, _>>()?,
     })
 }
 
