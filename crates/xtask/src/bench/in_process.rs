@@ -9,14 +9,14 @@ use super::figures::Figures;
 use crate::build::cargo;
 
 const TEXT: &str = "\
-Microseconds for one image, from schema 2 to signed schema 1, by one thread.
+Microseconds for one image, from schema 2 to schema 1, by one thread.
 
-* convert: all steps of one conversion, from the first, which says what is needed, to the one that gives what is to be
-  signed. Documents are in memory; fetching and checking them is not in it. Native is the core as a part of the program;
+* convert: all steps of one conversion, from the first, which says what is needed, to the answer without a signature,
+  its digest included. Documents are in memory; fetching and checking them is not in it. Native is the core as a part of the program;
   fresh wasm is the core in a sandbox that is made for this one conversion, as the server does; warm wasm is the same
   sandbox again and again.
 * sign: put together the bytes to sign, and sign them.
-* seal: put the signature into the document.";
+* seal: put the signature into the document, and compute the digest.";
 
 /// The row that others are compared with.
 const BASE: &str = "convert, native";
