@@ -65,7 +65,7 @@ impl Registry {
                 Err(error) => internal(&error),
             },
             Route::Referrers { .. } => http::no_referrers(),
-            Route::V1 => response::no_v1(),
+            Route::V1Images { .. } | Route::V1 => response::no_v1(),
             Route::Unknown => http::unknown_path(),
         };
         (response, None)

@@ -1,7 +1,8 @@
 //! Error responses: JSON in Distribution's shape (OCI distribution specification 1.1, "Error Codes").
 //!
 //! Each has exactly one entry, for Docker 1.8 and 1.9 crash on an empty list. What is unknown is told in Distribution's
-//! words; all other errors have a message of cause and remedy, and a detail of both and a stable `reason`.
+//! words; all other errors have a message of cause and remedy, and a detail of both and a stable `reason`. Only the
+//! dead API of version 1 is answered in plain text.
 
 use alloc::format;
 use alloc::string::String;
@@ -77,6 +78,17 @@ pub fn internal() -> Response {
 pub fn busy() -> Response {
     let response = explained(503, "UNAVAILABLE", "busy", "too many requests wait already", "try again");
     response.with("retry-after", "1")
+}
+
+/// What Docker 1.6 and 1.7 print for a pull that failed, whatever the reason: they ask the API of version 1 then, and
+/// show its answer on one line, in quotes.
+pub(crate) fn not_pulled(name: &str) -> Response {
+    let text = format!(
+        "{name} was not pulled: GET /v2/{name}/manifests/TAG of this registry, with curl for example, says why and what to do"
+    );
+    Response::new(400)
+        .with("cache-control", "no-store")
+        .with_body("text/plain; charset=utf-8", text.into_bytes())
 }
 
 pub(crate) fn name_invalid(name: &str) -> Response {

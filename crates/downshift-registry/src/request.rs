@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use downshift::Capabilities;
 
 use crate::conditions::Conditions;
-use crate::{Response, Route, accept, error};
+use crate::{Response, Route, UserAgent, accept, error};
 
 /// The headers that are read.
 const HEADERS: [&str; 5] = ["accept", "user-agent", "if-none-match", "if-range", "range"];
@@ -42,8 +42,8 @@ impl Request {
     /// Reads a request: its method, its path and query, and all lines of its headers, named in any case.
     ///
     /// # Errors
-    /// The response, where nothing has to be looked up for it: 405 for writes, 431 past [`MAX_HEADER_BYTES`], and
-    /// those of [`Route::parse`].
+    /// The response, where nothing has to be looked up for it: 405 for writes, 431 past [`MAX_HEADER_BYTES`], 400 for
+    /// Docker 1.6 and 1.7 whose pull has failed, and those of [`Route::parse`].
     pub fn read<'a>(
         method: &str,
         target: &str,
@@ -83,8 +83,14 @@ impl Request {
                 _ => conditions.range = Some(text.into_owned()),
             }
         }
+        let route = Route::parse(target)?;
+        if let (Route::V1Images { name }, Some(user_agent)) = (&route, &user_agent)
+            && UserAgent::parse(user_agent).prints_v1_only()
+        {
+            return Err(error::not_pulled(name));
+        }
         let client = accept::capabilities(accept, user_agent.as_deref());
-        Ok(Self { method, route: Route::parse(target)?, client, conditions })
+        Ok(Self { method, route, client, conditions })
     }
 }
 
@@ -140,6 +146,14 @@ mod tests {
         assert!(read("GET", "/v2/", &[("accept", &half), ("cookie", &half), ("user-agent", &half)]).is_ok());
         let passes = [("accept", &*half), ("range", "x"), ("user-agent", &half)];
         assert_eq!(read("GET", "/v2/", &passes), Err(error::headers_too_large()));
+    }
+
+    #[test]
+    fn docker_1_6_and_1_7_are_told_what_to_do_by_version_1() {
+        let read =
+            |user_agent| read("GET", "/v1/repositories/library/httpd/images", &[("user-agent", user_agent)]);
+        assert_eq!(read("docker/1.7.1 os/linux arch/amd64"), Err(error::not_pulled("library/httpd")));
+        assert!(read("docker/1.8.3 os/linux arch/amd64").is_ok());
     }
 
     #[test]

@@ -136,8 +136,11 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
         .with_digest(&manifest.digest)
         .with("vary", if manifest.by_platform { "Accept, User-Agent" } else { "Accept" })
         .with("cache-control", if by_digest { BY_DIGEST } else { BY_TAG });
-    if let Some(source) = &manifest.source {
-        response = response.with("downshift-source-digest", source);
+    if let (Some(source), Route::Manifest { name, .. }) = (&manifest.source, &request.route) {
+        // The same image as it is stored (RFC 8288; `alternate` is of HTML).
+        response = response
+            .with("downshift-source-digest", source)
+            .with("link", format_args!("</v2/{name}/manifests/{source}>; rel=\"alternate\""));
     }
     if not_modified {
         return response;
@@ -266,7 +269,8 @@ mod tests {
             manifest(&request, &answer(Some(Digest::empty_layer()), true)).for_method(request.method);
         let expected = format!(
             "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\n\
-             cache-control: max-age=31536000, immutable\ndownshift-source-digest: {}\n\
+             cache-control: max-age=31536000, immutable\ndownshift-source-digest: {0}\n\
+             link: </v2/a/manifests/{0}>; rel=\"alternate\"\n\
              content-type: application/vnd.docker.distribution.manifest.v1+prettyjws\ncontent-length: 7\n",
             Digest::EMPTY_LAYER
         );

@@ -46,7 +46,13 @@ pub enum Route {
         /// The digest of the manifest that is referred to.
         digest: Digest,
     },
-    /// `/v1/…`, where Docker ≤ 1.13 tries again after a failure: [`response::no_v1`](crate::response::no_v1).
+    /// `/v1/repositories/NAME/images`, where Docker ≤ 1.13 tries again after a failure. Docker 1.6 and 1.7 are answered
+    /// by [`Request::read`](crate::Request::read), all others by [`response::no_v1`](crate::response::no_v1).
+    V1Images {
+        /// The repository's name.
+        name: String,
+    },
+    /// Any other `/v1/…`: [`response::no_v1`](crate::response::no_v1).
     V1,
     /// Anything else: [`error::unknown_path`].
     Unknown,
@@ -86,11 +92,19 @@ impl Route {
             "/" => Ok(Self::Root),
             "/v2" => Err(Response::moved("/v2/")),
             "/v2/" => Ok(Self::Base),
-            path if path.starts_with("/v1/") => Ok(Self::V1),
+            path if path.starts_with("/v1/") => Ok(Self::of_v1(path)),
             path => match path.strip_prefix("/v2/") {
                 Some(path) => Self::within_v2(path, query),
                 None => Ok(Self::Unknown),
             },
+        }
+    }
+
+    fn of_v1(path: &str) -> Self {
+        let name = path.strip_prefix("/v1/repositories/").and_then(|path| path.strip_suffix("/images"));
+        match name.filter(|name| is_repository_name(name)) {
+            Some(name) => Self::V1Images { name: name.to_string() },
+            None => Self::V1,
         }
     }
 
@@ -220,7 +234,15 @@ mod tests {
         assert_eq!(parse("/v2"), Err(301));
         assert_eq!(parse("/v2/"), Ok(Route::Base));
         assert_eq!(parse("/v2/?x=y"), Ok(Route::Base));
-        assert_eq!(parse("/v1/repositories/library/httpd/images"), Ok(Route::V1));
+        assert_eq!(
+            parse("/v1/repositories/library/httpd/images"),
+            Ok(Route::V1Images { name: name.clone() })
+        );
+        for target in
+            ["/v1/_ping", "/v1/repositories/A/images", "/v1/repositories//images", "/v1/images/x/json"]
+        {
+            assert_eq!(parse(target), Ok(Route::V1), "{target}");
+        }
         assert_eq!(parse(&format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER)), Ok(Route::EmptyLayer));
         let blob = Route::Blob { name: name.clone(), digest: digest.clone() };
         assert_eq!(parse(&format!("/v2/library/httpd/blobs/{digest}")), Ok(blob));

@@ -50,6 +50,13 @@ impl<'a> UserAgent<'a> {
             && matches!(numbers.next(), Some("6" | "7" | "8" | "9"))
     }
 
+    /// Whether this is Docker 1.6 or 1.7, which after any failure ask the API of version 1, and print nothing but what
+    /// that says (measured).
+    #[must_use]
+    pub fn prints_v1_only(&self) -> bool {
+        self.product == "docker" && (self.version.starts_with("1.6.") || self.version.starts_with("1.7."))
+    }
+
     /// Adds to `capabilities` what this says.
     pub(crate) fn describe(&self, mut capabilities: Capabilities) -> Capabilities {
         if let Some(platform) = self.platform() {
@@ -94,6 +101,13 @@ mod tests {
         ] {
             assert_eq!(UserAgent::parse(text).platform(), None, "{text}");
         }
+    }
+
+    #[test]
+    fn docker_1_6_and_1_7_print_what_version_1_says() {
+        let prints = |text| UserAgent::parse(text).prints_v1_only();
+        assert!(prints("docker/1.6.2 go/go1.4.2") && prints("docker/1.7.1-el6"));
+        assert!(!prints("docker/1.8.3") && !prints("docker/1.60.1") && !prints("curl/1.7.1") && !prints(""));
     }
 
     #[test]

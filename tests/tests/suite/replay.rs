@@ -52,14 +52,20 @@ fn is_told_why(engine: Engine, docker: Docker) -> anyhow::Result<()> {
         Ok(_) => anyhow::bail!("`{reference}` is pulled"),
         Err(error) => Ok(format!("{error:#}")),
     };
-    ensure!(said("none")? == "404 of V1: this registry speaks version 2 only", "none: {}", said("none")?);
+    // 1.6 and 1.7 go on to version 1 whatever the error is, and are told there where to ask.
+    let of_v1 = if docker <= Docker::V1_7_1 {
+        "400 of V1: library/sample was not pulled: GET /v2/library/sample/manifests/TAG of this registry, with curl for \
+         example, says why and what to do"
+    } else {
+        "404 of V1: this registry speaks version 2 only"
+    };
+    ensure!(said("none")? == of_v1, "none: {}", said("none")?);
     let refusal = said("zstd")?;
     if docker >= Docker::V1_8_3 {
         ensure!(refusal.starts_with("manifest invalid: the layer `sha256:"), "zstd: {refusal}");
         ensure!(refusal.contains("is compressed with zstd"), "zstd: {refusal}");
     } else {
-        // These go on to version 1 whatever the error is.
-        ensure!(refusal.starts_with("404 of V1: "), "zstd: {refusal}");
+        ensure!(refusal == of_v1, "zstd: {refusal}");
     }
     Ok(())
 }
