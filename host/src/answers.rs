@@ -103,3 +103,67 @@ impl Kept {
         is_recorded
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use downshift::Form;
+    use downshift::answer::Record;
+
+    use super::*;
+    use crate::error::Error;
+
+    fn key(tag: &str, reading: u64) -> Key {
+        let reference = Reference::Tag(tag.to_owned());
+        Key { name: "library/httpd".to_owned(), reference, reading, client: Capabilities::default() }
+    }
+
+    /// An answer with the body `text`, which is recorded.
+    fn made(text: &str, records: &Records) -> Made {
+        let digest = Digest::of(text.as_bytes());
+        let record = Record {
+            name: "library/httpd".to_owned(),
+            digest: digest.clone(),
+            form: Form::Schema1,
+            payload: text.as_bytes().to_vec(),
+            source: Digest::empty_layer(),
+            tag: None,
+            platform: None,
+            time: None,
+        };
+        let (form, source) = (record.form, Some(record.source.clone()));
+        records.keep(vec![record]);
+        let body = text.to_owned().into();
+        let manifest = Manifest { form, digest: digest.clone(), body, source, by_platform: false };
+        Made { manifest, recorded: vec![digest] }
+    }
+
+    #[test]
+    fn an_answer_is_made_once_for_each_reading_of_the_repository() {
+        let (answers, records) = (Answers::new(), Records::new());
+        for (reading, text) in [(1, "one"), (2, "two")] {
+            let first = answers.get_or_make(key("a", reading), &records, || Ok(made(text, &records)));
+            let again = answers.get_or_make(key("a", reading), &records, || Ok(made("other", &records)));
+            assert_eq!((first.unwrap().body, again.unwrap().body), (text.into(), text.into()));
+        }
+        assert!(answers.get(&key("b", 1), &records).is_none());
+    }
+
+    #[test]
+    fn an_answer_whose_record_had_to_go_is_made_anew() {
+        // Room for one record.
+        let (answers, records) = (Answers::new(), Records::with_capacity(1100));
+        answers.get_or_make(key("a", 1), &records, || Ok(made("one", &records))).unwrap();
+        assert!(answers.get(&key("a", 1), &records).is_some());
+        answers.get_or_make(key("b", 1), &records, || Ok(made("two", &records))).unwrap();
+        assert!(answers.get(&key("a", 1), &records).is_none());
+        assert!(answers.get(&key("b", 1), &records).is_some());
+    }
+
+    #[test]
+    fn errors_are_not_kept() {
+        let (answers, records) = (Answers::new(), Records::new());
+        let missing = || Err(Error::Missing { digest: Digest::empty_layer() }.into());
+        assert!(answers.get_or_make(key("a", 1), &records, missing).is_err());
+        assert!(answers.get_or_make(key("a", 1), &records, || Ok(made("one", &records))).is_ok());
+    }
+}

@@ -37,7 +37,8 @@ impl Records {
         Self::with_capacity(CAPACITY)
     }
 
-    fn with_capacity(capacity: usize) -> Self {
+    /// No records, and room for `capacity` bytes.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { capacity, inner: Mutex::default(), evictions: AtomicU64::new(0) }
     }
 
