@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use downshift::answer::Request;
-use downshift::{Digest, Policy};
+use downshift::{Digest, Limits, Policy};
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::{MEMORY_BYTES, Sandbox};
-use downshift_tests::implementation::{self, Implementation, Outcome};
+use downshift_tests::images::built;
+use downshift_tests::implementation::{self, Implementation, Outcome, schema1_request};
 use downshift_tests::programs::case;
 use downshift_tests::vectors::{self, Vector};
 use libtest_mimic::Trial;
@@ -103,7 +104,7 @@ fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result
     Ok(())
 }
 
-/// What the guest may cost: its size, and for each vector its instructions and memory.
+/// What the guest may cost: its size, and for each vector and the largest config its instructions and memory.
 ///
 /// With `DOWNSHIFT_BLESS=1` the budgets are written anew, to be reviewed as a difference.
 fn keeps_to_its_budgets() -> anyhow::Result<()> {
@@ -149,14 +150,22 @@ fn granularity(name: &str) -> u64 {
 fn measure() -> anyhow::Result<BTreeMap<String, u64>> {
     let sandbox = Sandbox::with_fuel(GUEST)?;
     let mut costs = BTreeMap::from([("guest bytes".to_string(), GUEST.len() as u64)]);
+    let mut add =
+        |id: &str, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>| -> anyhow::Result<()> {
+            let mut session = sandbox.open()?;
+            implementation::run(request, documents, |fetched| session.step(request, fetched));
+            costs.insert(format!("{id} fuel"), session.fuel_used().context("fuel is not counted")?);
+            costs.insert(format!("{id} memory"), session.peak_memory() as u64);
+            Ok(())
+        };
     for vector in vectors::read_all()? {
-        let (request, documents) = (vector.request(Policy::Reference)?, vector.documents()?);
-        let mut session = sandbox.open()?;
-        implementation::run(&request, &documents, |fetched| session.step(&request, fetched));
-        costs.insert(format!("{} fuel", vector.id), session.fuel_used().context("fuel is not counted")?);
-        costs.insert(format!("{} memory", vector.id), session.peak_memory() as u64);
+        add(&vector.id, &vector.request(Policy::Reference)?, &vector.documents()?)?;
     }
-    ensure!(costs.values().all(|&cost| cost < MEMORY_BYTES as u64), "a cost is beyond all bounds");
+    let largest = built::text(Limits::default().document_bytes);
+    let request = schema1_request("library/sample", "latest", largest.manifest.digest(), Policy::Strict);
+    add("config of 4 MiB", &request, &largest.documents())?;
+    let fits = |(name, &cost): (&String, &u64)| !name.ends_with("memory") || cost <= MEMORY_BYTES as u64 / 2;
+    ensure!(costs.iter().all(fits), "half of the sandbox's memory is not enough: {costs:?}");
     Ok(costs)
 }
 
