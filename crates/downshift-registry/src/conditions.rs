@@ -40,17 +40,17 @@ impl Conditions {
     ///
     /// Several ranges, other units and what cannot be read are no ranges, which RFC 9110, 14.2 leaves to the server.
     pub(crate) fn select(&self, digest: &Digest, size: u64) -> Selection {
+        self.range(digest).and_then(|range| parsed_range(range, size)).unwrap_or(Selection::Whole)
+    }
+
+    /// The range that is asked for of the blob with this digest, whatever it says.
+    pub(crate) fn range(&self, digest: &Digest) -> Option<&str> {
         // Only the strong entity tag says that the bytes are still the same; a date cannot (RFC 9110, 13.1.5).
         let is_current = |tag: &str| {
             let tag = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
             tag == Some(digest.as_str())
         };
-        match &self.range {
-            Some(range) if self.if_range.as_deref().is_none_or(is_current) => {
-                parsed_range(range, size).unwrap_or(Selection::Whole)
-            }
-            _ => Selection::Whole,
-        }
+        self.range.as_deref().filter(|_| self.if_range.as_deref().is_none_or(is_current))
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::request::MAX_HEADER_BYTES;
 use crate::response::JSON;
-use crate::{Reference, Response};
+use crate::{Demand, Reference, Response, Scope};
 
 /// Why an image is not given in a form that the client understands, or cannot be read.
 ///
@@ -91,6 +91,45 @@ pub(crate) fn not_pulled(name: &str) -> Response {
         .with_body("text/plain; charset=utf-8", text.into_bytes())
 }
 
+/// The client has to say who it is, as `demand` has it; where it is after a repository, for `scope`.
+///
+/// The code and message are those that Docker ≤ 1.9 knows. There is one challenge, for with two of them it fails
+/// (distribution, `registry/client/auth`).
+#[must_use]
+pub fn unauthorized(demand: &Demand, scope: Option<&Scope>) -> Response {
+    let detail = scope.map_or(
+        Value::Null,
+        |scope| json!([{ "Type": "repository", "Class": "", "Name": scope.name, "Action": scope.actions }]),
+    );
+    entry(401, "UNAUTHORIZED", "authentication required", &detail)
+        .with("www-authenticate", demand.header(scope))
+}
+
+/// Who the client says it is may not do this.
+#[must_use]
+pub fn denied(name: &str) -> Response {
+    let cause = format!("the access to `{name}` is denied");
+    explained(403, "DENIED", "denied", &cause, "log in as somebody who may pull it")
+}
+
+/// An upstream registry did not give what it should: why, for programs and for people.
+///
+/// `status` is 403, 429, 502, 503 or 504. Where the upstream registry said after how many seconds to come again, so
+/// does this.
+#[must_use]
+pub fn upstream(status: u16, reason: &str, cause: &str, remedy: &str, retry_after: Option<u64>) -> Response {
+    let code = match status {
+        403 => "DENIED",
+        429 => "TOOMANYREQUESTS",
+        _ => "UNAVAILABLE",
+    };
+    let response = explained(status, code, reason, cause, remedy);
+    match retry_after {
+        Some(seconds) => response.with("retry-after", seconds),
+        None => response,
+    }
+}
+
 pub(crate) fn name_invalid(name: &str) -> Response {
     let cause = format!("`{}` is not a repository name", excerpt(name));
     let remedy = "write it in lower-case letters, digits and separators, in at most 255 bytes";
@@ -114,8 +153,11 @@ pub(crate) fn unsupported() -> Response {
     response.with("allow", "GET, HEAD")
 }
 
+/// The range that is asked for begins after the end of a blob of `size` bytes.
+///
 /// The code is Distribution 3's; version 2 answers in plain text.
-pub(crate) fn range_invalid(size: u64) -> Response {
+#[must_use]
+pub fn range_invalid(size: u64) -> Response {
     let cause = format!("the range begins after the last of the blob's `{size}` bytes");
     let response =
         explained(416, "RANGE_INVALID", "invalid-range", &cause, "ask for a range inside of the blob");
@@ -215,6 +257,22 @@ mod tests {
         let named = r#"\"\n"#.repeat(128);
         let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"NAMED"}}]}"#;
         assert_body(&response, 404, &body.replace("NAMED", &named));
+    }
+
+    #[test]
+    fn who_has_to_log_in_is_told_where() {
+        let demand = Demand::Bearer { realm: "http://a/t".into(), service: None };
+        let response = unauthorized(&demand, Some(&Scope::pull("a")));
+        let challenge = r#"Bearer realm="http://a/t",scope="repository:a:pull""#.into();
+        assert!(response.headers.contains(&("www-authenticate", challenge)));
+        let entry = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Action":"pull","Class":"","Name":"a","Type":"repository"}]}]}"#;
+        assert_body(&response, 401, entry);
+        let base = unauthorized(&demand, None);
+        assert_body(
+            &base,
+            401,
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}"#,
+        );
     }
 
     #[test]

@@ -35,15 +35,27 @@
 extern crate alloc;
 
 mod accept;
+mod authorization;
+mod challenge;
 mod conditions;
 pub mod error;
+pub mod link;
+mod mapping;
 mod request;
 pub mod response;
 mod route;
+mod token;
 mod user_agent;
 
 pub use accept::capabilities;
+pub use authorization::{Authorization, Credentials};
+pub use challenge::{Challenge, Demand};
+pub use mapping::{Mapping, is_docker_hub, registry_host};
 pub use request::{MAX_HEADER_BYTES, Method, Request};
 pub use response::{Body, Response};
 pub use route::{Page, Reference, Route, is_repository_name, is_tag};
+pub use token::{Scope, Token, TokenRequest};
 pub use user_agent::UserAgent;
+
+/// Where clients get tokens that an upstream registry's token service has issued.
+pub const TOKEN_PATH: &str = "/_downshift/token";

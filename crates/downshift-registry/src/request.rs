@@ -3,17 +3,19 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use downshift::Capabilities;
+use downshift::{Capabilities, Digest};
 
 use crate::conditions::Conditions;
-use crate::{Response, Route, UserAgent, accept, error};
+use crate::{Authorization, Response, Route, UserAgent, accept, error};
 
 /// The headers that are read.
-const HEADERS: [&str; 5] = ["accept", "user-agent", "if-none-match", "if-range", "range"];
+const HEADERS: [&str; 7] =
+    ["accept", "authorization", "host", "user-agent", "if-none-match", "if-range", "range"];
 
-/// Bytes of the headers that are read, `Accept`, `User-Agent`, `If-None-Match`, `If-Range` and `Range`, together.
+/// Bytes of the headers that are read together: `Accept`, `Authorization`, `Host`, `User-Agent`, `If-None-Match`,
+/// `If-Range` and `Range`.
 ///
-/// Docker's have about 600. A request with more is refused rather than cut, for a type that was cut off could have
+/// Docker's have about 600, and a token a few thousand. A request with more is refused rather than cut, for a type that was cut off could have
 /// been the one that the client needs.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
@@ -35,6 +37,11 @@ pub struct Request {
     pub route: Route,
     /// What its client understands.
     pub client: Capabilities,
+    /// Who the client says it is.
+    pub authorization: Option<Authorization>,
+    /// The name under which the client knows this server, such as `localhost:5000`, if it is one that can stand in a
+    /// URL.
+    pub host: Option<String>,
     pub(crate) conditions: Conditions,
 }
 
@@ -64,7 +71,7 @@ impl Request {
     ) -> Result<Self, Response> {
         let mut bytes = 0_usize;
         let mut accept = Vec::new();
-        let mut user_agent = None;
+        let (mut user_agent, mut authorization, mut host) = (None, None, None);
         let mut conditions = Conditions::default();
         for (name, value) in headers {
             let Some(name) = HEADERS.into_iter().find(|header| header.eq_ignore_ascii_case(name)) else {
@@ -77,6 +84,8 @@ impl Request {
             let text = String::from_utf8_lossy(value);
             match name {
                 "accept" => accept.push(value),
+                "authorization" => authorization = Authorization::parse(value),
+                "host" => host = Some(text.into_owned()).filter(|host| is_host(host)),
                 "user-agent" => user_agent = Some(text),
                 "if-none-match" => conditions.if_none_match.push(text.into_owned()),
                 "if-range" => conditions.if_range = Some(text.into_owned()),
@@ -90,8 +99,28 @@ impl Request {
             return Err(error::not_pulled(name));
         }
         let client = accept::capabilities(accept, user_agent.as_deref());
-        Ok(Self { method, route, client, conditions })
+        Ok(Self { method, route, client, authorization, host, conditions })
     }
+
+    /// The `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the whole
+    /// is asked for.
+    #[must_use]
+    pub fn range(&self, digest: &Digest) -> Option<&str> {
+        self.conditions.range(digest).filter(|_| self.method == Method::Get)
+    }
+
+    /// Whether the client has the representation with this digest already.
+    #[must_use]
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.conditions.has(digest)
+    }
+}
+
+/// Whether `text` is a host and port as they stand in a URL (RFC 3986, 3.2), of which no part can be mistaken for
+/// another.
+fn is_host(text: &str) -> bool {
+    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    !text.is_empty() && text.len() <= 255 && text.bytes().all(in_host)
 }
 
 #[cfg(test)]
@@ -109,6 +138,7 @@ mod tests {
         let headers = [
             ("ACCEPT", "application/vnd.oci.image.manifest.v1+json;q=0.5"),
             ("host", "localhost:5000"),
+            ("authorization", "Basic QTpC"),
             ("accept", "*/*"),
             ("User-agent", "docker/1.9.1 os/linux arch/arm64"),
             ("If-None-Match", "\"a\""),
@@ -123,8 +153,26 @@ mod tests {
             if_range: Some("\"c\"".into()),
             range: Some("bytes=0-1".into()),
         };
-        let expected = Request { method: Method::Head, route: Route::Base, client, conditions };
+        let expected = Request {
+            method: Method::Head,
+            route: Route::Base,
+            client,
+            authorization: Authorization::parse(b"Basic QTpC"),
+            host: Some("localhost:5000".into()),
+            conditions,
+        };
         assert_eq!(read("HEAD", "/v2/", &headers), Ok(expected));
+    }
+
+    #[test]
+    fn hosts_that_are_none_are_passed_over() {
+        let host = |host| read("GET", "/v2/", &[("host", host)]).map(|request| request.host);
+        for name in ["example.org", "[::1]:5000", "10.0.0.1:80"] {
+            assert_eq!(host(name), Ok(Some(name.into())));
+        }
+        for name in ["", "a/b", "a\"b", "a b", "user@a", &"a".repeat(256)] {
+            assert_eq!(host(name), Ok(None), "{name}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use downshift::{Digest, EMPTY_LAYER, Form};
 use serde_json::json;
 
 use crate::conditions::Selection;
-use crate::{Method, Page, Reference, Request, Route, error, is_tag};
+use crate::{Method, Page, Reference, Request, Route, Token, error, is_tag};
 
 /// `Docker-Distribution-Api-Version`, without which Docker ≤ 1.9 takes a registry for one of version 1.
 const API_VERSION: &str = "registry/2.0";
@@ -98,6 +98,15 @@ pub fn base() -> Response {
     Response::new(200).with_body(JSON, Bytes::from_static(b"{}"))
 }
 
+/// A token of an upstream registry's token service, for the client.
+#[must_use]
+pub fn token(token: &Token) -> Response {
+    let Token { value, lifetime } = token;
+    // Under both names: Docker ≤ 1.9 knows the first only.
+    let body = json!({ "access_token": value, "expires_in": lifetime, "token": value });
+    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.to_string().into_bytes())
+}
+
 /// `/v1/…`: that there is no registry of version 1, in its plain text.
 #[must_use]
 pub fn no_v1() -> Response {
@@ -151,23 +160,32 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
 /// A blob of `size` bytes, a range of it, or 304 if the client has it.
 #[must_use]
 pub fn blob(request: &Request, digest: &Digest, size: u64) -> Response {
-    let of_blob = |status| Response::new(status).with_digest(digest).with("cache-control", BLOB);
     if request.conditions.has(digest) {
-        return of_blob(304);
+        return Response::new(304).with_digest(digest).with("cache-control", BLOB);
     }
     let selection = match request.method {
         Method::Get => request.conditions.select(digest, size),
         // Ranges are defined for GET alone (RFC 9110, 14.2).
         Method::Head => Selection::Whole,
     };
-    let (response, range) = match selection {
-        Selection::Whole => (of_blob(200), 0..size),
-        Selection::Part(range) => {
+    match selection {
+        Selection::Whole => blob_part(digest, size, None),
+        Selection::Part(range) => blob_part(digest, size, Some(range)),
+        Selection::Unsatisfiable => error::range_invalid(size),
+    }
+}
+
+/// A blob of `size` bytes, or that part of it which somebody else chose.
+#[must_use]
+pub fn blob_part(digest: &Digest, size: u64, part: Option<Range<u64>>) -> Response {
+    let of_blob = |status| Response::new(status).with_digest(digest).with("cache-control", BLOB);
+    let (response, range) = match part {
+        None => (of_blob(200), 0..size),
+        Some(range) => {
             let last = range.end.saturating_sub(1);
             let content_range = format!("bytes {}-{last}/{size}", range.start);
             (of_blob(206).with("content-range", content_range), range)
         }
-        Selection::Unsatisfiable => return error::range_invalid(size),
     };
     let response = response
         .with("accept-ranges", "bytes")
@@ -185,6 +203,58 @@ pub fn empty_layer(request: &Request) -> Response {
         response.body = Body::Bytes(bytes.map(|(_, byte)| byte).collect());
     }
     response
+}
+
+/// A blob that is elsewhere, at the URL `location`, for as long as the upstream registry means it to be there.
+///
+/// The status is 307, for Docker ≤ 1.11 does not follow 308.
+#[must_use]
+pub fn blob_elsewhere(digest: &Digest, location: &str) -> Response {
+    Response::new(307)
+        .with("docker-content-digest", digest)
+        .with("location", location)
+        .with("cache-control", "no-store")
+        .with("content-type", "application/octet-stream")
+        .with("content-length", 0)
+}
+
+/// What an upstream registry knows of a manifest's referrers, an OCI index; `filters` are those that it applied, and
+/// `next` is the query of the next page.
+#[must_use]
+pub fn referrers(
+    name: &str,
+    digest: &Digest,
+    index: impl Into<Bytes>,
+    filters: Option<&str>,
+    next: Option<&str>,
+) -> Response {
+    let mut response = Response::new(200).with("cache-control", BY_TAG);
+    if let Some(filters) = filters {
+        response = response.with("oci-filters-applied", filters);
+    }
+    if let Some(query) = next {
+        response =
+            response.with("link", format_args!("</v2/{name}/referrers/{digest}?{query}>; rel=\"next\""));
+    }
+    response.with_body(Form::Index.media_type(), index)
+}
+
+/// Tags as an upstream registry has put them on one page; `next` is the query of the next.
+///
+/// Registries that know no pages have all tags on one: then the `page` is made here.
+#[must_use]
+pub fn upstream_tags(name: &str, page: &Page, all: &[String], next: Option<&str>) -> Response {
+    let is_paged = next.is_some()
+        || page.n.is_none_or(|n| all.len() <= n) && page.last.as_ref().is_none_or(|last| !all.contains(last));
+    if !is_paged {
+        return tags(name, page, all.iter().map(String::as_str));
+    }
+    let mut response = Response::new(200).with("cache-control", BY_TAG);
+    if let Some(query) = next {
+        response = response.with("link", format_args!("</v2/{name}/tags/list?{query}>; rel=\"next\""));
+    }
+    let tags: Vec<&String> = all.iter().filter(|tag| is_tag(tag)).collect();
+    response.with_body(JSON, format!("{}\n", json!({ "name": name, "tags": tags })).into_bytes())
 }
 
 /// The `page` of a repository's tags, in order. Where tags are left, a `Link` header leads to the next page.
@@ -318,6 +388,31 @@ mod tests {
         assert_eq!((whole.status, whole.body), (200, Body::Bytes(EMPTY_LAYER.to_vec().into())));
         let part = empty_layer(&request("GET", &target, &[("range", "bytes=0-1")]));
         assert_eq!((part.status, part.body), (206, Body::Bytes([0x1f, 0x8b].to_vec().into())));
+    }
+
+    #[test]
+    fn pages_of_an_upstream_registry_stay_as_they_are() {
+        let page = |n, last: Option<&str>| Page { n, last: last.map(ToString::to_string) };
+        let tags = |page: &Page, next| {
+            let response = upstream_tags("a", page, &["v2".to_string(), "V1".to_string()], next);
+            let Body::Bytes(body) = response.body else { panic!("tags are at hand") };
+            let link = response.headers.into_iter().find(|(name, _)| *name == "link");
+            (str::from_utf8(&body).unwrap().trim_end().to_string(), link.map(|(_, link)| link))
+        };
+        let as_it_is = r#"{"name":"a","tags":["v2","V1"]}"#.to_string();
+        assert_eq!(tags(&page(None, None), None), (as_it_is.clone(), None));
+        let link = "</v2/a/tags/list?next_page=x>; rel=\"next\"".to_string();
+        assert_eq!(tags(&page(Some(2), Some("a")), Some("next_page=x")), (as_it_is, Some(link)));
+        // One that takes no notice of what was asked for.
+        let link = "</v2/a/tags/list?n=1&last=V1>; rel=\"next\"".to_string();
+        assert_eq!(
+            tags(&page(Some(1), None), None),
+            (r#"{"name":"a","tags":["V1"]}"#.to_string(), Some(link))
+        );
+        assert_eq!(
+            tags(&page(Some(5), Some("V1")), None),
+            (r#"{"name":"a","tags":["v2"]}"#.to_string(), None)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use downshift::Digest;
 
-use crate::{Response, error};
+use crate::{Response, TOKEN_PATH, error};
 
 /// What a path and its query ask for. Names, tags and digests in it keep to their grammar, so none can lead out of
 /// a folder.
@@ -38,6 +38,8 @@ pub enum Route {
         name: String,
         /// Which of the tags.
         page: Page,
+        /// The query as it came, for an upstream registry with pages of its own kind.
+        query: String,
     },
     /// `/v2/NAME/referrers/DIGEST`: [`error::no_referrers`] where there is nobody to ask.
     Referrers {
@@ -45,6 +47,13 @@ pub enum Route {
         name: String,
         /// The digest of the manifest that is referred to.
         digest: Digest,
+        /// The query as it came.
+        query: String,
+    },
+    /// [`TOKEN_PATH`](crate::TOKEN_PATH): a token of an upstream registry's token service.
+    Token {
+        /// The query as it came, for [`TokenRequest::parse`](crate::TokenRequest::parse).
+        query: String,
     },
     /// `/v1/repositories/NAME/images`, where Docker ≤ 1.13 tries again after a failure. Docker 1.6 and 1.7 are answered
     /// by [`Request::read`](crate::Request::read), all others by [`response::no_v1`](crate::response::no_v1).
@@ -92,6 +101,7 @@ impl Route {
             "/" => Ok(Self::Root),
             "/v2" => Err(Response::moved("/v2/")),
             "/v2/" => Ok(Self::Base),
+            TOKEN_PATH => Ok(Self::Token { query: query.to_string() }),
             path if path.starts_with("/v1/") => Ok(Self::of_v1(path)),
             path => match path.strip_prefix("/v2/") {
                 Some(path) => Self::within_v2(path, query),
@@ -129,9 +139,13 @@ impl Route {
                 Ok(if empty { Self::EmptyLayer } else { Self::Blob { name, digest } })
             }
             ("referrers", digest) => {
-                Ok(Self::Referrers { name: repository_name(name)?, digest: parsed_digest(digest)? })
+                let (name, digest) = (repository_name(name)?, parsed_digest(digest)?);
+                Ok(Self::Referrers { name, digest, query: query.to_string() })
             }
-            ("tags", "list") => Ok(Self::Tags { name: repository_name(name)?, page: Page::parse(query)? }),
+            ("tags", "list") => {
+                let (name, page) = (repository_name(name)?, Page::parse(query)?);
+                Ok(Self::Tags { name, page, query: query.to_string() })
+            }
             _ => Ok(Self::Unknown),
         }
     }
@@ -150,16 +164,21 @@ impl Reference {
 
 impl Page {
     fn parse(query: &str) -> Result<Self, Response> {
-        let value = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            percent_decoded(pairs.find(|&(key, _)| key == name)?.1)
-        };
+        let value = |name: &str| query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value);
         let n = match value("n") {
             Some(n) => Some(n.parse().map_err(|_| error::pagination_number_invalid(&n))?),
             None => None,
         };
         Ok(Self { n, last: value("last") })
     }
+}
+
+/// The names and values of a query, with their encoding undone. Those in which it is broken are left out.
+pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    query.split('&').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        Some((percent_decoded(name)?, percent_decoded(&value.replace('+', " "))?))
+    })
 }
 
 /// Whether `name` is a repository's name: at most 255 bytes, of components of lower-case letters and digits, with
@@ -246,8 +265,11 @@ mod tests {
         assert_eq!(parse(&format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER)), Ok(Route::EmptyLayer));
         let blob = Route::Blob { name: name.clone(), digest: digest.clone() };
         assert_eq!(parse(&format!("/v2/library/httpd/blobs/{digest}")), Ok(blob));
-        let referrers = Route::Referrers { name: name.clone(), digest: digest.clone() };
-        assert_eq!(parse(&format!("/v2/library/httpd/referrers/{digest}")), Ok(referrers));
+        let query = "artifactType=a%2Fb".to_string();
+        let referrers = Route::Referrers { name: name.clone(), digest: digest.clone(), query };
+        let target = format!("/v2/library/httpd/referrers/{digest}?artifactType=a%2Fb");
+        assert_eq!(parse(&target), Ok(referrers));
+        assert_eq!(parse("/_downshift/token?x=y"), Ok(Route::Token { query: "x=y".to_string() }));
         let by_digest = Route::Manifest { name, reference: Reference::Digest(digest.clone()) };
         assert_eq!(parse(&format!("/v2/library/httpd/manifests/{digest}")), Ok(by_digest));
     }
@@ -274,7 +296,8 @@ mod tests {
             ("?last=a%2Bb&x&n=7&n=8", Some(7), Some("a+b")),
         ] {
             let page = Page { n, last: last.map(ToString::to_string) };
-            let expected = Route::Tags { name: "a".to_string(), page };
+            let query_as_it_came = query.trim_start_matches('?').to_string();
+            let expected = Route::Tags { name: "a".to_string(), page, query: query_as_it_came };
             assert_eq!(parse(&format!("/v2/a/tags/list{query}")), Ok(expected), "{query}");
         }
         for n in ["", "-1", "two", "99999999999999999999"] {

@@ -1,0 +1,198 @@
+//! The token service's side of authentication (Distribution, "Token Authentication Specification").
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::is_repository_name;
+use crate::route::query_pairs;
+
+/// Scopes of one request for a token. Clients ask for one, or for a few to mount blobs between repositories.
+const MAX_SCOPES: usize = 16;
+
+/// Seconds for which a token is good if its service does not say ("Token Response Fields").
+const DEFAULT_LIFETIME: u64 = 60;
+
+/// The right to pull from a repository, or to do more with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The repository's name.
+    pub name: String,
+    /// What is to be done with it: `pull`, `push`, `delete`, `*`, joined by commas.
+    pub actions: String,
+}
+
+/// A request for a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The name under which the token service knows the registry.
+    pub service: Option<String>,
+    /// What the token is to be good for; without any it proves no more than who asks.
+    pub scopes: Vec<Scope>,
+    /// The user's name, where there is one.
+    pub account: Option<String>,
+}
+
+/// A token. It is a secret: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The token.
+    pub value: String,
+    /// For how many seconds it is good, from when it was issued.
+    pub lifetime: u64,
+}
+
+impl Scope {
+    /// The right to pull from the repository `name`.
+    #[must_use]
+    pub fn pull(name: &str) -> Self {
+        Self { name: name.to_string(), actions: "pull".to_string() }
+    }
+
+    /// Reads a scope; `None` if it is not of a repository.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, actions) = text.strip_prefix("repository:")?.rsplit_once(':')?;
+        let in_actions = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'*');
+        let is_scope = is_repository_name(name) && actions.len() <= 64 && actions.bytes().all(in_actions);
+        is_scope.then(|| Self { name: name.to_string(), actions: actions.to_string() })
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "repository:{}:{}", self.name, self.actions)
+    }
+}
+
+impl TokenRequest {
+    /// Reads the query of a request for a token. Scopes of other things than repositories are left out.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
+        let mut request = Self::default();
+        for (name, value) in query_pairs(query) {
+            match name.as_str() {
+                "service" => request.service = Some(value),
+                "account" => request.account = Some(value),
+                "scope" => {
+                    let room = MAX_SCOPES.saturating_sub(request.scopes.len());
+                    request.scopes.extend(value.split(' ').filter_map(Scope::parse).take(room));
+                }
+                _ => {}
+            }
+        }
+        request
+    }
+
+    /// The URL to ask at the token service `realm`.
+    #[must_use]
+    pub fn url(&self, realm: &str) -> String {
+        let mut url = realm.to_string();
+        let mut separator = if realm.contains('?') { '&' } else { '?' };
+        let mut add = |name: &str, value: &str| {
+            url.push(separator);
+            separator = '&';
+            url.push_str(name);
+            url.push('=');
+            url.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+        };
+        // In the order of the alphabet, as Docker's are.
+        if let Some(account) = &self.account {
+            add("account", account);
+        }
+        for scope in &self.scopes {
+            add("scope", &scope.to_string());
+        }
+        if let Some(service) = &self.service {
+            add("service", service);
+        }
+        url
+    }
+}
+
+impl Token {
+    /// Reads the answer of a token service; `None` if there is no token in it.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let answer: Value = serde_json::from_slice(body).ok()?;
+        let text = |name: &str| answer.get(name)?.as_str().filter(|text| !text.is_empty());
+        // The same under two names: the second is OAuth2's.
+        let value = text("token").or_else(|| text("access_token"))?.to_string();
+        let lifetime = answer.get("expires_in").and_then(Value::as_u64).filter(|&seconds| seconds > 0);
+        Some(Self { value, lifetime: lifetime.unwrap_or(DEFAULT_LIFETIME) })
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("lifetime", &self.lifetime).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn scopes_of_repositories_are_read_and_written() {
+        for text in ["repository:library/httpd:pull", "repository:a:pull,push", "repository:a:*"] {
+            assert_eq!(Scope::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "repository:a", "registry:catalog:*", "repository:../a:pull", "repository:a:pull x"]
+        {
+            assert_eq!(Scope::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn docker_asks_for_a_token() {
+        let query = "account=me&scope=repository%3Alibrary%2Fhttpd%3Apull&service=registry.docker.io&client_id=docker";
+        let request = TokenRequest::parse(query);
+        let expected = TokenRequest {
+            service: Some("registry.docker.io".into()),
+            scopes: [Scope::pull("library/httpd")].into(),
+            account: Some("me".into()),
+        };
+        assert_eq!(request, expected);
+        assert_eq!(
+            request.url("https://auth.docker.io/token"),
+            "https://auth.docker.io/token?account=me&scope=repository%3Alibrary%2Fhttpd%3Apull\
+             &service=registry%2Edocker%2Eio"
+        );
+    }
+
+    #[test]
+    fn several_scopes_come_one_by_one_or_together() {
+        let expected = [Scope::pull("a"), Scope::pull("b")];
+        for query in
+            ["scope=repository:a:pull&scope=repository:b:pull", "scope=repository:a:pull+repository:b:pull"]
+        {
+            assert_eq!(TokenRequest::parse(query).scopes, expected, "{query}");
+        }
+        assert_eq!(TokenRequest::parse(&"scope=repository:a:pull&".repeat(99)).scopes.len(), MAX_SCOPES);
+    }
+
+    #[test]
+    fn a_realm_may_have_a_query() {
+        assert_eq!(TokenRequest::default().url("http://a/t"), "http://a/t");
+        let request = TokenRequest { service: Some("s".into()), ..TokenRequest::default() };
+        assert_eq!(request.url("http://a/t?x=y"), "http://a/t?x=y&service=s");
+    }
+
+    #[test]
+    fn tokens_have_two_names_and_a_lifetime() {
+        let parse = |body: &str| Token::parse(body.as_bytes()).map(|token| (token.value, token.lifetime));
+        assert_eq!(parse(r#"{"token":"a","expires_in":300}"#), Some(("a".into(), 300)));
+        assert_eq!(parse(r#"{"access_token":"b","token":"","expires_in":0}"#), Some(("b".into(), 60)));
+        assert_eq!(parse(r#"{"token":7}"#), None);
+        assert_eq!(parse("<html>"), None);
+        let token = Token { value: "secret".into(), lifetime: 60 };
+        assert!(!format!("{token:?}").contains("secret"));
+    }
+}
