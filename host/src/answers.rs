@@ -6,9 +6,10 @@ use std::sync::Arc;
 use downshift::{Capabilities, Digest};
 use downshift_registry::Reference;
 use downshift_registry::response::Manifest;
-use moka::sync::Cache;
+use moka::future::Cache;
 
 use crate::engine::NoAnswer;
+use crate::error::Error;
 use crate::records::Records;
 
 /// Bytes of all answers: some ten thousand manifests of the usual size.
@@ -29,10 +30,19 @@ pub(crate) struct Key {
     pub(crate) name: String,
     /// The tag, which is written into schema 1, or the digest.
     pub(crate) reference: Reference,
-    /// Which reading of the repository says what the reference means.
-    pub(crate) reading: u64,
+    /// What the reference means.
+    pub(crate) meaning: Meaning,
     /// What the client understands.
     pub(crate) client: Capabilities,
+}
+
+/// What a reference means. What a digest stands for never changes, but more of it may come to be there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Meaning {
+    /// What this reading of a stored repository says.
+    Reading(u64),
+    /// The manifest with this digest of an upstream registry.
+    Upstream(Digest),
 }
 
 /// An answer that was made.
@@ -61,46 +71,45 @@ impl Answers {
     }
 
     /// The answer, if it is at hand and every digest that it reports is still recorded.
-    pub(crate) fn get(&self, key: &Key, records: &Records) -> Option<Manifest> {
-        let kept = self.cache.get(key)?;
-        if !kept.is_recorded(&key.name, records) {
-            self.cache.invalidate(key);
-            return None;
+    pub(crate) async fn get(&self, key: &Key, records: &Records) -> Result<Option<Manifest>, Error> {
+        let Some(kept) = self.cache.get(key).await else { return Ok(None) };
+        if !kept.is_recorded(&key.name, records)? {
+            self.cache.invalidate(key).await;
+            return Ok(None);
         }
-        Some(kept.manifest.clone())
+        Ok(Some(kept.manifest.clone()))
     }
 
     /// The answer, at hand or from `make`, which makes it and keeps its records. Of several that ask at once one
     /// makes it, and the others wait.
-    pub(crate) fn get_or_make(
+    pub(crate) async fn get_or_make(
         &self,
         key: Key,
         records: &Records,
-        make: impl FnOnce() -> Result<Made, NoAnswer>,
+        make: impl Future<Output = Result<Made, NoAnswer>>,
     ) -> Result<Manifest, Arc<NoAnswer>> {
-        if let Some(manifest) = self.get(&key, records) {
-            return Ok(manifest);
-        }
-        let kept = self.cache.try_get_with(key, || {
+        let kept = self.cache.try_get_with(key, async {
             // Before the records are kept: whatever goes from then on is noticed.
             let evictions = AtomicU64::new(records.evictions());
-            make().map(|Made { manifest, recorded }| Arc::new(Kept { manifest, recorded, evictions }))
-        })?;
-        Ok(kept.manifest.clone())
+            make.await.map(|Made { manifest, recorded }| Arc::new(Kept { manifest, recorded, evictions }))
+        });
+        Ok(kept.await?.manifest.clone())
     }
 }
 
 impl Kept {
-    fn is_recorded(&self, name: &str, records: &Records) -> bool {
+    fn is_recorded(&self, name: &str, records: &Records) -> Result<bool, Error> {
         let evictions = records.evictions();
         if self.evictions.load(Ordering::Relaxed) == evictions {
-            return true;
+            return Ok(true);
         }
-        let is_recorded = self.recorded.iter().all(|digest| records.contains(name, digest));
-        if is_recorded {
-            self.evictions.store(evictions, Ordering::Relaxed);
+        for digest in &self.recorded {
+            if !records.contains(name, digest)? {
+                return Ok(false);
+            }
         }
-        is_recorded
+        self.evictions.store(evictions, Ordering::Relaxed);
+        Ok(true)
     }
 }
 
@@ -110,15 +119,15 @@ mod tests {
     use downshift::answer::Record;
 
     use super::*;
-    use crate::error::Error;
 
     fn key(tag: &str, reading: u64) -> Key {
         let reference = Reference::Tag(tag.to_owned());
-        Key { name: "library/httpd".to_owned(), reference, reading, client: Capabilities::default() }
+        let meaning = Meaning::Reading(reading);
+        Key { name: "library/httpd".to_owned(), reference, meaning, client: Capabilities::default() }
     }
 
     /// An answer with the body `text`, which is recorded.
-    fn made(text: &str, records: &Records) -> Made {
+    async fn made(text: &str, records: &Records) -> Result<Made, NoAnswer> {
         let digest = Digest::of(text.as_bytes());
         let record = Record {
             name: "library/httpd".to_owned(),
@@ -131,39 +140,39 @@ mod tests {
             time: None,
         };
         let (form, source) = (record.form, Some(record.source.clone()));
-        records.keep(vec![record]);
+        records.keep(vec![record]).await?;
         let body = text.to_owned().into();
         let manifest = Manifest { form, digest: digest.clone(), body, source, by_platform: false };
-        Made { manifest, recorded: vec![digest] }
+        Ok(Made { manifest, recorded: vec![digest] })
     }
 
-    #[test]
-    fn an_answer_is_made_once_for_each_reading_of_the_repository() {
-        let (answers, records) = (Answers::new(), Records::new());
+    #[tokio::test]
+    async fn an_answer_is_made_once_for_each_reading_of_the_repository() {
+        let (answers, records) = (Answers::new(), Records::in_memory(1 << 20));
         for (reading, text) in [(1, "one"), (2, "two")] {
-            let first = answers.get_or_make(key("a", reading), &records, || Ok(made(text, &records)));
-            let again = answers.get_or_make(key("a", reading), &records, || Ok(made("other", &records)));
+            let first = answers.get_or_make(key("a", reading), &records, made(text, &records)).await;
+            let again = answers.get_or_make(key("a", reading), &records, made("other", &records)).await;
             assert_eq!((first.unwrap().body, again.unwrap().body), (text.into(), text.into()));
         }
-        assert!(answers.get(&key("b", 1), &records).is_none());
+        assert!(answers.get(&key("b", 1), &records).await.unwrap().is_none());
     }
 
-    #[test]
-    fn an_answer_whose_record_had_to_go_is_made_anew() {
+    #[tokio::test]
+    async fn an_answer_whose_record_had_to_go_is_made_anew() {
         // Room for one record.
-        let (answers, records) = (Answers::new(), Records::with_capacity(1100));
-        answers.get_or_make(key("a", 1), &records, || Ok(made("one", &records))).unwrap();
-        assert!(answers.get(&key("a", 1), &records).is_some());
-        answers.get_or_make(key("b", 1), &records, || Ok(made("two", &records))).unwrap();
-        assert!(answers.get(&key("a", 1), &records).is_none());
-        assert!(answers.get(&key("b", 1), &records).is_some());
+        let (answers, records) = (Answers::new(), Records::in_memory(1100));
+        answers.get_or_make(key("a", 1), &records, made("one", &records)).await.unwrap();
+        assert!(answers.get(&key("a", 1), &records).await.unwrap().is_some());
+        answers.get_or_make(key("b", 1), &records, made("two", &records)).await.unwrap();
+        assert!(answers.get(&key("a", 1), &records).await.unwrap().is_none());
+        assert!(answers.get(&key("b", 1), &records).await.unwrap().is_some());
     }
 
-    #[test]
-    fn errors_are_not_kept() {
-        let (answers, records) = (Answers::new(), Records::new());
-        let missing = || Err(Error::Missing { digest: Digest::empty_layer() }.into());
-        assert!(answers.get_or_make(key("a", 1), &records, missing).is_err());
-        assert!(answers.get_or_make(key("a", 1), &records, || Ok(made("one", &records))).is_ok());
+    #[tokio::test]
+    async fn errors_are_not_kept() {
+        let (answers, records) = (Answers::new(), Records::in_memory(1 << 20));
+        let missing = async { Err(Error::Missing { digest: Digest::empty_layer() }.into()) };
+        assert!(answers.get_or_make(key("a", 1), &records, missing).await.is_err());
+        assert!(answers.get_or_make(key("a", 1), &records, made("one", &records)).await.is_ok());
     }
 }

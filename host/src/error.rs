@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::engine::wasm::UnusableGuest;
+use crate::upstream::Fault as UpstreamFault;
 use downshift::{Digest, Failure, Fault, Limits};
 use downshift_sign::KeyError;
 
@@ -53,6 +55,28 @@ pub(crate) enum Error {
         /// That of the config.
         actual: Digest,
     },
+    /// More waits to be converted than can be.
+    Busy,
+    /// What an operator says of an upstream registry cannot be.
+    InvalidUpstream {
+        /// Its URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A repository is not there.
+    NoSuchRepository,
+    /// A tag is not there.
+    NoSuchTag {
+        /// The tag.
+        tag: String,
+    },
+    /// It is to be left to the upstream registry who may pull, and there is not one.
+    NotOneUpstream,
+    /// A conversion panicked. What it said is on standard error.
+    Panicked,
+    /// What failed for another request as well, which asked for the same.
+    Shared(Arc<Error>),
     /// The address to listen on could not be had.
     Unavailable {
         /// The address.
@@ -60,6 +84,15 @@ pub(crate) enum Error {
         /// Why.
         error: io::Error,
     },
+    /// A file cannot be used.
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An upstream registry did not give what it should.
+    Upstream(UpstreamFault),
     /// A file could not be read.
     Unreadable {
         /// The file.
@@ -94,6 +127,24 @@ impl Error {
         Self::Unwritable { path: path.to_path_buf(), error }
     }
 
+    pub(crate) fn unusable(path: &Path, problem: impl fmt::Display) -> Self {
+        Self::Unusable { path: path.to_path_buf(), problem: problem.to_string() }
+    }
+
+    /// What an upstream registry did, if it is about that.
+    pub(crate) fn fault(&self) -> Option<&UpstreamFault> {
+        match self {
+            Self::Upstream(fault) => Some(fault),
+            Self::Shared(error) => error.fault(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is about who asked an upstream registry, and so says nothing to others.
+    pub(crate) fn is_about_caller(&self) -> bool {
+        self.fault().is_some_and(UpstreamFault::is_about_caller)
+    }
+
     /// A document that was not even read to its end.
     pub(crate) fn document_too_large(limits: &Limits, size: u64) -> Self {
         let actual = usize::try_from(size).unwrap_or(usize::MAX);
@@ -107,6 +158,15 @@ impl Error {
             Self::Core(failure) => &failure.code,
             Self::Key(error) | Self::KeyFile { error, .. } => error.code(),
             Self::BrokenLayout { .. } => "broken-layout",
+            Self::Busy => "busy",
+            Self::InvalidUpstream { .. } => "invalid-upstream",
+            Self::NoSuchRepository => "no-such-repository",
+            Self::NoSuchTag { .. } => "no-such-tag",
+            Self::NotOneUpstream => "not-one-upstream",
+            Self::Panicked => "internal",
+            Self::Shared(error) => error.code(),
+            Self::Unusable { .. } => "unusable-file",
+            Self::Upstream(fault) => fault.code(),
             Self::Corrupt { .. } => "corrupt-document",
             Self::Guest(_) => "unusable-guest",
             Self::Missing { .. } => "missing-manifest",
@@ -125,6 +185,15 @@ impl Error {
             Self::Core(failure) => &failure.remedy,
             Self::Key(error) | Self::KeyFile { error, .. } => error.remedy(),
             Self::BrokenLayout { .. } => "write the layout again, for example with skopeo copy",
+            Self::Busy => "try again",
+            Self::InvalidUpstream { .. } => "give it as downshift serve --help says",
+            Self::NoSuchRepository => "check the name",
+            Self::NoSuchTag { .. } => "check the tag",
+            Self::NotOneUpstream => "give one upstream registry, or another --auth",
+            Self::Panicked => "report it, with the lines before this one",
+            Self::Shared(error) => error.remedy(),
+            Self::Unusable { .. } => "give another file, or mend this one",
+            Self::Upstream(fault) => fault.remedy(),
             Self::Corrupt { .. } | Self::WrongSize { .. } => {
                 "push the image again: what is stored is damaged"
             }
@@ -146,7 +215,11 @@ impl Error {
 
     /// Whether the command worked and the answer is no, rather than that it could not be carried out.
     pub(crate) fn is_verdict(&self) -> bool {
-        matches!(self, Self::Core(failure) if matches!(failure.fault, Fault::Client | Fault::Image | Fault::Limit))
+        match self {
+            Self::Core(failure) => matches!(failure.fault, Fault::Client | Fault::Image | Fault::Limit),
+            Self::Shared(error) => error.is_verdict(),
+            _ => false,
+        }
     }
 }
 
@@ -155,6 +228,19 @@ impl fmt::Display for Error {
         match self {
             Self::Core(failure) => failure.fmt(f),
             Self::Key(error) => error.fmt(f),
+            Self::Busy => f.write_str("too many requests wait already"),
+            Self::InvalidUpstream { url, problem } => {
+                write!(f, "`{url}` cannot be an upstream registry: {problem}")
+            }
+            Self::NoSuchRepository => f.write_str("there is no such repository"),
+            Self::NoSuchTag { tag } => write!(f, "there is no tag `{tag}`"),
+            Self::NotOneUpstream => f.write_str(
+                "with `--auth upstream` there must be one upstream registry, for a token is good for one",
+            ),
+            Self::Panicked => f.write_str("a conversion panicked"),
+            Self::Shared(error) => error.fmt(f),
+            Self::Unusable { path, problem } => write!(f, "`{}` cannot be used: {problem}", path.display()),
+            Self::Upstream(fault) => fault.fmt(f),
             Self::KeyFile { path, error } => write!(f, "`{}` cannot be used: {error}", path.display()),
             Self::BrokenLayout { path, problem } => {
                 write!(f, "`{}` is not as an OCI image layout has it: {problem}", path.display())

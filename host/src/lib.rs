@@ -2,17 +2,21 @@
 //!
 //! Only [`engine::wasm`] is of use to others: it runs the core in a sandbox.
 
+mod access;
 mod answers;
+mod blob;
 mod cli;
+mod converter;
 pub mod engine;
 mod error;
+mod front;
 mod keys;
 mod layout;
 mod log;
 mod records;
-mod registry;
 mod server;
 mod store;
+mod upstream;
 mod workers;
 
 pub use cli::run;

@@ -4,11 +4,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::Error;
 use downshift::Digest;
 use downshift::answer::Record;
 
 /// Bytes of all records: some ten thousand converted manifests of the usual size.
-const CAPACITY: usize = 128 * 1024 * 1024;
+pub(crate) const CAPACITY: u64 = 128 * 1024 * 1024;
 
 /// What a record takes beside its payload: its other members, its key twice, and its places in both maps.
 const OVERHEAD: usize = 1024;
@@ -32,35 +33,31 @@ type Key = (String, Digest);
 type Age = u64;
 
 impl Records {
-    /// No records, and room for the usual number.
-    pub(crate) fn new() -> Self {
-        Self::with_capacity(CAPACITY)
-    }
-
     /// No records, and room for `capacity` bytes.
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { capacity, inner: Mutex::default(), evictions: AtomicU64::new(0) }
+    pub(crate) fn in_memory(capacity: u64) -> Self {
+        Self { capacity: capacity as usize, inner: Mutex::default(), evictions: AtomicU64::new(0) }
     }
 
     /// Keeps `records`. One that is kept already counts as reported now.
-    pub(crate) fn keep(&self, records: Vec<Record>) {
+    pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), Error> {
         let mut inner = self.lock();
         for record in records {
             inner.insert(record);
         }
         let evicted = inner.shrink_to(self.capacity);
         self.evictions.fetch_add(evicted, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The record of `digest` in the repository `name`.
-    pub(crate) fn get(&self, name: &str, digest: &Digest) -> Option<Record> {
+    pub(crate) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
         let inner = self.lock();
-        inner.records.get(&(name.to_owned(), digest.clone())).map(|(_, record)| record.clone())
+        Ok(inner.records.get(&(name.to_owned(), digest.clone())).map(|(_, record)| record.clone()))
     }
 
     /// Whether there is a record of `digest` in the repository `name`.
-    pub(crate) fn contains(&self, name: &str, digest: &Digest) -> bool {
-        self.lock().records.contains_key(&(name.to_owned(), digest.clone()))
+    pub(crate) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.lock().records.contains_key(&(name.to_owned(), digest.clone())))
     }
 
     /// How many records had to go so far. As long as this is the same, what was there is there.
@@ -102,49 +99,4 @@ impl Inner {
 
 fn size(record: &Record) -> usize {
     record.payload.len() + OVERHEAD
-}
-
-#[cfg(test)]
-mod tests {
-    use downshift::Form;
-
-    use super::*;
-
-    fn record(payload: &str) -> Record {
-        Record {
-            name: "library/httpd".to_owned(),
-            digest: Digest::of(payload.as_bytes()),
-            form: Form::Schema1,
-            payload: payload.as_bytes().to_vec(),
-            source: Digest::empty_layer(),
-            tag: None,
-            platform: None,
-            time: None,
-        }
-    }
-
-    fn kept(records: &Records, payload: &str) -> bool {
-        records.get("library/httpd", &Digest::of(payload.as_bytes())).is_some()
-    }
-
-    #[test]
-    fn a_record_is_of_its_repository_only() {
-        let records = Records::new();
-        records.keep(vec![record("a")]);
-        assert!(kept(&records, "a"));
-        assert!(records.get("library/nginx", &Digest::of(b"a")).is_none());
-    }
-
-    #[test]
-    fn the_record_reported_longest_ago_goes_first() {
-        let records = Records::with_capacity(2 * (OVERHEAD + 1));
-        records.keep(vec![record("a"), record("b")]);
-        records.keep(vec![record("a")]);
-        assert_eq!(records.evictions(), 0);
-        records.keep(vec![record("c")]);
-        assert_eq!(records.evictions(), 1);
-        assert!(kept(&records, "a"));
-        assert!(!kept(&records, "b"));
-        assert!(kept(&records, "c"));
-    }
 }

@@ -1,18 +1,16 @@
 //! The server: connections, and HTTP/1.0, 1.1 and 2 on them.
 
 use core::convert::Infallible;
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, ready};
 use core::time::Duration;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use downshift_registry::{Body, Request, Response, Route, error as http};
+use bytes::Bytes;
+use downshift_registry::{Body, Request};
 use http_body_util::{Either, Full};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::http::uri::PathAndQuery;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,12 +18,11 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::{task, time};
-use tokio_util::io::poll_read_buf;
+use tokio::time;
 
+use crate::blob::BlobBody;
+use crate::front::{Front, Reply};
 use crate::log;
-use crate::registry::{Registry, Reply};
-use crate::workers::{Busy, Workers};
 
 /// How long a client may take to send the headers of a request, and how long a connection may be idle.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,10 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's line and headers, several times what the registry reads of them.
 const HEADER_BYTES: u32 = 64 * 1024;
 
-/// Bytes of a blob that are read at once.
-const CHUNK_BYTES: usize = 128 * 1024;
-
-type HttpResponse = hyper::Response<Either<Full<Bytes>, FileBody>>;
+type HttpResponse = hyper::Response<Either<Full<Bytes>, BlobBody>>;
 
 /// The signals that stop a server: `SIGINT` and `SIGTERM`.
 pub(crate) struct Signals {
@@ -64,9 +58,9 @@ impl Signals {
     }
 }
 
-/// Serves `registry` until a signal comes; then requests under way are finished, unless there is another signal.
-pub(crate) async fn run(listener: TcpListener, registry: Registry, workers: Workers, mut signals: Signals) {
-    let server = Arc::new(Server::new(registry, workers));
+/// Serves `front` until a signal comes; then requests under way are finished, unless there is another signal.
+pub(crate) async fn run(listener: TcpListener, front: Front, mut signals: Signals) {
+    let server = Arc::new(Server::new(front));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -94,13 +88,12 @@ pub(crate) async fn run(listener: TcpListener, registry: Registry, workers: Work
 
 /// What every connection works with.
 struct Server {
-    registry: Registry,
-    workers: Workers,
+    front: Front,
     http: Builder<TokioExecutor>,
 }
 
 impl Server {
-    fn new(registry: Registry, workers: Workers) -> Self {
+    fn new(front: Front) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -111,7 +104,7 @@ impl Server {
             .keep_alive_interval(REQUEST_TIMEOUT)
             .keep_alive_timeout(REQUEST_TIMEOUT)
             .max_header_list_size(HEADER_BYTES);
-        Self { registry, workers, http }
+        Self { front, http }
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, watcher: Watcher) {
@@ -136,88 +129,28 @@ impl Server {
 
     async fn respond(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<HttpResponse, Infallible> {
         let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        // HTTP/2 has the host in the URI.
+        let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
         let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-        let (response, file) = match Request::read(request.method().as_str(), target, headers) {
-            Ok(request) => self.answer(request).await,
-            Err(response) => (response, None),
+        let reply = match Request::read(request.method().as_str(), target, headers.chain(authority)) {
+            Ok(request) => self.front.answer(&request).await,
+            Err(response) => response.into(),
         };
-        Ok(into_http(response, file))
-    }
-
-    async fn answer(self: Arc<Self>, request: Request) -> Reply {
-        let method = request.method;
-        if let Some(response) = self.registry.at_hand(&request) {
-            return (response.for_method(method), None);
-        }
-        let server = Arc::clone(&self);
-        let answered = if matches!(request.route, Route::Manifest { .. }) {
-            // Converting is work for the processor; all else waits for the disk at most.
-            match self.workers.submit(move || server.registry.answer(&request)) {
-                Ok(reply) => reply.await.ok(),
-                Err(Busy) => Some((http::busy(), None)),
-            }
-        } else {
-            task::spawn_blocking(move || server.registry.answer(&request)).await.ok()
-        };
-        // Only a panic, which is on stderr already, leaves no reply.
-        let (response, file) = answered.unwrap_or_else(|| (http::internal(), None));
-        (response.for_method(method), file)
+        Ok(into_http(reply))
     }
 }
 
-fn into_http(response: Response, file: Option<File>) -> HttpResponse {
-    let body = match (response.body, file) {
+fn into_http(Reply { response, content }: Reply) -> HttpResponse {
+    let body = match (response.body, content) {
         (Body::Bytes(bytes), _) => Either::Left(Full::new(bytes)),
-        (Body::Blob(range), Some(file)) => Either::Right(FileBody::new(file, range.end - range.start)),
-        (Body::Blob(_), None) => unreachable!("a blob comes with its file"),
+        (Body::Blob(range), Some(content)) => {
+            Either::Right(BlobBody::new(content, range.end.saturating_sub(range.start)))
+        }
+        (Body::Blob(_), None) => unreachable!("a blob comes with its bytes"),
     };
     let mut builder = hyper::Response::builder().status(response.status);
     for (name, value) in response.headers {
         builder = builder.header(name, value);
     }
-    builder.body(body).expect("headers are made of names, digests and numbers")
-}
-
-/// The next bytes of a file, as the body of a response.
-struct FileBody {
-    file: tokio::fs::File,
-    left: u64,
-    chunk: BytesMut,
-}
-
-impl FileBody {
-    fn new(file: File, length: u64) -> Self {
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(CHUNK_BYTES);
-        Self { file, left: length, chunk: BytesMut::new() }
-    }
-}
-
-impl hyper::body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let body = &mut *self;
-        if body.left == 0 {
-            return Poll::Ready(None);
-        }
-        body.chunk.reserve(CHUNK_BYTES);
-        let read = ready!(poll_read_buf(Pin::new(&mut body.file), context, &mut body.chunk))?;
-        if read == 0 {
-            // The client must not take a file that was cut short for the whole.
-            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
-        }
-        let mut chunk = body.chunk.split().freeze();
-        chunk.truncate(usize::try_from(body.left).unwrap_or(usize::MAX));
-        body.left -= chunk.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
+    builder.body(body).expect("headers are made of names, digests, numbers and URLs")
 }

@@ -102,11 +102,12 @@ impl Request {
         Ok(Self { method, route, client, authorization, host, conditions })
     }
 
-    /// The `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the whole
-    /// is asked for.
+    /// The one `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the
+    /// whole is asked for, or several ranges, which RFC 9110, 14.2 allows to take for the whole.
     #[must_use]
     pub fn range(&self, digest: &Digest) -> Option<&str> {
-        self.conditions.range(digest).filter(|_| self.method == Method::Get)
+        let is_one = |range: &&str| self.method == Method::Get && !range.contains(',');
+        self.conditions.range(digest).filter(is_one)
     }
 
     /// Whether the client has the representation with this digest already.

@@ -121,7 +121,11 @@ impl Convert {
         let answer =
             engine::run(&engine, &request, fetch, |bytes| sign(bytes, key)).map_err(|no_answer| {
                 // There is no Accept header here to name another type in.
-                if no_answer.error.code() == "not-acceptable" { no_conversion() } else { no_answer.error }
+                if no_answer.error.code() == "not-acceptable" {
+                    no_conversion()
+                } else {
+                    Error::Shared(no_answer.error)
+                }
             })?;
         if answer.form != form {
             return Err(no_conversion());

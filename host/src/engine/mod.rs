@@ -4,6 +4,7 @@ pub mod wasm;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Step, answer};
 use downshift::document::Document;
 use downshift::jws::Signature;
@@ -57,12 +58,95 @@ impl Session<'_> {
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     /// The reason.
-    pub(crate) error: Error,
+    pub(crate) error: Arc<Error>,
     /// What has to be recorded before the error goes out.
     pub(crate) records: Vec<Record>,
 }
 
-/// Answers a request: fetches what the core needs, checks it against its digest and size, and signs.
+/// What was found of the documents that a request needs. Their digests are checked.
+#[derive(Debug, Default)]
+pub(crate) struct Found(Vec<(Digest, Option<Bytes>)>);
+
+/// What is known of a document without waiting.
+pub(crate) enum Lookup {
+    /// Its bytes, or that there is no such document.
+    Known(Option<Bytes>),
+    /// It has to be waited for.
+    Elsewhere,
+}
+
+/// How far a request has come.
+pub(crate) enum Progress {
+    /// It is answered.
+    Answered(Box<Answer<'static>>),
+    /// These documents have to be waited for.
+    Waiting(Vec<Need>),
+}
+
+impl Found {
+    /// Adds what was found for `need`: the document, or that there is none.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if that is the root, of which nobody said that it is there, and [`Error::WrongSize`].
+    pub(crate) fn add(&mut self, request: &Request, need: Need, bytes: Option<Bytes>) -> Result<(), Error> {
+        match (&bytes, need.size) {
+            (None, _) if need.digest == *request.root.digest() => {
+                return Err(Error::Missing { digest: need.digest });
+            }
+            (Some(bytes), Some(expected)) if expected != bytes.len() as u64 => {
+                return Err(Error::WrongSize { digest: need.digest, expected, actual: bytes.len() });
+            }
+            _ => self.0.push((need.digest, bytes)),
+        }
+        Ok(())
+    }
+
+    fn documents(&self) -> Documents<'_> {
+        self.0.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
+    }
+}
+
+/// Answers a request as far as that goes without waiting: looks up what the core needs, and signs.
+///
+/// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given.
+pub(crate) fn advance(
+    engine: &Engine,
+    request: &Request,
+    found: &mut Found,
+    look_up: impl Fn(&Need) -> Result<Lookup, Error>,
+    sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
+) -> Result<Progress, NoAnswer> {
+    let mut session = engine.open().map_err(Error::Core)?;
+    for _ in 0..MAX_ROUNDS {
+        let needs = match session.step(request, &found.documents()).map_err(Error::Core)? {
+            Step::Need(needs) => needs,
+            Step::Sign(prepared) => {
+                let signature = sign(&prepared.signing_input())?;
+                return Ok(Progress::Answered(Box::new(prepared.seal(signature).map_err(Error::from)?)));
+            }
+            Step::Done(draft) => return Ok(Progress::Answered(Box::new(draft.finish().into_owned()))),
+            Step::Refused(refusal) => {
+                return Err(NoAnswer {
+                    error: Arc::new(Error::Core(refusal.failure)),
+                    records: refusal.records,
+                });
+            }
+        };
+        let mut waiting = Vec::new();
+        for need in needs {
+            match look_up(&need)? {
+                Lookup::Known(bytes) => found.add(request, need, bytes)?,
+                Lookup::Elsewhere => waiting.push(need),
+            }
+        }
+        if !waiting.is_empty() {
+            return Ok(Progress::Waiting(waiting));
+        }
+    }
+    unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
+}
+
+/// Answers a request with documents that are all at hand, and checks these against their digests.
 ///
 /// `fetch` gives the document with [`Need::digest`], or says that there is none; `sign` signs the bytes it is given.
 pub(crate) fn run(
@@ -71,48 +155,25 @@ pub(crate) fn run(
     fetch: impl Fn(&Need) -> Result<Option<Vec<u8>>, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Answer<'static>, NoAnswer> {
-    let mut session = engine.open().map_err(Error::Core)?;
-    let mut fetched: Vec<(Digest, Option<Vec<u8>>)> = Vec::new();
-    for _ in 0..MAX_ROUNDS {
-        let documents: Documents<'_> =
-            fetched.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        let needs = match session.step(request, &documents).map_err(Error::Core)? {
-            Step::Need(needs) => needs,
-            Step::Sign(prepared) => {
-                let signature = sign(&prepared.signing_input())?;
-                return Ok(prepared.seal(signature).map_err(Error::from)?);
-            }
-            Step::Done(draft) => return Ok(draft.finish().into_owned()),
-            Step::Refused(refusal) => {
-                return Err(NoAnswer { error: Error::Core(refusal.failure), records: refusal.records });
-            }
-        };
-        for need in needs {
-            let bytes = fetch(&need)?;
-            match &bytes {
-                Some(bytes) => check(&need, bytes, &request.limits)?,
-                // Nobody said that it is there.
-                None if need.digest == *request.root.digest() => {
-                    return Err(Error::Missing { digest: need.digest }.into());
-                }
-                None => {}
-            }
-            fetched.push((need.digest, bytes));
+    let look_up = |need: &Need| {
+        let bytes = fetch(need)?;
+        if let Some(bytes) = &bytes {
+            check(&need.digest, bytes, &request.limits)?;
         }
+        Ok(Lookup::Known(bytes.map(Bytes::from)))
+    };
+    match advance(engine, request, &mut Found::default(), look_up, sign)? {
+        Progress::Answered(answer) => Ok(*answer),
+        Progress::Waiting(_) => unreachable!("all documents are at hand"),
     }
-    unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
 }
 
 /// Checks a document as it arrives, so that nothing is made of wrong bytes.
-fn check(need: &Need, bytes: &[u8], limits: &Limits) -> Result<(), Error> {
-    if !need.digest.matches(bytes) && schema1_digest(bytes, limits).as_ref() != Some(&need.digest) {
-        return Err(Error::Corrupt { digest: need.digest.clone() });
-    }
-    match need.size {
-        Some(expected) if expected != bytes.len() as u64 => {
-            Err(Error::WrongSize { digest: need.digest.clone(), expected, actual: bytes.len() })
-        }
-        _ => Ok(()),
+pub(crate) fn check(digest: &Digest, bytes: &[u8], limits: &Limits) -> Result<(), Error> {
+    if digest.matches(bytes) || schema1_digest(bytes, limits).as_ref() == Some(digest) {
+        Ok(())
+    } else {
+        Err(Error::Corrupt { digest: digest.clone() })
     }
 }
 
@@ -126,6 +187,12 @@ pub(crate) fn schema1_digest(bytes: &[u8], limits: &Limits) -> Option<Digest> {
 
 impl From<Error> for NoAnswer {
     fn from(error: Error) -> Self {
+        Arc::new(error).into()
+    }
+}
+
+impl From<Arc<Error>> for NoAnswer {
+    fn from(error: Arc<Error>) -> Self {
         Self { error, records: Vec::new() }
     }
 }

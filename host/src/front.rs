@@ -1,0 +1,382 @@
+//! The front: what there is to answer to a request, from a store or from upstream registries.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
+
+use downshift::answer::{Record, Root};
+use downshift::{Digest, Failure};
+use downshift_registry::{
+    Body, Mapping, Method, Reference, Request, Response, Route, error as http, response,
+};
+use tokio::task;
+
+use crate::access::Access;
+use crate::answers::{Answers, Key, Made, Meaning};
+use crate::converter::{Converter, Shelf};
+use crate::engine::NoAnswer;
+use crate::error::Error;
+use crate::log;
+use crate::records::Records;
+use crate::store::{Repository, Store};
+use crate::upstream::{Blob, Caller, Delivered, Fault, Referrers, Upstream};
+
+/// A read-only registry.
+pub(crate) struct Front {
+    /// Where the images are.
+    pub(crate) source: Source,
+    /// Who may pull them.
+    pub(crate) access: Access,
+    /// The digests that were reported.
+    pub(crate) records: Arc<Records>,
+    /// The answers that were made lately.
+    pub(crate) answers: Answers,
+    /// Who makes them.
+    pub(crate) converter: Arc<Converter>,
+}
+
+/// Where images are.
+pub(crate) enum Source {
+    /// In a folder.
+    Store(Arc<Store>),
+    /// At registries, each with the names that it has.
+    Upstreams(Vec<Arc<Upstream>>),
+}
+
+/// A response, and where its body is that of a blob, the bytes.
+pub(crate) struct Reply {
+    pub(crate) response: Response,
+    pub(crate) content: Option<Content>,
+}
+
+/// The bytes of a blob.
+pub(crate) enum Content {
+    /// A file, at the first byte that is asked for.
+    File(File),
+    /// What a registry sends; if that is the whole blob, with its digest.
+    Upstream(reqwest::Body, Option<Digest>),
+}
+
+/// A repository that is asked for.
+enum Repo {
+    /// In the store.
+    Stored(Arc<Repository>),
+    /// At a registry.
+    Remote(Remote),
+}
+
+/// A repository of a registry, and who asks for it.
+struct Remote {
+    upstream: Arc<Upstream>,
+    /// Its name there.
+    name: String,
+    caller: Caller,
+}
+
+/// The digest that a reference stands for, and what says so.
+struct Resolved {
+    digest: Digest,
+    meaning: Meaning,
+}
+
+impl Front {
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: &Request) -> Reply {
+        let replied = match self.access.admit(request).await {
+            Ok(caller) => self.reply(request, caller).await,
+            Err(response) => Ok(response.into()),
+        };
+        let mut reply = replied.unwrap_or_else(|error| self.failed(request, &error).into());
+        reply.response = reply.response.for_method(request.method);
+        reply
+    }
+
+    async fn reply(&self, request: &Request, caller: Caller) -> Result<Reply, Arc<Error>> {
+        let response = match &request.route {
+            Route::Root => response::root(),
+            Route::Base => match &self.access {
+                Access::PassThrough(pass_through) => pass_through.base(request, &caller).await?,
+                _ => response::base(),
+            },
+            Route::Token { query } => match &self.access {
+                Access::PassThrough(pass_through) => pass_through.token(request, query).await?,
+                _ => http::unknown_path(),
+            },
+            Route::Manifest { name, reference } => self.manifest(request, name, reference, caller).await?,
+            Route::Blob { name, digest } => {
+                return match self.repository(name, caller).await? {
+                    Some(Repo::Stored(repository)) => Ok(stored_blob(request, repository, digest).await?),
+                    Some(Repo::Remote(remote)) => Ok(remote.blob(request, digest).await?),
+                    None => Ok(http::blob_unknown(digest).into()),
+                };
+            }
+            Route::EmptyLayer => response::empty_layer(request),
+            Route::Tags { name, page, query } => match self.repository(name, caller).await? {
+                Some(Repo::Stored(repository)) => response::tags(name, page, repository.tags()),
+                Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
+                    match upstream.tags(&remote, query, &caller).await? {
+                        Some((tags, next)) => response::upstream_tags(name, page, &tags, next.as_deref()),
+                        None => http::name_unknown(name),
+                    }
+                }
+                None => http::name_unknown(name),
+            },
+            Route::Referrers { name, digest, query } => match self.repository(name, caller).await? {
+                Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
+                    match upstream.referrers(&remote, digest, query, &caller).await? {
+                        Some(Referrers { index, filters, next }) => {
+                            response::referrers(name, digest, index, filters.as_deref(), next.as_deref())
+                        }
+                        None => http::no_referrers(),
+                    }
+                }
+                _ => http::no_referrers(),
+            },
+            Route::V1Images { .. } | Route::V1 => response::no_v1(),
+            Route::Unknown => http::unknown_path(),
+        };
+        Ok(response.into())
+    }
+
+    async fn manifest(
+        &self,
+        request: &Request,
+        name: &str,
+        reference: &Reference,
+        caller: Caller,
+    ) -> Result<Response, Arc<Error>> {
+        let unknown = || http::manifest_unknown(name, reference);
+        let Some(repository) = self.repository(name, caller).await? else { return Ok(unknown()) };
+        let Some(resolved) = self.resolve(&repository, name, reference).await? else { return Ok(unknown()) };
+        let Resolved { digest, meaning } = resolved;
+        let client = request.client.clone();
+        let key = Key { name: name.to_owned(), reference: reference.clone(), meaning, client };
+        if let Some(manifest) = self.answers.get(&key, &self.records).await? {
+            return Ok(response::manifest(request, &manifest));
+        }
+        let make = || self.make(request, name, reference, &digest, &repository);
+        let made = match self.answers.get_or_make(key, &self.records, make()).await {
+            // It was made on behalf of another, whom the upstream registry did not let.
+            Err(no_answer) if repository.may_differ(&no_answer.error) => {
+                make().await.map(|made| made.manifest).map_err(Arc::new)
+            }
+            made => made,
+        };
+        match made {
+            Ok(manifest) => Ok(response::manifest(request, &manifest)),
+            Err(no_answer) => self.refuse(name, reference, &no_answer).await,
+        }
+    }
+
+    /// The repository called `name`, if there may be one.
+    async fn repository(&self, name: &str, caller: Caller) -> Result<Option<Repo>, Error> {
+        match &self.source {
+            Source::Store(store) => {
+                if let Some(repository) = store.loaded(name) {
+                    return Ok(Some(Repo::Stored(repository)));
+                }
+                let (store, name) = (Arc::clone(store), name.to_owned());
+                let repository = blocking(move || store.repository(&name)).await?;
+                Ok(repository.map(Repo::Stored))
+            }
+            Source::Upstreams(upstreams) => {
+                let mappings = upstreams.iter().map(|upstream| (&upstream.mapping, upstream));
+                let chosen = Mapping::choose(name, mappings);
+                Ok(chosen.map(|(name, upstream)| {
+                    Repo::Remote(Remote { upstream: Arc::clone(upstream), name, caller })
+                }))
+            }
+        }
+    }
+
+    /// What a reference stands for, if there is such a tag, or may be such a digest, and the client may know.
+    async fn resolve(
+        &self,
+        repository: &Repo,
+        name: &str,
+        reference: &Reference,
+    ) -> Result<Option<Resolved>, Arc<Error>> {
+        match repository {
+            Repo::Stored(repository) => {
+                let digest = match reference {
+                    Reference::Tag(tag) => repository.tagged(tag),
+                    Reference::Digest(digest) => Some(digest),
+                };
+                let meaning = Meaning::Reading(repository.reading);
+                Ok(digest.map(|digest| Resolved { digest: digest.clone(), meaning }))
+            }
+            Repo::Remote(remote) => {
+                let digest = match reference {
+                    Reference::Tag(tag) => self.remote_tag(remote, tag).await?,
+                    Reference::Digest(digest) => {
+                        self.may_pull(remote, name, digest).await?.then(|| digest.clone())
+                    }
+                };
+                Ok(digest.map(|digest| Resolved { meaning: Meaning::Upstream(digest.clone()), digest }))
+            }
+        }
+    }
+
+    async fn remote_tag(&self, remote: &Remote, tag: &str) -> Result<Option<Digest>, Arc<Error>> {
+        let Remote { upstream, name, caller } = remote;
+        match &self.access {
+            Access::PassThrough(pass_through) => pass_through.tag(name, tag, caller).await,
+            _ => upstream.tag(name, tag, caller).await,
+        }
+    }
+
+    /// Whether a client may pull `digest`, whether it is stored at the registry or was made of what is.
+    async fn may_pull(&self, remote: &Remote, name: &str, digest: &Digest) -> Result<bool, Arc<Error>> {
+        let Access::PassThrough(pass_through) = &self.access else { return Ok(true) };
+        let Remote { name: remote_name, caller, .. } = remote;
+        if pass_through.has_permitted(remote_name, caller).await {
+            return Ok(true);
+        }
+        let source = self.record(name, digest).await?.map(|record| record.source);
+        pass_through.permits(remote_name, source.as_ref().unwrap_or(digest), caller).await
+    }
+
+    async fn record(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
+        let (records, name, digest) = (Arc::clone(&self.records), name.to_owned(), digest.clone());
+        blocking(move || records.get(&name, &digest)).await
+    }
+
+    /// Makes an answer, and keeps what has to be recorded for it.
+    async fn make(
+        &self,
+        request: &Request,
+        name: &str,
+        reference: &Reference,
+        digest: &Digest,
+        repository: &Repo,
+    ) -> Result<Made, NoAnswer> {
+        let (name, digest) = (name.to_owned(), digest.clone());
+        let root = match reference {
+            Reference::Tag(tag) => Root::Tag { name, tag: tag.clone(), digest },
+            Reference::Digest(_) => {
+                let record = self.record(&name, &digest).await?.map(Box::new);
+                Root::Digest { tag: repository.tag_of(&digest), name, digest, record }
+            }
+        };
+        let mut answer = self.converter.answer(root, request.client.clone(), repository.shelf()).await?;
+        let records = core::mem::take(&mut answer.records);
+        let recorded = records.iter().map(|record| record.digest.clone()).collect();
+        self.records.keep(records).await?;
+        Ok(Made { manifest: answer.into(), recorded })
+    }
+
+    async fn refuse(
+        &self,
+        name: &str,
+        reference: &Reference,
+        no_answer: &NoAnswer,
+    ) -> Result<Response, Arc<Error>> {
+        self.records.keep(no_answer.records.clone()).await?;
+        match &*no_answer.error {
+            Error::Core(failure) => Ok(http::refusal(failure)),
+            Error::Missing { digest } => {
+                if matches!(reference, Reference::Tag(_)) {
+                    log::error(&no_answer.error);
+                }
+                Ok(http::manifest_unknown(name, &Reference::Digest(digest.clone())))
+            }
+            error @ (Error::Corrupt { .. } | Error::WrongSize { .. }) => {
+                log::error(error);
+                Ok(http::refusal(&Failure::from(error)))
+            }
+            _ => Err(Arc::clone(&no_answer.error)),
+        }
+    }
+
+    /// The response to a request that failed for reasons behind this server.
+    fn failed(&self, request: &Request, error: &Error) -> Response {
+        if let Some(refusal) = self.access.refusal(request, error) {
+            return refusal;
+        }
+        if matches!(error, Error::Busy) {
+            return http::busy();
+        }
+        log::error(error);
+        error.fault().map_or_else(http::internal, Fault::response)
+    }
+}
+
+impl Repo {
+    /// Whether whoever asks may fare better than another one did.
+    fn may_differ(&self, error: &Error) -> bool {
+        matches!(self, Self::Remote(Remote { caller, .. }) if caller.may_differ(error))
+    }
+
+    /// A tag that points to a manifest, if one is known.
+    fn tag_of(&self, digest: &Digest) -> Option<String> {
+        match self {
+            Self::Stored(repository) => repository.tag_of(digest).map(str::to_owned),
+            Self::Remote(_) => None,
+        }
+    }
+
+    fn shelf(&self) -> Shelf {
+        match self {
+            Self::Stored(repository) => Shelf::Store(Arc::clone(repository)),
+            Self::Remote(Remote { upstream, name, caller }) => {
+                Shelf::Upstream { upstream: Arc::clone(upstream), name: name.clone(), caller: caller.clone() }
+            }
+        }
+    }
+}
+
+impl Remote {
+    async fn blob(&self, request: &Request, digest: &Digest) -> Result<Reply, Error> {
+        let Self { upstream, name, caller } = self;
+        if request.method == Method::Head || request.has(digest) {
+            let size = upstream.blob_size(name, digest, caller).await?;
+            let response = size.map(|size| response::blob(request, digest, size));
+            return Ok(response.unwrap_or_else(|| http::blob_unknown(digest)).into());
+        }
+        let Some(delivered) = upstream.blob(name, digest, request.range(digest), caller).await? else {
+            return Ok(http::blob_unknown(digest).into());
+        };
+        Ok(match delivered {
+            Delivered::Blob(Blob { size, part, body }) => {
+                let whole = part.is_none().then(|| digest.clone());
+                let response = response::blob_part(digest, size, part);
+                Reply { response, content: Some(Content::Upstream(body, whole)) }
+            }
+            Delivered::Elsewhere(location) => response::blob_elsewhere(digest, &location).into(),
+            Delivered::PastTheEnd(size) => http::range_invalid(size).into(),
+        })
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self { response, content: None }
+    }
+}
+
+async fn stored_blob(
+    request: &Request,
+    repository: Arc<Repository>,
+    digest: &Digest,
+) -> Result<Reply, Error> {
+    let digest_to_open = digest.clone();
+    let opened = blocking(move || {
+        let opened = repository.layout.blob(&digest_to_open)?;
+        Ok(opened.map(|(file, size)| (file, size, repository.layout.blob_path(&digest_to_open))))
+    });
+    let Some((mut file, size, path)) = opened.await? else { return Ok(http::blob_unknown(digest).into()) };
+    let response = response::blob(request, digest, size);
+    if let Body::Blob(range) = &response.body {
+        let sought = file.seek(SeekFrom::Start(range.start));
+        sought.map_err(|error| Error::unreadable(&path, error))?;
+    }
+    Ok(Reply { response, content: Some(Content::File(file)) })
+}
+
+/// Runs what waits for the disk where that keeps nobody waiting.
+async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    // Only a panic, which is on stderr already, gives no result.
+    task::spawn_blocking(job).await.unwrap_or(Err(Error::Panicked))
+}

@@ -1,0 +1,128 @@
+//! Who this server is towards an upstream registry: from its own settings or from Docker's `config.json`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use downshift_registry::{Credentials, registry_host};
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::layout::read_at_most;
+
+/// Bytes of a file with passwords. Docker's has some hundred for each registry.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Docker's `config.json`, as far as it holds passwords.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DockerConfig {
+    #[serde(default)]
+    auths: BTreeMap<String, Auth>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+struct Auth {
+    /// The user's name, a colon and the password, in base64.
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+/// Reads a password from the first line of a file.
+pub(super) fn password(path: &Path) -> Result<String, Error> {
+    let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
+    match text.lines().next() {
+        Some(password) if !password.is_empty() => Ok(password.to_owned()),
+        _ => Err(Error::unusable(path, "its first line is empty")),
+    }
+}
+
+/// Reads from Docker's `config.json` who to be at the registry `host`, if the file says so.
+pub(super) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>, Error> {
+    let read = File::open(path).and_then(|file| read_at_most(file, MAX_FILE_BYTES));
+    let bytes = read.map_err(|error| Error::unreadable(path, error))?;
+    let bytes = bytes.ok_or_else(|| Error::unusable(path, "it is too large"))?;
+    let config: DockerConfig = serde_json::from_slice(&bytes).map_err(|_| {
+        // What serde says of it can have a password in it.
+        Error::unusable(path, "it is not as Docker writes it")
+    })?;
+    let is_meant = |key: &&String| registry_host(host_of(key)) == registry_host(host);
+    let auth = config.auths.iter().find(|(key, _)| is_meant(key)).map(|(_, auth)| auth);
+    if let Some(credentials) = auth.and_then(Auth::credentials) {
+        return Ok(Some(credentials));
+    }
+    if auth.is_some_and(|auth| auth.identitytoken.is_some()) {
+        return Err(Error::unusable(path, "it has an identity token there, and a password is needed"));
+    }
+    let helper = config.cred_helpers.keys().any(|key| is_meant(&key));
+    if helper || (auth.is_some() && config.creds_store.is_some()) {
+        return Err(Error::unusable(path, "the password is with a credential helper, which is not asked"));
+    }
+    Ok(None)
+}
+
+impl Auth {
+    fn credentials(&self) -> Option<Credentials> {
+        if let (Some(username), Some(password)) = (&self.username, &self.password) {
+            return Some(Credentials { username: username.clone(), password: password.clone() });
+        }
+        let decoded = STANDARD.decode(self.auth.as_ref()?).ok()?;
+        // Docker's own files once ended with zeros.
+        let decoded = String::from_utf8(decoded).ok()?;
+        let (username, password) = decoded.trim_end_matches('\0').split_once(':')?;
+        Some(Credentials { username: username.to_owned(), password: password.to_owned() })
+    }
+}
+
+/// The host of a key, which may be a URL such as `https://index.docker.io/v1/`.
+fn host_of(key: &str) -> &str {
+    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(json: &str, host: &str) -> Result<Option<(String, String)>, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(json.as_bytes()).unwrap();
+        let credentials = from_docker(file.path(), host).map_err(|error| error.to_string())?;
+        Ok(credentials.map(|Credentials { username, password }| (username, password)))
+    }
+
+    #[test]
+    fn docker_keeps_passwords_in_many_ways() {
+        let json = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YTpiOmM="},
+            "quay.io":{"username":"u","password":"p"},"localhost:5000":{}},"credsStore":"x",
+            "credHelpers":{"gcr.io":"gcloud"}}"#;
+        let pair = |a: &str, b: &str| Ok(Some((a.to_owned(), b.to_owned())));
+        assert_eq!(read(json, "registry-1.docker.io"), pair("a", "b:c"));
+        assert_eq!(read(json, "quay.io"), pair("u", "p"));
+        assert_eq!(read(json, "ghcr.io"), Ok(None));
+        for host in ["gcr.io", "localhost:5000"] {
+            assert!(read(json, host).unwrap_err().contains("helper"), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_without_the_secret() {
+        for json in [
+            r#"{"auths":{"a":{"auth":7,"password":"secret"}}}"#,
+            r#"{"auths":{"a":{"identitytoken":"secret"}}}"#,
+        ] {
+            let error = read(json, "a").unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

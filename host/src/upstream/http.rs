@@ -1,0 +1,289 @@
+//! HTTP towards an upstream registry: connections, redirects, time limits.
+
+use core::error::Error as _;
+use core::net::IpAddr;
+use core::time::Duration;
+use std::fs;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use downshift_registry::Authorization;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Method, Response, Url, redirect};
+
+use super::fault::{Fault, Problem};
+use super::settings::Delivery;
+use crate::error::Error;
+
+/// How many redirects are followed. Registries have one, to where they keep their blobs.
+const MAX_REDIRECTS: usize = 5;
+
+/// How long it may take to get a connection: as long as Docker's own clients wait.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What is told of an error: the last of what led to it, which says most.
+const MAX_CAUSES: usize = 8;
+
+/// The connections to one registry, and to the hosts that it names.
+pub(super) struct Http {
+    /// The registry's own host and port.
+    base: Url,
+    /// For that.
+    own: Client,
+    /// For other hosts: redirects and token services.
+    other: Client,
+}
+
+/// What is asked.
+#[derive(Clone)]
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) authorization: Option<&'a Authorization>,
+}
+
+impl Http {
+    /// Connections to the registry at `base`, that also trust the certificates in the file `ca`. A host that is silent
+    /// for `timeout` is given up.
+    pub(super) fn new(base: Url, ca: Option<&Path>, timeout: Duration) -> Result<Self, Error> {
+        let certificates = match ca {
+            None => Vec::new(),
+            Some(path) => {
+                let pem = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
+                Certificate::from_pem_bundle(&pem).map_err(|error| Error::unusable(path, error))?
+            }
+        };
+        let unusable = |error| Error::Upstream(fault(&base, &error));
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("downshift/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+                .read_timeout(timeout)
+                .tls_certs_merge(certificates.iter().cloned())
+        };
+        let own = builder().build().map_err(unusable)?;
+        let resolver = OtherHosts { own_host: base.host_str().unwrap_or_default().to_owned() };
+        let other = builder().dns_resolver(resolver).build().map_err(unusable)?;
+        Ok(Self { base, own, other })
+    }
+
+    /// The host of the registry, for people.
+    pub(super) fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    /// Asks once, and follows redirects; with [`Delivery::Redirect`] as far as they stay at the registry. Credentials go
+    /// to the host that they were given for, and to no other.
+    pub(super) async fn follow(&self, ask: &Ask<'_>, delivery: Delivery) -> Result<Response, Fault> {
+        let mut url = ask.url.clone();
+        let mut authorization = ask.authorization;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send(&Ask { url: url.clone(), authorization, ..ask.clone() }).await?;
+            let Some(target) = self.target(&url, &response)? else { return Ok(response) };
+            if delivery == Delivery::Redirect && !is_same_origin(&target, &self.base) {
+                return Ok(response);
+            }
+            if !is_same_origin(&target, &url) {
+                authorization = None;
+            }
+            url = target;
+        }
+        Err(self.fault(Problem::Redirect("in a circle")))
+    }
+
+    /// Asks once.
+    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
+        let client = if is_same_origin(&ask.url, &self.base) {
+            &self.own
+        } else {
+            self.check_address(&ask.url).await?;
+            &self.other
+        };
+        let mut headers = ask.headers.clone();
+        if let Some(authorization) = ask.authorization {
+            let value = HeaderValue::from_str(authorization.as_str());
+            let mut value = value.map_err(|error| self.fault(Problem::Invalid(error.to_string())))?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let request = client.request(ask.method.clone(), ask.url.clone()).headers(headers);
+        request.send().await.map_err(|error| fault(&ask.url, &error))
+    }
+
+    /// Where a response leads, if it is a redirect.
+    pub(super) fn target(&self, from: &Url, response: &Response) -> Result<Option<Url>, Fault> {
+        if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return Ok(None);
+        }
+        let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let target = location.and_then(|location| from.join(location).ok());
+        let target = target.ok_or_else(|| self.fault(Problem::Redirect("to nowhere")))?;
+        match (from.scheme(), target.scheme()) {
+            ("https", "http") => Err(self.fault(Problem::Redirect("from HTTPS to HTTP"))),
+            (_, "https" | "http") if target.has_host() => Ok(Some(target)),
+            _ => Err(self.fault(Problem::Redirect("to nowhere"))),
+        }
+    }
+
+    /// Reads a body to its end, if it has at most `limit` bytes.
+    pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, Fault> {
+        let too_large = || self.fault(Problem::TooLarge { limit });
+        let announced = response.content_length().unwrap_or(0);
+        if announced > limit as u64 {
+            return Err(too_large());
+        }
+        let url = response.url().clone();
+        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&url, &error))? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    pub(super) fn fault(&self, problem: Problem) -> Fault {
+        Fault { host: self.host().to_owned(), problem }
+    }
+
+    /// Refuses other hosts that are given by an address which only this machine or its network knows: those given by
+    /// name are refused by [`OtherHosts`].
+    async fn check_address(&self, url: &Url) -> Result<(), Fault> {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        match host.parse() {
+            Ok(address) if !is_public(address) && is_public_host(self.host()).await => {
+                Err(self.fault(Problem::PrivateAddress))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Finds the addresses of hosts that a registry names, and refuses to lead from a public registry into this machine or
+/// its network. A registry that is there itself may name its neighbours.
+struct OtherHosts {
+    own_host: String,
+}
+
+/// Why a host is refused.
+#[derive(Debug)]
+struct NotPublic;
+
+impl core::fmt::Display for NotPublic {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("its address is not public")
+    }
+}
+
+impl core::error::Error for NotPublic {}
+
+impl Resolve for OtherHosts {
+    fn resolve(&self, name: Name) -> Resolving {
+        let own_host = self.own_host.clone();
+        Box::pin(async move {
+            let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let is_inside = addresses.iter().any(|address| !is_public(address.ip()));
+            if is_inside && is_public_host(&own_host).await {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+async fn is_public_host(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    match tokio::net::lookup_host((host, 0)).await {
+        Ok(mut addresses) => addresses.all(|address| is_public(address.ip())),
+        // Who cannot be found leads nowhere.
+        Err(_) => true,
+    }
+}
+
+/// Whether an address is one of the internet's, rather than of a machine, a network or a provider's own services
+/// (RFC 6890 and the IANA registries of special-purpose addresses).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || first == 0
+                || is_shared)
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_public(IpAddr::V4(v4)),
+            None => {
+                !(v6.is_loopback()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+                    || v6.is_unique_local()
+                    || v6.is_unicast_link_local())
+            }
+        },
+    }
+}
+
+fn is_same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme()
+        && a.host_str() == b.host_str()
+        && a.port_or_known_default() == b.port_or_known_default()
+}
+
+/// An error of the library as a fault of the host that was asked.
+fn fault(url: &Url, error: &reqwest::Error) -> Fault {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next.filter(|_| causes.len() < MAX_CAUSES) {
+        if cause.is::<NotPublic>() {
+            return Fault { host: host(url), problem: Problem::PrivateAddress };
+        }
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let problem = if error.is_timeout() {
+        Problem::Timeout
+    } else {
+        Problem::Unreachable(causes.pop().unwrap_or_else(|| error.to_string()))
+    };
+    Fault { host: host(url), problem }
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_addresses_are_told_from_those_inside() {
+        for address in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+        let inside = "127.0.0.1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 \
+                      255.255.255.255 ::1 :: fe80::1 fd00:ec2::254 ff02::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254";
+        for address in inside.split(' ') {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let same = |a: &str, b: &str| is_same_origin(&a.parse().unwrap(), &b.parse().unwrap());
+        assert!(same("https://a/x", "https://a:443/y"));
+        assert!(!same("https://a", "http://a") && !same("https://a", "https://a:444"));
+        assert!(!same("https://a", "https://a.b"));
+    }
+}

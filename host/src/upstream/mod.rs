@@ -1,0 +1,583 @@
+//! An upstream registry: what it has, asked for on behalf of this server or of the client, checked and kept for a while.
+
+mod credentials;
+mod fault;
+mod http;
+mod retry;
+mod settings;
+mod tokens;
+
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use downshift::answer::{Need, NeedKind};
+use downshift::{Digest, Form, Limits};
+use downshift_registry::{Authorization, Challenge, Demand, Mapping, link};
+use moka::future::Cache;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response, Url};
+use tokio::time;
+
+pub(crate) use self::fault::{Fault, Problem};
+use self::http::{Ask, Http};
+use self::retry::retry;
+pub(crate) use self::settings::{Delivery, Described, Settings, read as read_settings};
+use self::tokens::Tokens;
+use crate::engine::{self, schema1_digest};
+use crate::error::Error;
+
+/// Bytes of all documents that are kept: some ten thousand manifests and configs of the usual size.
+const DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a document takes beside its bytes: its key, and its place in the cache.
+const DOCUMENT_OVERHEAD: usize = 512;
+
+/// How many tags are kept.
+const MAX_TAGS: u64 = 100_000;
+
+/// Bytes of a list of tags: room for some 100,000.
+const TAGS_BYTES: usize = 8 * 1024 * 1024;
+
+const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// A registry to have images from.
+pub(crate) struct Upstream {
+    /// Which names it has, and how.
+    pub(crate) mapping: Mapping,
+    /// How clients get its blobs.
+    pub(crate) delivery: Delivery,
+    base: Url,
+    http: Http,
+    timeout: Duration,
+    tokens: Tokens,
+    limits: Limits,
+    documents: Cache<Key, Bytes>,
+    /// What the tags point to, as long as that may be told without asking.
+    tags: Cache<(String, String), Digest>,
+    /// What they pointed to when that was last asked.
+    last_tags: Cache<(String, String), Digest>,
+}
+
+/// A document of a repository, by the repository's name at the registry.
+type Key = (String, Digest);
+
+/// On whose behalf the registry is asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// This server's own.
+    Server,
+    /// The client's, with what it says of itself.
+    Client(Option<Authorization>),
+}
+
+impl Caller {
+    /// Whether it may fare better than another one did, to whom a registry said `error`.
+    pub(crate) fn may_differ(&self, error: &Error) -> bool {
+        matches!(self, Self::Client(_)) && error.is_about_caller()
+    }
+}
+
+/// A blob, from the registry or from where that has it.
+pub(crate) struct Blob {
+    /// How many bytes the whole blob has.
+    pub(crate) size: u64,
+    /// The first byte that comes and the one after the last, if it is not the whole.
+    pub(crate) part: Option<core::ops::Range<u64>>,
+    /// The bytes.
+    pub(crate) body: reqwest::Body,
+}
+
+/// What there is of a blob.
+pub(crate) enum Delivered {
+    /// The blob.
+    Blob(Blob),
+    /// Where it is.
+    Elsewhere(String),
+    /// No byte of the range that was asked for, of a blob with this many.
+    PastTheEnd(u64),
+}
+
+/// What a registry knows of a manifest's referrers.
+pub(crate) struct Referrers {
+    /// An OCI index.
+    pub(crate) index: Bytes,
+    /// The filters that were applied.
+    pub(crate) filters: Option<String>,
+    /// The query of the next page.
+    pub(crate) next: Option<String>,
+}
+
+impl Upstream {
+    pub(crate) fn new(settings: Settings, limits: Limits, tag_lifetime: Duration) -> Result<Self, Error> {
+        let Settings { mapping, base, credentials, delivery, timeout, ca } = settings;
+        let weigh =
+            |_: &Key, bytes: &Bytes| u32::try_from(bytes.len() + DOCUMENT_OVERHEAD).unwrap_or(u32::MAX);
+        Ok(Self {
+            mapping,
+            delivery,
+            http: Http::new(base.clone(), ca.as_deref(), timeout)?,
+            base,
+            timeout,
+            tokens: Tokens::new(credentials),
+            limits,
+            documents: Cache::builder().max_capacity(DOCUMENTS_BYTES).weigher(weigh).build(),
+            tags: Cache::builder().max_capacity(MAX_TAGS).time_to_live(tag_lifetime).build(),
+            last_tags: Cache::new(MAX_TAGS),
+        })
+    }
+
+    /// Its host, for people.
+    pub(crate) fn host(&self) -> &str {
+        self.http.host()
+    }
+
+    /// The digest that a tag points to, if there is such a tag: as it was when the registry last said so, for as long as
+    /// that holds. Of several that ask at once one does.
+    pub(crate) async fn tag(
+        &self,
+        name: &str,
+        tag: &str,
+        caller: &Caller,
+    ) -> Result<Option<Digest>, Arc<Error>> {
+        let key = (name.to_owned(), tag.to_owned());
+        let asked = self.tags.try_get_with(key, async {
+            let digest = self.ask_tag(name, tag, caller).await?;
+            digest.ok_or_else(|| Error::NoSuchTag { tag: tag.to_owned() })
+        });
+        match asked.await {
+            Ok(digest) => Ok(Some(digest)),
+            Err(error) => match &*error {
+                Error::NoSuchTag { .. } => Ok(None),
+                // It was said to another, and may have been about that one.
+                other if caller.may_differ(other) => self.ask_tag(name, tag, caller).await.map_err(Arc::new),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Asks the registry what a tag points to, whatever is known of it.
+    pub(crate) async fn ask_tag(
+        &self,
+        name: &str,
+        tag: &str,
+        caller: &Caller,
+    ) -> Result<Option<Digest>, Error> {
+        let key = (name.to_owned(), tag.to_owned());
+        let last = self.last_tags.get(&key).await;
+        let is_at_hand = last.is_some_and(|digest| self.documents.contains_key(&(name.to_owned(), digest)));
+        let reported = if is_at_hand { self.head_manifest(name, tag, caller).await? } else { Some(None) };
+        let digest = match reported {
+            // The document is needed, or the registry does not say its digest.
+            Some(None) => self.get_tag(name, tag, caller).await?,
+            Some(digest) => digest,
+            None => None,
+        };
+        match &digest {
+            Some(digest) => self.last_tags.insert(key.clone(), digest.clone()).await,
+            None => self.last_tags.invalidate(&key).await,
+        }
+        Ok(digest)
+    }
+
+    /// Keeps what a tag points to, as the registry has just said.
+    pub(crate) async fn keep_tag(&self, name: &str, tag: &str, digest: Digest) {
+        self.tags.insert((name.to_owned(), tag.to_owned()), digest).await;
+    }
+
+    /// Whether there is a manifest with this tag or digest, for this caller.
+    pub(crate) async fn has_manifest(
+        &self,
+        name: &str,
+        reference: &str,
+        caller: &Caller,
+    ) -> Result<bool, Error> {
+        Ok(self.head_manifest(name, reference, caller).await?.is_some())
+    }
+
+    /// Whether this caller may pull from a repository, of which nothing else is known: who may may list its tags.
+    pub(crate) async fn has_repository(&self, name: &str, caller: &Caller) -> Result<bool, Error> {
+        let found =
+            self.within(self.ask(Method::GET, &format!("{name}/tags/list?n=1"), name, caller)).await?;
+        Ok(found.is_some())
+    }
+
+    /// A document that is kept, if it is at hand without waiting.
+    pub(crate) fn document_at_hand(&self, name: &str, need: &Need) -> Option<Bytes> {
+        let key = (name.to_owned(), need.digest.clone());
+        let mut looking = pin!(self.documents.get(&key));
+        match looking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(found) => found,
+            Poll::Pending => None,
+        }
+    }
+
+    /// A document, if there is one: kept, or from the registry. Its digest is checked. Of several that ask at once one
+    /// does.
+    pub(crate) async fn document(
+        &self,
+        name: &str,
+        need: &Need,
+        caller: &Caller,
+    ) -> Result<Option<Bytes>, Arc<Error>> {
+        let key = (name.to_owned(), need.digest.clone());
+        let ask = || async {
+            let document = self.ask_document(name, need, caller).await?;
+            document.ok_or_else(|| Error::Missing { digest: need.digest.clone() })
+        };
+        let found = match self.documents.try_get_with(key, ask()).await {
+            Err(error) if caller.may_differ(&error) => ask().await.map_err(Arc::new),
+            found => found,
+        };
+        match found {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if matches!(&*error, Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a blob: the whole, or the `range` of it that is passed on as it came.
+    pub(crate) async fn blob(
+        &self,
+        name: &str,
+        digest: &Digest,
+        range: Option<&str>,
+        caller: &Caller,
+    ) -> Result<Option<Delivered>, Error> {
+        let path = format!("{name}/blobs/{digest}");
+        let mut headers = HeaderMap::new();
+        // What is compressed on the way has another length.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(range) = range.and_then(|range| HeaderValue::from_str(range).ok()) {
+            headers.insert(header::RANGE, range);
+        }
+        let response = self.within(retry(|| async {
+            let response = self.respond(Method::GET, &path, &headers, name, caller, self.delivery).await?;
+            self.found_or_redirect(response)
+        }));
+        let Some(response) = response.await? else { return Ok(None) };
+        let status = response.status().as_u16();
+        if (300..400).contains(&status) {
+            let target = self.http.target(response.url(), &response).map_err(Error::Upstream)?;
+            return Ok(target.map(|target| Delivered::Elsewhere(target.into())));
+        }
+        let total = content_range(response.headers());
+        if status == 416 {
+            let size = total.map_or(0, |(_, size)| size);
+            return Ok(Some(Delivered::PastTheEnd(size)));
+        }
+        let length = response.content_length();
+        let blob = match (status, total, length) {
+            (206, Some((Some(part), size)), Some(length)) if part.end - part.start == length => {
+                Blob { size, part: Some(part), body: response.into() }
+            }
+            (200, _, Some(size)) => Blob { size, part: None, body: response.into() },
+            (200, _, None) => self.small_blob(response).await?,
+            _ => return Err(self.invalid("a part of a blob that is not what was asked for")),
+        };
+        Ok(Some(Delivered::Blob(blob)))
+    }
+
+    /// How many bytes a blob has, if there is one.
+    pub(crate) async fn blob_size(
+        &self,
+        name: &str,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Option<u64>, Error> {
+        let path = format!("{name}/blobs/{digest}");
+        let Some(response) = self.within(self.ask(Method::HEAD, &path, name, caller)).await? else {
+            return Ok(None);
+        };
+        // Not what is left to read, which for HEAD is nothing.
+        let length = response
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        length.map(Some).ok_or_else(|| self.invalid("a blob without its length"))
+    }
+
+    /// The tags of a repository, and the query of the next page, if there is such a repository.
+    pub(crate) async fn tags(
+        &self,
+        name: &str,
+        query: &str,
+        caller: &Caller,
+    ) -> Result<Option<(Vec<String>, Option<String>)>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Tags {
+            tags: Option<Vec<String>>,
+        }
+        let path = with_query(&format!("{name}/tags/list"), query);
+        let Some((headers, body)) = self.get(&path, name, TAGS_BYTES, caller).await? else { return Ok(None) };
+        let tags: Tags =
+            serde_json::from_slice(&body).map_err(|_| self.invalid("a list of tags that is none"))?;
+        Ok(Some((tags.tags.unwrap_or_default(), next_query(&headers))))
+    }
+
+    /// What the registry knows of a manifest's referrers, if it knows of referrers at all.
+    pub(crate) async fn referrers(
+        &self,
+        name: &str,
+        digest: &Digest,
+        query: &str,
+        caller: &Caller,
+    ) -> Result<Option<Referrers>, Error> {
+        let path = with_query(&format!("{name}/referrers/{digest}"), query);
+        let limit = self.limits.document_bytes;
+        let Some((headers, index)) = self.get(&path, name, limit, caller).await? else { return Ok(None) };
+        // A page that says "not found" with status 200 is no index.
+        if serde_json::from_slice::<serde_json::Map<_, _>>(&index).is_err() {
+            return Err(self.invalid("a list of referrers that is none"));
+        }
+        let filters =
+            headers.get("oci-filters-applied").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Some(Referrers { index, filters, next: next_query(&headers) }))
+    }
+
+    /// What the registry asks of this caller before anything else: nothing, or credentials.
+    pub(crate) async fn base(&self, caller: &Caller) -> Result<Option<Demand>, Error> {
+        match self.within(self.ask(Method::GET, "", "", caller)).await {
+            Ok(_) => Ok(None),
+            Err(Error::Upstream(Fault { problem: Problem::Unauthorized(demand), .. })) => Ok(Some(demand)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks a token service for the client: gives the status and the body of what it says.
+    pub(crate) async fn client_token(
+        &self,
+        url: &str,
+        authorization: Option<&Authorization>,
+    ) -> Result<(u16, Bytes), Error> {
+        let url = Url::parse(url).map_err(|_| self.invalid("the URL of its token service is none"))?;
+        let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), authorization };
+        self.within(async {
+            let response = self.http.send(&ask).await.map_err(Error::Upstream)?;
+            let status = response.status().as_u16();
+            let body = self.http.read(response, tokens::MAX_BYTES).await.map_err(Error::Upstream)?;
+            Ok((status, body))
+        })
+        .await
+    }
+
+    async fn ask_document(&self, name: &str, need: &Need, caller: &Caller) -> Result<Option<Bytes>, Error> {
+        let kind = match need.kind {
+            NeedKind::Manifest => "manifests",
+            NeedKind::Blob => "blobs",
+        };
+        let path = format!("{name}/{kind}/{}", need.digest);
+        let found = self.within(retry(|| async {
+            let Some(response) = self.ask_once(Method::GET, &path, name, caller).await? else {
+                return Ok(None);
+            };
+            let bytes =
+                self.http.read(response, self.limits.document_bytes).await.map_err(Error::Upstream)?;
+            self.check(&need.digest, &bytes)?;
+            Ok(Some(bytes))
+        }));
+        found.await
+    }
+
+    /// Gets the manifest that a tag points to, keeps it, and gives its digest.
+    async fn get_tag(&self, name: &str, tag: &str, caller: &Caller) -> Result<Option<Digest>, Error> {
+        let path = format!("{name}/manifests/{tag}");
+        let found = self.within(retry(|| async {
+            let Some(response) = self.ask_once(Method::GET, &path, name, caller).await? else {
+                return Ok(None);
+            };
+            let reported = self.reported(response.headers())?;
+            let bytes =
+                self.http.read(response, self.limits.document_bytes).await.map_err(Error::Upstream)?;
+            let digest = match reported {
+                Some(digest) => {
+                    self.check(&digest, &bytes)?;
+                    digest
+                }
+                None => schema1_digest(&bytes, &self.limits).unwrap_or_else(|| Digest::of(&bytes)),
+            };
+            Ok(Some((digest, bytes)))
+        }));
+        let Some((digest, bytes)) = found.await? else { return Ok(None) };
+        self.documents.insert((name.to_owned(), digest.clone()), bytes).await;
+        Ok(Some(digest))
+    }
+
+    /// Whether there is a manifest, and its digest if the registry says it.
+    async fn head_manifest(
+        &self,
+        name: &str,
+        reference: &str,
+        caller: &Caller,
+    ) -> Result<Option<Option<Digest>>, Error> {
+        let path = format!("{name}/manifests/{reference}");
+        let found = self.within(self.ask(Method::HEAD, &path, name, caller)).await?;
+        found.map(|response| self.reported(response.headers())).transpose()
+    }
+
+    async fn get(
+        &self,
+        path: &str,
+        name: &str,
+        limit: usize,
+        caller: &Caller,
+    ) -> Result<Option<(HeaderMap, Bytes)>, Error> {
+        let found = self.within(retry(|| async {
+            let Some(response) = self.ask_once(Method::GET, path, name, caller).await? else {
+                return Ok(None);
+            };
+            let headers = response.headers().clone();
+            Ok(Some((headers, self.http.read(response, limit).await.map_err(Error::Upstream)?)))
+        }));
+        found.await
+    }
+
+    /// Asks, and again if that may help.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        name: &str,
+        caller: &Caller,
+    ) -> Result<Option<Response>, Error> {
+        retry(|| self.ask_once(method.clone(), path, name, caller)).await
+    }
+
+    /// Asks, and follows redirects. What is not there is no error.
+    async fn ask_once(
+        &self,
+        method: Method,
+        path: &str,
+        name: &str,
+        caller: &Caller,
+    ) -> Result<Option<Response>, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, accept());
+        let response = self.respond(method, path, &headers, name, caller, Delivery::Stream).await?;
+        self.found(response)
+    }
+
+    /// What the registry responds below `/v2/`, once it knows who asks.
+    async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &HeaderMap,
+        name: &str,
+        caller: &Caller,
+        delivery: Delivery,
+    ) -> Result<Response, Error> {
+        let url = format!("{}v2/{path}", self.base);
+        let url = Url::parse(&url).map_err(|_| self.invalid("its URL is none"))?;
+        let send = async |authorization: Option<&Authorization>| {
+            let ask =
+                Ask { method: method.clone(), url: url.clone(), headers: headers.clone(), authorization };
+            self.http.follow(&ask, delivery).await.map_err(Error::Upstream)
+        };
+        let used = match caller {
+            Caller::Client(authorization) => return send(authorization.as_ref()).await,
+            Caller::Server => self.tokens.at_hand(name).await,
+        };
+        let response = send(used.as_ref()).await?;
+        if response.status().as_u16() != 401 {
+            return Ok(response);
+        }
+        let demand = self.demand(&response)?;
+        match self.tokens.renew(&self.http, &demand, name, used.as_ref()).await? {
+            Some(authorization) => send(Some(&authorization)).await,
+            None => Ok(response),
+        }
+    }
+
+    /// A response, if it says that there is something: errors of registries are errors here.
+    fn found(&self, response: Response) -> Result<Option<Response>, Error> {
+        let problem = match response.status().as_u16() {
+            200 => return Ok(Some(response)),
+            404 => return Ok(None),
+            401 => Problem::Unauthorized(self.demand(&response)?),
+            403 => Problem::Denied,
+            429 => Problem::TooManyRequests { retry_after: retry_after(response.headers()) },
+            status => Problem::Status(status),
+        };
+        Err(Error::Upstream(self.http.fault(problem)))
+    }
+
+    fn found_or_redirect(&self, response: Response) -> Result<Option<Response>, Error> {
+        match response.status().as_u16() {
+            206 | 301 | 302 | 303 | 307 | 308 | 416 => Ok(Some(response)),
+            _ => self.found(response),
+        }
+    }
+
+    fn demand(&self, response: &Response) -> Result<Demand, Error> {
+        let lines = response.headers().get_all(header::WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
+        Demand::strongest(&Challenge::parse_all(lines))
+            .ok_or_else(|| self.invalid("it wants to know who asks, and not how to say so"))
+    }
+
+    /// The digest that a response reports. Some registries report none.
+    fn reported(&self, headers: &HeaderMap) -> Result<Option<Digest>, Error> {
+        let Some(value) = headers.get(DIGEST_HEADER) else { return Ok(None) };
+        let digest = value.to_str().ok().and_then(|text| Digest::parse(text).ok());
+        digest.map(Some).ok_or_else(|| self.invalid("a digest that is none"))
+    }
+
+    fn check(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let corrupt = |_| Error::Upstream(self.http.fault(Problem::Corrupt { digest: digest.clone() }));
+        engine::check(digest, bytes, &self.limits).map_err(corrupt)
+    }
+
+    /// A blob that comes without its length, which clients have to be told first.
+    async fn small_blob(&self, response: Response) -> Result<Blob, Error> {
+        let reading = self.http.read(response, self.limits.document_bytes);
+        let bytes = self.within(async { reading.await.map_err(Error::Upstream) }).await?;
+        Ok(Blob { size: bytes.len() as u64, part: None, body: bytes.into() })
+    }
+
+    /// What comes of `asking`, if it comes in time.
+    async fn within<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match time::timeout(self.timeout, asking).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Error::Upstream(self.http.fault(Problem::Timeout))),
+        }
+    }
+
+    fn invalid(&self, what: &str) -> Error {
+        Error::Upstream(self.http.fault(Problem::Invalid(what.to_owned())))
+    }
+}
+
+/// Every form that can be used.
+fn accept() -> HeaderValue {
+    let forms = [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned];
+    let types = forms.map(Form::media_type).join(", ");
+    HeaderValue::from_str(&types).expect("media types are ASCII")
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+fn next_query(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(header::LINK).iter().find_map(|value| link::next_query(value.to_str().ok()?))
+}
+
+/// After how many seconds to come again. A date, which RFC 9110 allows as well, is not passed on.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// What a `Content-Range` of bytes says (RFC 9110, 14.4): which come, and of how many.
+fn content_range(headers: &HeaderMap) -> Option<(Option<core::ops::Range<u64>>, u64)> {
+    let value = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
+    let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let size = size.parse().ok()?;
+    if range == "*" {
+        return Some((None, size));
+    }
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last < size).then(|| (Some(first..last + 1), size))
+}

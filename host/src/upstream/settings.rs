@@ -1,0 +1,167 @@
+//! What an operator says of the registries to have images from: on the command line or in a file.
+
+use core::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use downshift_registry::{Credentials, Mapping, is_docker_hub, registry_host};
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::credentials;
+use crate::error::Error;
+
+/// Seconds for which a registry may be silent, if nothing else is said: as long as a client cares to wait.
+pub(crate) const DEFAULT_TIMEOUT: u64 = 30;
+
+/// How clients get blobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Delivery {
+    /// Through this server.
+    #[default]
+    Stream,
+    /// From where the registry sends them, if it sends them anywhere.
+    Redirect,
+}
+
+/// A registry, as everything about it has been read.
+pub(crate) struct Settings {
+    pub(crate) mapping: Mapping,
+    /// Its URL, up to the slash before `v2/`.
+    pub(crate) base: Url,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) delivery: Delivery,
+    pub(crate) timeout: Duration,
+    /// A file with certificates to trust beside the system's.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// A file of settings.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    upstream: Vec<Described>,
+}
+
+/// A registry, as it is described.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Described {
+    /// Its URL. Without a scheme it is HTTPS.
+    pub(crate) url: String,
+    /// With which components the names begin that it has.
+    #[serde(default)]
+    pub(crate) prefix: String,
+    /// What these stand for there.
+    #[serde(default)]
+    pub(crate) remote_prefix: String,
+    /// Whether names of one component are below `library/` there.
+    pub(crate) library: Option<bool>,
+    pub(crate) username: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    /// Docker's `config.json`.
+    pub(crate) docker_config: Option<PathBuf>,
+    /// A file with certificates.
+    pub(crate) ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) blobs: Delivery,
+    /// In seconds.
+    pub(crate) timeout: Option<u64>,
+}
+
+/// Reads a file of settings, in which each registry is an `[[upstream]]`. Paths in it begin where it is.
+pub(crate) fn read(path: &Path) -> Result<Vec<Settings>, Error> {
+    let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
+    let file: File =
+        toml::from_str(&text).map_err(|error| Error::unusable(path, error.to_string().trim()))?;
+    if file.upstream.is_empty() {
+        return Err(Error::unusable(path, "it has no `[[upstream]]`"));
+    }
+    let mut all: Vec<Settings> = Vec::new();
+    for mut described in file.upstream {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [&mut described.password_file, &mut described.docker_config, &mut described.ca] {
+            *file = file.take().map(|file| folder.join(file));
+        }
+        let settings = described.settings()?;
+        if all.iter().any(|other| other.mapping.prefix == settings.mapping.prefix) {
+            let problem = format!("the prefix `{}` is there twice", settings.mapping.prefix);
+            return Err(Error::unusable(path, problem));
+        }
+        all.push(settings);
+    }
+    Ok(all)
+}
+
+impl Described {
+    /// Reads the files that are named, and checks the rest.
+    pub(crate) fn settings(self) -> Result<Settings, Error> {
+        let invalid =
+            |problem: &str| Error::InvalidUpstream { url: self.url.clone(), problem: problem.to_owned() };
+        let base = base(&self.url).ok_or_else(|| invalid("it is not of the form https://HOST"))?;
+        let host = match base.port() {
+            Some(port) => format!("{}:{port}", base.host_str().unwrap_or_default()),
+            None => base.host_str().unwrap_or_default().to_owned(),
+        };
+        let credentials = match (self.username, self.password_file, self.docker_config) {
+            (None, None, None) => None,
+            (Some(username), Some(file), None) => {
+                Some(Credentials { username, password: credentials::password(&file)? })
+            }
+            (None, None, Some(file)) => credentials::from_docker(&file, &host)?,
+            _ => return Err(invalid("give a username and a password file, or Docker's config.json")),
+        };
+        let library = self.library.unwrap_or(is_docker_hub(&host));
+        let mapping = Mapping { prefix: self.prefix, remote_prefix: self.remote_prefix, library };
+        if !mapping.is_valid() {
+            return Err(invalid("its prefix cannot begin a repository's name"));
+        }
+        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        if timeout == 0 {
+            return Err(invalid("its timeout is 0"));
+        }
+        let timeout = Duration::from_secs(timeout);
+        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca: self.ca })
+    }
+}
+
+/// The URL up to the slash before `v2/`.
+fn base(text: &str) -> Option<Url> {
+    let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let mut url = Url::parse(&text).ok()?;
+    let has_more = url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some();
+    if !matches!(url.scheme(), "http" | "https") || has_more {
+        return None;
+    }
+    let host = registry_host(url.host_str()?);
+    url.set_host(Some(&host)).ok()?;
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/v2").unwrap_or(path);
+    url.set_path(&format!("{path}/"));
+    Some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_of_registries() {
+        for (text, expected) in [
+            ("docker.io", "https://registry-1.docker.io/"),
+            ("http://localhost:5000", "http://localhost:5000/"),
+            ("https://example.org/registry/v2/", "https://example.org/registry/"),
+        ] {
+            assert_eq!(base(text).unwrap().as_str(), expected);
+        }
+        for text in ["", "ftp://a", "https://user:pw@a", "https://a?x", "file:///etc", "https://"] {
+            assert!(base(text).is_none(), "{text}");
+        }
+    }
+}
