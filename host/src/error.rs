@@ -75,6 +75,13 @@ pub(crate) enum Error {
     NotOneUpstream,
     /// A conversion panicked. What it said is on standard error.
     Panicked,
+    /// The records of reported digests cannot be read or written.
+    Records {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// What failed for another request as well, which asked for the same.
     Shared(Arc<Error>),
     /// The address to listen on could not be had.
@@ -164,6 +171,7 @@ impl Error {
             Self::NoSuchTag { .. } => "no-such-tag",
             Self::NotOneUpstream => "not-one-upstream",
             Self::Panicked => "internal",
+            Self::Records { .. } => "unusable-records",
             Self::Shared(error) => error.code(),
             Self::Unusable { .. } => "unusable-file",
             Self::Upstream(fault) => fault.code(),
@@ -191,6 +199,10 @@ impl Error {
             Self::NoSuchTag { .. } => "check the tag",
             Self::NotOneUpstream => "give one upstream registry, or another --auth",
             Self::Panicked => "report it, with the lines before this one",
+            Self::Records { .. } => {
+                "check the disk, and that one server only has this data folder; without the file, digests that were \
+                 reported before cannot be pulled"
+            }
             Self::Shared(error) => error.remedy(),
             Self::Unusable { .. } => "give another file, or mend this one",
             Self::Upstream(fault) => fault.remedy(),
@@ -238,6 +250,9 @@ impl fmt::Display for Error {
                 "with `--auth upstream` there must be one upstream registry, for a token is good for one",
             ),
             Self::Panicked => f.write_str("a conversion panicked"),
+            Self::Records { path, problem } => {
+                write!(f, "the records in `{}` cannot be used: {problem}", path.display())
+            }
             Self::Shared(error) => error.fmt(f),
             Self::Unusable { path, problem } => write!(f, "`{}` cannot be used: {problem}", path.display()),
             Self::Upstream(fault) => fault.fmt(f),

@@ -52,6 +52,10 @@ pub(super) struct Serve {
     /// pulled for good; without it nothing is written
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How many bytes of reported digests to keep; those that were reported longest ago go first [default: 1 GiB, and
+    /// 128 MiB without a data folder]
+    #[arg(long, value_name = "BYTES")]
+    records_bytes: Option<u64>,
     /// The private key to sign with, on P-256, as JWK or in PEM
     ///
     /// Without it that in the data folder is used, and made first if there is none; without a data folder, one that
@@ -234,7 +238,10 @@ impl Serve {
     }
 
     fn records(&self) -> Result<Records, Error> {
-        Ok(Records::in_memory(records::CAPACITY))
+        match &self.data {
+            Some(data) => Records::open(data, self.records_bytes.unwrap_or(records::DISK_BYTES)),
+            None => Ok(Records::in_memory(self.records_bytes.unwrap_or(records::MEMORY_BYTES))),
+        }
     }
 
     fn key(&self) -> Result<PrivateKey, Error> {

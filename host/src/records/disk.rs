@@ -1,0 +1,363 @@
+//! Records in a database, written by one thread that makes one transaction of all that waits.
+
+use core::time::Duration;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use downshift::answer::Record;
+use downshift::{Digest, Form, Platform};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use super::size;
+use crate::error::Error;
+
+/// The name of the database in a server's data folder.
+const FILE: &str = "records.redb";
+
+/// What the tables below mean. Another meaning gets another number.
+const VERSION: u64 = 1;
+
+/// Payloads, by the repository's name and the digest.
+const PAYLOADS: TableDefinition<'_, Key<'_>, &[u8]> = TableDefinition::new("payloads");
+/// Everything else of a record, by the same.
+const ENTRIES: TableDefinition<'_, Key<'_>, &[u8]> = TableDefinition::new("entries");
+/// Which record is how old: the smaller the number, the longer ago it was reported.
+const AGES: TableDefinition<'_, u64, Key<'_>> = TableDefinition::new("ages");
+/// The version, the bytes of all records, and the next age.
+const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+
+/// How many requests' records wait to be written at the most. More wait in line.
+const QUEUE_LENGTH: usize = 1024;
+
+/// How many of them are written at once.
+const MAX_BATCH: usize = 1024;
+
+/// Bytes of the database that are kept in memory. The system keeps more.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long a record counts as reported now, so that reporting it again and again writes nothing.
+const REFRESH: Duration = Duration::from_secs(3600);
+
+type Key<'a> = (&'a str, &'a str);
+
+pub(super) struct Disk {
+    database: Arc<Database>,
+    path: PathBuf,
+    /// Where the writer gets its jobs from. It ends without this.
+    queue: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Records that somebody waits for.
+struct Job {
+    records: Vec<Record>,
+    done: oneshot::Sender<Result<u64, String>>,
+}
+
+/// What a record is beside its key and payload.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    age: u64,
+    /// When it was reported, in seconds since 1970.
+    reported: u64,
+    form: String,
+    source: String,
+    tag: Option<String>,
+    platform: Option<[Option<String>; 3]>,
+    time: Option<String>,
+}
+
+impl Disk {
+    pub(super) fn open(data: &Path, capacity: u64) -> Result<Self, Error> {
+        let path = data.join(FILE);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
+            .and_then(|()| make_private(&path))
+            .map_err(|error| Error::unwritable(&path, error))?;
+        let unusable = |problem| Error::Records { path: path.clone(), problem };
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(&path);
+        let database = Arc::new(database.map_err(|error| unusable(describe(&error.into())))?);
+        prepare(&database).map_err(unusable)?;
+        let (queue, jobs) = mpsc::channel(QUEUE_LENGTH);
+        let writer = {
+            let database = Arc::clone(&database);
+            move || write(&database, capacity, jobs)
+        };
+        let started = thread::Builder::new().name("records".to_owned()).spawn(writer);
+        let writer = Some(started.map_err(|error| unusable(error.to_string()))?);
+        Ok(Self { database, path, queue: Some(queue), writer })
+    }
+
+    /// Keeps records, and says how many others had to go. It is ready when all of that is on the disk.
+    pub(super) async fn keep(&self, records: Vec<Record>) -> Result<u64, Error> {
+        let (done, written) = oneshot::channel();
+        let stopped = || self.unusable("what writes them has stopped".to_owned());
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(Job { records, done }).await.map_err(|_| stopped())?;
+        written.await.map_err(|_| stopped())?.map_err(|problem| self.unusable(problem))
+    }
+
+    pub(super) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
+        let read = || -> Result<_, redb::Error> {
+            let reading = self.database.begin_read()?;
+            let key = (name, digest.as_str());
+            let Some(entry) = reading.open_table(ENTRIES)?.get(key)? else { return Ok(None) };
+            let Some(payload) = reading.open_table(PAYLOADS)?.get(key)? else { return Ok(None) };
+            Ok(Some((entry.value().to_vec(), payload.value().to_vec())))
+        };
+        let Some((entry, payload)) = read().map_err(|error| self.unusable(describe(&error)))? else {
+            return Ok(None);
+        };
+        let record = Entry::parse(&entry).and_then(|entry| entry.into_record(name, digest, payload));
+        record.map(Some).ok_or_else(|| self.unusable("an entry in it is broken".to_owned()))
+    }
+
+    pub(super) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
+        let read = || -> Result<_, redb::Error> {
+            let reading = self.database.begin_read()?;
+            Ok(reading.open_table(ENTRIES)?.get((name, digest.as_str()))?.is_some())
+        };
+        read().map_err(|error| self.unusable(describe(&error)))
+    }
+
+    fn unusable(&self, problem: String) -> Error {
+        Error::Records { path: self.path.clone(), problem }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // That it panicked is on stderr already.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Entry {
+    fn of(record: &Record, age: u64, reported: u64) -> Self {
+        let Record { form, source, tag, platform, time, .. } = record;
+        let platform = platform.clone();
+        Self {
+            age,
+            reported,
+            form: form.name().to_owned(),
+            source: source.to_string(),
+            tag: tag.clone(),
+            platform: platform
+                .map(|Platform { os, architecture, variant }| [Some(os), Some(architecture), variant]),
+            time: time.map(|time| time.to_string()),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an entry is text and numbers")
+    }
+
+    fn into_record(self, name: &str, digest: &Digest, payload: Vec<u8>) -> Option<Record> {
+        let platform = match self.platform {
+            Some([os, architecture, variant]) => {
+                Some(Platform { os: os?, architecture: architecture?, variant })
+            }
+            None => None,
+        };
+        Some(Record {
+            name: name.to_owned(),
+            digest: digest.clone(),
+            form: Form::ALL.into_iter().find(|form| form.name() == self.form)?,
+            payload,
+            source: Digest::parse(&self.source).ok()?,
+            tag: self.tag,
+            platform,
+            time: self.time.and_then(|time| time.parse().ok()),
+        })
+    }
+
+    /// Whether the other one says the same of the record.
+    fn is_like(&self, other: &Self) -> bool {
+        let parts = |entry: &Self| {
+            let Self { form, source, tag, platform, time, .. } = entry;
+            (form.clone(), source.clone(), tag.clone(), platform.clone(), time.clone())
+        };
+        parts(self) == parts(other)
+    }
+}
+
+/// Makes the file, if there is none, so that only its owner can read what is in private repositories.
+fn make_private(path: &Path) -> io::Result<()> {
+    if fs::exists(path)? {
+        return Ok(());
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+/// Makes the tables, or looks whether they are of this version.
+fn prepare(database: &Database) -> Result<(), String> {
+    let prepare = || -> Result<u64, redb::Error> {
+        let writing = database.begin_write()?;
+        let mut version = VERSION;
+        {
+            let mut numbers = writing.open_table(NUMBERS)?;
+            let stored = numbers.get("version")?.map(|number| number.value());
+            match stored {
+                Some(number) => version = number,
+                None => drop(numbers.insert("version", VERSION)?),
+            }
+            writing.open_table(PAYLOADS)?;
+            writing.open_table(ENTRIES)?;
+            writing.open_table(AGES)?;
+        }
+        writing.commit()?;
+        Ok(version)
+    };
+    match prepare() {
+        Ok(VERSION) => Ok(()),
+        Ok(version) => Err(format!("its version is `{version}`, and not `{VERSION}`")),
+        Err(error) => Err(describe(&error)),
+    }
+}
+
+/// Writes what comes, until nobody can send anything any more.
+fn write(database: &Database, capacity: u64, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::new();
+    while let Some(job) = jobs.blocking_recv() {
+        batch.push(job);
+        while batch.len() < MAX_BATCH
+            && let Ok(job) = jobs.try_recv()
+        {
+            batch.push(job);
+        }
+        let written = write_batch(database, capacity, &batch).map_err(|error| describe(&error));
+        for (position, job) in batch.drain(..).enumerate() {
+            // Nobody waits if the client is gone. All that had to go are counted once.
+            let evicted = written.clone().map(|evicted| if position == 0 { evicted } else { 0 });
+            let _ = job.done.send(evicted);
+        }
+    }
+}
+
+/// Writes all of it or nothing, and says how many records had to go.
+fn write_batch(database: &Database, capacity: u64, batch: &[Job]) -> Result<u64, redb::Error> {
+    let writing = database.begin_write()?;
+    let mut evicted = 0;
+    let is_changed = {
+        let mut tables = Tables::open(&writing)?;
+        let before = tables.next_age;
+        for record in batch.iter().flat_map(|job| &job.records) {
+            tables.insert(record)?;
+        }
+        let is_changed = tables.next_age > before;
+        if is_changed {
+            evicted = tables.shrink_to(capacity, before)?;
+            tables.finish()?;
+        }
+        is_changed
+    };
+    if is_changed {
+        writing.commit()?;
+    } else {
+        writing.abort()?;
+    }
+    Ok(evicted)
+}
+
+/// The tables, within a transaction.
+struct Tables<'t> {
+    payloads: Table<'t, Key<'static>, &'static [u8]>,
+    entries: Table<'t, Key<'static>, &'static [u8]>,
+    ages: Table<'t, u64, Key<'static>>,
+    numbers: Table<'t, &'static str, u64>,
+    bytes: u64,
+    next_age: u64,
+    now: u64,
+}
+
+impl<'t> Tables<'t> {
+    fn open(writing: &'t WriteTransaction) -> Result<Self, redb::Error> {
+        let numbers = writing.open_table(NUMBERS)?;
+        let number = |name| -> Result<u64, redb::Error> {
+            Ok(numbers.get(name)?.map(|number| number.value()).unwrap_or_default())
+        };
+        let (bytes, next_age) = (number("bytes")?, number("next-age")?);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(Self {
+            payloads: writing.open_table(PAYLOADS)?,
+            entries: writing.open_table(ENTRIES)?,
+            ages: writing.open_table(AGES)?,
+            numbers,
+            bytes,
+            next_age,
+            now,
+        })
+    }
+
+    fn insert(&mut self, record: &Record) -> Result<(), redb::Error> {
+        let key = (record.name.as_str(), record.digest.as_str());
+        let entry = Entry::of(record, self.next_age, self.now);
+        let older = self.entries.get(key)?.and_then(|bytes| Entry::parse(bytes.value()));
+        match older {
+            Some(older) if older.is_like(&entry) && self.now.abs_diff(older.reported) < REFRESH.as_secs() => {
+                return Ok(());
+            }
+            Some(older) => drop(self.ages.remove(older.age)?),
+            None => {
+                self.payloads.insert(key, record.payload.as_slice())?;
+                self.bytes += size(&record.payload);
+            }
+        }
+        self.entries.insert(key, entry.to_bytes().as_slice())?;
+        self.ages.insert(self.next_age, key)?;
+        self.next_age += 1;
+        Ok(())
+    }
+
+    /// Lets the oldest go until the rest fits, but none from `first_age` on, and says how many these were.
+    fn shrink_to(&mut self, capacity: u64, first_age: u64) -> Result<u64, redb::Error> {
+        let mut evicted = 0;
+        while self.bytes > capacity {
+            let oldest = match self.ages.first()? {
+                Some((age, key)) if age.value() < first_age => {
+                    let (name, digest) = key.value();
+                    (age.value(), name.to_owned(), digest.to_owned())
+                }
+                _ => break,
+            };
+            let (age, name, digest) = oldest;
+            let key = (name.as_str(), digest.as_str());
+            self.ages.remove(age)?;
+            self.entries.remove(key)?;
+            if let Some(payload) = self.payloads.remove(key)? {
+                self.bytes = self.bytes.saturating_sub(size(payload.value()));
+            }
+            evicted += 1;
+        }
+        Ok(evicted)
+    }
+
+    fn finish(&mut self) -> Result<(), redb::Error> {
+        self.numbers.insert("bytes", self.bytes)?;
+        self.numbers.insert("next-age", self.next_age)?;
+        Ok(())
+    }
+}
+
+fn describe(error: &redb::Error) -> String {
+    match error {
+        redb::Error::DatabaseAlreadyOpen => "another process has it open".to_owned(),
+        error => error.to_string(),
+    }
+}
