@@ -88,11 +88,13 @@ impl Answers {
         records: &Records,
         make: impl Future<Output = Result<Made, NoAnswer>>,
     ) -> Result<Manifest, Arc<NoAnswer>> {
-        let kept = self.cache.try_get_with(key, async {
+        let make = async {
             // Before the records are kept: whatever goes from then on is noticed.
             let evictions = AtomicU64::new(records.evictions());
             make.await.map(|Made { manifest, recorded }| Arc::new(Kept { manifest, recorded, evictions }))
-        });
+        };
+        // Boxed, for the cache has the future in several of its own.
+        let kept = Box::pin(self.cache.try_get_with(key, Box::pin(make)));
         Ok(kept.await?.manifest.clone())
     }
 }

@@ -133,7 +133,8 @@ impl Server {
         let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
         let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
         let reply = match Request::read(request.method().as_str(), target, headers.chain(authority)) {
-            Ok(request) => self.front.answer(&request).await,
+            // Boxed, for an idle connection has the room for this as well.
+            Ok(request) => Box::pin(self.front.answer(&request)).await,
             Err(response) => response.into(),
         };
         Ok(into_http(reply))

@@ -42,13 +42,13 @@ impl PassThrough {
         tag: &str,
         caller: &Caller,
     ) -> Result<Option<Digest>, Arc<Error>> {
-        let ask = async {
+        let ask = Box::pin(async {
             let digest = self.upstream.ask_tag(name, tag, caller).await?;
             let digest = digest.ok_or_else(|| Error::NoSuchTag { tag: tag.to_owned() })?;
             self.upstream.keep_tag(name, tag, digest).await;
             Ok(())
-        };
-        match self.permits.try_get_with(self.key(name, caller), ask).await {
+        });
+        match Box::pin(self.permits.try_get_with(self.key(name, caller), ask)).await {
             Ok(()) => self.upstream.tag(name, tag, caller).await,
             Err(error) if matches!(*error, Error::NoSuchTag { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -68,12 +68,12 @@ impl PassThrough {
         digest: &Digest,
         caller: &Caller,
     ) -> Result<bool, Arc<Error>> {
-        let ask = async {
+        let ask = Box::pin(async {
             let yes = self.upstream.has_manifest(name, digest.as_str(), caller).await?
                 || self.upstream.has_repository(name, caller).await?;
             if yes { Ok(()) } else { Err(Error::NoSuchRepository) }
-        };
-        match self.permits.try_get_with(self.key(name, caller), ask).await {
+        });
+        match Box::pin(self.permits.try_get_with(self.key(name, caller), ask)).await {
             Ok(()) => Ok(true),
             Err(error) if matches!(*error, Error::NoSuchRepository) => Ok(false),
             Err(error) => Err(error),

@@ -143,11 +143,11 @@ impl Upstream {
         caller: &Caller,
     ) -> Result<Option<Digest>, Arc<Error>> {
         let key = (name.to_owned(), tag.to_owned());
-        let asked = self.tags.try_get_with(key, async {
+        let ask = Box::pin(async {
             let digest = self.ask_tag(name, tag, caller).await?;
             digest.ok_or_else(|| Error::NoSuchTag { tag: tag.to_owned() })
         });
-        match asked.await {
+        match Box::pin(self.tags.try_get_with(key, ask)).await {
             Ok(digest) => Ok(Some(digest)),
             Err(error) => match &*error {
                 Error::NoSuchTag { .. } => Ok(None),
@@ -223,11 +223,13 @@ impl Upstream {
         caller: &Caller,
     ) -> Result<Option<Bytes>, Arc<Error>> {
         let key = (name.to_owned(), need.digest.clone());
-        let ask = || async {
-            let document = self.ask_document(name, need, caller).await?;
-            document.ok_or_else(|| Error::Missing { digest: need.digest.clone() })
+        let ask = || {
+            Box::pin(async {
+                let document = self.ask_document(name, need, caller).await?;
+                document.ok_or_else(|| Error::Missing { digest: need.digest.clone() })
+            })
         };
-        let found = match self.documents.try_get_with(key, ask()).await {
+        let found = match Box::pin(self.documents.try_get_with(key, ask())).await {
             Err(error) if caller.may_differ(&error) => ask().await.map_err(Arc::new),
             found => found,
         };
@@ -538,7 +540,8 @@ impl Upstream {
 
     /// What comes of `asking`, if it comes in time.
     async fn within<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        match time::timeout(self.timeout, asking).await {
+        // Boxed, for what asks is large, and what waits for it has to be moved about.
+        match time::timeout(self.timeout, Box::pin(asking)).await {
             Ok(answered) => answered,
             Err(_) => Err(Error::Upstream(self.http.fault(Problem::Timeout))),
         }

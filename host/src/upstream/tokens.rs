@@ -87,7 +87,7 @@ impl Tokens {
                 }
                 let issued = self
                     .tokens
-                    .try_get_with(name.to_owned(), self.ask(http, realm, service.as_deref(), name));
+                    .try_get_with(name.to_owned(), Box::pin(self.ask(http, realm, service.as_deref(), name)));
                 match issued.await {
                     Ok(issued) => Ok(Some(issued.authorization)),
                     Err(error) => Err(Error::Shared(error)),
