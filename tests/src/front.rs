@@ -27,12 +27,12 @@ pub const ENGINES: &[Engine] = &[
     Engine { name: "wasmtime", arguments: &["--engine", "wasm"] },
 ];
 
-/// A running server with a store of its own.
+/// A running server with a folder of its own: its store, or the data that it keeps.
 #[derive(Debug)]
 pub struct Front {
     // Dropped in this order: the process ends before its folder goes.
     server: Server,
-    _store: TempDir,
+    _folder: TempDir,
 }
 
 impl Front {
@@ -53,7 +53,7 @@ impl Front {
         layout::write(&store.path().join(REPOSITORY), images)?;
         let folder = store.path().display().to_string();
         let arguments = [&["--store", &folder], engine.arguments, arguments].concat();
-        Ok(Self { server: program::serve(arguments)?, _store: store })
+        Ok(Self { server: program::serve(arguments)?, _folder: store })
     }
 
     /// Where it listens.

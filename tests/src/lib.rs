@@ -12,6 +12,7 @@ pub mod front;
 pub mod http;
 pub mod images;
 pub mod implementation;
+pub mod outcomes;
 pub mod program;
 pub mod programs;
 pub mod proxy;

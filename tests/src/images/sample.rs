@@ -7,6 +7,7 @@ use std::io::Write;
 
 use downshift::{Digest, Platform};
 use flate2::{Compression, GzBuilder};
+use serde_json::Value;
 use tar::{EntryType, Header};
 
 use super::{Descriptor, Family, Image, Manifest};
@@ -99,6 +100,84 @@ pub fn with_layers(family: Family, media_type: &'static str) -> Image {
     let config = Descriptor::of(family.config(), &image.configs.concat());
     let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
     Image { manifest: Manifest::single(family, config, layers), ..image }
+}
+
+/// The OCI image for linux/amd64, with layers that are said to be compressed with zstd.
+#[must_use]
+pub fn zstd() -> Image {
+    with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")
+}
+
+/// The schema 2 image with one more layer, of which its history says nothing.
+#[must_use]
+pub fn surplus_layer() -> Image {
+    let Image { configs, mut layers, .. } = schema2();
+    let mut surplus = Archive::default();
+    surplus.file("etc/surplus", 0o644, "");
+    let surplus = surplus.finish();
+    let config = edited(&configs.concat(), |config| {
+        let diff_ids = config["rootfs"]["diff_ids"].as_array_mut();
+        diff_ids.expect("the sample has diff ids").push(Digest::of(&surplus).as_str().into());
+    });
+    layers.push(gzip(&surplus));
+    Image::single(Family::Docker, config, layers)
+}
+
+/// The schema 2 image without its history, as some builders leave it out.
+#[must_use]
+pub fn no_history() -> Image {
+    let Image { configs, layers, .. } = schema2();
+    let config = edited(&configs.concat(), |config| {
+        config.as_object_mut().expect("a config is an object").remove("history");
+    });
+    Image::single(Family::Docker, config, layers)
+}
+
+/// A manifest list or an OCI index that has the image for linux/arm64 only.
+#[must_use]
+pub fn arm64_only(family: Family) -> Image {
+    let config = match family {
+        Family::Docker => CLASSIC_CONFIG,
+        Family::Oci => BUILDKIT_CONFIG,
+    };
+    let platform = Platform::new("linux", "arm64");
+    Image::index(family, vec![(platform.clone(), image(family, config, &platform))])
+}
+
+/// A Docker manifest list of OCI images, for linux/arm64 and linux/amd64.
+#[must_use]
+pub fn list_of_oci() -> Image {
+    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
+    let images = platforms.map(|platform| (platform.clone(), image(Family::Oci, BUILDKIT_CONFIG, &platform)));
+    Image::index(Family::Docker, images.into())
+}
+
+/// `image` without the `mediaType` of its manifest, which OCI leaves to whoever writes one.
+#[must_use]
+pub fn untyped(image: Image) -> Image {
+    let line = format!("   \"mediaType\": \"{}\",\n", image.manifest.form.media_type());
+    let text = String::from_utf8(image.manifest.bytes).expect("a manifest is text");
+    let manifest = Manifest { form: image.manifest.form, bytes: text.replacen(&line, "", 1).into_bytes() };
+    Image { manifest, ..image }
+}
+
+/// No image but a list of what is in one, in OCI's form.
+#[must_use]
+pub fn artifact() -> Image {
+    let (config, document) = (b"{}".to_vec(), br#"{"spdxVersion":"SPDX-2.3"}"#.to_vec());
+    let manifest = Manifest::single(
+        Family::Oci,
+        Descriptor::of("application/vnd.oci.empty.v1+json", &config),
+        vec![Descriptor::of("application/spdx+json", &document)],
+    );
+    Image { manifest, children: Vec::new(), configs: vec![config], layers: vec![document] }
+}
+
+/// A config with a change.
+fn edited(config: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut config: Value = serde_json::from_slice(config).expect("the sample has a config");
+    edit(&mut config);
+    config.to_string().into_bytes()
 }
 
 fn for_platforms(family: Family, config: &str) -> Image {

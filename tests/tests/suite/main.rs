@@ -10,6 +10,7 @@ mod engines;
 mod fixed_key;
 mod http;
 mod negotiation;
+mod outcomes;
 mod proxy;
 mod refusals;
 mod registry;
@@ -49,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(convert::trials(engine));
         trials.extend(skopeo::trials(engine));
     }
+    trials.extend(outcomes::trials()?);
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());

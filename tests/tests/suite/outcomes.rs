@@ -1,0 +1,572 @@
+//! What every client gets of every stored image, by tag and by digest: the tables of `tests/cases/outcomes.md`.
+//!
+//! The tables say what comes, and the images what is in it: bytes and digests are computed here, with the core in this
+//! process. The same cases are put to our server and to the reference.
+
+use core::fmt::Display;
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, bail, ensure};
+use downshift::answer::{Record, Request, Root};
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, Limits, Platform, Policy, jws};
+use downshift_tests::difference;
+use downshift_tests::fixed_key::FixedKey;
+use downshift_tests::front::{ENGINES, Engine, Front, REPOSITORY, digest_of, is_refused, manifest_path};
+use downshift_tests::http::{self, Response};
+use downshift_tests::images::{Family, Image, Manifest, sample};
+use downshift_tests::implementation::{Answered, Implementation, Native, Outcome};
+use downshift_tests::outcomes::{Cell, Client, Outcomes, title};
+use downshift_tests::programs::{DOCKER_REGISTRY, case, case_with};
+use downshift_tests::registry::Registry;
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+/// How many problems of one case are told.
+const TOLD: usize = 20;
+
+/// Who answers.
+#[derive(Clone, Copy, Debug)]
+enum Site {
+    /// Our server, with a store.
+    Store(Engine, Policy),
+    /// The reference.
+    Distribution,
+}
+
+pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
+    let outcomes = Arc::new(Outcomes::read()?);
+    let mut trials = Vec::new();
+    for &engine in ENGINES {
+        for policy in [Policy::Strict, Policy::Reference] {
+            trials.extend(trials_at(Site::Store(engine, policy), &outcomes));
+        }
+    }
+    trials.extend(trials_at(Site::Distribution, &outcomes));
+    Ok(trials)
+}
+
+/// The cases of one server, which is started for the first of them and ends with the last.
+fn trials_at(site: Site, outcomes: &Arc<Outcomes>) -> Vec<Trial> {
+    let bench = Arc::new(Bench { site, outcomes: Arc::clone(outcomes), running: OnceLock::new() });
+    let prefix = match site {
+        Site::Store(engine, policy) => format!("{}::front::outcomes::{policy}", engine.name),
+        Site::Distribution => "reference::outcomes".to_string(),
+    };
+    let trial =
+        |name: String, run: fn(&Running, &Client, &Case<'_>) -> anyhow::Result<Problems>, client: &Client| {
+            let (bench, client) = (Arc::clone(&bench), client.clone());
+            let run = move || {
+                let running = bench.running()?;
+                let case = Case { site: bench.site, outcomes: &bench.outcomes };
+                run(running, &client, &case)?.into_result()
+            };
+            match site {
+                Site::Store(..) => case(name, run),
+                Site::Distribution => case_with(&[DOCKER_REGISTRY], name, run),
+            }
+        };
+    let mut trials = Vec::new();
+    for client in &outcomes.clients {
+        trials.push(trial(format!("{prefix}::by_tag::{}", client.name), by_tag, client));
+        if outcomes.find(&[title::BY_STORED_DIGEST], &client.name, "schema2").is_some() {
+            trials.push(trial(format!("{prefix}::by_digest::{}", client.name), by_digest, client));
+        }
+    }
+    trials
+}
+
+/// Where the cases of one server meet.
+struct Bench {
+    site: Site,
+    outcomes: Arc<Outcomes>,
+    running: OnceLock<Result<Running, String>>,
+}
+
+/// A server with all the images.
+struct Running {
+    address: SocketAddr,
+    images: BTreeMap<String, Image>,
+    _server: Server,
+}
+
+/// What ends with this value.
+enum Server {
+    Ours { _front: Front, _key: TempDir },
+    Distribution { _registry: Registry },
+}
+
+/// What a case is checked by.
+struct Case<'a> {
+    site: Site,
+    outcomes: &'a Outcomes,
+}
+
+/// A manifest that has to come.
+struct Expected {
+    form: Form,
+    digest: Digest,
+    body: Vec<u8>,
+    /// Whether the signature is another one each time.
+    signed_anew: bool,
+    source: Option<Digest>,
+    /// Whether the list or index that is asked for has others for other platforms.
+    by_platform: bool,
+}
+
+/// What has to come.
+enum Answer {
+    Manifest(Expected),
+    Refusal(u16, Option<String>),
+}
+
+impl Bench {
+    fn running(&self) -> anyhow::Result<&Running> {
+        let start = || Running::start(self.site, &self.outcomes).map_err(|error| format!("{error:#}"));
+        self.running.get_or_init(start).as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+    }
+}
+
+impl Running {
+    fn start(site: Site, outcomes: &Outcomes) -> anyhow::Result<Self> {
+        let mut images = images()?;
+        ensure!(
+            images.keys().eq(outcomes.images.iter().collect::<std::collections::BTreeSet<_>>()),
+            "the file lists other images"
+        );
+        let (address, server) = match site {
+            Site::Store(engine, policy) => {
+                let key = tempfile::tempdir()?;
+                let file = key.path().join("key.pem");
+                fs::write(&file, FixedKey::read()?.pem())?;
+                let file = file.display().to_string();
+                let policy = policy.to_string();
+                let tagged: Vec<_> =
+                    images.iter().map(|(tag, image)| (tag.as_str(), image.clone())).collect();
+                let front = Front::start_with(engine, &["--policy", &policy, "--key", &file], &tagged)?;
+                (front.address(), Server::Ours { _front: front, _key: key })
+            }
+            Site::Distribution => {
+                // It takes no schema 1 without a signature.
+                images.remove(Form::Schema1Unsigned.name());
+                let registry = Registry::start()?;
+                for (tag, image) in &images {
+                    registry.push(REPOSITORY, tag, image).with_context(|| tag.clone())?;
+                }
+                let address = registry.host().parse()?;
+                (address, Server::Distribution { _registry: registry })
+            }
+        };
+        let running = Self { address, images, _server: server };
+        // What is reported to one client may be asked for by another.
+        for client in &outcomes.clients {
+            for tag in running.images.keys() {
+                running.ask("GET", tag, client, None)?;
+            }
+        }
+        Ok(running)
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        reference: &str,
+        client: &Client,
+        condition: Option<&str>,
+    ) -> anyhow::Result<Response> {
+        let mut headers = client.headers();
+        headers.extend(condition.map(|value| ("If-None-Match", value)));
+        http::send(self.address, method, &manifest_path(reference), &headers)
+    }
+}
+
+/// Every image that is stored, by its tag.
+fn images() -> anyhow::Result<BTreeMap<String, Image>> {
+    let [signed, unsigned] = stored_schema1()?;
+    let images = [
+        ("schema1", signed),
+        ("schema1-unsigned", unsigned),
+        ("schema2", sample::schema2()),
+        ("oci", sample::oci()),
+        ("list", sample::list()),
+        ("index", sample::index()),
+        ("oci-untyped", sample::untyped(sample::oci())),
+        ("index-untyped", sample::untyped(sample::index())),
+        ("list-of-oci", sample::list_of_oci()),
+        ("list-arm64", sample::arm64_only(Family::Docker)),
+        ("index-arm64", sample::arm64_only(Family::Oci)),
+        ("artifact", sample::artifact()),
+        ("surplus-layer", sample::surplus_layer()),
+        ("no-history", sample::no_history()),
+        ("zstd", sample::zstd()),
+    ];
+    Ok(images.map(|(tag, image)| (tag.to_string(), image)).into())
+}
+
+/// An image that was pushed as schema 1, and another one in a store that lost its signature.
+fn stored_schema1() -> anyhow::Result<[Image; 2]> {
+    let image = sample::schema2();
+    let made = |tag| {
+        let root = Root::Tag { name: REPOSITORY.to_string(), tag, digest: image.manifest.digest() };
+        convert(root, Form::Schema1, &Platform::linux_amd64(), Policy::Strict, &image)
+    };
+    let layers: Vec<_> = image.layers.iter().cloned().chain([EMPTY_LAYER.to_vec()]).collect();
+    let of = |form, bytes| Image { layers: layers.clone(), ..Image::bare(form, bytes) };
+    let signed = made("schema1".to_string())?.body;
+    let unsigned = payload(&made("schema1-unsigned".to_string())?.body)?;
+    Ok([of(Form::Schema1, signed), of(Form::Schema1Unsigned, unsigned)])
+}
+
+/// What the core makes of an image, in this process.
+fn convert(
+    root: Root,
+    form: Form,
+    platform: &Platform,
+    policy: Policy,
+    image: &Image,
+) -> anyhow::Result<Answered> {
+    let request = Request {
+        root,
+        client: Capabilities::of(&[form]),
+        policy,
+        default_platform: platform.clone(),
+        time: None,
+        limits: Limits::default(),
+    };
+    match Native.answer(&request, &image.documents()) {
+        Outcome::Answered(answered) => Ok(answered),
+        refused => bail!("`{form}` cannot be made: {refused:?}"),
+    }
+}
+
+fn by_tag(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result<Problems> {
+    let mut problems = Problems::default();
+    for (tag, image) in &running.images {
+        let cell = case.by_tag(client, tag)?;
+        let answer = case.answer_by_tag(tag, image, cell).with_context(|| tag.clone())?;
+        problems.note(tag, case.check(running, client, "tag", tag, &answer));
+    }
+    Ok(problems)
+}
+
+fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result<Problems> {
+    let mut problems = Problems::default();
+    for (tag, image) in &running.images {
+        let cell = case.by_stored_digest(client, tag)?;
+        for digest in case.stored_digests(&image.manifest)? {
+            let answer = case.answer_by_digest(image, &image.manifest, cell, &digest)?;
+            problems.note(tag, case.check(running, client, "digest", digest.as_str(), &answer));
+        }
+        for child in &image.children {
+            let cell = case.by_stored_digest(client, child.form.name())?;
+            let answer = case.answer_by_digest(image, child, cell, &child.digest())?;
+            problems.note(tag, case.check(running, client, "digest", child.digest().as_str(), &answer));
+        }
+        for (digest, (record, body)) in case.reported(tag, image)? {
+            let answer = case.answer_by_reported_digest(client, record, body)?;
+            problems.note(tag, case.check(running, client, "digest", digest.as_str(), &answer));
+        }
+    }
+    Ok(problems)
+}
+
+impl Case<'_> {
+    fn by_tag(&self, client: &Client, image: &str) -> anyhow::Result<&Cell> {
+        self.find(title::BY_TAG, client, image)
+    }
+
+    fn by_stored_digest(&self, client: &Client, image: &str) -> anyhow::Result<&Cell> {
+        self.find(title::BY_STORED_DIGEST, client, image)
+    }
+
+    fn find(&self, table: &str, client: &Client, column: &str) -> anyhow::Result<&Cell> {
+        let with_reference = [table, title::REFERENCE_POLICY].concat();
+        let with_distribution = [table, title::DISTRIBUTION].concat();
+        let titles: &[&str] = match self.site {
+            Site::Store(_, Policy::Strict) => &[table],
+            Site::Store(_, Policy::Reference) => &[table, &with_reference],
+            Site::Distribution => &[table, &with_reference, &with_distribution],
+        };
+        let cell = self.outcomes.find(titles, &client.name, column);
+        cell.with_context(|| format!("the tables say nothing about `{column}`"))
+    }
+
+    fn policy(&self) -> Policy {
+        match self.site {
+            Site::Store(_, policy) => policy,
+            Site::Distribution => Policy::Reference,
+        }
+    }
+
+    /// The digests that a stored manifest has: of signed schema 1 that of its payload, and with us that of its file.
+    fn stored_digests(&self, manifest: &Manifest) -> anyhow::Result<Vec<Digest>> {
+        let mut digests = vec![digest_of(manifest.form, &manifest.bytes)?];
+        if manifest.form == Form::Schema1 && matches!(self.site, Site::Store(..)) {
+            digests.push(manifest.digest());
+        }
+        Ok(digests)
+    }
+
+    fn answer_by_tag(&self, tag: &str, image: &Image, cell: &Cell) -> anyhow::Result<Answer> {
+        let root = &image.manifest;
+        let by_platform = root.form.is_index();
+        let stored = |manifest: &Manifest| {
+            Ok(Answer::Manifest(Expected {
+                form: manifest.form,
+                digest: digest_of(manifest.form, &manifest.bytes)?,
+                body: manifest.bytes.clone(),
+                signed_anew: manifest.form == Form::Schema1 && matches!(self.site, Site::Distribution),
+                source: None,
+                by_platform,
+            }))
+        };
+        match cell {
+            Cell::Same => stored(root),
+            Cell::Child(platform) => stored(child(image, platform)?),
+            Cell::Refused(status, reason) => Ok(Answer::Refusal(*status, reason.clone())),
+            Cell::Signed => self.converted(tag, image, Form::Schema1, &Platform::linux_amd64()),
+            Cell::Unsigned => self.converted(tag, image, Form::Schema1Unsigned, &Platform::linux_amd64()),
+            Cell::Converted(form, platform) => self.converted(tag, image, *form, platform),
+        }
+    }
+
+    fn converted(&self, tag: &str, image: &Image, form: Form, platform: &Platform) -> anyhow::Result<Answer> {
+        let answered = self.convert(tag, image, form, platform)?;
+        Ok(Answer::Manifest(Expected {
+            form,
+            digest: answered.digest,
+            body: answered.body,
+            signed_anew: form == Form::Schema1 && matches!(self.site, Site::Distribution),
+            source: answered.source,
+            by_platform: image.manifest.form.is_index(),
+        }))
+    }
+
+    fn convert(&self, tag: &str, image: &Image, form: Form, platform: &Platform) -> anyhow::Result<Answered> {
+        // The reference policy has no platform but one; that of a client is told by the table all the same.
+        let picked = match (image.manifest.form.is_index(), form.is_index()) {
+            (true, false) => child(image, platform)?,
+            _ => &image.manifest,
+        };
+        let (name, tag) = (REPOSITORY.to_string(), tag.to_string());
+        convert(Root::Tag { name, tag, digest: picked.digest() }, form, platform, self.policy(), image)
+    }
+
+    fn answer_by_digest(
+        &self,
+        image: &Image,
+        manifest: &Manifest,
+        cell: &Cell,
+        digest: &Digest,
+    ) -> anyhow::Result<Answer> {
+        let (form, body) = match cell {
+            Cell::Same => (manifest.form, manifest.bytes.clone()),
+            Cell::Signed => {
+                let root = Root::Digest {
+                    name: REPOSITORY.to_string(),
+                    digest: manifest.digest(),
+                    tag: None,
+                    record: None,
+                };
+                let platform = Platform::linux_amd64();
+                (Form::Schema1, convert(root, Form::Schema1, &platform, self.policy(), image)?.body)
+            }
+            Cell::Unsigned => (Form::Schema1Unsigned, payload(&manifest.bytes)?),
+            Cell::Refused(status, reason) => return Ok(Answer::Refusal(*status, reason.clone())),
+            Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
+        };
+        Ok(Answer::Manifest(Expected {
+            form,
+            digest: digest.clone(),
+            body,
+            signed_anew: form == Form::Schema1 && matches!(self.site, Site::Distribution),
+            source: None,
+            by_platform: form.is_index(),
+        }))
+    }
+
+    /// Every digest that is reported to anybody for something converted from an image: its record, and its document.
+    fn reported(&self, tag: &str, image: &Image) -> anyhow::Result<BTreeMap<Digest, (Record, Vec<u8>)>> {
+        let mut reported = BTreeMap::new();
+        for client in &self.outcomes.clients {
+            // Not the table of this server: the reference is asked for what it reports too.
+            if let Cell::Converted(form, platform) = self.by_tag(client, tag)? {
+                let form = if form.is_schema1() { Form::Schema1 } else { *form };
+                let answered = self.convert(tag, image, form, platform)?;
+                for record in answered.records {
+                    let body = match form {
+                        Form::Schema1 => answered.body.clone(),
+                        _ => record.payload.clone(),
+                    };
+                    reported.insert(record.digest.clone(), (record, body));
+                }
+            }
+        }
+        Ok(reported)
+    }
+
+    fn answer_by_reported_digest(
+        &self,
+        client: &Client,
+        record: Record,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Answer> {
+        let (form, body) = match self.find(title::BY_REPORTED_DIGEST, client, record.form.name())? {
+            Cell::Same => (record.form, body),
+            Cell::Unsigned => (Form::Schema1Unsigned, record.payload),
+            Cell::Refused(status, reason) => return Ok(Answer::Refusal(*status, reason.clone())),
+            Cell::Signed | Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
+        };
+        Ok(Answer::Manifest(Expected {
+            form,
+            digest: record.digest,
+            body,
+            signed_anew: false,
+            source: Some(record.source),
+            by_platform: form.is_index(),
+        }))
+    }
+
+    /// Asks for `reference` with every method and under every condition.
+    fn check(
+        &self,
+        running: &Running,
+        client: &Client,
+        kind: &str,
+        reference: &str,
+        answer: &Answer,
+    ) -> anyhow::Result<()> {
+        let get = running.ask("GET", reference, client, None)?;
+        match answer {
+            Answer::Manifest(expected) => self.is_expected(&get, kind, expected)?,
+            Answer::Refusal(status, reason) => self.is_refusal(&get, *status, reason.as_deref())?,
+        }
+        let head = running.ask("HEAD", reference, client, None)?;
+        ensure!(
+            head.status == get.status && without_date(&head) == without_date(&get),
+            "HEAD differs: {head:?}"
+        );
+        if matches!(self.site, Site::Distribution) {
+            return Ok(());
+        }
+        for (condition, status) in &self.outcomes.conditions {
+            let Some(condition) = condition else { continue };
+            match answer {
+                Answer::Manifest(expected) => {
+                    let condition = condition.replace("DIGEST", expected.digest.as_str());
+                    for method in ["GET", "HEAD"] {
+                        let again = running.ask(method, reference, client, Some(&condition))?;
+                        repeats(&again, *status, method, &get)
+                            .with_context(|| format!("{method} with `If-None-Match: {condition}`"))?;
+                    }
+                }
+                Answer::Refusal(..) => {
+                    let again = running.ask("GET", reference, client, Some(condition))?;
+                    ensure!(again.body == get.body, "a refusal depends on `{condition}`: {again:?}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_expected(&self, response: &Response, kind: &str, expected: &Expected) -> anyhow::Result<()> {
+        let Expected { form, digest, body, signed_anew, source, by_platform } = expected;
+        ensure!(response.status == 200, "`{form}` does not come: {response:?}");
+        has(response, "content-type", Some(form.media_type()))?;
+        has(response, "docker-content-digest", Some(digest.as_str()))?;
+        has(response, "etag", Some(&format!("\"{digest}\"")))?;
+        has(response, "docker-distribution-api-version", Some("registry/2.0"))?;
+        if *signed_anew {
+            let document = jws::parse(&response.body, &Limits::default())?;
+            ensure!(downshift_sign::verify(&document).is_valid(), "the signature does not hold");
+            difference::compare("payload", &payload(body)?, &document.payload)?;
+        } else {
+            difference::compare("manifest", body, &response.body)?;
+        }
+        if matches!(self.site, Site::Distribution) {
+            return Ok(());
+        }
+        let answer = if *by_platform { "list or index" } else { "image" };
+        let [cache_control, vary] = self.outcomes.headers(kind, answer)?;
+        has(response, "cache-control", cache_control.as_deref())?;
+        has(response, "vary", vary.as_deref())?;
+        has(response, "downshift-source-digest", source.as_ref().map(Digest::as_str))
+    }
+
+    fn is_refusal(&self, response: &Response, status: u16, reason: Option<&str>) -> anyhow::Result<()> {
+        let Some(reason) = reason else {
+            ensure!(response.status == status, "the status is not {status}: {response:?}");
+            return Ok(());
+        };
+        if matches!(self.site, Site::Distribution) {
+            ensure!(response.status == status, "the status is not {status}: {response:?}");
+            return Ok(());
+        }
+        is_refused(response, status, reason)?;
+        let [cache_control, vary] = self.outcomes.headers("either", "refusal")?;
+        has(response, "cache-control", cache_control.as_deref())?;
+        has(response, "vary", vary.as_deref())
+    }
+}
+
+fn has(response: &Response, name: &str, value: Option<&str>) -> anyhow::Result<()> {
+    let actual = response.header(name);
+    ensure!(actual == value, "`{name}` is {actual:?} and not {value:?}: {response:?}");
+    Ok(())
+}
+
+/// Checks what comes again against what came before: all of it, or that nothing has changed.
+fn repeats(again: &Response, status: u16, method: &str, get: &Response) -> anyhow::Result<()> {
+    ensure!(again.status == status, "it is not {status}: {again:?}");
+    if status == 200 {
+        ensure!(without_date(again) == without_date(get), "the headers differ: {again:?}");
+        ensure!(method == "HEAD" || again.body == get.body, "the body differs: {again:?}");
+        return Ok(());
+    }
+    // RFC 9110, 15.4.5, and Docker's own header.
+    for name in ["etag", "vary", "docker-content-digest", "cache-control"] {
+        has(again, name, get.header(name))?;
+    }
+    Ok(())
+}
+
+fn without_date(response: &Response) -> Vec<&(String, String)> {
+    response.headers.iter().filter(|(name, _)| name != "date").collect()
+}
+
+/// The manifest for `platform` that a list or index has first.
+fn child<'i>(image: &'i Image, platform: &Platform) -> anyhow::Result<&'i Manifest> {
+    let index: serde_json::Value = serde_json::from_slice(&image.manifest.bytes)?;
+    let entries = index["manifests"].as_array().context("it lists nothing")?;
+    let is_for = |entry: &&serde_json::Value| {
+        let own = &entry["platform"];
+        own["os"] == *platform.os && own["architecture"] == *platform.architecture
+    };
+    let entry = entries.iter().find(is_for).with_context(|| format!("there is nothing for {platform}"))?;
+    let listed = |child: &&Manifest| entry["digest"] == *child.digest().as_str();
+    image.children.iter().find(listed).context("it lists what is not there")
+}
+
+/// The payload of schema 1, signed or not.
+fn payload(manifest: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let parsed = jws::parse(manifest, &Limits::default());
+    Ok(parsed.map_or_else(|_| manifest.to_vec(), |document| document.payload))
+}
+
+/// What went wrong in one case.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn note(&mut self, what: impl Display, result: anyhow::Result<()>) {
+        self.0.extend(result.err().map(|error| format!("{what}: {error:#}")));
+    }
+
+    fn into_result(self) -> anyhow::Result<()> {
+        let told = &self.0[..self.0.len().min(TOLD)];
+        ensure!(self.0.is_empty(), "{} problems\n{}", self.0.len(), told.join("\n"));
+        Ok(())
+    }
+}
