@@ -10,6 +10,7 @@ use crate::fixed_key::FixedKey;
 use crate::http::{self, Response};
 use crate::images::{Image, layout};
 use crate::program;
+use crate::registry::Registry;
 use crate::server::Server;
 
 /// A way to run the conversions, which everything that is served goes through.
@@ -54,6 +55,18 @@ impl Front {
         let folder = store.path().display().to_string();
         let arguments = [&["--store", &folder], engine.arguments, arguments].concat();
         Ok(Self { server: program::serve(arguments)?, _folder: store })
+    }
+
+    /// Serves what is in `registry`, with more `arguments` for `downshift serve`, and a data folder.
+    ///
+    /// # Errors
+    /// If the program does not start.
+    pub fn start_before(engine: Engine, arguments: &[&str], registry: &Registry) -> anyhow::Result<Self> {
+        let data = tempfile::tempdir()?;
+        let folder = data.path().display().to_string();
+        let url = registry.url();
+        let arguments = [&["--upstream", url, "--data", &folder], engine.arguments, arguments].concat();
+        Ok(Self { server: program::serve(arguments)?, _folder: data })
     }
 
     /// Where it listens.

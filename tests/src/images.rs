@@ -59,6 +59,13 @@ pub struct Descriptor {
 }
 
 impl Image {
+    /// Whether any of its manifests is OCI's.
+    #[must_use]
+    pub fn has_oci(&self) -> bool {
+        let mut manifests = core::iter::once(&self.manifest).chain(&self.children);
+        manifests.any(|manifest| matches!(manifest.form, Form::Oci | Form::Index))
+    }
+
     /// An image for one platform.
     #[must_use]
     pub fn single(family: Family, config: Vec<u8>, layers: Vec<Vec<u8>>) -> Self {

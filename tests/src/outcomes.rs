@@ -34,6 +34,8 @@ pub struct Client {
     user_agent: Option<String>,
     /// The lines of its `Accept` header.
     accept: Vec<String>,
+    /// Whether there is such a client.
+    pub is_real: bool,
 }
 
 /// What a client gets.
@@ -63,8 +65,6 @@ pub mod title {
     pub const BY_REPORTED_DIGEST: &str = "By a reported digest";
     /// What is added to the title of a table for the cells that differ under the reference policy.
     pub const REFERENCE_POLICY: &str = ", with `--policy reference`";
-    /// What is added to the title of a table for the cells that differ with Distribution.
-    pub const DISTRIBUTION: &str = ", from Distribution";
 }
 
 impl Outcomes {
@@ -156,7 +156,15 @@ impl Client {
     fn read(name: &str, user_agent: &str, accept: &str) -> Self {
         let user_agent = optional(user_agent);
         let accept = accept.split(" + ").filter(|&line| line != "-").map(written_out).collect();
-        Self { name: name.to_string(), user_agent, accept }
+        let is_real = user_agent.is_some();
+        Self { name: name.to_string(), user_agent, accept, is_real }
+    }
+
+    /// Whether its `Accept` names a form as Distribution reads it: exactly, and whatever parameters follow.
+    #[must_use]
+    pub fn names(&self, form: Form) -> bool {
+        let mut elements = self.accept.iter().flat_map(|line| line.split(','));
+        elements.any(|element| element.split(';').next().map(str::trim) == Some(form.media_type()))
     }
 
     /// The headers of its requests for manifests.

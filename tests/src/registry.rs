@@ -92,6 +92,12 @@ impl Registry {
         Self { url: url.trim_end_matches('/').to_string(), agent, pushed: Mutex::default(), _server: None }
     }
 
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Its host and port, as they begin the name of an image.
     #[must_use]
     pub fn host(&self) -> &str {

@@ -9,7 +9,6 @@ mod convert;
 mod engines;
 mod fixed_key;
 mod http;
-mod negotiation;
 mod outcomes;
 mod proxy;
 mod refusals;
@@ -42,7 +41,6 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     for &engine in ENGINES {
         trials.extend(seed::trials(engine));
-        trials.extend(negotiation::trials(engine)?);
         trials.extend(http::trials(engine));
         trials.extend(refusals::trials(engine));
         trials.extend(clients::trials(engine));

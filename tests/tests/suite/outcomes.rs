@@ -32,6 +32,8 @@ const TOLD: usize = 20;
 enum Site {
     /// Our server, with a store.
     Store(Engine, Policy),
+    /// Our server, in front of the reference.
+    Upstream(Engine, Policy),
     /// The reference.
     Distribution,
 }
@@ -42,6 +44,7 @@ pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
     for &engine in ENGINES {
         for policy in [Policy::Strict, Policy::Reference] {
             trials.extend(trials_at(Site::Store(engine, policy), &outcomes));
+            trials.extend(trials_at(Site::Upstream(engine, policy), &outcomes));
         }
     }
     trials.extend(trials_at(Site::Distribution, &outcomes));
@@ -53,6 +56,7 @@ fn trials_at(site: Site, outcomes: &Arc<Outcomes>) -> Vec<Trial> {
     let bench = Arc::new(Bench { site, outcomes: Arc::clone(outcomes), running: OnceLock::new() });
     let prefix = match site {
         Site::Store(engine, policy) => format!("{}::front::outcomes::{policy}", engine.name),
+        Site::Upstream(engine, policy) => format!("{}::upstream::outcomes::{policy}", engine.name),
         Site::Distribution => "reference::outcomes".to_string(),
     };
     let trial =
@@ -65,7 +69,7 @@ fn trials_at(site: Site, outcomes: &Arc<Outcomes>) -> Vec<Trial> {
             };
             match site {
                 Site::Store(..) => case(name, run),
-                Site::Distribution => case_with(&[DOCKER_REGISTRY], name, run),
+                Site::Upstream(..) | Site::Distribution => case_with(&[DOCKER_REGISTRY], name, run),
             }
         };
     let mut trials = Vec::new();
@@ -95,6 +99,8 @@ struct Running {
 /// What ends with this value.
 enum Server {
     Ours { _front: Front, _key: TempDir },
+    // Dropped in this order.
+    Between { _front: Front, _key: TempDir, _registry: Registry },
     Distribution { _registry: Registry },
 }
 
@@ -111,7 +117,8 @@ struct Expected {
     body: Vec<u8>,
     /// Whether the signature is another one each time.
     signed_anew: bool,
-    source: Option<Digest>,
+    /// The source, or where several give the same, any of these; none if it is not converted.
+    sources: Vec<Digest>,
     /// Whether the list or index that is asked for has others for other platforms.
     by_platform: bool,
 }
@@ -138,23 +145,22 @@ impl Running {
         );
         let (address, server) = match site {
             Site::Store(engine, policy) => {
-                let key = tempfile::tempdir()?;
-                let file = key.path().join("key.pem");
-                fs::write(&file, FixedKey::read()?.pem())?;
-                let file = file.display().to_string();
+                let (key, file) = fixed_key()?;
                 let policy = policy.to_string();
                 let tagged: Vec<_> =
                     images.iter().map(|(tag, image)| (tag.as_str(), image.clone())).collect();
                 let front = Front::start_with(engine, &["--policy", &policy, "--key", &file], &tagged)?;
                 (front.address(), Server::Ours { _front: front, _key: key })
             }
+            Site::Upstream(engine, policy) => {
+                let registry = distribution(&mut images)?;
+                let (key, file) = fixed_key()?;
+                let arguments = ["--policy", &policy.to_string(), "--key", &file];
+                let front = Front::start_before(engine, &arguments, &registry)?;
+                (front.address(), Server::Between { _front: front, _key: key, _registry: registry })
+            }
             Site::Distribution => {
-                // It takes no schema 1 without a signature.
-                images.remove(Form::Schema1Unsigned.name());
-                let registry = Registry::start()?;
-                for (tag, image) in &images {
-                    registry.push(REPOSITORY, tag, image).with_context(|| tag.clone())?;
-                }
+                let registry = distribution(&mut images)?;
                 let address = registry.host().parse()?;
                 (address, Server::Distribution { _registry: registry })
             }
@@ -180,6 +186,26 @@ impl Running {
         headers.extend(condition.map(|value| ("If-None-Match", value)));
         http::send(self.address, method, &manifest_path(reference), &headers)
     }
+}
+
+/// The reference with all images that it takes.
+fn distribution(images: &mut BTreeMap<String, Image>) -> anyhow::Result<Registry> {
+    // It takes no schema 1 without a signature.
+    images.remove(Form::Schema1Unsigned.name());
+    let registry = Registry::start()?;
+    for (tag, image) in images {
+        registry.push(REPOSITORY, tag, image).with_context(|| tag.clone())?;
+    }
+    Ok(registry)
+}
+
+/// A file with the key that the expectations are signed with.
+fn fixed_key() -> anyhow::Result<(TempDir, String)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("key.pem");
+    fs::write(&file, FixedKey::read()?.pem())?;
+    let file = file.display().to_string();
+    Ok((folder, file))
 }
 
 /// Every image that is stored, by its tag.
@@ -244,7 +270,7 @@ fn convert(
 fn by_tag(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result<Problems> {
     let mut problems = Problems::default();
     for (tag, image) in &running.images {
-        let cell = case.by_tag(client, tag)?;
+        let cell = &case.by_tag(client, tag, image)?;
         let answer = case.answer_by_tag(tag, image, cell).with_context(|| tag.clone())?;
         problems.note(tag, case.check(running, client, "tag", tag, &answer));
     }
@@ -253,19 +279,27 @@ fn by_tag(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result
 
 fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result<Problems> {
     let mut problems = Problems::default();
+    // One manifest may be made of several.
+    let mut sources: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
     for (tag, image) in &running.images {
-        let cell = case.by_stored_digest(client, tag)?;
+        for (digest, (record, _)) in case.reported(tag, image)? {
+            sources.entry(digest).or_default().push(record.source);
+        }
+    }
+    for (tag, image) in &running.images {
+        let cell = &case.by_stored_digest(client, tag, &image.manifest)?;
         for digest in case.stored_digests(&image.manifest)? {
             let answer = case.answer_by_digest(image, &image.manifest, cell, &digest)?;
             problems.note(tag, case.check(running, client, "digest", digest.as_str(), &answer));
         }
         for child in &image.children {
-            let cell = case.by_stored_digest(client, child.form.name())?;
+            let cell = &case.by_stored_digest(client, child.form.name(), child)?;
             let answer = case.answer_by_digest(image, child, cell, &child.digest())?;
             problems.note(tag, case.check(running, client, "digest", child.digest().as_str(), &answer));
         }
         for (digest, (record, body)) in case.reported(tag, image)? {
-            let answer = case.answer_by_reported_digest(client, record, body)?;
+            let sources = sources.get(&digest).cloned().unwrap_or_default();
+            let answer = case.answer_by_reported_digest(client, tag, image, record, body, sources)?;
             problems.note(tag, case.check(running, client, "digest", digest.as_str(), &answer));
         }
     }
@@ -273,29 +307,67 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
 }
 
 impl Case<'_> {
-    fn by_tag(&self, client: &Client, image: &str) -> anyhow::Result<&Cell> {
-        self.find(title::BY_TAG, client, image)
+    fn by_tag(&self, client: &Client, tag: &str, image: &Image) -> anyhow::Result<Cell> {
+        let cell = self.find(title::BY_TAG, &client.name, tag)?;
+        if !matches!(self.site, Site::Distribution) {
+            return Ok(cell.clone());
+        }
+        let distribution = self.distribution_by_tag(client, tag, image)?;
+        let is_refused = |cell: &Cell| matches!(cell, Cell::Refused(..));
+        let agrees = *cell == distribution || is_refused(cell) && is_refused(&distribution);
+        ensure!(
+            agrees || !client.is_real || image.has_oci(),
+            "`{}` gets {distribution:?} of `{tag}` from Distribution, and not {cell:?}",
+            client.name
+        );
+        Ok(distribution)
     }
 
-    fn by_stored_digest(&self, client: &Client, image: &str) -> anyhow::Result<&Cell> {
-        self.find(title::BY_STORED_DIGEST, client, image)
+    fn by_stored_digest(&self, client: &Client, name: &str, manifest: &Manifest) -> anyhow::Result<Cell> {
+        match self.site {
+            Site::Distribution if is_hidden(client, manifest) => Ok(Cell::Refused(404, None)),
+            Site::Distribution => Ok(Cell::Same),
+            _ => self.find(title::BY_STORED_DIGEST, &client.name, name).cloned(),
+        }
     }
 
-    fn find(&self, table: &str, client: &Client, column: &str) -> anyhow::Result<&Cell> {
+    /// What Distribution 2.8 has for a tag, by its own rules: parameters of media types, wildcards and User-Agent are
+    /// nothing to it, OCI is for those alone who name it, and all others are expected to have one platform.
+    fn distribution_by_tag(&self, client: &Client, tag: &str, image: &Image) -> anyhow::Result<Cell> {
+        let amd64 = Platform::linux_amd64();
+        // What it converts, it converts for everybody in the same way.
+        let converted = || self.find(title::BY_TAG, "no-headers", tag).cloned();
+        let manifest = &image.manifest;
+        match manifest.form {
+            _ if is_hidden(client, manifest) => Ok(Cell::Refused(404, None)),
+            Form::Schema2 if !client.names(Form::Schema2) => converted(),
+            Form::List if !client.names(Form::List) => match child(image, &amd64) {
+                Err(_) => Ok(Cell::Refused(404, None)),
+                Ok(child) if child.form == Form::Schema2 && !client.names(Form::Schema2) => converted(),
+                Ok(_) => Ok(Cell::Child(amd64)),
+            },
+            _ => Ok(Cell::Same),
+        }
+    }
+
+    fn find(&self, table: &str, client: &str, column: &str) -> anyhow::Result<&Cell> {
         let with_reference = [table, title::REFERENCE_POLICY].concat();
-        let with_distribution = [table, title::DISTRIBUTION].concat();
-        let titles: &[&str] = match self.site {
-            Site::Store(_, Policy::Strict) => &[table],
-            Site::Store(_, Policy::Reference) => &[table, &with_reference],
-            Site::Distribution => &[table, &with_reference, &with_distribution],
+        let titles: &[&str] = match self.policy() {
+            Policy::Strict => &[table],
+            Policy::Reference => &[table, &with_reference],
         };
-        let cell = self.outcomes.find(titles, &client.name, column);
+        let cell = self.outcomes.find(titles, client, column);
         cell.with_context(|| format!("the tables say nothing about `{column}`"))
+    }
+
+    /// Whether stored schema 1 has another signature each time.
+    fn is_signed_anew(&self) -> bool {
+        matches!(self.site, Site::Upstream(..) | Site::Distribution)
     }
 
     fn policy(&self) -> Policy {
         match self.site {
-            Site::Store(_, policy) => policy,
+            Site::Store(_, policy) | Site::Upstream(_, policy) => policy,
             Site::Distribution => Policy::Reference,
         }
     }
@@ -317,8 +389,8 @@ impl Case<'_> {
                 form: manifest.form,
                 digest: digest_of(manifest.form, &manifest.bytes)?,
                 body: manifest.bytes.clone(),
-                signed_anew: manifest.form == Form::Schema1 && matches!(self.site, Site::Distribution),
-                source: None,
+                signed_anew: manifest.form == Form::Schema1 && self.is_signed_anew(),
+                sources: Vec::new(),
                 by_platform,
             }))
         };
@@ -339,7 +411,7 @@ impl Case<'_> {
             digest: answered.digest,
             body: answered.body,
             signed_anew: form == Form::Schema1 && matches!(self.site, Site::Distribution),
-            source: answered.source,
+            sources: answered.source.into_iter().collect(),
             by_platform: image.manifest.form.is_index(),
         }))
     }
@@ -381,8 +453,8 @@ impl Case<'_> {
             form,
             digest: digest.clone(),
             body,
-            signed_anew: form == Form::Schema1 && matches!(self.site, Site::Distribution),
-            source: None,
+            signed_anew: form == Form::Schema1 && self.is_signed_anew(),
+            sources: Vec::new(),
             by_platform: form.is_index(),
         }))
     }
@@ -391,8 +463,7 @@ impl Case<'_> {
     fn reported(&self, tag: &str, image: &Image) -> anyhow::Result<BTreeMap<Digest, (Record, Vec<u8>)>> {
         let mut reported = BTreeMap::new();
         for client in &self.outcomes.clients {
-            // Not the table of this server: the reference is asked for what it reports too.
-            if let Cell::Converted(form, platform) = self.by_tag(client, tag)? {
+            if let Cell::Converted(form, platform) = self.find(title::BY_TAG, &client.name, tag)? {
                 let form = if form.is_schema1() { Form::Schema1 } else { *form };
                 let answered = self.convert(tag, image, form, platform)?;
                 for record in answered.records {
@@ -410,13 +481,29 @@ impl Case<'_> {
     fn answer_by_reported_digest(
         &self,
         client: &Client,
+        tag: &str,
+        image: &Image,
         record: Record,
         body: Vec<u8>,
+        sources: Vec<Digest>,
     ) -> anyhow::Result<Answer> {
-        let (form, body) = match self.find(title::BY_REPORTED_DIGEST, client, record.form.name())? {
+        if matches!(self.site, Site::Distribution) {
+            // It forgets what it has reported.
+            return Ok(Answer::Refusal(404, None));
+        }
+        let (form, body) = match self.find(title::BY_REPORTED_DIGEST, &client.name, record.form.name())? {
             Cell::Same => (record.form, body),
             Cell::Unsigned => (Form::Schema1Unsigned, record.payload),
-            Cell::Refused(status, reason) => return Ok(Answer::Refusal(*status, reason.clone())),
+            Cell::Refused(status, reason) => {
+                // Where there is no digest to use instead the reason is that of the image.
+                let of_image = self.find(title::BY_STORED_DIGEST, &client.name, tag)?;
+                let is_whole = record.form.is_index() == image.manifest.form.is_index();
+                let (status, reason) = match of_image {
+                    Cell::Refused(status, reason) if is_whole => (status, reason),
+                    _ => (status, reason),
+                };
+                return Ok(Answer::Refusal(*status, reason.clone()));
+            }
             Cell::Signed | Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
         };
         Ok(Answer::Manifest(Expected {
@@ -424,7 +511,7 @@ impl Case<'_> {
             digest: record.digest,
             body,
             signed_anew: false,
-            source: Some(record.source),
+            sources,
             by_platform: form.is_index(),
         }))
     }
@@ -472,7 +559,7 @@ impl Case<'_> {
     }
 
     fn is_expected(&self, response: &Response, kind: &str, expected: &Expected) -> anyhow::Result<()> {
-        let Expected { form, digest, body, signed_anew, source, by_platform } = expected;
+        let Expected { form, digest, body, signed_anew, sources, by_platform } = expected;
         ensure!(response.status == 200, "`{form}` does not come: {response:?}");
         has(response, "content-type", Some(form.media_type()))?;
         has(response, "docker-content-digest", Some(digest.as_str()))?;
@@ -492,7 +579,13 @@ impl Case<'_> {
         let [cache_control, vary] = self.outcomes.headers(kind, answer)?;
         has(response, "cache-control", cache_control.as_deref())?;
         has(response, "vary", vary.as_deref())?;
-        has(response, "downshift-source-digest", source.as_ref().map(Digest::as_str))
+        let source = response.header("downshift-source-digest");
+        let is_expected = match source {
+            Some(source) => sources.iter().any(|expected| expected.as_str() == source),
+            None => sources.is_empty(),
+        };
+        ensure!(is_expected, "the source is {source:?} and none of {sources:?}: {response:?}");
+        Ok(())
     }
 
     fn is_refusal(&self, response: &Response, status: u16, reason: Option<&str>) -> anyhow::Result<()> {
@@ -534,6 +627,20 @@ fn repeats(again: &Response, status: u16, method: &str, get: &Response) -> anyho
 
 fn without_date(response: &Response) -> Vec<&(String, String)> {
     response.headers.iter().filter(|(name, _)| name != "date").collect()
+}
+
+/// Whether Distribution hides a manifest from a client, which has to name OCI's types to get any of them. An index
+/// without its own is taken for something else there.
+fn is_hidden(client: &Client, manifest: &Manifest) -> bool {
+    let is_typed = || {
+        let json: Option<serde_json::Value> = serde_json::from_slice(&manifest.bytes).ok();
+        json.is_some_and(|json| json["mediaType"].is_string())
+    };
+    match manifest.form {
+        Form::Oci => !client.names(Form::Oci),
+        Form::Index => !client.names(Form::Index) && is_typed(),
+        _ => false,
+    }
 }
 
 /// The manifest for `platform` that a list or index has first.

@@ -416,7 +416,8 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     /// A recorded manifest, without its bytes.
     fn recorded(self, record: &Record) -> Draft<'static> {
-        let found = Found { digest: &record.digest, platform: record.platform.as_ref() };
+        // It was picked for a platform before: nothing depends on the client's any more.
+        let found = Found { digest: &record.digest, platform: None };
         let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
         draft.stored.size = record.payload.len();
         Draft { source: Some(record.source.clone()), ..draft }
