@@ -33,6 +33,7 @@ pub const ENGINES: &[Engine] = &[
 pub struct Front {
     // Dropped in this order: the process ends before its folder goes.
     server: Server,
+    arguments: Vec<String>,
     _folder: TempDir,
 }
 
@@ -53,8 +54,7 @@ impl Front {
         let store = tempfile::tempdir()?;
         layout::write(&store.path().join(REPOSITORY), images)?;
         let folder = store.path().display().to_string();
-        let arguments = [&["--store", &folder], engine.arguments, arguments].concat();
-        Ok(Self { server: program::serve(arguments)?, _folder: store })
+        Self::run(&[&["--store", &folder], engine.arguments, arguments].concat(), store)
     }
 
     /// Serves what is in `registry`, with more `arguments` for `downshift serve`, and a data folder.
@@ -62,11 +62,33 @@ impl Front {
     /// # Errors
     /// If the program does not start.
     pub fn start_before(engine: Engine, arguments: &[&str], registry: &Registry) -> anyhow::Result<Self> {
+        Self::start_before_url(engine, arguments, registry.url())
+    }
+
+    /// The same for what is at `url`.
+    ///
+    /// # Errors
+    /// If the program does not start.
+    pub fn start_before_url(engine: Engine, arguments: &[&str], url: &str) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let folder = data.path().display().to_string();
-        let url = registry.url();
-        let arguments = [&["--upstream", url, "--data", &folder], engine.arguments, arguments].concat();
-        Ok(Self { server: program::serve(arguments)?, _folder: data })
+        let own = ["--upstream", url, "--data", &folder];
+        Self::run(&[&own, engine.arguments, arguments].concat(), data)
+    }
+
+    fn run(arguments: &[&str], folder: TempDir) -> anyhow::Result<Self> {
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        Ok(Self { server: program::serve(&arguments)?, arguments, _folder: folder })
+    }
+
+    /// Kills the server, which gets no time to do anything about it, and starts it again on the same folder.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn killed_and_restarted(self) -> anyhow::Result<Self> {
+        let Self { server, arguments, _folder } = self;
+        drop(server);
+        Ok(Self { server: program::serve(&arguments)?, arguments, _folder })
     }
 
     /// Where it listens.

@@ -120,20 +120,10 @@ impl Shared {
 
     /// Forwards requests until the client has no more.
     fn forward(&self, client: &mut impl BufRead, server: &mut impl Write) -> io::Result<()> {
-        while let Some(line) = read_head_line(client)? {
-            let mut head = format!("{line}\r\n");
-            let mut words = line.split(' ').map(ToString::to_string);
-            let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let mut request = SeenRequest { method, path, headers: Vec::new() };
-            while let Some(line) = read_head_line(client)?.filter(|line| !line.is_empty()) {
-                let (name, value) = line.split_once(':').ok_or(io::ErrorKind::InvalidData)?;
-                let name = name.to_ascii_lowercase();
-                if name != "accept" || self.accept.is_none() {
-                    head.push_str(&line);
-                    head.push_str("\r\n");
-                }
-                request.headers.push((name, value.trim().to_string()));
-            }
+        while let Some((request, lines)) = read_request(client)? {
+            let is_kept =
+                |line: &&String| self.accept.is_none() || !line.to_ascii_lowercase().starts_with("accept:");
+            let mut head: String = lines.iter().filter(is_kept).map(|line| format!("{line}\r\n")).collect();
             for value in self.accept.unwrap_or_default() {
                 head.push_str(&format!("Accept: {value}\r\n"));
             }
@@ -151,6 +141,21 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// A request's head, also as the lines that it came in; nothing at the end of the connection.
+pub(crate) fn read_request(client: &mut impl BufRead) -> io::Result<Option<(SeenRequest, Vec<String>)>> {
+    let Some(line) = read_head_line(client)? else { return Ok(None) };
+    let mut words = line.split(' ').map(ToString::to_string);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut request = SeenRequest { method, path, headers: Vec::new() };
+    let mut lines = vec![line];
+    while let Some(line) = read_head_line(client)?.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or(io::ErrorKind::InvalidData)?;
+        request.headers.push((name.to_ascii_lowercase(), value.trim().to_string()));
+        lines.push(line);
+    }
+    Ok(Some((request, lines)))
 }
 
 /// A line of a request's head, without its end; nothing at the end of the connection.

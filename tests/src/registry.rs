@@ -4,9 +4,11 @@ use core::time::Duration;
 use std::collections::HashSet;
 use std::io::Write;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use downshift::{Digest, Form, Limits, jws};
 use tempfile::NamedTempFile;
 use ureq::Agent;
@@ -16,6 +18,7 @@ use ureq::http::{HeaderMap, StatusCode};
 use crate::images::{Image, Manifest};
 use crate::programs::DOCKER_REGISTRY;
 use crate::server::Server;
+use crate::tokens::{ISSUER, SERVICE, TokenService, User};
 use crate::vectors::Expected;
 
 /// How long one request may take.
@@ -29,7 +32,6 @@ const CONFIGURATION: &str = "\
 version: 0.1
 log: {level: info, accesslog: {disabled: true}}
 storage: {inmemory: {}}
-http: {addr: '127.0.0.1:0'}
 compatibility: {schema1: {enabled: true}}
 validation: {manifests: {urls: {allow: ['.*']}}}
 ";
@@ -41,8 +43,25 @@ pub struct Registry {
     agent: Agent,
     /// The blobs that are there, by repository.
     pushed: Mutex<HashSet<(String, Digest)>>,
+    /// What pushes say of themselves.
+    authorization: Authorization,
     /// The process, which ends with this value.
     _server: Option<Server>,
+    /// The file of its users, which it reads when one comes.
+    _users: Option<NamedTempFile>,
+}
+
+/// What a client says of itself.
+#[derive(Debug)]
+enum Authorization {
+    Nothing,
+    /// The same with every request.
+    Fixed(String),
+    /// A token for each repository.
+    Token {
+        service: Arc<TokenService>,
+        user: User,
+    },
 }
 
 /// What a tag gave.
@@ -69,11 +88,77 @@ impl Registry {
     /// # Errors
     /// If the program is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with("http: {addr: '127.0.0.1:0'}\n", "http", Authorization::Nothing)
+    }
+
+    /// Starts a registry for one user, with name and password.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_password(username: &str, password: &str) -> anyhow::Result<Self> {
+        let mut users = NamedTempFile::new()?;
+        users.write_all(htpasswd(username, password)?.as_bytes())?;
+        let path = users.path().display();
+        let settings =
+            format!("http: {{addr: '127.0.0.1:0'}}\nauth: {{htpasswd: {{realm: test, path: '{path}'}}}}\n");
+        let basic = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+        let registry = Self::start_with(&settings, "http", Authorization::Fixed(basic))?;
+        Ok(Self { _users: Some(users), ..registry })
+    }
+
+    /// Starts a registry that takes the tokens of `service`, and pushes as `user`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_tokens(service: &Arc<TokenService>, user: User) -> anyhow::Result<Self> {
+        let mut certificate = NamedTempFile::new()?;
+        certificate.write_all(service.certificate().as_bytes())?;
+        let settings = format!(
+            "http: {{addr: '127.0.0.1:0'}}\nauth: {{token: {{realm: '{}', service: {SERVICE}, issuer: {ISSUER}, \
+             rootcertbundle: '{}'}}}}\n",
+            service.realm(),
+            certificate.path().display()
+        );
+        let authorization = Authorization::Token { service: Arc::clone(service), user };
+        Self::start_with(&settings, "http", authorization)
+    }
+
+    /// Starts a registry that sends whoever asks for a blob to the server at `url`, which has to have it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_redirects(url: &str) -> anyhow::Result<Self> {
+        let settings = format!(
+            "http: {{addr: '127.0.0.1:0'}}\n\
+             middleware: {{storage: [{{name: redirect, options: {{baseurl: '{url}'}}}}]}}\n"
+        );
+        Self::start_with(&settings, "http", Authorization::Nothing)
+    }
+
+    /// Starts a registry with TLS, and gives its certificate, which nobody has signed, in PEM.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_tls() -> anyhow::Result<(Self, NamedTempFile)> {
+        let made =
+            rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_string(), "localhost".to_string()])?;
+        let (mut certificate, mut key) = (NamedTempFile::new()?, NamedTempFile::new()?);
+        certificate.write_all(made.cert.pem().as_bytes())?;
+        key.write_all(made.signing_key.serialize_pem().as_bytes())?;
+        let settings = format!(
+            "http: {{addr: '127.0.0.1:0', tls: {{certificate: '{}', key: '{}'}}}}\n",
+            certificate.path().display(),
+            key.path().display()
+        );
+        Ok((Self::start_with(&settings, "https", Authorization::Nothing)?, certificate))
+    }
+
+    fn start_with(settings: &str, scheme: &str, authorization: Authorization) -> anyhow::Result<Self> {
         let mut configuration = NamedTempFile::new()?;
-        configuration.write_all(CONFIGURATION.as_bytes())?;
+        configuration.write_all([CONFIGURATION, settings].concat().as_bytes())?;
         let server = Server::start(Command::new(DOCKER_REGISTRY).arg("serve").arg(configuration.path()))?;
-        let registry = Self::at(&format!("http://{}", server.address()));
-        Ok(Self { _server: Some(server), ..registry })
+        let registry = Self::at(&format!("{scheme}://{}", server.address()));
+        Ok(Self { _server: Some(server), authorization, ..registry })
     }
 
     /// The registry at `url`, which somebody else has started.
@@ -89,7 +174,14 @@ impl Registry {
             .timeout_global(Some(TIMEOUT))
             .build()
             .new_agent();
-        Self { url: url.trim_end_matches('/').to_string(), agent, pushed: Mutex::default(), _server: None }
+        Self {
+            url: url.trim_end_matches('/').to_string(),
+            agent,
+            pushed: Mutex::default(),
+            authorization: Authorization::Nothing,
+            _server: None,
+            _users: None,
+        }
     }
 
     /// Its URL.
@@ -142,18 +234,31 @@ impl Registry {
         })
     }
 
+    /// The value of `Authorization` for pushing to `repository`; an open registry does not look at it.
+    fn authorization(&self, repository: &str) -> anyhow::Result<String> {
+        match &self.authorization {
+            Authorization::Nothing => Ok("None".to_string()),
+            Authorization::Fixed(value) => Ok(value.clone()),
+            Authorization::Token { service, user } => {
+                Ok(format!("Bearer {}", service.token(user, repository)?))
+            }
+        }
+    }
+
     fn push_blob(&self, repository: &str, blob: &[u8]) -> anyhow::Result<()> {
         let key = (repository.to_string(), Digest::of(blob));
         if self.pushed.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
             return Ok(());
         }
-        let response =
-            self.agent.post(format!("{}/v2/{repository}/blobs/uploads/", self.url)).send_empty()?;
+        let authorization = self.authorization(repository)?;
+        let request = self.agent.post(format!("{}/v2/{repository}/blobs/uploads/", self.url));
+        let response = request.header("Authorization", &authorization).send_empty()?;
         let location = header(response.headers(), "Location").context("an upload has no location")?;
         ensure!(response.status() == StatusCode::ACCEPTED, "an upload got status {}", response.status());
         let location = if location.starts_with('/') { format!("{}{location}", self.url) } else { location };
         let separator = if location.contains('?') { '&' } else { '?' };
-        let response = self.agent.put(format!("{location}{separator}digest={}", key.1)).send(blob)?;
+        let request = self.agent.put(format!("{location}{separator}digest={}", key.1));
+        let response = request.header("Authorization", &authorization).send(blob)?;
         ensure!(response.status() == StatusCode::CREATED, "a blob got status {}", response.status());
         self.pushed.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         Ok(())
@@ -162,12 +267,23 @@ impl Registry {
     fn push_manifest(&self, repository: &str, reference: &str, manifest: &Manifest) -> anyhow::Result<()> {
         let url = format!("{}/v2/{repository}/manifests/{reference}", self.url);
         let request = self.agent.put(url).header("Content-Type", manifest.form.media_type());
+        let request = request.header("Authorization", self.authorization(repository)?);
         let mut response = request.send(&manifest.bytes)?;
         if response.status() != StatusCode::CREATED {
             bail!("a manifest got status {}: {}", response.status(), response.body_mut().read_to_string()?);
         }
         Ok(())
     }
+}
+
+/// A line of a file of users and passwords.
+///
+/// # Errors
+/// If the password cannot be hashed.
+pub fn htpasswd(username: &str, password: &str) -> anyhow::Result<String> {
+    // As cheap as it goes: what it protects is in a test.
+    let hash = bcrypt::hash_with_result(password, 4)?.format_for_version(bcrypt::Version::TwoY);
+    Ok(format!("{username}:{hash}\n"))
 }
 
 impl Fetched {

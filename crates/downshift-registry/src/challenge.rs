@@ -227,7 +227,7 @@ mod tests {
         let challenges = Challenge::parse_all(lines.iter().map(|line| line.as_bytes()));
         let shown = |Challenge { scheme, parameters }: &Challenge| {
             let parameters = parameters.iter().map(|(name, value)| format!(" {name}={value}"));
-            parameters.fold(scheme.clone(), |shown, parameter| shown + &parameter)
+            [scheme.clone()].into_iter().chain(parameters).collect()
         };
         challenges.iter().map(shown).collect()
     }

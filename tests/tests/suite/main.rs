@@ -16,6 +16,7 @@ mod registry;
 mod replay;
 mod seed;
 mod skopeo;
+mod upstream;
 mod vectors;
 mod wasmtime;
 
@@ -47,6 +48,7 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(replay::trials(engine));
         trials.extend(convert::trials(engine));
         trials.extend(skopeo::trials(engine));
+        trials.extend(upstream::trials(engine));
     }
     trials.extend(outcomes::trials()?);
     trials.extend(fixed_key::format_trials()?);

@@ -1,0 +1,226 @@
+//! A registry that fails: the right error in bounded time, nothing wrong is kept, and the next good request works.
+
+use anyhow::{Context, ensure};
+use downshift::Digest;
+use downshift_tests::faults::{Fault, FaultyRegistry};
+use downshift_tests::front::{Engine, Front, REPOSITORY, is_refused, manifest_path};
+use downshift_tests::http;
+use downshift_tests::images::sample;
+use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
+use downshift_tests::registry::Registry;
+use downshift_tests::server::free_address;
+use downshift_tests::web::{Web, respond};
+use libtest_mimic::Trial;
+
+/// What is given up after a second.
+const TIMEOUT: &[&str] = &["--upstream-timeout", "1", "--tag-ttl", "0"];
+
+/// What goes wrong with manifests and configs, the status, and the reason; status 200 where it does no harm.
+fn document_faults() -> Vec<(Fault, u16, &'static str)> {
+    let status = |status| Fault::Status(status, Vec::new());
+    let with = |status, name, value: &str| Fault::Status(status, vec![(name, value.to_string())]);
+    vec![
+        (Fault::Close, 502, "upstream-unreachable"),
+        (Fault::Hang, 504, "upstream-timeout"),
+        (Fault::HangInBody, 504, "upstream-timeout"),
+        (Fault::Cut, 502, "upstream-unreachable"),
+        (Fault::WrongByte, 502, "upstream-corrupt"),
+        (status(500), 502, "upstream-status"),
+        (status(503), 502, "upstream-status"),
+        (status(418), 502, "upstream-status"),
+        (status(403), 403, "upstream-denied"),
+        (with(429, "Retry-After", "7"), 429, "upstream-too-many-requests"),
+        (status(401), 502, "upstream-invalid"),
+        (with(401, "WWW-Authenticate", "=\",,;Bearer"), 502, "upstream-invalid"),
+        (with(401, "WWW-Authenticate", "Bearer realm=\"gopher://x\""), 502, "upstream-invalid"),
+        (with(401, "WWW-Authenticate", "Basic realm=\"x\""), 403, "upstream-unauthorized"),
+        (Fault::RedirectLoop, 502, "upstream-redirect"),
+        (with(307, "Location", "file:///etc/passwd"), 502, "upstream-redirect"),
+        (status(307), 502, "upstream-redirect"),
+        (Fault::Huge { announced: true }, 502, "upstream-too-large"),
+        (Fault::Huge { announced: false }, 502, "upstream-too-large"),
+        (Fault::NotHttp, 502, "upstream-unreachable"),
+        (Fault::Times(2), 200, ""),
+        (Fault::Chunked, 200, ""),
+    ]
+}
+
+pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
+    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+        let name = format!("{}::upstream::faults::{name}", engine.name);
+        case_with(&[DOCKER_REGISTRY], name, move || run(engine))
+    };
+    vec![
+        trial("of_manifests", |engine| of_documents(engine, "/manifests/")),
+        trial("of_configs", |engine| of_documents(engine, "/blobs/")),
+        trial("of_digests_that_tags_have", of_digests),
+        trial("of_blobs", of_blobs),
+        trial("a_registry_that_is_not_there", not_there),
+        trial("a_certificate_that_nobody_has_signed", of_certificates),
+        trial("tokens_that_expire", expired_tokens),
+    ]
+}
+
+fn of_documents(engine: Engine, part: &str) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let faulty = FaultyRegistry::start(&registry)?;
+    for (fault, status, reason) in document_faults() {
+        // A front that knows nothing yet.
+        let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+        faulty.set(part, fault.clone());
+        let response = front.manifest("latest", &[])?;
+        if status == 200 {
+            ensure!(response.status == 200, "{fault:?}: {response:?}");
+        } else {
+            is_refused(&response, status, reason).with_context(|| format!("{fault:?}"))?;
+        }
+        if status == 429 {
+            ensure!(response.header("retry-after") == Some("7"), "{response:?}");
+        }
+        faulty.clear();
+        is_good(&front).with_context(|| format!("after {fault:?}"))?;
+    }
+    Ok(())
+}
+
+/// Wrong documents under a tag: those that the tag's own digest tells apart.
+fn of_digests(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let faulty = FaultyRegistry::start(&registry)?;
+    let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+    faulty.set("/manifests/", Fault::WrongDigestHeader);
+    is_refused(&front.manifest("latest", &[])?, 502, "upstream-corrupt")?;
+    let stored = sample::schema2().manifest.digest();
+    faulty.set("/manifests/", Fault::Longer);
+    is_refused(&front.manifest(stored.as_str(), &[])?, 502, "upstream-corrupt")?;
+    faulty.set("/blobs/", Fault::Longer);
+    is_refused(&front.manifest("latest", &[])?, 502, "upstream-corrupt")?;
+    faulty.clear();
+    is_good(&front)
+}
+
+fn of_blobs(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
+    let digest = Digest::of(&layer);
+    let faulty = FaultyRegistry::start(&registry)?;
+    let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+    for (fault, expected) in [
+        (Fault::Close, Some((502, "upstream-unreachable"))),
+        (Fault::Hang, Some((504, "upstream-timeout"))),
+        (Fault::Status(500, Vec::new()), Some((502, "upstream-status"))),
+        (
+            Fault::Status(429, vec![("Retry-After", "7".to_string())]),
+            Some((429, "upstream-too-many-requests")),
+        ),
+        (Fault::RedirectLoop, Some((502, "upstream-redirect"))),
+        (Fault::Huge { announced: false }, Some((502, "upstream-too-large"))),
+        // Too late for an error: the client must not take it for the whole.
+        (Fault::Cut, None),
+        (Fault::HangInBody, None),
+        (Fault::WrongByte, None),
+    ] {
+        faulty.set("/blobs/", fault.clone());
+        let response = front.blob(digest.as_str());
+        match expected {
+            Some((status, reason)) => {
+                is_refused(&response?, status, reason).with_context(|| format!("{fault:?}"))?;
+            }
+            None => ensure!(response.is_err(), "{fault:?} gives a whole blob: {response:?}"),
+        }
+        faulty.clear();
+        let good = front.blob(digest.as_str())?;
+        ensure!(good.status == 200 && good.body == layer, "after {fault:?}: {good:?}");
+    }
+    faulty.set("/blobs/", Fault::Chunked);
+    let chunked = front.blob(digest.as_str())?;
+    ensure!(chunked.status == 200 && chunked.body == layer, "without a length: {chunked:?}");
+    faulty.clear();
+    let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
+    let part = front.send("GET", &path, &[("Range", "bytes=3-9")])?;
+    ensure!(part.status == 206 && part.body == layer[3..10], "{part:?}");
+    let past = front.send("GET", &path, &[("Range", "bytes=99999999-")])?;
+    is_refused(&past, 416, "invalid-range")?;
+    let etag = format!("\"{digest}\"");
+    ensure!(front.send("GET", &path, &[("If-None-Match", &etag)])?.status == 304, "it is sent again");
+    let head = front.send("HEAD", &path, &[])?;
+    ensure!(head.header("content-length") == Some(&layer.len().to_string()), "{head:?}");
+    let none = Digest::of(b"none");
+    ensure!(front.blob(none.as_str())?.status == 404, "there is a blob of anything");
+    Ok(())
+}
+
+fn not_there(engine: Engine) -> anyhow::Result<()> {
+    let address = free_address()?;
+    let front = Front::start_before_url(engine, TIMEOUT, &format!("http://{address}"))?;
+    is_refused(&front.manifest("latest", &[])?, 502, "upstream-unreachable")?;
+    let base = front.send("GET", "/v2/", &[])?;
+    ensure!(base.status == 200, "the server itself is not there: {base:?}");
+    Ok(())
+}
+
+fn of_certificates(engine: Engine) -> anyhow::Result<()> {
+    let (registry, certificate) = Registry::start_with_tls()?;
+    let front = Front::start_before(engine, TIMEOUT, &registry)?;
+    is_refused(&front.manifest("latest", &[])?, 502, "upstream-unreachable")?;
+    let certificate = certificate.path().display().to_string();
+    let front = Front::start_before(engine, &["--upstream-ca", &certificate], &registry)?;
+    let response = front.manifest("latest", &[])?;
+    ensure!(response.status == 404, "a certificate that is trusted is not: {response:?}");
+    Ok(())
+}
+
+/// A registry whose tokens are each good for a few requests, and say that they are good for an hour.
+fn expired_tokens(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let host = registry.host().parse()?;
+    let (issued, used) = (core::sync::atomic::AtomicU32::new(0), core::sync::atomic::AtomicU32::new(0));
+    let order = core::sync::atomic::Ordering::SeqCst;
+    let guarded = Web::start(move |request, client| {
+        if request.path.starts_with("/token") {
+            used.store(0, order);
+            let token = format!("{{\"token\":\"t{}\",\"expires_in\":3600}}", issued.fetch_add(1, order) + 1);
+            return respond(client, 200, &[], token.as_bytes());
+        }
+        let current = format!("Bearer t{}", issued.load(order));
+        let is_current = request.values("authorization").eq([current.as_str()]);
+        if !is_current || used.fetch_add(1, order) >= 2 {
+            let own = request.values("host").next().unwrap_or_default();
+            let challenge =
+                format!("Bearer realm=\"http://{own}/token\",service=\"s\",error=\"invalid_token\"");
+            return respond(client, 401, &[("WWW-Authenticate", &challenge)], b"{\"errors\":[]}");
+        }
+        let headers: Vec<_> = request.values("accept").map(|value| ("Accept", value)).collect();
+        let response = http::send(host, &request.method, &request.path, &headers);
+        let response = response.map_err(std::io::Error::other)?;
+        let kept = ["content-type", "docker-content-digest"];
+        let headers: Vec<_> = response
+            .headers
+            .iter()
+            .filter(|(name, _)| kept.contains(&name.as_str()))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        respond(client, response.status, &headers, &response.body)
+    })?;
+    let front = Front::start_before_url(engine, TIMEOUT, &guarded.url())?;
+    for _ in 0..5 {
+        is_good(&front)?;
+        for layer in &sample::schema2().layers {
+            ensure!(front.blob(Digest::of(layer).as_str())?.status == 200, "a layer does not come");
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the image comes, converted.
+fn is_good(front: &Front) -> anyhow::Result<()> {
+    let response = front.send("GET", &manifest_path("latest"), &[])?;
+    ensure!(response.status == 200, "{response:?}");
+    let source = sample::schema2().manifest.digest();
+    ensure!(response.header("downshift-source-digest") == Some(source.as_str()), "{response:?}");
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Real clients pull what a registry has, by tag and by reported digest.
+
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use anyhow::{Context, ensure};
+use downshift::{Digest, Limits, jws};
+use downshift_tests::clients::Client;
+use downshift_tests::difference;
+use downshift_tests::faults::FaultyRegistry;
+use downshift_tests::front::{Engine, Front, REPOSITORY, manifest_path};
+use downshift_tests::images::{Image, sample};
+use downshift_tests::program;
+use downshift_tests::programs::{DOCKER, DOCKER_REGISTRY, DOCKERD, PODMAN, SKOPEO, case_after, case_with};
+use downshift_tests::proxy::Proxy;
+use downshift_tests::registry::Registry;
+use downshift_tests::skopeo::pull;
+use downshift_tests::tokens::{TokenService, User};
+use downshift_tests::web::{Web, respond};
+use libtest_mimic::Trial;
+
+/// Who pushes the images and who pulls them for everybody.
+const SERVER: User = ("server", "a:secret", &["*"]);
+
+/// The paths that Docker puts into every container.
+const MADE_BY_DOCKER: [&str; 6] =
+    [".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"];
+
+pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
+    let name = |name: &str| format!("{}::upstream::pulls::{name}", engine.name);
+    let trial = |what: &str, run: fn(Engine) -> anyhow::Result<()>| {
+        case_with(&[DOCKER_REGISTRY, SKOPEO], name(what), move || run(engine))
+    };
+    vec![
+        trial("skopeo_in_front_of_an_open_registry", |engine| {
+            let registry = Registry::start()?;
+            skopeo_pulls(engine, &registry, &[])
+        }),
+        trial("skopeo_in_front_of_a_registry_with_a_password", |engine| {
+            let registry = Registry::start_with_password(SERVER.0, SERVER.1)?;
+            let folder = tempfile::tempdir()?;
+            let password = folder.path().join("password");
+            fs::write(&password, format!("{}\n", SERVER.1))?;
+            let password = password.display().to_string();
+            let credentials = ["--upstream-username", SERVER.0, "--upstream-password-file", &password];
+            skopeo_pulls(engine, &registry, &credentials)
+        }),
+        trial("skopeo_in_front_of_a_registry_with_tokens", |engine| {
+            let (registry, folder) = registry_with_tokens()?;
+            let config = folder.path().join("config.json").display().to_string();
+            skopeo_pulls(engine, &registry, &["--upstream-docker-config", &config])
+        }),
+        trial("skopeo_with_blobs_that_are_elsewhere", skopeo_follows_blobs),
+        trial("several_registries_by_prefix", several_registries),
+        trial("a_thousand_cold_pulls_ask_once", a_thousand_cold_pulls),
+        case_after(&[DOCKER_REGISTRY, PODMAN], name("podman"), Client::podman, move |podman| {
+            engine_pulls(engine, &podman)
+        }),
+        case_after(&[DOCKER_REGISTRY, DOCKER, DOCKERD], name("docker"), Client::docker, move |docker| {
+            engine_pulls(engine, &docker)
+        }),
+    ]
+}
+
+/// A registry with tokens, and a folder with the `config.json` of who may pull from it.
+fn registry_with_tokens() -> anyhow::Result<(Registry, tempfile::TempDir)> {
+    let service = Arc::new(TokenService::start(&[SERVER])?);
+    let registry = Registry::start_with_tokens(&service, SERVER)?;
+    let folder = tempfile::tempdir()?;
+    let auth = serde_json::json!({ "username": SERVER.0, "password": SERVER.1 });
+    let config = serde_json::json!({ "auths": { registry.host(): auth } });
+    fs::write(folder.path().join("config.json"), config.to_string())?;
+    Ok((registry, folder))
+}
+
+/// Pulls every form as it is stored and as schema 1, by tag and by digest, before and after the server was killed and
+/// the tag was moved.
+fn skopeo_pulls(engine: Engine, registry: &Registry, arguments: &[&str]) -> anyhow::Result<()> {
+    let images = sample::in_every_form();
+    for (tag, image) in &images {
+        registry.push(REPOSITORY, tag, image)?;
+    }
+    let mut front = Front::start_before(engine, &[arguments, &["--tag-ttl", "0"]].concat(), registry)?;
+    let mut reported = BTreeMap::new();
+    for (tag, image) in &images {
+        pulls_as_stored(&front, tag, image).with_context(|| format!("`{tag}` as it is stored"))?;
+        let proxy = Proxy::start(front.address(), Some(&[]))?;
+        let by_tag = pull(proxy.address(), &format!(":{tag}"), &[])?;
+        let document = jws::parse(&by_tag.manifest, &Limits::default())?;
+        ensure!(downshift_sign::verify(&document).is_valid(), "the signature of `{tag}` does not hold");
+        reported.insert(Digest::of(&document.payload), by_tag);
+    }
+    for round in ["at once", "after a kill", "after the tags were moved"] {
+        let proxy = Proxy::start(front.address(), Some(&[]))?;
+        for (digest, by_tag) in &reported {
+            let by_digest = pull(proxy.address(), &format!("@{digest}"), &[]).context(round)?;
+            difference::compare(round, &by_tag.manifest, &by_digest.manifest)?;
+            ensure!(by_digest.documents == by_tag.documents, "{round} other layers come by digest");
+        }
+        match round {
+            "at once" => front = front.killed_and_restarted()?,
+            "after a kill" => {
+                for (tag, _) in &images {
+                    registry.push(REPOSITORY, tag, &sample::no_history())?;
+                }
+                pulls_as_stored(&front, "oci", &sample::no_history()).context("the tag that was moved")?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn pulls_as_stored(front: &Front, tag: &str, image: &Image) -> anyhow::Result<()> {
+    for reference in [format!(":{tag}"), format!("@{}", image.manifest.digest())] {
+        let pulled = pull(front.address(), &reference, &["--all"])?;
+        difference::compare("manifest", &image.manifest.bytes, &pulled.manifest)?;
+        for layer in &image.layers {
+            ensure!(pulled.documents.contains_key(&Digest::of(layer)), "a layer did not come");
+        }
+    }
+    Ok(())
+}
+
+fn skopeo_follows_blobs(engine: Engine) -> anyhow::Result<()> {
+    let images = sample::in_every_form();
+    let blobs: BTreeMap<String, Vec<u8>> = images
+        .iter()
+        .flat_map(|(_, image)| image.configs.iter().chain(&image.layers))
+        .map(|blob| (Digest::of(blob).hex().to_string(), blob.clone()))
+        .collect();
+    let elsewhere = Web::start(move |request, client| {
+        let blob = blobs.iter().find(|(hex, _)| request.path.contains(hex.as_str()));
+        match blob {
+            Some((_, blob)) => respond(client, 200, &[], blob),
+            None => respond(client, 404, &[], b""),
+        }
+    })?;
+    let registry = Registry::start_with_redirects(&elsewhere.url())?;
+    for (tag, image) in &images {
+        registry.push(REPOSITORY, tag, image)?;
+    }
+    for delivery in ["stream", "redirect"] {
+        let front = Front::start_before(engine, &["--blobs", delivery], &registry)?;
+        let before = elsewhere.seen().len();
+        for (tag, image) in &images {
+            pulls_as_stored(&front, tag, image).with_context(|| format!("`{tag}`, {delivery}"))?;
+            pull(Proxy::start(front.address(), Some(&[]))?.address(), &format!(":{tag}"), &[])?;
+        }
+        ensure!(elsewhere.seen().len() > before, "nobody asks for blobs where they are");
+        let layer = Digest::of(&images[0].1.layers[0]);
+        let blob = front.blob(layer.as_str())?;
+        match delivery {
+            "redirect" => {
+                let location = blob.header("location").context("there is no location")?;
+                ensure!(blob.status == 307 && location.starts_with(&elsewhere.url()), "{blob:?}");
+            }
+            _ => ensure!(blob.status == 200 && blob.body == images[0].1.layers[0], "{blob:?}"),
+        }
+    }
+    let credentials = elsewhere.seen().iter().any(|request| request.values("authorization").next().is_some());
+    ensure!(!credentials, "credentials go to another host");
+    Ok(())
+}
+
+fn several_registries(engine: Engine) -> anyhow::Result<()> {
+    let (one, other) = (Registry::start()?, Registry::start()?);
+    one.push("library/sample", "latest", &sample::schema2())?;
+    other.push("team/app", "latest", &sample::oci())?;
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("downshift.toml");
+    let text = format!(
+        "[[upstream]]\nurl = \"{}\"\nlibrary = true\n\n\
+         [[upstream]]\nurl = \"{}\"\nprefix = \"mirror\"\nremote-prefix = \"team\"\nblobs = \"redirect\"\n",
+        one.url(),
+        other.url()
+    );
+    fs::write(&config, text)?;
+    let config = config.display().to_string();
+    let arguments = [&["--config", &config], engine.arguments].concat();
+    let server = program::serve(arguments)?;
+    for (name, image) in
+        [("sample", sample::schema2()), ("library/sample", sample::schema2()), ("mirror/app", sample::oci())]
+    {
+        let target = format!("/v2/{name}/manifests/latest");
+        let accept = [("Accept", image.manifest.form.media_type())];
+        let response = downshift_tests::http::send(server.address(), "GET", &target, &accept)?;
+        ensure!(response.body == image.manifest.bytes, "`{name}` is something else: {response:?}");
+        let schema1 = downshift_tests::http::send(server.address(), "GET", &target, &[])?;
+        ensure!(schema1.json()?["name"] == name, "the name is not the client's: {schema1:?}");
+    }
+    let tags = downshift_tests::http::send(server.address(), "GET", "/v2/mirror/app/tags/list", &[])?;
+    ensure!(tags.json()? == serde_json::json!({ "name": "mirror/app", "tags": ["latest"] }), "{tags:?}");
+    let missing = downshift_tests::http::send(server.address(), "GET", "/v2/mirror/none/tags/list", &[])?;
+    ensure!(missing.status == 404, "{missing:?}");
+    Ok(())
+}
+
+fn a_thousand_cold_pulls(engine: Engine) -> anyhow::Result<()> {
+    const PULLS: usize = 1000;
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let seen = FaultyRegistry::start(&registry)?;
+    let front = Arc::new(Front::start_before_url(engine, &[], &seen.url())?);
+    let barrier = Arc::new(Barrier::new(PULLS));
+    let pulls: Vec<_> = (0..PULLS)
+        .map(|_| {
+            let (front, barrier) = (Arc::clone(&front), Arc::clone(&barrier));
+            thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+                barrier.wait();
+                front.manifest("latest", &[])
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let mut bodies = Vec::new();
+    for pulled in pulls {
+        let response = pulled.join().map_err(|_| anyhow::anyhow!("a pull panicked"))??;
+        ensure!(response.status == 200, "{response:?}");
+        bodies.push(response.body);
+    }
+    ensure!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "the answers differ");
+    let asked: Vec<_> = seen.seen().into_iter().map(|request| (request.method, request.path)).collect();
+    let config = sample::schema2().configs.first().map(|config| Digest::of(config)).context("no config")?;
+    let expected = [
+        ("GET".to_string(), manifest_path("latest")),
+        ("GET".to_string(), format!("/v2/{REPOSITORY}/blobs/{config}")),
+    ];
+    ensure!(asked == expected, "the registry was asked for {asked:?}");
+    Ok(())
+}
+
+/// A container engine pulls every form in front of a registry with tokens, as stored and as schema 1, by tag and digest,
+/// before and after the server was killed.
+fn engine_pulls(engine: Engine, client: &Client) -> anyhow::Result<()> {
+    let (registry, folder) = registry_with_tokens()?;
+    let images = sample::in_every_form();
+    for (tag, image) in &images {
+        registry.push(REPOSITORY, tag, image)?;
+    }
+    let config = folder.path().join("config.json").display().to_string();
+    let mut front = Front::start_before(engine, &["--upstream-docker-config", &config], &registry)?;
+    let mut reported = Vec::new();
+    for (tag, image) in &images {
+        pulls(client, front.address(), &format!(":{tag}")).with_context(|| format!("`{tag}`"))?;
+        pulls(client, front.address(), &format!("@{}", image.manifest.digest()))?;
+        let proxy = Proxy::start(front.address(), Some(&[]))?;
+        pulls(client, proxy.address(), &format!(":{tag}")).with_context(|| format!("`{tag}` as schema 1"))?;
+        let schema1 = front.manifest(tag, &[])?;
+        reported.push(schema1.header("docker-content-digest").context("no digest")?.to_string());
+    }
+    front = front.killed_and_restarted()?;
+    let proxy = Proxy::start(front.address(), Some(&[]))?;
+    for digest in reported {
+        pulls(client, proxy.address(), &format!("@{digest}")).context("after a kill")?;
+    }
+    Ok(())
+}
+
+fn pulls(client: &Client, registry: SocketAddr, reference: &str) -> anyhow::Result<()> {
+    let mut files = client.pull(&format!("{registry}/{REPOSITORY}{reference}"))?;
+    files.retain(|path, _| !MADE_BY_DOCKER.contains(&path.as_str()));
+    ensure!(files == sample::files(), "`{reference}` has other files: {files:#?}");
+    Ok(())
+}
