@@ -24,12 +24,10 @@ const FILE: &str = "records.redb";
 /// What the tables below mean. Another meaning gets another number.
 const VERSION: u64 = 1;
 
-/// Payloads, by the repository's name and the digest.
-const PAYLOADS: TableDefinition<'_, Key<'_>, &[u8]> = TableDefinition::new("payloads");
-/// Everything else of a record, by the same.
-const ENTRIES: TableDefinition<'_, Key<'_>, &[u8]> = TableDefinition::new("entries");
-/// Which record is how old: the smaller the number, the longer ago it was reported.
-const AGES: TableDefinition<'_, u64, Key<'_>> = TableDefinition::new("ages");
+/// Records by age: the smaller the number, the longer ago it was reported. So what is written together is together.
+const RECORDS: TableDefinition<'_, u64, (&[u8], &[u8])> = TableDefinition::new("records");
+/// The age of a record, by the repository's name and the digest.
+const AGES: TableDefinition<'_, Key<'_>, u64> = TableDefinition::new("ages");
 /// The version, the bytes of all records, and the next age.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
@@ -64,7 +62,8 @@ struct Job {
 /// What a record is beside its key and payload.
 #[derive(Serialize, Deserialize)]
 struct Entry {
-    age: u64,
+    name: String,
+    digest: String,
     /// When it was reported, in seconds since 1970.
     reported: u64,
     form: String,
@@ -110,9 +109,10 @@ impl Disk {
         let read = || -> Result<_, redb::Error> {
             let reading = self.database.begin_read()?;
             let key = (name, digest.as_str());
-            let Some(entry) = reading.open_table(ENTRIES)?.get(key)? else { return Ok(None) };
-            let Some(payload) = reading.open_table(PAYLOADS)?.get(key)? else { return Ok(None) };
-            Ok(Some((entry.value().to_vec(), payload.value().to_vec())))
+            let Some(age) = reading.open_table(AGES)?.get(key)? else { return Ok(None) };
+            let Some(record) = reading.open_table(RECORDS)?.get(age.value())? else { return Ok(None) };
+            let (entry, payload) = record.value();
+            Ok(Some((entry.to_vec(), payload.to_vec())))
         };
         let Some((entry, payload)) = read().map_err(|error| self.unusable(describe(&error)))? else {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Disk {
     pub(super) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
         let read = || -> Result<_, redb::Error> {
             let reading = self.database.begin_read()?;
-            Ok(reading.open_table(ENTRIES)?.get((name, digest.as_str()))?.is_some())
+            Ok(reading.open_table(AGES)?.get((name, digest.as_str()))?.is_some())
         };
         read().map_err(|error| self.unusable(describe(&error)))
     }
@@ -145,11 +145,12 @@ impl Drop for Disk {
 }
 
 impl Entry {
-    fn of(record: &Record, age: u64, reported: u64) -> Self {
-        let Record { form, source, tag, platform, time, .. } = record;
+    fn of(record: &Record, reported: u64) -> Self {
+        let Record { name, digest, form, source, tag, platform, time, .. } = record;
         let platform = platform.clone();
         Self {
-            age,
+            name: name.clone(),
+            digest: digest.to_string(),
             reported,
             form: form.name().to_owned(),
             source: source.to_string(),
@@ -217,8 +218,7 @@ fn prepare(database: &Database) -> Result<(), String> {
                 Some(number) => version = number,
                 None => drop(numbers.insert("version", VERSION)?),
             }
-            writing.open_table(PAYLOADS)?;
-            writing.open_table(ENTRIES)?;
+            writing.open_table(RECORDS)?;
             writing.open_table(AGES)?;
         }
         writing.commit()?;
@@ -277,9 +277,8 @@ fn write_batch(database: &Database, capacity: u64, batch: &[Job]) -> Result<u64,
 
 /// The tables, within a transaction.
 struct Tables<'t> {
-    payloads: Table<'t, Key<'static>, &'static [u8]>,
-    entries: Table<'t, Key<'static>, &'static [u8]>,
-    ages: Table<'t, u64, Key<'static>>,
+    records: Table<'t, u64, (&'static [u8], &'static [u8])>,
+    ages: Table<'t, Key<'static>, u64>,
     numbers: Table<'t, &'static str, u64>,
     bytes: u64,
     next_age: u64,
@@ -294,54 +293,49 @@ impl<'t> Tables<'t> {
         };
         let (bytes, next_age) = (number("bytes")?, number("next-age")?);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(Self {
-            payloads: writing.open_table(PAYLOADS)?,
-            entries: writing.open_table(ENTRIES)?,
-            ages: writing.open_table(AGES)?,
-            numbers,
-            bytes,
-            next_age,
-            now,
-        })
+        let (records, ages) = (writing.open_table(RECORDS)?, writing.open_table(AGES)?);
+        Ok(Self { records, ages, numbers, bytes, next_age, now })
     }
 
     fn insert(&mut self, record: &Record) -> Result<(), redb::Error> {
         let key = (record.name.as_str(), record.digest.as_str());
-        let entry = Entry::of(record, self.next_age, self.now);
-        let older = self.entries.get(key)?.and_then(|bytes| Entry::parse(bytes.value()));
-        match older {
-            Some(older) if older.is_like(&entry) && self.now.abs_diff(older.reported) < REFRESH.as_secs() => {
+        let entry = Entry::of(record, self.now);
+        let age = self.ages.get(key)?.map(|age| age.value());
+        if let Some(age) = age {
+            let is_fresh = self.records.get(age)?.is_some_and(|older| {
+                let older = Entry::parse(older.value().0);
+                older.is_some_and(|older| {
+                    older.is_like(&entry) && self.now.abs_diff(older.reported) < REFRESH.as_secs()
+                })
+            });
+            if is_fresh {
                 return Ok(());
             }
-            Some(older) => drop(self.ages.remove(older.age)?),
-            None => {
-                self.payloads.insert(key, record.payload.as_slice())?;
-                self.bytes += size(&record.payload);
-            }
+            self.remove(age)?;
         }
-        self.entries.insert(key, entry.to_bytes().as_slice())?;
-        self.ages.insert(self.next_age, key)?;
+        self.records.insert(self.next_age, (entry.to_bytes().as_slice(), record.payload.as_slice()))?;
+        self.ages.insert(key, self.next_age)?;
+        self.bytes += size(&record.payload);
         self.next_age += 1;
         Ok(())
+    }
+
+    /// Takes a record out, and gives what it is beside its payload.
+    fn remove(&mut self, age: u64) -> Result<Option<Entry>, redb::Error> {
+        let Some(record) = self.records.remove(age)? else { return Ok(None) };
+        let (entry, payload) = record.value();
+        self.bytes = self.bytes.saturating_sub(size(payload));
+        Ok(Entry::parse(entry))
     }
 
     /// Lets the oldest go until the rest fits, but none from `first_age` on, and says how many these were.
     fn shrink_to(&mut self, capacity: u64, first_age: u64) -> Result<u64, redb::Error> {
         let mut evicted = 0;
         while self.bytes > capacity {
-            let oldest = match self.ages.first()? {
-                Some((age, key)) if age.value() < first_age => {
-                    let (name, digest) = key.value();
-                    (age.value(), name.to_owned(), digest.to_owned())
-                }
-                _ => break,
-            };
-            let (age, name, digest) = oldest;
-            let key = (name.as_str(), digest.as_str());
-            self.ages.remove(age)?;
-            self.entries.remove(key)?;
-            if let Some(payload) = self.payloads.remove(key)? {
-                self.bytes = self.bytes.saturating_sub(size(payload.value()));
+            let oldest = self.records.first()?.map(|(age, _)| age.value());
+            let Some(age) = oldest.filter(|&age| age < first_age) else { break };
+            if let Some(entry) = self.remove(age)? {
+                self.ages.remove((entry.name.as_str(), entry.digest.as_str()))?;
             }
             evicted += 1;
         }

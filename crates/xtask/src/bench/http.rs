@@ -97,7 +97,9 @@ fn text() -> String {
     format!(
         "\
 Requests a second. All images are stored as schema 2, with 5 layers and a config of 2.4 KB. Who asks for schema 1 gets a
-conversion, unless the server remembers one; Downshift signs with p256. nginx serves the same bytes as files.
+conversion, unless the server remembers one; Downshift signs with p256, and has every digest that it reports on the disk
+before it does. It has its images from a folder, or from docker-registry, which then runs on the same processors. nginx
+serves the same bytes as files.
 
 wrk asks over loopback, with {THREADS} threads and {CONNECTIONS} connections. Each measurement starts its server anew, and no other runs
 meanwhile; before a hot load is measured, the server is asked for {} s. Every server has its usual settings, but writes

@@ -34,9 +34,16 @@ pub(super) struct Contestant {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Downshift { engine: &'static str },
+    Downshift { engine: &'static str, images: Images },
     DockerRegistry,
     Nginx,
+}
+
+/// Where Downshift has its images from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Images {
+    Folder,
+    DockerRegistry,
 }
 
 /// A server that runs for as long as this value lives.
@@ -45,18 +52,27 @@ pub(super) struct Running {
     kind: Kind,
     /// What nginx is told to end with, and the file that is gone when it has.
     stop: Option<(Command, PathBuf)>,
-    /// Ends last.
+    /// Ends before what it asks.
     _server: Server,
+    _upstream: Option<Box<Running>>,
 }
 
 /// Those that are installed, `downshift` first, and of the others the reason why they are not among them.
 pub(super) fn contestants(downshift: &Path) -> (Vec<Contestant>, Vec<String>) {
-    let engines = [("downshift, wasm", "wasm"), ("downshift, native", "native")];
-    let mut found = Vec::from(engines.map(|(name, engine)| Contestant {
+    let ours = [
+        ("downshift, wasm", "wasm", Images::Folder),
+        ("downshift, native", "native", Images::Folder),
+        ("downshift, wasm, before docker-registry", "wasm", Images::DockerRegistry),
+        ("downshift, native, before docker-registry", "native", Images::DockerRegistry),
+    ];
+    let mut found = Vec::from(ours.map(|(name, engine, images)| Contestant {
         name,
-        kind: Kind::Downshift { engine },
+        kind: Kind::Downshift { engine, images },
         program: downshift.to_path_buf(),
     }));
+    if locate(DOCKER_REGISTRY).is_none() {
+        found.retain(|contestant| !contestant.is_before_docker_registry());
+    }
     let mut missing = Vec::new();
     for (name, kind, program) in
         [(REFERENCE, Kind::DockerRegistry, DOCKER_REGISTRY), (STATIC_FILE, Kind::Nginx, NGINX)]
@@ -75,16 +91,31 @@ impl Contestant {
         self.kind == Kind::DockerRegistry
     }
 
+    fn is_before_docker_registry(&self) -> bool {
+        matches!(self.kind, Kind::Downshift { images: Images::DockerRegistry, .. })
+    }
+
     /// Starts it with the images of `site`.
     pub(super) fn start(&self, site: &Site) -> anyhow::Result<Running> {
         let mut command = Command::new(&self.program);
-        let mut stop = None;
+        let (mut stop, mut upstream) = (None, None);
         let server = match self.kind {
-            Kind::Downshift { engine } => {
-                command
-                    .args(["serve", "--engine", engine, "--listen", "127.0.0.1:0", "--store"])
-                    .arg(site.store());
-                command.arg("--data").arg(site.path("data"));
+            Kind::Downshift { engine, images } => {
+                // What was reported before is on the disk already.
+                let data = site.path("data");
+                if data.exists() {
+                    fs::remove_dir_all(&data)?;
+                }
+                command.args(["serve", "--engine", engine, "--listen", "127.0.0.1:0", "--data"]).arg(data);
+                match images {
+                    Images::Folder => command.arg("--store").arg(site.store()),
+                    Images::DockerRegistry => {
+                        let program = locate(DOCKER_REGISTRY).context("docker-registry is gone")?;
+                        let registry = Self { name: REFERENCE, kind: Kind::DockerRegistry, program };
+                        let registry = upstream.insert(Box::new(registry.start(site)?));
+                        command.arg("--upstream").arg(&registry.url)
+                    }
+                };
                 Server::start(&mut command)?
             }
             Kind::DockerRegistry => {
@@ -107,7 +138,8 @@ impl Contestant {
                 server
             }
         };
-        Ok(Running { url: format!("http://{}", server.address()), kind: self.kind, stop, _server: server })
+        let url = format!("http://{}", server.address());
+        Ok(Running { url, kind: self.kind, stop, _server: server, _upstream: upstream })
     }
 }
 
