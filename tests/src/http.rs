@@ -25,6 +25,19 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// Sends a request as HTTP/1.0 clients do, with nothing but its line, and gives what comes until the connection ends.
+///
+/// # Errors
+/// If there is no response.
+pub fn send_1_0(address: SocketAddr, target: &str) -> anyhow::Result<Response> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    Response::parse(&bytes)
+}
+
 /// Sends one request on a connection of its own, and reads the response to the connection's end.
 ///
 /// `target` and `headers` are sent as they are; only `Host` and `Connection: close` are added.

@@ -11,6 +11,8 @@ pub const DOCKER_REGISTRY: &str = "docker-registry";
 pub const NGINX: &str = "nginx";
 /// A client that asks a web server as often as it can.
 pub const WRK: &str = "wrk";
+/// A client of web servers.
+pub const CURL: &str = "curl";
 /// A client of registries that speaks every form of manifest.
 pub const SKOPEO: &str = "skopeo";
 

@@ -1,10 +1,13 @@
 //! The registry's side of HTTP, on the running server: paths, methods, blobs, tags, and the errors of all of them.
 
-use anyhow::ensure;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
 use downshift::{Digest, EMPTY_LAYER};
 use downshift_tests::front::{Engine, Front, is_refused, manifest_path};
+use downshift_tests::http;
 use downshift_tests::images::{layout, sample};
-use downshift_tests::programs::case;
+use downshift_tests::programs::{CURL, case, case_with};
 use libtest_mimic::Trial;
 
 /// Method, target, status, code: what there is not.
@@ -67,6 +70,10 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     };
     vec![
         trial("says_that_it_is_a_registry", says_that_it_is_a_registry),
+        trial("http_1_0_gets_the_same_and_the_end", speaks_http_1_0),
+        case_with(&[CURL], format!("{}::front::http::http_2_gets_the_same", engine.name), move || {
+            speaks_http_2(&Front::start(engine, &[("latest", sample::schema2())])?)
+        }),
         trial("errors_have_one_entry_with_code_and_reason", errors_have_one_entry),
         trial("hostile_paths_lead_nowhere", hostile_paths_lead_nowhere),
         trial("long_headers_and_names_are_refused", long_requests_are_refused),
@@ -88,6 +95,27 @@ fn says_that_it_is_a_registry(front: &Front) -> anyhow::Result<()> {
     ensure!(front.send("GET", "/", &[])?.status == 200, "there is no root");
     let v1 = front.send("GET", "/v1/_ping", &[])?;
     ensure!(v1.status == 404 && v1.header("content-type") == Some("text/plain; charset=utf-8"), "{v1:?}");
+    Ok(())
+}
+
+fn speaks_http_1_0(front: &Front) -> anyhow::Result<()> {
+    let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
+    let old = http::send_1_0(front.address(), &format!("/v2/library/sample/blobs/{}", Digest::of(&layer)))?;
+    ensure!(old.status == 200 && old.body == layer, "{old:?}");
+    ensure!(old.header("content-length") == Some(&layer.len().to_string()), "{old:?}");
+    ensure!(old.header("transfer-encoding").is_none(), "{old:?}");
+    let manifest = http::send_1_0(front.address(), &manifest_path("latest"))?;
+    ensure!(manifest.body == front.manifest("latest", &[])?.body, "{manifest:?}");
+    Ok(())
+}
+
+fn speaks_http_2(front: &Front) -> anyhow::Result<()> {
+    let url = format!("http://{}{}", front.address(), manifest_path("latest"));
+    let output = Command::new(CURL)
+        .args(["-sS", "--http2-prior-knowledge", "-w", "%{http_version}", &url])
+        .output()?;
+    let manifest = front.manifest("latest", &[])?;
+    ensure!(output.stdout == [&manifest.body[..], b"2"].concat(), "{}", output.stdout.escape_ascii());
     Ok(())
 }
 

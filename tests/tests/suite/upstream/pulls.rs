@@ -19,7 +19,7 @@ use downshift_tests::proxy::Proxy;
 use downshift_tests::registry::Registry;
 use downshift_tests::skopeo::pull;
 use downshift_tests::tokens::{TokenService, User};
-use downshift_tests::web::{Web, respond};
+use downshift_tests::web::{Web, respond, write_head};
 use libtest_mimic::Trial;
 
 /// Who pushes the images and who pulls them for everybody.
@@ -40,11 +40,8 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
             skopeo_pulls(engine, &registry, &[])
         }),
         trial("skopeo_in_front_of_a_registry_with_a_password", |engine| {
-            let registry = Registry::start_with_password(SERVER.0, SERVER.1)?;
-            let folder = tempfile::tempdir()?;
-            let password = folder.path().join("password");
-            fs::write(&password, format!("{}\n", SERVER.1))?;
-            let password = password.display().to_string();
+            let (registry, folder) = registry_with_password()?;
+            let password = folder.path().join("password").display().to_string();
             let credentials = ["--upstream-username", SERVER.0, "--upstream-password-file", &password];
             skopeo_pulls(engine, &registry, &credentials)
         }),
@@ -56,13 +53,22 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial("skopeo_with_blobs_that_are_elsewhere", skopeo_follows_blobs),
         trial("several_registries_by_prefix", several_registries),
         trial("a_thousand_cold_pulls_ask_once", a_thousand_cold_pulls),
+        trial("lists_go_on_as_the_registry_has_them", lists_go_on),
         case_after(&[DOCKER_REGISTRY, PODMAN], name("podman"), Client::podman, move |podman| {
-            engine_pulls(engine, &podman)
+            engine_pulls_everywhere(engine, &podman)
         }),
         case_after(&[DOCKER_REGISTRY, DOCKER, DOCKERD], name("docker"), Client::docker, move |docker| {
-            engine_pulls(engine, &docker)
+            engine_pulls_everywhere(engine, &docker)
         }),
     ]
+}
+
+/// A registry with a password, and a folder with the file `password`.
+fn registry_with_password() -> anyhow::Result<(Registry, tempfile::TempDir)> {
+    let registry = Registry::start_with_password(SERVER.0, SERVER.1)?;
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("password"), format!("{}\n", SERVER.1))?;
+    Ok((registry, folder))
 }
 
 /// A registry with tokens, and a folder with the `config.json` of who may pull from it.
@@ -127,18 +133,7 @@ fn pulls_as_stored(front: &Front, tag: &str, image: &Image) -> anyhow::Result<()
 
 fn skopeo_follows_blobs(engine: Engine) -> anyhow::Result<()> {
     let images = sample::in_every_form();
-    let blobs: BTreeMap<String, Vec<u8>> = images
-        .iter()
-        .flat_map(|(_, image)| image.configs.iter().chain(&image.layers))
-        .map(|blob| (Digest::of(blob).hex().to_string(), blob.clone()))
-        .collect();
-    let elsewhere = Web::start(move |request, client| {
-        let blob = blobs.iter().find(|(hex, _)| request.path.contains(hex.as_str()));
-        match blob {
-            Some((_, blob)) => respond(client, 200, &[], blob),
-            None => respond(client, 404, &[], b""),
-        }
-    })?;
+    let elsewhere = blobs_of(&images)?;
     let registry = Registry::start_with_redirects(&elsewhere.url())?;
     for (tag, image) in &images {
         registry.push(REPOSITORY, tag, image)?;
@@ -163,6 +158,74 @@ fn skopeo_follows_blobs(engine: Engine) -> anyhow::Result<()> {
     }
     let credentials = elsewhere.seen().iter().any(|request| request.values("authorization").next().is_some());
     ensure!(!credentials, "credentials go to another host");
+    Ok(())
+}
+
+/// A server that has the blobs of `images`, whatever is before and behind the digest in the path.
+fn blobs_of(images: &[(&str, Image)]) -> anyhow::Result<Web> {
+    let blobs: BTreeMap<String, Vec<u8>> = images
+        .iter()
+        .flat_map(|(_, image)| image.configs.iter().chain(&image.layers))
+        .map(|blob| (Digest::of(blob).hex().to_string(), blob.clone()))
+        .collect();
+    Ok(Web::start(move |request, client| {
+        let blob = blobs.iter().find(|(hex, _)| request.path.contains(hex.as_str()));
+        match blob {
+            Some((_, blob)) if request.method == "HEAD" => {
+                write_head(client, 200, &[("Content-Length", &blob.len().to_string())])
+            }
+            Some((_, blob)) => respond(client, 200, &[], blob),
+            None => respond(client, 404, &[], b""),
+        }
+    })?)
+}
+
+/// Tags in pages and referrers, from a registry that has both in its own way.
+fn lists_go_on(engine: Engine) -> anyhow::Result<()> {
+    let digest = sample::oci().manifest.digest();
+    let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let registry = Web::start(move |request, client| {
+        let json = ("Content-Type", "application/json");
+        match request.path.as_str() {
+            "/v2/library/sample/tags/list?n=2" => {
+                let next = "<https://elsewhere.example.org/v2/library/sample/tags/list?next_page=x%3D>; rel=\"next\"";
+                respond(
+                    client,
+                    200,
+                    &[json, ("Link", next)],
+                    br#"{"name":"library/sample","tags":["b","A"]}"#,
+                )
+            }
+            "/v2/library/sample/tags/list?next_page=x%3D" => {
+                respond(client, 200, &[json], br#"{"name":"library/sample","tags":["c"]}"#)
+            }
+            path if path.contains("/referrers/") && path.ends_with("?artifactType=a%2Fb") => {
+                respond(client, 200, &[("OCI-Filters-Applied", "artifactType")], index)
+            }
+            _ => respond(client, 404, &[json], b"{}"),
+        }
+    })?;
+    let front = Front::start_before_url(engine, &[], &registry.url())?;
+    let first = front.send("GET", "/v2/library/sample/tags/list?n=2", &[])?;
+    ensure!(first.json()?["tags"] == serde_json::json!(["b", "A"]), "{first:?}");
+    let next = "</v2/library/sample/tags/list?next_page=x%3D>; rel=\"next\"";
+    ensure!(first.header("link") == Some(next), "{first:?}");
+    let second = front.send("GET", "/v2/library/sample/tags/list?next_page=x%3D", &[])?;
+    ensure!(
+        second.json()?["tags"] == serde_json::json!(["c"]) && second.header("link").is_none(),
+        "{second:?}"
+    );
+
+    let path = format!("/v2/{REPOSITORY}/referrers/{digest}");
+    let referrers = front.send("GET", &format!("{path}?artifactType=a%2Fb"), &[])?;
+    ensure!(referrers.status == 200 && referrers.body == index, "{referrers:?}");
+    ensure!(referrers.header("oci-filters-applied") == Some("artifactType"), "{referrers:?}");
+    // Then clients look for the tag.
+    let none = front.send("GET", &path, &[])?;
+    ensure!(
+        none.status == 404 && none.json()?["errors"][0]["detail"]["reason"] == "no-referrers",
+        "{none:?}"
+    );
     Ok(())
 }
 
@@ -232,16 +295,35 @@ fn a_thousand_cold_pulls(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A container engine pulls every form in front of a registry with tokens, as stored and as schema 1, by tag and digest,
-/// before and after the server was killed.
-fn engine_pulls(engine: Engine, client: &Client) -> anyhow::Result<()> {
+/// A container engine in front of an open registry, whose blobs are elsewhere, and of those with a password and tokens.
+fn engine_pulls_everywhere(engine: Engine, client: &Client) -> anyhow::Result<()> {
+    let elsewhere = blobs_of(&sample::in_every_form())?;
+    let registry = Registry::start_with_redirects(&elsewhere.url())?;
+    engine_pulls(engine, client, &registry, &["--blobs", "redirect"]).context("open")?;
+
+    let (registry, folder) = registry_with_password()?;
+    let password = folder.path().join("password").display().to_string();
+    let credentials = ["--upstream-username", SERVER.0, "--upstream-password-file", &password];
+    engine_pulls(engine, client, &registry, &credentials).context("with a password")?;
+
     let (registry, folder) = registry_with_tokens()?;
+    let config = folder.path().join("config.json").display().to_string();
+    engine_pulls(engine, client, &registry, &["--upstream-docker-config", &config]).context("with tokens")
+}
+
+/// A container engine pulls every form as stored and as schema 1, by tag and digest, before and after the server was
+/// killed and the tags were moved.
+fn engine_pulls(
+    engine: Engine,
+    client: &Client,
+    registry: &Registry,
+    arguments: &[&str],
+) -> anyhow::Result<()> {
     let images = sample::in_every_form();
     for (tag, image) in &images {
         registry.push(REPOSITORY, tag, image)?;
     }
-    let config = folder.path().join("config.json").display().to_string();
-    let mut front = Front::start_before(engine, &["--upstream-docker-config", &config], &registry)?;
+    let mut front = Front::start_before(engine, arguments, registry)?;
     let mut reported = Vec::new();
     for (tag, image) in &images {
         pulls(client, front.address(), &format!(":{tag}")).with_context(|| format!("`{tag}`"))?;
@@ -252,6 +334,9 @@ fn engine_pulls(engine: Engine, client: &Client) -> anyhow::Result<()> {
         reported.push(schema1.header("docker-content-digest").context("no digest")?.to_string());
     }
     front = front.killed_and_restarted()?;
+    for (tag, _) in &images {
+        registry.push(REPOSITORY, tag, &sample::no_history())?;
+    }
     let proxy = Proxy::start(front.address(), Some(&[]))?;
     for digest in reported {
         pulls(client, proxy.address(), &format!("@{digest}")).context("after a kill")?;
