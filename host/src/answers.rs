@@ -3,8 +3,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use downshift::{Capabilities, Digest};
-use downshift_registry::Reference;
+use downshift::Digest;
+use downshift_registry::AnswerKey;
 use downshift_registry::response::Manifest;
 use moka::future::Cache;
 
@@ -20,29 +20,7 @@ const OVERHEAD: usize = 1024;
 
 /// Answers by what decides them. Where there is no room, those asked for least go.
 pub(crate) struct Answers {
-    cache: Cache<Key, Arc<Kept>>,
-}
-
-/// What decides an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    /// The repository's name, which is written into schema 1.
-    pub(crate) name: String,
-    /// The tag, which is written into schema 1, or the digest.
-    pub(crate) reference: Reference,
-    /// What the reference means.
-    pub(crate) meaning: Meaning,
-    /// What the client understands.
-    pub(crate) client: Capabilities,
-}
-
-/// What a reference means. What a digest stands for never changes, but more of it may come to be there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Meaning {
-    /// What this reading of a stored repository says.
-    Reading(u64),
-    /// The manifest with this digest of an upstream registry.
-    Upstream(Digest),
+    cache: Cache<AnswerKey, Arc<Kept>>,
 }
 
 /// An answer that was made.
@@ -64,14 +42,14 @@ struct Kept {
 impl Answers {
     /// No answers, and room for the usual number.
     pub(crate) fn new() -> Self {
-        let weigh = |_: &Key, kept: &Arc<Kept>| {
+        let weigh = |_: &AnswerKey, kept: &Arc<Kept>| {
             u32::try_from(kept.manifest.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         Self { cache: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build() }
     }
 
     /// The answer, if it is at hand and every digest that it reports is still recorded.
-    pub(crate) async fn get(&self, key: &Key, records: &Records) -> Result<Option<Manifest>, Error> {
+    pub(crate) async fn get(&self, key: &AnswerKey, records: &Records) -> Result<Option<Manifest>, Error> {
         let Some(kept) = self.cache.get(key).await else { return Ok(None) };
         if !kept.is_recorded(&key.name, records)? {
             self.cache.invalidate(key).await;
@@ -84,7 +62,7 @@ impl Answers {
     /// makes it, and the others wait.
     pub(crate) async fn get_or_make(
         &self,
-        key: Key,
+        key: AnswerKey,
         records: &Records,
         make: impl Future<Output = Result<Made, NoAnswer>>,
     ) -> Result<Manifest, Arc<NoAnswer>> {
@@ -117,15 +95,16 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use downshift::Form;
     use downshift::answer::Record;
+    use downshift::{Capabilities, Form};
+    use downshift_registry::{Meaning, Reference};
 
     use super::*;
 
-    fn key(tag: &str, reading: u64) -> Key {
+    fn key(tag: &str, reading: u64) -> AnswerKey {
         let reference = Reference::Tag(tag.to_owned());
         let meaning = Meaning::Reading(reading);
-        Key { name: "library/httpd".to_owned(), reference, meaning, client: Capabilities::default() }
+        AnswerKey { name: "library/httpd".to_owned(), reference, meaning, client: Capabilities::default() }
     }
 
     /// An answer with the body `text`, which is recorded.

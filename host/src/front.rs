@@ -7,12 +7,12 @@ use std::sync::Arc;
 use downshift::answer::{Record, Root};
 use downshift::{Digest, Failure};
 use downshift_registry::{
-    Body, Mapping, Method, Reference, Request, Response, Route, error as http, response,
+    AnswerKey, Body, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http, response,
 };
 use tokio::task;
 
 use crate::access::Access;
-use crate::answers::{Answers, Key, Made, Meaning};
+use crate::answers::{Answers, Made};
 use crate::converter::{Converter, Shelf};
 use crate::engine::NoAnswer;
 use crate::error::Error;
@@ -150,7 +150,7 @@ impl Front {
         let Some(resolved) = self.resolve(&repository, name, reference).await? else { return Ok(unknown()) };
         let Resolved { digest, meaning } = resolved;
         let client = request.client.clone();
-        let key = Key { name: name.to_owned(), reference: reference.clone(), meaning, client };
+        let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
         if let Some(manifest) = self.answers.get(&key, &self.records).await? {
             return Ok(response::manifest(request, &manifest));
         }

@@ -35,6 +35,7 @@
 extern crate alloc;
 
 mod accept;
+mod answer_key;
 mod authorization;
 mod challenge;
 mod conditions;
@@ -48,6 +49,7 @@ mod token;
 mod user_agent;
 
 pub use accept::capabilities;
+pub use answer_key::{AnswerKey, Meaning};
 pub use authorization::{Authorization, Credentials};
 pub use challenge::{Challenge, Demand};
 pub use mapping::{Mapping, is_docker_hub, registry_host};

@@ -129,6 +129,16 @@ impl Http {
         }
     }
 
+    /// The URL of a token service, if a name and password may be sent there: not in the clear where the registry itself
+    /// is asked by HTTPS.
+    pub(super) fn token_url(&self, url: &str) -> Result<Url, Fault> {
+        let url = Url::parse(url).ok().filter(Url::has_host);
+        let is_allowed =
+            |url: &Url| url.scheme() == "https" || url.scheme() == "http" && self.base.scheme() == "http";
+        let what = "the URL of its token service is none that credentials may go to";
+        url.filter(is_allowed).ok_or_else(|| self.fault(Problem::Invalid(what.to_owned())))
+    }
+
     /// Reads a body to its end, if it has at most `limit` bytes.
     pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, Fault> {
         let too_large = || self.fault(Problem::TooLarge { limit });
@@ -277,6 +287,18 @@ mod tests {
         for address in inside.split(' ') {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
+    }
+
+    #[test]
+    fn credentials_do_not_go_out_in_the_clear() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let may_go = |base: &str, url: &str| {
+            let http = Http::new(base.parse().unwrap(), None, Duration::from_secs(1)).unwrap();
+            http.token_url(url).is_ok()
+        };
+        assert!(may_go("https://a/", "https://b/token") && may_go("http://a/", "http://b/token"));
+        assert!(!may_go("https://a/", "http://a/token"));
+        assert!(!may_go("http://a/", "file:///token") && !may_go("http://a/", "/token"));
     }
 
     #[test]

@@ -354,7 +354,7 @@ impl Upstream {
         url: &str,
         authorization: Option<&Authorization>,
     ) -> Result<(u16, Bytes), Error> {
-        let url = Url::parse(url).map_err(|_| self.invalid("the URL of its token service is none"))?;
+        let url = self.http.token_url(url).map_err(Error::Upstream)?;
         let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), authorization };
         self.within(async {
             let response = self.http.send(&ask).await.map_err(Error::Upstream)?;

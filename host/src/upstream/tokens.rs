@@ -7,8 +7,8 @@ use std::time::Instant;
 use downshift_registry::{Authorization, Credentials, Demand, Scope, Token, TokenRequest};
 use moka::Expiry;
 use moka::future::Cache;
+use reqwest::Method;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Url};
 
 use super::fault::Problem;
 use super::http::{Ask, Http};
@@ -110,11 +110,7 @@ impl Tokens {
             account: self.credentials.as_ref().map(|credentials| credentials.username.clone()),
         };
         let invalid = |what: &str| fault(Problem::Invalid(what.to_owned()));
-        let url =
-            Url::parse(&request.url(realm)).map_err(|_| invalid("the URL of its token service is none"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(invalid("the URL of its token service is none"));
-        }
+        let url = http.token_url(&request.url(realm)).map_err(Error::Upstream)?;
         let authorization = self.credentials.as_ref().map(Credentials::authorization);
         let ask = Ask {
             method: Method::GET,
