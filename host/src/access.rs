@@ -5,7 +5,7 @@ mod pass_through;
 
 use core::time::Duration;
 
-use downshift_registry::{Authorization, Demand, Request, Response, Route, Scope, error as http};
+use downshift_registry::{Authorization, Demand, Request, Response, Route, error as http};
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::SystemRandom;
 
@@ -80,22 +80,5 @@ impl Hasher {
             hash.copy_from_slice(hmac::sign(&self.0, authorization.as_str().as_bytes()).as_ref());
         }
         hash
-    }
-}
-
-/// The right that a request needs.
-trait Needed {
-    fn scope(&self) -> Option<Scope>;
-}
-
-impl Needed for Route {
-    fn scope(&self) -> Option<Scope> {
-        match self {
-            Self::Manifest { name, .. }
-            | Self::Blob { name, .. }
-            | Self::Tags { name, .. }
-            | Self::Referrers { name, .. } => Some(Scope::pull(name)),
-            _ => None,
-        }
     }
 }

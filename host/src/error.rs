@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::wasm::UnusableGuest;
-use crate::upstream::Fault as UpstreamFault;
+
 use downshift::{Digest, Failure, Fault, Limits};
+use downshift_registry::Fault as UpstreamFault;
 use downshift_sign::KeyError;
 
 /// Why a request or a command failed. Like the core's errors it has a stable code, a cause on one line, and a remedy.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use downshift::answer::{Record, Root};
 use downshift::{Digest, Failure};
 use downshift_registry::{
-    AnswerKey, Body, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http, response,
+    AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
+    response,
 };
 use tokio::task;
 
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::log;
 use crate::records::Records;
 use crate::store::{Repository, Store};
-use crate::upstream::{Blob, Caller, Delivered, Fault, Referrers, Upstream};
+use crate::upstream::{Blob, Caller, Delivered, Referrers, Upstream};
 
 /// A read-only registry.
 pub(crate) struct Front {

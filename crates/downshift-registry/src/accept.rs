@@ -1,11 +1,19 @@
 //! The `Accept` header (RFC 9110, 12.5.1): what the client understands.
 
 use alloc::format;
+use alloc::string::String;
 use core::str;
 
 use downshift::{Capabilities, Form};
 
 use crate::UserAgent;
+
+/// An `Accept` header with every type of a manifest that can be used: what upstream registries are asked with.
+#[must_use]
+pub fn every_type() -> String {
+    let forms = [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned];
+    forms.map(Form::media_type).join(", ")
+}
 
 /// What a client understands, by all lines of its `Accept` header in any order and by its `User-Agent`.
 ///

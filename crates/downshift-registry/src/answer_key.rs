@@ -1,6 +1,7 @@
 //! The key of a cache of answers.
 
 use alloc::string::String;
+use core::fmt::{self, Write as _};
 
 use downshift::{Capabilities, Digest};
 
@@ -29,4 +30,64 @@ pub enum Meaning {
     Reading(u64),
     /// The manifest with this digest of an upstream registry.
     Upstream(Digest),
+}
+
+impl AnswerKey {
+    /// The key as the path of a URL, for caches that have these for keys: different keys have different paths.
+    ///
+    /// No part but the name has a slash in it, and so the parts are told apart from the end.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let mut path = String::with_capacity(256);
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut path);
+        path
+    }
+
+    fn write(&self, path: &mut String) -> fmt::Result {
+        let Self { name, reference, meaning, client } = self;
+        match reference {
+            Reference::Tag(tag) => write!(path, "{name}/{tag}")?,
+            Reference::Digest(digest) => write!(path, "{name}/{digest}")?,
+        }
+        match meaning {
+            Meaning::Reading(number) => write!(path, "/reading:{number}/")?,
+            Meaning::Upstream(digest) => write!(path, "/{digest}/")?,
+        }
+        for (form, weight) in client.forms() {
+            write!(path, "{form}={weight},")?;
+        }
+        write!(path, "any={},schema1={}", client.takes_any(), client.is_schema1_engine())?;
+        match client.platform() {
+            // Names of Go's, as everything else is left out of a User-Agent.
+            Some(platform) => write!(path, ",{}:{}", platform.os, platform.architecture),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use downshift::{Form, Platform};
+
+    use super::*;
+
+    #[test]
+    fn keys_are_paths() {
+        let client = Capabilities::of(&[Form::Oci]).with_platform(Platform::new("linux", "arm64"));
+        let digest = Digest::empty_layer();
+        let key = AnswerKey {
+            name: "library/httpd".to_string(),
+            reference: Reference::Tag("latest".to_string()),
+            meaning: Meaning::Upstream(digest.clone()),
+            client,
+        };
+        let rest = "oci=1000,any=false,schema1=false,linux:arm64";
+        assert_eq!(key.path(), alloc::format!("library/httpd/latest/{digest}/{rest}"));
+        let by_digest =
+            AnswerKey { reference: Reference::Digest(digest), meaning: Meaning::Reading(7), ..key };
+        assert!(by_digest.path().ends_with("/reading:7/oci=1000,any=false,schema1=false,linux:arm64"));
+    }
 }

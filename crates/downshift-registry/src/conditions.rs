@@ -54,6 +54,30 @@ impl Conditions {
     }
 }
 
+/// What the `Content-Range` of a response says (RFC 9110, 14.4): which bytes come, and of how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentRange {
+    /// The first byte that comes and the one after the last; none where no byte of what was asked for is there.
+    pub part: Option<Range<u64>>,
+    /// How many bytes the whole has.
+    pub size: u64,
+}
+
+impl ContentRange {
+    /// Reads the header; `None` if it is of another unit, or says what cannot be.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let (range, size) = header.strip_prefix("bytes ")?.split_once('/')?;
+        let size = size.parse().ok()?;
+        if range == "*" {
+            return Some(Self { part: None, size });
+        }
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        (first <= last && last < size).then(|| Self { part: Some(first..last.saturating_add(1)), size })
+    }
+}
+
 fn parsed_range(header: &str, size: u64) -> Option<Selection> {
     let (unit, ranges) = header.split_once('=')?;
     let mut ranges = ranges.split(',').map(str::trim).filter(|range| !range.is_empty());
@@ -138,6 +162,16 @@ mod tests {
                       bytes=1-2-3 bytes=0x1-2 items=0-1";
         for range in ranges.split(' ') {
             assert_eq!(select(range, None, 10), Whole, "{range}");
+        }
+    }
+
+    #[test]
+    fn content_ranges_are_of_what_there_is() {
+        let parse = |header| ContentRange::parse(header).map(|range| (range.part, range.size));
+        assert_eq!(parse("bytes 0-3/10"), Some((Some(0..4), 10)));
+        assert_eq!(parse("bytes */10"), Some((None, 10)));
+        for header in ["", "bytes 0-3", "bytes 4-3/10", "bytes 0-10/10", "items 0-3/10", "bytes 0-3/*"] {
+            assert_eq!(parse(header), None, "{header}");
         }
     }
 

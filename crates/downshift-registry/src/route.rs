@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use downshift::Digest;
 
-use crate::{Response, TOKEN_PATH, error};
+use crate::{Response, Scope, TOKEN_PATH, error};
 
 /// What a path and its query ask for. Names, tags and digests in it keep to their grammar, so none can lead out of
 /// a folder.
@@ -107,6 +107,18 @@ impl Route {
                 Some(path) => Self::within_v2(path, query),
                 None => Ok(Self::Unknown),
             },
+        }
+    }
+
+    /// The right that a request needs, where it is about a repository.
+    #[must_use]
+    pub fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Manifest { name, .. }
+            | Self::Blob { name, .. }
+            | Self::Tags { name, .. }
+            | Self::Referrers { name, .. } => Some(Scope::pull(name)),
+            _ => None,
         }
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::{
-    Demand, Request, Response, Scope, TOKEN_PATH, Token, TokenRequest, error as http, response,
+    Demand, Fault, Problem, Request, Response, Scope, TOKEN_PATH, Token, TokenRequest, error as http,
+    response,
 };
 use moka::future::Cache;
 
-use super::{Hasher, MAX_REMEMBERED, Needed, REALM, REMEMBERED, basic};
+use super::{Hasher, MAX_REMEMBERED, REALM, REMEMBERED, basic};
 use crate::error::Error;
-use crate::upstream::{Caller, Fault, Problem, Upstream};
+use crate::upstream::{Caller, Upstream};
 
 /// The one upstream registry that decides, and what it has decided lately.
 pub(crate) struct PassThrough {

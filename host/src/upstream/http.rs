@@ -7,12 +7,11 @@ use std::fs;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use downshift_registry::Authorization;
+use downshift_registry::{Authorization, Fault, Problem};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url, redirect};
 
-use super::fault::{Fault, Problem};
 use super::settings::Delivery;
 use crate::error::Error;
 

@@ -1,7 +1,6 @@
 //! An upstream registry: what it has, asked for on behalf of this server or of the client, checked and kept for a while.
 
 mod credentials;
-mod fault;
 mod http;
 mod retry;
 mod settings;
@@ -14,14 +13,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::answer::{Need, NeedKind};
-use downshift::{Digest, Form, Limits};
-use downshift_registry::{Authorization, Challenge, Demand, Mapping, link};
+use downshift::{Digest, Limits};
+use downshift_registry::{
+    Authorization, Challenge, ContentRange, Demand, Fault, Mapping, Problem, every_type, link,
+};
 use moka::future::Cache;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
 use tokio::time;
 
-pub(crate) use self::fault::{Fault, Problem};
 use self::http::{Ask, Http};
 use self::retry::retry;
 pub(crate) use self::settings::{Delivery, Described, Settings, read as read_settings};
@@ -52,6 +52,8 @@ pub(crate) struct Upstream {
     base: Url,
     http: Http,
     timeout: Duration,
+    /// Every type that can be used.
+    accept: HeaderValue,
     tokens: Tokens,
     limits: Limits,
     documents: Cache<Key, Bytes>,
@@ -121,6 +123,7 @@ impl Upstream {
             http: Http::new(base.clone(), ca.as_deref(), timeout)?,
             base,
             timeout,
+            accept: HeaderValue::from_str(&every_type()).expect("media types are ASCII"),
             tokens: Tokens::new(credentials),
             limits,
             documents: Cache::builder().max_capacity(DOCUMENTS_BYTES).weigher(weigh).build(),
@@ -267,12 +270,14 @@ impl Upstream {
         }
         let total = content_range(response.headers());
         if status == 416 {
-            let size = total.map_or(0, |(_, size)| size);
+            let size = total.map_or(0, |range| range.size);
             return Ok(Some(Delivered::PastTheEnd(size)));
         }
         let length = response.content_length();
         let blob = match (status, total, length) {
-            (206, Some((Some(part), size)), Some(length)) if part.end - part.start == length => {
+            (206, Some(ContentRange { part: Some(part), size }), Some(length))
+                if part.end - part.start == length =>
+            {
                 Blob { size, part: Some(part), body: response.into() }
             }
             (200, _, Some(size)) => Blob { size, part: None, body: response.into() },
@@ -456,7 +461,7 @@ impl Upstream {
         caller: &Caller,
     ) -> Result<Option<Response>, Error> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, accept());
+        headers.insert(header::ACCEPT, self.accept.clone());
         let response = self.respond(method, path, &headers, name, caller, Delivery::Stream).await?;
         self.found(response)
     }
@@ -552,13 +557,6 @@ impl Upstream {
     }
 }
 
-/// Every form that can be used.
-fn accept() -> HeaderValue {
-    let forms = [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned];
-    let types = forms.map(Form::media_type).join(", ");
-    HeaderValue::from_str(&types).expect("media types are ASCII")
-}
-
 fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
@@ -572,15 +570,6 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// What a `Content-Range` of bytes says (RFC 9110, 14.4): which come, and of how many.
-fn content_range(headers: &HeaderMap) -> Option<(Option<core::ops::Range<u64>>, u64)> {
-    let value = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
-    let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let size = size.parse().ok()?;
-    if range == "*" {
-        return Some((None, size));
-    }
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    (first <= last && last < size).then(|| (Some(first..last + 1), size))
+fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
+    ContentRange::parse(headers.get(header::CONTENT_RANGE)?.to_str().ok()?)
 }

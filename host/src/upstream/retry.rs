@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
+use downshift_registry::Fault;
 use tokio::time;
 
-use super::Fault;
 use crate::error::Error;
 
 /// How often something is asked at the most.

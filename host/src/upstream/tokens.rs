@@ -4,13 +4,12 @@ use core::time::Duration;
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
-use downshift_registry::{Authorization, Credentials, Demand, Scope, Token, TokenRequest};
+use downshift_registry::{Authorization, Credentials, Demand, Problem, Scope, Token, TokenRequest};
 use moka::Expiry;
 use moka::future::Cache;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
-use super::fault::Problem;
 use super::http::{Ask, Http};
 use crate::error::Error;
 

@@ -1,22 +1,25 @@
 //! What can go wrong with an upstream registry.
 
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use downshift::Digest;
-use downshift_registry::{Demand, Response, error as http};
+
+use crate::{Demand, Response, error};
 
 /// Why an upstream registry did not give what was asked of it.
-#[derive(Debug)]
-pub(crate) struct Fault {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
     /// The host that was asked.
-    pub(crate) host: String,
+    pub host: String,
     /// What went wrong.
-    pub(crate) problem: Problem,
+    pub problem: Problem,
 }
 
 /// What went wrong.
-#[derive(Debug)]
-pub(crate) enum Problem {
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
     /// A document came whose digest is another one than it should have.
     Corrupt {
         /// The digest that it should have.
@@ -52,7 +55,8 @@ pub(crate) enum Problem {
 
 impl Fault {
     /// The stable machine code.
-    pub(crate) fn code(&self) -> &'static str {
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         match self.problem {
             Problem::Corrupt { .. } => "upstream-corrupt",
             Problem::Denied => "upstream-denied",
@@ -69,7 +73,8 @@ impl Fault {
     }
 
     /// What can be done about it, in one line.
-    pub(crate) fn remedy(&self) -> &'static str {
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
         match self.problem {
             Problem::Denied | Problem::Unauthorized(_) => {
                 "give this server credentials that may pull it, or check the name"
@@ -89,7 +94,8 @@ impl Fault {
     }
 
     /// Whether the next attempt may well succeed.
-    pub(crate) fn is_transient(&self) -> bool {
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
         match self.problem {
             Problem::Corrupt { .. } | Problem::Unreachable(_) => true,
             Problem::Status(status) => matches!(status, 500 | 502 | 503 | 504),
@@ -98,19 +104,21 @@ impl Fault {
     }
 
     /// Whether it is about who asked, and so says nothing to others.
-    pub(crate) fn is_about_caller(&self) -> bool {
+    #[must_use]
+    pub fn is_about_caller(&self) -> bool {
         matches!(self.problem, Problem::Denied | Problem::Unauthorized(_))
     }
 
     /// The error for clients.
-    pub(crate) fn response(&self) -> Response {
+    #[must_use]
+    pub fn response(&self) -> Response {
         let (status, retry_after) = match &self.problem {
             Problem::Denied | Problem::Unauthorized(_) => (403, None),
             Problem::TooManyRequests { retry_after } => (429, *retry_after),
             Problem::Timeout => (504, None),
             _ => (502, None),
         };
-        http::upstream(status, self.code(), &self.to_string(), self.remedy(), retry_after)
+        error::upstream(status, self.code(), &self.to_string(), self.remedy(), retry_after)
     }
 }
 
