@@ -18,6 +18,11 @@ pub trait Implementation: Send + Sync {
     /// Its name, with which the names of its tests begin.
     fn name(&self) -> &'static str;
 
+    /// The programs that it needs.
+    fn programs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Answers `request`, fetching what is needed from `documents`, and signing with the suite's [`FixedKey`].
     ///
     /// # Panics

@@ -13,6 +13,7 @@ pub mod front;
 pub mod http;
 pub mod images;
 pub mod implementation;
+pub mod javascript;
 pub mod outcomes;
 pub mod program;
 pub mod programs;

@@ -23,6 +23,9 @@ pub const DOCKER: &str = "docker";
 /// Docker's daemon, of Debian's package docker.io.
 pub const DOCKERD: &str = "dockerd";
 
+/// What runs JavaScript outside of browsers.
+pub const NODE: &str = "node";
+
 /// A test of the suite.
 pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || run().map_err(|error| failed(&error)))
@@ -33,7 +36,7 @@ pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + 
 /// Where one is missing the test is ignored, saying so; under `CI=true` it fails, so that nothing stays untested for
 /// want of an installation.
 pub fn case_with(
-    programs: &'static [&'static str],
+    programs: impl Into<Vec<&'static str>>,
     name: impl Into<String>,
     run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> Trial {
@@ -44,7 +47,7 @@ pub fn case_with(
 ///
 /// Where that does not start the test is ignored, saying why: not every place where tests run gives the right to mount.
 pub fn case_after<T: 'static>(
-    programs: &'static [&'static str],
+    programs: impl Into<Vec<&'static str>>,
     name: impl Into<String>,
     start: fn() -> anyhow::Result<T>,
     run: impl FnOnce(T) -> anyhow::Result<()> + Send + 'static,
@@ -64,10 +67,11 @@ pub fn locate(program: &str) -> Option<PathBuf> {
 }
 
 fn ignorable(
-    programs: &'static [&'static str],
+    programs: impl Into<Vec<&'static str>>,
     name: impl Into<String>,
     run: impl FnOnce() -> anyhow::Result<Completion> + Send + 'static,
 ) -> Trial {
+    let programs = programs.into();
     Trial::ignorable_test(name, move || match programs.iter().find(|program| locate(program).is_none()) {
         None => run().map_err(|error| failed(&error)),
         Some(missing) if is_ci() => Err(format!("`{missing}` is not installed, and this is CI").into()),

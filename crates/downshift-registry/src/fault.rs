@@ -32,7 +32,7 @@ pub enum Problem {
     /// A redirect or token service leads to an address that only this machine or its network knows.
     PrivateAddress,
     /// A redirect leads from HTTPS to HTTP, or there are too many of them.
-    Redirect(&'static str),
+    Redirect(BadRedirect),
     /// The answer is an error.
     Status(u16),
     /// It did not answer in time.
@@ -51,6 +51,17 @@ pub enum Problem {
     Unauthorized(Demand),
     /// There was no connection, or it broke.
     Unreachable(String),
+}
+
+/// What is wrong with a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRedirect {
+    /// There are too many of them.
+    Circle,
+    /// It leads from HTTPS to HTTP.
+    Downgrade,
+    /// It names no URL that can be asked.
+    Nowhere,
 }
 
 impl Fault {
@@ -119,6 +130,16 @@ impl Fault {
             _ => (502, None),
         };
         error::upstream(status, self.code(), &self.to_string(), self.remedy(), retry_after)
+    }
+}
+
+impl fmt::Display for BadRedirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Circle => "in a circle",
+            Self::Downgrade => "from HTTPS to HTTP",
+            Self::Nowhere => "to nowhere",
+        })
     }
 }
 

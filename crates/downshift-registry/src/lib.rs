@@ -54,7 +54,7 @@ pub use answer_key::{AnswerKey, Meaning};
 pub use authorization::{Authorization, Credentials};
 pub use challenge::{Challenge, Demand};
 pub use conditions::ContentRange;
-pub use fault::{Fault, Problem};
+pub use fault::{BadRedirect, Fault, Problem};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
 pub use request::{MAX_HEADER_BYTES, Method, Request};
 pub use response::{Body, Response};

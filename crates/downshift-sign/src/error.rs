@@ -2,6 +2,8 @@
 
 use core::fmt::{self, Write as _};
 
+use downshift::{Failure, Fault};
+
 /// Why a key was not read or made, or did not sign.
 ///
 /// As with [`downshift::Error`], [`code`](Self::code) is stable, the text of [`Display`](fmt::Display) is the cause on
@@ -106,6 +108,13 @@ impl fmt::Display for KeyError {
 }
 
 impl core::error::Error for KeyError {}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let cause = error.to_string();
+        Self { code: error.code().into(), fault: Fault::Caller, cause, remedy: error.remedy().into() }
+    }
+}
 
 /// A value from outside as a message has room for it: on one line, and not too long.
 pub(crate) struct Outside<'a>(pub(crate) &'a str);

@@ -2,7 +2,7 @@
 //!
 //! The core says which bytes to sign; whoever holds the key signs them. Here that is a [`PrivateKey`] on P-256 with
 //! one of two signers: [`P256Signer`], whose signatures are the same wherever the same key signs the same bytes, and
-//! [`RingSigner`], which is faster and never signs alike twice. [`verify`] tells for each signature of a document
+//! `RingSigner` (with the feature `ring`), which is faster and never signs alike twice. [`verify`] tells for each signature of a document
 //! whether it holds.
 //!
 //! ```
@@ -23,5 +23,7 @@ mod verify;
 
 pub use error::KeyError;
 pub use key::PrivateKey;
-pub use signer::{P256Signer, RingSigner, Signer};
+#[cfg(feature = "ring")]
+pub use signer::RingSigner;
+pub use signer::{P256Signer, Signer};
 pub use verify::{Problem, Verdict, Verification, verify};

@@ -3,8 +3,11 @@
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use p256::ecdsa::{self, SigningKey, signature::Signer as _};
+#[cfg(feature = "ring")]
 use ring::rand::SystemRandom;
+#[cfg(feature = "ring")]
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+#[cfg(feature = "ring")]
 use zeroize::Zeroizing;
 
 use crate::{KeyError, PrivateKey};
@@ -52,12 +55,14 @@ impl Signer for P256Signer {
 /// Signs with random nonces, several times as fast as [`P256Signer`].
 ///
 /// ring does not clear its copy of the key when it is dropped.
+#[cfg(feature = "ring")]
 pub struct RingSigner {
     key: EcdsaKeyPair,
     random: SystemRandom,
     public: Jwk,
 }
 
+#[cfg(feature = "ring")]
 impl RingSigner {
     /// A signer with this key.
     ///
@@ -79,6 +84,7 @@ impl RingSigner {
     }
 }
 
+#[cfg(feature = "ring")]
 impl Signer for RingSigner {
     fn public_key(&self) -> &Jwk {
         &self.public

@@ -5,22 +5,39 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::guest;
+use crate::{guest, js};
 
-/// Builds the program `downshift`, and before it the guest component that it runs in a sandbox.
+/// Builds the program `downshift`, and before it the guest component that it runs in a sandbox; or something else.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// With optimisations, into target/release
+    #[arg(value_enum, default_value_t)]
+    what: What,
+    /// The program with optimisations, into target/release; all else has them always
     #[arg(long)]
     release: bool,
 }
 
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum What {
+    /// The program.
+    #[default]
+    Program,
+    /// The package for JavaScript.
+    Js,
+    /// The worker for Cloudflare.
+    Worker,
+}
+
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let program = program(self.release)?;
-        println!("built {}", program.display());
+        let built = match self.what {
+            What::Program => program(self.release)?,
+            What::Js => js::package()?,
+            What::Worker => js::worker()?,
+        };
+        println!("built {}", built.display());
         Ok(())
     }
 }

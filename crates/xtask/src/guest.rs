@@ -9,7 +9,7 @@ use wit_component::ComponentEncoder;
 
 use crate::build::{self, cargo, target_folder};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// How the guest is compiled, beside what its profile says.
 const RUSTFLAGS: [&str; 5] = [
@@ -79,7 +79,7 @@ fn write_component(module: &Path, component: &Path) -> anyhow::Result<()> {
 }
 
 /// Installs the standard library for wasm, if the toolchain lacks it.
-fn install_target() -> anyhow::Result<()> {
+pub(crate) fn install_target() -> anyhow::Result<()> {
     let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output()?;
     let folder = String::from_utf8(libraries.stdout).context("rustc names no folder")?;
     if libraries.status.success() && Path::new(folder.trim()).is_dir() {

@@ -4,6 +4,8 @@ mod bench;
 mod bless;
 mod build;
 mod guest;
+mod js;
+mod node;
 mod record;
 mod serve;
 mod test;

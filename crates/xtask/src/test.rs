@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{build, guest};
+use crate::{build, guest, js, node};
 
 /// Builds the program and runs all tests: those of the crates, and the one suite.
 #[derive(Args)]
@@ -18,6 +18,10 @@ impl Arguments {
         guest::build_misbehaving()?;
         let mut cargo = build::cargo();
         cargo.args(["test", "--workspace", "--"]).args(&self.arguments).env("DOWNSHIFT_BIN", program);
+        // Whoever has no Node is told which tests want it.
+        if node::is_installed() {
+            cargo.env("DOWNSHIFT_JS", js::package()?);
+        }
         build::run(&mut cargo)
     }
 }

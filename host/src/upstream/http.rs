@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use downshift_registry::{Authorization, Fault, Problem};
+use downshift_registry::{Authorization, BadRedirect, Fault, Problem};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url, redirect};
@@ -91,7 +91,7 @@ impl Http {
             }
             url = target;
         }
-        Err(self.fault(Problem::Redirect("in a circle")))
+        Err(self.fault(Problem::Redirect(BadRedirect::Circle)))
     }
 
     /// Asks once.
@@ -120,11 +120,11 @@ impl Http {
         }
         let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let target = location.and_then(|location| from.join(location).ok());
-        let target = target.ok_or_else(|| self.fault(Problem::Redirect("to nowhere")))?;
+        let target = target.ok_or_else(|| self.fault(Problem::Redirect(BadRedirect::Nowhere)))?;
         match (from.scheme(), target.scheme()) {
-            ("https", "http") => Err(self.fault(Problem::Redirect("from HTTPS to HTTP"))),
+            ("https", "http") => Err(self.fault(Problem::Redirect(BadRedirect::Downgrade))),
             (_, "https" | "http") if target.has_host() => Ok(Some(target)),
-            _ => Err(self.fault(Problem::Redirect("to nowhere"))),
+            _ => Err(self.fault(Problem::Redirect(BadRedirect::Nowhere))),
         }
     }
 

@@ -8,7 +8,7 @@ use downshift_sign::Signer;
 use downshift_tests::difference;
 use downshift_tests::fixed_key::{FixedKey, FormatCase, ImageCase};
 use downshift_tests::implementation::{Implementation, Outcome, schema1_request};
-use downshift_tests::programs::case;
+use downshift_tests::programs::{case, case_with};
 use libtest_mimic::Trial;
 
 /// Images, answered and signed by the implementation.
@@ -17,7 +17,8 @@ pub(crate) fn trials(implementation: &Arc<dyn Implementation>) -> anyhow::Result
     let time = fixed_key.time()?;
     let trial = |image_case: ImageCase| {
         let implementation = Arc::clone(implementation);
-        case(format!("{}::fixed-key::{}", implementation.name(), image_case.name), move || {
+        let name = format!("{}::fixed-key::{}", implementation.name(), image_case.name);
+        case_with(implementation.programs(), name, move || {
             gives_the_whole_document(implementation.as_ref(), &image_case, time)
         })
     };

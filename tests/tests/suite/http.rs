@@ -71,7 +71,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     vec![
         trial("says_that_it_is_a_registry", says_that_it_is_a_registry),
         trial("http_1_0_gets_the_same_and_the_end", speaks_http_1_0),
-        case_with(&[CURL], format!("{}::front::http::http_2_gets_the_same", engine.name), move || {
+        case_with([CURL], format!("{}::front::http::http_2_gets_the_same", engine.name), move || {
             speaks_http_2(&Front::start(engine, &[("latest", sample::schema2())])?)
         }),
         trial("errors_have_one_entry_with_code_and_reason", errors_have_one_entry),

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use downshift_tests::front::ENGINES;
 use downshift_tests::implementation::{Implementation, Native};
+use downshift_tests::javascript::{JavaScript, Place};
 use libtest_mimic::Arguments;
 
 use self::wasmtime::Wasmtime;
@@ -32,8 +33,13 @@ use self::wasmtime::Wasmtime;
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::from_args();
     let mut trials = proxy::trials();
-    let implementations: [Arc<dyn Implementation>; 2] = [Arc::new(Native), Arc::new(Wasmtime::new()?)];
-    let [native, wasmtime] = &implementations;
+    let implementations: [Arc<dyn Implementation>; 4] = [
+        Arc::new(Native),
+        Arc::new(Wasmtime::new()?),
+        Arc::new(JavaScript::new(Place::Node)),
+        Arc::new(JavaScript::new(Place::Workerd)),
+    ];
+    let [native, wasmtime, ..] = &implementations;
     trials.extend(arbitrary::trials(native, wasmtime));
     for implementation in implementations {
         trials.extend(vectors::trials(&implementation)?);

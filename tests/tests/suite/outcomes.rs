@@ -69,7 +69,7 @@ fn trials_at(site: Site, outcomes: &Arc<Outcomes>) -> Vec<Trial> {
             };
             match site {
                 Site::Store(..) => case(name, run),
-                Site::Upstream(..) | Site::Distribution => case_with(&[DOCKER_REGISTRY], name, run),
+                Site::Upstream(..) | Site::Distribution => case_with([DOCKER_REGISTRY], name, run),
             }
         };
     let mut trials = Vec::new();

@@ -11,7 +11,7 @@ use downshift_tests::registry::Registry;
 use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![case_with(&[DOCKER_REGISTRY, SKOPEO], "reference::skopeo_without_accept_pulls_schema_1", || {
+    vec![case_with([DOCKER_REGISTRY, SKOPEO], "reference::skopeo_without_accept_pulls_schema_1", || {
         let (new, old) = (raw_manifest(None)?, raw_manifest(Some(&[]))?);
         ensure!(new == sample::schema2().manifest.bytes, "with Accept skopeo does not get what is stored");
         let old: serde_json::Value = serde_json::from_slice(&old)?;

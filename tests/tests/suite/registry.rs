@@ -31,7 +31,8 @@ pub(crate) fn trials(implementation: &Arc<dyn Implementation>) -> Vec<Trial> {
     let trial = |name: &str, run: fn(&dyn Implementation) -> anyhow::Result<()>| {
         let implementation = Arc::clone(implementation);
         let name = format!("{}::registry::{name}", implementation.name());
-        case_with(&[DOCKER_REGISTRY], name, move || run(implementation.as_ref()))
+        let programs = [&[DOCKER_REGISTRY], implementation.programs()].concat();
+        case_with(programs, name, move || run(implementation.as_ref()))
     };
     vec![
         trial("differential", differs_nowhere),

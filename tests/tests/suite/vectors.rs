@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use downshift::Policy;
 use downshift_tests::implementation::Implementation;
-use downshift_tests::programs::case;
+use downshift_tests::programs::case_with;
 use downshift_tests::strict;
 use downshift_tests::vectors::{self, Vector};
 use libtest_mimic::Trial;
@@ -21,20 +21,24 @@ pub(crate) fn trials(implementation: &Arc<dyn Implementation>) -> anyhow::Result
         let case_name =
             vector.id.rsplit_once('-').map_or(vector.id.clone(), |(file, line)| format!("{file}::{line}"));
         let vector = Arc::new(vector);
-        trials.push(case(format!("{name}::{case_name}"), {
+        trials.push(case_with(implementation.programs(), format!("{name}::{case_name}"), {
             let (implementation, vector) = (Arc::clone(implementation), Arc::clone(&vector));
             move || follows_the_reference(implementation.as_ref(), &vector)
         }));
-        trials.push(case(format!("{name}::strict::{case_name}"), {
+        trials.push(case_with(implementation.programs(), format!("{name}::strict::{case_name}"), {
             let (implementation, table) = (Arc::clone(implementation), Arc::clone(&table));
             move || strict::check(&table, implementation.as_ref(), &vector)
         }));
     }
-    trials.push(case(format!("{name}::strict::the_table_has_no_other_lines"), move || {
-        let stale: Vec<&String> = table.keys().filter(|id| !ids.contains(*id)).collect();
-        ensure!(stale.is_empty(), "there are no vectors {stale:?}: run `cargo xtask bless`");
-        Ok(())
-    }));
+    trials.push(case_with(
+        implementation.programs(),
+        format!("{name}::strict::the_table_has_no_other_lines"),
+        move || {
+            let stale: Vec<&String> = table.keys().filter(|id| !ids.contains(*id)).collect();
+            ensure!(stale.is_empty(), "there are no vectors {stale:?}: run `cargo xtask bless`");
+            Ok(())
+        },
+    ));
     Ok(trials)
 }
 

@@ -1,0 +1,38 @@
+// Documents, checked as they arrive.
+import { DownshiftError } from "./error.mjs";
+
+const ALGORITHMS = { sha256: "SHA-256", sha512: "SHA-512" };
+
+/** The digest of bytes, by the engine's own implementation. */
+export async function digestOf(bytes, algorithm = "sha256") {
+  const hash = new Uint8Array(await crypto.subtle.digest(ALGORITHMS[algorithm], bytes));
+  return `${algorithm}:${Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** Whether bytes are those of a digest; `payloadDigest` tells that of a schema 1 manifest. */
+export async function hasDigest(bytes, digest, payloadDigest) {
+  const algorithm = digest.slice(0, digest.indexOf(":"));
+  const own = algorithm in ALGORITHMS ? await digestOf(bytes, algorithm) : undefined;
+  return own === digest || payloadDigest(bytes) === digest;
+}
+
+/** Checks a document against what is known of it. */
+export async function check(need, bytes, payloadDigest) {
+  const { digest, size } = need;
+  if (typeof size === "number" && size !== bytes.byteLength) {
+    throw new DownshiftError({
+      code: "wrong-size",
+      fault: "document",
+      cause: `\`${digest}\` has \`${bytes.byteLength}\` bytes and not \`${size}\``,
+      remedy: "push the image again: what is stored is damaged",
+    });
+  }
+  if (!(await hasDigest(bytes, digest, payloadDigest))) {
+    throw new DownshiftError({
+      code: "corrupt-document",
+      fault: "document",
+      cause: `the bytes that are stored as \`${digest}\` have another digest`,
+      remedy: "push the image again: what is stored is damaged",
+    });
+  }
+}

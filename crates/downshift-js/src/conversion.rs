@@ -1,0 +1,116 @@
+//! The step function, with the documents that it was given.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
+use downshift::document::Document;
+use downshift::jwk::Jwk;
+use downshift::jws::Signature;
+use downshift::{Digest, Limits};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::given::Given;
+use crate::thrown::Thrown;
+use crate::{decode, encode};
+
+/// One request on its way to an answer.
+#[wasm_bindgen]
+pub struct Conversion {
+    request: Request,
+    documents: Vec<(Digest, Option<Vec<u8>>)>,
+    prepared: Option<Prepared>,
+    body: Vec<u8>,
+    payloads: Vec<Vec<u8>>,
+}
+
+#[wasm_bindgen]
+impl Conversion {
+    /// Begins with a request; `payload` is that of its record, if it has one.
+    #[wasm_bindgen(constructor)]
+    pub fn new(request: &str, payload: Option<Vec<u8>>) -> Result<Self, Thrown> {
+        let request = decode::request(&Given::parse(request)?, payload.unwrap_or_default())?;
+        let (documents, prepared, body, payloads) = <(Vec<_>, Option<_>, Vec<_>, Vec<_>)>::default();
+        Ok(Self { request, documents, prepared, body, payloads })
+    }
+
+    /// Adds a document that was needed, or that there is none.
+    pub fn add(&mut self, digest: &str, bytes: Option<Vec<u8>>) -> Result<(), Thrown> {
+        self.documents.push((digest.parse()?, bytes));
+        Ok(())
+    }
+
+    /// Takes a step: `{need}`, `{sign}`, `{answer}` or `{refused, records}`.
+    pub fn step(&mut self) -> String {
+        let documents: Documents<'_> =
+            self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+        let answered = match answer(&self.request, &documents) {
+            Step::Need(needs) => {
+                return json!({ "need": needs.iter().map(encode::need).collect::<Vec<_>>() }).to_string();
+            }
+            Step::Sign(prepared) => {
+                self.prepared = Some(prepared);
+                return json!({ "sign": true }).to_string();
+            }
+            Step::Refused(refusal) => {
+                let encoded = encode::refusal(&refusal);
+                self.payloads = payloads(refusal.records);
+                return encoded.to_string();
+            }
+            Step::Done(draft) => draft.finish().into_owned(),
+        };
+        self.answered(answered).to_string()
+    }
+
+    /// The bytes to sign.
+    #[wasm_bindgen(js_name = signingInput)]
+    pub fn signing_input(&self) -> Result<Vec<u8>, Thrown> {
+        let prepared = self.prepared.as_ref().ok_or_else(|| Thrown::invalid("sign"))?;
+        Ok(prepared.signing_input())
+    }
+
+    /// Puts in a signature of ES256, by the public key with these coordinates in base64url: `{answer}`.
+    pub fn seal(&mut self, signature: Vec<u8>, x: &str, y: &str) -> Result<String, Thrown> {
+        let prepared = self.prepared.take().ok_or_else(|| Thrown::invalid("sign"))?;
+        let key = Jwk::p256(&coordinate(x, "x")?, &coordinate(y, "y")?);
+        let answer = prepared.seal(Signature { key, algorithm: "ES256", bytes: signature })?;
+        Ok(self.answered(answer).to_string())
+    }
+
+    /// The exact bytes of the answer.
+    pub fn body(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.body)
+    }
+
+    /// The payload of the record at `index`.
+    pub fn payload(&mut self, index: usize) -> Vec<u8> {
+        self.payloads.get_mut(index).map(core::mem::take).unwrap_or_default()
+    }
+}
+
+impl Conversion {
+    fn answered(&mut self, answer: Answer<'static>) -> Value {
+        let encoded = encode::answer(&answer);
+        self.body = answer.body.into_owned();
+        self.payloads = payloads(answer.records);
+        json!({ "answer": encoded })
+    }
+}
+
+/// The digest by which registries know a document, where it is schema 1: that of its payload.
+#[wasm_bindgen(js_name = payloadDigest)]
+pub fn payload_digest(bytes: &[u8]) -> Option<String> {
+    match Document::parse(bytes, &Limits::default()) {
+        Ok(Document::Schema1(schema1)) => Some(schema1.digest().to_string()),
+        _ => None,
+    }
+}
+
+fn payloads(records: Vec<Record>) -> Vec<Vec<u8>> {
+    records.into_iter().map(|record| record.payload).collect()
+}
+
+fn coordinate(text: &str, name: &str) -> Result<[u8; 32], Thrown> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| Thrown::invalid(name))
+}

@@ -1,0 +1,30 @@
+//! The core for JavaScript. What people import is the package around it, in `js/`: here is what that calls.
+//!
+//! Plain data crosses the border as JSON, which both sides have anyway, and documents as bytes. There is no logic here:
+//! each function decodes, calls the core or the registry's side of HTTP, and encodes.
+
+#![allow(missing_docs, unreachable_pub, reason = "what is public here is for JavaScript")]
+
+#[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
+mod json;
+#[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
+mod thrown;
+
+#[cfg(feature = "convert")]
+mod conversion;
+#[cfg(feature = "convert")]
+mod decode;
+#[cfg(feature = "convert")]
+mod encode;
+#[cfg(feature = "convert")]
+mod given;
+#[cfg(feature = "inspect")]
+mod inspect;
+#[cfg(feature = "convert")]
+mod registry;
+#[cfg(feature = "convert")]
+mod reply;
+#[cfg(feature = "sign")]
+mod signer;
+#[cfg(feature = "convert")]
+mod upstream;

@@ -1,0 +1,120 @@
+//! Responses.
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift_registry::response::{self, Manifest};
+use downshift_registry::{Body, Reference, Request, Response, Route, Token, error};
+use serde_json::json;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::decode;
+use crate::given::Given;
+use crate::thrown::Thrown;
+use crate::upstream;
+
+/// A response.
+#[wasm_bindgen]
+pub struct Reply {
+    head: String,
+    body: Bytes,
+}
+
+#[wasm_bindgen]
+impl Reply {
+    /// `{status, headers, blob}` as JSON, where headers are pairs of name and value, and `blob` says that the body is
+    /// that of the blob.
+    #[wasm_bindgen(getter)]
+    pub fn head(&self) -> String {
+        self.head.clone()
+    }
+
+    /// The body, if it is not that of the blob.
+    #[wasm_bindgen(getter)]
+    pub fn body(&self) -> Vec<u8> {
+        self.body.to_vec()
+    }
+}
+
+impl Reply {
+    pub(crate) fn of(response: Response) -> Self {
+        let Response { status, headers, body } = response;
+        let (blob, body) = match body {
+            Body::Bytes(bytes) => (false, bytes),
+            Body::Blob(_) => (true, Bytes::new()),
+        };
+        Self { head: json!({ "status": status, "headers": headers, "blob": blob }).to_string(), body }
+    }
+
+    pub(crate) fn to(request: &Request, found: &Given, bytes: Vec<u8>) -> Result<Self, Thrown> {
+        Ok(Self::of(response(request, found, bytes)?.for_method(request.method)))
+    }
+}
+
+fn response(request: &Request, found: &Given, bytes: Vec<u8>) -> Result<Response, Thrown> {
+    Ok(match found.text("kind")?.as_str() {
+        "root" => response::root(),
+        "base" => response::base(),
+        "emptyLayer" => response::empty_layer(request),
+        "noV1" => response::no_v1(),
+        "unknownPath" => error::unknown_path(),
+        "internal" => error::internal(),
+        "noReferrers" => error::no_referrers(),
+        "manifest" => response::manifest(request, &manifest(found, bytes)?),
+        "refused" => error::refusal(&decode::failure(found)?),
+        "fault" => upstream::fault(found)?.response(),
+        "token" => {
+            response::token(&Token { value: found.text("value")?, lifetime: found.number("lifetime")? })
+        }
+        "unauthorized" => error::unauthorized(&upstream::demand_of(found)?, request.route.scope().as_ref()),
+        kind => return of_repository(request, kind, found, bytes),
+    })
+}
+
+/// A response that says the name of the repository.
+fn of_repository(request: &Request, kind: &str, found: &Given, bytes: Vec<u8>) -> Result<Response, Thrown> {
+    Ok(match (kind, &request.route) {
+        ("denied", route) => match route.scope() {
+            Some(scope) => error::denied(&scope.name),
+            None => error::internal(),
+        },
+        ("manifestUnknown", Route::Manifest { name, reference }) => match found.optional_text("digest")? {
+            Some(digest) => error::manifest_unknown(name, &Reference::Digest(digest.parse()?)),
+            None => error::manifest_unknown(name, reference),
+        },
+        ("blobUnknown", Route::Blob { digest, .. }) => error::blob_unknown(digest),
+        ("blob", Route::Blob { digest, .. }) => response::blob(request, digest, found.number("size")?),
+        ("blobPart", Route::Blob { digest, .. }) => {
+            let part = match found.optional_number("start")? {
+                Some(start) => Some(start..found.number("end")?),
+                None => None,
+            };
+            response::blob_part(digest, found.number("size")?, part)
+        }
+        ("blobElsewhere", Route::Blob { digest, .. }) => {
+            response::blob_elsewhere(digest, &found.text("location")?)
+        }
+        ("rangeInvalid", _) => error::range_invalid(found.number("size")?),
+        ("nameUnknown", Route::Tags { name, .. }) => error::name_unknown(name),
+        ("tags", Route::Tags { name, page, .. }) => {
+            let tags = found.member("tags").into_iter().flat_map(Given::elements);
+            let tags: Vec<String> = tags.filter_map(|tag| tag.as_text()).collect();
+            response::upstream_tags(name, page, &tags, found.optional_text("next")?.as_deref())
+        }
+        ("referrers", Route::Referrers { name, digest, .. }) => {
+            let (filters, next) = (found.optional_text("filters")?, found.optional_text("next")?);
+            response::referrers(name, digest, bytes, filters.as_deref(), next.as_deref())
+        }
+        _ => return Err(Thrown::invalid("kind")),
+    })
+}
+
+fn manifest(found: &Given, bytes: Vec<u8>) -> Result<Manifest, Thrown> {
+    let source = found.optional_text("source")?.map(|source| source.parse::<Digest>());
+    Ok(Manifest {
+        form: decode::form(&found.text("form")?)?,
+        digest: decode::digest(found, "digest")?,
+        body: bytes.into(),
+        source: source.transpose()?,
+        by_platform: found.is("byPlatform"),
+    })
+}

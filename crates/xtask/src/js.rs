@@ -1,0 +1,134 @@
+//! `cargo xtask build js` and `cargo xtask build worker`: the package for JavaScript, and the worker around it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::build::{self, cargo, target_folder};
+use crate::{guest, node};
+
+/// The modules: their names, and the features of `downshift-js` that they have.
+const MODULES: [(&str, &str); 3] = [("edge", "convert"), ("full", "convert,inspect,sign"), ("p256", "sign")];
+
+/// What rustc takes for granted of engines (its documentation of wasm32-unknown-unknown), and binaryen does not.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// How the modules are compiled, beside what their profile says.
+const RUSTFLAGS: [&str; 2] = [
+    "-Cllvm-args=-inline-threshold=5",
+    // Rounds in a loop: most documents are hashed by the engine, before they come here.
+    "--cfg=sha2_backend_soft=\"compact\"",
+];
+
+/// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
+pub(crate) fn package() -> anyhow::Result<PathBuf> {
+    guest::install_target()?;
+    let package = target_folder()?.join("npm/downshift");
+    let source = node::project()?.join("crates/downshift-js/js");
+    // What an earlier build left, and this one does not make, is no part of it.
+    if package.exists() {
+        fs::remove_dir_all(&package)?;
+    }
+    fs::create_dir_all(&package)?;
+    for (name, features) in MODULES {
+        module(name, features, &package)?;
+    }
+    copy(&source, &package)?;
+    fs::copy(node::project()?.join("LICENSE"), package.join("LICENSE"))?;
+    Ok(package)
+}
+
+/// Builds the worker: one folder with everything that is deployed.
+pub(crate) fn worker() -> anyhow::Result<PathBuf> {
+    let package = package()?;
+    let worker = target_folder()?.join("worker");
+    if worker.exists() {
+        fs::remove_dir_all(&worker)?;
+    }
+    fs::create_dir_all(&worker)?;
+    let source = node::project()?.join("crates/edge-cloudflare");
+    let alias = format!("--alias:downshift={}", package.display());
+    node::run(
+        "esbuild",
+        [
+            source.join("src/worker.mjs").display().to_string(),
+            "--bundle".to_owned(),
+            "--format=esm".to_owned(),
+            "--minify".to_owned(),
+            "--keep-names".to_owned(),
+            "--conditions=workerd".to_owned(),
+            "--external:cloudflare:*".to_owned(),
+            "--loader:.wasm=copy".to_owned(),
+            "--asset-names=[name]".to_owned(),
+            "--log-level=warning".to_owned(),
+            alias,
+            format!("--outfile={}", worker.join("worker.mjs").display()),
+        ],
+    )?;
+    Ok(worker)
+}
+
+/// Builds one module: `NAME.wasm`, and `NAME.js`, which calls it.
+fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
+    let target = target_folder()?;
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--package", "downshift-js", "--profile", "js"]);
+    command.args(["--target", guest::TARGET, "--features", features]);
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS.join(" "));
+    command.env("CARGO_TARGET_DIR", &target);
+    build::run(&mut command)?;
+    let mut output = Bindgen::new()
+        .input_path(target.join(guest::TARGET).join("js/downshift_js.wasm"))
+        .out_name(name)
+        .web(true)
+        .and_then(|bindgen| {
+            bindgen
+                .typescript(false)
+                .remove_name_section(true)
+                .remove_producers_section(true)
+                .omit_default_module_path(true)
+                .reset_state_function(true)
+                .generate_output()
+        })
+        .map_err(|error| anyhow!("wasm-bindgen failed: {error:#}"))?;
+    let wasm = package.join(format!("{name}.wasm"));
+    fs::write(&wasm, output.wasm_mut().emit_wasm())?;
+    fs::write(package.join(format!("{name}.js")), output.js())?;
+    let path = wasm.display().to_string();
+    optimise(&path)?;
+    let inline = format!("export default \"{}\";\n", STANDARD.encode(fs::read(&wasm)?));
+    fs::write(package.join(format!("{name}.wasm.mjs")), inline)?;
+    Ok(())
+}
+
+fn optimise(path: &str) -> anyhow::Result<()> {
+    let options = ["-Oz", path, "-o", path, "--strip-debug", "--strip-producers", "--converge"];
+    node::run("wasm-opt", options.into_iter().chain(WASM_FEATURES))
+}
+
+/// Copies the files of a folder.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("`{}` cannot be read", from.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().context("a file has no name")?;
+        if path.is_dir() {
+            fs::create_dir_all(to.join(name))?;
+            copy(&path, &to.join(name))?;
+        } else {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
+}
