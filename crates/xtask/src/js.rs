@@ -58,24 +58,22 @@ pub(crate) fn worker() -> anyhow::Result<PathBuf> {
     }
     fs::create_dir_all(&worker)?;
     let source = node::project()?.join("crates/edge-cloudflare");
-    let alias = format!("--alias:downshift={}", package.display());
-    node::run(
-        "esbuild",
-        [
-            source.join("src/worker.mjs").display().to_string(),
-            "--bundle".to_owned(),
-            "--format=esm".to_owned(),
-            "--minify".to_owned(),
-            "--keep-names".to_owned(),
-            "--conditions=workerd".to_owned(),
-            "--external:cloudflare:*".to_owned(),
-            "--loader:.wasm=copy".to_owned(),
-            "--asset-names=[name]".to_owned(),
-            "--log-level=warning".to_owned(),
-            alias,
-            format!("--outfile={}", worker.join("worker.mjs").display()),
-        ],
-    )?;
+    let mut esbuild = node::program("esbuild")?;
+    esbuild.args([
+        source.join("src/worker.mjs").display().to_string(),
+        "--bundle".to_owned(),
+        "--format=esm".to_owned(),
+        "--minify".to_owned(),
+        "--keep-names".to_owned(),
+        "--conditions=workerd".to_owned(),
+        "--external:cloudflare:*".to_owned(),
+        "--loader:.wasm=copy".to_owned(),
+        "--asset-names=[name]".to_owned(),
+        "--log-level=warning".to_owned(),
+        format!("--outfile={}", worker.join("worker.mjs").display()),
+    ]);
+    // Where `downshift` is found.
+    build::run(esbuild.env("NODE_PATH", package.parent().context("the package has no folder")?))?;
     Ok(worker)
 }
 
@@ -115,7 +113,7 @@ fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
 
 fn optimise(path: &str) -> anyhow::Result<()> {
     let options = ["-Oz", path, "-o", path, "--strip-debug", "--strip-producers", "--converge"];
-    node::run("wasm-opt", options.into_iter().chain(WASM_FEATURES))
+    build::run(node::program("wasm-opt")?.args(options).args(WASM_FEATURES))
 }
 
 /// Copies the files of a folder.

@@ -1,7 +1,5 @@
 //! Node, and the programs that npm installs for it.
 
-use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,11 +40,7 @@ pub(crate) fn install() -> anyhow::Result<PathBuf> {
     Ok(modules)
 }
 
-/// Runs a program of `node_modules`.
-pub(crate) fn run(
-    program: &str,
-    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-) -> anyhow::Result<()> {
-    let path = install()?.join(".bin").join(program);
-    build::run(Command::new(path).args(arguments))
+/// A program of `node_modules`.
+pub(crate) fn program(name: &str) -> anyhow::Result<Command> {
+    Ok(Command::new(install()?.join(".bin").join(name)))
 }

@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+// Runs the worker on this machine, in workerd, as it runs at the edge: `node local.mjs --upstream URL`.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Miniflare } from "miniflare";
+
+const USAGE = `Runs the Downshift worker on this machine.
+
+  --upstream URL                  the registry to have images from
+  --upstreams JSON                several, as the variable UPSTREAMS has them
+  --upstream-username NAME        who this worker is towards it
+  --upstream-password-file FILE   a file with the password
+  --upstream-docker-config FILE   Docker's config.json, which may have both
+  --upstream-timeout SECONDS
+  --worker DIR                    what \`cargo xtask build worker\` has built
+  --data DIR                      where reported digests are kept; without it they are gone with the worker
+  --listen HOST:PORT              127.0.0.1:5000
+  --key FILE                      the signing key, PEM or JWK
+  --signer p256|webcrypto
+  --auth open|upstream            --blobs stream|redirect      --policy strict|reference
+  --platform OS/ARCH              --limit NAME=VALUE           --tag-ttl SECONDS
+  --public-url URL                --subrequests NUMBER`;
+
+const TEXT = { type: "string" };
+const { values } = parseArgs({
+  options: {
+    help: { type: "boolean" },
+    upstream: TEXT,
+    upstreams: TEXT,
+    "upstream-username": TEXT,
+    "upstream-password-file": TEXT,
+    "upstream-docker-config": TEXT,
+    "upstream-timeout": TEXT,
+    worker: { ...TEXT, default: resolve(import.meta.dirname, "../../target/worker") },
+    data: TEXT,
+    listen: { ...TEXT, default: "127.0.0.1:5000" },
+    key: TEXT,
+    signer: TEXT,
+    auth: TEXT,
+    blobs: TEXT,
+    policy: TEXT,
+    platform: TEXT,
+    limit: { ...TEXT, multiple: true, default: [] },
+    "tag-ttl": TEXT,
+    "public-url": TEXT,
+    subrequests: TEXT,
+  },
+});
+
+if (values.help || !(values.upstream || values.upstreams)) {
+  console.log(USAGE);
+  process.exit(values.help ? 0 : 2);
+}
+
+/** Who Docker's config.json says that this machine is towards a registry. */
+function fromDocker(file, upstream) {
+  const { auths = {} } = JSON.parse(readFileSync(file, "utf8"));
+  const { username, password, auth } = auths[new URL(upstream).host] ?? {};
+  if (username) return [username, password];
+  const [name, ...rest] = Buffer.from(auth ?? "", "base64").toString().split(":");
+  return [name, rest.join(":")];
+}
+
+const variables = {
+  UPSTREAM: values.upstream,
+  UPSTREAMS: values.upstreams,
+  UPSTREAM_USERNAME: values["upstream-username"],
+  UPSTREAM_TIMEOUT: values["upstream-timeout"],
+  SIGNER: values.signer,
+  AUTH: values.auth,
+  BLOBS: values.blobs,
+  POLICY: values.policy,
+  PLATFORM: values.platform,
+  TAG_TTL: values["tag-ttl"],
+  PUBLIC_URL: values["public-url"],
+  SUBREQUESTS: values.subrequests,
+};
+if (values["upstream-password-file"]) {
+  variables.UPSTREAM_PASSWORD = readFileSync(values["upstream-password-file"], "utf8").replace(/\r?\n$/, "");
+}
+if (values["upstream-docker-config"]) {
+  const [name, password] = fromDocker(values["upstream-docker-config"], values.upstream);
+  Object.assign(variables, { UPSTREAM_USERNAME: name, UPSTREAM_PASSWORD: password });
+}
+if (values.key) variables.SIGNING_KEY = readFileSync(values.key, "utf8");
+if (values.limit.length > 0) {
+  variables.LIMITS = JSON.stringify(Object.fromEntries(values.limit.map((limit) => {
+    const [name, value] = limit.split("=");
+    return [name, Number(value)];
+  })));
+}
+
+const data = values.data ?? mkdtempSync(join(tmpdir(), "downshift-"));
+mkdirSync(data, { recursive: true });
+const [, host, port] = values.listen.match(/^(.*):(\d+)$/);
+
+const miniflare = new Miniflare({
+  host,
+  port: Number(port),
+  modules: true,
+  modulesRoot: values.worker,
+  rootPath: values.worker,
+  scriptPath: join(values.worker, "worker.mjs"),
+  modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
+  compatibilityDate: "2025-12-01",
+  bindings: Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)),
+  r2Buckets: ["RECORDS"],
+  r2Persist: join(resolve(data), "r2"),
+});
+const url = await miniflare.ready;
+console.log(`listening on http://${host}:${url.port}`);
+
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, async () => {
+    await miniflare.dispose();
+    if (!values.data) rmSync(data, { recursive: true, force: true });
+    process.exit(0);
+  });
+}

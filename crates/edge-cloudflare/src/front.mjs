@@ -1,0 +1,153 @@
+// The front: what there is to answer to a request, from upstream registries.
+import { answerPath, convert, DownshiftError, remoteName } from "downshift/edge";
+import { Open, PassThrough } from "./access.mjs";
+import { Budget } from "./budget.mjs";
+import { NearCache } from "./cache.mjs";
+import { Fault } from "./fault.mjs";
+import { Records } from "./records.mjs";
+import { Upstream } from "./upstream.mjs";
+
+/** Seconds for which answers stay near the clients: as long as their records are known there. */
+const ANSWER_TTL = 3600;
+
+/** Everything for one request. */
+export class Front {
+  constructor(settings, bucket, origin) {
+    const budget = new Budget(settings.subrequests);
+    const cache = new NearCache(budget);
+    this.settings = settings;
+    this.budget = budget;
+    this.cache = cache;
+    this.records = new Records(bucket, cache, budget);
+    this.access = settings.auth === "open" ? new Open() : new PassThrough(settings.publicUrl ?? origin);
+    this.upstreams = settings.upstreams.map((upstream) => new Upstream(upstream, { ...settings, cache, budget }));
+  }
+
+  /** What was found: its kind and what belongs to that, and a body. */
+  async find(request, asked) {
+    try {
+      return await this.#lookUp(request, asked);
+    } catch (error) {
+      return { found: await this.#failed(error) };
+    }
+  }
+
+  async #lookUp(request, asked) {
+    const caller = this.access.caller(asked);
+    switch (asked.route) {
+      case "base":
+        return { found: await this.access.base(this.upstreams[0], caller) };
+      case "token":
+        return { found: await this.access.token(this.upstreams[0], asked, (name) => this.#remote(name)?.name) };
+      case "manifest":
+        return this.#manifest(request, asked, caller);
+      case "blob":
+        return this.#blob(asked, caller);
+      case "tags":
+        return { found: await this.#tags(asked, caller) };
+      case "referrers":
+        return this.#referrers(asked, caller);
+      default:
+        // What needs nothing from anywhere has the name of its response.
+        return { found: { kind: asked.route } };
+    }
+  }
+
+  /** The upstream registry that has a repository, and its name there. */
+  #remote(name) {
+    const mappings = this.settings.upstreams.map(({ mapping }) => mapping);
+    const chosen = remoteName(mappings, name);
+    return chosen && { upstream: this.upstreams[chosen.index], name: chosen.name };
+  }
+
+  async #manifest(request, asked, caller) {
+    const unknown = { found: { kind: "manifestUnknown" } };
+    const remote = this.#remote(asked.name);
+    if (!remote) return unknown;
+    const digest = await this.#resolve(remote, asked, caller);
+    if (digest === undefined) return unknown;
+    const path = ["answers", ...this.#fingerprint(), remote.upstream.base, answerPath(request, digest)];
+    const kept = await this.cache.get(...path);
+    if (kept) return { found: { kind: "manifest", ...kept.about }, bytes: kept.bytes };
+    const { body, records, ...answer } = await this.#make(asked, digest, remote, caller);
+    await this.records.keep(records);
+    const { form, source, byPlatform } = answer;
+    const about = { form, digest: answer.digest, source, byPlatform };
+    // What a passing key has signed is of no use to anybody else.
+    if (this.settings.isLasting || !form.startsWith("schema1")) {
+      await this.cache.put(path, ANSWER_TTL, about, body);
+    }
+    return { found: { kind: "manifest", ...about }, bytes: body };
+  }
+
+  /** The digest that a reference stands for, if the client may know. */
+  async #resolve({ upstream, name }, asked, caller) {
+    if (asked.tag !== undefined) return this.access.tag(upstream, name, asked.tag, caller);
+    const source = async () => (await this.records.get(asked.name, asked.digest))?.source ?? asked.digest;
+    return (await this.access.mayPull(upstream, name, source, caller)) ? asked.digest : undefined;
+  }
+
+  async #make(asked, digest, { upstream, name }, caller) {
+    const { policy, platform, limits, signer } = this.settings;
+    const byDigest = asked.tag === undefined;
+    const record = byDigest ? await this.records.get(asked.name, digest) : undefined;
+    const request = { name: asked.name, tag: asked.tag, digest, byDigest, record, client: asked.client };
+    const fetchDocument = (need) => upstream.document(name, need, caller);
+    return convert({ ...request, policy, platform, limits }, fetchDocument, signer);
+  }
+
+  /** What decides an answer beside the request. */
+  #fingerprint() {
+    const { policy, platform, limits, signer } = this.settings;
+    return [policy, platform, JSON.stringify(limits ?? {}), signer.publicKey.kid];
+  }
+
+  async #blob(asked, caller) {
+    const unknown = { found: { kind: "blobUnknown" } };
+    const remote = this.#remote(asked.name);
+    if (!remote) return unknown;
+    const { upstream, name } = remote;
+    if (asked.method === "HEAD" || asked.has) {
+      const size = await upstream.blobSize(name, asked.digest, caller);
+      return size === undefined ? unknown : { found: { kind: "blob", size } };
+    }
+    return (await upstream.blob(name, asked.digest, asked.range, caller)) ?? unknown;
+  }
+
+  async #tags(asked, caller) {
+    const remote = this.#remote(asked.name);
+    const tags = remote && (await remote.upstream.tags(remote.name, asked.query, caller));
+    return tags ? { kind: "tags", ...tags } : { kind: "nameUnknown" };
+  }
+
+  async #referrers(asked, caller) {
+    const remote = this.#remote(asked.name);
+    const found = remote && (await remote.upstream.referrers(remote.name, asked.digest, asked.query, caller));
+    if (!found) return { found: { kind: "noReferrers" } };
+    return { found: { kind: "referrers", ...found.value }, bytes: found.bytes };
+  }
+
+  async #failed(error) {
+    const refusal = this.access.refusal(error);
+    if (refusal) return refusal;
+    if (error instanceof Fault) {
+      console.error(`${error.code}: ${error.message}`);
+      return { kind: "fault", ...error.described };
+    }
+    if (error instanceof DownshiftError) return this.#refused(error);
+    console.error(error);
+    return { kind: "internal" };
+  }
+
+  async #refused({ code, fault, cause, remedy, records }) {
+    if (code === "missing-document") return { kind: "manifestUnknown" };
+    try {
+      await this.records.keep(records);
+    } catch (error) {
+      console.error(error);
+      return { kind: "internal" };
+    }
+    if (fault === "caller") console.error(`${code}: ${cause}`);
+    return { kind: "refused", code, fault, cause, remedy };
+  }
+}

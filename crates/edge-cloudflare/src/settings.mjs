@@ -1,0 +1,102 @@
+// What an operator says of the worker: its bindings and variables.
+import { checkLimits, DownshiftError, isDockerHub, registryHost, remoteName } from "downshift/edge";
+import { generateP256Signer, p256Signer, webCryptoSigner } from "downshift/p256";
+
+/** Seconds for which a registry may be silent: as long as a client cares to wait. */
+const UPSTREAM_TIMEOUT = 30;
+
+/** Seconds for which a tag points to what it pointed to when that was last asked. */
+const TAG_TTL = 10;
+
+/** Subrequests of one request that the free plan allows (Cloudflare, "Workers limits"). */
+const SUBREQUESTS = 50;
+
+/** Reads the settings, and checks all of them. */
+export async function readSettings(env) {
+  const upstreams = readUpstreams(env);
+  const limits = readLimits(env.LIMITS);
+  const auth = oneOf(env, "AUTH", ["open", "upstream"]);
+  if (auth === "upstream" && upstreams.length > 1) {
+    throw invalid("AUTH", "a client's token is good for one registry, and there are several");
+  }
+  if (!env.RECORDS) throw invalid("RECORDS", "bind an R2 bucket: reported digests are kept there");
+  const { signer, isLasting } = await readSigner(env);
+  return {
+    upstreams,
+    limits,
+    auth,
+    signer,
+    isLasting,
+    policy: oneOf(env, "POLICY", ["strict", "reference"]),
+    platform: env.PLATFORM || "linux/amd64",
+    tagTtl: number(env, "TAG_TTL", TAG_TTL),
+    subrequests: number(env, "SUBREQUESTS", SUBREQUESTS),
+    publicUrl: env.PUBLIC_URL ? env.PUBLIC_URL.replace(/\/+$/, "") : undefined,
+  };
+}
+
+function readUpstreams(env) {
+  const described = env.UPSTREAMS ? parsed(env.UPSTREAMS) : [{ url: env.UPSTREAM }];
+  if (!Array.isArray(described) || described.length === 0) {
+    throw invalid("UPSTREAMS", "write an array of registries, each with its `url`");
+  }
+  const timeout = 1000 * number(env, "UPSTREAM_TIMEOUT", UPSTREAM_TIMEOUT);
+  const common = { username: env.UPSTREAM_USERNAME, password: "UPSTREAM_PASSWORD", blobs: env.BLOBS };
+  const upstreams = described.map((one) => readUpstream(env, { ...common, ...one }, timeout));
+  // That the prefixes can begin a name is looked at here, and not with the first request.
+  remoteName(upstreams.map(({ mapping }) => mapping), "library/any");
+  return upstreams;
+}
+
+function readUpstream(env, { url, username, password, blobs = "stream", ...mapping }, timeout) {
+  const base = URL.canParse(url ?? "") ? new URL(url) : undefined;
+  const isRegistry = base && /^https?:$/.test(base.protocol) && !(base.search || base.hash || base.username);
+  if (!isRegistry) throw invalid("UPSTREAM", "write the registry's URL, such as https://registry.example.org");
+  if (!["stream", "redirect"].includes(blobs)) throw invalid("BLOBS", "write `stream` or `redirect`");
+  base.hostname = registryHost(base.hostname);
+  base.pathname = `${base.pathname.replace(/\/+$/, "").replace(/\/v2$/, "")}/`;
+  const credentials = username ? { username, password: env[password] ?? "" } : undefined;
+  const { prefix = "", remotePrefix = "", library = isDockerHub(base.hostname) } = mapping;
+  return { base: base.href, host: base.hostname, credentials, blobs, timeout, mapping: { prefix, remotePrefix, library } };
+}
+
+function readLimits(text) {
+  if (!text) return undefined;
+  const limits = parsed(text);
+  if (limits === undefined) throw invalid("LIMITS", 'write them as {"layers": 127}');
+  checkLimits(limits);
+  return limits;
+}
+
+async function readSigner(env) {
+  const kind = oneOf(env, "SIGNER", ["p256", "webcrypto"]);
+  const read = kind === "p256" ? p256Signer : webCryptoSigner;
+  if (env.SIGNING_KEY) return { signer: await read(env.SIGNING_KEY), isLasting: true };
+  // Old clients check that a document fits its signature, not whose it is.
+  return { signer: generateP256Signer(), isLasting: false };
+}
+
+function oneOf(env, name, values) {
+  const value = env[name] || values[0];
+  if (!values.includes(value)) throw invalid(name, `write ${values.map((one) => `\`${one}\``).join(" or ")}`);
+  return value;
+}
+
+function number(env, name, fallback) {
+  const value = env[name] === undefined || env[name] === "" ? fallback : Number(env[name]);
+  if (!Number.isFinite(value) || value < 0) throw invalid(name, "write a number");
+  return value;
+}
+
+function parsed(json) {
+  try {
+    return typeof json === "string" ? JSON.parse(json) : json;
+  } catch {
+    return undefined;
+  }
+}
+
+function invalid(name, remedy) {
+  const cause = `the variable \`${name}\` is missing or wrong`;
+  return new DownshiftError({ code: "invalid-setting", fault: "caller", cause, remedy });
+}

@@ -1,0 +1,45 @@
+// The worker: a request in, a response out. What to answer comes from `downshift/edge`; what is fetched, streamed, cached
+// and signed with is the platform's.
+import { readRequest, respond } from "downshift/edge";
+import { Front } from "./front.mjs";
+import { readSettings } from "./settings.mjs";
+
+/** The settings, read once by each isolate. */
+let reading;
+
+export default {
+  async fetch(request, env) {
+    const url = new URL(request.url);
+    const read = { method: request.method, target: url.pathname + url.search, headers: [...request.headers] };
+    try {
+      const asked = readRequest(read);
+      // There is nothing to look up for what is refused as it stands.
+      if (!asked) return response(respond(read, { kind: "root" }));
+      reading ??= readSettings(env);
+      const front = new Front(await reading, env.RECORDS, url.origin);
+      const { found, bytes, body, length } = await front.find(read, asked);
+      return response(respond(read, found, bytes), body, length);
+    } catch (error) {
+      // A setting that is wrong, or a fault of this program: the cause is for the log.
+      reading = undefined;
+      console.error(error.code ? `${error.code}: ${error.message}` : error);
+      return response(respond(read, { kind: "internal" }));
+    }
+  },
+};
+
+/** `body` is that of a blob, of so many bytes. */
+function response({ status, headers, isBlob, body: bytes }, body, length) {
+  const init = { status, headers, encodeBody: "manual" };
+  if (isBlob && body) return new Response(sized(body, length), init);
+  return new Response(bytes.byteLength === 0 ? null : bytes, init);
+}
+
+/** A body that breaks off where it has another length than was announced. */
+function sized(body, length) {
+  if (!(body instanceof ReadableStream)) return body;
+  const stream = new FixedLengthStream(length);
+  // Where either side breaks off, so does the other: there is nobody left to tell.
+  body.pipeTo(stream.writable).catch(() => {});
+  return stream.readable;
+}
