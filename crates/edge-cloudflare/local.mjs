@@ -97,8 +97,12 @@ mkdirSync(data, { recursive: true });
 const [, host, port] = values.listen.match(/^(.*):(\d+)$/);
 
 const miniflare = new Miniflare({
-  host,
-  port: Number(port),
+  // What is between clients and workers by default compresses, which nobody asked for.
+  unsafeDirectSockets: [{ host, port: Number(port) }],
+  host: "127.0.0.1",
+  port: 0,
+  // Where this machine is does not matter, and asking for it takes seconds where there is no way out.
+  cf: false,
   modules: true,
   modulesRoot: values.worker,
   rootPath: values.worker,
@@ -109,7 +113,8 @@ const miniflare = new Miniflare({
   r2Buckets: ["RECORDS"],
   r2Persist: join(resolve(data), "r2"),
 });
-const url = await miniflare.ready;
+await miniflare.ready;
+const url = await miniflare.unsafeGetDirectURL();
 console.log(`listening on http://${host}:${url.port}`);
 
 for (const signal of ["SIGINT", "SIGTERM"]) {

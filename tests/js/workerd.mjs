@@ -32,6 +32,7 @@ await build({
 const miniflare = new Miniflare({
   host: "127.0.0.1",
   port: 0,
+  cf: false,
   rootPath: output,
   modulesRoot: output,
   scriptPath: join(output, "bundle.mjs"),

@@ -1,4 +1,4 @@
-//! `downshift serve` in front of images made for a test.
+//! `downshift serve`, or the worker, in front of images made for a test.
 
 use core::net::SocketAddr;
 
@@ -9,9 +9,10 @@ use tempfile::TempDir;
 use crate::fixed_key::FixedKey;
 use crate::http::{self, Response};
 use crate::images::{Image, layout};
-use crate::program;
+use crate::programs::{DOCKER_REGISTRY, NODE};
 use crate::registry::Registry;
 use crate::server::Server;
+use crate::{javascript, program};
 
 /// A way to run the conversions, which everything that is served goes through.
 #[derive(Clone, Copy, Debug)]
@@ -20,21 +21,42 @@ pub struct Engine {
     pub name: &'static str,
     /// What chooses it on the command line.
     pub arguments: &'static [&'static str],
+    /// Whether it is the worker, which has no store: what it serves is in the reference.
+    pub is_worker: bool,
 }
 
 /// Every engine of the program.
 pub const ENGINES: &[Engine] = &[
-    Engine { name: "native", arguments: &["--engine", "native"] },
-    Engine { name: "wasmtime", arguments: &["--engine", "wasm"] },
+    Engine { name: "native", arguments: &["--engine", "native"], is_worker: false },
+    Engine { name: "wasmtime", arguments: &["--engine", "wasm"], is_worker: false },
 ];
+
+/// The worker, in workerd.
+pub const WORKERD: Engine = Engine { name: "workerd", arguments: &[], is_worker: true };
+
+impl Engine {
+    /// The programs that its tests need, beside `others`.
+    #[must_use]
+    pub fn programs(self, others: &[&'static str]) -> Vec<&'static str> {
+        let own: &[_] = if self.is_worker { &[NODE, DOCKER_REGISTRY] } else { &[] };
+        [own, others].concat()
+    }
+
+    fn serve(self, arguments: &[String]) -> anyhow::Result<Server> {
+        if self.is_worker { javascript::serve(arguments) } else { program::serve(arguments) }
+    }
+}
 
 /// A running server with a folder of its own: its store, or the data that it keeps.
 #[derive(Debug)]
 pub struct Front {
     // Dropped in this order: the process ends before its folder goes.
     server: Server,
+    engine: Engine,
     arguments: Vec<String>,
     _folder: TempDir,
+    /// Where the worker has its images from.
+    _registry: Option<Registry>,
 }
 
 impl Front {
@@ -51,10 +73,18 @@ impl Front {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(engine: Engine, arguments: &[&str], images: &[(&str, Image)]) -> anyhow::Result<Self> {
+        if engine.is_worker {
+            let registry = Registry::start()?;
+            for (tag, image) in images {
+                registry.push(REPOSITORY, tag, image).with_context(|| (*tag).to_string())?;
+            }
+            let front = Self::start_before(engine, arguments, &registry)?;
+            return Ok(Self { _registry: Some(registry), ..front });
+        }
         let store = tempfile::tempdir()?;
         layout::write(&store.path().join(REPOSITORY), images)?;
         let folder = store.path().display().to_string();
-        Self::run(&[&["--store", &folder], engine.arguments, arguments].concat(), store)
+        Self::run(engine, &[&["--store", &folder], engine.arguments, arguments].concat(), store)
     }
 
     /// Serves what is in `registry`, with more `arguments` for `downshift serve`, and a data folder.
@@ -73,12 +103,13 @@ impl Front {
         let data = tempfile::tempdir()?;
         let folder = data.path().display().to_string();
         let own = ["--upstream", url, "--data", &folder];
-        Self::run(&[&own, engine.arguments, arguments].concat(), data)
+        Self::run(engine, &[&own, engine.arguments, arguments].concat(), data)
     }
 
-    fn run(arguments: &[&str], folder: TempDir) -> anyhow::Result<Self> {
+    fn run(engine: Engine, arguments: &[&str], folder: TempDir) -> anyhow::Result<Self> {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        Ok(Self { server: program::serve(&arguments)?, arguments, _folder: folder })
+        let server = engine.serve(&arguments)?;
+        Ok(Self { server, engine, arguments, _folder: folder, _registry: None })
     }
 
     /// Kills the server, which gets no time to do anything about it, and starts it again on the same folder.
@@ -86,9 +117,9 @@ impl Front {
     /// # Errors
     /// If it does not start.
     pub fn killed_and_restarted(self) -> anyhow::Result<Self> {
-        let Self { server, arguments, _folder } = self;
+        let Self { server, engine, arguments, _folder, _registry } = self;
         drop(server);
-        Ok(Self { server: program::serve(&arguments)?, arguments, _folder })
+        Ok(Self { server: engine.serve(&arguments)?, engine, arguments, _folder, _registry })
     }
 
     /// Where it listens.

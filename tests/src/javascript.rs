@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -66,11 +67,26 @@ pub fn package() -> anyhow::Result<PathBuf> {
     env::var_os("DOWNSHIFT_JS").map(PathBuf::from).context("there is no package: run `cargo xtask test`")
 }
 
-/// Node with one of the suite's scripts, in `tests/js`.
+/// Node with one of the suite's scripts, in `tests/js`. What it starts itself ends with it.
 #[must_use]
 pub fn script(name: &str) -> Command {
+    node(&Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(name))
+}
+
+/// Starts the worker with `arguments` on a free port, as people run it on their machines.
+///
+/// # Errors
+/// If it was not built, or does not start.
+pub fn serve(arguments: &[String]) -> anyhow::Result<Server> {
+    let worker = env::var_os("DOWNSHIFT_WORKER").context("there is no worker: run `cargo xtask test`")?;
+    let mut command =
+        node(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/edge-cloudflare/local.mjs"));
+    Server::start(command.arg("--worker").arg(worker).args(["--listen", "127.0.0.1:0"]).args(arguments))
+}
+
+fn node(script: &Path) -> Command {
     let mut command = Command::new(NODE);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(name));
+    command.arg(script).process_group(0);
     command
 }
 

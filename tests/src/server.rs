@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -76,6 +77,13 @@ impl Server {
         Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) }, lines))
     }
 
+    /// Its group of processes, if it was started with one of its own: then what it has started ends with it.
+    fn own_group(&self) -> Option<Pid> {
+        let pid = Pid::from_child(&self.child);
+        let group = getpgid(Some(pid)).ok()?;
+        (group == pid).then_some(group)
+    }
+
     fn await_connection(&mut self, program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<()> {
         let deadline = Instant::now() + START;
         let mut last = LastLines::default();
@@ -107,7 +115,10 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself: there is nothing else to do about an error here.
+        // It may have ended by itself: there is nothing else to do about errors here.
+        if let Some(group) = self.own_group() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -35,7 +35,7 @@ impl Arguments {
         let built = match self.what {
             What::Program => program(self.release)?,
             What::Js => js::package()?,
-            What::Worker => js::worker()?,
+            What::Worker => js::build()?.worker,
         };
         println!("built {}", built.display());
         Ok(())

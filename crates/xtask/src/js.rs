@@ -31,6 +31,19 @@ const RUSTFLAGS: [&str; 2] = [
     "--cfg=sha2_backend_soft=\"compact\"",
 ];
 
+/// What was built.
+pub(crate) struct Built {
+    pub(crate) package: PathBuf,
+    pub(crate) worker: PathBuf,
+}
+
+/// Builds the package, and the worker around it.
+pub(crate) fn build() -> anyhow::Result<Built> {
+    let package = package()?;
+    let worker = worker_around(&package)?;
+    Ok(Built { package, worker })
+}
+
 /// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
 pub(crate) fn package() -> anyhow::Result<PathBuf> {
     guest::install_target()?;
@@ -50,8 +63,7 @@ pub(crate) fn package() -> anyhow::Result<PathBuf> {
 }
 
 /// Builds the worker: one folder with everything that is deployed.
-pub(crate) fn worker() -> anyhow::Result<PathBuf> {
-    let package = package()?;
+fn worker_around(package: &Path) -> anyhow::Result<PathBuf> {
     let worker = target_folder()?.join("worker");
     if worker.exists() {
         fs::remove_dir_all(&worker)?;

@@ -20,7 +20,8 @@ impl Arguments {
         cargo.args(["test", "--workspace", "--"]).args(&self.arguments).env("DOWNSHIFT_BIN", program);
         // Whoever has no Node is told which tests want it.
         if node::is_installed() {
-            cargo.env("DOWNSHIFT_JS", js::package()?);
+            let js::Built { package, worker } = js::build()?;
+            cargo.env("DOWNSHIFT_JS", package).env("DOWNSHIFT_WORKER", worker);
         }
         build::run(&mut cargo)
     }

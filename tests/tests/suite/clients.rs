@@ -17,8 +17,10 @@ const MADE_BY_DOCKER: [&str; 6] =
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let name = |client: &str| format!("{}::front::clients::{client}_pulls_every_form", engine.name);
     vec![
-        case_after([PODMAN], name("podman"), Client::podman, move |podman| pulls_every_form(engine, &podman)),
-        case_after([DOCKER, DOCKERD], name("docker"), Client::docker, move |docker| {
+        case_after(engine.programs(&[PODMAN]), name("podman"), Client::podman, move |podman| {
+            pulls_every_form(engine, &podman)
+        }),
+        case_after(engine.programs(&[DOCKER, DOCKERD]), name("docker"), Client::docker, move |docker| {
             pulls_every_form(engine, &docker)
         }),
     ]

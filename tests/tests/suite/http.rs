@@ -7,7 +7,7 @@ use downshift::{Digest, EMPTY_LAYER};
 use downshift_tests::front::{Engine, Front, is_refused, manifest_path};
 use downshift_tests::http;
 use downshift_tests::images::{layout, sample};
-use downshift_tests::programs::{CURL, case, case_with};
+use downshift_tests::programs::{CURL, case_with};
 use libtest_mimic::Trial;
 
 /// Method, target, status, code: what there is not.
@@ -64,16 +64,18 @@ const HOSTILE: &[&str] = &[
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |name: &str, run: fn(&Front) -> anyhow::Result<()>| {
-        case(format!("{}::front::http::{name}", engine.name), move || {
+        case_with(engine.programs(&[]), format!("{}::front::http::{name}", engine.name), move || {
             run(&Front::start(engine, &[("latest", sample::schema2()), ("older", sample::oci())])?)
         })
     };
     vec![
         trial("says_that_it_is_a_registry", says_that_it_is_a_registry),
         trial("http_1_0_gets_the_same_and_the_end", speaks_http_1_0),
-        case_with([CURL], format!("{}::front::http::http_2_gets_the_same", engine.name), move || {
-            speaks_http_2(&Front::start(engine, &[("latest", sample::schema2())])?)
-        }),
+        case_with(
+            engine.programs(&[CURL]),
+            format!("{}::front::http::http_2_gets_the_same", engine.name),
+            move || speaks_http_2(&Front::start(engine, &[("latest", sample::schema2())])?),
+        ),
         trial("errors_have_one_entry_with_code_and_reason", errors_have_one_entry),
         trial("hostile_paths_lead_nowhere", hostile_paths_lead_nowhere),
         trial("long_headers_and_names_are_refused", long_requests_are_refused),

@@ -23,7 +23,7 @@ mod wasmtime;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use downshift_tests::front::ENGINES;
+use downshift_tests::front::{ENGINES, WORKERD};
 use downshift_tests::implementation::{Implementation, Native};
 use downshift_tests::javascript::{JavaScript, Place};
 use libtest_mimic::Arguments;
@@ -56,6 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(skopeo::trials(engine));
         trials.extend(upstream::trials(engine));
     }
+    trials.extend(skopeo::trials(WORKERD));
     trials.extend(outcomes::trials()?);
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);

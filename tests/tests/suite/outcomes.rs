@@ -69,7 +69,8 @@ fn trials_at(site: Site, outcomes: &Arc<Outcomes>) -> Vec<Trial> {
             };
             match site {
                 Site::Store(..) => case(name, run),
-                Site::Upstream(..) | Site::Distribution => case_with([DOCKER_REGISTRY], name, run),
+                Site::Upstream(engine, _) => case_with(engine.programs(&[DOCKER_REGISTRY]), name, run),
+                Site::Distribution => case_with([DOCKER_REGISTRY], name, run),
             }
         };
     let mut trials = Vec::new();
@@ -98,9 +99,9 @@ struct Running {
 
 /// What ends with this value.
 enum Server {
-    Ours { _front: Front, _key: TempDir },
+    Ours { _front: Box<Front>, _key: TempDir },
     // Dropped in this order.
-    Between { _front: Front, _key: TempDir, _registry: Registry },
+    Between { _front: Box<Front>, _key: TempDir, _registry: Registry },
     Distribution { _registry: Registry },
 }
 
@@ -150,14 +151,14 @@ impl Running {
                 let tagged: Vec<_> =
                     images.iter().map(|(tag, image)| (tag.as_str(), image.clone())).collect();
                 let front = Front::start_with(engine, &["--policy", &policy, "--key", &file], &tagged)?;
-                (front.address(), Server::Ours { _front: front, _key: key })
+                (front.address(), Server::Ours { _front: Box::new(front), _key: key })
             }
             Site::Upstream(engine, policy) => {
                 let registry = distribution(&mut images)?;
                 let (key, file) = fixed_key()?;
                 let arguments = ["--policy", &policy.to_string(), "--key", &file];
                 let front = Front::start_before(engine, &arguments, &registry)?;
-                (front.address(), Server::Between { _front: front, _key: key, _registry: registry })
+                (front.address(), Server::Between { _front: Box::new(front), _key: key, _registry: registry })
             }
             Site::Distribution => {
                 let registry = distribution(&mut images)?;

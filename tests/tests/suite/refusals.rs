@@ -5,7 +5,7 @@ use downshift::{Digest, Form, Platform};
 use downshift_tests::difference;
 use downshift_tests::front::{Engine, Front, is_manifest, is_refused, manifest_path};
 use downshift_tests::images::{Descriptor, Family, Image, Manifest, sample};
-use downshift_tests::programs::case;
+use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
 
 /// What the name of a layer that is fetched from elsewhere is in Docker's forms.
@@ -18,7 +18,9 @@ const NO_ACCEPT: &[&str] = &[];
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
-        case(format!("{}::front::refusals::{name}", engine.name), move || run(engine))
+        case_with(engine.programs(&[]), format!("{}::front::refusals::{name}", engine.name), move || {
+            run(engine)
+        })
     };
     vec![
         trial("docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another", names_another_digest),

@@ -5,13 +5,17 @@ use downshift::EMPTY_LAYER;
 use downshift_tests::engines::Docker;
 use downshift_tests::front::{Engine, Front, REPOSITORY};
 use downshift_tests::images::{Family, sample};
-use downshift_tests::programs::case;
+use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |docker: Docker, name: &str, run: fn(Engine, Docker) -> anyhow::Result<()>| {
         let version = docker.version().replace('.', "_");
-        case(format!("{}::front::replay::docker_{version}_{name}", engine.name), move || run(engine, docker))
+        case_with(
+            engine.programs(&[]),
+            format!("{}::front::replay::docker_{version}_{name}", engine.name),
+            move || run(engine, docker),
+        )
     };
     let trials = Docker::ALL.into_iter().flat_map(|docker| {
         [

@@ -6,7 +6,7 @@ use downshift_tests::difference;
 use downshift_tests::front::{Engine, Front, digest_of, is_manifest, signed_schema1, unsigned_schema1};
 use downshift_tests::http::Response;
 use downshift_tests::images::{Image, sample};
-use downshift_tests::programs::case;
+use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
 
 /// What Docker 1.10 to 18.05 accept, each on a line of its own.
@@ -37,7 +37,7 @@ const WITHOUT_LAYERS_PAYLOAD: &str = r#"{
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
-        case(format!("{}::front::seed::{name}", engine.name), move || run(engine))
+        case_with(engine.programs(&[]), format!("{}::front::seed::{name}", engine.name), move || run(engine))
     };
     vec![
         trial("an_image_without_layers_is_served_as_stored_to_who_accepts_schema_2", is_served_as_stored),

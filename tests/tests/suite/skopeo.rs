@@ -20,7 +20,9 @@ const DOCKER_ONLY: &[&str] = &[
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
-        case_with([SKOPEO], format!("{}::front::skopeo::{name}", engine.name), move || run(engine))
+        case_with(engine.programs(&[SKOPEO]), format!("{}::front::skopeo::{name}", engine.name), move || {
+            run(engine)
+        })
     };
     vec![
         trial("pulls_schema_2_as_it_is_stored", |engine| pulls_as_stored(engine, &sample::schema2())),

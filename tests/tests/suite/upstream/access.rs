@@ -23,7 +23,7 @@ const BOB: User = ("bob", "builder", &["library/open"]);
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
         let name = format!("{}::upstream::access::{name}", engine.name);
-        case_with([DOCKER_REGISTRY, SKOPEO], name, move || run(engine))
+        case_with(engine.programs(&[DOCKER_REGISTRY, SKOPEO]), name, move || run(engine))
     };
     vec![
         trial("tokens_are_passed_through", tokens_are_passed_through),

@@ -48,7 +48,7 @@ fn document_faults() -> Vec<(Fault, u16, &'static str)> {
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
         let name = format!("{}::upstream::faults::{name}", engine.name);
-        case_with([DOCKER_REGISTRY], name, move || run(engine))
+        case_with(engine.programs(&[DOCKER_REGISTRY]), name, move || run(engine))
     };
     vec![
         trial("of_manifests", |engine| of_documents(engine, "/manifests/")),

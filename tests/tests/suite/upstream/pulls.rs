@@ -32,7 +32,7 @@ const MADE_BY_DOCKER: [&str; 6] =
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let name = |name: &str| format!("{}::upstream::pulls::{name}", engine.name);
     let trial = |what: &str, run: fn(Engine) -> anyhow::Result<()>| {
-        case_with([DOCKER_REGISTRY, SKOPEO], name(what), move || run(engine))
+        case_with(engine.programs(&[DOCKER_REGISTRY, SKOPEO]), name(what), move || run(engine))
     };
     vec![
         trial("skopeo_in_front_of_an_open_registry", |engine| {
@@ -54,12 +54,18 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial("several_registries_by_prefix", several_registries),
         trial("a_thousand_cold_pulls_ask_once", a_thousand_cold_pulls),
         trial("lists_go_on_as_the_registry_has_them", lists_go_on),
-        case_after([DOCKER_REGISTRY, PODMAN], name("podman"), Client::podman, move |podman| {
-            engine_pulls_everywhere(engine, &podman)
-        }),
-        case_after([DOCKER_REGISTRY, DOCKER, DOCKERD], name("docker"), Client::docker, move |docker| {
-            engine_pulls_everywhere(engine, &docker)
-        }),
+        case_after(
+            engine.programs(&[DOCKER_REGISTRY, PODMAN]),
+            name("podman"),
+            Client::podman,
+            move |podman| engine_pulls_everywhere(engine, &podman),
+        ),
+        case_after(
+            engine.programs(&[DOCKER_REGISTRY, DOCKER, DOCKERD]),
+            name("docker"),
+            Client::docker,
+            move |docker| engine_pulls_everywhere(engine, &docker),
+        ),
     ]
 }
 
