@@ -1,14 +1,16 @@
-//! The converter: runs the core on its threads, and waits in between for the documents that are elsewhere.
+//! The converter: runs the core, and waits in between for the documents that are elsewhere.
 
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::answer::{Answer, MAX_ROUNDS, Need, Request, Root};
 use downshift::{Capabilities, Limits, Platform, Policy};
-use downshift_sign::{P256Signer, Signer};
+use downshift_sign::{CrrlSigner, Signer};
 use tokio::task::JoinSet;
 
-use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Progress};
+use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Pace, Progress};
 use crate::error::Error;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
@@ -18,10 +20,10 @@ use crate::workers::Workers;
 pub(crate) struct Converter {
     /// Where the core runs.
     pub(crate) engine: Engine,
-    /// The threads that it runs on.
+    /// The threads that it runs on where that takes long.
     pub(crate) workers: Workers,
     /// Who signs converted manifests.
-    pub(crate) signer: P256Signer,
+    pub(crate) signer: CrrlSigner,
     /// What to do where the reference would lose something.
     pub(crate) policy: Policy,
     /// The platform for clients that do not say theirs.
@@ -65,10 +67,15 @@ impl Converter {
         let mut found = Found::default();
         // Each time something more is found, so this is more than enough.
         for _ in 0..=MAX_ROUNDS {
-            let (progress, so_far) = self.advance(&request, found, &shelf).await?;
-            found = so_far;
-            match progress? {
+            // To hand an ordinary image to another thread and back takes as long as to convert it.
+            let here = AssertUnwindSafe(|| self.advance(&request, &mut found, Pace::Short, &shelf));
+            let mut progress = catch_unwind(here).map_err(|_| Error::Panicked)??;
+            if matches!(progress, Progress::Long) {
+                (progress, found) = self.advance_elsewhere(&request, found, &shelf).await?;
+            }
+            match progress {
                 Progress::Answered(answer) => return Ok(*answer),
+                Progress::Long => unreachable!("elsewhere it may take long"),
                 Progress::Waiting(needs) => {
                     for (need, bytes) in shelf.fetch(needs).await? {
                         found.add(&request, need, bytes)?;
@@ -79,22 +86,33 @@ impl Converter {
         unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
     }
 
-    /// Goes on with a request on one of the threads, as far as that goes without waiting.
-    async fn advance(
+    /// Goes on with a request on one of the threads for what takes long.
+    async fn advance_elsewhere(
         self: &Arc<Self>,
         request: &Arc<Request>,
         mut found: Found,
         shelf: &Shelf,
-    ) -> Result<(Result<Progress, NoAnswer>, Found), Error> {
+    ) -> Result<(Progress, Found), NoAnswer> {
         let (converter, request, shelf) = (Arc::clone(self), Arc::clone(request), shelf.clone());
         let job = self.workers.submit(move || {
-            let look_up = |need: &Need| shelf.look_up(need, &converter.limits);
-            let sign = |bytes: &[u8]| converter.signer.sign(bytes).map_err(Error::from);
-            let progress = engine::advance(&converter.engine, &request, &mut found, look_up, sign);
-            (progress, found)
+            let progress = converter.advance(&request, &mut found, Pace::Any, &shelf)?;
+            Ok((progress, found))
         });
         let job = job.map_err(|_| Error::Busy)?;
-        job.await.map_err(|_| Error::Panicked)
+        job.await.map_err(|_| Error::Panicked)?
+    }
+
+    /// Goes on with a request as far as that goes without waiting, and at this pace.
+    fn advance(
+        &self,
+        request: &Request,
+        found: &mut Found,
+        pace: Pace,
+        shelf: &Shelf,
+    ) -> Result<Progress, NoAnswer> {
+        let look_up = |need: &Need| shelf.look_up(need, &self.limits);
+        let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
+        engine::advance(&self.engine, request, found, pace, look_up, sign)
     }
 }
 

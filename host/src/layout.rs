@@ -103,10 +103,15 @@ impl Layout {
 
     /// Reads the document with `digest`, if it is there. Its bytes are not checked against the digest.
     pub(crate) fn document(&self, digest: &Digest, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
-        let Some((file, size)) = self.blob(digest)? else { return Ok(None) };
-        let bytes = read_at_most(file, limits.document_bytes as u64)
-            .map_err(|error| Error::unreadable(&self.blob_path(digest), error))?;
-        bytes.map(Some).ok_or_else(|| Error::document_too_large(limits, size))
+        let Some((mut file, size)) = self.blob(digest)? else { return Ok(None) };
+        let too_large = || Error::document_too_large(limits, size);
+        let length = usize::try_from(size).ok().filter(|&length| length <= limits.document_bytes);
+        // In one go: without a known length it would be read in a dozen pieces.
+        let mut bytes = vec![0; length.ok_or_else(too_large)?];
+        match file.read_exact(&mut bytes) {
+            Ok(()) => Ok(Some(bytes)),
+            Err(error) => Err(Error::unreadable(&self.blob_path(digest), error)),
+        }
     }
 
     /// That `index.json` cannot be used as it is.

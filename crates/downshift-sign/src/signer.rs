@@ -1,4 +1,4 @@
-//! Two ways to sign with the same key.
+//! Ways to sign with the same key.
 
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
@@ -7,7 +7,9 @@ use p256::ecdsa::{self, SigningKey, signature::Signer as _};
 use ring::rand::SystemRandom;
 #[cfg(feature = "ring")]
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-#[cfg(feature = "ring")]
+#[cfg(feature = "crrl")]
+use sha2::{Digest as _, Sha256};
+#[cfg(any(feature = "crrl", feature = "ring"))]
 use zeroize::Zeroizing;
 
 use crate::{KeyError, PrivateKey};
@@ -49,6 +51,40 @@ impl Signer for P256Signer {
     fn sign(&self, signing_input: &[u8]) -> Result<Signature, KeyError> {
         let signature: ecdsa::Signature = self.key.sign(signing_input);
         Ok(es256(&self.public, &signature.to_bytes()))
+    }
+}
+
+/// Signs as [`P256Signer`] does, with the same signatures, in half the time.
+///
+/// crrl does not clear its copy of the key when it is dropped.
+#[cfg(feature = "crrl")]
+pub struct CrrlSigner {
+    key: crrl::p256::PrivateKey,
+    public: Jwk,
+}
+
+#[cfg(feature = "crrl")]
+impl CrrlSigner {
+    /// A signer with this key.
+    #[must_use]
+    pub fn new(key: &PrivateKey) -> Self {
+        let scalar = Zeroizing::new(key.secret().to_bytes());
+        let decoded = crrl::p256::PrivateKey::decode(&scalar);
+        let crrl_key = decoded.expect("a private key is in the curve's range");
+        Self { key: crrl_key, public: key.public_key().clone() }
+    }
+}
+
+#[cfg(feature = "crrl")]
+impl Signer for CrrlSigner {
+    fn public_key(&self) -> &Jwk {
+        &self.public
+    }
+
+    fn sign(&self, signing_input: &[u8]) -> Result<Signature, KeyError> {
+        // Without randomness of its own, and so as RFC 6979 says.
+        let signature = self.key.sign_hash(&Sha256::digest(signing_input), &[]);
+        Ok(es256(&self.public, &signature))
     }
 }
 

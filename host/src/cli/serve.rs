@@ -9,7 +9,7 @@ use std::thread;
 
 use clap::Args;
 use downshift::{Limits, Platform, Policy};
-use downshift_sign::{P256Signer, PrivateKey};
+use downshift_sign::{CrrlSigner, PrivateKey};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -189,9 +189,10 @@ impl Serve {
             records: Arc::new(self.records()?),
             answers: Answers::new(),
             converter: Arc::new(Converter {
-                engine: self.engine.engine(u32::try_from(threads).unwrap_or(u32::MAX))?,
+                // As many threads convert what takes long as answer requests, and convert the rest.
+                engine: self.engine.engine(u32::try_from(2 * threads).unwrap_or(u32::MAX))?,
                 workers: Workers::start(threads).map_err(unavailable)?,
-                signer: P256Signer::new(&self.key()?),
+                signer: CrrlSigner::new(&self.key()?),
                 policy: self.policy,
                 platform: self.platform.clone(),
                 limits,

@@ -46,10 +46,36 @@ impl Engine {
 }
 
 impl Session<'_> {
-    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+    /// Takes a step; none if that is too long for this pace.
+    fn step<'a>(
+        &mut self,
+        request: &Request,
+        documents: &Documents<'a>,
+        pace: Pace,
+    ) -> Result<Option<Step<'a>>, Failure> {
+        match (self, pace) {
+            (Self::Native, _) => Ok(Some(answer(request, documents))),
+            (Self::Wasm(session), Pace::Any) => session.step(request, documents).map(Some),
+            (Self::Wasm(session), Pace::Short) => session.short_step(request, documents),
+        }
+    }
+}
+
+/// How long a request may be worked on.
+#[derive(Clone, Copy)]
+pub(crate) enum Pace {
+    /// Some milliseconds, for others wait for the thread.
+    Short,
+    /// As long as it takes, within the limits.
+    Any,
+}
+
+impl Pace {
+    /// Bytes of documents to work with: within the time, natively as well, where there is no clock.
+    const fn document_bytes(self) -> usize {
         match self {
-            Self::Native => Ok(answer(request, documents)),
-            Self::Wasm(session) => session.step(request, documents),
+            Self::Short => 64 * 1024,
+            Self::Any => usize::MAX,
         }
     }
 }
@@ -81,6 +107,8 @@ pub(crate) enum Progress {
     Answered(Box<Answer<'static>>),
     /// These documents have to be waited for.
     Waiting(Vec<Need>),
+    /// To go on takes longer than it may.
+    Long,
 }
 
 impl Found {
@@ -101,24 +129,35 @@ impl Found {
         Ok(())
     }
 
+    /// Bytes of all documents.
+    fn bytes(&self) -> usize {
+        self.0.iter().filter_map(|(_, bytes)| bytes.as_ref()).map(Bytes::len).sum()
+    }
+
     fn documents(&self) -> Documents<'_> {
         self.0.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
     }
 }
 
-/// Answers a request as far as that goes without waiting: looks up what the core needs, and signs.
+/// Answers a request as far as that goes without waiting, and at this pace: looks up what the core needs, and signs.
 ///
 /// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given.
 pub(crate) fn advance(
     engine: &Engine,
     request: &Request,
     found: &mut Found,
+    pace: Pace,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
     let mut session = engine.open().map_err(Error::Core)?;
     for _ in 0..MAX_ROUNDS {
-        let needs = match session.step(request, &found.documents()).map_err(Error::Core)? {
+        if found.bytes() > pace.document_bytes() {
+            return Ok(Progress::Long);
+        }
+        let step = session.step(request, &found.documents(), pace).map_err(Error::Core)?;
+        let Some(step) = step else { return Ok(Progress::Long) };
+        let needs = match step {
             Step::Need(needs) => needs,
             Step::Sign(prepared) => {
                 let signature = sign(&prepared.signing_input())?;
@@ -162,9 +201,9 @@ pub(crate) fn run(
         }
         Ok(Lookup::Known(bytes.map(Bytes::from)))
     };
-    match advance(engine, request, &mut Found::default(), look_up, sign)? {
+    match advance(engine, request, &mut Found::default(), Pace::Any, look_up, sign)? {
         Progress::Answered(answer) => Ok(*answer),
-        Progress::Waiting(_) => unreachable!("all documents are at hand"),
+        Progress::Waiting(_) | Progress::Long => unreachable!("all documents are at hand, and may take long"),
     }
 }
 

@@ -34,6 +34,8 @@ const TABLE_ELEMENTS: usize = 1024;
 const TICK: Duration = Duration::from_millis(10);
 /// Ticks that one step may take. The slowest honest one, a config of 4 MiB, takes about a tenth of that.
 const TICKS_PER_STEP: u64 = 200;
+/// Ticks that one step may take where others wait for the thread: one that has begun, and one whole.
+const TICKS_PER_SHORT_STEP: u64 = 2;
 /// Bytes of an instance's memory that stay mapped between requests: about what an ordinary conversion touches.
 const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
 
@@ -174,12 +176,36 @@ impl Session<'_> {
     /// # Errors
     /// A [`Failure`] if the guest trapped. The session is of no use after that.
     pub fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
-        self.store.set_epoch_deadline(TICKS_PER_STEP);
-        let encoded = encode::documents(documents);
-        match self.guest.call_answer(&mut self.store, &encode::request(request), &encoded) {
-            Ok(step) => decode::step(step, request, documents).map_err(Failure::from),
+        let answered = self.call(request, documents, TICKS_PER_STEP);
+        let step = answered.map_err(|error| self.sandbox.trapped(&error, self.store.data()))?;
+        decode::step(step, request, documents).map_err(Failure::from)
+    }
+
+    /// Takes a step if that takes little time. Otherwise there is none, and the session is of no use any more.
+    ///
+    /// # Errors
+    /// As [`Session::step`].
+    pub(crate) fn short_step<'a>(
+        &mut self,
+        request: &Request,
+        documents: &Documents<'a>,
+    ) -> Result<Option<Step<'a>>, Failure> {
+        match self.call(request, documents, TICKS_PER_SHORT_STEP) {
+            Ok(step) => decode::step(step, request, documents).map(Some).map_err(Failure::from),
+            Err(error) if matches!(error.downcast_ref(), Some(Trap::Interrupt)) => Ok(None),
             Err(error) => Err(self.sandbox.trapped(&error, self.store.data())),
         }
+    }
+
+    fn call(
+        &mut self,
+        request: &Request,
+        documents: &Documents<'_>,
+        ticks: u64,
+    ) -> wasmtime::Result<bindings::downshift::convert::types::Step> {
+        self.store.set_epoch_deadline(ticks);
+        let encoded = encode::documents(documents);
+        self.guest.call_answer(&mut self.store, &encode::request(request), &encoded)
     }
 
     /// The most memory in bytes that the steps of this session took.
