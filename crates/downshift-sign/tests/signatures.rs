@@ -123,7 +123,7 @@ fn a_document_is_valid_if_it_is_signed_and_every_signature_holds() {
 #[test]
 fn the_key_is_in_the_header_and_on_its_curve() {
     assert_eq!(outcome_of_header(r#"{"alg":"ES256"}"#, 64), "missing-key");
-    assert_eq!(outcome_of_header(r#"{"alg":"ES256","x5c":["MAA="]}"#, 64), "chain-unsupported");
+    assert_eq!(outcome_of_header(r#"{"alg":"ES256","x5c":["MAA="]}"#, 64), "invalid-certificate");
     assert_eq!(outcome_of_header(&ec_header("P-256", 32, "ES256"), 64), "invalid-key");
 }
 
