@@ -106,7 +106,7 @@ fn content(before: &[u8], after: &[u8]) -> (&'static str, String, Vec<DiffLayer>
     }
     let sorted = |blobs: &Blobs| {
         let mut layers = blobs.layers.clone();
-        layers.sort();
+        layers.sort_unstable();
         layers
     };
     let text = if sorted(&blobs) == sorted(&others) {

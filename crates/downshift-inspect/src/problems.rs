@@ -66,9 +66,9 @@ pub(crate) fn problems(read: &Read<'_>, report: &DocumentReport) -> Vec<Problem>
     of_layers(read, report, &mut problems);
     of_entries(read, report, &mut problems);
     of_signatures(read, report, &mut problems);
-    let mut found = problems.found;
-    found.sort_by_key(|problem| problem.severity);
-    found
+    let found = problems.found;
+    let of = |severity| found.iter().filter(move |problem| problem.severity == severity).cloned();
+    [Severity::Error, Severity::Warning, Severity::Note].into_iter().flat_map(of).collect()
 }
 
 fn of_failure(read: &Read<'_>, problems: &mut Problems<'_>) {
@@ -111,7 +111,7 @@ fn duplicates(root: Value<'_>, problems: &mut Problems<'_>) {
         if names.len() < 2 {
             continue;
         }
-        names.sort_by(|one, other| (one.0, one.1.start).cmp(&(other.0, other.1.start)));
+        names.sort_unstable_by(|one, other| (one.0, one.1.start).cmp(&(other.0, other.1.start)));
         for (one, other) in names.iter().zip(names.iter().skip(1)) {
             if one.0 == other.0 {
                 let name = String::from_utf8_lossy(one.0);

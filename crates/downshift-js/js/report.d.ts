@@ -178,7 +178,7 @@ export interface Unreadable {
   column: number;
   /** What is wrong there. */
   problem: string;
-  /** Stable: `html`, `gzip`, `base64`, `truncated`, `two-documents`, `utf-16`, `bom`, `text`, `empty`, `binary`. */
+  /** Stable: `html`, `gzip`, `zstd`, `chunked`, `base64`, `truncated`, `two-documents`, `utf-16`, `bom`, `text`, `empty`, `binary`. */
   guess: string;
   /** The guess as a sentence, with what to do. */
   text: string;
@@ -250,7 +250,7 @@ export interface HistoryEntry {
   comment?: string;
   /** It has no layer of its own. */
   empty: boolean;
-  /** The layer that it made: an index into `layers`; absent where it is empty, or where there is none left. */
+  /** The layer that it made: an index into `layers`; absent where it is empty (but not in schema 1, where each has one), or where there is none left. */
   layer?: number;
 }
 

@@ -36,7 +36,8 @@ export function reports(glue, convert) {
     const results = await Promise.all(
       open.map(async ({ document, signature, ...one }) => ({ document, signature, holds: await holds(one) })),
     );
-    return JSON.stringify(results.filter((one) => one.holds !== undefined));
+    const known = results.filter(({ holds }) => holds !== undefined);
+    return Uint32Array.from(known.flatMap((one) => [one.document, one.signature, Number(one.holds)]));
   }
 
   async function inspect(documents) {

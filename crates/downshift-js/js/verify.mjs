@@ -1,7 +1,7 @@
-// Signatures of the algorithms that few documents have, verified by the engine: so the module stays small.
+// Signatures, verified by the engine: so the module stays small.
 
 const HASHES = { 256: "SHA-256", 384: "SHA-384", 512: "SHA-512" };
-const CURVES = { ES384: "P-384", ES512: "P-521" };
+const CURVES = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
 
 /** Whether a signature holds; `undefined` where the engine cannot tell. */
 export async function holds({ algorithm, key, input, bytes }) {

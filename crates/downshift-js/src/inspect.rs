@@ -1,12 +1,11 @@
 //! Reports on documents.
 
 use downshift::check;
-use downshift_inspect::{Checked, Given, Limits, Unchecked, diff, inspect, matrix, pack, secrets, unchecked, unpack};
+use downshift_inspect::{Checked, Given, Limits, Unchecked, inspect, pack, secrets, unchecked, unpack};
 use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given;
 use crate::thrown::Thrown;
 
 /// Documents that are looked at together.
@@ -58,16 +57,16 @@ impl Documents {
         self.unchecked.get(index).map(|one| one.bytes.clone()).unwrap_or_default()
     }
 
-    /// The report: the JSON of `downshift inspect --json`. `checked` is what the engine says of signatures,
-    /// `[{document, signature, holds}]`.
-    pub fn report(&self, checked: &str) -> Result<String, Thrown> {
-        encode(&inspect(&self.given(), &decode(checked)?)?)
+    /// The report: the JSON of `downshift inspect --json`. `checked` is what the engine says of signatures: three numbers
+    /// for each, its document, its index there, and 1 if it holds.
+    pub fn report(&self, checked: &[u32]) -> Result<String, Thrown> {
+        encode(&inspect(&self.given(), &decode(checked))?)
     }
 
     /// What comes of the signatures of the first document.
-    pub fn verify(&self, checked: &str) -> Result<String, Thrown> {
+    pub fn verify(&self, checked: &[u32]) -> Result<String, Thrown> {
         let bytes = self.given.first().map(|(bytes, ..)| &**bytes).unwrap_or_default();
-        let (valid, payload, signatures) = downshift_inspect::verify(bytes, &decode(checked)?)?;
+        let (valid, payload, signatures) = downshift_inspect::verify(bytes, &decode(checked))?;
         Ok(json!({ "valid": valid, "payload": payload, "signatures": signatures }).to_string())
     }
 
@@ -119,22 +118,16 @@ impl Documents {
     }
 }
 
-fn decode(checked: &str) -> Result<Vec<Checked>, Thrown> {
-    let index = |given: &given::Given, name| -> Result<usize, Thrown> {
-        Ok(usize::try_from(given.number(name)?).unwrap_or(usize::MAX))
-    };
-    given::Given::parse(checked)?
-        .elements()
-        .iter()
-        .map(|given| {
-            let (document, signature) = (index(given, "document")?, index(given, "signature")?);
-            Ok(Checked { document, signature, holds: given.is("holds") })
-        })
-        .collect()
+/// Document, signature, and whether it holds: three numbers for each.
+fn decode(checked: &[u32]) -> Vec<Checked> {
+    let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let (triples, _) = checked.as_chunks::<3>();
+    let triples = triples.iter();
+    triples.map(|&[document, signature, holds]| Checked { document: index(document), signature: index(signature), holds: holds == 1 }).collect()
 }
 
-fn encode(report: &impl Serialize) -> Result<String, Thrown> {
-    serde_json::to_string(report).map_err(|_| Thrown::invalid("report"))
+pub(crate) fn encode(report: &impl Serialize) -> Result<String, Thrown> {
+    Ok(serde_json::to_string(report).unwrap_or_default())
 }
 
 /// The bytes of a variant.
@@ -147,30 +140,6 @@ pub fn variant(bytes: &[u8], code: &str) -> Option<Vec<u8>> {
 #[wasm_bindgen]
 pub fn payload(bytes: &[u8]) -> Result<Vec<u8>, Thrown> {
     Ok(downshift_inspect::payload(bytes)?)
-}
-
-/// A comparison of two documents.
-#[wasm_bindgen(js_name = diff)]
-pub fn diff_of(before: &[u8], after: &[u8]) -> Result<String, Thrown> {
-    encode(&diff(before, after))
-}
-
-/// Which client gets what; `own` is `{accept, user_agent}` or nothing.
-#[wasm_bindgen(js_name = matrix)]
-pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
-    let Some(own) = own else { return encode(&matrix(None)) };
-    let own = given::Given::parse(&own)?;
-    let lines = own.member("accept").into_iter().flat_map(given::Given::elements);
-    let accept: Vec<String> = lines.filter_map(|line| line.as_text()).collect();
-    let user_agent = own.optional_text("user_agent")?;
-    encode(&matrix(Some((&accept, user_agent.as_deref()))))
-}
-
-/// Every form and its media type: `[{name, mediaType}]`.
-#[wasm_bindgen(js_name = mediaTypes)]
-pub fn media_types() -> String {
-    let forms = downshift::Form::ALL.map(|form| json!({ "name": form.name(), "mediaType": form.media_type() }));
-    json!(forms).to_string()
 }
 
 /// What old engines would refuse in a document.

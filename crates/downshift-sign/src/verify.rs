@@ -3,7 +3,6 @@
 use core::fmt;
 
 use downshift::jws::{SignatureBlock, SignedDocument};
-use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 
 use crate::error::Outside;
 use crate::public_key::{KeyKind, PublicKey};
@@ -11,14 +10,14 @@ use crate::public_key::{KeyKind, PublicKey};
 /// Verifies each signature of `document` over its recovered payload.
 ///
 /// It is verified with the key in the signature's own header, be it in a certificate there, as libtrust and the engines
-/// do. Whose key that is, no signature tells: that is for the caller to decide, by the key id. ES256 is always
-/// verified; ES384, ES512, RS256, RS384 and RS512 with the feature `every-algorithm`.
+/// do. Whose key that is, no signature tells: that is for the caller to decide, by the key id. ES256 is verified with
+/// the feature `es256`, which is on by default; ES384, ES512, RS256, RS384 and RS512 with `every-algorithm`.
 pub fn verify(document: &SignedDocument) -> Verification {
     verify_with(document, |_| None)
 }
 
-/// [`verify`], where `decide` may know of a signature of an algorithm that is not verified here whether it holds: by its
-/// index.
+/// [`verify`], where `decide` may know by its index of a sound signature whether it holds: by others, for algorithms
+/// that are not verified here.
 pub fn verify_with(document: &SignedDocument, decide: impl Fn(usize) -> Option<bool>) -> Verification {
     let verdict = |(index, block): (usize, &SignatureBlock)| {
         let key = PublicKey::of(block);
@@ -171,18 +170,27 @@ fn check(
 ) -> Result<(), Problem> {
     check_algorithm(key.kind, &block.algorithm)?;
     check_size(key.kind, block.signature.len())?;
-    let bytes = key.bytes().ok_or(Problem::InvalidKey)?;
-    if key.kind == KeyKind::P256 {
-        let key = VerifyingKey::from_sec1_bytes(bytes).map_err(|_| Problem::InvalidKey)?;
-        return Signature::from_slice(&block.signature)
-            .and_then(|signature| key.verify(&block.signing_input(payload), &signature))
-            .map_err(|_| Problem::InvalidSignature);
-    }
     match decide() {
-        Some(true) => Ok(()),
-        Some(false) => Err(Problem::InvalidSignature),
-        None => other::check(key.kind, bytes, block, payload),
+        Some(true) => return Ok(()),
+        Some(false) => return Err(Problem::InvalidSignature),
+        None => {}
     }
+    let bytes = key.bytes().ok_or(Problem::InvalidKey)?;
+    match key.kind {
+        #[cfg(feature = "es256")]
+        KeyKind::P256 => es256(bytes, block, payload),
+        kind => other::check(kind, bytes, block, payload),
+    }
+}
+
+#[cfg(feature = "es256")]
+fn es256(key: &[u8], block: &SignatureBlock, payload: &[u8]) -> Result<(), Problem> {
+    use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
+
+    let key = VerifyingKey::from_sec1_bytes(key).map_err(|_| Problem::InvalidKey)?;
+    Signature::from_slice(&block.signature)
+        .and_then(|signature| key.verify(&block.signing_input(payload), &signature))
+        .map_err(|_| Problem::InvalidSignature)
 }
 
 /// The key decides on the algorithm (RFC 7518, 3.3 and 3.4): what the header names must agree.
