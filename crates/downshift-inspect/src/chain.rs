@@ -11,7 +11,8 @@ use crate::read::Read;
 use crate::report::{ChainLink, HistoryEntry};
 
 const BY_LAYER: &str = "SHA-256 of the layer's digest, a space, and the parent's id: as Distribution and Docker 1.10 and later make it";
-const BY_CONFIG: &str = "SHA-256 of the layer's digest, a space, the parent's id, a space, and the config that is given";
+const BY_CONFIG: &str =
+    "SHA-256 of the layer's digest, a space, the parent's id, a space, and the config that is given";
 const UNKNOWN: &str = "made from what is not in this manifest: at random, as by Docker 1.8 and earlier, or from a config that is not given";
 const INVALID: &str = "no id: engines want 64 hexadecimal digits";
 
@@ -69,7 +70,8 @@ fn rule(
     is_newest: bool,
     documents: &[Read<'_>],
 ) -> (&'static str, &'static str) {
-    let is_id = record.id.len() == 64 && record.id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_id =
+        record.id.len() == 64 && record.id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !is_id {
         return ("invalid", INVALID);
     }
@@ -91,7 +93,7 @@ fn rule(
 pub(crate) fn is_converted(chain: &[ChainLink]) -> bool {
     let made = |link: &ChainLink| matches!(link.rule, "layer-and-parent" | "config");
     match chain.split_last() {
-        Some((newest, rest)) if rest.is_empty() => made(newest),
+        Some((newest, [])) => made(newest),
         Some((_, rest)) => rest.iter().all(made),
         None => false,
     }

@@ -56,7 +56,8 @@ fn content_type(read: &Read<'_>, responses: &Responses) -> Claim {
     let code = "content-type";
     let own = read.media_type();
     let Some(value) = responses.header(code) else {
-        let text = "there is no Content-Type: Docker 1.10 and later, and containerd, then guess by the body or fail";
+        let text =
+            "there is no Content-Type: Docker 1.10 and later, and containerd, then guess by the body or fail";
         return claim(code, None, Some(false), text);
     };
     if read.bytes.is_empty() {
@@ -90,11 +91,16 @@ fn digest(documents: &[Read<'_>], own: usize, responses: &Responses) -> Option<C
     };
     let text = match expected.verdict {
         ExpectedVerdict::Bytes if read.payload().is_some() => {
-            "it is the digest of all bytes: engines expect that of the payload, without the signatures".to_owned()
+            "it is the digest of all bytes: engines expect that of the payload, without the signatures"
+                .to_owned()
         }
         _ => expected.text.clone(),
     };
-    let holds = if expected.verdict == ExpectedVerdict::Bytes && read.payload().is_some() { Some(false) } else { holds };
+    let holds = if expected.verdict == ExpectedVerdict::Bytes && read.payload().is_some() {
+        Some(false)
+    } else {
+        holds
+    };
     Some(Claim { expected: Some(expected), ..claim(code, Some(value), holds, text) })
 }
 
@@ -170,5 +176,7 @@ fn cache_control(responses: &Responses) -> Option<Claim> {
 
 /// Whether a registry's answer is one of success with a manifest.
 pub(crate) fn is_manifest_answer(read: &Read<'_>) -> bool {
-    read.kind.form().is_some() && read.kind != Kind::NotJson && read.responses.as_ref().is_some_and(|found| found.head.status == 200)
+    read.kind.form().is_some()
+        && read.kind != Kind::NotJson
+        && read.responses.as_ref().is_some_and(|found| found.head.status == 200)
 }

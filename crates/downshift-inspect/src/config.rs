@@ -35,7 +35,9 @@ pub(crate) fn image(root: Value<'_>) -> ImageConfig {
         diff_ids: root.field("rootfs").and_then(|rootfs| texts(rootfs, "diff_ids")).unwrap_or_default(),
         ..ImageConfig::default()
     };
-    let Some(config) = root.field("config").filter(|config| config.kind() == Kind::Object) else { return image };
+    let Some(config) = root.field("config").filter(|config| config.kind() == Kind::Object) else {
+        return image;
+    };
     image.user = text(config, "User");
     image.working_dir = text(config, "WorkingDir");
     image.entrypoint = texts(config, "Entrypoint");

@@ -35,7 +35,8 @@ pub fn pack(given: &[Given<'_>]) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::UnknownDocument`] for what [`pack`] did not make, and [`Error::LimitExceeded`] for what it would not.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<Given<'_>>, Error> {
-    let unknown = || Error::UnknownDocument { value: "a link that was cut off, or is of a later version".into() };
+    let unknown =
+        || Error::UnknownDocument { value: "a link that was cut off, or is of a later version".into() };
     limit("shared-bytes", Limits::SHARED_BYTES, bytes.len())?;
     let mut rest = bytes.strip_prefix(&[VERSION]).ok_or_else(unknown)?;
     let mut given = Vec::new();

@@ -1,5 +1,7 @@
 //! An exact comparison of two documents.
 
+use core::cell::OnceCell;
+
 use imara_diff::{Algorithm, InternedInput};
 use serde::Serialize;
 
@@ -77,7 +79,8 @@ pub fn diff(before: &[u8], after: &[u8]) -> Diff {
 
 fn content(before: &[u8], after: &[u8]) -> (&'static str, String, Vec<DiffLayer>) {
     let [given, other] = [Given::of(before), Given::of(after)];
-    let [one, other] = [Read::of(&given, 0), Read::of(&other, 1)];
+    let rescued = [OnceCell::new(), OnceCell::new()];
+    let [one, other] = [Read::of(&given, 0, &rescued[0]), Read::of(&other, 1, &rescued[1])];
     let (blobs, others) = (Blobs::of(&one), Blobs::of(&other));
     let layers = align(&blobs.layers, &others.layers);
     let all = |place| layers.iter().filter(|layer| layer.place == place).count();
@@ -88,7 +91,11 @@ fn content(before: &[u8], after: &[u8]) -> (&'static str, String, Vec<DiffLayer>
     if let (Some(compact), Some(other)) = (plain(before), plain(after))
         && compact == other
     {
-        return ("same-content", "the same JSON, written otherwise: only white space or escapes differ".into(), layers);
+        return (
+            "same-content",
+            "the same JSON, written otherwise: only white space or escapes differ".into(),
+            layers,
+        );
     }
     let is_manifest = |blobs: &Blobs| blobs.config.is_some() || !blobs.layers.is_empty();
     if !is_manifest(&blobs) || !is_manifest(&others) {
@@ -136,7 +143,13 @@ impl Blobs {
             // The empty layers of schema 1 stand for history entries, which others have in the config.
             Some(Document::Schema1(schema1)) => Self {
                 config: None,
-                layers: schema1.layers.iter().rev().filter(|layer| *layer != Digest::EMPTY_LAYER).cloned().collect(),
+                layers: schema1
+                    .layers
+                    .iter()
+                    .rev()
+                    .filter(|layer| *layer != Digest::EMPTY_LAYER)
+                    .cloned()
+                    .collect(),
             },
             Some(Document::Index(index)) => Self {
                 config: None,
@@ -179,7 +192,9 @@ fn align(before: &[String], after: &[String]) -> Vec<DiffLayer> {
 /// Lines with their breaks: where each begins, and where the last ends.
 fn line_starts(bytes: &[u8]) -> Vec<usize> {
     let mut starts = vec![0];
-    starts.extend(bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at.saturating_add(1)));
+    starts.extend(
+        bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at.saturating_add(1)),
+    );
     if starts.last() != Some(&bytes.len()) {
         starts.push(bytes.len());
     }
@@ -187,7 +202,11 @@ fn line_starts(bytes: &[u8]) -> Vec<usize> {
 }
 
 fn tokens<'b>(bytes: &'b [u8], starts: &[usize]) -> Vec<&'b [u8]> {
-    starts.iter().zip(starts.iter().skip(1)).map(|(&start, &end)| bytes.get(start..end).unwrap_or_default()).collect()
+    starts
+        .iter()
+        .zip(starts.iter().skip(1))
+        .map(|(&start, &end)| bytes.get(start..end).unwrap_or_default())
+        .collect()
 }
 
 fn chunks(before: &[u8], after: &[u8]) -> (Vec<Chunk>, bool) {

@@ -129,12 +129,18 @@ impl Expected {
         if let Some(payload) = document.payload()
             && digest.matches(payload)
         {
-            let text = "it is the digest of the payload, without the signatures: that by which registries name it";
+            let text =
+                "it is the digest of the payload, without the signatures: that by which registries name it";
             return expected(ExpectedVerdict::Payload, text.into());
         }
-        let has = |other: &Read<'_>| digest == other.digests.bytes || Some(&digest) == other.digests.payload.as_ref();
+        let has = |other: &Read<'_>| {
+            digest == other.digests.bytes || Some(&digest) == other.digests.payload.as_ref()
+        };
         if let Some(index) = documents.iter().position(has) {
-            let text = format!("it is the digest of another document that is given: `{}`", documents.get(index).map_or("", |other| &other.label));
+            let text = format!(
+                "it is the digest of another document that is given: `{}`",
+                documents.get(index).map_or("", |other| &other.label)
+            );
             return Self { document: Some(index), ..expected(ExpectedVerdict::Other, text) };
         }
         let (found, tried) = search(&digest, document);

@@ -29,7 +29,13 @@ pub(crate) fn explain(documents: &[Read<'_>], reports: &[DocumentReport]) -> Vec
     CARDS.iter().filter_map(|card| card(documents, reports)).collect()
 }
 
-fn card(code: &'static str, title: &'static str, text: &[&str], command: String, documents: Vec<usize>) -> Option<Explanation> {
+fn card(
+    code: &'static str,
+    title: &'static str,
+    text: &[&str],
+    command: String,
+    documents: Vec<usize>,
+) -> Option<Explanation> {
     let text = text.iter().map(|&sentence| sentence.to_owned()).collect();
     (!documents.is_empty()).then_some(Explanation { code, title, text, command, documents })
 }
@@ -58,7 +64,9 @@ fn quoted(text: &str) -> String {
 
 /// `name` and `tag` of a path: what schema 1 says of itself, else words for the reader to replace.
 fn reference(report: Option<&DocumentReport>) -> (String, String) {
-    let name = report.and_then(|report| report.name.clone()).filter(|name| downshift_registry::is_repository_name(name));
+    let name = report
+        .and_then(|report| report.name.clone())
+        .filter(|name| downshift_registry::is_repository_name(name));
     let tag = report.and_then(|report| report.tag.clone()).filter(|tag| downshift_registry::is_tag(tag));
     (name.unwrap_or_else(|| "NAME".into()), tag.unwrap_or_else(|| "TAG".into()))
 }
@@ -69,11 +77,17 @@ fn is_schema1(report: &DocumentReport) -> bool {
 
 fn wrong_bytes(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
     let expected = |report: &DocumentReport| {
-        let claim = report.response.iter().flat_map(|response| &response.claims).find_map(|claim| claim.expected.clone());
+        let claim = report
+            .response
+            .iter()
+            .flat_map(|response| &response.claims)
+            .find_map(|claim| claim.expected.clone());
         report.digests.expected.clone().or(claim)
     };
     let documents = those(reports, |report| {
-        expected(report).is_some_and(|expected| matches!(expected.verdict, ExpectedVerdict::Variant | ExpectedVerdict::None))
+        expected(report).is_some_and(|expected| {
+            matches!(expected.verdict, ExpectedVerdict::Variant | ExpectedVerdict::None)
+        })
     });
     let first = *documents.first()?;
     let found = reports.get(first).and_then(expected)?;
@@ -94,7 +108,13 @@ fn wrong_bytes(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation
         Some("indent-2-newline") => format!("jq . {name} | sha256sum"),
         _ => format!("sha256sum {name}; skopeo manifest-digest {name}"),
     };
-    Some(Explanation { code: "wrong-bytes", title: "Why is this not the digest that I expected?", text, command, documents })
+    Some(Explanation {
+        code: "wrong-bytes",
+        title: "Why is this not the digest that I expected?",
+        text,
+        command,
+        documents,
+    })
 }
 
 fn digest_of_payload(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
@@ -120,7 +140,9 @@ fn same_image(reports: &[DocumentReport]) -> Option<(usize, usize)> {
     };
     for (index, schema1) in reports.iter().enumerate().filter(|(_, report)| is_schema1(report)) {
         let own = blobs(schema1);
-        let other = reports.iter().position(|report| matches!(report.kind, Kind::Schema2 | Kind::Oci) && blobs(report) == own);
+        let other = reports
+            .iter()
+            .position(|report| matches!(report.kind, Kind::Schema2 | Kind::Oci) && blobs(report) == own);
         if let Some(other) = other {
             return Some((index, other));
         }
@@ -149,7 +171,9 @@ fn converted_digest(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explan
 fn signed_anew(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
     let documents = those(reports, |report| {
         report.digests.payload.is_some()
-            && reports.iter().any(|other| other.digests.payload == report.digests.payload && other.digests.bytes != report.digests.bytes)
+            && reports.iter().any(|other| {
+                other.digests.payload == report.digests.payload && other.digests.bytes != report.digests.bytes
+            })
     });
     let (name, tag) = reference(reports.get(*documents.first()?));
     card(
@@ -167,7 +191,8 @@ fn signed_anew(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation
 
 fn old_client_by_digest(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
     let documents = those(reports, |report| {
-        matches!(report.kind, Kind::Schema2 | Kind::List | Kind::Oci | Kind::Index) && report.artifact.is_none()
+        matches!(report.kind, Kind::Schema2 | Kind::List | Kind::Oci | Kind::Index)
+            && report.artifact.is_none()
     });
     let report = reports.get(*documents.first()?)?;
     let digest = report.digests.registry.clone();
@@ -213,7 +238,9 @@ fn oci_only_accept(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explana
             "Neither `*/*` nor the OCI types count for that.",
             "Name every type that you can use.",
         ],
-        format!("curl -sSI -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' https://REGISTRY/v2/{name}/manifests/{tag}"),
+        format!(
+            "curl -sSI -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' https://REGISTRY/v2/{name}/manifests/{tag}"
+        ),
         documents,
     )
 }
@@ -253,8 +280,12 @@ fn unknown_platform(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explan
 fn cache_without_vary(reads: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
     let fails = |index: usize| {
         let is_answer = reads.get(index).is_some_and(is_manifest_answer);
-        let claims = reports.get(index).and_then(|report| report.response.as_ref()).map(|response| &response.claims);
-        is_answer && claims.is_some_and(|claims| claims.iter().any(|claim| claim.code == "vary" && claim.holds == "false"))
+        let claims =
+            reports.get(index).and_then(|report| report.response.as_ref()).map(|response| &response.claims);
+        is_answer
+            && claims.is_some_and(|claims| {
+                claims.iter().any(|claim| claim.code == "vary" && claim.holds == "false")
+            })
     };
     let documents: Vec<usize> = (0..reports.len()).filter(|&index| fails(index)).collect();
     let (name, tag) = reference(reports.get(*documents.first()?));
@@ -274,7 +305,8 @@ fn cache_without_vary(reads: &[Read<'_>], reports: &[DocumentReport]) -> Option<
 }
 
 fn whose_key(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
-    let documents = those(reports, |report| report.signatures.iter().any(|signature| signature.verdict == "valid"));
+    let documents =
+        those(reports, |report| report.signatures.iter().any(|signature| signature.verdict == "valid"));
     let name = file(reports, *documents.first()?);
     card(
         "whose-key",

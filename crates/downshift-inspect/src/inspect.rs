@@ -1,5 +1,7 @@
 //! From documents to their report.
 
+use core::cell::OnceCell;
+
 use downshift::check::check;
 use downshift::document::Document;
 use downshift::json::Value;
@@ -51,7 +53,10 @@ pub fn inspect(given: &[Given<'_>], checked: &[Checked]) -> Result<Report, Error
     limit("documents", Limits::DOCUMENTS, given.len())?;
     let bytes = given.iter().fold(0_usize, |sum, given| sum.saturating_add(given.bytes.len()));
     limit("given-bytes", Limits::GIVEN_BYTES, bytes)?;
-    let documents: Vec<Read<'_>> = given.iter().enumerate().map(|(index, given)| Read::of(given, index)).collect();
+    let rescued: Vec<OnceCell<Vec<u8>>> = given.iter().map(|_| OnceCell::new()).collect();
+    let documents = given.iter().zip(&rescued).enumerate();
+    let documents: Vec<Read<'_>> =
+        documents.map(|(index, (given, rescued))| Read::of(given, index, rescued)).collect();
     let naming: Vec<Vec<(String, String)>> = documents.iter().map(named).collect();
     let mut reports: Vec<DocumentReport> =
         (0..documents.len()).filter_map(|index| document(&documents, index, &naming, checked)).collect();
@@ -75,7 +80,8 @@ fn document(
 ) -> Option<DocumentReport> {
     let read = documents.get(index)?;
     let mut digests = read.digests.clone();
-    digests.expected = read.expected.filter(|text| !text.trim().is_empty()).map(|text| Expected::of(text, documents, index));
+    digests.expected =
+        read.expected.filter(|text| !text.trim().is_empty()).map(|text| Expected::of(text, documents, index));
     let mut report = DocumentReport {
         label: read.label.clone(),
         span: read.span,
@@ -110,7 +116,8 @@ fn document(
 fn named_by(documents: &[Read<'_>], index: usize, naming: &[Vec<(String, String)>]) -> Vec<(usize, String)> {
     let Some(own) = documents.get(index) else { return Vec::new() };
     let is_own = |digest: &str| {
-        digest == own.digests.bytes.as_str() || own.digests.payload.as_ref().is_some_and(|payload| payload.as_str() == digest)
+        digest == own.digests.bytes.as_str()
+            || own.digests.payload.as_ref().is_some_and(|payload| payload.as_str() == digest)
     };
     let others = naming.iter().enumerate().filter(|(other, _)| *other != index);
     let found = others.filter_map(|(other, named)| {
@@ -164,7 +171,8 @@ fn of_document(documents: &[Read<'_>], index: usize, checked: &[Checked], report
             report.artifact = manifest.artifact();
             report.layers = layers::of_manifest(manifest, documents);
             let part = Part::of(&manifest.config, documents);
-            let config = part.document.and_then(|index| documents.get(index)).filter(|read| read.kind == Kind::Config);
+            let config =
+                part.document.and_then(|index| documents.get(index)).filter(|read| read.kind == Kind::Config);
             if let Some(root) = config.and_then(Read::root) {
                 of_config(root, report);
                 layers::join(&mut report.layers, &mut report.history);
@@ -205,10 +213,16 @@ fn errors(root: Value<'_>) -> Vec<RegistryError> {
 
 fn meaning(code: &str) -> &'static str {
     match code {
-        "MANIFEST_UNKNOWN" => "there is no such tag or digest, or the client does not accept the form in which it is stored: name the OCI types in Accept, and try again",
-        "MANIFEST_INVALID" => "the manifest cannot be read, or not be converted to a form that the client accepts",
+        "MANIFEST_UNKNOWN" => {
+            "there is no such tag or digest, or the client does not accept the form in which it is stored: name the OCI types in Accept, and try again"
+        }
+        "MANIFEST_INVALID" => {
+            "the manifest cannot be read, or not be converted to a form that the client accepts"
+        }
         "MANIFEST_UNVERIFIED" => "a signature of the manifest does not hold",
-        "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" => "a layer or config is not in this repository: push it again",
+        "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" => {
+            "a layer or config is not in this repository: push it again"
+        }
         "NAME_UNKNOWN" => "there is no such repository, or none that this client may see",
         "NAME_INVALID" => "that is no name of a repository",
         "UNAUTHORIZED" => "the registry wants to know who asks: log in, or get a token for this repository",
@@ -226,7 +240,10 @@ fn meaning(code: &str) -> &'static str {
 fn summary(report: &DocumentReport) -> String {
     let title = &report.title;
     let mut sentence = match report.kind {
-        Kind::NotJson => report.unreadable.as_ref().map_or_else(|| "no JSON".to_owned(), |unreadable| format!("no JSON: {}", unreadable.text)),
+        Kind::NotJson => report
+            .unreadable
+            .as_ref()
+            .map_or_else(|| "no JSON".to_owned(), |unreadable| format!("no JSON: {}", unreadable.text)),
         Kind::Errors => {
             let codes: Vec<&str> = report.errors.iter().map(|error| error.code.as_str()).collect();
             format!("{title}: {}", crate::text::Outside(&codes.join(", ")))
@@ -258,7 +275,9 @@ fn summary(report: &DocumentReport) -> String {
             _ => title.clone(),
         },
     };
-    if let Some(failure) = report.failure.as_ref().filter(|_| report.kind == Kind::Json) {
+    if report.failure.is_some() && report.kind == Kind::Schema1 {
+        sentence.push_str("; changed after it was signed");
+    } else if let Some(failure) = report.failure.as_ref().filter(|_| report.kind == Kind::Json) {
         let Failure { cause, .. } = failure;
         sentence = format!("a manifest that cannot be read: {cause}");
     }

@@ -112,13 +112,18 @@ impl Kind {
             return Self::Errors;
         }
         let is_config = is("rootfs", JsonKind::Object)
-            || (is("architecture", JsonKind::String) && (is("os", JsonKind::String) || is("config", JsonKind::Object)));
+            || (is("architecture", JsonKind::String)
+                && (is("os", JsonKind::String) || is("config", JsonKind::Object)));
         if is_config && !is("fsLayers", JsonKind::Array) { Self::Config } else { Self::Json }
     }
 }
 
 /// Why `read` is of its kind. `named` is what other given documents call it.
-pub(crate) fn why(read: &Read<'_>, named: &[(usize, String)], labels: &dyn Fn(usize) -> String) -> Vec<Evidence> {
+pub(crate) fn why(
+    read: &Read<'_>,
+    named: &[(usize, String)],
+    labels: &dyn Fn(usize) -> String,
+) -> Vec<Evidence> {
     let mut why = Vec::new();
     let mut add = |code, text: String, agrees| why.push(Evidence { code, text, agrees });
     if let Some(root) = read.root() {
@@ -128,10 +133,15 @@ pub(crate) fn why(read: &Read<'_>, named: &[(usize, String)], labels: &dyn Fn(us
     for (index, media_type) in named {
         if !media_type.is_empty() {
             let agrees = is_type_of(media_type, read, own.as_deref());
-            add("named-by", format!("`{}` names it as `{}`", Outside(&labels(*index)), Outside(media_type)), agrees);
+            add(
+                "named-by",
+                format!("`{}` names it as `{}`", Outside(&labels(*index)), Outside(media_type)),
+                agrees,
+            );
         }
     }
-    if let Some(content_type) = read.responses.as_ref().and_then(|responses| responses.header("content-type")) {
+    if let Some(content_type) = read.responses.as_ref().and_then(|responses| responses.header("content-type"))
+    {
         let agrees = is_type_of(content_type, read, own.as_deref());
         add("content-type", format!("its Content-Type is `{}`", Outside(content_type)), agrees);
     }

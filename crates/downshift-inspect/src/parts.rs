@@ -1,9 +1,9 @@
 //! What documents name: configs, subjects, and the manifests of a list or index.
 
+use downshift::Form;
 use downshift::document::{Descriptor, Document, Index};
 use downshift::json::Value;
 use downshift::layer::LayerType;
-use downshift::Form;
 
 use crate::read::{Read, find};
 use crate::report::{Entry, Pair, Part};
@@ -21,7 +21,9 @@ impl Part {
         let document = find(documents, digest);
         let given = document.and_then(|index| documents.get(index)).map(|read| read.bytes.len() as u64);
         // A descriptor of signed schema 1 may count either.
-        let is_signed = document.and_then(|index| documents.get(index)).is_some_and(|read| read.digests.payload.is_some());
+        let is_signed = document
+            .and_then(|index| documents.get(index))
+            .is_some_and(|read| read.digests.payload.is_some());
         let wrong_size = matches!((size, given), (Some(size), Some(given)) if size != given && !is_signed);
         Self { digest: digest.to_owned(), media_type: None, size, document, wrong_size }
     }
@@ -47,7 +49,11 @@ pub(crate) fn entries(index: &Index, root: Value<'_>, documents: &[Read<'_>]) ->
             part: Part::of(descriptor, documents),
             platform: descriptor.plain_platform().cloned(),
             os_version: descriptor.platform.as_ref().and_then(|platform| platform.os_version.clone()),
-            os_features: descriptor.platform.iter().flat_map(|platform| platform.os_features.clone()).collect(),
+            os_features: descriptor
+                .platform
+                .iter()
+                .flat_map(|platform| platform.os_features.clone())
+                .collect(),
             role: role(descriptor),
             about: None,
             artifact: descriptor.artifact_type.clone().filter(|artifact| !artifact.is_empty()),

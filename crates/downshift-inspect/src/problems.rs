@@ -33,7 +33,14 @@ impl Problems<'_> {
         }
     }
 
-    fn add_at(&mut self, severity: Severity, code: &str, text: impl fmt::Display, pointer: String, at: Range<usize>) {
+    fn add_at(
+        &mut self,
+        severity: Severity,
+        code: &str,
+        text: impl fmt::Display,
+        pointer: String,
+        at: Range<usize>,
+    ) {
         let before = self.found.len();
         self.add(severity, code, text);
         if self.found.len() > before
@@ -56,8 +63,16 @@ pub(crate) fn problems(read: &Read<'_>, report: &DocumentReport) -> Vec<Problem>
         let text = "the manifest is larger than 4 MiB, which is all that registries take";
         problems.add(Severity::Warning, "too-large", text);
     }
-    for evidence in report.why.iter().filter(|evidence| !evidence.agrees && matches!(evidence.code, "content-type" | "named-by")) {
-        problems.add(Severity::Warning, evidence.code, format_args!("{}, but it is {}", evidence.text, report.title));
+    for evidence in report
+        .why
+        .iter()
+        .filter(|evidence| !evidence.agrees && matches!(evidence.code, "content-type" | "named-by"))
+    {
+        problems.add(
+            Severity::Warning,
+            evidence.code,
+            format_args!("{}, but it is {}", evidence.text, report.title),
+        );
     }
     if let Some(root) = read.root() {
         of_members(read, root, &mut problems);
@@ -76,6 +91,12 @@ fn of_failure(read: &Read<'_>, problems: &mut Problems<'_>) {
     match error {
         Error::InvalidJson { document: "document", offset, .. } => {
             problems.add_at(Severity::Error, error.code(), error, String::new(), *offset..*offset);
+        }
+        _ if read.document.is_some() => {
+            let text = format!(
+                "the manifest was changed after it was signed, and what is shown is not signed: {error}"
+            );
+            problems.add(Severity::Error, "changed-after-signing", text);
         }
         _ => problems.add(Severity::Error, error.code(), error),
     }
@@ -115,7 +136,10 @@ fn duplicates(root: Value<'_>, problems: &mut Problems<'_>) {
         for (one, other) in names.iter().zip(names.iter().skip(1)) {
             if one.0 == other.0 {
                 let name = String::from_utf8_lossy(one.0);
-                let text = format!("the key {} stands twice in one object: programs differ on which they take", Outside(&name));
+                let text = format!(
+                    "the key {} stands twice in one object: programs differ on which they take",
+                    Outside(&name)
+                );
                 problems.add_at(Severity::Warning, "duplicate-key", text, String::new(), other.1.clone());
             }
         }
@@ -136,24 +160,35 @@ fn of_layers(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems<'
         return;
     }
     for (index, layer) in report.layers.iter().enumerate() {
-        let text = match layer.flags.iter().find(|flag| matches!(**flag, "encrypted" | "foreign" | "unknown-type" | "zstd")) {
+        let text = match layer
+            .flags
+            .iter()
+            .find(|flag| matches!(**flag, "encrypted" | "foreign" | "unknown-type" | "zstd"))
+        {
             Some(&"encrypted") => "is encrypted: only clients that have the key can use it",
             Some(&"foreign") => "is fetched from elsewhere: registries need not have it",
-            Some(&"zstd") => "is compressed with zstd: Docker before 23 cannot read it, and schema 1 and 2 cannot name it",
-            Some(&"unknown-type") if report.artifact.is_none() => "has a media type that is none of an image layer",
+            Some(&"zstd") => {
+                "is compressed with zstd: Docker before 23 cannot read it, and schema 1 and 2 cannot name it"
+            }
+            Some(&"unknown-type") if report.artifact.is_none() => {
+                "has a media type that is none of an image layer"
+            }
             _ => continue,
         };
         let at = element(read, "layers", index);
         let code = layer.flags.first().copied().unwrap_or_default();
         let severity = if code == "unknown-type" { Severity::Warning } else { Severity::Note };
-        problems.add_at(severity, code, format_args!("layer {} {text}", layer.number), format!("/layers/{index}"), at);
+        problems.add_at(
+            severity,
+            code,
+            format_args!("layer {} {text}", layer.number),
+            format!("/layers/{index}"),
+            at,
+        );
     }
-    for (pointer, part) in report
-        .config
-        .iter()
-        .map(|part| ("/config/size".to_owned(), part))
-        .chain(report.layers.iter().enumerate().map(|(index, layer)| (format!("/layers/{index}/size"), &layer.part)))
-    {
+    for (pointer, part) in report.config.iter().map(|part| ("/config/size".to_owned(), part)).chain(
+        report.layers.iter().enumerate().map(|(index, layer)| (format!("/layers/{index}/size"), &layer.part)),
+    ) {
         wrong_size(pointer, part, problems);
     }
     let has_config = report.config.as_ref().is_some_and(|config| config.document.is_some());
@@ -163,12 +198,17 @@ fn of_layers(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems<'
     let layers = report.layers.len();
     let diff_ids = report.image.as_ref().map_or(0, |image| image.diff_ids.len());
     if diff_ids != layers {
-        let text = format!("the config has {}, the manifest {}", count(diff_ids, "diff id"), count(layers, "layer"));
+        let text =
+            format!("the config has {}, the manifest {}", count(diff_ids, "diff id"), count(layers, "layer"));
         problems.add(Severity::Error, "diff-id-count", text);
     }
     let made = report.history.iter().filter(|entry| !entry.empty).count();
     if !report.history.is_empty() && made != layers {
-        let text = format!("the history has {} with a layer, the manifest {}", count(made, "entry"), count(layers, "layer"));
+        let text = format!(
+            "the history has {} with a layer, the manifest {}",
+            count(made, "entry"),
+            count(layers, "layer")
+        );
         problems.add(Severity::Warning, "history-count", text);
     }
 }
@@ -217,9 +257,17 @@ fn of_entries(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems<
             Kind::List => "application/vnd.docker.",
             _ => "application/vnd.oci.",
         };
-        if entry.role == "image" && entry.part.media_type.as_ref().is_some_and(|media_type| !media_type.starts_with(family)) {
+        if entry.role == "image"
+            && entry.part.media_type.as_ref().is_some_and(|media_type| !media_type.starts_with(family))
+        {
             let text = "an entry is of the other family, Docker in OCI or OCI in Docker: some clients refuse the mixture";
-            problems.add_at(Severity::Note, "mixed-families", text, format!("/manifests/{index}/mediaType"), at());
+            problems.add_at(
+                Severity::Note,
+                "mixed-families",
+                text,
+                format!("/manifests/{index}/mediaType"),
+                at(),
+            );
         }
     }
 }
@@ -241,7 +289,7 @@ fn of_signatures(read: &Read<'_>, report: &DocumentReport, problems: &mut Proble
 
 /// What a signed document holds beside its payload is covered by no signature, and some engines believe it.
 fn unsigned_members(read: &Read<'_>, problems: &mut Problems<'_>) {
-    let (Some(signed), Some(root)) = (read.signed(), read.root()) else { return };
+    let (Some(signed), Some(root), None) = (read.signed(), read.root(), &read.error) else { return };
     for (name, value) in root.members() {
         let text = name.text();
         if text != "signatures" && value.span().end > signed.format_length {

@@ -34,7 +34,8 @@ pub(crate) struct Read<'g> {
 }
 
 impl<'g> Read<'g> {
-    pub(crate) fn of(given: &'g Given<'g>, index: usize) -> Self {
+    /// Reads a document. `rescued` is room for what can be saved of one that was changed after it was signed.
+    pub(crate) fn of(given: &'g Given<'g>, index: usize, rescued: &'g OnceCell<Vec<u8>>) -> Self {
         let label = given.label.clone().filter(|label| !label.is_empty());
         let label = label.unwrap_or_else(|| format!("document {}", index.saturating_add(1)));
         let responses = Responses::parse(given.bytes);
@@ -51,14 +52,22 @@ impl<'g> Read<'g> {
             (Kind::Json, None) if json.as_ref().is_some_and(|json| seems_manifest(json.root())) => {
                 match Document::parse(bytes, &limits) {
                     Ok(document) => (Some(document), None),
-                    Err(error) => (None, Some(error)),
+                    Err(error) => {
+                        let rest = json.as_ref().and_then(|json| without_signatures(bytes, json.root()));
+                        let rest = rest.map(|rest| &**rescued.get_or_init(|| rest));
+                        (rest.and_then(|rest| Document::parse(rest, &limits).ok()), Some(error))
+                    }
                 }
             }
             _ => (None, None),
         };
-        let kind = document.as_ref().map_or(kind, |document| document.form().into());
+        let kind = match &document {
+            Some(_) if error.is_some() => Kind::Schema1,
+            Some(document) => document.form().into(),
+            None => kind,
+        };
         let payload = match &document {
-            Some(Document::Schema1(schema1)) => Some(schema1.payload()),
+            Some(Document::Schema1(schema1)) if error.is_none() => Some(schema1.payload()),
             _ => None,
         };
         let digests = Digests::of(bytes, payload);
@@ -82,9 +91,9 @@ impl<'g> Read<'g> {
 
     /// The document taken apart, if it is signed.
     pub(crate) fn signed(&self) -> Option<&SignedDocument> {
-        let parse = || match self.payload() {
-            Some(_) => jws::parse(self.bytes, &Limits::core()).ok(),
-            None => None,
+        let parse = || match self.kind {
+            Kind::Schema1 => jws::parse(self.bytes, &Limits::core()).ok(),
+            _ => None,
         };
         self.signed.get_or_init(parse).as_ref()
     }
@@ -100,6 +109,14 @@ impl<'g> Read<'g> {
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.error.as_ref().map(Failure::from)
     }
+}
+
+/// What a schema 1 manifest says whose signatures do not fit it: the document with them cut out.
+fn without_signatures(bytes: &[u8], root: Value<'_>) -> Option<Vec<u8>> {
+    root.member("schemaVersion").filter(|version| version.raw() == b"1")?;
+    let (name, value) = root.members().find(|(name, _)| name.is_text("signatures"))?;
+    let head = bytes.get(..name.span().start)?.trim_ascii_end().strip_suffix(b",")?;
+    Some([head, bytes.get(value.span().end..)?].concat())
 }
 
 /// Whether a document says that it is a manifest.

@@ -191,7 +191,9 @@ impl<'b> Reader<'b> {
 fn status_line(line: &[u8]) -> Option<Head> {
     let line = core::str::from_utf8(line).ok()?;
     let (version, rest) = line.split_once(' ')?;
-    version.strip_prefix("HTTP/").filter(|number| matches!(number.as_bytes(), [b'1'..=b'3'] | [b'0'..=b'9', b'.', b'0'..=b'9']))?;
+    version
+        .strip_prefix("HTTP/")
+        .filter(|number| matches!(number.as_bytes(), [b'1'..=b'3'] | [b'0'..=b'9', b'.', b'0'..=b'9']))?;
     let status = rest.trim_start().get(..3)?.parse().ok().filter(|status| (100..=599).contains(status))?;
     Some(Head { version: version.to_owned(), status, headers: Vec::new() })
 }

@@ -24,13 +24,35 @@ pub struct Secret {
 
 /// Parts of names that secrets have, in lower case without separators.
 const NAMES: [&str; 13] = [
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey", "credential", "authkey",
-    "connectionstring", "signingkey", "clientkey",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "authkey",
+    "connectionstring",
+    "signingkey",
+    "clientkey",
 ];
 
 /// How values begin that are secret whatever their name is: of cloud and code hosts, and keys.
 const VALUES: [&str; 12] = [
-    "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "-----BEGIN", "npm_", "sk_live_",
+    "AKIA",
+    "ASIA",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "-----BEGIN",
+    "npm_",
+    "sk_live_",
 ];
 
 const BY_NAME: &str = "its name says that it is secret";
@@ -88,7 +110,12 @@ impl Search {
                     ("v1Compatibility", Kind::String) => self.record(&member.text()),
                     ("created_by", Kind::String) => self.arguments(&member.text()),
                     ("urls", Kind::Array) => open.push(("url", member)),
-                    (_, Kind::String) => self.named(if place.is_empty() { "argument" } else { place }, &name, &member.text(), !place.is_empty()),
+                    (_, Kind::String) => self.named(
+                        if place.is_empty() { "argument" } else { place },
+                        &name,
+                        &member.text(),
+                        !place.is_empty(),
+                    ),
                     _ => open.push((place, member)),
                 }
             }
@@ -126,9 +153,13 @@ impl Search {
         if value.is_empty() {
             return;
         }
-        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        let plain: String =
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
         // A path to a secret is none.
-        let is_path = value.starts_with('/') || plain.ends_with("file") || plain.ends_with("path") || plain.ends_with("url");
+        let is_path = value.starts_with('/')
+            || plain.ends_with("file")
+            || plain.ends_with("path")
+            || plain.ends_with("url");
         if by_name && !is_path && NAMES.iter().any(|part| plain.contains(part)) {
             self.add(place, name, BY_NAME);
         } else {
@@ -138,7 +169,8 @@ impl Search {
 
     fn value(&mut self, place: &'static str, name: &str, value: &str) {
         let bare = value.trim_start_matches(['"', '\'']);
-        let is_token = |prefix: &str| bare.starts_with(prefix) && bare.len() >= prefix.len().saturating_add(12);
+        let is_token =
+            |prefix: &str| bare.starts_with(prefix) && bare.len() >= prefix.len().saturating_add(12);
         let is_jwt = bare.starts_with("eyJ") && bare.matches('.').count() == 2;
         if has_credentials(value) {
             self.add(place, name, BY_URL);

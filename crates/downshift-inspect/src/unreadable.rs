@@ -41,7 +41,9 @@ fn guess(bytes: &[u8], offset: usize) -> (&'static str, &'static str) {
     let rest = bytes.get(offset..).unwrap_or_default();
     match bytes {
         [] => return ("empty", "there are no bytes: a response to HEAD, or a failed download"),
-        [0x1f, 0x8b, ..] => return ("gzip", "it is compressed with gzip: run `gunzip`, or `curl --compressed`"),
+        [0x1f, 0x8b, ..] => {
+            return ("gzip", "it is compressed with gzip: run `gunzip`, or `curl --compressed`");
+        }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => return ("zstd", "it is compressed with zstd: run `unzstd`"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
             return ("utf-16", "it is UTF-16: PowerShell's `>` writes that; use `curl -o`");
@@ -68,7 +70,11 @@ fn guess(bytes: &[u8], offset: usize) -> (&'static str, &'static str) {
         }
     }
     let first = trimmed.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
-    if !first.is_empty() && first.len() <= 8 && first.iter().all(u8::is_ascii_hexdigit) && trimmed.contains(&b'{') {
+    if !first.is_empty()
+        && first.len() <= 8
+        && first.iter().all(u8::is_ascii_hexdigit)
+        && trimmed.contains(&b'{')
+    {
         return ("chunked", "it is in chunks, as it was on the wire: run `curl` without `--raw`");
     }
     if trimmed.is_empty() {

@@ -1,8 +1,8 @@
 //! Changes that keep what a document says, and change its digest.
 
+use downshift::Error;
 use downshift::json::Json;
 use downshift::jws;
-use downshift::Error;
 use serde::Serialize;
 
 use crate::limits::Limits;
@@ -95,12 +95,9 @@ pub(crate) static CHANGES: [Change; 25] = [
         "editors, `echo` and `jq` add one",
         without_final_newline,
     ),
-    bytes(
-        "final-newline-added",
-        "a line break added at the end",
-        "`$(…)` in a shell removes it",
-        |bytes| Some([bytes, b"\n"].concat()),
-    ),
+    bytes("final-newline-added", "a line break added at the end", "`$(…)` in a shell removes it", |bytes| {
+        Some([bytes, b"\n"].concat())
+    }),
     bytes(
         "final-space-removed",
         "all white space at the end removed",

@@ -28,6 +28,7 @@ pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
 /// Every form and its media type: `[{name, mediaType}]`.
 #[wasm_bindgen(js_name = mediaTypes)]
 pub fn media_types() -> String {
-    let forms = downshift::Form::ALL.map(|form| json!({ "name": form.name(), "mediaType": form.media_type() }));
+    let forms =
+        downshift::Form::ALL.map(|form| json!({ "name": form.name(), "mediaType": form.media_type() }));
     json!(forms).to_string()
 }

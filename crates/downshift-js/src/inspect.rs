@@ -33,9 +33,9 @@ impl Documents {
     /// The signatures that the engine has to verify: `[{document, signature, algorithm}]`.
     pub fn unchecked(&mut self) -> String {
         self.unchecked = unchecked(&self.given());
-        let described = self.unchecked.iter().map(|one| {
-            json!({ "document": one.document, "signature": one.signature, "algorithm": one.algorithm })
-        });
+        let described = self.unchecked.iter().map(
+            |one| json!({ "document": one.document, "signature": one.signature, "algorithm": one.algorithm }),
+        );
         json!(described.collect::<Vec<_>>()).to_string()
     }
 
@@ -114,7 +114,9 @@ impl Documents {
     fn given(&self) -> Vec<Given<'_>> {
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let given = self.given.iter();
-        given.map(|(bytes, label, expected)| Given { bytes, label: some(label), expected: some(expected) }).collect()
+        given
+            .map(|(bytes, label, expected)| Given { bytes, label: some(label), expected: some(expected) })
+            .collect()
     }
 }
 
@@ -123,7 +125,13 @@ fn decode(checked: &[u32]) -> Vec<Checked> {
     let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let (triples, _) = checked.as_chunks::<3>();
     let triples = triples.iter();
-    triples.map(|&[document, signature, holds]| Checked { document: index(document), signature: index(signature), holds: holds == 1 }).collect()
+    triples
+        .map(|&[document, signature, holds]| Checked {
+            document: index(document),
+            signature: index(signature),
+            holds: holds == 1,
+        })
+        .collect()
 }
 
 pub(crate) fn encode(report: &impl Serialize) -> Result<String, Thrown> {

@@ -82,7 +82,8 @@ fn kind(info: &[u8]) -> Option<KeyKind> {
         RSA => {
             let mut reader = SliceReader::new(info.subject_public_key.as_bytes()?).ok()?;
             let header = Header::decode(&mut reader).ok()?;
-            let modulus = (header.tag() == Tag::Sequence).then(|| AnyRef::decode(&mut reader).ok()).flatten()?;
+            let modulus =
+                (header.tag() == Tag::Sequence).then(|| AnyRef::decode(&mut reader).ok()).flatten()?;
             let zeros = modulus.value().iter().take_while(|&&byte| byte == 0).count();
             let first = modulus.value().get(zeros)?.leading_zeros() as usize;
             Some(KeyKind::Rsa((modulus.value().len() - zeros) * 8 - first))
@@ -94,7 +95,8 @@ fn kind(info: &[u8]) -> Option<KeyKind> {
 /// The key of a certificate and its subject on one line (RFC 5280, 4.1). Nothing else in it is looked at: engines
 /// verify no chain either.
 fn read_certificate(der: &[u8]) -> Option<(Vec<u8>, String)> {
-    let sequence = |bytes| AnyRef::from_der(bytes).ok().filter(|any: &AnyRef<'_>| any.header().tag() == Tag::Sequence);
+    let sequence =
+        |bytes| AnyRef::from_der(bytes).ok().filter(|any: &AnyRef<'_>| any.header().tag() == Tag::Sequence);
     let certificate = sequence(der)?;
     let mut reader = SliceReader::new(certificate.value()).ok()?;
     let signed = AnyRef::decode(&mut reader).ok()?;
@@ -121,8 +123,14 @@ fn name(name: AnyRef<'_>) -> String {
         let Ok(mut attributes) = SliceReader::new(set.value()) else { continue };
         while let Ok(attribute) = AnyRef::decode(&mut attributes) {
             let Ok(mut parts) = SliceReader::new(attribute.value()) else { continue };
-            let (Ok(_), Ok(value)) = (AnyRef::decode(&mut parts), AnyRef::decode(&mut parts)) else { continue };
-            let text: String = String::from_utf8_lossy(value.value()).chars().filter(|c| !c.is_control()).take(128).collect();
+            let (Ok(_), Ok(value)) = (AnyRef::decode(&mut parts), AnyRef::decode(&mut parts)) else {
+                continue;
+            };
+            let text: String = String::from_utf8_lossy(value.value())
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(128)
+                .collect();
             texts.push(text);
         }
     }

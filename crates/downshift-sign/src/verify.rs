@@ -142,7 +142,9 @@ impl fmt::Display for Problem {
             Self::AlgorithmMismatch { algorithm, key } => {
                 write!(f, "the algorithm `{}` is not that of a `{}` key", Outside(algorithm), Outside(key))
             }
-            Self::InvalidCertificate => f.write_str("the first certificate of its chain (`x5c`) cannot be read"),
+            Self::InvalidCertificate => {
+                f.write_str("the first certificate of its chain (`x5c`) cannot be read")
+            }
             Self::InvalidKey => f.write_str("the key is not a point of its curve, or of an unknown kind"),
             Self::InvalidSignature => f.write_str("the signature is not one of this key over this payload"),
             Self::MissingKey => f.write_str("the signature comes without a key"),
@@ -226,8 +228,10 @@ fn check_size(kind: KeyKind, actual: usize) -> Result<(), Problem> {
 mod other {
     use downshift::jws::SignatureBlock;
     use p384::ecdsa::signature::Verifier as _;
-    use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512};
     use ring::signature::UnparsedPublicKey;
+    use ring::signature::{
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    };
 
     use super::Problem;
     use crate::public_key::KeyKind;

@@ -145,9 +145,11 @@ fn the_key_decides_on_the_algorithm() {
         (ec_header("P-256", 32, "none"), "algorithm-mismatch"),
         (ec_header("P-256", 32, ""), "algorithm-mismatch"),
         (ec_header("P-384", 48, "ES256"), "algorithm-mismatch"),
-        (ec_header("P-384", 48, "ES384"), "unsupported-algorithm"),
+        (ec_header("P-384", 48, "ES384"), "signature-length"),
+        (ec_header("P-521", 66, "ES512"), "signature-length"),
         (rsa("ES256"), "algorithm-mismatch"),
-        (rsa("RS256"), "unsupported-algorithm"),
+        (rsa("RS256"), "short-key"),
+        (rsa("PS256"), "algorithm-mismatch"),
     ] {
         assert_eq!(outcome_of_header(&header, 64), expected, "{header}");
     }

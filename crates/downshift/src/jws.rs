@@ -242,7 +242,8 @@ struct Format {
 impl Format {
     fn payload(&self, document: &[u8]) -> Result<Vec<u8>, Error> {
         let head = document.get(..self.length);
-        let head = head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
+        let head =
+            head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
         Ok([head, &self.tail].concat())
     }
 }

@@ -38,12 +38,7 @@ pub(super) const CLIENTS: [Client<'static>; 9] = [
         id: "docker-1.10-to-18.05",
         name: "Docker 1.10 to 18.05",
         user_agent: r"docker/1.13.1 go/go1.7.5 git-commit/092cba3 kernel/3.10.0 os/linux arch/amd64 UpstreamClient(Docker-Client/1.13.1 \(linux\))",
-        accept: &[
-            List.media_type(),
-            Schema1.media_type(),
-            "application/json",
-            Schema2.media_type(),
-        ],
+        accept: &[List.media_type(), Schema1.media_type(), "application/json", Schema2.media_type()],
         understands: &[Schema1, Schema2, List],
     },
     Client {

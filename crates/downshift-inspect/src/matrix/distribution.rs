@@ -11,20 +11,26 @@ use crate::report::Pair;
 /// Whether `Accept` names a form: types are compared exactly, and parameters are cut off, so that `q=0` still counts.
 fn names(client: &Client<'_>, form: Form) -> bool {
     let pieces = client.accept.iter().flat_map(|line| line.split(','));
-    pieces.map(|piece| piece.split(';').next().unwrap_or_default().trim()).any(|piece| piece == form.media_type())
+    pieces
+        .map(|piece| piece.split(';').next().unwrap_or_default().trim())
+        .any(|piece| piece == form.media_type())
 }
 
 /// Version 2.7 and 2.8.
 pub(super) fn version_2(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
     match sample.form {
-        Form::Schema1 | Form::Schema1Unsigned => {
-            served("stored", Form::Schema1, "sha256:STORED", "schema 1 goes to everybody, signed anew for each answer")
-        }
+        Form::Schema1 | Form::Schema1Unsigned => served(
+            "stored",
+            Form::Schema1,
+            "sha256:STORED",
+            "schema 1 goes to everybody, signed anew for each answer",
+        ),
         Form::Oci | Form::Index if !names(client, sample.form) => unknown(sample.form),
         Form::Schema2 if by == By::Tag && !names(client, Form::Schema2) => converted(),
         Form::List if by == By::Tag && !names(client, Form::List) => {
             if names(client, Form::Schema2) {
-                let text = "Accept does not name lists: the manifest for linux/amd64, whatever runs the client";
+                let text =
+                    "Accept does not name lists: the manifest for linux/amd64, whatever runs the client";
                 served("child", Form::Schema2, "sha256:CHILD", text)
             } else {
                 converted()
@@ -45,15 +51,19 @@ pub(super) fn version_3(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
         Form::Oci | Form::Index if !names(client, sample.form) => unknown(sample.form),
         Form::List if by == By::Tag && !names(client, Form::List) => {
             if names(client, Form::Schema2) {
-                let text = "Accept does not name lists: the manifest for linux/amd64, whatever runs the client";
+                let text =
+                    "Accept does not name lists: the manifest for linux/amd64, whatever runs the client";
                 served("child", Form::Schema2, "sha256:CHILD", text)
             } else {
                 error("Accept names neither lists nor schema 2, and nothing is converted any more")
             }
         }
-        Form::Schema2 if by == By::Tag && !names(client, Form::Schema2) => {
-            served("stored", Form::Schema2, "sha256:STORED", "schema 2 goes to everybody, whatever Accept says")
-        }
+        Form::Schema2 if by == By::Tag && !names(client, Form::Schema2) => served(
+            "stored",
+            Form::Schema2,
+            "sha256:STORED",
+            "schema 2 goes to everybody, whatever Accept says",
+        ),
         form => stored(form, by),
     }
 }
@@ -77,7 +87,14 @@ fn served(outcome: &'static str, form: Form, digest: &str, text: &str) -> Cell {
         Pair::new("Docker-Content-Digest", digest),
         Pair::new("Etag", format!("\"{digest}\"")),
     ];
-    Cell { outcome, word: words(form).to_owned(), form: Some(form), status: 200, response, text: text.to_owned() }
+    Cell {
+        outcome,
+        word: words(form).to_owned(),
+        form: Some(form),
+        status: 200,
+        response,
+        text: text.to_owned(),
+    }
 }
 
 fn unknown(form: Form) -> Cell {

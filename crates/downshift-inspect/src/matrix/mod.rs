@@ -98,14 +98,25 @@ pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
     if let Some((accept, user_agent)) = own {
         let accept: Vec<&str> = accept.iter().map(String::as_str).collect();
         let understands = Form::ALL.into_iter().filter(|form| {
-            let names_nothing = accept.iter().all(|line| !line.contains(".manifest.") && !line.contains(".index."));
+            let names_nothing =
+                accept.iter().all(|line| !line.contains(".manifest.") && !line.contains(".index."));
             names_nothing || accept.iter().any(|line| line.to_ascii_lowercase().contains(form.media_type()))
         });
-        let client = Client { id: "own", name: "Your client", user_agent: user_agent.unwrap_or_default(), accept: &accept, understands: &understands.collect::<Vec<_>>() };
+        let client = Client {
+            id: "own",
+            name: "Your client",
+            user_agent: user_agent.unwrap_or_default(),
+            accept: &accept,
+            understands: &understands.collect::<Vec<_>>(),
+        };
         clients.push(row(&client, &samples));
     }
     clients.extend(CLIENTS.iter().map(|client| row(client, &samples)));
-    Matrix { registries: vec![DOWNSHIFT, DISTRIBUTION_2, DISTRIBUTION_3], stored: Form::ALL.to_vec(), clients }
+    Matrix {
+        registries: vec![DOWNSHIFT, DISTRIBUTION_2, DISTRIBUTION_3],
+        stored: Form::ALL.to_vec(),
+        clients,
+    }
 }
 
 fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
@@ -114,7 +125,12 @@ fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
         for by in [By::Tag, By::Digest] {
             let stored = sample.form.name();
             let mut add = |registry: RegistryRow, cell: Cell| {
-                answers.entry(registry.id).or_default().entry(by.name()).or_default().insert(stored, usable(cell, client));
+                answers
+                    .entry(registry.id)
+                    .or_default()
+                    .entry(by.name())
+                    .or_default()
+                    .insert(stored, usable(cell, client));
             };
             add(DOWNSHIFT, downshift(client, sample, by));
             add(DISTRIBUTION_2, distribution::version_2(client, sample, by));
@@ -182,7 +198,12 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
     let name = samples::NAME.to_owned();
     let root = match by {
         By::Tag => Root::Tag { name, tag: samples::TAG.into(), digest: sample.digest.clone() },
-        By::Digest => Root::Digest { name, digest: sample.digest.clone(), tag: Some(samples::TAG.into()), record: None::<Box<Record>> },
+        By::Digest => Root::Digest {
+            name,
+            digest: sample.digest.clone(),
+            tag: Some(samples::TAG.into()),
+            record: None::<Box<Record>>,
+        },
     };
     let question = Request {
         root,
@@ -192,7 +213,8 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
         time: None,
         limits: Limits::default(),
     };
-    let documents: Documents<'_> = sample.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
+    let documents: Documents<'_> =
+        sample.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
     let answered = match answer(&question, &documents) {
         Step::Done(draft) => draft.finish(),
         Step::Sign(prepared) => match prepared.seal(placeholder()) {
@@ -215,9 +237,14 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
         (By::Digest, "stored") => "by digest the answer is exactly what is stored".to_owned(),
         (_, "stored") => format!("{} is stored, and the client takes it", words(sample.form)),
         (_, "child") => format!("the client names no list: it gets the {} for its platform", words(form)),
-        _ if form.is_schema1() && sample.form.is_schema1() => "the payload and its digest stay, and it is signed".to_owned(),
+        _ if form.is_schema1() && sample.form.is_schema1() => {
+            "the payload and its digest stay, and it is signed".to_owned()
+        }
         _ if sample.form.is_index() && !form.is_index() => {
-            format!("the client names no list that there could be: the manifest for its platform, converted to {}", words(form))
+            format!(
+                "the client names no list that there could be: the manifest for its platform, converted to {}",
+                words(form)
+            )
         }
         _ => format!("{} is the nearest that the client names", words(form)),
     };
@@ -266,5 +293,9 @@ fn shown(headers: &[(&'static str, String)], stored: &[(Digest, Vec<u8>)]) -> Ve
         value.replace(&digest, name)
     };
     let is_shown = |name: &str| SHOWN.contains(&name) || name.contains("source");
-    headers.iter().filter(|(name, _)| is_shown(name)).map(|(name, value)| Pair::new(*name, label(value))).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| is_shown(name))
+        .map(|(name, value)| Pair::new(*name, label(value)))
+        .collect()
 }

@@ -40,7 +40,9 @@ pub(super) fn all() -> Vec<Sample> {
 
 fn image(form: Form, architecture: &str) -> Sample {
     let (config_type, layer_type) = match form {
-        Form::Oci => ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip"),
+        Form::Oci => {
+            ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip")
+        }
         _ => (
             "application/vnd.docker.container.image.v1+json",
             "application/vnd.docker.image.rootfs.diff.tar.gzip",
@@ -73,7 +75,11 @@ fn list(form: Form, child: Form) -> Sample {
         ));
         documents.extend(sample.documents);
     }
-    let list = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}}"#, form.media_type(), entries.join(","));
+    let list = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}}"#,
+        form.media_type(),
+        entries.join(",")
+    );
     Sample::new(form, list.into_bytes(), documents)
 }
 
@@ -87,10 +93,13 @@ fn schema1(schema2: &Sample, form: Form) -> Sample {
         time: None,
         limits: Limits::default(),
     };
-    let documents: Documents<'_> = schema2.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
+    let documents: Documents<'_> =
+        schema2.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
     let body = match answer(&request, &documents) {
         Step::Done(draft) => draft.finish().body.into_owned(),
-        Step::Sign(prepared) => prepared.seal(super::placeholder()).map(|answer| answer.body.into_owned()).unwrap_or_default(),
+        Step::Sign(prepared) => {
+            prepared.seal(super::placeholder()).map(|answer| answer.body.into_owned()).unwrap_or_default()
+        }
         Step::Need(_) | Step::Refused(_) => Vec::new(),
     };
     Sample::new(form, body, Vec::new())

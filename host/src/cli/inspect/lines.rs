@@ -58,7 +58,8 @@ fn document(document: &DocumentReport) -> Vec<String> {
     for entry in &document.history {
         let empty = if entry.empty { "(empty) " } else { "" };
         let created = entry.created.as_deref().unwrap_or("no time");
-        lines.add("history", format!("{created}  {empty}{}", entry.created_by.as_deref().unwrap_or_default()));
+        lines
+            .add("history", format!("{created}  {empty}{}", entry.created_by.as_deref().unwrap_or_default()));
     }
     for link in &document.chain {
         let joined = if link.joined { "" } else { "  not joined to the id below" };
@@ -95,7 +96,11 @@ fn digests(document: &DocumentReport, lines: &mut Paragraph) {
     lines.add_some("payload", digests.payload.as_ref().map(downshift::Digest::as_str));
     if let Some(expected) = &digests.expected {
         lines.add("expected", format!("{}: {}", expected.digest, expected.text));
-        for tried in expected.tried.iter().filter(|tried| Some(tried.code) != expected.variant.map(|variant| variant.code)) {
+        for tried in expected
+            .tried
+            .iter()
+            .filter(|tried| Some(tried.code) != expected.variant.map(|variant| variant.code))
+        {
             lines.add("tried", tried.text);
         }
     }
