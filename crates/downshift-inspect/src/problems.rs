@@ -1,5 +1,6 @@
 //! What is missing, odd or contradicts itself.
 
+use core::cell::OnceCell;
 use core::fmt;
 use core::ops::Range;
 
@@ -10,11 +11,13 @@ use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::read::Read;
 use crate::report::{DocumentReport, Problem, Severity};
-use crate::text::{Outside, count, position};
+use crate::text::{Outside, count, line_breaks, position};
 
 /// Collects the problems of a document.
 pub(crate) struct Problems<'r> {
     bytes: &'r [u8],
+    /// Where lines end, once somebody asks.
+    breaks: OnceCell<Vec<usize>>,
     found: Vec<Problem>,
 }
 
@@ -46,7 +49,7 @@ impl Problems<'_> {
         if self.found.len() > before
             && let Some(problem) = self.found.last_mut()
         {
-            let (line, column) = position(self.bytes, at.start);
+            let (line, column) = position(self.breaks.get_or_init(|| line_breaks(self.bytes)), at.start);
             problem.pointer = Some(pointer).filter(|pointer| !pointer.is_empty());
             problem.span = Some(at.into());
             problem.line = Some(line);
@@ -57,7 +60,7 @@ impl Problems<'_> {
 
 /// The problems of a document whose report is complete but for them.
 pub(crate) fn problems(read: &Read<'_>, report: &DocumentReport) -> Vec<Problem> {
-    let mut problems = Problems { bytes: read.bytes, found: Vec::new() };
+    let mut problems = Problems { bytes: read.bytes, breaks: OnceCell::new(), found: Vec::new() };
     of_failure(read, &mut problems);
     if read.kind.form().is_some() && read.bytes.len() > Limits::MANIFEST_BYTES {
         let text = "the manifest is larger than 4 MiB, which is all that registries take";

@@ -13,6 +13,7 @@ use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::report::Span;
 use crate::response::Responses;
+use crate::signatures::has_signatures;
 
 /// A document, read as far as it can be.
 pub(crate) struct Read<'g> {
@@ -102,7 +103,7 @@ impl<'g> Read<'g> {
     pub(crate) fn looks_signed(&self) -> bool {
         match self.root() {
             Some(root) => root.member("signatures").is_some(),
-            None => self.bytes.windows(12).any(|window| window == b"\"signatures\""),
+            None => has_signatures(self.bytes),
         }
     }
 
@@ -125,12 +126,10 @@ fn seems_manifest(root: Value<'_>) -> bool {
         && ["schemaVersion", "fsLayers", "manifests"].iter().any(|name| root.member(name).is_some())
 }
 
-/// The given document with a digest: an index.
+/// The given document with a digest: an index. Those of SHA-256 only, which all others are rare beside.
 pub(crate) fn find(documents: &[Read<'_>], digest: &str) -> Option<usize> {
     documents.iter().position(|read| {
         read.digests.bytes.as_str() == digest
             || read.digests.payload.as_ref().is_some_and(|payload| payload.as_str() == digest)
-            || (!digest.starts_with("sha256:")
-                && downshift::Digest::parse(digest).is_ok_and(|digest| digest.matches(read.bytes)))
     })
 }

@@ -143,7 +143,7 @@ pub fn unchecked(given: &[crate::Given<'_>]) -> Vec<Unchecked> {
         let responses = crate::response::Responses::parse(given.bytes);
         let bytes = responses.map_or(given.bytes, |found| found.body.of(given.bytes));
         // Most have none, and need not be read for that.
-        if !bytes.windows(12).any(|window| window == b"\"signatures\"") {
+        if !has_signatures(bytes) {
             continue;
         }
         let Ok(signed) = downshift::jws::parse(bytes, &crate::Limits::core()) else { continue };
@@ -174,4 +174,18 @@ pub(crate) fn anatomy(read: &Read<'_>) -> Option<Anatomy> {
         tail: String::from_utf8_lossy(tail).into_owned(),
         payload_size: signed.payload.len(),
     })
+}
+
+/// Whether a document may have a member `signatures`. From the end, near which it stands.
+pub(crate) fn has_signatures(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"signatures\"";
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().rposition(|&byte| byte == b's') {
+        // The last letter of the name.
+        if bytes.get(..at.saturating_add(2)).is_some_and(|head| head.ends_with(NAME)) {
+            return true;
+        }
+        rest = rest.get(..at).unwrap_or_default();
+    }
+    false
 }

@@ -28,10 +28,14 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// Where the lines of a document end.
+pub(crate) fn line_breaks(bytes: &[u8]) -> Vec<usize> {
+    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect()
+}
+
 /// The line and the byte in it, both from 1, at which `offset` is.
-pub(crate) fn position(bytes: &[u8], offset: usize) -> (usize, usize) {
-    let before = bytes.get(..offset).unwrap_or(bytes);
-    let lines = before.iter().filter(|&&byte| byte == b'\n').count();
-    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count();
-    (lines.saturating_add(1), column.saturating_add(1))
+pub(crate) fn position(breaks: &[usize], offset: usize) -> (usize, usize) {
+    let before = breaks.partition_point(|&at| at < offset);
+    let start = before.checked_sub(1).and_then(|last| breaks.get(last)).map_or(0, |at| at.saturating_add(1));
+    (before.saturating_add(1), offset.saturating_sub(start).saturating_add(1))
 }

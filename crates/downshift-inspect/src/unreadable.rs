@@ -4,7 +4,7 @@ use downshift::Error;
 use serde::Serialize;
 
 use crate::read::Read;
-use crate::text::position;
+use crate::text::{line_breaks, position};
 
 /// Where a document stops being JSON, and what it may be instead.
 #[derive(Clone, Debug, Serialize)]
@@ -30,7 +30,7 @@ pub(crate) fn unreadable(read: &Read<'_>) -> Option<Unreadable> {
         error if read.json.is_none() => (0, error.to_string()),
         _ => return None,
     };
-    let (line, column) = position(read.bytes, offset);
+    let (line, column) = position(&line_breaks(read.bytes), offset);
     let (guess, text) = guess(read.bytes, offset);
     Some(Unreadable { offset, line, column, problem, guess, text })
 }
