@@ -317,8 +317,9 @@ fn signatures() -> anyhow::Result<Vec<ReportCase>> {
     for algorithm in ALGORITHMS {
         let document = signed_with(algorithm)?;
         let name = if algorithm == "x5c" { "ES256" } else { algorithm };
-        let tampered = String::from_utf8(document.clone())?.replacen("\"tag\": \"v", "\"tag\": \"w", 1);
-        anyhow::ensure!(tampered.as_bytes() != document, "the document has another tag");
+        let tampered =
+            String::from_utf8(document.clone())?.replacen("\"architecture\": \"", "\"architecture\": \"x", 1);
+        anyhow::ensure!(tampered.as_bytes() != document, "the document has another architecture");
         cases.push(
             ReportCase::new(format!("signed-with-{algorithm}"), document)
                 .says("/documents/0/signatures/0/verdict", "valid")

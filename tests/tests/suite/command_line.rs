@@ -111,7 +111,10 @@ fn inspects(files: &Files) -> anyhow::Result<()> {
 
     let other = run(["inspect", &files.schema2, "--expect", payload])?;
     let said = String::from_utf8_lossy(&other.stdout);
-    ensure!(other.status.code() == Some(1) && said.contains("\ntried       "), "it is the expected one: {said}");
+    ensure!(
+        other.status.code() == Some(1) && said.contains("\ntried       "),
+        "it is the expected one: {said}"
+    );
     fails(&run(["inspect", "/none"])?, 2, "unreadable-file")
 }
 
