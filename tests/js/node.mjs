@@ -9,12 +9,13 @@ import { others, report } from "./reports.mjs";
 
 const [folder, key] = process.argv.slice(2);
 const downshift = await import(new URL("full/node.mjs", pathToFileURL(`${folder}/`)));
+const small = await import(new URL("inspect/node.mjs", pathToFileURL(`${folder}/`)));
 const signer = downshift.p256Signer(readFileSync(key));
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
   const question = JSON.parse(line);
   const run = question.inspect
-    ? report(downshift, question.inspect)
+    ? report(downshift, small, question.inspect)
     : question.others
       ? others(downshift).catch((error) => ({ error: `${error}` }))
       : answer(downshift, signer, question);

@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 
 const decoder = new TextDecoder();
 
-/** Reports on documents in base64. */
-export async function report({ inspect }, documents) {
-  return inspect(documents.map(({ bytes, ...rest }) => ({ ...rest, bytes: Uint8Array.from(Buffer.from(bytes, "base64")) })));
+/** Reports on documents in base64, with the whole package and with the module that has reports only. */
+export async function report(downshift, small, documents) {
+  const given = documents.map(({ bytes, ...rest }) => ({ ...rest, bytes: Uint8Array.from(Buffer.from(bytes, "base64")) }));
+  const report = await downshift.inspect(given);
+  assert.deepEqual(await small.inspect(given), report);
+  return report;
 }
 
 /** What the package does beside reports. */

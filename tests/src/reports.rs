@@ -145,6 +145,14 @@ fn forms() -> anyhow::Result<Vec<ReportCase>> {
                 .says("/documents/1/kind", "oci"),
         );
     }
+    let longer = String::from_utf8(signed.clone())?.replacen("\"tag\": \"", "\"tag\": \"longer-", 1);
+    cases.push(
+        ReportCase::new("changed-after-signing", longer.into_bytes())
+            .says("/documents/0/kind", "schema1")
+            .says("/documents/0/problems/0/code", "changed-after-signing")
+            .says("/documents/0/digests/payload", Value::Null)
+            .says("/documents/0/signatures/0/verdict", "invalid"),
+    );
     let schema1 = unsigned_schema1()?;
     cases.push(ReportCase::new("schema1-and-its-signed-self", signed).with("unsigned.json", schema1));
     Ok(cases)

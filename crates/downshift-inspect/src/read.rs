@@ -115,7 +115,10 @@ impl<'g> Read<'g> {
 /// What a schema 1 manifest says whose signatures do not fit it: the document with them cut out.
 fn without_signatures(bytes: &[u8], root: Value<'_>) -> Option<Vec<u8>> {
     root.member("schemaVersion").filter(|version| version.raw() == b"1")?;
-    let (name, value) = root.members().find(|(name, _)| name.is_text("signatures"))?;
+    let is_list = |(name, value): &(Value<'_>, Value<'_>)| {
+        name.is_text("signatures") && value.kind() == JsonKind::Array
+    };
+    let (name, value) = root.members().find(is_list)?;
     let head = bytes.get(..name.span().start)?.trim_ascii_end().strip_suffix(b",")?;
     Some([head, bytes.get(value.span().end..)?].concat())
 }

@@ -78,7 +78,8 @@ export interface DocumentReport {
   /** Why it is of that kind: the evidence for, and (`agrees: false`) against it. */
   why: Evidence[];
   digests: Digests;
-  /** Why it cannot be read as what it seems to be, or at all. The rest of the report has what is known anyway. */
+  /** Why it cannot be read as what it seems to be, or at all. The rest of the report has what is known anyway: of kind
+   * `schema1`, it was changed after it was signed, and what is shown is not signed (problem `changed-after-signing`). */
   failure?: Failure;
   /** Where it stops being JSON, and what it may be instead. */
   unreadable?: Unreadable;
