@@ -25,9 +25,9 @@ impl ReportCase {
         Self { name: name.into(), documents: vec![("it.json", bytes, None)], says: Vec::new() }
     }
 
-    fn expecting(mut self, digest: impl ToString) -> Self {
+    fn expecting(mut self, digest: &str) -> Self {
         if let Some(document) = self.documents.first_mut() {
-            document.2 = Some(digest.to_string());
+            document.2 = Some(digest.to_owned());
         }
         self
     }
@@ -117,14 +117,14 @@ fn forms() -> anyhow::Result<Vec<ReportCase>> {
             .says("/documents/0/chain/0/rule", "layer-and-parent")
             .says("/documents/0/findings/0/rule", "signature"),
         ReportCase::new("schema2-with-config", schema2.manifest.bytes.clone())
-            .with("config.json", config.clone())
+            .with("config.json", config)
             .says("/documents/0/kind", "schema2")
             .says("/documents/0/config/document", 1)
             .says("/documents/0/layers/0/history", 0)
             .says("/documents/1/kind", "config")
             .says("/documents/1/platform/architecture", "amd64")
             .says("/documents/1/why/5/code", "named-by"),
-        ReportCase::new("schema2-without-config", schema2.manifest.bytes.clone())
+        ReportCase::new("schema2-without-config", schema2.manifest.bytes)
             .says("/documents/0/history", json!([]))
             .says("/documents/0/config/document", Value::Null),
         ReportCase::new("oci", sample::oci().manifest.bytes).says("/documents/0/kind", "oci"),
@@ -140,7 +140,7 @@ fn forms() -> anyhow::Result<Vec<ReportCase>> {
     ];
     if let Some(child) = child {
         cases.push(
-            ReportCase::new("index-with-child", index.manifest.bytes.clone())
+            ReportCase::new("index-with-child", index.manifest.bytes)
                 .with("child.json", child)
                 .says("/documents/1/kind", "oci"),
         );
@@ -253,7 +253,7 @@ fn variants() -> anyhow::Result<Vec<ReportCase>> {
             downshift_inspect::variant(&original, damage).with_context(|| format!("no {damage}"))?;
         cases.push(
             ReportCase::new(format!("variant-{damage}"), damaged)
-                .expecting(Digest::of(&original))
+                .expecting(Digest::of(&original).as_str())
                 .says("/documents/0/digests/expected/verdict", "variant")
                 .says("/documents/0/digests/expected/variant/code", repair),
         );
@@ -269,7 +269,7 @@ fn variants() -> anyhow::Result<Vec<ReportCase>> {
         let code = if repair == "compact-escaped" { "escaped" } else { repair };
         cases.push(
             ReportCase::new(format!("variant-to-{repair}"), config.to_vec())
-                .expecting(Digest::of(&expected))
+                .expecting(Digest::of(&expected).as_str())
                 .says("/documents/0/digests/expected/variant/code", code),
         );
     }
@@ -277,19 +277,19 @@ fn variants() -> anyhow::Result<Vec<ReportCase>> {
     let payload = Digest::of(&downshift_inspect::payload(&signed)?);
     cases.push(
         ReportCase::new("expected-payload", signed.clone())
-            .expecting(&payload)
+            .expecting(payload.as_str())
             .says("/documents/0/digests/expected/verdict", "payload"),
     );
     let damaged = downshift_inspect::variant(&signed, "lf-to-crlf").context("it has no lines")?;
     cases.push(
         ReportCase::new("expected-payload-with-crlf", damaged)
-            .expecting(&payload)
+            .expecting(payload.as_str())
             .says("/documents/0/digests/expected/variant/code", "crlf-to-lf"),
     );
     let prompt = [config.as_slice(), b"user@host:~$ "].concat();
     cases.push(
         ReportCase::new("variant-prompt", prompt)
-            .expecting(Digest::of(config))
+            .expecting(Digest::of(config).as_str())
             .says("/documents/0/digests/expected/variant/code", "surroundings-removed"),
     );
     cases.push(
