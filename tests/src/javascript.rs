@@ -97,6 +97,25 @@ impl JavaScript {
         Self { place, running: OnceLock::new() }
     }
 
+    /// The report on documents: name, bytes, and the expected digest.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn inspect(&self, documents: &[(&'static str, Vec<u8>, Option<String>)]) -> anyhow::Result<Value> {
+        let documents = documents.iter().map(|(label, bytes, expected)| {
+            json!({ "label": label, "bytes": STANDARD.encode(bytes), "expected": expected.as_deref().unwrap_or_default() })
+        });
+        self.ask(&json!({ "inspect": documents.collect::<Vec<_>>() }))
+    }
+
+    /// What becomes of the checks in `tests/js/reports.mjs`.
+    ///
+    /// # Errors
+    /// If they do not run.
+    pub fn run_script(&self) -> anyhow::Result<Value> {
+        self.ask(&json!({ "others": true }))
+    }
+
     fn ask(&self, question: &Value) -> anyhow::Result<Value> {
         let start = || Running::start(self.place).map_err(|error| format!("{error:#}"));
         let running = self.running.get_or_init(start).as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -39,9 +39,3 @@ export function functions(glue) {
     fault: (fault) => parsed(to(() => glue.faultOf(JSON.stringify(fault)))),
   };
 }
-
-/** To look into documents. */
-export function reports(glue) {
-  const report = (name) => (bytes) => JSON.parse(call(glue, () => glue[name](bytes)));
-  return { inspect: report("inspect"), check: report("check"), verify: report("verify") };
-}

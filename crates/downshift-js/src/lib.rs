@@ -10,6 +10,8 @@ mod json;
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
 mod thrown;
 
+#[cfg(feature = "compare")]
+mod compare;
 #[cfg(feature = "convert")]
 mod conversion;
 #[cfg(feature = "convert")]
@@ -20,11 +22,11 @@ mod encode;
 mod given;
 #[cfg(feature = "inspect")]
 mod inspect;
-#[cfg(feature = "convert")]
+#[cfg(feature = "registry")]
 mod registry;
-#[cfg(feature = "convert")]
+#[cfg(feature = "registry")]
 mod reply;
 #[cfg(feature = "sign")]
 mod signer;
-#[cfg(feature = "convert")]
+#[cfg(feature = "registry")]
 mod upstream;

@@ -18,6 +18,7 @@
 
 mod error;
 mod key;
+mod public_key;
 mod signer;
 mod verify;
 
@@ -28,4 +29,4 @@ pub use signer::CrrlSigner;
 #[cfg(feature = "ring")]
 pub use signer::RingSigner;
 pub use signer::{P256Signer, Signer};
-pub use verify::{Problem, Verdict, Verification, verify};
+pub use verify::{Problem, Verdict, Verification, unsupported_key, verify, verify_with};

@@ -2,23 +2,44 @@
 
 use core::fmt;
 
-use downshift::jwk::Jwk;
 use downshift::jws::{SignatureBlock, SignedDocument};
-use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 
 use crate::error::Outside;
+use crate::public_key::{KeyKind, PublicKey};
 
 /// Verifies each signature of `document` over its recovered payload.
 ///
-/// ES256 is verified, with the key in the signature's own header, as libtrust and the engines do. Whose key that is,
-/// no signature tells: that is for the caller to decide, by the key id.
+/// It is verified with the key in the signature's own header, be it in a certificate there, as libtrust and the engines
+/// do. Whose key that is, no signature tells: that is for the caller to decide, by the key id. ES256 is verified with
+/// the feature `es256`, which is on by default; ES384, ES512, RS256, RS384 and RS512 with `every-algorithm`.
 pub fn verify(document: &SignedDocument) -> Verification {
-    let verdict = |block: &SignatureBlock| Verdict {
-        key_id: block.key.as_ref().map(|key| key.kid().to_owned()),
-        algorithm: block.algorithm.clone(),
-        outcome: check(block, &document.payload),
+    verify_with(document, |_| None)
+}
+
+/// [`verify`], where `decide` may know by its index of a sound signature whether it holds: by others, for algorithms
+/// that are not verified here.
+pub fn verify_with(document: &SignedDocument, decide: impl Fn(usize) -> Option<bool>) -> Verification {
+    let verdict = |(index, block): (usize, &SignatureBlock)| {
+        let key = PublicKey::of(block);
+        let found = key.as_ref().ok();
+        Verdict {
+            key_id: found.map(|key| key.id.clone()),
+            key: found.map(|key| key.kind.to_string()),
+            certificate: found.and_then(|key| key.certificate.clone()),
+            algorithm: block.algorithm.clone(),
+            outcome: key.and_then(|key| check(&key, block, &document.payload, || decide(index))),
+        }
     };
-    Verification { verdicts: document.signatures.iter().map(verdict).collect() }
+    Verification { verdicts: document.signatures.iter().enumerate().map(verdict).collect() }
+}
+
+/// The key of a signature that is sound, but of an algorithm that is not verified here: as a SubjectPublicKeyInfo
+/// (RFC 5280, 4.1), in DER.
+#[must_use]
+pub fn unsupported_key(block: &SignatureBlock) -> Option<Vec<u8>> {
+    let key = PublicKey::of(block).ok()?;
+    let outcome = check(&key, block, &[], || None);
+    matches!(outcome, Err(Problem::UnsupportedAlgorithm { .. })).then_some(key.info)
 }
 
 /// What came of the signatures of a document.
@@ -50,6 +71,10 @@ impl Verification {
 pub struct Verdict {
     /// The id of the key in its header, if there is one.
     pub key_id: Option<String>,
+    /// What kind of key it is, such as `P-256` or `RSA, 2048 bits`.
+    pub key: Option<String>,
+    /// The subject of the certificate that holds the key, if one does.
+    pub certificate: Option<String>,
     /// The algorithm that its header names.
     pub algorithm: String,
     /// Whether it holds, and if not, why.
@@ -67,9 +92,9 @@ pub enum Problem {
         /// The key's curve, or its type where it has none.
         key: String,
     },
-    /// The key stands in a certificate chain (`x5c`), which is not read.
-    ChainUnsupported,
-    /// The key's coordinates are not on its curve.
+    /// The first certificate of the chain (`x5c`) is none.
+    InvalidCertificate,
+    /// The key's coordinates are not on its curve, or it is of an unknown kind.
     InvalidKey,
     /// Another payload, another protected header or another key was signed.
     InvalidSignature,
@@ -81,6 +106,11 @@ pub enum Problem {
         expected: usize,
         /// Bytes that came.
         actual: usize,
+    },
+    /// The key is of RSA and too short to prove anything.
+    ShortKey {
+        /// Bits of its modulus.
+        bits: usize,
     },
     /// The algorithm fits the key, but is not verified here.
     UnsupportedAlgorithm {
@@ -95,10 +125,11 @@ impl Problem {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AlgorithmMismatch { .. } => "algorithm-mismatch",
-            Self::ChainUnsupported => "chain-unsupported",
+            Self::InvalidCertificate => "invalid-certificate",
             Self::InvalidKey => "invalid-key",
             Self::InvalidSignature => "invalid-signature",
             Self::MissingKey => "missing-key",
+            Self::ShortKey { .. } => "short-key",
             Self::SignatureLength { .. } => "signature-length",
             Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
         }
@@ -111,17 +142,18 @@ impl fmt::Display for Problem {
             Self::AlgorithmMismatch { algorithm, key } => {
                 write!(f, "the algorithm `{}` is not that of a `{}` key", Outside(algorithm), Outside(key))
             }
-            Self::ChainUnsupported => {
-                f.write_str("the key is in a certificate chain (`x5c`), which is not read")
+            Self::InvalidCertificate => {
+                f.write_str("the first certificate of its chain (`x5c`) cannot be read")
             }
-            Self::InvalidKey => f.write_str("the key is not a point of its curve"),
+            Self::InvalidKey => f.write_str("the key is not a point of its curve, or of an unknown kind"),
             Self::InvalidSignature => f.write_str("the signature is not one of this key over this payload"),
             Self::MissingKey => f.write_str("the signature comes without a key"),
             Self::SignatureLength { expected, actual } => {
                 write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
             }
+            Self::ShortKey { bits } => write!(f, "an RSA key of `{bits}` bits proves nothing"),
             Self::UnsupportedAlgorithm { algorithm } => {
-                write!(f, "the algorithm `{}` is not supported, only `ES256`", Outside(algorithm))
+                write!(f, "the algorithm `{}` cannot be verified here", Outside(algorithm))
             }
         }
     }
@@ -129,47 +161,120 @@ impl fmt::Display for Problem {
 
 impl core::error::Error for Problem {}
 
-/// Bytes of an ES256 signature (RFC 7518, 3.4).
-const ES256_LENGTH: usize = 64;
+/// The shortest modulus that is still taken for secure (NIST SP 800-131A).
+const RSA_BITS: usize = 2048;
 
-fn check(block: &SignatureBlock, payload: &[u8]) -> Result<(), Problem> {
-    // A chain wins over a `jwk` beside it, so without reading it there is no saying whose signature this is.
-    if !block.chain.is_empty() {
-        return Err(Problem::ChainUnsupported);
+fn check(
+    key: &PublicKey,
+    block: &SignatureBlock,
+    payload: &[u8],
+    decide: impl Fn() -> Option<bool>,
+) -> Result<(), Problem> {
+    check_algorithm(key.kind, &block.algorithm)?;
+    check_size(key.kind, block.signature.len())?;
+    match decide() {
+        Some(true) => return Ok(()),
+        Some(false) => return Err(Problem::InvalidSignature),
+        None => {}
     }
-    let key = block.key.as_ref().ok_or(Problem::MissingKey)?;
-    check_algorithm(key, &block.algorithm)?;
+    let bytes = key.bytes().ok_or(Problem::InvalidKey)?;
+    match key.kind {
+        #[cfg(feature = "es256")]
+        KeyKind::P256 => es256(bytes, block, payload),
+        kind => other::check(kind, bytes, block, payload),
+    }
+}
 
-    let actual = block.signature.len();
-    if actual != ES256_LENGTH {
-        return Err(Problem::SignatureLength { expected: ES256_LENGTH, actual });
-    }
-    let key = verifying_key(key).ok_or(Problem::InvalidKey)?;
+#[cfg(feature = "es256")]
+fn es256(key: &[u8], block: &SignatureBlock, payload: &[u8]) -> Result<(), Problem> {
+    use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
+
+    let key = VerifyingKey::from_sec1_bytes(key).map_err(|_| Problem::InvalidKey)?;
     Signature::from_slice(&block.signature)
         .and_then(|signature| key.verify(&block.signing_input(payload), &signature))
         .map_err(|_| Problem::InvalidSignature)
 }
 
 /// The key decides on the algorithm (RFC 7518, 3.3 and 3.4): what the header names must agree.
-fn check_algorithm(key: &Jwk, algorithm: &str) -> Result<(), Problem> {
-    // The type first: an RSA key may carry stray members of a curve.
-    let kind = match key.member("kty") {
-        Some("EC") => key.member("crv"),
-        other => other,
-    };
-    match (kind.unwrap_or_default(), algorithm) {
-        ("P-256", "ES256") => Ok(()),
-        ("P-384", "ES384") | ("P-521", "ES512") | ("RSA", "RS256" | "RS384" | "RS512") => {
-            Err(Problem::UnsupportedAlgorithm { algorithm: algorithm.to_owned() })
+fn check_algorithm(kind: KeyKind, algorithm: &str) -> Result<(), Problem> {
+    match (kind, algorithm) {
+        (KeyKind::P256, "ES256")
+        | (KeyKind::P384, "ES384")
+        | (KeyKind::P521, "ES512")
+        | (KeyKind::Rsa(_), "RS256" | "RS384" | "RS512") => Ok(()),
+        (KeyKind::Rsa(_), algorithm) => {
+            Err(Problem::AlgorithmMismatch { algorithm: algorithm.to_owned(), key: "RSA".to_owned() })
         }
-        (key, algorithm) => {
-            Err(Problem::AlgorithmMismatch { algorithm: algorithm.to_owned(), key: key.to_owned() })
+        (kind, algorithm) => {
+            Err(Problem::AlgorithmMismatch { algorithm: algorithm.to_owned(), key: kind.to_string() })
         }
     }
 }
 
-fn verifying_key(key: &Jwk) -> Option<VerifyingKey> {
-    // An uncompressed point (SEC 1, 2.3.3).
-    let point = [vec![4], key.bytes("x")?, key.bytes("y")?].concat();
-    VerifyingKey::from_sec1_bytes(&point).ok()
+/// A signature has the length of two numbers of the curve's size (RFC 7518, 3.4), or of the modulus (RFC 8017, 8.2).
+fn check_size(kind: KeyKind, actual: usize) -> Result<(), Problem> {
+    let expected = match kind {
+        KeyKind::P256 => 64,
+        KeyKind::P384 => 96,
+        KeyKind::P521 => 132,
+        KeyKind::Rsa(bits) if bits < RSA_BITS => return Err(Problem::ShortKey { bits }),
+        KeyKind::Rsa(bits) => bits.div_ceil(8),
+    };
+    if expected == actual { Ok(()) } else { Err(Problem::SignatureLength { expected, actual }) }
+}
+
+/// The algorithms that few documents have.
+#[cfg(feature = "every-algorithm")]
+mod other {
+    use downshift::jws::SignatureBlock;
+    use p384::ecdsa::signature::Verifier as _;
+    use ring::signature::UnparsedPublicKey;
+    use ring::signature::{
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    };
+
+    use super::Problem;
+    use crate::public_key::KeyKind;
+
+    pub(super) fn check(
+        kind: KeyKind,
+        key: &[u8],
+        block: &SignatureBlock,
+        payload: &[u8],
+    ) -> Result<(), Problem> {
+        let input = block.signing_input(payload);
+        let invalid = Problem::InvalidSignature;
+        match kind {
+            KeyKind::P384 => {
+                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(key).map_err(|_| Problem::InvalidKey)?;
+                let signature = p384::ecdsa::Signature::from_slice(&block.signature);
+                signature.and_then(|signature| key.verify(&input, &signature)).map_err(|_| invalid)
+            }
+            KeyKind::P521 => {
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(key).map_err(|_| Problem::InvalidKey)?;
+                let signature = p521::ecdsa::Signature::from_slice(&block.signature);
+                signature.and_then(|signature| key.verify(&input, &signature)).map_err(|_| invalid)
+            }
+            KeyKind::P256 | KeyKind::Rsa(_) => {
+                let algorithm = match block.algorithm.as_str() {
+                    "RS256" => &RSA_PKCS1_2048_8192_SHA256,
+                    "RS384" => &RSA_PKCS1_2048_8192_SHA384,
+                    _ => &RSA_PKCS1_2048_8192_SHA512,
+                };
+                UnparsedPublicKey::new(algorithm, key).verify(&input, &block.signature).map_err(|_| invalid)
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "every-algorithm"))]
+mod other {
+    use downshift::jws::SignatureBlock;
+
+    use super::Problem;
+    use crate::public_key::KeyKind;
+
+    pub(super) fn check(_: KeyKind, _: &[u8], block: &SignatureBlock, _: &[u8]) -> Result<(), Problem> {
+        Err(Problem::UnsupportedAlgorithm { algorithm: block.algorithm.clone() })
+    }
 }

@@ -135,7 +135,7 @@ fn a_document_is_valid_if_it_is_signed_and_every_signature_holds() {
 #[test]
 fn the_key_is_in_the_header_and_on_its_curve() {
     assert_eq!(outcome_of_header(r#"{"alg":"ES256"}"#, 64), "missing-key");
-    assert_eq!(outcome_of_header(r#"{"alg":"ES256","x5c":["MAA="]}"#, 64), "chain-unsupported");
+    assert_eq!(outcome_of_header(r#"{"alg":"ES256","x5c":["MAA="]}"#, 64), "invalid-certificate");
     assert_eq!(outcome_of_header(&ec_header("P-256", 32, "ES256"), 64), "invalid-key");
 }
 
@@ -157,9 +157,11 @@ fn the_key_decides_on_the_algorithm() {
         (ec_header("P-256", 32, "none"), "algorithm-mismatch"),
         (ec_header("P-256", 32, ""), "algorithm-mismatch"),
         (ec_header("P-384", 48, "ES256"), "algorithm-mismatch"),
-        (ec_header("P-384", 48, "ES384"), "unsupported-algorithm"),
+        (ec_header("P-384", 48, "ES384"), "signature-length"),
+        (ec_header("P-521", 66, "ES512"), "signature-length"),
         (rsa("ES256"), "algorithm-mismatch"),
-        (rsa("RS256"), "unsupported-algorithm"),
+        (rsa("RS256"), "short-key"),
+        (rsa("PS256"), "algorithm-mismatch"),
     ] {
         assert_eq!(outcome_of_header(&header, 64), expected, "{header}");
     }

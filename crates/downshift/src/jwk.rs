@@ -82,8 +82,10 @@ impl Jwk {
         }
     }
 
-    /// The key as a SubjectPublicKeyInfo (RFC 5280, 4.1) in DER.
-    fn public_key_info(&self) -> Option<Vec<u8>> {
+    /// The key as a SubjectPublicKeyInfo (RFC 5280, 4.1) in DER; nothing if it is no key on P-256, P-384 or P-521, nor
+    /// of RSA.
+    #[must_use]
+    pub fn public_key_info(&self) -> Option<Vec<u8>> {
         match self.member("kty")? {
             "EC" => {
                 let name = self.member("crv")?;
@@ -128,7 +130,9 @@ const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 
-fn key_id(public_key_info: &[u8]) -> String {
+/// libtrust's id of the key with this SubjectPublicKeyInfo, in DER: see [`Jwk::kid`].
+#[must_use]
+pub fn key_id(public_key_info: &[u8]) -> String {
     let hash = Sha256::digest(public_key_info);
     let text = Base32UpperUnpadded::encode_string(hash.get(..30).unwrap_or_default());
     let mut kid = String::with_capacity(59);

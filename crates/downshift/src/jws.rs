@@ -40,6 +40,8 @@ pub struct Unsigned {
 pub struct SignedDocument {
     /// What the signatures cover. Whatever else the document holds is not signed and must not be believed.
     pub payload: Vec<u8>,
+    /// How many bytes the payload shares with the document: after them, its own end follows.
+    pub format_length: usize,
     /// One block for each signature, in the document's order.
     pub signatures: Vec<SignatureBlock>,
 }
@@ -205,13 +207,18 @@ pub fn parse(document: &[u8], limits: &Limits) -> Result<SignedDocument, Error> 
 
 /// [`parse`] for a document whose member `signatures` was found already.
 pub(crate) fn parse_signatures(document: &[u8], signatures: Value<'_>) -> Result<SignedDocument, Error> {
-    let payload = payload(document, signatures)?;
+    let format = format(signatures)?;
+    let payload = format.payload(document)?;
     let signatures = signatures.elements().map(read_block).collect::<Result<_, _>>()?;
-    Ok(SignedDocument { payload, signatures })
+    Ok(SignedDocument { payload, format_length: format.length, signatures })
 }
 
 /// The payload of a signed document: all that is of use to whoever does not verify its signatures.
 pub(crate) fn payload(document: &[u8], signatures: Value<'_>) -> Result<Vec<u8>, Error> {
+    format(signatures)?.payload(document)
+}
+
+fn format(signatures: Value<'_>) -> Result<Format, Error> {
     if signatures.kind() != Kind::Array {
         return Err(Error::InvalidSignature { problem: "`signatures` is not an array" });
     }
@@ -221,12 +228,7 @@ pub(crate) fn payload(document: &[u8], signatures: Value<'_>) -> Result<Vec<u8>,
         read_protected(&protected(block)?, &mut format)?;
         is_signed = true;
     }
-    if !is_signed {
-        return Err(Error::InvalidSignature { problem: "there are no signatures" });
-    }
-    let head = document.get(..format.length);
-    let head = head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
-    Ok([head, &format.tail].concat())
+    if is_signed { Ok(format) } else { Err(Error::InvalidSignature { problem: "there are no signatures" }) }
 }
 
 /// How to put the payload together again. All signatures must agree on it; libtrust takes zero and nothing for not
@@ -235,6 +237,15 @@ pub(crate) fn payload(document: &[u8], signatures: Value<'_>) -> Result<Vec<u8>,
 struct Format {
     length: usize,
     tail: Vec<u8>,
+}
+
+impl Format {
+    fn payload(&self, document: &[u8]) -> Result<Vec<u8>, Error> {
+        let head = document.get(..self.length);
+        let head =
+            head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
+        Ok([head, &self.tail].concat())
+    }
 }
 
 /// The protected header of a signature, as it stands in the document.

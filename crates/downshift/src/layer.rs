@@ -7,16 +7,21 @@ use crate::{Error, Form};
 
 /// The media type of a layer, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LayerType {
-    compression: Compression,
+pub struct LayerType {
+    /// How the layer is compressed.
+    pub compression: Compression,
     /// Whether the layer is fetched from elsewhere.
-    is_foreign: bool,
+    pub is_foreign: bool,
 }
 
+/// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compression {
+pub enum Compression {
+    /// Not at all.
     None,
+    /// With gzip.
     Gzip,
+    /// With zstd.
     Zstd,
 }
 
@@ -54,7 +59,10 @@ pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 impl LayerType {
     /// Reads the media type of a layer.
-    pub(crate) fn of(layer: &Descriptor) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::EncryptedLayer`] or [`Error::UnknownLayerType`].
+    pub fn of(layer: &Descriptor) -> Result<Self, Error> {
         if layer.media_type.ends_with(ENCRYPTED) {
             return Err(Error::EncryptedLayer { digest: layer.digest.clone() });
         }

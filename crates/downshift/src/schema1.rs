@@ -4,6 +4,9 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::hex;
 use crate::json::{Json, Kind, Value};
 use crate::jws;
 use crate::time::GoTime;
@@ -124,4 +127,18 @@ fn texts(
     }
     Limits::check("history", limits.history, list.elements().count())?;
     list.elements().map(|element| text(element, member)).collect()
+}
+
+/// The id that Distribution, and Docker since 1.10, make for a layer: of its blob, its parent, and for the newest the
+/// config.
+///
+/// The space before the parent is there also if there is none.
+#[must_use]
+pub fn layer_id(blob: &str, parent: &str, config: Option<&[u8]>) -> String {
+    let layer = blob.split_once(':').map_or("", |(_, hex)| hex);
+    let mut hash = Sha256::new().chain_update(layer).chain_update(b" ").chain_update(parent);
+    if let Some(config) = config {
+        hash = hash.chain_update(b" ").chain_update(config);
+    }
+    hex(&hash.finalize())
 }

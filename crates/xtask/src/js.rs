@@ -12,7 +12,8 @@ use crate::build::{self, cargo, target_folder};
 use crate::{guest, node};
 
 /// The modules: their names, and the features of `downshift-js` that they have.
-const MODULES: [(&str, &str); 3] = [("edge", "convert"), ("full", "convert,inspect,sign"), ("p256", "sign")];
+const MODULES: [(&str, &str); 4] =
+    [("edge", "registry"), ("full", "registry,compare,sign"), ("inspect", "inspect"), ("p256", "sign")];
 
 /// What rustc takes for granted of engines (its documentation of wasm32-unknown-unknown), and binaryen does not.
 const WASM_FEATURES: [&str; 6] = [

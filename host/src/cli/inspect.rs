@@ -1,19 +1,29 @@
 //! `downshift inspect`
 
+mod lines;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use downshift::Limits;
-use downshift::inspect::{Inspection, Part, inspect};
+use downshift_inspect::{DocumentReport, Given, inspect};
 
+use self::lines::lines;
 use super::{Verdict, json, print, read_document, write_document};
 use crate::error::Error;
 
-/// Show what a manifest is and says
+/// Show what manifests are and say, and why a digest is another than expected
+///
+/// Files that are given together are joined where one names the other: a manifest, its config, the manifests of an
+/// index. A file may also be a response as `curl -i` prints it; then its headers are held against its body.
 #[derive(Args)]
 pub(super) struct Inspect {
-    /// The manifest, list or index; `-` is standard input
-    file: PathBuf,
+    /// Manifests, configs or responses; `-` is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The digest that the first file is expected to have: if it has another, say which change would lead to it
+    #[arg(long, value_name = "DIGEST")]
+    expect: Option<String>,
     /// Write JSON, for programs
     #[arg(long)]
     json: bool,
@@ -21,55 +31,27 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self) -> Result<Verdict, Error> {
-        let limits = Limits::default();
-        let inspection = inspect(&read_document(&self.file, &limits)?, &limits)?;
+        let mut limits = Limits::default();
+        limits.document_bytes = downshift_inspect::Limits::GIVEN_BYTES;
+        let read = |path: &PathBuf| Ok((path.display().to_string(), read_document(path, &limits)?));
+        let read: Vec<(String, Vec<u8>)> = self.files.iter().map(read).collect::<Result<_, Error>>()?;
+        let mut expect = self.expect;
+        let given = read.iter().map(|(label, bytes)| {
+            let label = Some(label.clone()).filter(|label| label != "-");
+            Given { bytes, label, expected: expect.take() }
+        });
+        let report = inspect(&given.collect::<Vec<_>>(), &[])?;
         if self.json {
-            write_document(None, &json(&inspection)?)?;
+            write_document(None, &json(&report)?)?;
         } else {
-            print(lines(&inspection))?;
+            print(lines(&report))?;
         }
-        Ok(Verdict::Yes)
+        Ok(report.documents.iter().all(is_sound).into())
     }
 }
 
-fn lines(inspection: &Inspection) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut add =
-        |label: &str, value: Option<String>| lines.extend(value.map(|value| format!("{label:12}{value}")));
-    add("form", Some(inspection.form.to_string()));
-    add("media type", Some(inspection.media_type.to_owned()));
-    add("size", Some(bytes(inspection.size as u64)));
-    add("digest", Some(inspection.digest.to_string()));
-    add("payload", inspection.payload_digest.as_ref().map(ToString::to_string));
-    add("name", inspection.name.clone());
-    add("tag", inspection.tag.clone());
-    add("platform", inspection.architecture.clone());
-    add("artifact", inspection.artifact.clone());
-    add("config", inspection.config.as_ref().map(part));
-    for layer in &inspection.layers {
-        add("layer", Some(part(layer)));
-    }
-    for manifest in &inspection.manifests {
-        add("manifest", Some(part(manifest)));
-    }
-    for signature in &inspection.signatures {
-        let kid = signature.kid.as_deref().unwrap_or("no key");
-        let time = signature.time.as_deref().unwrap_or("no time");
-        add("signature", Some(format!("{kid}  {}  {time}", signature.algorithm)));
-    }
-    for finding in &inspection.findings {
-        add("finding", Some(format!("{}: {}: {}", finding.path, finding.rule, finding.detail)));
-    }
-    lines
-}
-
-fn part(part: &Part) -> String {
-    let platform = part.platform.as_ref().map(ToString::to_string);
-    let media_type = Some(part.media_type.clone()).filter(|media_type| !media_type.is_empty());
-    let columns = [Some(part.digest.clone()), part.size.map(bytes), media_type, platform];
-    columns.into_iter().flatten().collect::<Vec<_>>().join("  ")
-}
-
-fn bytes(size: u64) -> String {
-    format!("{size} bytes")
+/// Whether a document can be read, and is the one that was expected.
+fn is_sound(document: &DocumentReport) -> bool {
+    document.failure.is_none()
+        && document.digests.expected.as_ref().is_none_or(|expected| expected.verdict.is_met())
 }

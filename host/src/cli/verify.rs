@@ -11,7 +11,8 @@ use crate::error::Error;
 /// Verify the signatures of a signed schema 1 manifest
 ///
 /// They cover the payload, whose digest is shown. Whatever else is in the document is not signed. A signature that is
-/// valid says that the payload is as it was signed, not by whom: that is for you to tell by the key's id.
+/// valid says that the payload is as it was signed, not by whom: that is for you to tell by the key's id. Certificates
+/// that keys come in are not verified.
 #[derive(Args)]
 pub(super) struct Verify {
     /// The document; `-` is standard input
@@ -33,6 +34,8 @@ impl Verify {
             lines.push(format!("signature  {outcome}"));
             lines.push(format!("  key        {}", verdict.key_id.as_deref().unwrap_or("none")));
             lines.push(format!("  algorithm  {}", verdict.algorithm));
+            lines.extend(verdict.key.as_ref().map(|key| format!("  kind       {key}")));
+            lines.extend(verdict.certificate.as_ref().map(|subject| format!("  subject    {subject}")));
             lines.push(format!("  time       {}", block.time.as_deref().unwrap_or("none")));
         }
         if document.signatures.is_empty() {

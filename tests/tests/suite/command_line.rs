@@ -91,25 +91,31 @@ fn checks(files: &Files) -> anyhow::Result<()> {
 }
 
 fn inspects(files: &Files) -> anyhow::Result<()> {
-    let inspect = |file: &str| -> anyhow::Result<Value> {
-        Ok(serde_json::from_slice(&succeed(["inspect", "--json", file])?)?)
+    let inspect = |arguments: &[&str]| -> anyhow::Result<Value> {
+        let report: Value = serde_json::from_slice(&succeed([&["inspect", "--json"], arguments].concat())?)?;
+        Ok(report["documents"][0].clone())
     };
-    let signed = inspect(&files.signed)?;
-    ensure!(signed["form"] == "schema1" && signed["name"] == "lib/app" && signed["tag"] == "v1", "{signed}");
-    ensure!(signed["digest"] == Digest::of(&signed_schema1()?).as_str(), "{signed}");
-    ensure!(
-        signed["payload_digest"] == "sha256:116268a0ef52d7b65218f27b525bb803dd7d9fc3868df8ce79a59789f422f771",
-        "{signed}"
-    );
+    let payload = "sha256:116268a0ef52d7b65218f27b525bb803dd7d9fc3868df8ce79a59789f422f771";
+    let signed = inspect(&[&files.signed, "--expect", payload])?;
+    ensure!(signed["kind"] == "schema1" && signed["name"] == "lib/app" && signed["tag"] == "v1", "{signed}");
+    ensure!(signed["digests"]["bytes"] == Digest::of(&signed_schema1()?).as_str(), "{signed}");
+    ensure!(signed["digests"]["expected"]["verdict"] == "payload", "{signed}");
     ensure!(signed["signatures"][0]["time"] == "2016-01-02T03:04:05Z", "{signed}");
 
-    let schema2 = inspect(&files.schema2)?;
+    let schema2 = inspect(&[&files.schema2])?;
     let layers = sample::schema2().layers.len();
-    ensure!(schema2["form"] == "schema2", "{schema2}");
+    ensure!(schema2["kind"] == "schema2", "{schema2}");
     ensure!(schema2["layers"].as_array().is_some_and(|parts| parts.len() == layers), "{schema2}");
     let lines = String::from_utf8(succeed(["inspect", &files.schema2])?)?;
-    ensure!(lines.starts_with("form        schema2\n"), "{lines}");
-    Ok(())
+    ensure!(lines.starts_with("kind        schema2\n"), "{lines}");
+
+    let other = run(["inspect", &files.schema2, "--expect", payload])?;
+    let said = String::from_utf8_lossy(&other.stdout);
+    ensure!(
+        other.status.code() == Some(1) && said.contains("\ntried       "),
+        "it is the expected one: {said}"
+    );
+    fails(&run(["inspect", "/none"])?, 2, "unreadable-file")
 }
 
 fn makes_keys(files: &Files) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod convert;
 mod engines;
 mod fixed_key;
 mod http;
+mod inspect;
 mod outcomes;
 mod proxy;
 mod refusals;
@@ -61,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());
+    trials.extend(inspect::trials()?);
     trials.extend(engines::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

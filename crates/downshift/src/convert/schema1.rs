@@ -3,7 +3,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256, Sha384};
+use sha2::{Digest as _, Sha384};
 
 use super::{DOCKER_INDENT, note, note_descriptor, note_members};
 use crate::check::unreadable_member;
@@ -13,6 +13,7 @@ use crate::document::Manifest;
 use crate::json::{Json, Kind, Pretty, Value, push_compact, push_quoted_string};
 use crate::layer::LayerType;
 use crate::report::Note;
+use crate::schema1::layer_id;
 use crate::time::GoTime;
 use crate::{Digest, Error, Form, Limits, Policy, Timestamp};
 
@@ -245,18 +246,6 @@ fn is_misleading(key: &str, value: Value<'_>) -> bool {
         "throwaway" => !matches!(value.kind(), Kind::False | Kind::Null),
         _ => false,
     }
-}
-
-/// The id of a layer: of its blob, its parent, and for the newest the config.
-///
-/// The space before the parent is there also if there is none.
-fn layer_id(blob: &str, parent: &str, config: Option<&[u8]>) -> String {
-    let layer = blob.split_once(':').map_or("", |(_, hex)| hex);
-    let mut hash = Sha256::new().chain_update(layer).chain_update(b" ").chain_update(parent);
-    if let Some(config) = config {
-        hash = hash.chain_update(b" ").chain_update(config);
-    }
-    hex(&hash.finalize())
 }
 
 /// A record below the newest: what its history entry says.

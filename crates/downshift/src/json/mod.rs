@@ -12,5 +12,5 @@ mod write;
 
 use byte_set::ByteSet;
 pub(crate) use pretty::Pretty;
-pub(crate) use read::{Json, Kind, Value};
+pub use read::{Json, Kind, Value};
 pub(crate) use write::{push_compact, push_quoted_string};

@@ -1,25 +1,33 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
-pub(crate) struct Json<'a> {
+pub struct Json<'a> {
     bytes: &'a [u8],
     nodes: Vec<Node>,
 }
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// `null`.
     Null,
+    /// `true`.
     True,
+    /// `false`.
     False,
+    /// A number.
     Number,
+    /// A string.
     String,
+    /// An array.
     Array,
+    /// An object.
     Object,
 }
 
@@ -38,7 +46,10 @@ struct Node {
 
 impl<'a> Json<'a> {
     /// Parses `bytes`; `document` names them in errors.
-    pub(crate) fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::InvalidJson`], or [`Error::LimitExceeded`].
+    pub fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
         let addressable = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
         Limits::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
         // Configs and manifests have a value or key for some 16 bytes.
@@ -48,14 +59,15 @@ impl<'a> Json<'a> {
     }
 
     /// The outermost value.
-    pub(crate) fn root(&self) -> Value<'_> {
+    #[must_use]
+    pub fn root(&self) -> Value<'_> {
         Value { bytes: self.bytes, nodes: &self.nodes, index: 0 }
     }
 }
 
 /// A value in a parsed document.
 #[derive(Clone, Copy)]
-pub(crate) struct Value<'j> {
+pub struct Value<'j> {
     bytes: &'j [u8],
     nodes: &'j [Node],
     index: usize,
@@ -77,22 +89,34 @@ impl<'j> Value<'j> {
         Self { index, ..self }
     }
 
-    pub(crate) fn kind(self) -> Kind {
+    /// Its type.
+    #[must_use]
+    pub fn kind(self) -> Kind {
         self.node().kind
     }
 
-    pub(crate) fn is_null(self) -> bool {
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
         self.kind() == Kind::Null
     }
 
     /// The value as it is spelt in the document.
-    pub(crate) fn raw(self) -> &'j [u8] {
+    #[must_use]
+    pub fn raw(self) -> &'j [u8] {
         let node = self.node();
         self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
+    /// Where the value stands in the document, in bytes.
+    #[must_use]
+    pub fn span(self) -> Range<usize> {
+        let node = self.node();
+        node.start as usize..node.end as usize
+    }
+
     /// The members of an object, in the document's order and with repetitions; nothing for other values.
-    pub(crate) fn members(self) -> impl Iterator<Item = (Value<'j>, Value<'j>)> {
+    pub fn members(self) -> impl Iterator<Item = (Value<'j>, Value<'j>)> {
         let node = self.node();
         let mut index = self.index.saturating_add(1);
         let end = if node.kind == Kind::Object { node.next as usize } else { 0 };
@@ -108,7 +132,7 @@ impl<'j> Value<'j> {
     }
 
     /// The elements of an array; nothing for other values.
-    pub(crate) fn elements(self) -> impl Iterator<Item = Value<'j>> {
+    pub fn elements(self) -> impl Iterator<Item = Value<'j>> {
         let node = self.node();
         let mut index = self.index.saturating_add(1);
         let end = if node.kind == Kind::Array { node.next as usize } else { 0 };
@@ -124,19 +148,22 @@ impl<'j> Value<'j> {
 
     /// The member with exactly this key; the last, where there are several.
     #[inline(never)]
-    pub(crate) fn member(self, key: &str) -> Option<Value<'j>> {
+    #[must_use]
+    pub fn member(self, key: &str) -> Option<Value<'j>> {
         self.members().filter(|(name, _)| name.is_text(key)).map(|(_, value)| value).last()
     }
 
     /// The member that Go would decode into a field of this name: the last whose key matches it without regard to
     /// case.
     #[inline(never)]
-    pub(crate) fn field(self, name: &str) -> Option<Value<'j>> {
+    #[must_use]
+    pub fn field(self, name: &str) -> Option<Value<'j>> {
         self.members().filter(|(key, _)| key.folds_to(name)).map(|(_, value)| value).last()
     }
 
     /// Whether this is a string of exactly this text.
-    pub(crate) fn is_text(self, text: &str) -> bool {
+    #[must_use]
+    pub fn is_text(self, text: &str) -> bool {
         if self.node().is_plain {
             self.inner() == text.as_bytes()
         } else {
@@ -145,7 +172,8 @@ impl<'j> Value<'j> {
     }
 
     /// Whether Go's decoder takes this key for the field `name`.
-    pub(crate) fn folds_to(self, name: &str) -> bool {
+    #[must_use]
+    pub fn folds_to(self, name: &str) -> bool {
         if self.node().is_plain {
             self.inner().eq_ignore_ascii_case(name.as_bytes())
         } else {
@@ -162,7 +190,8 @@ impl<'j> Value<'j> {
     /// The text of a string, decoded as Go does it: each byte of invalid UTF-8 and each lone surrogate becomes
     /// U+FFFD. Empty for other values.
     #[inline(never)]
-    pub(crate) fn text(self) -> Cow<'j, str> {
+    #[must_use]
+    pub fn text(self) -> Cow<'j, str> {
         if self.kind() != Kind::String {
             return Cow::Borrowed("");
         }
@@ -174,12 +203,14 @@ impl<'j> Value<'j> {
     }
 
     /// The text of a string; nothing for other values.
-    pub(crate) fn as_text(self) -> Option<Cow<'j, str>> {
+    #[must_use]
+    pub fn as_text(self) -> Option<Cow<'j, str>> {
         (self.kind() == Kind::String).then(|| self.text())
     }
 
     /// A number that is spelt as an unsigned integer, the only spelling that Go takes for one.
-    pub(crate) fn as_u64(self) -> Option<u64> {
+    #[must_use]
+    pub fn as_u64(self) -> Option<u64> {
         if self.kind() != Kind::Number {
             return None;
         }

@@ -1,0 +1,64 @@
+//! What people want to know of manifests: bytes in, report out.
+//!
+//! [`inspect()`] reports on documents that are given together, [`diff()`] compares two of them, and [`matrix()`] says
+//! which client gets what. The reports are plain data that serialise to the JSON which `downshift inspect --json`
+//! writes and the package for JavaScript returns; its types, with what each member means, are in `report.d.ts` of
+//! that package. There is no I/O here.
+//!
+//! ```
+//! use downshift_inspect::{Given, Kind, inspect};
+//!
+//! let bytes = br#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":
+//!     "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
+//! let report = inspect(&[Given::of(bytes)], &[])?;
+//! assert_eq!(report.documents[0].kind, Kind::Oci);
+//! # Ok::<(), downshift::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+#![deny(
+    // What comes from outside must never bring the program down.
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::panic_in_result_fn,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+mod chain;
+mod claims;
+mod config;
+mod container;
+mod diff;
+mod digests;
+mod explain;
+mod inspect;
+mod kind;
+mod layers;
+mod limits;
+mod matrix;
+mod parts;
+mod problems;
+mod read;
+mod report;
+mod response;
+mod secrets;
+mod signatures;
+mod text;
+mod unreadable;
+mod variant;
+
+pub use container::{pack, unpack};
+pub use diff::{Chunk, Diff, DiffLayer, Part as DiffPart, diff};
+pub use inspect::{Given, inspect};
+pub use kind::{Evidence, Kind};
+pub use limits::Limits;
+pub use matrix::{Cell, ClientRow, Matrix, RegistryRow, matrix};
+pub use report::*;
+pub use response::ResponseReport;
+pub use secrets::{Secret, secrets};
+pub use signatures::{Checked, SignatureReport, Unchecked, unchecked, verify};
+pub use unreadable::Unreadable;
+pub use variant::{Variant, payload, variant};

@@ -1,0 +1,301 @@
+//! Which client gets what.
+
+mod clients;
+mod distribution;
+mod samples;
+
+use std::collections::BTreeMap;
+
+use downshift::answer::{Documents, Record, Request, Root, Step, answer};
+use downshift::jwk::Jwk;
+use downshift::jws::Signature;
+use downshift::{Digest, Form, Limits, Platform, Policy};
+use downshift_registry::response::{self, Manifest};
+use downshift_registry::{Response, error};
+use serde::Serialize;
+
+use self::clients::{CLIENTS, Client};
+use self::samples::Sample;
+use crate::report::Pair;
+
+/// What each client gets of each stored form, from each kind of registry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Matrix {
+    /// The registries.
+    pub registries: Vec<RegistryRow>,
+    /// What is stored.
+    pub stored: Vec<Form>,
+    /// What each client gets.
+    pub clients: Vec<ClientRow>,
+}
+
+/// A kind of registry.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RegistryRow {
+    /// Its stable id.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// How it chooses.
+    pub text: &'static str,
+}
+
+/// What a client gets.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientRow {
+    /// Its stable id.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The headers that it sends.
+    pub request: Vec<Pair>,
+    /// The forms that it can use.
+    pub understands: Vec<Form>,
+    /// By registry, by what is asked for, by what is stored.
+    pub answers: BTreeMap<&'static str, BTreeMap<&'static str, BTreeMap<&'static str, Cell>>>,
+}
+
+/// What a client gets of one stored form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// A stable code.
+    pub outcome: &'static str,
+    /// The outcome in a word or two.
+    pub word: String,
+    /// The form of what it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
+    /// The status of the response.
+    pub status: u16,
+    /// The headers that show it.
+    pub response: Vec<Pair>,
+    /// Why.
+    pub text: String,
+}
+
+const DOWNSHIFT: RegistryRow = RegistryRow {
+    id: "downshift",
+    name: "Downshift",
+    text: "converts in either direction to the nearest form that the client names, and keeps what it reports",
+};
+const DISTRIBUTION_2: RegistryRow = RegistryRow {
+    id: "distribution-2",
+    name: "Distribution 2.7 and 2.8",
+    text: "converts schema 2 to schema 1 for clients that do not name schema 2; serves OCI to those only that name it",
+};
+const DISTRIBUTION_3: RegistryRow = RegistryRow {
+    id: "distribution-3",
+    name: "Distribution 3",
+    text: "knows no schema 1 and converts nothing; serves OCI to those only that name it",
+};
+
+/// Which client gets what. `own` is a client to add as the first: the lines of its `Accept` header, and its
+/// `User-Agent`.
+#[must_use]
+pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
+    let samples = samples::all();
+    let mut clients: Vec<ClientRow> = Vec::with_capacity(CLIENTS.len().saturating_add(1));
+    if let Some((accept, user_agent)) = own {
+        let accept: Vec<&str> = accept.iter().map(String::as_str).collect();
+        let understands = Form::ALL.into_iter().filter(|form| {
+            let names_nothing =
+                accept.iter().all(|line| !line.contains(".manifest.") && !line.contains(".index."));
+            names_nothing || accept.iter().any(|line| line.to_ascii_lowercase().contains(form.media_type()))
+        });
+        let client = Client {
+            id: "own",
+            name: "Your client",
+            user_agent: user_agent.unwrap_or_default(),
+            accept: &accept,
+            understands: &understands.collect::<Vec<_>>(),
+        };
+        clients.push(row(&client, &samples));
+    }
+    clients.extend(CLIENTS.iter().map(|client| row(client, &samples)));
+    Matrix {
+        registries: vec![DOWNSHIFT, DISTRIBUTION_2, DISTRIBUTION_3],
+        stored: Form::ALL.to_vec(),
+        clients,
+    }
+}
+
+fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
+    let mut answers: BTreeMap<_, BTreeMap<_, BTreeMap<_, _>>> = BTreeMap::new();
+    for sample in samples {
+        for by in [By::Tag, By::Digest] {
+            let stored = sample.form.name();
+            let mut add = |registry: RegistryRow, cell: Cell| {
+                answers
+                    .entry(registry.id)
+                    .or_default()
+                    .entry(by.name())
+                    .or_default()
+                    .insert(stored, usable(cell, client));
+            };
+            add(DOWNSHIFT, downshift(client, sample, by));
+            add(DISTRIBUTION_2, distribution::version_2(client, sample, by));
+            add(DISTRIBUTION_3, distribution::version_3(client, sample, by));
+        }
+    }
+    ClientRow {
+        id: client.id,
+        name: client.name,
+        request: client.headers().map(|(name, value)| Pair::new(name, value)).collect(),
+        understands: client.understands.to_vec(),
+        answers,
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Tag,
+    Digest,
+}
+
+impl By {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+            Self::Digest => "digest",
+        }
+    }
+}
+
+/// What the client cannot read is of no use to it.
+fn usable(mut cell: Cell, client: &Client<'_>) -> Cell {
+    if let Some(form) = cell.form.filter(|form| !client.understands.contains(form)) {
+        cell.outcome = "unusable";
+        cell.text = format!("{}; {} cannot read {}", cell.text, client.name, words(form));
+    }
+    cell
+}
+
+/// A form in a word or two.
+const fn words(form: Form) -> &'static str {
+    match form {
+        Form::Schema1 => "signed schema 1",
+        Form::Schema1Unsigned => "unsigned schema 1",
+        Form::Schema2 => "schema 2",
+        Form::List => "manifest list",
+        Form::Oci => "OCI manifest",
+        Form::Index => "OCI index",
+    }
+}
+
+/// What Downshift answers: by its own functions.
+fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
+    let reference = match by {
+        By::Tag => samples::TAG.to_owned(),
+        By::Digest => sample.digest.to_string(),
+    };
+    let target = format!("/v2/{}/manifests/{reference}", samples::NAME);
+    let headers = client.headers().map(|(name, value)| (name, value.as_bytes()));
+    let request = match downshift_registry::Request::read("GET", &target, headers) {
+        Ok(request) => request,
+        Err(response) => return refused(&response, "the request cannot be read".into()),
+    };
+    let name = samples::NAME.to_owned();
+    let root = match by {
+        By::Tag => Root::Tag { name, tag: samples::TAG.into(), digest: sample.digest.clone() },
+        By::Digest => Root::Digest {
+            name,
+            digest: sample.digest.clone(),
+            tag: Some(samples::TAG.into()),
+            record: None::<Box<Record>>,
+        },
+    };
+    let question = Request {
+        root,
+        client: request.client.clone(),
+        policy: Policy::Strict,
+        default_platform: Platform::linux_amd64(),
+        time: None,
+        limits: Limits::default(),
+    };
+    let documents: Documents<'_> =
+        sample.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
+    let answered = match answer(&question, &documents) {
+        Step::Done(draft) => draft.finish(),
+        Step::Sign(prepared) => match prepared.seal(placeholder()) {
+            Ok(answer) => answer,
+            Err(error) => return refused(&error::internal(), error.to_string()),
+        },
+        Step::Refused(refusal) => return refused(&error::refusal(&refusal.failure), refusal.failure.cause),
+        Step::Need(_) => return refused(&error::internal(), "a document is missing".into()),
+    };
+    let (form, digest, source) = (answered.form, answered.digest.clone(), answered.source.clone());
+    let response = response::manifest(&request, &Manifest::from(answered));
+    let outcome = if form == sample.form && source.is_none() {
+        "stored"
+    } else if sample.documents.iter().any(|(stored, _)| *stored == digest) {
+        "child"
+    } else {
+        "converted"
+    };
+    let text = match (by, outcome) {
+        (By::Digest, "stored") => "by digest the answer is exactly what is stored".to_owned(),
+        (_, "stored") => format!("{} is stored, and the client takes it", words(sample.form)),
+        (_, "child") => format!("the client names no list: it gets the {} for its platform", words(form)),
+        _ if form.is_schema1() && sample.form.is_schema1() => {
+            "the payload and its digest stay, and it is signed".to_owned()
+        }
+        _ if sample.form.is_index() && !form.is_index() => {
+            format!(
+                "the client names no list that there could be: the manifest for its platform, converted to {}",
+                words(form)
+            )
+        }
+        _ => format!("{} is the nearest that the client names", words(form)),
+    };
+    cell(outcome, form, &response, sample, text)
+}
+
+/// A signature that shows where one is: nobody sees its bytes.
+fn placeholder() -> Signature {
+    Signature { key: Jwk::p256(&[0; 32], &[0; 32]), algorithm: "ES256", bytes: vec![0; 64] }
+}
+
+fn refused(response: &Response, text: String) -> Cell {
+    Cell {
+        outcome: "refused",
+        word: format!("{}", response.status),
+        form: None,
+        status: response.status,
+        response: shown(&response.headers, &[]),
+        text,
+    }
+}
+
+fn cell(outcome: &'static str, form: Form, response: &Response, sample: &Sample, text: String) -> Cell {
+    Cell {
+        outcome,
+        word: words(form).to_owned(),
+        form: Some(form),
+        status: response.status,
+        response: shown(&response.headers, &sample.documents),
+        text,
+    }
+}
+
+/// The headers that show which manifest it is and how it may be kept. Digests stand for what they are of.
+fn shown(headers: &[(&'static str, String)], stored: &[(Digest, Vec<u8>)]) -> Vec<Pair> {
+    const SHOWN: [&str; 6] =
+        ["content-type", "docker-content-digest", "etag", "vary", "cache-control", "downshift-source-digest"];
+    let label = |value: &str| {
+        let Some(at) = value.find("sha256:") else { return value.to_owned() };
+        let digest: String = value.chars().skip(at).take(71).collect();
+        let name = match stored.iter().position(|(stored, _)| stored.as_str() == digest) {
+            Some(0) => "sha256:STORED",
+            Some(_) => "sha256:CHILD",
+            None => "sha256:CONVERTED",
+        };
+        value.replace(&digest, name)
+    };
+    let is_shown = |name: &str| SHOWN.contains(&name) || name.contains("source");
+    headers
+        .iter()
+        .filter(|(name, _)| is_shown(name))
+        .map(|(name, value)| Pair::new(*name, label(value)))
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! An image in each form, as small as it can be.
+
+use downshift::answer::{Documents, Request, Root, Step, answer};
+use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
+
+pub(super) const NAME: &str = "library/image";
+pub(super) const TAG: &str = "latest";
+
+/// A stored image, with all that it is made of.
+pub(super) struct Sample {
+    pub(super) form: Form,
+    pub(super) digest: Digest,
+    /// The manifest first, then what it names.
+    pub(super) documents: Vec<(Digest, Vec<u8>)>,
+}
+
+impl Sample {
+    fn new(form: Form, manifest: Vec<u8>, others: Vec<(Digest, Vec<u8>)>) -> Self {
+        let digest = Digest::of(&manifest);
+        let mut documents = vec![(digest.clone(), manifest)];
+        documents.extend(others);
+        Self { form, digest, documents }
+    }
+}
+
+/// A sample in each form.
+pub(super) fn all() -> Vec<Sample> {
+    let schema2 = image(Form::Schema2, "amd64");
+    let signed = schema1(&schema2, Form::Schema1);
+    let unsigned = schema1(&schema2, Form::Schema1Unsigned);
+    vec![
+        unsigned,
+        signed,
+        schema2,
+        list(Form::List, Form::Schema2),
+        image(Form::Oci, "amd64"),
+        list(Form::Index, Form::Oci),
+    ]
+}
+
+fn image(form: Form, architecture: &str) -> Sample {
+    let (config_type, layer_type) = match form {
+        Form::Oci => {
+            ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip")
+        }
+        _ => (
+            "application/vnd.docker.container.image.v1+json",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        ),
+    };
+    let config = format!(
+        r#"{{"architecture":"{architecture}","os":"linux","history":[{{"created_by":"COPY"}}],"rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        Digest::of(b"")
+    );
+    let (config, digest) = (config.clone().into_bytes(), Digest::of(config.as_bytes()));
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"{config_type}","size":{},"digest":"{digest}"}},"layers":[{{"mediaType":"{layer_type}","size":32,"digest":"{}"}}]}}"#,
+        form.media_type(),
+        config.len(),
+        Digest::of(architecture.as_bytes()),
+    );
+    Sample::new(form, manifest.into_bytes(), vec![(digest, config)])
+}
+
+fn list(form: Form, child: Form) -> Sample {
+    let mut entries = Vec::new();
+    let mut documents = Vec::new();
+    for architecture in ["arm64", "amd64"] {
+        let sample = image(child, architecture);
+        let size = sample.documents.first().map_or(0, |(_, bytes)| bytes.len());
+        entries.push(format!(
+            r#"{{"mediaType":"{}","size":{size},"digest":"{}","platform":{{"architecture":"{architecture}","os":"linux"}}}}"#,
+            child.media_type(),
+            sample.digest
+        ));
+        documents.extend(sample.documents);
+    }
+    let list = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}}"#,
+        form.media_type(),
+        entries.join(",")
+    );
+    Sample::new(form, list.into_bytes(), documents)
+}
+
+/// The sample in schema 1. What it cannot be converted to is empty, and refused wherever it is asked for.
+fn schema1(schema2: &Sample, form: Form) -> Sample {
+    let request = Request {
+        root: Root::Tag { name: NAME.into(), tag: TAG.into(), digest: schema2.digest.clone() },
+        client: Capabilities::of(&[form]),
+        policy: Policy::Strict,
+        default_platform: Platform::linux_amd64(),
+        time: None,
+        limits: Limits::default(),
+    };
+    let documents: Documents<'_> =
+        schema2.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
+    let body = match answer(&request, &documents) {
+        Step::Done(draft) => draft.finish().body.into_owned(),
+        Step::Sign(prepared) => {
+            prepared.seal(super::placeholder()).map(|answer| answer.body.into_owned()).unwrap_or_default()
+        }
+        Step::Need(_) | Step::Refused(_) => Vec::new(),
+    };
+    Sample::new(form, body, Vec::new())
+}

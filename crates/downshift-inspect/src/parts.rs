@@ -1,0 +1,135 @@
+//! What documents name: configs, subjects, and the manifests of a list or index.
+
+use downshift::Form;
+use downshift::document::{Descriptor, Document, Index};
+use downshift::json::Value;
+use downshift::layer::LayerType;
+
+use crate::read::{Read, find};
+use crate::report::{Entry, Pair, Part};
+
+impl Part {
+    pub(crate) fn of(descriptor: &Descriptor, documents: &[Read<'_>]) -> Self {
+        Self {
+            media_type: Some(descriptor.media_type.clone()).filter(|media_type| !media_type.is_empty()),
+            ..Self::new(descriptor.digest.as_str(), Some(descriptor.size), documents)
+        }
+    }
+
+    /// A part of which no more is known than a digest, and perhaps a size.
+    pub(crate) fn new(digest: &str, size: Option<u64>, documents: &[Read<'_>]) -> Self {
+        let document = find(documents, digest);
+        let given = document.and_then(|index| documents.get(index)).map(|read| read.bytes.len() as u64);
+        // A descriptor of signed schema 1 may count either.
+        let is_signed = document
+            .and_then(|index| documents.get(index))
+            .is_some_and(|read| read.digests.payload.is_some());
+        let wrong_size = matches!((size, given), (Some(size), Some(given)) if size != given && !is_signed);
+        Self { digest: digest.to_owned(), media_type: None, size, document, wrong_size }
+    }
+
+    /// A descriptor as it stands in a document.
+    pub(crate) fn of_json(descriptor: Value<'_>, documents: &[Read<'_>]) -> Option<Self> {
+        let digest = descriptor.member("digest")?.as_text()?;
+        let size = descriptor.member("size").and_then(Value::as_u64);
+        let media_type = descriptor.member("mediaType").and_then(Value::as_text);
+        let media_type = media_type.filter(|text| !text.is_empty()).map(Into::into);
+        Some(Self { media_type, ..Self::new(&digest, size, documents) })
+    }
+}
+
+/// The entries of a list or index.
+pub(crate) fn entries(index: &Index, root: Value<'_>, documents: &[Read<'_>]) -> Vec<Entry> {
+    let spelt = root.member("manifests").into_iter().flat_map(Value::elements);
+    let mut entries: Vec<Entry> = index
+        .entries
+        .iter()
+        .zip(spelt)
+        .map(|(descriptor, spelt)| Entry {
+            part: Part::of(descriptor, documents),
+            platform: descriptor.plain_platform().cloned(),
+            os_version: descriptor.platform.as_ref().and_then(|platform| platform.os_version.clone()),
+            os_features: descriptor
+                .platform
+                .iter()
+                .flat_map(|platform| platform.os_features.clone())
+                .collect(),
+            role: role(descriptor),
+            about: None,
+            artifact: descriptor.artifact_type.clone().filter(|artifact| !artifact.is_empty()),
+            annotations: spelt.member("annotations").map(pairs).unwrap_or_default(),
+        })
+        .collect();
+    for at in 0..entries.len() {
+        let about = entries.get(at).filter(|entry| entry.role == "attestation").and_then(|entry| {
+            let digest = entry.annotations.iter().find(|pair| pair.name == "vnd.docker.reference.digest")?;
+            entries.iter().position(|other| other.part.digest == digest.value)
+        });
+        if let Some(entry) = entries.get_mut(at) {
+            entry.about = about;
+        }
+    }
+    entries
+}
+
+fn role(descriptor: &Descriptor) -> &'static str {
+    if descriptor.is_attestation {
+        return "attestation";
+    }
+    match Form::from_media_type(&descriptor.media_type) {
+        Some(form) if form.is_index() => "nested",
+        Some(_) if descriptor.artifact_type.as_ref().is_none_or(String::is_empty) => "image",
+        _ => "other",
+    }
+}
+
+/// The members of an object of strings. What is no string is written as it is spelt.
+pub(crate) fn pairs(object: Value<'_>) -> Vec<Pair> {
+    object
+        .members()
+        .map(|(name, value)| {
+            let text = match value.as_text() {
+                Some(text) => text.into_owned(),
+                None => String::from_utf8_lossy(value.raw()).into_owned(),
+            };
+            Pair::new(name.text(), text)
+        })
+        .collect()
+}
+
+/// The digests that a document names, with the media types that it gives them.
+pub(crate) fn named(read: &Read<'_>) -> Vec<(String, String)> {
+    let plain = |descriptor: &Descriptor| (descriptor.digest.to_string(), descriptor.media_type.clone());
+    let mut named = Vec::new();
+    match &read.document {
+        Some(Document::Manifest(manifest)) => {
+            named.push(plain(&manifest.config));
+            named.extend(manifest.layers.iter().map(plain));
+        }
+        Some(Document::Index(index)) => named.extend(index.entries.iter().map(plain)),
+        _ => {}
+    }
+    if let Some(subject) = read.root().and_then(|root| root.member("subject")) {
+        let text = |name| subject.member(name).map(Value::text).unwrap_or_default().into_owned();
+        named.push((text("digest"), text("mediaType")));
+    }
+    named
+}
+
+/// What is special about the type of a layer.
+pub(crate) fn flags(descriptor: &Descriptor) -> Vec<&'static str> {
+    use downshift::layer::Compression;
+
+    match LayerType::of(descriptor) {
+        Ok(layer_type) => {
+            let compression = match layer_type.compression {
+                Compression::None => Some("uncompressed"),
+                Compression::Zstd => Some("zstd"),
+                Compression::Gzip => None,
+            };
+            layer_type.is_foreign.then_some("foreign").into_iter().chain(compression).collect()
+        }
+        Err(downshift::Error::EncryptedLayer { .. }) => vec!["encrypted"],
+        Err(_) => vec!["unknown-type"],
+    }
+}

@@ -1,0 +1,138 @@
+//! Documents, read as far as they can be.
+
+use core::cell::OnceCell;
+
+use downshift::document::Document;
+use downshift::json::{Json, Kind as JsonKind, Value};
+use downshift::jws::{self, SignedDocument};
+use downshift::{Error, Failure};
+
+use crate::digests::Digests;
+use crate::inspect::Given;
+use crate::kind::Kind;
+use crate::limits::Limits;
+use crate::report::Span;
+use crate::response::Responses;
+use crate::signatures::has_signatures;
+
+/// A document, read as far as it can be.
+pub(crate) struct Read<'g> {
+    pub(crate) label: String,
+    pub(crate) expected: Option<&'g str>,
+    /// Where it is in the bytes that were given.
+    pub(crate) span: Span,
+    pub(crate) bytes: &'g [u8],
+    pub(crate) responses: Option<Responses>,
+    /// What it is as JSON, if it is that.
+    pub(crate) json: Option<Json<'g>>,
+    /// What it is as a manifest, if it is that.
+    pub(crate) document: Option<Document<'g>>,
+    /// Why it is not what it seems to be.
+    pub(crate) error: Option<Error>,
+    pub(crate) kind: Kind,
+    pub(crate) digests: Digests,
+    signed: OnceCell<Option<SignedDocument>>,
+}
+
+impl<'g> Read<'g> {
+    /// Reads a document. `rescued` is room for what can be saved of one that was changed after it was signed.
+    pub(crate) fn of(given: &'g Given<'g>, index: usize, rescued: &'g OnceCell<Vec<u8>>) -> Self {
+        let label = given.label.clone().filter(|label| !label.is_empty());
+        let label = label.unwrap_or_else(|| format!("document {}", index.saturating_add(1)));
+        let responses = Responses::parse(given.bytes);
+        let span = responses.as_ref().map_or(Span { start: 0, end: given.bytes.len() }, |found| found.body);
+        let bytes = span.of(given.bytes);
+        let limits = Limits::core();
+        let (json, json_error) = match Json::parse("document", bytes, &limits) {
+            Ok(json) => (Some(json), None),
+            Err(error) => (None, Some(error)),
+        };
+        let kind = json.as_ref().map_or(Kind::NotJson, |json| Kind::of_json(json.root()));
+        let (document, error) = match (kind, json_error) {
+            (_, Some(error)) => (None, Some(error)),
+            (Kind::Json, None) if json.as_ref().is_some_and(|json| seems_manifest(json.root())) => {
+                match Document::parse(bytes, &limits) {
+                    Ok(document) => (Some(document), None),
+                    Err(error) => {
+                        let rest = json.as_ref().and_then(|json| without_signatures(bytes, json.root()));
+                        let rest = rest.map(|rest| &**rescued.get_or_init(|| rest));
+                        (rest.and_then(|rest| Document::parse(rest, &limits).ok()), Some(error))
+                    }
+                }
+            }
+            _ => (None, None),
+        };
+        let kind = match &document {
+            Some(_) if error.is_some() => Kind::Schema1,
+            Some(document) => document.form().into(),
+            None => kind,
+        };
+        let payload = match &document {
+            Some(Document::Schema1(schema1)) if error.is_none() => Some(schema1.payload()),
+            _ => None,
+        };
+        let digests = Digests::of(bytes, payload);
+        let expected = given.expected.as_deref();
+        let signed = OnceCell::new();
+        Self { label, expected, span, bytes, responses, json, document, error, kind, digests, signed }
+    }
+
+    /// The outermost value.
+    pub(crate) fn root(&self) -> Option<Value<'_>> {
+        self.json.as_ref().map(Json::root)
+    }
+
+    /// What signatures cover, if there are some.
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        match &self.document {
+            Some(Document::Schema1(schema1)) if schema1.is_signed() => Some(schema1.payload()),
+            _ => None,
+        }
+    }
+
+    /// The document taken apart, if it is signed.
+    pub(crate) fn signed(&self) -> Option<&SignedDocument> {
+        let parse = || match self.kind {
+            Kind::Schema1 => jws::parse(self.bytes, &Limits::core()).ok(),
+            _ => None,
+        };
+        self.signed.get_or_init(parse).as_ref()
+    }
+
+    /// Whether there are signatures, or what seems to be some.
+    pub(crate) fn looks_signed(&self) -> bool {
+        match self.root() {
+            Some(root) => root.member("signatures").is_some(),
+            None => has_signatures(self.bytes),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.error.as_ref().map(Failure::from)
+    }
+}
+
+/// What a schema 1 manifest says whose signatures do not fit it: the document with them cut out.
+fn without_signatures(bytes: &[u8], root: Value<'_>) -> Option<Vec<u8>> {
+    root.member("schemaVersion").filter(|version| version.raw() == b"1")?;
+    let is_list = |(name, value): &(Value<'_>, Value<'_>)| {
+        name.is_text("signatures") && value.kind() == JsonKind::Array
+    };
+    let (name, value) = root.members().find(is_list)?;
+    let head = bytes.get(..name.span().start)?.trim_ascii_end().strip_suffix(b",")?;
+    Some([head, bytes.get(value.span().end..)?].concat())
+}
+
+/// Whether a document says that it is a manifest.
+fn seems_manifest(root: Value<'_>) -> bool {
+    root.kind() == JsonKind::Object
+        && ["schemaVersion", "fsLayers", "manifests"].iter().any(|name| root.member(name).is_some())
+}
+
+/// The given document with a digest: an index. Those of SHA-256 only, which all others are rare beside.
+pub(crate) fn find(documents: &[Read<'_>], digest: &str) -> Option<usize> {
+    documents.iter().position(|read| {
+        read.digests.bytes.as_str() == digest
+            || read.digests.payload.as_ref().is_some_and(|payload| payload.as_str() == digest)
+    })
+}

@@ -1,0 +1,118 @@
+// What people want to know of manifests: types and meaning of all of it are in report.d.ts.
+import { DownshiftError } from "./error.mjs";
+import { call, generation } from "./instance.mjs";
+import { holds } from "./verify.mjs";
+
+const FORMS = ["schema1", "schema1-unsigned", "schema2", "list", "oci", "index"];
+
+/** The functions that look into documents, over those of a module. */
+export function reports(glue, convert) {
+  const to = (run) => call(glue, run);
+  const parsed = (run) => JSON.parse(to(run));
+
+  /** Runs with documents that live in the module, and frees them. */
+  function within(documents, run) {
+    const born = generation(glue);
+    const held = to(() => new glue.Documents());
+    const free = () => generation(glue) === born && held.free();
+    try {
+      for (const { bytes, label = "", expected = "" } of documents) to(() => held.add(bytes, label, expected));
+      return run(held);
+    } finally {
+      free();
+    }
+  }
+
+  /** What the engine says of the signatures that it has to verify. */
+  async function checked(documents) {
+    const open = within(documents, (held) =>
+      parsed(() => held.unchecked()).map((one, index) => ({
+        ...one,
+        key: to(() => held.keyOf(index)),
+        input: to(() => held.inputOf(index)),
+        bytes: to(() => held.signatureOf(index)),
+      })),
+    );
+    const results = await Promise.all(
+      open.map(async ({ document, signature, ...one }) => ({ document, signature, holds: await holds(one) })),
+    );
+    const known = results.filter(({ holds }) => holds !== undefined);
+    return Uint32Array.from(known.flatMap((one) => [one.document, one.signature, Number(one.holds)]));
+  }
+
+  async function inspect(documents) {
+    const results = await checked(documents);
+    return within(documents, (held) => parsed(() => held.report(results)));
+  }
+
+  async function verify(bytes) {
+    const results = await checked([{ bytes }]);
+    return within([{ bytes }], (held) => parsed(() => held.verify(results)));
+  }
+
+  /** Converts a manifest to one form with the documents that are given. */
+  async function converted(form, request, found, signer) {
+    const missing = [];
+    const fetchDocument = async (need) => {
+      const bytes = found.get(need.digest);
+      if (bytes === undefined) {
+        missing.push({ digest: need.digest, media_type: need.mediaType ?? undefined, size: need.size ?? undefined, kind: need.kind });
+      }
+      return bytes;
+    };
+    const result = { form: form.name, media_type: form.mediaType };
+    try {
+      const client = { forms: { [form.name]: 1000 } };
+      const { body, digest, report } = await convert({ ...request, client }, fetchDocument, signer);
+      return { ...result, body, digest, report, missing };
+    } catch (error) {
+      if (!(error instanceof DownshiftError)) throw error;
+      const { code, fault, cause, remedy } = error;
+      return { ...result, failure: { code, fault, cause, remedy }, missing };
+    }
+  }
+
+  async function conversions(documents, options, signer) {
+    const { document, name = "library/image", tag = "latest", policy, platform } = options;
+    const report = await inspect(documents);
+    const found = new Map();
+    report.documents.forEach(({ digests, span }, index) => {
+      const bytes = documents[index].bytes.subarray(span.start, span.end);
+      for (const digest of [digests.bytes, digests.payload]) if (digest) found.set(digest, bytes);
+    });
+    const { digests, kind } = report.documents[document];
+    const request = { name, tag, digest: digests.registry, policy, platform };
+    const forms = parsed(() => glue.mediaTypes()).filter(({ name }) => name !== kind);
+    const results = [];
+    for (const form of FORMS.flatMap((name) => forms.find((form) => form.name === name) ?? [])) {
+      results.push(await converted(form, request, found, signer));
+    }
+    return results;
+  }
+
+  return {
+    inspect,
+    verify,
+    conversions,
+    check: (bytes) => parsed(() => glue.check(bytes)),
+    variant: (bytes, code) => to(() => glue.variant(bytes, code)),
+    payload: (bytes) => to(() => glue.payload(bytes)),
+    diff: (before, after) => parsed(() => glue.diff(before, after)),
+    matrix: (own) => parsed(() => glue.matrix(own && JSON.stringify(own))),
+    secrets: (documents) => within(documents, (held) => parsed(() => held.secrets())),
+    pack: (documents) => within(documents, (held) => to(() => held.pack())),
+    unpack(bytes) {
+      const born = generation(glue);
+      const held = to(() => glue.Documents.unpack(bytes));
+      try {
+        return Array.from({ length: held.length }, (_, index) => ({
+          bytes: to(() => held.bytes(index)),
+          label: held.label(index) || undefined,
+          expected: held.expected(index) || undefined,
+        }));
+      } finally {
+        if (generation(glue) === born) held.free();
+      }
+    },
+  };
+}
