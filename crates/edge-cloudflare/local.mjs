@@ -16,6 +16,7 @@ const USAGE = `Runs the Downshift worker on this machine.
   --upstream-timeout SECONDS
   --worker DIR                    what \`cargo xtask build worker\` has built
   --data DIR                      where reported digests are kept; without it they are gone with the worker
+  --cache DIR                     where documents and answers are kept; without it they are gone with the worker
   --listen HOST:PORT              127.0.0.1:5000
   --key FILE                      the signing key, PEM or JWK
   --signer p256|webcrypto
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     "upstream-timeout": TEXT,
     worker: { ...TEXT, default: resolve(import.meta.dirname, "../../target/worker") },
     data: TEXT,
+    cache: TEXT,
     listen: { ...TEXT, default: "127.0.0.1:5000" },
     key: TEXT,
     signer: TEXT,
@@ -112,6 +114,7 @@ const miniflare = new Miniflare({
   bindings: Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)),
   r2Buckets: ["RECORDS"],
   r2Persist: join(resolve(data), "r2"),
+  cachePersist: values.cache && resolve(values.cache),
 });
 await miniflare.ready;
 const url = await miniflare.unsafeGetDirectURL();

@@ -1,15 +1,16 @@
-// The package in Node, for the suite: a request on each line of the input, what became of it on each of the output.
+// The package in Node, for the suite.
 //
-// node node.mjs PACKAGE KEY
+// node node.mjs FOLDER KEY
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { answer } from "./answer.mjs";
+import { answer, signersOf } from "./answer.mjs";
+import { answerLines } from "./lines.mjs";
 
 const [folder, key] = process.argv.slice(2);
-const downshift = await import(new URL("full/node.mjs", pathToFileURL(`${folder}/`)));
-const signer = downshift.p256Signer(readFileSync(key));
-
-for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  process.stdout.write(`${JSON.stringify(await answer(downshift, signer, JSON.parse(line)))}\n`);
-}
+// As a script in that folder finds it.
+const found = createRequire(join(folder, "script.js")).resolve("downshift");
+const downshift = await import(pathToFileURL(found));
+const signers = signersOf(downshift, readFileSync(key));
+await answerLines((question) => answer(downshift, signers, question));

@@ -122,6 +122,14 @@ impl Front {
         Ok(Self { server: engine.serve(&arguments)?, engine, arguments, _folder, _registry })
     }
 
+    /// Starts another server beside this one, with the same folder.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn beside(&self) -> anyhow::Result<Server> {
+        self.engine.serve(&self.arguments)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

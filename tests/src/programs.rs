@@ -25,6 +25,10 @@ pub const DOCKERD: &str = "dockerd";
 
 /// What runs JavaScript outside of browsers.
 pub const NODE: &str = "node";
+/// What packs and installs packages for it.
+pub const NPM: &str = "npm";
+/// A browser.
+pub const CHROMIUM: &str = "chromium";
 
 /// A test of the suite.
 pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {

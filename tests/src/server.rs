@@ -59,6 +59,12 @@ impl Server {
         self.address
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts `command`. What it says comes as lines.
     fn spawn(command: &mut Command) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         let mut child = command
@@ -75,13 +81,6 @@ impl Server {
             forward_lines(output, sender);
         }
         Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) }, lines))
-    }
-
-    /// Its group of processes, if it was started with one of its own: then what it has started ends with it.
-    fn own_group(&self) -> Option<Pid> {
-        let pid = Pid::from_child(&self.child);
-        let group = getpgid(Some(pid)).ok()?;
-        (group == pid).then_some(group)
     }
 
     fn await_connection(&mut self, program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<()> {
@@ -115,13 +114,19 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself: there is nothing else to do about errors here.
-        if let Some(group) = self.own_group() {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        kill(&mut self.child);
     }
+}
+
+/// Ends a process; if it was started with a group of its own, with all that it has started itself.
+pub(crate) fn kill(child: &mut Child) {
+    let pid = Pid::from_child(child);
+    // It may have ended by itself: there is nothing else to do about errors here.
+    if getpgid(Some(pid)).is_ok_and(|group| group == pid) {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Sends each line of `output` until nobody listens any more, and reads on, so that the server never waits for a

@@ -4,6 +4,13 @@
 //! each function decodes, calls the core or the registry's side of HTTP, and encodes.
 
 #![allow(missing_docs, unreachable_pub, reason = "what is public here is for JavaScript")]
+// Where no key needs it: a quarter of what edges would load is what the standard library says of panics.
+#![cfg_attr(all(target_arch = "wasm32", not(any(feature = "inspect", feature = "sign"))), no_std)]
+
+extern crate alloc;
+
+#[cfg(all(target_arch = "wasm32", not(any(feature = "inspect", feature = "sign"))))]
+mod bare;
 
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
 mod json;
@@ -20,6 +27,8 @@ mod encode;
 mod given;
 #[cfg(feature = "inspect")]
 mod inspect;
+#[cfg(feature = "traps")]
+mod misbehave;
 #[cfg(feature = "convert")]
 mod registry;
 #[cfg(feature = "convert")]

@@ -1,5 +1,10 @@
 //! Requests: what they ask for, and who asks.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::Digest;
 use downshift_registry::{
     AnswerKey, Credentials, Meaning, Page, Reference, Request, Response, Route, TokenRequest,

@@ -1,5 +1,8 @@
 //! Responses.
 
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::response::{self, Manifest};

@@ -1,5 +1,8 @@
 //! Towards upstream registries: names, challenges, tokens and faults.
 
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use downshift_registry::{
     BadRedirect, Challenge, ContentRange, Demand, Fault, Mapping, Problem, Scope, Token, TokenRequest, link,
 };

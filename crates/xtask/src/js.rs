@@ -31,6 +31,9 @@ const RUSTFLAGS: [&str; 2] = [
     "--cfg=sha2_backend_soft=\"compact\"",
 ];
 
+/// What the suite's bad worker has beside the others: a module that traps for one tag.
+const TRAPPING: (&str, &str) = ("edge", "convert,traps");
+
 /// What was built.
 pub(crate) struct Built {
     pub(crate) package: PathBuf,
@@ -40,14 +43,28 @@ pub(crate) struct Built {
 /// Builds the package, and the worker around it.
 pub(crate) fn build() -> anyhow::Result<Built> {
     let package = package()?;
-    let worker = worker_around(&package)?;
+    let worker = worker_around(&package, "worker")?;
     Ok(Built { package, worker })
+}
+
+/// Builds a worker that traps, for the suite, from the `package` that was built.
+pub(crate) fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
+    let bad = target_folder()?.join("npm-that-traps/node_modules/downshift");
+    if bad.exists() {
+        fs::remove_dir_all(&bad)?;
+    }
+    fs::create_dir_all(&bad)?;
+    copy(package, &bad)?;
+    let (name, features) = TRAPPING;
+    module(name, features, &bad)?;
+    worker_around(&bad, "worker-that-traps")
 }
 
 /// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
 pub(crate) fn package() -> anyhow::Result<PathBuf> {
     guest::install_target()?;
-    let package = target_folder()?.join("npm/downshift");
+    // Where scripts find it by its name.
+    let package = target_folder()?.join("npm/node_modules/downshift");
     let source = node::project()?.join("crates/downshift-js/js");
     // What an earlier build left, and this one does not make, is no part of it.
     if package.exists() {
@@ -63,8 +80,8 @@ pub(crate) fn package() -> anyhow::Result<PathBuf> {
 }
 
 /// Builds the worker: one folder with everything that is deployed.
-fn worker_around(package: &Path) -> anyhow::Result<PathBuf> {
-    let worker = target_folder()?.join("worker");
+fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let worker = target_folder()?.join(name);
     if worker.exists() {
         fs::remove_dir_all(&worker)?;
     }

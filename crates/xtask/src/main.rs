@@ -9,6 +9,7 @@ mod node;
 mod record;
 mod serve;
 mod test;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ enum Command {
     Record(record::Arguments),
     Serve(serve::Arguments),
     Test(test::Arguments),
+    Worker(worker::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Record(arguments) => arguments.run(),
         Command::Serve(arguments) => arguments.run(),
         Command::Test(arguments) => arguments.run(),
+        Command::Worker(arguments) => arguments.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,7 @@ impl Arguments {
         // Whoever has no Node is told which tests want it.
         if node::is_installed() {
             let js::Built { package, worker } = js::build()?;
+            cargo.env("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?);
             cargo.env("DOWNSHIFT_JS", package).env("DOWNSHIFT_WORKER", worker);
         }
         build::run(&mut cargo)

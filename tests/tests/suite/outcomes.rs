@@ -14,7 +14,7 @@ use downshift::answer::{Record, Request, Root};
 use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, Limits, Platform, Policy, jws};
 use downshift_tests::difference;
 use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::front::{ENGINES, Engine, Front, REPOSITORY, digest_of, is_refused, manifest_path};
+use downshift_tests::front::{Engine, Front, REPOSITORY, digest_of, is_refused, manifest_path};
 use downshift_tests::http::{self, Response};
 use downshift_tests::images::{Family, Image, Manifest, sample};
 use downshift_tests::implementation::{Answered, Implementation, Native, Outcome};
@@ -38,17 +38,21 @@ enum Site {
     Distribution,
 }
 
-pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
+pub(crate) fn trials(engine: Engine) -> anyhow::Result<Vec<Trial>> {
     let outcomes = Arc::new(Outcomes::read()?);
     let mut trials = Vec::new();
-    for &engine in ENGINES {
-        for policy in [Policy::Strict, Policy::Reference] {
+    for policy in [Policy::Strict, Policy::Reference] {
+        if !engine.is_worker {
             trials.extend(trials_at(Site::Store(engine, policy), &outcomes));
-            trials.extend(trials_at(Site::Upstream(engine, policy), &outcomes));
         }
+        trials.extend(trials_at(Site::Upstream(engine, policy), &outcomes));
     }
-    trials.extend(trials_at(Site::Distribution, &outcomes));
     Ok(trials)
+}
+
+/// The same cases, put to the reference.
+pub(crate) fn reference_trials() -> anyhow::Result<Vec<Trial>> {
+    Ok(trials_at(Site::Distribution, &Arc::new(Outcomes::read()?)))
 }
 
 /// The cases of one server, which is started for the first of them and ends with the last.

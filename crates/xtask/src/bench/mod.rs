@@ -1,6 +1,7 @@
 //! `cargo xtask bench`
 
 mod document;
+mod edge;
 mod figures;
 mod http;
 mod in_process;
@@ -40,6 +41,7 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     InProcess,
+    Edge,
     Schema1Hot,
     Schema1Cold,
     Schema2Hot,
@@ -53,6 +55,9 @@ impl Arguments {
         let mut chapters = Vec::new();
         if parts.contains(&Part::InProcess) {
             chapters.push(in_process::measure(self.rounds)?);
+        }
+        if parts.contains(&Part::Edge) {
+            chapters.push(edge::measure(self.rounds)?);
         }
         let loads: Vec<Load> = parts.iter().copied().filter_map(Part::load).collect();
         if !loads.is_empty() {
@@ -78,7 +83,7 @@ impl Arguments {
 impl Part {
     fn load(self) -> Option<Load> {
         match self {
-            Self::InProcess => None,
+            Self::InProcess | Self::Edge => None,
             Self::Schema1Hot => Some(Load::Schema1Hot),
             Self::Schema1Cold => Some(Load::Schema1Cold),
             Self::Schema2Hot => Some(Load::Schema2Hot),

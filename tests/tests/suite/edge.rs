@@ -1,0 +1,40 @@
+//! The worker at a CDN's edge, in workerd before the reference: the cases of the front, and those that only it has.
+
+mod costs;
+mod deploying;
+mod instances;
+
+use libtest_mimic::{Completion, Trial};
+
+use downshift_tests::front::WORKERD;
+
+/// The cases of the front that do not apply to the worker, and why. Those that store images are put to it, too: what
+/// they store is pushed to the reference, and the worker stands before that.
+#[rustfmt::skip]
+const NOT_HERE: &[(&str, &str)] = &[
+    ("front::http::http_2_gets_the_same", "HTTP/2 is spoken by the platform, which has no workers without TLS for it"),
+    ("front::refusals::a_damaged_document_is_refused", "no registry takes damaged images; upstream::faults has those of one that has them all the same"),
+    ("front::seed::stored_schema_1_without_a_signature_is_signed_for_docker_1_11", "no registry takes schema 1 without a signature"),
+    ("upstream::pulls::several_registries_by_prefix", "they are in a variable and not in a file; edge::instances has the case with that"),
+    ("upstream::pulls::a_thousand_cold_pulls_ask_once", "no request of a worker may wait for what another one has asked"),
+    ("upstream::access::users_of_a_file", "there are no files; who has users of their own puts them before the worker or asks the registry for them"),
+    ("upstream::faults::a_blob_of_another_digest_breaks_off", "to hash each byte on its way would take the processor time that an edge has not: clients do it"),
+    ("upstream::faults::a_certificate_that_nobody_has_signed", "the platform trusts what it trusts, and takes no certificates"),
+];
+
+pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
+    let mut trials: Vec<_> = super::front(WORKERD)?.into_iter().map(unless_not_here).collect();
+    trials.extend(costs::trials());
+    trials.extend(deploying::trials());
+    trials.extend(instances::trials());
+    Ok(trials)
+}
+
+/// A case, or that it does not apply here.
+fn unless_not_here(trial: Trial) -> Trial {
+    let name = trial.name().to_string();
+    match NOT_HERE.iter().find(|(case, _)| name.ends_with(case)) {
+        Some((_, reason)) => Trial::ignorable_test(name, move || Ok(Completion::ignored_with(*reason))),
+        None => trial,
+    }
+}
