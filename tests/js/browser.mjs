@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
-import { chromium } from "playwright-core";
+import puppeteer from "puppeteer-core";
 import { answerLines } from "./lines.mjs";
 
 const [folder, key, browser] = process.argv.slice(2);
@@ -37,7 +37,7 @@ const server = createServer((request, response) => {
   }
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const running = await chromium.launch({ executablePath: browser, args: ["--no-sandbox"] });
+const running = await puppeteer.launch({ executablePath: browser, args: ["--no-sandbox"] });
 const tab = await running.newPage();
 tab.on("pageerror", (error) => console.error(error));
 await tab.goto(`http://127.0.0.1:${server.address().port}/`);

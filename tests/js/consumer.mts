@@ -4,8 +4,8 @@ import {
   convert,
   DownshiftError,
   generateP256Signer,
-  inspect,
   type Need,
+  payloadDigest,
   readRequest,
   respond,
 } from "downshift";
@@ -25,7 +25,7 @@ answer.report;
 await edge.convert({ name: "library/httpd" }, fetchDocument, p256Signer(new Uint8Array()));
 
 try {
-  inspect(answer.body);
+  payloadDigest(answer.body);
 } catch (error) {
   if (error instanceof DownshiftError) console.error(`${error.code}: ${error.cause}; ${error.remedy}`);
 }

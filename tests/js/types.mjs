@@ -1,11 +1,11 @@
 // Checks the types of the package that is installed in a folder, with the compiler of TypeScript.
 //
 // node types.mjs FOLDER
+import { spawnSync } from "node:child_process";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import ts from "typescript";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const [folder] = process.argv.slice(2);
 const { resolve } = createRequire(join(folder, "script.js"));
@@ -22,15 +22,13 @@ async function namesOf(entry, index) {
 }
 
 const names = await Promise.all(["downshift", "downshift/edge", "downshift/p256"].map(namesOf));
-const problems = [
-  [ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
-  [ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
-].flatMap(([module, moduleResolution]) => {
-  const target = ts.ScriptTarget.ES2022;
-  const lib = ["lib.es2022.d.ts", "lib.dom.d.ts"];
-  const options = { module, moduleResolution, target, lib, types: [], strict: true, noEmit: true };
-  return ts.getPreEmitDiagnostics(ts.createProgram([consumer, ...names], options));
-});
-const host = { getCanonicalFileName: (name) => name, getCurrentDirectory: () => folder, getNewLine: () => "\n" };
-process.stderr.write(ts.formatDiagnostics(problems, host));
-process.exitCode = problems.length === 0 ? 0 : 1;
+const compiler = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
+const OPTIONS = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom"];
+for (const module of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
+  const how = ["--module", module[0], "--moduleResolution", module[1]];
+  const { status } = spawnSync(process.execPath, [compiler, ...OPTIONS, ...how, consumer, ...names], {
+    cwd: folder,
+    stdio: "inherit",
+  });
+  if (status !== 0) process.exitCode = 1;
+}

@@ -4,6 +4,7 @@ import type { Answer, ConversionRequest, Digest, Form, Need, Signer } from "./ty
 export * from "./edge.mjs";
 export * from "./p256.mjs";
 export * from "./report.js";
+export type { Failure, Form, Signer } from "./types.js";
 
 /** A manifest in a report. */
 export interface Described {
