@@ -28,6 +28,8 @@ enum What {
     Js,
     /// The worker for Cloudflare.
     Worker,
+    /// The same, and one that traps where the suite wants it.
+    WorkerThatTraps,
 }
 
 impl Arguments {
@@ -36,6 +38,7 @@ impl Arguments {
             What::Program => program(self.release)?,
             What::Js => js::package()?,
             What::Worker => js::build()?.worker,
+            What::WorkerThatTraps => js::trapping_worker(&js::build()?.package)?,
         };
         println!("built {}", built.display());
         Ok(())
