@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// How long to wait before asking again whether a server listens.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -34,7 +34,7 @@ impl Server {
     /// Starts `command`, a server told to listen on `127.0.0.1:0`, and waits for the line in which it says its port.
     ///
     /// # Errors
-    /// If it does not start, or does not say within 20 seconds where it listens.
+    /// If it does not start, or does not say within 60 seconds where it listens.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let (mut server, lines) = Self::spawn(command)?;
         server.address = await_address(&program(command), &lines)?;
@@ -45,7 +45,7 @@ impl Server {
     /// their port.
     ///
     /// # Errors
-    /// If it does not start, or does not listen within 20 seconds.
+    /// If it does not start, or does not listen within 60 seconds.
     pub fn start_at(address: SocketAddr, command: &mut Command) -> anyhow::Result<Self> {
         let (mut server, lines) = Self::spawn(command)?;
         server.address = address;

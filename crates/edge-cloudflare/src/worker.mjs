@@ -9,13 +9,15 @@ let known;
 
 export default {
   async fetch(request, env) {
-    const url = new URL(request.url);
-    const read = { method: request.method, target: url.pathname + url.search, headers: [...request.headers] };
+    const { origin } = new URL(request.url);
+    // As it came: a parsed URL has others for `\\` and `..`, which are refused.
+    const target = request.url.replace(/^[a-z]+:\/\/[^/?#]*/i, "");
+    const read = { method: request.method, target, headers: [...request.headers] };
     try {
       const asked = readRequest(read);
       // There is nothing to look up for what is refused as it stands.
       if (!asked) return response(respond(read, { kind: "root" }));
-      const front = new Front(await settings(env), env.RECORDS, url.origin);
+      const front = new Front(await settings(env), env.RECORDS, origin);
       const { found, bytes, body, length } = await front.find(read, asked);
       return response(respond(read, found, bytes), body, length);
     } catch (error) {

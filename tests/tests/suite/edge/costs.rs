@@ -26,10 +26,10 @@ const SERVER: User = ("server", "a:secret", &["*"]);
 const COLD: &[(&str, Form, u32)] = &[
     ("schema2", Form::Schema2, 1),
     ("schema2", Form::Schema1, 3),
-    ("oci", Form::Schema2, 3),
+    ("oci", Form::Schema2, 2),
     ("oci", Form::Schema1, 3),
     ("list", Form::Schema1, 4),
-    ("index", Form::List, 8),
+    ("index", Form::List, 6),
 ];
 
 pub(super) fn trials() -> Vec<Trial> {

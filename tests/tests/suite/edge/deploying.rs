@@ -24,7 +24,7 @@ fn wrong_settings() -> anyhow::Result<()> {
         ("--blobs", "nowhere"),
         ("--limit", "layer=1"),
         ("--signer", "rsa"),
-        ("--tag-ttl", "-1"),
+        ("--tag-ttl", "never"),
         ("--upstream-timeout", "soon"),
         ("--upstreams", "[]"),
         ("--upstreams", "[{\"url\":\"http://127.0.0.1:1\",\"prefix\":\"No\"}]"),
