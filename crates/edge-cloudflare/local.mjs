@@ -94,6 +94,7 @@ if (values.limit.length > 0) {
   })));
 }
 
+const worker = resolve(values.worker);
 const data = values.data ?? mkdtempSync(join(tmpdir(), "downshift-"));
 mkdirSync(data, { recursive: true });
 const [, host, port] = values.listen.match(/^(.*):(\d+)$/);
@@ -106,9 +107,9 @@ const miniflare = new Miniflare({
   // Where this machine is does not matter, and asking for it takes seconds where there is no way out.
   cf: false,
   modules: true,
-  modulesRoot: values.worker,
-  rootPath: values.worker,
-  scriptPath: join(values.worker, "worker.mjs"),
+  modulesRoot: worker,
+  rootPath: worker,
+  scriptPath: join(worker, "worker.mjs"),
   modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
   compatibilityDate: "2025-12-01",
   bindings: Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)),

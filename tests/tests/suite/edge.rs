@@ -14,6 +14,7 @@ use downshift_tests::front::WORKERD;
 const NOT_HERE: &[(&str, &str)] = &[
     ("front::http::http_2_gets_the_same", "HTTP/2 is spoken by the platform, which has no workers without TLS for it"),
     ("front::refusals::a_damaged_document_is_refused", "no registry takes damaged images; upstream::faults has those of one that has them all the same"),
+    ("front::refusals::foreign_layers_are_refused_to_old_clients", "no registry takes foreign layers without URLs"),
     ("front::seed::stored_schema_1_without_a_signature_is_signed_for_docker_1_11", "no registry takes schema 1 without a signature"),
     ("upstream::pulls::several_registries_by_prefix", "they are in a variable and not in a file; edge::instances has the case with that"),
     ("upstream::pulls::a_thousand_cold_pulls_ask_once", "no request of a worker may wait for what another one has asked"),
