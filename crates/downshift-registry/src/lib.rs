@@ -56,7 +56,7 @@ pub use challenge::{Challenge, Demand};
 pub use conditions::ContentRange;
 pub use fault::{BadRedirect, Fault, Problem};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
-pub use request::{MAX_HEADER_BYTES, Method, Request};
+pub use request::{MAX_BODY_BYTES, MAX_HEADER_BYTES, Method, Request};
 pub use response::{Body, Response};
 pub use route::{Page, Reference, Route, is_repository_name, is_tag};
 pub use token::{Scope, Token, TokenRequest};
