@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Progress};
 use crate::error::Error;
+use crate::metrics::METRICS;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
 use crate::workers::Workers;
@@ -19,9 +20,9 @@ pub(crate) struct Converter {
     /// Where the core runs.
     pub(crate) engine: Engine,
     /// The threads that it runs on.
-    pub(crate) workers: Workers,
+    pub(crate) workers: Arc<Workers>,
     /// Who signs converted manifests.
-    pub(crate) signer: P256Signer,
+    pub(crate) signer: Arc<P256Signer>,
     /// What to do where the reference would lose something.
     pub(crate) policy: Policy,
     /// The platform for clients that do not say theirs.
@@ -90,6 +91,7 @@ impl Converter {
         let job = self.workers.submit(move || {
             let look_up = |need: &Need| shelf.look_up(need, &converter.limits);
             let sign = |bytes: &[u8]| converter.signer.sign(bytes).map_err(Error::from);
+            let _timer = METRICS.conversion_seconds.start_timer();
             let progress = engine::advance(&converter.engine, &request, &mut found, look_up, sign);
             (progress, found)
         });

@@ -43,6 +43,12 @@ pub(crate) fn read_or_make(data: &Path) -> Result<PrivateKey, Error> {
     read(&path)
 }
 
+/// Reads the key in the data folder of a server, if there is one.
+pub(crate) fn read_if_made(data: &Path) -> Result<Option<PrivateKey>, Error> {
+    let path = data.join(SERVER_KEY);
+    if path.exists() { read(&path).map(Some) } else { Ok(None) }
+}
+
 /// Makes a key at `path`. Under that name there is a whole key or none, and of several that are made at once the
 /// first one stays.
 fn make(data: &Path, path: &Path) -> Result<(), Error> {

@@ -136,7 +136,7 @@ impl Sandbox {
     /// What a trap means to the client. Its details are for the log, not for clients.
     fn trapped(&self, error: &wasmtime::Error, memory: &Memory) -> Failure {
         self.traps.fetch_add(1, Ordering::Relaxed);
-        log::notice(format_args!("downshift: the guest trapped: {error:#}"));
+        log::warn(format_args!("the guest trapped: {error:#}"));
         let (code, fault, cause, remedy) = match error.downcast_ref::<Trap>() {
             _ if memory.is_exhausted => (
                 "guest-memory",
@@ -213,9 +213,7 @@ fn engine(instances: u32) -> wasmtime::Result<Engine> {
     }
     let pooled = config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).clone();
     Engine::new(&pooled).or_else(|error| {
-        log::notice(format_args!(
-            "downshift: no pool of instances, so that each request takes longer: {error:#}"
-        ));
+        log::warn(format_args!("no pool of instances, so that each request takes longer: {error:#}"));
         Engine::new(&config())
     })
 }

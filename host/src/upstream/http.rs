@@ -3,8 +3,7 @@
 use core::error::Error as _;
 use core::net::IpAddr;
 use core::time::Duration;
-use std::fs;
-use std::path::Path;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use downshift_registry::{Authorization, BadRedirect, Fault, Problem};
@@ -12,8 +11,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url, redirect};
 
-use super::settings::Delivery;
+use super::settings::{Authorities, Delivery};
 use crate::error::Error;
+use crate::metrics::METRICS;
 
 /// How many redirects are followed. Registries have one, to where they keep their blobs.
 const MAX_REDIRECTS: usize = 5;
@@ -44,14 +44,13 @@ pub(super) struct Ask<'a> {
 }
 
 impl Http {
-    /// Connections to the registry at `base`, that also trust the certificates in the file `ca`. A host that is silent
+    /// Connections to the registry at `base`, that also trust the certificates `ca`. A host that is silent
     /// for `timeout` is given up.
-    pub(super) fn new(base: Url, ca: Option<&Path>, timeout: Duration) -> Result<Self, Error> {
+    pub(super) fn new(base: Url, ca: Option<&Authorities>, timeout: Duration) -> Result<Self, Error> {
         let certificates = match ca {
             None => Vec::new(),
-            Some(path) => {
-                let pem = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
-                Certificate::from_pem_bundle(&pem).map_err(|error| Error::unusable(path, error))?
+            Some(Authorities { path, pem }) => {
+                Certificate::from_pem_bundle(pem).map_err(|error| Error::unusable(path, error))?
             }
         };
         let unusable = |error| Error::Upstream(fault(&base, &error));
@@ -110,7 +109,21 @@ impl Http {
             headers.insert(header::AUTHORIZATION, value);
         }
         let request = client.request(ask.method.clone(), ask.url.clone()).headers(headers);
-        request.send().await.map_err(|error| fault(&ask.url, &error))
+        let begun = Instant::now();
+        let sent = request.send().await.map_err(|error| fault(&ask.url, &error));
+        self.count(&sent, begun);
+        sent
+    }
+
+    fn count(&self, sent: &Result<Response, Fault>, begun: Instant) {
+        let upstream = self.host();
+        let result = match sent {
+            Ok(response) => response.status().as_str().to_owned(),
+            Err(fault) => fault.code().to_owned(),
+        };
+        METRICS.upstream_requests.with_label_values(&[upstream, &result]).inc();
+        let seconds = begun.elapsed().as_secs_f64();
+        METRICS.upstream_seconds.with_label_values(&[upstream]).observe(seconds);
     }
 
     /// Where a response leads, if it is a redirect.
@@ -263,7 +276,8 @@ fn fault(url: &Url, error: &reqwest::Error) -> Fault {
     let problem = if error.is_timeout() {
         Problem::Timeout
     } else {
-        Problem::Unreachable(causes.pop().unwrap_or_else(|| error.to_string()))
+        // Not the error itself, which has the URL in it, and that may be as good as a password.
+        Problem::Unreachable(causes.pop().unwrap_or_else(|| "the connection failed".to_owned()))
     };
     Fault { host: host(url), problem }
 }
