@@ -14,6 +14,7 @@ pub mod http;
 pub mod images;
 pub mod implementation;
 pub mod javascript;
+pub mod operated;
 pub mod outcomes;
 pub mod program;
 pub mod programs;

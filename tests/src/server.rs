@@ -8,11 +8,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, getpgid, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -23,11 +24,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How many of its last lines are told about a server that did not start.
 const LAST_LINES: usize = 20;
 
+/// How many lines of a server are kept.
+pub const LOGGED_LINES: usize = 100_000;
+
 /// A server that runs as a child process for as long as this value lives.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -59,6 +64,37 @@ impl Server {
         self.address
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines that it has said so far, the first [`LOGGED_LINES`] of them.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Tells it to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not stop as one that was told to.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "it stops with {status}");
+        Ok(())
+    }
+
     /// Starts `command`. What it says comes as lines.
     fn spawn(command: &mut Command) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         let mut child = command
@@ -68,13 +104,14 @@ impl Server {
             .spawn()
             .with_context(|| format!("`{}` does not start", program(command)))?;
         let (sender, lines) = mpsc::sync_channel(LAST_LINES);
+        let log = Arc::<Mutex<Vec<String>>>::default();
         if let Some(output) = child.stdout.take() {
-            forward_lines(output, sender.clone());
+            forward_lines(output, sender.clone(), Arc::clone(&log));
         }
         if let Some(output) = child.stderr.take() {
-            forward_lines(output, sender);
+            forward_lines(output, sender, Arc::clone(&log));
         }
-        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) }, lines))
+        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log }, lines))
     }
 
     /// Its group of processes, if it was started with one of its own: then what it has started ends with it.
@@ -126,11 +163,20 @@ impl Drop for Server {
 
 /// Sends each line of `output` until nobody listens any more, and reads on, so that the server never waits for a
 /// reader.
-fn forward_lines(output: impl Read + Send + 'static, sender: SyncSender<String>) {
+fn forward_lines(
+    output: impl Read + Send + 'static,
+    sender: SyncSender<String>,
+    log: Arc<Mutex<Vec<String>>>,
+) {
     thread::spawn(move || {
         let mut sender = Some(sender);
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            if log.len() < LOGGED_LINES {
+                log.push(line.clone());
+            }
+            drop(log);
             if sender.as_ref().is_some_and(|sender| sender.send(line).is_err()) {
                 sender = None;
             }

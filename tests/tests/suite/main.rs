@@ -9,6 +9,7 @@ mod convert;
 mod engines;
 mod fixed_key;
 mod http;
+mod operation;
 mod outcomes;
 mod proxy;
 mod refusals;
@@ -62,5 +63,6 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());
     trials.extend(engines::trials());
+    trials.extend(operation::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
