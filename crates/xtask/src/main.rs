@@ -6,6 +6,7 @@ mod build;
 mod guest;
 mod js;
 mod node;
+mod package;
 mod record;
 mod serve;
 mod test;
@@ -27,6 +28,7 @@ enum Command {
     Bench(bench::Arguments),
     Bless(bless::Arguments),
     Build(build::Arguments),
+    Package(package::Arguments),
     Record(record::Arguments),
     Serve(serve::Arguments),
     Test(test::Arguments),
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => arguments.run(),
         Command::Bless(arguments) => arguments.run(),
         Command::Build(arguments) => arguments.run(),
+        Command::Package(arguments) => arguments.run(),
         Command::Record(arguments) => arguments.run(),
         Command::Serve(arguments) => arguments.run(),
         Command::Test(arguments) => arguments.run(),
