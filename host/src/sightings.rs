@@ -316,7 +316,7 @@ mod tests {
             sightings.note(Some(DOCKER), &format!("library/{number}"), Form::Schema1, HOME);
         }
         let len = sightings.len();
-        assert!(len <= MAX_SIGHTINGS && len >= MAX_SIGHTINGS - EVICTED, "{len}");
+        assert!((MAX_SIGHTINGS - EVICTED..=MAX_SIGHTINGS).contains(&len), "{len}");
         assert_eq!(sightings.all().len(), len);
     }
 

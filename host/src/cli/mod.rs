@@ -41,7 +41,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     CheckConfig(Box<check_config::CheckConfig>),
     Clients(clients::Clients),
-    Convert(convert::Convert),
+    Convert(Box<convert::Convert>),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Check(check::Check),
