@@ -79,6 +79,7 @@ fn stale_tags() -> anyhow::Result<()> {
     server.await_log("is given as it was")?;
     // What another one may have is no answer.
     faulty.set("/", Fault::Status(403, Vec::new()));
+    await_true("the denial", || Ok(server.manifest("schema2", &[])?.status == 403))?;
     is_refused(&server.manifest("schema2", &[])?, 403, "upstream-denied")?;
     faulty.set("/", Fault::Close);
     // What was never asked for is not known.
