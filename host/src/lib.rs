@@ -10,13 +10,16 @@ mod converter;
 pub mod engine;
 mod error;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod keys;
 mod layout;
 mod log;
 mod records;
+mod secrets;
 mod server;
 mod store;
 mod upstream;
 mod workers;
 
-pub use cli::run;
+pub use cli::{run, run_with};

@@ -116,7 +116,7 @@ pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply
 /// The `Authorization` header of a name and password.
 #[wasm_bindgen]
 pub fn basic(username: String, password: String) -> String {
-    Credentials { username, password }.authorization().as_str().to_owned()
+    Credentials { username, password: password.into() }.authorization().as_str().to_owned()
 }
 
 /// The `Authorization` header of a token; nothing if it cannot stand in one.

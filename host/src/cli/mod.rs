@@ -8,6 +8,8 @@ mod serve;
 mod verify;
 
 use core::fmt::Display;
+use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use crate::engine::{Engine, GUEST};
 use crate::error::Error;
 use crate::layout::read_at_most;
 use crate::log::{self, printable};
+use crate::secrets;
 
 /// Serves any container image to any container client, by converting its manifest between OCI, Docker schema 2 and
 /// signed Docker schema 1
@@ -122,9 +125,15 @@ impl EngineArgs {
     }
 }
 
-/// Runs the command that the arguments name.
+/// Runs the command that the arguments of this process name.
 pub fn run() -> ExitCode {
-    let verdict = match Cli::parse().command {
+    run_with(env::args_os())
+}
+
+/// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
+pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    secrets::keep_out_of_core_dumps();
+    let verdict = match Cli::parse_from(arguments).command {
         Command::Serve(serve) => serve.run(),
         Command::Convert(convert) => convert.run(),
         Command::Verify(verify) => verify.run(),
@@ -145,7 +154,7 @@ pub fn run() -> ExitCode {
 /// Writes an error for people: code, cause and remedy.
 fn explain(error: &Error) {
     let has_colour =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (red, reset) = if has_colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     log::notice(format_args!("{red}error:{reset}  {}", error.code()));
     log::notice(format_args!("cause:  {}", printable(&error.to_string())));

@@ -1,6 +1,6 @@
 //! An upstream registry: what it has, asked for on behalf of this server or of the client, checked and kept for a while.
 
-mod credentials;
+pub(crate) mod credentials;
 mod http;
 mod retry;
 mod settings;

@@ -75,8 +75,7 @@ pub(crate) struct Described {
 /// Reads a file of settings, in which each registry is an `[[upstream]]`. Paths in it begin where it is.
 pub(crate) fn read(path: &Path) -> Result<Vec<Settings>, Error> {
     let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
-    let file: File =
-        toml::from_str(&text).map_err(|error| Error::unusable(path, error.to_string().trim()))?;
+    let file: File = toml::from_str(&text).map_err(|error| Error::unusable(path, problem(&text, &error)))?;
     if file.upstream.is_empty() {
         return Err(Error::unusable(path, "it has no `[[upstream]]`"));
     }
@@ -96,11 +95,21 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Settings>, Error> {
     Ok(all)
 }
 
+/// What is wrong with a file of settings, and where. The line itself is not repeated, as the error would: it may have a
+/// password in it that should be in a file of its own.
+fn problem(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!("line `{}`: {}", before.lines().count().max(1), error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
 impl Described {
     /// Reads the files that are named, and checks the rest.
     pub(crate) fn settings(self) -> Result<Settings, Error> {
         let invalid =
-            |problem: &str| Error::InvalidUpstream { url: self.url.clone(), problem: problem.to_owned() };
+            |problem: &str| Error::InvalidUpstream { url: shown(&self.url), problem: problem.to_owned() };
         let base = base(&self.url).ok_or_else(|| invalid("it is not of the form https://HOST"))?;
         let host = match base.port() {
             Some(port) => format!("{}:{port}", base.host_str().unwrap_or_default()),
@@ -125,6 +134,14 @@ impl Described {
         }
         let timeout = Duration::from_secs(timeout);
         Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca: self.ca })
+    }
+}
+
+/// A URL for messages: without the name and password that somebody may have put into it.
+fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => url.to_owned(),
     }
 }
 
