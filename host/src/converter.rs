@@ -76,7 +76,8 @@ impl Converter {
                 }
             }
         }
-        unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
+        // The core itself never does that.
+        Err(Error::Core(engine::wasm::endless()).into())
     }
 
     /// Goes on with a request on one of the threads, as far as that goes without waiting.

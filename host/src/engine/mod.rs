@@ -143,7 +143,8 @@ pub(crate) fn advance(
             return Ok(Progress::Waiting(waiting));
         }
     }
-    unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
+    // The core itself never does that.
+    Err(Error::Core(wasm::endless()).into())
 }
 
 /// Answers a request with documents that are all at hand, and checks these against their digests.

@@ -17,7 +17,7 @@ use wasmtime::{
 };
 
 use self::bindings::{Converter, ConverterPre};
-use crate::log;
+use crate::log::{self, printable};
 
 mod bindings {
     wasmtime::component::bindgen!({ path: "../crates/downshift-guest/wit", world: "converter" });
@@ -133,6 +133,12 @@ impl Sandbox {
         }
     }
 
+    /// Counts an answer that cannot be true as a trap, for it is the same kind of bug.
+    fn lied(&self, failure: &Failure) {
+        self.traps.fetch_add(1, Ordering::Relaxed);
+        log::notice(format_args!("downshift: {}", printable(&failure.cause)));
+    }
+
     /// What a trap means to the client. Its details are for the log, not for clients.
     fn trapped(&self, error: &wasmtime::Error, memory: &Memory) -> Failure {
         self.traps.fetch_add(1, Ordering::Relaxed);
@@ -161,6 +167,21 @@ impl Sandbox {
     }
 }
 
+/// What an answer that cannot be true means to the client.
+fn untrue(what: &str) -> Failure {
+    Failure {
+        code: "guest-answer".into(),
+        fault: Fault::Caller,
+        cause: format!("the conversion gave an answer that cannot be true: {what}"),
+        remedy: "report it, with the manifest and its config".into(),
+    }
+}
+
+/// A guest that asks for documents again and again.
+pub(crate) fn endless() -> Failure {
+    untrue("it needs documents without end")
+}
+
 /// An instance, for the steps of one request.
 pub struct Session<'s> {
     sandbox: &'s Sandbox,
@@ -177,7 +198,9 @@ impl Session<'_> {
         self.store.set_epoch_deadline(TICKS_PER_STEP);
         let encoded = encode::documents(documents);
         match self.guest.call_answer(&mut self.store, &encode::request(request), &encoded) {
-            Ok(step) => decode::step(step, request, documents).map_err(Failure::from),
+            Ok(step) => {
+                decode::step(step, request, documents).inspect_err(|failure| self.sandbox.lied(failure))
+            }
             Err(error) => Err(self.sandbox.trapped(&error, self.store.data())),
         }
     }
