@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use downshift_registry::{Body, Request};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::Version;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -132,12 +134,18 @@ impl Server {
         // HTTP/2 has the host in the URI.
         let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
         let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        // A body is not read. What would be the next request may be a part of it for whoever sits in between.
+        let is_last = request.version() <= Version::HTTP_11 && !request.body().is_end_stream();
         let reply = match Request::read(request.method().as_str(), target, headers.chain(authority)) {
             // Boxed, for an idle connection has the room for this as well.
             Ok(request) => Box::pin(self.front.answer(&request)).await,
             Err(response) => response.into(),
         };
-        Ok(into_http(reply))
+        let mut response = into_http(reply);
+        if is_last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 }
 
