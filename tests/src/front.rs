@@ -128,6 +128,12 @@ impl Front {
         self.server.address()
     }
 
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// Asks for a manifest by tag or digest, with one `Accept` line for each of `accept`.
     ///
     /// # Errors

@@ -66,6 +66,35 @@ pub fn send(
     Ok(response)
 }
 
+/// Sends `bytes`, whatever they are, and gives the responses that come back until the connection ends or is silent for
+/// two seconds.
+///
+/// # Errors
+/// If there is no connection, or something comes back that is no response framed by its `Content-Length`.
+pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Response>> {
+    const SILENCE: Duration = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    // It may have heard enough before the end.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        answer.extend_from_slice(&chunk[..length]);
+    }
+    let mut responses = Vec::new();
+    let mut rest = answer.as_slice();
+    while !rest.is_empty() {
+        let mut response = Response::parse(rest)?;
+        let length = response.header("content-length").context("there is no length")?.parse()?;
+        ensure!(length <= response.body.len(), "{length} bytes were announced: {response:?}");
+        rest = &rest[rest.len() - (response.body.len() - length)..];
+        response.body.truncate(length);
+        responses.push(response);
+    }
+    Ok(responses)
+}
+
 impl Response {
     /// The value of the header called `name`, which is in lower case, if it is there once.
     #[must_use]

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -23,11 +24,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How many of its last lines are told about a server that did not start.
 const LAST_LINES: usize = 20;
 
+/// How much of what a server says is kept, in bytes.
+const KEPT: usize = 1024 * 1024;
+
 /// A server that runs as a child process for as long as this value lives.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    said: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -59,6 +64,18 @@ impl Server {
         self.address
     }
 
+    /// What it has said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts `command`. What it says comes as lines.
     fn spawn(command: &mut Command) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         let mut child = command
@@ -68,13 +85,14 @@ impl Server {
             .spawn()
             .with_context(|| format!("`{}` does not start", program(command)))?;
         let (sender, lines) = mpsc::sync_channel(LAST_LINES);
+        let said = Arc::<Mutex<String>>::default();
         if let Some(output) = child.stdout.take() {
-            forward_lines(output, sender.clone());
+            forward_lines(output, sender.clone(), Arc::clone(&said));
         }
         if let Some(output) = child.stderr.take() {
-            forward_lines(output, sender);
+            forward_lines(output, sender, Arc::clone(&said));
         }
-        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) }, lines))
+        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), said }, lines))
     }
 
     /// Its group of processes, if it was started with one of its own: then what it has started ends with it.
@@ -126,11 +144,17 @@ impl Drop for Server {
 
 /// Sends each line of `output` until nobody listens any more, and reads on, so that the server never waits for a
 /// reader.
-fn forward_lines(output: impl Read + Send + 'static, sender: SyncSender<String>) {
+fn forward_lines(output: impl Read + Send + 'static, sender: SyncSender<String>, said: Arc<Mutex<String>>) {
     thread::spawn(move || {
         let mut sender = Some(sender);
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
+            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.len() + line.len() < KEPT {
+                said.push_str(&line);
+                said.push('\n');
+            }
+            drop(said);
             if sender.as_ref().is_some_and(|sender| sender.send(line).is_err()) {
                 sender = None;
             }

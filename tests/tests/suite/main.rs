@@ -8,6 +8,7 @@ mod command_line;
 mod convert;
 mod engines;
 mod fixed_key;
+mod found;
 mod http;
 mod outcomes;
 mod proxy;
@@ -16,6 +17,7 @@ mod registry;
 mod replay;
 mod seed;
 mod skopeo;
+mod threats;
 mod upstream;
 mod vectors;
 mod wasmtime;
@@ -45,11 +47,13 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(vectors::trials(&implementation)?);
         trials.extend(fixed_key::trials(&implementation)?);
         trials.extend(registry::trials(&implementation));
+        trials.extend(found::trials(&implementation));
     }
     for &engine in ENGINES {
         trials.extend(seed::trials(engine));
         trials.extend(http::trials(engine));
         trials.extend(refusals::trials(engine));
+        trials.extend(threats::trials(engine));
         trials.extend(clients::trials(engine));
         trials.extend(replay::trials(engine));
         trials.extend(convert::trials(engine));
