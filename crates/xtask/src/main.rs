@@ -3,11 +3,13 @@
 mod bench;
 mod bless;
 mod build;
+mod fuzz;
 mod guest;
 mod js;
 mod node;
 mod record;
 mod serve;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -27,8 +29,10 @@ enum Command {
     Bench(bench::Arguments),
     Bless(bless::Arguments),
     Build(build::Arguments),
+    Fuzz(fuzz::Arguments),
     Record(record::Arguments),
     Serve(serve::Arguments),
+    Soak(soak::Arguments),
     Test(test::Arguments),
 }
 
@@ -37,8 +41,10 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => arguments.run(),
         Command::Bless(arguments) => arguments.run(),
         Command::Build(arguments) => arguments.run(),
+        Command::Fuzz(arguments) => arguments.run(),
         Command::Record(arguments) => arguments.run(),
         Command::Serve(arguments) => arguments.run(),
+        Command::Soak(arguments) => arguments.run(),
         Command::Test(arguments) => arguments.run(),
     };
     match result {
