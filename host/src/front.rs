@@ -134,7 +134,8 @@ impl Front {
                 _ => http::no_referrers(),
             },
             Route::V1Images { .. } | Route::V1 => response::no_v1(),
-            Route::Unknown => http::unknown_path(),
+            // The server has answered those that there is something at.
+            Route::Page { .. } | Route::Unknown => http::unknown_path(),
         };
         Ok(response.into())
     }

@@ -13,6 +13,7 @@ mod front;
 mod keys;
 mod layout;
 mod log;
+mod page;
 mod records;
 mod server;
 mod store;

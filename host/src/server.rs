@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use downshift_registry::{Body, Request};
+use downshift_registry::{Body, Request, Route};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::http::uri::PathAndQuery;
@@ -23,6 +23,7 @@ use tokio::time;
 use crate::blob::BlobBody;
 use crate::front::{Front, Reply};
 use crate::log;
+use crate::page;
 
 /// How long a client may take to send the headers of a request, and how long a connection may be idle.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -133,6 +134,10 @@ impl Server {
         let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
         let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
         let reply = match Request::read(request.method().as_str(), target, headers.chain(authority)) {
+            // The page is for everybody: what it asks of the registry is answered as anybody else's questions are.
+            Ok(Request { method, route: Route::Page { path }, .. }) => {
+                page::answer(&path, request.headers()).for_method(method).into()
+            }
             // Boxed, for an idle connection has the room for this as well.
             Ok(request) => Box::pin(self.front.answer(&request)).await,
             Err(response) => response.into(),

@@ -1,5 +1,6 @@
 //! The package for JavaScript, wherever that runs.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -7,6 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use base64::Engine as _;
@@ -21,6 +24,12 @@ use crate::fixed_key::FixedKey;
 use crate::implementation::{Answered, Implementation, Outcome};
 use crate::programs::NODE;
 use crate::server::Server;
+
+/// How long a script may take to end.
+const END: Duration = Duration::from_secs(10);
+
+/// How long to wait before asking again whether it has.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where JavaScript runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +56,16 @@ struct Running {
 #[derive(Debug)]
 enum Asked {
     /// A request on each line.
-    Lines(Mutex<Lines>),
+    Lines(Lines),
     /// A request in each body.
     Server(Server, Agent),
 }
 
+/// A script that answers questions, each on a line.
 #[derive(Debug)]
-struct Lines {
+pub struct Lines {
     child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    pipes: Mutex<(Option<ChildStdin>, BufReader<ChildStdout>)>,
 }
 
 /// The folder of the package, which `cargo xtask test` has built.
@@ -120,7 +129,7 @@ impl JavaScript {
         let start = || Running::start(self.place).map_err(|error| format!("{error:#}"));
         let running = self.running.get_or_init(start).as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
         match &running.asked {
-            Asked::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).ask(question),
+            Asked::Lines(lines) => lines.ask(question),
             Asked::Server(server, agent) => {
                 let mut answer = agent
                     .post(format!("http://{}/", server.address()))
@@ -144,7 +153,7 @@ impl Running {
         let mut command = script(name);
         command.arg(package()?).arg(key.path());
         let asked = match place {
-            Place::Node => Asked::Lines(Mutex::new(Lines::start(&mut command)?)),
+            Place::Node => Asked::Lines(Lines::start(&mut command)?),
             Place::Workerd => {
                 let agent = Agent::config_builder().http_status_as_error(false).build().new_agent();
                 Asked::Server(Server::start(&mut command)?, agent)
@@ -155,23 +164,40 @@ impl Running {
 }
 
 impl Lines {
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
+    /// Starts the script, which `command` runs in a group of processes of its own.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().context("it has no input")?;
+        let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().context("it has no output")?);
-        Ok(Self { child, input, output })
+        Ok(Self { child, pipes: Mutex::new((input, output)) })
     }
 
-    fn ask(&mut self, question: &Value) -> anyhow::Result<Value> {
-        writeln!(self.input, "{question}")?;
+    /// Asks a question, and waits for the answer.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn ask(&self, question: &Value) -> anyhow::Result<Value> {
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (input, output) = &mut *pipes;
+        writeln!(input.as_ref().context("it has no input")?, "{question}")?;
         let mut line = String::new();
-        self.output.read_line(&mut line)?;
+        output.read_line(&mut line)?;
         serde_json::from_str(&line).with_context(|| format!("it answered `{line}`"))
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
+        // At the end of its input it ends what it has started, and then itself.
+        let pipes = self.pipes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(pipes.0.take());
+        let deadline = Instant::now() + END;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(PAUSE);
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

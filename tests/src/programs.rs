@@ -26,6 +26,11 @@ pub const DOCKERD: &str = "dockerd";
 /// What runs JavaScript outside of browsers.
 pub const NODE: &str = "node";
 
+/// A browser.
+pub const CHROMIUM: &str = "chromium";
+/// A browser, of Debian's package firefox-esr.
+pub const FIREFOX: &str = "firefox-esr";
+
 /// A test of the suite.
 pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || run().map_err(|error| failed(&error)))

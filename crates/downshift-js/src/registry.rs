@@ -89,7 +89,7 @@ fn route(request: &Request) -> (&'static str, Vec<(&'static str, Value)>) {
             ("token", vec![("scopes", scopes.into()), ("account", account.into())])
         }
         Route::V1Images { .. } | Route::V1 => ("noV1", Vec::new()),
-        Route::Unknown => ("unknownPath", Vec::new()),
+        Route::Page { .. } | Route::Unknown => ("unknownPath", Vec::new()),
     }
 }
 

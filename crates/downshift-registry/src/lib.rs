@@ -64,3 +64,6 @@ pub use user_agent::UserAgent;
 
 /// Where clients get tokens that an upstream registry's token service has issued.
 pub const TOKEN_PATH: &str = "/_downshift/token";
+
+/// Where a server has its page for browsers: a path that no registry has.
+pub const PAGE_PATH: &str = "/_downshift";

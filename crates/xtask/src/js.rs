@@ -47,7 +47,6 @@ pub(crate) fn build() -> anyhow::Result<Built> {
 
 /// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
 pub(crate) fn package() -> anyhow::Result<PathBuf> {
-    guest::install_target()?;
     let package = target_folder()?.join("npm/downshift");
     let source = node::project()?.join("crates/downshift-js/js");
     // What an earlier build left, and this one does not make, is no part of it.
@@ -55,8 +54,14 @@ pub(crate) fn package() -> anyhow::Result<PathBuf> {
         fs::remove_dir_all(&package)?;
     }
     fs::create_dir_all(&package)?;
-    for (name, features) in MODULES {
-        module(name, features, &package)?;
+    for (name, _) in MODULES {
+        let built = module(name)?;
+        for file in [format!("{name}.wasm"), format!("{name}.js")] {
+            fs::copy(built.join(&file), package.join(&file))?;
+        }
+        let wasm = fs::read(built.join(format!("{name}.wasm")))?;
+        let inline = format!("export default \"{}\";\n", STANDARD.encode(wasm));
+        fs::write(package.join(format!("{name}.wasm.mjs")), inline)?;
     }
     copy(&source, &package)?;
     fs::copy(node::project()?.join("LICENSE"), package.join("LICENSE"))?;
@@ -90,9 +95,13 @@ fn worker_around(package: &Path) -> anyhow::Result<PathBuf> {
     Ok(worker)
 }
 
-/// Builds one module: `NAME.wasm`, and `NAME.js`, which calls it.
-fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
+/// Builds one module, `NAME.wasm` and `NAME.js`, which calls it, and says in which folder they are. What was made of
+/// the same code before is not made again.
+pub(crate) fn module(name: &str) -> anyhow::Result<PathBuf> {
     let target = target_folder()?;
+    let module = MODULES.iter().find(|module| module.0 == name);
+    let (_, features) = module.with_context(|| format!("there is no module `{name}`"))?;
+    guest::install_target()?;
     let mut command = cargo();
     command.args(["build", "--quiet", "--package", "downshift-js", "--profile", "js"]);
     command.args(["--target", guest::TARGET, "--features", features]);
@@ -100,8 +109,33 @@ fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS.join(" "));
     command.env("CARGO_TARGET_DIR", &target);
     build::run(&mut command)?;
+    let compiled = fs::read(target.join(guest::TARGET).join("js/downshift_js.wasm"))?;
+    let folder = target.join("artifacts/js").join(name);
+    let is_optimised = node::is_installed();
+    let stamp = folder.join(if is_optimised { "compiled.wasm" } else { "compiled-not-optimised.wasm" });
+    if fs::read(&stamp).is_ok_and(|before| before == compiled) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    bind(name, &compiled, &folder)?;
+    if is_optimised {
+        optimise(&folder.join(format!("{name}.wasm")).display().to_string())?;
+    } else {
+        eprintln!(
+            "`{name}.wasm` is larger than it has to be: to make it smaller takes Node (20 or later) and npm"
+        );
+    }
+    fs::write(stamp, compiled)?;
+    Ok(folder)
+}
+
+/// Writes a module, and the script that calls it.
+fn bind(name: &str, compiled: &[u8], folder: &Path) -> anyhow::Result<()> {
     let mut output = Bindgen::new()
-        .input_path(target.join(guest::TARGET).join("js/downshift_js.wasm"))
+        .input_bytes(name, compiled.to_vec())
         .out_name(name)
         .web(true)
         .and_then(|bindgen| {
@@ -114,13 +148,8 @@ fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
                 .generate_output()
         })
         .map_err(|error| anyhow!("wasm-bindgen failed: {error:#}"))?;
-    let wasm = package.join(format!("{name}.wasm"));
-    fs::write(&wasm, output.wasm_mut().emit_wasm())?;
-    fs::write(package.join(format!("{name}.js")), output.js())?;
-    let path = wasm.display().to_string();
-    optimise(&path)?;
-    let inline = format!("export default \"{}\";\n", STANDARD.encode(fs::read(&wasm)?));
-    fs::write(package.join(format!("{name}.wasm.mjs")), inline)?;
+    fs::write(folder.join(format!("{name}.wasm")), output.wasm_mut().emit_wasm())?;
+    fs::write(folder.join(format!("{name}.js")), output.js())?;
     Ok(())
 }
 

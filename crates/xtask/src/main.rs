@@ -6,6 +6,7 @@ mod build;
 mod guest;
 mod js;
 mod node;
+mod page;
 mod record;
 mod serve;
 mod test;

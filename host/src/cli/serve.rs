@@ -9,6 +9,7 @@ use std::thread;
 
 use clap::Args;
 use downshift::{Limits, Platform, Policy};
+use downshift_registry::PAGE_PATH;
 use downshift_sign::{P256Signer, PrivateKey};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -202,6 +203,7 @@ impl Serve {
             let listener = TcpListener::bind(self.listen).await.map_err(unavailable)?;
             let address = listener.local_addr().map_err(unavailable)?;
             log::notice(format_args!("listening on http://{address}"));
+            log::notice(format_args!("for browsers: http://{address}{PAGE_PATH}/"));
             server::run(listener, front, signals).await;
             Ok(Verdict::Yes)
         })

@@ -11,6 +11,7 @@ mod fixed_key;
 mod http;
 mod inspect;
 mod outcomes;
+mod page;
 mod proxy;
 mod refusals;
 mod registry;
@@ -59,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     trials.extend(skopeo::trials(WORKERD));
     trials.extend(outcomes::trials()?);
+    trials.extend(page::trials());
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());

@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 
 This file is written by `cargo xtask bench`, whole. On Debian it needs
 
-    apt-get install docker-registry nginx wrk
+    apt-get install chromium docker-registry nginx nodejs npm wrk
 
 and a machine that does nothing else meanwhile: everything runs on the same one, servers and clients, so that the
 ratios between the rows mean more than the rows themselves. `cargo xtask bench --help` has the options.
@@ -73,6 +73,8 @@ impl Row {
 pub(super) enum Unit {
     /// Microseconds for one.
     Microseconds,
+    /// Milliseconds for one.
+    Milliseconds,
     /// Requests a second.
     Rate,
 }
@@ -127,8 +129,8 @@ impl Display for Table {
 impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
-            Self::Microseconds if figure < 100.0 => format!("{figure:.1}"),
-            Self::Microseconds | Self::Rate => thousands(figure),
+            Self::Microseconds | Self::Milliseconds if figure < 100.0 => format!("{figure:.1}"),
+            Self::Microseconds | Self::Milliseconds | Self::Rate => thousands(figure),
         }
     }
 }
@@ -137,6 +139,7 @@ impl Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Microseconds => "µs",
+            Self::Milliseconds => "ms",
             Self::Rate => "requests/s",
         })
     }

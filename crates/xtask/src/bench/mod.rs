@@ -5,6 +5,7 @@ mod figures;
 mod http;
 mod in_process;
 mod machine;
+mod page;
 mod servers;
 mod site;
 mod wrk;
@@ -43,6 +44,7 @@ enum Part {
     Schema1Hot,
     Schema1Cold,
     Schema2Hot,
+    Page,
 }
 
 impl Arguments {
@@ -58,6 +60,9 @@ impl Arguments {
         if !loads.is_empty() {
             let time = Duration::from_secs(self.seconds.into());
             chapters.push(http::measure(&program, &loads, self.rounds, time)?);
+        }
+        if parts.contains(&Part::Page) {
+            chapters.push(page::measure(&program, self.rounds)?);
         }
         if !self.only.is_empty() {
             chapters.iter().for_each(|chapter| println!("{chapter}"));
@@ -78,7 +83,7 @@ impl Arguments {
 impl Part {
     fn load(self) -> Option<Load> {
         match self {
-            Self::InProcess => None,
+            Self::InProcess | Self::Page => None,
             Self::Schema1Hot => Some(Load::Schema1Hot),
             Self::Schema1Cold => Some(Load::Schema1Cold),
             Self::Schema2Hot => Some(Load::Schema2Hot),
