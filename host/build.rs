@@ -1,17 +1,26 @@
-//! Finds the guest component, which is built before this package by `cargo xtask`.
+//! Finds what this package embeds, and `cargo xtask` has built before it: the guest component, and the page.
 
 use std::env;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where `cargo xtask build` puts the guest, in cargo's target folder.
-const ARTIFACT: &str = "artifacts/downshift_guest.component.wasm";
+const GUEST: &str = "artifacts/downshift_guest.component.wasm";
+
+/// Where it puts the files of the page, each beside itself compressed.
+const PAGE: &str = "artifacts/page";
+
+/// What the page is where there is none: it says so.
+const NO_PAGE: &str = "src/no_page.html";
 
 fn main() {
-    println!("cargo::rerun-if-env-changed=DOWNSHIFT_GUEST");
-    let guest = match env::var_os("DOWNSHIFT_GUEST") {
-        Some(path) => PathBuf::from(path),
-        None => target_folder().join(ARTIFACT),
-    };
+    find_guest();
+    find_page().expect("the files of the page can be read, and their list written");
+}
+
+fn find_guest() {
+    let guest = artifact("DOWNSHIFT_GUEST", GUEST);
     println!("cargo::rerun-if-changed={}", guest.display());
     println!("cargo::rustc-env=DOWNSHIFT_GUEST={}", guest.display());
     if !guest.is_file() {
@@ -20,6 +29,48 @@ fn main() {
             guest.display()
         );
     }
+}
+
+/// Writes the list of the page's files, as Rust.
+fn find_page() -> io::Result<()> {
+    let page = artifact("DOWNSHIFT_PAGE", PAGE);
+    let mut files = String::new();
+    if page.is_dir() {
+        println!("cargo::rerun-if-changed={}", page.display());
+        list(&page, &page, &mut files)?;
+    } else {
+        // Cargo builds again each time what depends on a file that is not there.
+        println!("cargo::rerun-if-changed={}", page.parent().unwrap_or(&page).display());
+        println!("cargo::rerun-if-changed={NO_PAGE}");
+        println!("cargo::warning=there is no page `{}`: build with `cargo xtask build`", page.display());
+        let no_page = fs::canonicalize(NO_PAGE)?;
+        files = format!("(\"index.html\", include_bytes!({no_page:?}), &[]),");
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("page.rs"), format!("&[{files}]"))
+}
+
+/// Adds the files of a folder, each of which has its compressed twin.
+fn list(page: &Path, folder: &Path, files: &mut String) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(page, &path, files)?;
+        } else if path.extension().is_none_or(|extension| extension != "gz") {
+            let name = path.strip_prefix(page).expect("it is in the folder").display().to_string();
+            let compressed = format!("{}.gz", path.display());
+            files.push_str(&format!(
+                "({name:?}, include_bytes!({path:?}), include_bytes!({compressed:?})),\n"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What `cargo xtask build` has made, unless a variable says where it is.
+fn artifact(variable: &str, path: &str) -> PathBuf {
+    println!("cargo::rerun-if-env-changed={variable}");
+    env::var_os(variable).map_or_else(|| target_folder().join(path), PathBuf::from)
 }
 
 /// Cargo's target folder, which the folder for this script's output is in.

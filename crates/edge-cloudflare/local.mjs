@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Runs the worker on this machine, in workerd, as it runs at the edge: `node local.mjs --upstream URL`.
+import { connect, createServer } from "node:net";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -16,6 +17,7 @@ const USAGE = `Runs the Downshift worker on this machine.
   --upstream-timeout SECONDS
   --worker DIR                    what \`cargo xtask build worker\` has built
   --data DIR                      where reported digests are kept; without it they are gone with the worker
+  --cache DIR                     where documents and answers are kept; without it they are gone with the worker
   --listen HOST:PORT              127.0.0.1:5000
   --key FILE                      the signing key, PEM or JWK
   --signer p256|webcrypto
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     "upstream-timeout": TEXT,
     worker: { ...TEXT, default: resolve(import.meta.dirname, "../../target/worker") },
     data: TEXT,
+    cache: TEXT,
     listen: { ...TEXT, default: "127.0.0.1:5000" },
     key: TEXT,
     signer: TEXT,
@@ -92,33 +95,51 @@ if (values.limit.length > 0) {
   })));
 }
 
+const worker = resolve(values.worker);
 const data = values.data ?? mkdtempSync(join(tmpdir(), "downshift-"));
 mkdirSync(data, { recursive: true });
 const [, host, port] = values.listen.match(/^(.*):(\d+)$/);
 
 const miniflare = new Miniflare({
   // What is between clients and workers by default compresses, which nobody asked for.
-  unsafeDirectSockets: [{ host, port: Number(port) }],
+  unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   host: "127.0.0.1",
   port: 0,
   // Where this machine is does not matter, and asking for it takes seconds where there is no way out.
   cf: false,
   modules: true,
-  modulesRoot: values.worker,
-  rootPath: values.worker,
-  scriptPath: join(values.worker, "worker.mjs"),
+  modulesRoot: worker,
+  rootPath: worker,
+  scriptPath: join(worker, "worker.mjs"),
   modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
   compatibilityDate: "2025-12-01",
   bindings: Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)),
   r2Buckets: ["RECORDS"],
   r2Persist: join(resolve(data), "r2"),
+  cachePersist: values.cache && resolve(values.cache),
 });
 await miniflare.ready;
-const url = await miniflare.unsafeGetDirectURL();
-console.log(`listening on http://${host}:${url.port}`);
+const workerd = await miniflare.unsafeGetDirectURL();
+
+// Engines try TLS first. workerd leaves them waiting for seconds; here they are told at once that there is none.
+const TLS_HANDSHAKE = 0x16;
+const server = createServer((client) => {
+  client.on("error", () => client.destroy());
+  client.once("data", (first) => {
+    if (first[0] === TLS_HANDSHAKE) return client.destroy();
+    const inside = connect(Number(workerd.port), "127.0.0.1");
+    inside.on("error", () => client.destroy());
+    client.on("close", () => inside.destroy());
+    inside.write(first);
+    client.pipe(inside).pipe(client);
+  });
+});
+await new Promise((resolve) => server.listen(Number(port), host, resolve));
+console.log(`listening on http://${host}:${server.address().port}`);
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, async () => {
+    server.close();
     await miniflare.dispose();
     if (!values.data) rmSync(data, { recursive: true, force: true });
     process.exit(0);

@@ -3,13 +3,14 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use downshift::Digest;
+use downshift::{Digest, Form};
 use downshift_registry::AnswerKey;
 use downshift_registry::response::Manifest;
 use moka::future::Cache;
 
 use crate::engine::NoAnswer;
 use crate::error::Error;
+use crate::metrics::{Cache as CacheName, METRICS};
 use crate::records::Records;
 
 /// Bytes of all answers: some ten thousand manifests of the usual size.
@@ -23,17 +24,26 @@ pub(crate) struct Answers {
     cache: Cache<AnswerKey, Arc<Kept>>,
 }
 
+/// A manifest, and what it was made from.
+#[derive(Clone)]
+pub(crate) struct Given {
+    /// The manifest.
+    pub(crate) manifest: Manifest,
+    /// The form of what is stored.
+    pub(crate) stored: Form,
+}
+
 /// An answer that was made.
 pub(crate) struct Made {
     /// The manifest.
-    pub(crate) manifest: Manifest,
+    pub(crate) given: Given,
     /// The digests of the records that were kept for it.
     pub(crate) recorded: Vec<Digest>,
 }
 
 /// An answer, and what has to be recorded as long as it is given.
 struct Kept {
-    manifest: Manifest,
+    given: Given,
     recorded: Vec<Digest>,
     /// The state of [`Records::evictions`] in which all of them were there.
     evictions: AtomicU64,
@@ -43,19 +53,21 @@ impl Answers {
     /// No answers, and room for the usual number.
     pub(crate) fn new() -> Self {
         let weigh = |_: &AnswerKey, kept: &Arc<Kept>| {
-            u32::try_from(kept.manifest.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+            u32::try_from(kept.given.manifest.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         Self { cache: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build() }
     }
 
     /// The answer, if it is at hand and every digest that it reports is still recorded.
-    pub(crate) async fn get(&self, key: &AnswerKey, records: &Records) -> Result<Option<Manifest>, Error> {
-        let Some(kept) = self.cache.get(key).await else { return Ok(None) };
+    pub(crate) async fn get(&self, key: &AnswerKey, records: &Records) -> Result<Option<Given>, Error> {
+        let found = self.cache.get(key).await;
+        METRICS.looked_up(CacheName::Answers, found.is_some());
+        let Some(kept) = found else { return Ok(None) };
         if !kept.is_recorded(&key.name, records)? {
             self.cache.invalidate(key).await;
             return Ok(None);
         }
-        Ok(Some(kept.manifest.clone()))
+        Ok(Some(kept.given.clone()))
     }
 
     /// The answer, at hand or from `make`, which makes it and keeps its records. Of several that ask at once one
@@ -65,15 +77,29 @@ impl Answers {
         key: AnswerKey,
         records: &Records,
         make: impl Future<Output = Result<Made, NoAnswer>>,
-    ) -> Result<Manifest, Arc<NoAnswer>> {
+    ) -> Result<Given, Arc<NoAnswer>> {
         let make = async {
             // Before the records are kept: whatever goes from then on is noticed.
             let evictions = AtomicU64::new(records.evictions());
-            make.await.map(|Made { manifest, recorded }| Arc::new(Kept { manifest, recorded, evictions }))
+            make.await.map(|Made { given, recorded }| Arc::new(Kept { given, recorded, evictions }))
         };
         // Boxed, for the cache has the future in several of its own.
         let kept = Box::pin(self.cache.try_get_with(key, Box::pin(make)));
-        Ok(kept.await?.manifest.clone())
+        Ok(kept.await?.given.clone())
+    }
+
+    /// Forgets the answers about the repository `name`, or all.
+    pub(crate) async fn purge(&self, name: Option<&str>) {
+        let Some(name) = name else { return self.cache.invalidate_all() };
+        let keys: Vec<_> = self.cache.iter().map(|(key, _)| key).filter(|key| key.name == name).collect();
+        for key in keys {
+            self.cache.invalidate(&*key).await;
+        }
+    }
+
+    /// How many answers there are, and their bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        (self.cache.entry_count(), self.cache.weighted_size())
     }
 }
 
@@ -95,8 +121,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use downshift::Capabilities;
     use downshift::answer::Record;
-    use downshift::{Capabilities, Form};
     use downshift_registry::{Meaning, Reference};
 
     use super::*;
@@ -124,7 +150,7 @@ mod tests {
         records.keep(vec![record]).await?;
         let body = text.to_owned().into();
         let manifest = Manifest { form, digest: digest.clone(), body, source, by_platform: false };
-        Ok(Made { manifest, recorded: vec![digest] })
+        Ok(Made { given: Given { manifest, stored: Form::Schema2 }, recorded: vec![digest] })
     }
 
     #[tokio::test]
@@ -133,7 +159,10 @@ mod tests {
         for (reading, text) in [(1, "one"), (2, "two")] {
             let first = answers.get_or_make(key("a", reading), &records, made(text, &records)).await;
             let again = answers.get_or_make(key("a", reading), &records, made("other", &records)).await;
-            assert_eq!((first.unwrap().body, again.unwrap().body), (text.into(), text.into()));
+            assert_eq!(
+                (first.unwrap().manifest.body, again.unwrap().manifest.body),
+                (text.into(), text.into())
+            );
         }
         assert!(answers.get(&key("b", 1), &records).await.unwrap().is_none());
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Pace, Progress};
 use crate::error::Error;
+use crate::metrics::METRICS;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
 use crate::workers::Workers;
@@ -21,9 +22,9 @@ pub(crate) struct Converter {
     /// Where the core runs.
     pub(crate) engine: Engine,
     /// The threads that it runs on where that takes long.
-    pub(crate) workers: Workers,
+    pub(crate) workers: Arc<Workers>,
     /// Who signs converted manifests.
-    pub(crate) signer: CrrlSigner,
+    pub(crate) signer: Arc<CrrlSigner>,
     /// What to do where the reference would lose something.
     pub(crate) policy: Policy,
     /// The platform for clients that do not say theirs.
@@ -83,7 +84,8 @@ impl Converter {
                 }
             }
         }
-        unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
+        // The core itself never does that.
+        Err(Error::Core(engine::wasm::endless()).into())
     }
 
     /// Goes on with a request on one of the threads for what takes long.
@@ -112,6 +114,7 @@ impl Converter {
     ) -> Result<Progress, NoAnswer> {
         let look_up = |need: &Need| shelf.look_up(need, &self.limits);
         let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
+        let _timer = METRICS.conversion_seconds.start_timer();
         engine::advance(&self.engine, request, found, pace, look_up, sign)
     }
 }

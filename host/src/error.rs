@@ -58,6 +58,18 @@ pub(crate) enum Error {
     },
     /// More waits to be converted than can be.
     Busy,
+    /// A certificate, or its key, cannot be used.
+    Certificate {
+        /// The file with the certificate.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// What an operator says of a server cannot be.
+    InvalidSettings {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// What an operator says of an upstream registry cannot be.
     InvalidUpstream {
         /// Its URL.
@@ -153,6 +165,15 @@ impl Error {
         self.fault().is_some_and(UpstreamFault::is_about_caller)
     }
 
+    /// Whether it is about the records.
+    pub(crate) fn is_of_records(&self) -> bool {
+        match self {
+            Self::Records { .. } => true,
+            Self::Shared(error) => error.is_of_records(),
+            _ => false,
+        }
+    }
+
     /// A document that was not even read to its end.
     pub(crate) fn document_too_large(limits: &Limits, size: u64) -> Self {
         let actual = usize::try_from(size).unwrap_or(usize::MAX);
@@ -167,6 +188,8 @@ impl Error {
             Self::Key(error) | Self::KeyFile { error, .. } => error.code(),
             Self::BrokenLayout { .. } => "broken-layout",
             Self::Busy => "busy",
+            Self::Certificate { .. } => "unusable-certificate",
+            Self::InvalidSettings { .. } => "invalid-settings",
             Self::InvalidUpstream { .. } => "invalid-upstream",
             Self::NoSuchRepository => "no-such-repository",
             Self::NoSuchTag { .. } => "no-such-tag",
@@ -195,6 +218,10 @@ impl Error {
             Self::Key(error) | Self::KeyFile { error, .. } => error.remedy(),
             Self::BrokenLayout { .. } => "write the layout again, for example with skopeo copy",
             Self::Busy => "try again",
+            Self::Certificate { .. } => {
+                "give a certificate in PEM, those that vouch for it after it, and the key that belongs to it"
+            }
+            Self::InvalidSettings { .. } => "give it as downshift serve --help says",
             Self::InvalidUpstream { .. } => "give it as downshift serve --help says",
             Self::NoSuchRepository => "check the name",
             Self::NoSuchTag { .. } => "check the tag",
@@ -242,6 +269,10 @@ impl fmt::Display for Error {
             Self::Core(failure) => failure.fmt(f),
             Self::Key(error) => error.fmt(f),
             Self::Busy => f.write_str("too many requests wait already"),
+            Self::Certificate { path, problem } => {
+                write!(f, "the certificate in `{}` cannot be used: {problem}", path.display())
+            }
+            Self::InvalidSettings { problem } => write!(f, "the settings cannot be used: {problem}"),
             Self::InvalidUpstream { url, problem } => {
                 write!(f, "`{url}` cannot be an upstream registry: {problem}")
             }

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use downshift::answer::{Record, Root};
-use downshift::{Digest, Failure};
+use downshift::{Digest, Failure, Form};
 use downshift_registry::{
     AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
     response,
@@ -13,7 +13,7 @@ use downshift_registry::{
 use tokio::task;
 
 use crate::access::Access;
-use crate::answers::{Answers, Made};
+use crate::answers::{Answers, Given, Made};
 use crate::converter::{Converter, Shelf};
 use crate::engine::NoAnswer;
 use crate::error::Error;
@@ -31,7 +31,7 @@ pub(crate) struct Front {
     /// The digests that were reported.
     pub(crate) records: Arc<Records>,
     /// The answers that were made lately.
-    pub(crate) answers: Answers,
+    pub(crate) answers: Arc<Answers>,
     /// Who makes them.
     pub(crate) converter: Arc<Converter>,
 }
@@ -48,6 +48,8 @@ pub(crate) enum Source {
 pub(crate) struct Reply {
     pub(crate) response: Response,
     pub(crate) content: Option<Content>,
+    /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
+    pub(crate) forms: Option<(Form, Form)>,
 }
 
 /// The bytes of a blob.
@@ -103,7 +105,9 @@ impl Front {
                 Access::PassThrough(pass_through) => pass_through.token(request, query).await?,
                 _ => http::unknown_path(),
             },
-            Route::Manifest { name, reference } => self.manifest(request, name, reference, caller).await?,
+            Route::Manifest { name, reference } => {
+                return self.manifest(request, name, reference, caller).await;
+            }
             Route::Blob { name, digest } => {
                 return match self.repository(name, caller).await? {
                     Some(Repo::Stored(repository)) => Ok(stored_blob(request, repository, digest).await?),
@@ -134,7 +138,8 @@ impl Front {
                 _ => http::no_referrers(),
             },
             Route::V1Images { .. } | Route::V1 => response::no_v1(),
-            Route::Unknown => http::unknown_path(),
+            // The server has answered those that there is something at.
+            Route::Page { .. } | Route::Unknown => http::unknown_path(),
         };
         Ok(response.into())
     }
@@ -145,27 +150,27 @@ impl Front {
         name: &str,
         reference: &Reference,
         caller: Caller,
-    ) -> Result<Response, Arc<Error>> {
-        let unknown = || http::manifest_unknown(name, reference);
+    ) -> Result<Reply, Arc<Error>> {
+        let unknown = || http::manifest_unknown(name, reference).into();
         let Some(repository) = self.repository(name, caller).await? else { return Ok(unknown()) };
         let Some(resolved) = self.resolve(&repository, name, reference).await? else { return Ok(unknown()) };
         let Resolved { digest, meaning } = resolved;
         let client = request.client.clone();
         let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
-        if let Some(manifest) = self.answers.get(&key, &self.records).await? {
-            return Ok(response::manifest(request, &manifest));
+        if let Some(given) = self.answers.get(&key, &self.records).await? {
+            return Ok(Reply::of_manifest(request, &given));
         }
         let make = || self.make(request, name, reference, &digest, &repository);
         let made = match self.answers.get_or_make(key, &self.records, make()).await {
             // It was made on behalf of another, whom the upstream registry did not let.
             Err(no_answer) if repository.may_differ(&no_answer.error) => {
-                make().await.map(|made| made.manifest).map_err(Arc::new)
+                make().await.map(|made| made.given).map_err(Arc::new)
             }
             made => made,
         };
         match made {
-            Ok(manifest) => Ok(response::manifest(request, &manifest)),
-            Err(no_answer) => self.refuse(name, reference, &no_answer).await,
+            Ok(given) => Ok(Reply::of_manifest(request, &given)),
+            Err(no_answer) => Ok(self.refuse(name, reference, &no_answer).await?.into()),
         }
     }
 
@@ -263,7 +268,8 @@ impl Front {
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.records.keep(records).await?;
-        Ok(Made { manifest: answer.into(), recorded })
+        let stored = answer.report.source.form;
+        Ok(Made { given: Given { manifest: answer.into(), stored }, recorded })
     }
 
     async fn refuse(
@@ -298,6 +304,9 @@ impl Front {
             return http::busy();
         }
         log::error(error);
+        if error.is_of_records() {
+            return http::not_recorded();
+        }
         error.fault().map_or_else(http::internal, Fault::response)
     }
 }
@@ -341,7 +350,7 @@ impl Remote {
             Delivered::Blob(Blob { size, part, body }) => {
                 let whole = part.is_none().then(|| digest.clone());
                 let response = response::blob_part(digest, size, part);
-                Reply { response, content: Some(Content::Upstream(body, whole)) }
+                Reply { content: Some(Content::Upstream(body, whole)), ..response.into() }
             }
             Delivered::Elsewhere(location) => response::blob_elsewhere(digest, &location).into(),
             Delivered::PastTheEnd(size) => http::range_invalid(size).into(),
@@ -349,9 +358,16 @@ impl Remote {
     }
 }
 
+impl Reply {
+    fn of_manifest(request: &Request, given: &Given) -> Self {
+        let Given { manifest, stored } = given;
+        Self { forms: Some((*stored, manifest.form)), ..response::manifest(request, manifest).into() }
+    }
+}
+
 impl From<Response> for Reply {
     fn from(response: Response) -> Self {
-        Self { response, content: None }
+        Self { response, content: None, forms: None }
     }
 }
 
@@ -371,7 +387,7 @@ async fn stored_blob(
         let sought = file.seek(SeekFrom::Start(range.start));
         sought.map_err(|error| Error::unreadable(&path, error))?;
     }
-    Ok(Reply { response, content: Some(Content::File(file)) })
+    Ok(Reply { content: Some(Content::File(file)), ..response.into() })
 }
 
 /// Runs what waits for the disk where that keeps nobody waiting.

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use downshift_sign::PrivateKey;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -16,7 +17,8 @@ const SERVER_KEY: &str = "signing-key.json";
 pub(crate) fn read(path: &Path) -> Result<PrivateKey, Error> {
     // One byte more than there may be, so that a file with more is told from one that just fits.
     let limit = PrivateKey::MAX_BYTES as u64 + 1;
-    let mut bytes = Vec::new();
+    // Cleared from memory in the end, and with room enough that it never moves and leaves a copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PrivateKey::MAX_BYTES + 64));
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| Error::unreadable(path, error))?;
@@ -41,6 +43,12 @@ pub(crate) fn read_or_make(data: &Path) -> Result<PrivateKey, Error> {
         make(data, &path)?;
     }
     read(&path)
+}
+
+/// Reads the key in the data folder of a server, if there is one.
+pub(crate) fn read_if_made(data: &Path) -> Result<Option<PrivateKey>, Error> {
+    let path = data.join(SERVER_KEY);
+    if path.exists() { read(&path).map(Some) } else { Ok(None) }
 }
 
 /// Makes a key at `path`. Under that name there is a whole key or none, and of several that are made at once the

@@ -125,7 +125,8 @@ impl Layout {
 }
 
 impl Stamp {
-    fn of(metadata: &fs::Metadata) -> std::io::Result<Self> {
+    /// The state of a file.
+    pub(crate) fn of(metadata: &fs::Metadata) -> std::io::Result<Self> {
         Ok(Self { modified: metadata.modified()?, size: metadata.len(), inode: metadata.ino() })
     }
 

@@ -7,16 +7,26 @@ mod answers;
 mod blob;
 mod cli;
 mod converter;
+mod documents;
 pub mod engine;
 mod error;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod generation;
 mod keys;
 mod layout;
 mod log;
+mod metrics;
+mod page;
 mod records;
+mod secrets;
 mod server;
+mod service;
+mod settings;
+mod sightings;
 mod store;
 mod upstream;
 mod workers;
 
-pub use cli::run;
+pub use cli::{run, run_with};

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downshift::{Digest, Form, Limits};
@@ -49,6 +49,11 @@ impl Store {
             Ok(_) => Ok(Self { folder, limits, loaded: Mutex::default() }),
             Err(error) => Err(Error::unreadable(&folder, error)),
         }
+    }
+
+    /// Whether one that is opened anew would be the same.
+    pub(crate) fn is_as(&self, folder: &Path, limits: &Limits) -> bool {
+        self.folder == folder && self.limits == *limits
     }
 
     /// The repository called `name`, if there is one. A `name` of the registry's grammar cannot lead out of the store.

@@ -1,4 +1,5 @@
-// Answers one request of the suite with the package: what goes in and what comes out is JSON.
+// Answers one request of the suite with the package: what goes in and what comes out is JSON. What is measured is
+// answered several times.
 
 const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -7,15 +8,19 @@ const encoded = (records) => records.map((record) => ({ ...record, payload: toBa
 
 class Missing extends Error {}
 
-export async function answer({ convert }, signer, { request, documents }) {
+/** Answers a question with the package and one of the `signers`. */
+export async function answer({ convert }, signers, { request, documents, signer = "p256", times = 1 }) {
+  const decoded = new Map(Object.entries(documents).map(([digest, base64]) => [digest, fromBase64(base64)]));
   const fetchDocument = async ({ digest }) => {
-    if (!(digest in documents)) throw Object.assign(new Missing(), { digest });
-    return fromBase64(documents[digest]);
+    if (!decoded.has(digest)) throw Object.assign(new Missing(), { digest });
+    return decoded.get(digest);
   };
   const { record } = request;
   if (record) request.record = { ...record, payload: fromBase64(record.payload) };
   try {
-    const { body, records, ...answered } = await convert(request, fetchDocument, signer);
+    const signWith = await signers[signer]();
+    for (let time = 1; time < times; time += 1) await convert(request, fetchDocument, signWith);
+    const { body, records, ...answered } = await convert(request, fetchDocument, signWith);
     return { answered: { ...answered, body: toBase64(body), records: encoded(records) } };
   } catch (error) {
     if (error instanceof Missing) return { missing: error.digest };
@@ -23,4 +28,13 @@ export async function answer({ convert }, signer, { request, documents }) {
     if (code === undefined) throw error;
     return { refused: { code, fault, cause, remedy }, records: encoded(records) };
   }
+}
+
+/** The signers of a key, each made when it is first asked for. */
+export function signersOf({ p256Signer, webCryptoSigner }, key) {
+  const made = {};
+  return {
+    p256: () => (made.p256 ??= p256Signer(key)),
+    webcrypto: () => (made.webcrypto ??= webCryptoSigner(key)),
+  };
 }

@@ -1,23 +1,22 @@
-// The package in Node, for the suite: a request on each line of the input, what became of it on each of the output.
+// The package in Node, for the suite.
 //
-// node node.mjs PACKAGE KEY
+// node node.mjs FOLDER KEY
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { answer } from "./answer.mjs";
+import { answer, signersOf } from "./answer.mjs";
+import { answerLines } from "./lines.mjs";
 import { others, report } from "./reports.mjs";
 
 const [folder, key] = process.argv.slice(2);
-const downshift = await import(new URL("full/node.mjs", pathToFileURL(`${folder}/`)));
-const small = await import(new URL("inspect/node.mjs", pathToFileURL(`${folder}/`)));
-const signer = downshift.p256Signer(readFileSync(key));
-
-for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  const question = JSON.parse(line);
-  const run = question.inspect
-    ? report(downshift, small, question.inspect)
-    : question.others
-      ? others(downshift).catch((error) => ({ error: `${error}` }))
-      : answer(downshift, signer, question);
-  process.stdout.write(`${JSON.stringify(await run)}\n`);
-}
+// As a script in that folder finds it.
+const { resolve } = createRequire(join(folder, "script.js"));
+const found = (name) => import(pathToFileURL(resolve(name)));
+const [downshift, small] = [await found("downshift"), await found("downshift/inspect")];
+const signers = signersOf(downshift, readFileSync(key));
+await answerLines((question) => {
+  if (question.inspect) return report(downshift, small, question.inspect);
+  if (question.others) return others(downshift).catch((error) => ({ error: `${error}` }));
+  return answer(downshift, signers, question);
+});

@@ -1,6 +1,6 @@
 // The package in workerd, for the suite: a server that answers a request in each body.
 //
-// node workerd.mjs PACKAGE KEY
+// node workerd.mjs FOLDER KEY
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,18 +9,18 @@ import { Miniflare } from "miniflare";
 
 const [folder, key] = process.argv.slice(2);
 const source = `
-import * as edge from "${folder}/edge/workerd.mjs";
-import { p256Signer } from "${folder}/p256/workerd.mjs";
-import { answer } from "${new URL("answer.mjs", import.meta.url).pathname}";
-const signer = p256Signer(${JSON.stringify(readFileSync(key, "utf8"))});
+import * as edge from "downshift/edge";
+import * as p256 from "downshift/p256";
+import { answer, signersOf } from "${new URL("answer.mjs", import.meta.url).pathname}";
+const signers = signersOf(p256, ${JSON.stringify(readFileSync(key, "utf8"))});
 export default {
   async fetch(request) {
-    return Response.json(await answer(edge, signer, await request.json()));
+    return Response.json(await answer(edge, signers, await request.json()));
   },
 };`;
 const output = mkdtempSync(join(tmpdir(), "downshift-"));
 await build({
-  stdin: { contents: source, resolveDir: output, sourcefile: "suite.mjs" },
+  stdin: { contents: source, resolveDir: folder, sourcefile: "suite.mjs" },
   bundle: true,
   format: "esm",
   conditions: ["workerd"],

@@ -1,6 +1,7 @@
 //! `downshift serve`, or the worker, in front of images made for a test.
 
 use core::net::SocketAddr;
+use std::fs;
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Form, Limits, jws};
@@ -102,7 +103,13 @@ impl Front {
     pub fn start_before_url(engine: Engine, arguments: &[&str], url: &str) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let folder = data.path().display().to_string();
-        let own = ["--upstream", url, "--data", &folder];
+        let mut own = vec!["--upstream", url, "--data", &folder];
+        // The worker keeps no key of its own.
+        let key = data.path().join("key.pem").display().to_string();
+        if engine.is_worker && !arguments.contains(&"--key") {
+            fs::write(&key, FixedKey::read()?.pem())?;
+            own.extend(["--key", &key]);
+        }
         Self::run(engine, &[&own, engine.arguments, arguments].concat(), data)
     }
 
@@ -122,10 +129,24 @@ impl Front {
         Ok(Self { server: engine.serve(&arguments)?, engine, arguments, _folder, _registry })
     }
 
+    /// Starts another server beside this one, with the same folder.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn beside(&self) -> anyhow::Result<Server> {
+        self.engine.serve(&self.arguments)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Asks for a manifest by tag or digest, with one `Accept` line for each of `accept`.

@@ -3,13 +3,16 @@
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use anyhow::{Context, ensure};
 
 /// How long a connection may be silent.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to listen for more after a whole response: workerd leaves connections open for seconds, whatever clients say.
+const AFTERWARDS: Duration = Duration::from_millis(20);
 
 /// How many bytes of a body are shown in a message.
 const SHOWN: usize = 400;
@@ -31,14 +34,11 @@ pub struct Response {
 /// If there is no response.
 pub fn send_1_0(address: SocketAddr, target: &str) -> anyhow::Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
-    Response::parse(&bytes)
+    Response::parse(&read(&mut stream, "GET")?)
 }
 
-/// Sends one request on a connection of its own, and reads the response to the connection's end.
+/// Sends one request on a connection of its own, and reads what comes until it ends.
 ///
 /// `target` and `headers` are sent as they are; only `Host` and `Connection: close` are added.
 ///
@@ -56,14 +56,59 @@ pub fn send(
     }
     head.push_str("Connection: close\r\n\r\n");
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(head.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
+    let bytes = read(&mut stream, method)?;
 
     let response = Response::parse(&bytes).with_context(|| format!("{method} {target}"))?;
     response.check_framing(method).with_context(|| format!("{method} {target}"))?;
     Ok(response)
+}
+
+/// Reads to the end of the connection, or until nothing more comes after a whole response.
+fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 64 * 1024];
+    loop {
+        let is_whole = Response::parse(&bytes).is_ok_and(|response| response.is_whole(method));
+        stream.set_read_timeout(Some(if is_whole { AFTERWARDS } else { TIMEOUT }))?;
+        match stream.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(&chunk[..length]),
+            Err(error) if is_whole && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(bytes);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Sends `bytes`, whatever they are, and gives the responses that come back until the connection ends or is silent for
+/// two seconds.
+///
+/// # Errors
+/// If there is no connection, or something comes back that is no response framed by its `Content-Length`.
+pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Response>> {
+    const SILENCE: Duration = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    // It may have heard enough before the end.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        answer.extend_from_slice(&chunk[..length]);
+    }
+    let mut responses = Vec::new();
+    let mut rest = answer.as_slice();
+    while !rest.is_empty() {
+        let mut response = Response::parse(rest)?;
+        let length = response.header("content-length").context("there is no length")?.parse()?;
+        ensure!(length <= response.body.len(), "{length} bytes were announced: {response:?}");
+        rest = &rest[rest.len() - (response.body.len() - length)..];
+        response.body.truncate(length);
+        responses.push(response);
+    }
+    Ok(responses)
 }
 
 impl Response {
@@ -82,6 +127,14 @@ impl Response {
     pub fn json(&self) -> anyhow::Result<serde_json::Value> {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("the body is no JSON: {}", self.body.escape_ascii()))
+    }
+
+    /// Whether all of the body is there that belongs to the head.
+    fn is_whole(&self, method: &str) -> bool {
+        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        method == "HEAD"
+            || self.status == 304
+            || length.is_some_and(|length: usize| self.body.len() >= length)
     }
 
     fn parse(bytes: &[u8]) -> anyhow::Result<Self> {

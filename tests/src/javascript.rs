@@ -1,5 +1,8 @@
 //! The package for JavaScript, wherever that runs.
 
+mod json;
+
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -7,34 +10,49 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp};
+use downshift::Digest;
+use downshift::answer::Request;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use ureq::Agent;
 
+use self::json::question;
 use crate::fixed_key::FixedKey;
-use crate::implementation::{Answered, Implementation, Outcome};
-use crate::programs::NODE;
-use crate::server::Server;
+use crate::implementation::{Implementation, Outcome};
+use crate::programs::{CHROMIUM, NODE, locate};
+use crate::server::{self, Server};
+
+/// How long a process may take to end after its input.
+const STOP: Duration = Duration::from_secs(10);
+
+/// How long to wait before asking again whether it has.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where JavaScript runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In Node, with everything that is in the package.
     Node,
+    /// In a browser, with everything, as a page loads it that was not bundled.
+    Browser,
     /// In workerd, with what an edge needs.
     Workerd,
+    /// In Node as well, from the one file that a bundler makes of it.
+    Bundled,
 }
 
 /// The package, in a process that starts when the first case needs it.
 #[derive(Debug)]
 pub struct JavaScript {
     place: Place,
+    /// A folder in which scripts find the package by its name; that of the one that was built, unless it is said.
+    folder: Option<PathBuf>,
     running: OnceLock<Result<Running, String>>,
 }
 
@@ -47,24 +65,34 @@ struct Running {
 #[derive(Debug)]
 enum Asked {
     /// A request on each line.
-    Lines(Mutex<Lines>),
+    Lines(Box<Lines>),
     /// A request in each body.
     Server(Server, Agent),
 }
 
+/// A script that answers questions, each on a line.
 #[derive(Debug)]
-struct Lines {
+pub struct Lines {
     child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    /// No input once it has been told that there is no more.
+    pipes: Mutex<(Option<ChildStdin>, BufReader<ChildStdout>)>,
 }
 
-/// The folder of the package, which `cargo xtask test` has built.
+/// The package's own folder, which `cargo xtask test` has built.
 ///
 /// # Errors
 /// If it was not.
 pub fn package() -> anyhow::Result<PathBuf> {
-    env::var_os("DOWNSHIFT_JS").map(PathBuf::from).context("there is no package: run `cargo xtask test`")
+    built("DOWNSHIFT_JS")
+}
+
+/// What `cargo xtask test` has built of JavaScript, by the variable that says where.
+///
+/// # Errors
+/// If it was not.
+pub fn built(variable: &str) -> anyhow::Result<PathBuf> {
+    let folder = env::var_os(variable).map(PathBuf::from);
+    folder.with_context(|| format!("`{variable}` names nothing that was built: run `cargo xtask test`"))
 }
 
 /// Node with one of the suite's scripts, in `tests/js`. What it starts itself ends with it.
@@ -78,10 +106,18 @@ pub fn script(name: &str) -> Command {
 /// # Errors
 /// If it was not built, or does not start.
 pub fn serve(arguments: &[String]) -> anyhow::Result<Server> {
-    let worker = env::var_os("DOWNSHIFT_WORKER").context("there is no worker: run `cargo xtask test`")?;
-    let mut command =
-        node(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/edge-cloudflare/local.mjs"));
-    Server::start(command.arg("--worker").arg(worker).args(["--listen", "127.0.0.1:0"]).args(arguments))
+    serve_worker(&built("DOWNSHIFT_WORKER")?, arguments)
+}
+
+/// The same for the worker in a folder.
+///
+/// # Errors
+/// If it does not start.
+pub fn serve_worker(worker: &Path, arguments: &[String]) -> anyhow::Result<Server> {
+    let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/edge-cloudflare/local.mjs");
+    let mut command = node(&local);
+    command.arg("--worker").arg(worker).args(["--listen", "127.0.0.1:0"]).args(arguments);
+    Server::start(&mut command)
 }
 
 fn node(script: &Path) -> Command {
@@ -90,11 +126,76 @@ fn node(script: &Path) -> Command {
     command
 }
 
+impl Place {
+    /// The programs that it takes.
+    #[must_use]
+    pub fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Browser => &[NODE, CHROMIUM],
+            Self::Node | Self::Workerd | Self::Bundled => &[NODE],
+        }
+    }
+
+    /// Its name, with which the names of its tests begin.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Browser => "browser",
+            Self::Workerd => "workerd",
+            Self::Bundled => "bundled",
+        }
+    }
+
+    /// What answers questions there, with the package that is found in `folder`.
+    fn command(self, folder: &Path, key: &Path) -> anyhow::Result<Command> {
+        let mut command = script(&format!("{}.mjs", self.name()));
+        command.arg(folder).arg(key);
+        if self == Self::Browser {
+            command.arg(locate(CHROMIUM).context("there is no browser")?);
+        }
+        Ok(command)
+    }
+}
+
 impl JavaScript {
     /// The package at `place`.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, running: OnceLock::new() }
+        Self { place, folder: None, running: OnceLock::new() }
+    }
+
+    /// The package that was installed in `folder`, at `place`.
+    #[must_use]
+    pub fn installed(place: Place, folder: PathBuf) -> Self {
+        Self { place, folder: Some(folder), running: OnceLock::new() }
+    }
+
+    /// How long one conversion takes there, on average of `count` that follow each other, signed by `signer`: `p256` or
+    /// `webcrypto`.
+    ///
+    /// # Errors
+    /// If the package does not answer.
+    pub fn mean(
+        &self,
+        request: &Request,
+        documents: &BTreeMap<Digest, Vec<u8>>,
+        signer: &str,
+        count: u32,
+    ) -> anyhow::Result<Duration> {
+        let mut question = question(request, documents);
+        question["signer"] = signer.into();
+        // Clocks stand still in workerd: they are read here, and what is for all of them alike is taken off.
+        let mut took = |times: u32| -> anyhow::Result<Duration> {
+            question["times"] = times.into();
+            let start = Instant::now();
+            let answer = self.ask(&question)?;
+            let elapsed = start.elapsed();
+            answer.get("answered").with_context(|| format!("it is not converted: {answer}"))?;
+            Ok(elapsed)
+        };
+        let once = took(1)?;
+        Ok(took(count + 1)?.saturating_sub(once) / count)
     }
 
     /// The report on documents: name, bytes, and the expected digest.
@@ -117,10 +218,10 @@ impl JavaScript {
     }
 
     fn ask(&self, question: &Value) -> anyhow::Result<Value> {
-        let start = || Running::start(self.place).map_err(|error| format!("{error:#}"));
+        let start = || self.start().map_err(|error| format!("{error:#}"));
         let running = self.running.get_or_init(start).as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
         match &running.asked {
-            Asked::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).ask(question),
+            Asked::Lines(lines) => lines.ask(question),
             Asked::Server(server, agent) => {
                 let mut answer = agent
                     .post(format!("http://{}/", server.address()))
@@ -131,190 +232,79 @@ impl JavaScript {
             }
         }
     }
-}
 
-impl Running {
-    fn start(place: Place) -> anyhow::Result<Self> {
+    fn start(&self) -> anyhow::Result<Running> {
         let mut key = NamedTempFile::new()?;
         key.write_all(FixedKey::read()?.pem().as_bytes())?;
-        let name = match place {
-            Place::Node => "node.mjs",
-            Place::Workerd => "workerd.mjs",
+        let folder = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => package()?.ancestors().nth(2).context("the package is in no folder")?.to_path_buf(),
         };
-        let mut command = script(name);
-        command.arg(package()?).arg(key.path());
-        let asked = match place {
-            Place::Node => Asked::Lines(Mutex::new(Lines::start(&mut command)?)),
+        let mut command = self.place.command(&folder, key.path())?;
+        let asked = match self.place {
             Place::Workerd => {
                 let agent = Agent::config_builder().http_status_as_error(false).build().new_agent();
                 Asked::Server(Server::start(&mut command)?, agent)
             }
+            Place::Node | Place::Browser | Place::Bundled => {
+                Asked::Lines(Box::new(Lines::start(&mut command)?))
+            }
         };
-        Ok(Self { asked, _key: key })
+        Ok(Running { asked, _key: key })
     }
 }
 
 impl Lines {
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
+    /// Starts the script, which `command` runs in a group of processes of its own.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().context("it has no input")?;
+        let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().context("it has no output")?);
-        Ok(Self { child, input, output })
+        Ok(Self { child, pipes: Mutex::new((input, output)) })
     }
 
-    fn ask(&mut self, question: &Value) -> anyhow::Result<Value> {
-        writeln!(self.input, "{question}")?;
+    /// Asks a question, and waits for the answer.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn ask(&self, question: &Value) -> anyhow::Result<Value> {
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (input, output) = &mut *pipes;
+        writeln!(input.as_ref().context("it has no input")?, "{question}")?;
         let mut line = String::new();
-        self.output.read_line(&mut line)?;
+        output.read_line(&mut line)?;
         serde_json::from_str(&line).with_context(|| format!("it answered `{line}`"))
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // At the end of its input it ends what it has started, and then itself.
+        let pipes = self.pipes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(pipes.0.take());
+        let deadline = Instant::now() + STOP;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(PAUSE);
+        }
+        server::kill(&mut self.child);
     }
 }
 
 impl Implementation for JavaScript {
     fn name(&self) -> &'static str {
-        match self.place {
-            Place::Node => "node",
-            Place::Workerd => "workerd",
-        }
+        self.place.name()
     }
 
     fn programs(&self) -> &'static [&'static str] {
-        &[NODE]
+        self.place.programs()
     }
 
     fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome {
-        let documents: BTreeMap<&str, String> =
-            documents.iter().map(|(digest, bytes)| (digest.as_str(), STANDARD.encode(bytes))).collect();
-        let question = json!({ "request": encoded(request), "documents": documents });
-        let outcome = self.ask(&question).and_then(|answer| outcome(&answer).context(answer.to_string()));
+        let outcome = self.ask(&question(request, documents));
+        let outcome = outcome.and_then(|answer| json::outcome(&answer).context(answer.to_string()));
         outcome.unwrap_or_else(|error| panic!("{} failed: {error:#}", self.name()))
     }
-}
-
-fn encoded(request: &Request) -> Value {
-    let Request { root, client, policy, default_platform, time, limits } = request;
-    let mut encoded = json!({
-        "name": root.name(),
-        "digest": root.digest().as_str(),
-        "client": capabilities(client),
-        "policy": policy.to_string(),
-        "platform": default_platform.to_string(),
-        "time": time.map(Timestamp::seconds),
-        "limits": self::limits(limits),
-    });
-    match root {
-        Root::Tag { tag, .. } => encoded["tag"] = tag.as_str().into(),
-        Root::Digest { tag, record, .. } => {
-            encoded["byDigest"] = true.into();
-            encoded["tag"] = tag.as_deref().into();
-            encoded["record"] = record.as_deref().map(self::record).into();
-        }
-    }
-    encoded
-}
-
-fn capabilities(client: &Capabilities) -> Value {
-    let forms: BTreeMap<&str, u16> = client.forms().map(|(form, weight)| (form.name(), weight)).collect();
-    json!({
-        "forms": forms,
-        "any": client.takes_any(),
-        "schema1Engine": client.is_schema1_engine(),
-        "platform": client.platform().map(Platform::to_string),
-    })
-}
-
-fn limits(limits: &Limits) -> Value {
-    json!({
-        "document-bytes": limits.document_bytes,
-        "depth": limits.depth,
-        "layers": limits.layers,
-        "history": limits.history,
-        "entries": limits.entries,
-        "converted-children": limits.converted_children,
-        "string-bytes": limits.string_bytes,
-        "output-bytes": limits.output_bytes,
-    })
-}
-
-fn record(record: &Record) -> Value {
-    json!({
-        "name": record.name,
-        "digest": record.digest.as_str(),
-        "form": record.form.name(),
-        "payload": STANDARD.encode(&record.payload),
-        "source": record.source.as_str(),
-        "tag": record.tag,
-        "platform": record.platform.as_ref().map(Platform::to_string),
-        "time": record.time.map(Timestamp::seconds),
-    })
-}
-
-fn outcome(answer: &Value) -> anyhow::Result<Outcome> {
-    if let Some(digest) = answer["missing"].as_str() {
-        return Ok(Outcome::Missing(digest.parse()?));
-    }
-    let records = answer.get("records").map_or(Ok(Vec::new()), records)?;
-    if let Some(refused) = answer.get("refused") {
-        return Ok(Outcome::Refused { failure: failure(refused)?, records });
-    }
-    let answered = &answer["answered"];
-    Ok(Outcome::Answered(Answered {
-        form: form(&answered["form"])?,
-        digest: text(&answered["digest"])?.parse()?,
-        body: STANDARD.decode(text(&answered["body"])?)?,
-        source: answered["source"].as_str().map(str::parse).transpose()?,
-        by_platform: answered["byPlatform"] == true,
-        records: self::records(&answered["records"])?,
-        report: answered["report"].clone(),
-    }))
-}
-
-fn failure(refused: &Value) -> anyhow::Result<Failure> {
-    let fault = match text(&refused["fault"])? {
-        "caller" => Fault::Caller,
-        "client" => Fault::Client,
-        "document" => Fault::Document,
-        "image" => Fault::Image,
-        "limit" => Fault::Limit,
-        other => bail!("`{other}` is no fault"),
-    };
-    Ok(Failure {
-        code: text(&refused["code"])?.to_string().into(),
-        fault,
-        cause: text(&refused["cause"])?.to_string(),
-        remedy: text(&refused["remedy"])?.to_string().into(),
-    })
-}
-
-fn records(records: &Value) -> anyhow::Result<Vec<Record>> {
-    let record = |record: &Value| -> anyhow::Result<Record> {
-        Ok(Record {
-            name: text(&record["name"])?.to_string(),
-            digest: text(&record["digest"])?.parse()?,
-            form: form(&record["form"])?,
-            payload: STANDARD.decode(text(&record["payload"])?)?,
-            source: text(&record["source"])?.parse()?,
-            tag: record["tag"].as_str().map(str::to_string),
-            platform: record["platform"].as_str().map(str::parse).transpose()?,
-            time: record["time"].as_u64().and_then(Timestamp::from_seconds),
-        })
-    };
-    records.as_array().context("there are no records")?.iter().map(record).collect()
-}
-
-fn form(name: &Value) -> anyhow::Result<Form> {
-    let form = Form::ALL.into_iter().find(|form| form.name() == name);
-    form.with_context(|| format!("{name} is no form"))
-}
-
-fn text(value: &Value) -> anyhow::Result<&str> {
-    value.as_str().context("a text is missing")
 }

@@ -23,8 +23,23 @@ pub const DOCKER: &str = "docker";
 /// Docker's daemon, of Debian's package docker.io.
 pub const DOCKERD: &str = "dockerd";
 
+/// A client of TLS.
+pub const OPENSSL: &str = "openssl";
+/// A proxy.
+pub const HAPROXY: &str = "haproxy";
+/// What reads Prometheus' figures, of Debian's package prometheus.
+pub const PROMTOOL: &str = "promtool";
+/// What reads units, of Debian's package systemd.
+pub const SYSTEMD_ANALYZE: &str = "systemd-analyze";
+
 /// What runs JavaScript outside of browsers.
 pub const NODE: &str = "node";
+/// What packs and installs packages for it.
+pub const NPM: &str = "npm";
+/// A browser.
+pub const CHROMIUM: &str = "chromium";
+/// A browser, of Debian's package firefox-esr.
+pub const FIREFOX: &str = "firefox-esr";
 
 /// A test of the suite.
 pub fn case(name: impl Into<String>, run: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {

@@ -8,14 +8,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, getpgid, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// How long to wait before asking again whether a server listens.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -23,18 +24,22 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How many of its last lines are told about a server that did not start.
 const LAST_LINES: usize = 20;
 
+/// How many lines of a server are kept.
+pub const LOGGED_LINES: usize = 100_000;
+
 /// A server that runs as a child process for as long as this value lives.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Starts `command`, a server told to listen on `127.0.0.1:0`, and waits for the line in which it says its port.
     ///
     /// # Errors
-    /// If it does not start, or does not say within 20 seconds where it listens.
+    /// If it does not start, or does not say within 60 seconds where it listens.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let (mut server, lines) = Self::spawn(command)?;
         server.address = await_address(&program(command), &lines)?;
@@ -45,7 +50,7 @@ impl Server {
     /// their port.
     ///
     /// # Errors
-    /// If it does not start, or does not listen within 20 seconds.
+    /// If it does not start, or does not listen within 60 seconds.
     pub fn start_at(address: SocketAddr, command: &mut Command) -> anyhow::Result<Self> {
         let (mut server, lines) = Self::spawn(command)?;
         server.address = address;
@@ -59,6 +64,43 @@ impl Server {
         self.address
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines that it has said so far, the first [`LOGGED_LINES`] of them.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it has said so far, as [`Server::log`].
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.log().join("\n")
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Tells it to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not stop as one that was told to.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "it stops with {status}");
+        Ok(())
+    }
+
     /// Starts `command`. What it says comes as lines.
     fn spawn(command: &mut Command) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         let mut child = command
@@ -68,20 +110,14 @@ impl Server {
             .spawn()
             .with_context(|| format!("`{}` does not start", program(command)))?;
         let (sender, lines) = mpsc::sync_channel(LAST_LINES);
+        let log = Arc::<Mutex<Vec<String>>>::default();
         if let Some(output) = child.stdout.take() {
-            forward_lines(output, sender.clone());
+            forward_lines(output, sender.clone(), Arc::clone(&log));
         }
         if let Some(output) = child.stderr.take() {
-            forward_lines(output, sender);
+            forward_lines(output, sender, Arc::clone(&log));
         }
-        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) }, lines))
-    }
-
-    /// Its group of processes, if it was started with one of its own: then what it has started ends with it.
-    fn own_group(&self) -> Option<Pid> {
-        let pid = Pid::from_child(&self.child);
-        let group = getpgid(Some(pid)).ok()?;
-        (group == pid).then_some(group)
+        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log }, lines))
     }
 
     fn await_connection(&mut self, program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<()> {
@@ -115,22 +151,37 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself: there is nothing else to do about errors here.
-        if let Some(group) = self.own_group() {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        kill(&mut self.child);
     }
+}
+
+/// Ends a process; if it was started with a group of its own, with all that it has started itself.
+pub(crate) fn kill(child: &mut Child) {
+    let pid = Pid::from_child(child);
+    // It may have ended by itself: there is nothing else to do about errors here.
+    if getpgid(Some(pid)).is_ok_and(|group| group == pid) {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Sends each line of `output` until nobody listens any more, and reads on, so that the server never waits for a
 /// reader.
-fn forward_lines(output: impl Read + Send + 'static, sender: SyncSender<String>) {
+fn forward_lines(
+    output: impl Read + Send + 'static,
+    sender: SyncSender<String>,
+    log: Arc<Mutex<Vec<String>>>,
+) {
     thread::spawn(move || {
         let mut sender = Some(sender);
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            if log.len() < LOGGED_LINES {
+                log.push(line.clone());
+            }
+            drop(log);
             if sender.as_ref().is_some_and(|sender| sender.send(line).is_err()) {
                 sender = None;
             }

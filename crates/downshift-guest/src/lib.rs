@@ -36,7 +36,9 @@ struct Component;
 
 impl Guest for Component {
     fn answer(request: wit::Request, documents: Vec<wit::Document>) -> wit::Step {
-        misbehave::misbehave();
+        if let Some(step) = misbehave::misbehave(&request, &documents) {
+            return step;
+        }
         let decoded = match decode::request(request) {
             Ok(request) => request,
             Err(error) => return encode::refused(error),

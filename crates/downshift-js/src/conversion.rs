@@ -1,5 +1,8 @@
 //! The step function, with the documents that it was given.
 
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
@@ -42,6 +45,8 @@ impl Conversion {
 
     /// Takes a step: `{need}`, `{sign}`, `{answer}` or `{refused, records}`.
     pub fn step(&mut self) -> String {
+        #[cfg(feature = "traps")]
+        crate::misbehave::misbehave(&self.request);
         let documents: Documents<'_> =
             self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
         let answered = match answer(&self.request, &documents) {

@@ -1,5 +1,8 @@
 //! From JSON to the core's types.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use downshift::answer::{Record, Request, Root};
 use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp};
 

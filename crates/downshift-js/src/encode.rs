@@ -1,5 +1,9 @@
 //! From the core's types to JSON.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
 use downshift::{Capabilities, Failure, Platform};
 use serde_json::{Map, Value, json};

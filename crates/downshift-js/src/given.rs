@@ -1,5 +1,9 @@
 //! JSON that a caller gives.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use serde_json::Value;
 
 use crate::thrown::Thrown;

@@ -1,5 +1,10 @@
 //! Requests: what they ask for, and who asks.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::Digest;
 use downshift_registry::{
     AnswerKey, Credentials, Meaning, Page, Reference, Request, Response, Route, TokenRequest,
@@ -89,7 +94,7 @@ fn route(request: &Request) -> (&'static str, Vec<(&'static str, Value)>) {
             ("token", vec![("scopes", scopes.into()), ("account", account.into())])
         }
         Route::V1Images { .. } | Route::V1 => ("noV1", Vec::new()),
-        Route::Unknown => ("unknownPath", Vec::new()),
+        Route::Page { .. } | Route::Unknown => ("unknownPath", Vec::new()),
     }
 }
 
@@ -116,7 +121,7 @@ pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply
 /// The `Authorization` header of a name and password.
 #[wasm_bindgen]
 pub fn basic(username: String, password: String) -> String {
-    Credentials { username, password }.authorization().as_str().to_owned()
+    Credentials { username, password: password.into() }.authorization().as_str().to_owned()
 }
 
 /// The `Authorization` header of a token; nothing if it cannot stand in one.

@@ -1,5 +1,8 @@
 //! Responses.
 
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::response::{self, Manifest};
@@ -62,9 +65,10 @@ fn response(request: &Request, found: &Given, bytes: Vec<u8>) -> Result<Response
         "manifest" => response::manifest(request, &manifest(found, bytes)?),
         "refused" => error::refusal(&decode::failure(found)?),
         "fault" => upstream::fault(found)?.response(),
-        "token" => {
-            response::token(&Token { value: found.text("value")?, lifetime: found.number("lifetime")? })
-        }
+        "token" => response::token(&Token {
+            value: found.text("value")?.into(),
+            lifetime: found.number("lifetime")?,
+        }),
         "unauthorized" => error::unauthorized(&upstream::demand_of(found)?, request.route.scope().as_ref()),
         kind => return of_repository(request, kind, found, bytes),
     })

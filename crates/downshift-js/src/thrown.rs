@@ -1,5 +1,7 @@
 //! Errors, as the package throws them.
 
+use alloc::string::ToString as _;
+
 use downshift::{Error, Failure};
 use serde_json::json;
 use wasm_bindgen::JsValue;

@@ -1,5 +1,8 @@
 //! Towards upstream registries: names, challenges, tokens and faults.
 
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use downshift_registry::{
     BadRedirect, Challenge, ContentRange, Demand, Fault, Mapping, Problem, Scope, Token, TokenRequest, link,
 };
@@ -80,7 +83,7 @@ pub fn token_url(request: &str) -> Result<String, Thrown> {
 #[wasm_bindgen]
 pub fn token(body: &[u8]) -> Option<String> {
     let Token { value, lifetime } = Token::parse(body)?;
-    Some(json!({ "value": value, "lifetime": lifetime }).to_string())
+    Some(json!({ "value": *value, "lifetime": lifetime }).to_string())
 }
 
 /// The query of the next page, by a `Link` header.

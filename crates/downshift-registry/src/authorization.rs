@@ -5,18 +5,20 @@ use core::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
-/// The value of an `Authorization` header. It is a secret: `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Authorization(String);
+/// The value of an `Authorization` header. It is a secret: `Debug` does not show it, and it is cleared from memory when
+/// it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorization(Zeroizing<String>);
 
-/// A user's name and password. `Debug` does not show the password.
+/// A user's name and password. `Debug` does not show the password, and it is cleared from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user's name.
     pub username: String,
     /// The password, or whatever the registry takes for one.
-    pub password: String,
+    pub password: Zeroizing<String>,
 }
 
 impl Authorization {
@@ -24,14 +26,14 @@ impl Authorization {
     #[must_use]
     pub fn bearer(token: &str) -> Option<Self> {
         let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        is_token.then(|| Self(["Bearer ", token].concat()))
+        is_token.then(|| Self(["Bearer ", token].concat().into()))
     }
 
     /// Reads the value of a header; `None` if that is no visible ASCII, as every scheme's is.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let text = core::str::from_utf8(value).ok()?.trim();
         let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        (is_visible && !text.is_empty()).then(|| Self(text.to_string()))
+        (is_visible && !text.is_empty()).then(|| Self(text.to_string().into()))
     }
 
     /// The value of the header.
@@ -47,18 +49,25 @@ impl Authorization {
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-        let (username, password) = decoded.split_once(':')?;
-        Some(Credentials { username: username.to_string(), password: password.to_string() })
+        Credentials::decode(encoded.trim())
     }
 }
 
 impl Credentials {
+    /// Reads a name, a colon and a password, in base64 (RFC 7617, 2).
+    #[must_use]
+    pub fn decode(base64: &str) -> Option<Self> {
+        let decoded = Zeroizing::new(STANDARD.decode(base64).ok()?);
+        let (username, password) = core::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        Some(Self { username: username.to_string(), password: password.to_string().into() })
+    }
+
     /// Both as a header of the scheme `Basic`.
     #[must_use]
     pub fn authorization(&self) -> Authorization {
-        let encoded = STANDARD.encode([&self.username, ":", &self.password].concat());
-        Authorization(["Basic ", &encoded].concat())
+        let plain = Zeroizing::new([&self.username, ":", &self.password].concat());
+        let encoded = Zeroizing::new(STANDARD.encode(plain.as_bytes()));
+        Authorization(["Basic ", &encoded].concat().into())
     }
 }
 
@@ -86,10 +95,10 @@ mod tests {
         // The example of RFC 7617, 2.
         let header = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
         let credentials = Authorization::parse(header.as_bytes()).unwrap().credentials().unwrap();
-        assert_eq!((&*credentials.username, &*credentials.password), ("Aladdin", "open sesame"));
+        assert_eq!((&*credentials.username, credentials.password.as_str()), ("Aladdin", "open sesame"));
         assert_eq!(credentials.authorization().as_str(), header);
         let colons = Authorization::parse(b"basic YTpiOmM=").unwrap().credentials().unwrap();
-        assert_eq!((&*colons.username, &*colons.password), ("a", "b:c"));
+        assert_eq!((&*colons.username, colons.password.as_str()), ("a", "b:c"));
     }
 
     #[test]
@@ -110,7 +119,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let credentials = Credentials { username: "a".into(), password: "secret".into() };
+        let credentials = Credentials { username: "a".into(), password: String::from("secret").into() };
         let shown = format!("{credentials:?} {:?}", credentials.authorization());
         assert!(!shown.contains("secret") && !shown.contains("OnNlY"), "{shown}");
     }

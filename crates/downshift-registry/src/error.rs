@@ -10,7 +10,7 @@ use alloc::string::String;
 use downshift::{Digest, Failure, Fault};
 use serde_json::{Value, json};
 
-use crate::request::MAX_HEADER_BYTES;
+use crate::request::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 use crate::response::JSON;
 use crate::{Demand, Reference, Response, Scope};
 
@@ -78,6 +78,29 @@ pub fn internal() -> Response {
 pub fn busy() -> Response {
     let response = explained(503, "UNAVAILABLE", "busy", "too many requests wait already", "try again");
     response.with("retry-after", "1")
+}
+
+/// What would be reported could not be recorded, and so could not be pulled again. Clients may come again after the
+/// seconds of `Retry-After`; the cause is for the log.
+#[must_use]
+pub fn not_recorded() -> Response {
+    let cause = "the registry cannot record what it would report";
+    let remedy = "ask its operator: the log has the cause";
+    explained(503, "UNAVAILABLE", "not-recorded", cause, remedy).with("retry-after", "30")
+}
+
+/// Too many requests of this client are under way. It may come again after the seconds of `Retry-After`.
+#[must_use]
+pub fn too_many_requests() -> Response {
+    let cause = "too many requests of this client are under way";
+    explained(429, "TOOMANYREQUESTS", "too-many-requests", cause, "try again").with("retry-after", "1")
+}
+
+/// A request came with more than [`MAX_BODY_BYTES`] of a body, which it does not need.
+#[must_use]
+pub fn body_too_large() -> Response {
+    let cause = format!("the request has a body of more than `{MAX_BODY_BYTES}` bytes");
+    explained(413, "SIZE_INVALID", "body-bytes", &cause, "send it without a body")
 }
 
 /// What Docker 1.6 and 1.7 print for a pull that failed, whatever the reason: they ask the API of version 1 then, and

@@ -114,6 +114,16 @@ impl Fault {
         }
     }
 
+    /// Whether the registry is down or too busy, and so says nothing about what was asked.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self.problem {
+            Problem::Timeout | Problem::TooManyRequests { .. } | Problem::Unreachable(_) => true,
+            Problem::Status(status) => status >= 500,
+            _ => false,
+        }
+    }
+
     /// Whether it is about who asked, and so says nothing to others.
     #[must_use]
     pub fn is_about_caller(&self) -> bool {

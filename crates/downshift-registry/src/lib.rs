@@ -56,7 +56,7 @@ pub use challenge::{Challenge, Demand};
 pub use conditions::ContentRange;
 pub use fault::{BadRedirect, Fault, Problem};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
-pub use request::{MAX_HEADER_BYTES, Method, Request};
+pub use request::{MAX_BODY_BYTES, MAX_HEADER_BYTES, Method, Request};
 pub use response::{Body, Response};
 pub use route::{Page, Reference, Route, is_repository_name, is_tag};
 pub use token::{Scope, Token, TokenRequest};
@@ -64,3 +64,6 @@ pub use user_agent::UserAgent;
 
 /// Where clients get tokens that an upstream registry's token service has issued.
 pub const TOKEN_PATH: &str = "/_downshift/token";
+
+/// Where a server has its page for browsers: a path that no registry has.
+pub const PAGE_PATH: &str = "/_downshift";

@@ -19,6 +19,10 @@ const HEADERS: [&str; 7] =
 /// been the one that the client needs.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
+/// Bytes of the body of a `GET` or `HEAD`, which none needs: past them it is refused with
+/// [`error::body_too_large`].
+pub const MAX_BODY_BYTES: u64 = 64 * 1024;
+
 /// The methods that a registry without writes has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {

@@ -103,6 +103,7 @@ pub fn base() -> Response {
 pub fn token(token: &Token) -> Response {
     let Token { value, lifetime } = token;
     // Under both names: Docker ≤ 1.9 knows the first only.
+    let value = value.as_str();
     let body = json!({ "access_token": value, "expires_in": lifetime, "token": value });
     Response::new(200).with("cache-control", "no-store").with_body(JSON, body.to_string().into_bytes())
 }

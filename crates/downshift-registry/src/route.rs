@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use downshift::Digest;
 
-use crate::{Response, Scope, TOKEN_PATH, error};
+use crate::{PAGE_PATH, Response, Scope, TOKEN_PATH, error};
 
 /// What a path and its query ask for. Names, tags and digests in it keep to their grammar, so none can lead out of
 /// a folder.
@@ -63,6 +63,12 @@ pub enum Route {
     },
     /// Any other `/v1/…`: [`response::no_v1`](crate::response::no_v1).
     V1,
+    /// [`PAGE_PATH`](crate::PAGE_PATH) and all below it: files of the page for browsers, where there is one, else
+    /// [`error::unknown_path`].
+    Page {
+        /// What comes after `PAGE_PATH`: nothing, or a path that begins with `/`.
+        path: String,
+    },
     /// Anything else: [`error::unknown_path`].
     Unknown,
 }
@@ -105,7 +111,7 @@ impl Route {
             path if path.starts_with("/v1/") => Ok(Self::of_v1(path)),
             path => match path.strip_prefix("/v2/") {
                 Some(path) => Self::within_v2(path, query),
-                None => Ok(Self::Unknown),
+                None => Ok(Self::outside_of_v2(path)),
             },
         }
     }
@@ -127,6 +133,13 @@ impl Route {
         match name.filter(|name| is_repository_name(name)) {
             Some(name) => Self::V1Images { name: name.to_string() },
             None => Self::V1,
+        }
+    }
+
+    fn outside_of_v2(path: &str) -> Self {
+        match path.strip_prefix(PAGE_PATH).filter(|path| path.is_empty() || path.starts_with('/')) {
+            Some(path) => Self::Page { path: path.to_string() },
+            None => Self::Unknown,
         }
     }
 
@@ -282,6 +295,9 @@ mod tests {
         let target = format!("/v2/library/httpd/referrers/{digest}?artifactType=a%2Fb");
         assert_eq!(parse(&target), Ok(referrers));
         assert_eq!(parse("/_downshift/token?x=y"), Ok(Route::Token { query: "x=y".to_string() }));
+        for path in ["", "/", "/js/main.js", "/../x"] {
+            assert_eq!(parse(&format!("/_downshift{path}?x")), Ok(Route::Page { path: path.to_string() }));
+        }
         let by_digest = Route::Manifest { name, reference: Reference::Digest(digest.clone()) };
         assert_eq!(parse(&format!("/v2/library/httpd/manifests/{digest}")), Ok(by_digest));
     }
@@ -319,7 +335,7 @@ mod tests {
 
     #[test]
     fn paths_outside_the_api_are_unknown() {
-        let targets = "* /v2x /v3/ /v2// /v2/_catalog /v2/a/tags/ /v2/a/tags/list/ /v2/manifests/latest \
+        let targets = "* /v2x /v3/ /_downshiftx /v2// /v2/_catalog /v2/a/tags/ /v2/a/tags/list/ /v2/manifests/latest \
                        /v2/a/blobs/uploads/ /v2/a/blobs/..%2f.. /v2/a/%zz/b /v2/a/manifests/%ff \
                        /v2/a/manifests/%2 /%2e%2e/etc/passwd";
         for target in targets.split(' ') {

@@ -6,6 +6,7 @@ use core::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::is_repository_name;
 use crate::route::query_pairs;
@@ -36,11 +37,11 @@ pub struct TokenRequest {
     pub account: Option<String>,
 }
 
-/// A token. It is a secret: `Debug` does not show it.
+/// A token. It is a secret: `Debug` does not show it, and it is cleared from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     /// The token.
-    pub value: String,
+    pub value: Zeroizing<String>,
     /// For how many seconds it is good, from when it was issued.
     pub lifetime: u64,
 }
@@ -122,7 +123,7 @@ impl Token {
         // The same under two names: the second is OAuth2's.
         let value = text("token").or_else(|| text("access_token"))?.to_string();
         let lifetime = answer.get("expires_in").and_then(Value::as_u64).filter(|&seconds| seconds > 0);
-        Some(Self { value, lifetime: lifetime.unwrap_or(DEFAULT_LIFETIME) })
+        Some(Self { value: value.into(), lifetime: lifetime.unwrap_or(DEFAULT_LIFETIME) })
     }
 }
 
@@ -187,12 +188,13 @@ mod tests {
 
     #[test]
     fn tokens_have_two_names_and_a_lifetime() {
-        let parse = |body: &str| Token::parse(body.as_bytes()).map(|token| (token.value, token.lifetime));
+        let parse =
+            |body: &str| Token::parse(body.as_bytes()).map(|token| (token.value.to_string(), token.lifetime));
         assert_eq!(parse(r#"{"token":"a","expires_in":300}"#), Some(("a".into(), 300)));
         assert_eq!(parse(r#"{"access_token":"b","token":"","expires_in":0}"#), Some(("b".into(), 60)));
         assert_eq!(parse(r#"{"token":7}"#), None);
         assert_eq!(parse("<html>"), None);
-        let token = Token { value: "secret".into(), lifetime: 60 };
+        let token = Token { value: String::from("secret").into(), lifetime: 60 };
         assert!(!format!("{token:?}").contains("secret"));
     }
 }

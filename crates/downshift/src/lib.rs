@@ -69,6 +69,8 @@ mod digest;
 pub mod document;
 mod error;
 mod form;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod json;
 pub mod jwk;
 pub mod jws;

@@ -5,6 +5,8 @@ const ORIGIN = "https://downshift.invalid/";
 
 export class NearCache {
   #budget;
+  /** What this request has had or put there: it is not asked for twice. */
+  #atHand = new Map();
 
   constructor(budget) {
     this.#budget = budget;
@@ -12,22 +14,24 @@ export class NearCache {
 
   /** What was kept under a path: its bytes, and what was said of them. */
   async get(...path) {
+    const url = key(path);
+    if (this.#atHand.has(url)) return this.#atHand.get(url);
     if (!this.#budget.takeCacheCall()) return undefined;
-    const found = await caches.default.match(key(path));
+    const found = await caches.default.match(url);
     if (!found) return undefined;
     const about = JSON.parse(found.headers.get("downshift-about"));
-    return { about, bytes: new Uint8Array(await found.arrayBuffer()) };
+    const kept = { about, bytes: new Uint8Array(await found.arrayBuffer()) };
+    this.#atHand.set(url, kept);
+    return kept;
   }
 
   /** Keeps bytes for so many seconds, or for less. */
   async put(path, seconds, about, bytes) {
-    if (seconds <= 0 || !this.#budget.takeCacheCall()) return;
+    if (seconds <= 0) return;
+    this.#atHand.set(key(path), { about, bytes });
+    if (!this.#budget.takeCacheCall()) return;
     const headers = { "cache-control": `max-age=${seconds}`, "downshift-about": JSON.stringify(about) };
     await caches.default.put(key(path), new Response(bytes, { headers }));
-  }
-
-  async drop(...path) {
-    if (this.#budget.takeCacheCall()) await caches.default.delete(key(path));
   }
 }
 

@@ -10,6 +10,14 @@ import { Upstream } from "./upstream.mjs";
 /** Seconds for which answers stay near the clients: as long as their records are known there. */
 const ANSWER_TTL = 3600;
 
+/** There is no manifest of a digest that was asked for, or that a tag points to. */
+class Missing extends Error {
+  constructor(digest) {
+    super(`there is no manifest \`${digest}\``);
+    this.digest = digest;
+  }
+}
+
 /** Everything for one request. */
 export class Front {
   constructor(settings, bucket, origin) {
@@ -92,7 +100,11 @@ export class Front {
     const byDigest = asked.tag === undefined;
     const record = byDigest ? await this.records.get(asked.name, digest) : undefined;
     const request = { name: asked.name, tag: asked.tag, digest, byDigest, record, client: asked.client };
-    const fetchDocument = (need) => upstream.document(name, need, caller);
+    const fetchDocument = async (need) => {
+      const bytes = await upstream.document(name, need, caller);
+      if (bytes === undefined && need.digest === digest) throw new Missing(digest);
+      return bytes;
+    };
     return convert({ ...request, policy, platform, limits }, fetchDocument, signer);
   }
 
@@ -134,13 +146,13 @@ export class Front {
       console.error(`${error.code}: ${error.message}`);
       return { kind: "fault", ...error.described };
     }
+    if (error instanceof Missing) return { kind: "manifestUnknown", digest: error.digest };
     if (error instanceof DownshiftError) return this.#refused(error);
     console.error(error);
     return { kind: "internal" };
   }
 
   async #refused({ code, fault, cause, remedy, records }) {
-    if (code === "missing-document") return { kind: "manifestUnknown" };
     try {
       await this.records.keep(records);
     } catch (error) {

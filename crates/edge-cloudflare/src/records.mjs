@@ -24,9 +24,20 @@ export class Records {
     const path = ["records", about.name, about.digest];
     const known = await this.#cache.get(...path);
     if (known && JSON.stringify(known.about) === JSON.stringify(about)) return;
-    this.#budget.take();
-    await this.#bucket.put(path.join("/"), payload, { customMetadata: { about: JSON.stringify(about) } });
+    await this.#put(path.join("/"), payload, JSON.stringify(about));
     await this.#cache.put(path, KNOWN, about, payload);
+  }
+
+  async #put(path, payload, about) {
+    this.#budget.take();
+    try {
+      await this.#bucket.put(path, payload, { customMetadata: { about } });
+    } catch (error) {
+      // One object is written once a second at the most (Cloudflare, "R2 limits"): somebody else was first.
+      this.#budget.take();
+      const kept = await this.#bucket.head(path);
+      if (kept?.customMetadata.about !== about) throw error;
+    }
   }
 
   /** The record of a digest in a repository, if it was reported. */

@@ -71,9 +71,9 @@ function readLimits(text) {
 async function readSigner(env) {
   const kind = oneOf(env, "SIGNER", ["p256", "webcrypto"]);
   const read = kind === "p256" ? p256Signer : webCryptoSigner;
-  if (env.SIGNING_KEY) return { signer: await read(env.SIGNING_KEY), isLasting: true };
-  // Old clients check that a document fits its signature, not whose it is.
-  return { signer: generateP256Signer(), isLasting: false };
+  // Old clients check that a document fits its signature, not whose it is: without a key, one that is gone some day.
+  const key = env.SIGNING_KEY || generateP256Signer().toJwk();
+  return { signer: await read(key), isLasting: Boolean(env.SIGNING_KEY) };
 }
 
 function oneOf(env, name, values) {

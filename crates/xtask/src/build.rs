@@ -7,9 +7,10 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::{guest, js};
+use crate::{guest, js, page};
 
-/// Builds the program `downshift`, and before it the guest component that it runs in a sandbox; or something else.
+/// Builds the program `downshift`, and before it what it has in itself: the guest component that it runs in a sandbox,
+/// and the page for browsers; or something else.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[arg(value_enum, default_value_t)]
@@ -28,6 +29,10 @@ enum What {
     Js,
     /// The worker for Cloudflare.
     Worker,
+    /// The same, and one that traps where the suite wants it.
+    WorkerThatTraps,
+    /// The page for browsers: a folder, and in it the page as one file.
+    Page,
 }
 
 impl Arguments {
@@ -36,6 +41,8 @@ impl Arguments {
             What::Program => program(self.release)?,
             What::Js => js::package()?,
             What::Worker => js::build()?.worker,
+            What::WorkerThatTraps => js::trapping_worker(&js::build()?.package)?,
+            What::Page => page::build()?,
         };
         println!("built {}", built.display());
         Ok(())
@@ -45,6 +52,7 @@ impl Arguments {
 /// Builds the program, and says where it is.
 pub(crate) fn program(release: bool) -> anyhow::Result<PathBuf> {
     guest::build()?;
+    page::build()?;
     let mut command = cargo();
     command.args(["build", "--package", "downshift-host"]);
     if release {

@@ -24,7 +24,7 @@ const RUSTFLAGS: [&str; 5] = [
 ];
 
 /// Builds of the guest that misbehave, for the suite: by the name of their feature.
-const MISBEHAVING: [&str; 3] = ["loops", "grows", "traps"];
+const MISBEHAVING: [&str; 7] = ["asks", "floods", "grows", "lies", "loops", "records", "traps"];
 
 /// Builds the guest, and says where it is: `downshift-host` embeds it.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {

@@ -32,6 +32,9 @@ const RUSTFLAGS: [&str; 2] = [
     "--cfg=sha2_backend_soft=\"compact\"",
 ];
 
+/// What the suite's bad worker has in the place of the first: a module that traps for one tag.
+const TRAPPING: (&str, &str) = ("edge", "registry,traps");
+
 /// What was built.
 pub(crate) struct Built {
     pub(crate) package: PathBuf,
@@ -41,31 +44,55 @@ pub(crate) struct Built {
 /// Builds the package, and the worker around it.
 pub(crate) fn build() -> anyhow::Result<Built> {
     let package = package()?;
-    let worker = worker_around(&package)?;
+    let worker = worker_around(&package, "worker")?;
     Ok(Built { package, worker })
+}
+
+/// Builds a worker that traps, for the suite, from the `package` that was built.
+pub(crate) fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
+    let bad = target_folder()?.join("npm-that-traps/node_modules/downshift");
+    if bad.exists() {
+        fs::remove_dir_all(&bad)?;
+    }
+    fs::create_dir_all(&bad)?;
+    copy(package, &bad)?;
+    let (name, features) = TRAPPING;
+    add(name, &compile(name, features, "edge-that-traps")?, &bad)?;
+    worker_around(&bad, "worker-that-traps")
 }
 
 /// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
 pub(crate) fn package() -> anyhow::Result<PathBuf> {
-    guest::install_target()?;
-    let package = target_folder()?.join("npm/downshift");
+    // Where scripts find it by its name.
+    let package = target_folder()?.join("npm/node_modules/downshift");
     let source = node::project()?.join("crates/downshift-js/js");
     // What an earlier build left, and this one does not make, is no part of it.
     if package.exists() {
         fs::remove_dir_all(&package)?;
     }
     fs::create_dir_all(&package)?;
-    for (name, features) in MODULES {
-        module(name, features, &package)?;
+    for (name, _) in MODULES {
+        add(name, &module(name)?, &package)?;
     }
     copy(&source, &package)?;
     fs::copy(node::project()?.join("LICENSE"), package.join("LICENSE"))?;
     Ok(package)
 }
 
+/// Adds a module to a package, as a file and in a script.
+fn add(name: &str, built: &Path, package: &Path) -> anyhow::Result<()> {
+    for file in [format!("{name}.wasm"), format!("{name}.js")] {
+        fs::copy(built.join(&file), package.join(&file))?;
+    }
+    let wasm = fs::read(built.join(format!("{name}.wasm")))?;
+    let inline = format!("export default \"{}\";\n", STANDARD.encode(wasm));
+    fs::write(package.join(format!("{name}.wasm.mjs")), inline)?;
+    Ok(())
+}
+
 /// Builds the worker: one folder with everything that is deployed.
-fn worker_around(package: &Path) -> anyhow::Result<PathBuf> {
-    let worker = target_folder()?.join("worker");
+fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let worker = target_folder()?.join(name);
     if worker.exists() {
         fs::remove_dir_all(&worker)?;
     }
@@ -90,9 +117,17 @@ fn worker_around(package: &Path) -> anyhow::Result<PathBuf> {
     Ok(worker)
 }
 
-/// Builds one module: `NAME.wasm`, and `NAME.js`, which calls it.
-fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
+/// Builds one module, `NAME.wasm` and `NAME.js`, which calls it, and says in which folder they are.
+pub(crate) fn module(name: &str) -> anyhow::Result<PathBuf> {
+    let module = MODULES.iter().find(|module| module.0 == name);
+    let (_, features) = module.with_context(|| format!("there is no module `{name}`"))?;
+    compile(name, features, name)
+}
+
+/// The same with other features, into another folder. What was made of the same code before is not made again.
+fn compile(name: &str, features: &str, folder: &str) -> anyhow::Result<PathBuf> {
     let target = target_folder()?;
+    guest::install_target()?;
     let mut command = cargo();
     command.args(["build", "--quiet", "--package", "downshift-js", "--profile", "js"]);
     command.args(["--target", guest::TARGET, "--features", features]);
@@ -100,8 +135,33 @@ fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS.join(" "));
     command.env("CARGO_TARGET_DIR", &target);
     build::run(&mut command)?;
+    let compiled = fs::read(target.join(guest::TARGET).join("js/downshift_js.wasm"))?;
+    let folder = target.join("artifacts/js").join(folder);
+    let is_optimised = node::is_installed();
+    let stamp = folder.join(if is_optimised { "compiled.wasm" } else { "compiled-not-optimised.wasm" });
+    if fs::read(&stamp).is_ok_and(|before| before == compiled) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    bind(name, &compiled, &folder)?;
+    if is_optimised {
+        optimise(&folder.join(format!("{name}.wasm")).display().to_string())?;
+    } else {
+        eprintln!(
+            "`{name}.wasm` is larger than it has to be: to make it smaller takes Node (20 or later) and npm"
+        );
+    }
+    fs::write(stamp, compiled)?;
+    Ok(folder)
+}
+
+/// Writes a module, and the script that calls it.
+fn bind(name: &str, compiled: &[u8], folder: &Path) -> anyhow::Result<()> {
     let mut output = Bindgen::new()
-        .input_path(target.join(guest::TARGET).join("js/downshift_js.wasm"))
+        .input_bytes(name, compiled.to_vec())
         .out_name(name)
         .web(true)
         .and_then(|bindgen| {
@@ -114,13 +174,8 @@ fn module(name: &str, features: &str, package: &Path) -> anyhow::Result<()> {
                 .generate_output()
         })
         .map_err(|error| anyhow!("wasm-bindgen failed: {error:#}"))?;
-    let wasm = package.join(format!("{name}.wasm"));
-    fs::write(&wasm, output.wasm_mut().emit_wasm())?;
-    fs::write(package.join(format!("{name}.js")), output.js())?;
-    let path = wasm.display().to_string();
-    optimise(&path)?;
-    let inline = format!("export default \"{}\";\n", STANDARD.encode(fs::read(&wasm)?));
-    fs::write(package.join(format!("{name}.wasm.mjs")), inline)?;
+    fs::write(folder.join(format!("{name}.wasm")), output.wasm_mut().emit_wasm())?;
+    fs::write(folder.join(format!("{name}.js")), output.js())?;
     Ok(())
 }
 

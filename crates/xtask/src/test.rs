@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{build, guest, js, node};
+use crate::{build, guest, js, node, page};
 
 /// Builds the program and runs all tests: those of the crates, and the one suite.
 #[derive(Args)]
@@ -21,7 +21,9 @@ impl Arguments {
         // Whoever has no Node is told which tests want it.
         if node::is_installed() {
             let js::Built { package, worker } = js::build()?;
+            cargo.env("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?);
             cargo.env("DOWNSHIFT_JS", package).env("DOWNSHIFT_WORKER", worker);
+            cargo.env("DOWNSHIFT_INSPECTOR", page::build()?);
         }
         build::run(&mut cargo)
     }

@@ -17,17 +17,25 @@ use crate::upstream::{Caller, Upstream};
 /// The one upstream registry that decides, and what it has decided lately.
 pub(crate) struct PassThrough {
     upstream: Arc<Upstream>,
-    /// Under which URL clients know this server; without one, by HTTP under the name that they use.
+    /// Under which URL clients know this server; without one, under the name that they use.
     public_url: Option<String>,
+    /// How that begins.
+    scheme: &'static str,
     hasher: Hasher,
     /// Who may pull from which repository, by the name there.
     permits: Cache<([u8; 32], String), ()>,
 }
 
 impl PassThrough {
-    pub(crate) fn new(upstream: Arc<Upstream>, public_url: Option<String>) -> Result<Self, Error> {
+    /// Lets in whoever `upstream` lets. Clients know this server as `public_url`, or by the `scheme` and the name that
+    /// they use.
+    pub(crate) fn new(
+        upstream: Arc<Upstream>,
+        public_url: Option<String>,
+        scheme: &'static str,
+    ) -> Result<Self, Error> {
         let permits = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build();
-        Ok(Self { upstream, public_url, hasher: Hasher::new()?, permits })
+        Ok(Self { upstream, public_url, scheme, hasher: Hasher::new()?, permits })
     }
 
     /// `/v2/`: whether the registry wants to know who asks.
@@ -124,7 +132,7 @@ impl PassThrough {
         match demand {
             Demand::Basic { .. } => basic(),
             Demand::Bearer { .. } => {
-                let host = || request.host.as_ref().map(|host| format!("http://{host}"));
+                let host = || request.host.as_ref().map(|host| format!("{}://{host}", self.scheme));
                 let origin = self.public_url.clone().or_else(host).unwrap_or_default();
                 Demand::Bearer { realm: origin + TOKEN_PATH, service: Some(REALM.to_owned()) }
             }

@@ -1,26 +1,34 @@
 //! The command line.
 
 mod check;
+mod check_config;
+mod clients;
+mod completions;
 mod convert;
 mod inspect;
 mod key;
+mod man;
+mod options;
 mod serve;
 mod verify;
 
 use core::fmt::Display;
+use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use downshift::Limits;
 use serde::Serialize;
 
-use crate::engine::{Engine, GUEST};
+use crate::engine::{Engine, EngineName};
 use crate::error::Error;
 use crate::layout::read_at_most;
 use crate::log::{self, printable};
+use crate::secrets;
 
 /// Serves any container image to any container client, by converting its manifest between OCI, Docker schema 2 and
 /// signed Docker schema 1
@@ -33,13 +41,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Serve(serve::Serve),
-    Convert(convert::Convert),
+    Serve(Box<serve::Serve>),
+    CheckConfig(Box<check_config::CheckConfig>),
+    Clients(clients::Clients),
+    Convert(Box<convert::Convert>),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Check(check::Check),
     #[command(subcommand)]
     Key(key::Key),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 const EXAMPLES: &str = "\
@@ -102,35 +114,39 @@ struct EngineArgs {
     guest: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum EngineName {
-    Wasm,
-    Native,
-}
-
 impl EngineArgs {
     /// The engine, for at most `sessions` requests at once.
     fn engine(&self, sessions: u32) -> Result<Engine, Error> {
-        match (self.engine, &self.guest) {
-            (EngineName::Native, _) => Ok(Engine::Native),
-            (EngineName::Wasm, None) => Engine::wasm(GUEST, sessions),
-            (EngineName::Wasm, Some(path)) => {
-                let component = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
-                Engine::wasm(&component, sessions)
-            }
-        }
+        self.engine.engine(self.guest.as_deref(), sessions)
     }
 }
 
-/// Runs the command that the arguments name.
+/// The command line, with what the environment says.
+fn command() -> clap::Command {
+    options::complete(Cli::command())
+}
+
+/// Runs the command that the arguments of this process name.
 pub fn run() -> ExitCode {
-    let verdict = match Cli::parse().command {
+    run_with(env::args_os())
+}
+
+/// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
+pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    secrets::keep_out_of_core_dumps();
+    let matches = command().get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let verdict = match cli.command {
         Command::Serve(serve) => serve.run(),
+        Command::CheckConfig(check_config) => check_config.run(),
+        Command::Clients(clients) => clients.run(),
         Command::Convert(convert) => convert.run(),
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Check(check) => check.run(),
         Command::Key(key) => key.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match verdict {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
@@ -144,9 +160,7 @@ pub fn run() -> ExitCode {
 
 /// Writes an error for people: code, cause and remedy.
 fn explain(error: &Error) {
-    let has_colour =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (red, reset) = if has_colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let (red, reset) = if log::has_colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     log::notice(format_args!("{red}error:{reset}  {}", error.code()));
     log::notice(format_args!("cause:  {}", printable(&error.to_string())));
     log::notice(format_args!("remedy: {}", error.remedy()));

@@ -2,13 +2,17 @@
 
 pub mod wasm;
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Step, answer};
 use downshift::document::Document;
 use downshift::jws::Signature;
 use downshift::{Digest, Failure, Limits};
+use serde::{Deserialize, Serialize};
 
 use self::wasm::Sandbox;
 use crate::error::Error;
@@ -22,6 +26,16 @@ pub(crate) enum Engine {
     Wasm(Arc<Sandbox>),
 }
 
+/// An engine, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EngineName {
+    /// [`Engine::Wasm`].
+    Wasm,
+    /// [`Engine::Native`].
+    Native,
+}
+
 /// The core, for the steps of one request.
 enum Session<'e> {
     Native,
@@ -31,7 +45,30 @@ enum Session<'e> {
 /// The guest component that belongs to this program.
 pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
 
+impl EngineName {
+    /// The engine, for at most `sessions` requests at once, with the component in the file `guest` if it is not to be
+    /// the program's own.
+    pub(crate) fn engine(self, guest: Option<&Path>, sessions: u32) -> Result<Engine, Error> {
+        match (self, guest) {
+            (Self::Native, _) => Ok(Engine::Native),
+            (Self::Wasm, None) => Engine::wasm(GUEST, sessions),
+            (Self::Wasm, Some(path)) => {
+                let component = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
+                Engine::wasm(&component, sessions)
+            }
+        }
+    }
+}
+
 impl Engine {
+    /// How often the guest has trapped so far.
+    pub(crate) fn traps(&self) -> u64 {
+        match self {
+            Self::Native => 0,
+            Self::Wasm(sandbox) => sandbox.traps(),
+        }
+    }
+
     /// The guest `component` in a sandbox, for at most `sessions` requests at once.
     pub(crate) fn wasm(component: &[u8], sessions: u32) -> Result<Self, Error> {
         Ok(Self::Wasm(Sandbox::new(component, sessions).map_err(Error::Guest)?))
@@ -182,7 +219,8 @@ pub(crate) fn advance(
             return Ok(Progress::Waiting(waiting));
         }
     }
-    unreachable!("the core has asked for documents `{MAX_ROUNDS}` times")
+    // The core itself never does that.
+    Err(Error::Core(wasm::endless()).into())
 }
 
 /// Answers a request with documents that are all at hand, and checks these against their digests.

@@ -16,8 +16,9 @@ use wasmtime::{
     Store, Trap,
 };
 
+use self::bindings::downshift::convert::types as wit;
 use self::bindings::{Converter, ConverterPre};
-use crate::log;
+use crate::log::{self, printable};
 
 mod bindings {
     wasmtime::component::bindgen!({ path: "../crates/downshift-guest/wit", world: "converter" });
@@ -135,10 +136,16 @@ impl Sandbox {
         }
     }
 
+    /// Counts an answer that cannot be true as a trap, for it is the same kind of bug.
+    fn lied(&self, failure: &Failure) {
+        self.traps.fetch_add(1, Ordering::Relaxed);
+        log::notice(format_args!("downshift: {}", printable(&failure.cause)));
+    }
+
     /// What a trap means to the client. Its details are for the log, not for clients.
     fn trapped(&self, error: &wasmtime::Error, memory: &Memory) -> Failure {
         self.traps.fetch_add(1, Ordering::Relaxed);
-        log::notice(format_args!("downshift: the guest trapped: {error:#}"));
+        log::warn(format_args!("the guest trapped: {error:#}"));
         let (code, fault, cause, remedy) = match error.downcast_ref::<Trap>() {
             _ if memory.is_exhausted => (
                 "guest-memory",
@@ -163,6 +170,21 @@ impl Sandbox {
     }
 }
 
+/// What an answer that cannot be true means to the client.
+fn untrue(what: &str) -> Failure {
+    Failure {
+        code: "guest-answer".into(),
+        fault: Fault::Caller,
+        cause: format!("the conversion gave an answer that cannot be true: {what}"),
+        remedy: "report it, with the manifest and its config".into(),
+    }
+}
+
+/// A guest that asks for documents again and again.
+pub(crate) fn endless() -> Failure {
+    untrue("it needs documents without end")
+}
+
 /// An instance, for the steps of one request.
 pub struct Session<'s> {
     sandbox: &'s Sandbox,
@@ -178,7 +200,7 @@ impl Session<'_> {
     pub fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
         let answered = self.call(request, documents, TICKS_PER_STEP);
         let step = answered.map_err(|error| self.sandbox.trapped(&error, self.store.data()))?;
-        decode::step(step, request, documents).map_err(Failure::from)
+        self.decoded(step, request, documents)
     }
 
     /// Takes a step if that takes little time. Otherwise there is none, and the session is of no use any more.
@@ -191,10 +213,19 @@ impl Session<'_> {
         documents: &Documents<'a>,
     ) -> Result<Option<Step<'a>>, Failure> {
         match self.call(request, documents, TICKS_PER_SHORT_STEP) {
-            Ok(step) => decode::step(step, request, documents).map(Some).map_err(Failure::from),
+            Ok(step) => self.decoded(step, request, documents).map(Some),
             Err(error) if matches!(error.downcast_ref(), Some(Trap::Interrupt)) => Ok(None),
             Err(error) => Err(self.sandbox.trapped(&error, self.store.data())),
         }
+    }
+
+    fn decoded<'a>(
+        &self,
+        step: wit::Step,
+        request: &Request,
+        documents: &Documents<'a>,
+    ) -> Result<Step<'a>, Failure> {
+        decode::step(step, request, documents).inspect_err(|failure| self.sandbox.lied(failure))
     }
 
     fn call(
@@ -202,7 +233,7 @@ impl Session<'_> {
         request: &Request,
         documents: &Documents<'_>,
         ticks: u64,
-    ) -> wasmtime::Result<bindings::downshift::convert::types::Step> {
+    ) -> wasmtime::Result<wit::Step> {
         self.store.set_epoch_deadline(ticks);
         let encoded = encode::documents(documents);
         self.guest.call_answer(&mut self.store, &encode::request(request), &encoded)
@@ -239,9 +270,7 @@ fn engine(instances: u32) -> wasmtime::Result<Engine> {
     }
     let pooled = config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).clone();
     Engine::new(&pooled).or_else(|error| {
-        log::notice(format_args!(
-            "downshift: no pool of instances, so that each request takes longer: {error:#}"
-        ));
+        log::warn(format_args!("no pool of instances, so that each request takes longer: {error:#}"));
         Engine::new(&config())
     })
 }

@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefin
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::size;
+use super::{room, size};
 use crate::error::Error;
 
 /// The name of the database in a server's data folder.
@@ -40,13 +40,19 @@ const MAX_BATCH: usize = 1024;
 /// Bytes of the database that are kept in memory. The system keeps more.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
+/// What is said where the database could not be opened again.
+const GONE: &str = "it has failed, and cannot be opened again";
+
 /// How long a record counts as reported now, so that reporting it again and again writes nothing.
 const REFRESH: Duration = Duration::from_secs(3600);
 
 type Key<'a> = (&'a str, &'a str);
 
+/// The database; nothing where it could not be opened again after it had failed.
+type Shared = Arc<RwLock<Option<Database>>>;
+
 pub(super) struct Disk {
-    database: Arc<Database>,
+    database: Shared,
     path: PathBuf,
     /// Where the writer gets its jobs from. It ends without this.
     queue: Option<mpsc::Sender<Job>>,
@@ -83,13 +89,11 @@ impl Disk {
             .and_then(|()| make_private(&path))
             .map_err(|error| Error::unwritable(&path, error))?;
         let unusable = |problem| Error::Records { path: path.clone(), problem };
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create(&path);
-        let database = Arc::new(database.map_err(|error| unusable(describe(&error.into())))?);
-        prepare(&database).map_err(unusable)?;
+        let database: Shared = Arc::new(RwLock::new(Some(open(&path).map_err(unusable)?)));
         let (queue, jobs) = mpsc::channel(QUEUE_LENGTH);
         let writer = {
-            let database = Arc::clone(&database);
-            move || write(&database, capacity, jobs)
+            let (database, path) = (Arc::clone(&database), path.clone());
+            move || write(&database, &path, capacity, jobs)
         };
         let started = thread::Builder::new().name("records".to_owned()).spawn(writer);
         let writer = Some(started.map_err(|error| unusable(error.to_string()))?);
@@ -106,27 +110,37 @@ impl Disk {
     }
 
     pub(super) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
-        let read = || -> Result<_, redb::Error> {
-            let reading = self.database.begin_read()?;
+        let read = |database: &Database| -> Result<_, redb::Error> {
+            let reading = database.begin_read()?;
             let key = (name, digest.as_str());
             let Some(age) = reading.open_table(AGES)?.get(key)? else { return Ok(None) };
             let Some(record) = reading.open_table(RECORDS)?.get(age.value())? else { return Ok(None) };
             let (entry, payload) = record.value();
             Ok(Some((entry.to_vec(), payload.to_vec())))
         };
-        let Some((entry, payload)) = read().map_err(|error| self.unusable(describe(&error)))? else {
-            return Ok(None);
-        };
+        let Some((entry, payload)) = self.read(read)? else { return Ok(None) };
         let record = Entry::parse(&entry).and_then(|entry| entry.into_record(name, digest, payload));
         record.map(Some).ok_or_else(|| self.unusable("an entry in it is broken".to_owned()))
     }
 
     pub(super) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
-        let read = || -> Result<_, redb::Error> {
-            let reading = self.database.begin_read()?;
+        self.read(|database| {
+            let reading = database.begin_read()?;
             Ok(reading.open_table(AGES)?.get((name, digest.as_str()))?.is_some())
-        };
-        read().map_err(|error| self.unusable(describe(&error)))
+        })
+    }
+
+    pub(super) fn bytes(&self) -> Result<u64, Error> {
+        self.read(|database| {
+            let reading = database.begin_read()?;
+            Ok(reading.open_table(NUMBERS)?.get("bytes")?.map_or(0, |bytes| bytes.value()))
+        })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(|| self.unusable(GONE.to_owned()))?;
+        read(database).map_err(|error| self.unusable(describe(&error)))
     }
 
     fn unusable(&self, problem: String) -> Error {
@@ -232,7 +246,7 @@ fn prepare(database: &Database) -> Result<(), String> {
 }
 
 /// Writes what comes, until nobody can send anything any more.
-fn write(database: &Database, capacity: u64, mut jobs: mpsc::Receiver<Job>) {
+fn write(database: &Shared, path: &Path, capacity: u64, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::new();
     while let Some(job) = jobs.blocking_recv() {
         batch.push(job);
@@ -241,13 +255,77 @@ fn write(database: &Database, capacity: u64, mut jobs: mpsc::Receiver<Job>) {
         {
             batch.push(job);
         }
-        let written = write_batch(database, capacity, &batch).map_err(|error| describe(&error));
+        let written = write_if_there_is_room(database, path, capacity, &batch);
         for (position, job) in batch.drain(..).enumerate() {
             // Nobody waits if the client is gone. All that had to go are counted once.
             let evicted = written.clone().map(|evicted| if position == 0 { evicted } else { 0 });
             let _ = job.done.send(evicted);
         }
     }
+}
+
+/// Writes all of it or nothing, and says how many records had to go. A database that fails is opened again, at once or
+/// with what comes next.
+fn write_if_there_is_room(
+    database: &Shared,
+    path: &Path,
+    capacity: u64,
+    batch: &[Job],
+) -> Result<u64, String> {
+    if database.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+        reopen(database, path)?;
+    }
+    let records = || batch.iter().flat_map(|job| &job.records);
+    let room = room::check(path, records().map(|record| size(&record.payload)).sum());
+    let written = {
+        let database = database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(GONE)?;
+        match room {
+            Ok(()) => write_batch(database, capacity, batch),
+            // What is there already need not be written.
+            Err(problem) => match are_there(database, records()) {
+                Ok(false) => return Err(problem),
+                are_there => are_there.map(|_| 0),
+            },
+        }
+    };
+    written.map_err(|error| {
+        // That it cannot be is noticed when the next one comes.
+        let _ = reopen(database, path);
+        describe(&error)
+    })
+}
+
+/// Whether all records are there as they are, whenever they were reported.
+fn are_there<'r>(
+    database: &Database,
+    mut records: impl Iterator<Item = &'r Record>,
+) -> Result<bool, redb::Error> {
+    let reading = database.begin_read()?;
+    let (ages, kept) = (reading.open_table(AGES)?, reading.open_table(RECORDS)?);
+    let is_there = |record: &Record| -> Result<bool, redb::Error> {
+        let Some(age) = ages.get((record.name.as_str(), record.digest.as_str()))? else { return Ok(false) };
+        let entry = kept.get(age.value())?.and_then(|kept| Entry::parse(kept.value().0));
+        Ok(entry.is_some_and(|entry| entry.is_like(&Entry::of(record, 0))))
+    };
+    records.try_fold(true, |all, record| Ok(all && is_there(record)?))
+}
+
+/// Opens the database, or makes it.
+fn open(path: &Path) -> Result<Database, String> {
+    let database = Builder::new().set_cache_size(CACHE_BYTES).create(path);
+    let database = database.map_err(|error| describe(&error.into()))?;
+    prepare(&database)?;
+    Ok(database)
+}
+
+/// Opens the database again, which after a failure can neither be written nor read.
+fn reopen(database: &Shared, path: &Path) -> Result<(), String> {
+    let mut database = database.write().unwrap_or_else(PoisonError::into_inner);
+    // Before the next one, for there can be one only.
+    *database = None;
+    *database = Some(open(path)?);
+    Ok(())
 }
 
 /// Writes all of it or nothing, and says how many records had to go.

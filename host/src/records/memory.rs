@@ -48,6 +48,10 @@ impl Memory {
         self.lock().records.contains_key(&(name.to_owned(), digest.clone()))
     }
 
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

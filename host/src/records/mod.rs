@@ -2,8 +2,9 @@
 
 mod disk;
 mod memory;
+mod room;
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::path::Path;
 
 use downshift::Digest;
@@ -12,6 +13,7 @@ use downshift::answer::Record;
 use self::disk::Disk;
 use self::memory::Memory;
 use crate::error::Error;
+use crate::metrics::METRICS;
 
 /// Bytes of all records in memory: some ten thousand converted manifests of the usual size.
 pub(crate) const MEMORY_BYTES: u64 = 128 * 1024 * 1024;
@@ -26,6 +28,8 @@ const OVERHEAD: u64 = 1024;
 pub(crate) struct Records {
     kept: Kept,
     evictions: AtomicU64,
+    /// Whether the last attempt to keep some failed.
+    is_failing: AtomicBool,
 }
 
 enum Kept {
@@ -36,7 +40,7 @@ enum Kept {
 impl Records {
     /// No records, and room for `capacity` bytes in memory.
     pub(crate) fn in_memory(capacity: u64) -> Self {
-        Self { kept: Kept::Memory(Memory::new(capacity)), evictions: AtomicU64::new(0) }
+        Self::new(Kept::Memory(Memory::new(capacity)))
     }
 
     /// The records in the folder `data`, with room for `capacity` bytes. No other process can have them at the same time.
@@ -44,7 +48,11 @@ impl Records {
     /// # Errors
     /// [`Error::Unwritable`] and [`Error::Records`].
     pub(crate) fn open(data: &Path, capacity: u64) -> Result<Self, Error> {
-        Ok(Self { kept: Kept::Disk(Disk::open(data, capacity)?), evictions: AtomicU64::new(0) })
+        Ok(Self::new(Kept::Disk(Disk::open(data, capacity)?)))
+    }
+
+    fn new(kept: Kept) -> Self {
+        Self { kept, evictions: AtomicU64::new(0), is_failing: AtomicBool::new(false) }
     }
 
     /// Keeps `records`, for good before this is ready. One that is kept already counts as reported now.
@@ -55,10 +63,15 @@ impl Records {
         if records.is_empty() {
             return Ok(());
         }
-        let evicted = match &self.kept {
-            Kept::Memory(memory) => memory.keep(records),
-            Kept::Disk(disk) => disk.keep(records).await?,
+        let count = records.len() as u64;
+        let kept = match &self.kept {
+            Kept::Memory(memory) => Ok(memory.keep(records)),
+            Kept::Disk(disk) => disk.keep(records).await,
         };
+        self.is_failing.store(kept.is_err(), Ordering::Relaxed);
+        let evicted = kept.inspect_err(|_| METRICS.records_failed.inc())?;
+        METRICS.records_kept.inc_by(count);
+        METRICS.records_evicted.inc_by(evicted);
         self.evictions.fetch_add(evicted, Ordering::Relaxed);
         Ok(())
     }
@@ -76,6 +89,19 @@ impl Records {
         match &self.kept {
             Kept::Memory(memory) => Ok(memory.contains(name, digest)),
             Kept::Disk(disk) => disk.contains(name, digest),
+        }
+    }
+
+    /// Whether the last attempt to keep some failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of all records, as they count against the room for them. It may wait for the disk.
+    pub(crate) fn bytes(&self) -> Result<u64, Error> {
+        match &self.kept {
+            Kept::Memory(memory) => Ok(memory.bytes()),
+            Kept::Disk(disk) => disk.bytes(),
         }
     }
 

@@ -1,13 +1,12 @@
 //! Who this server is towards an upstream registry: from its own settings or from Docker's `config.json`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use downshift_registry::{Credentials, registry_host};
 use serde::Deserialize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Error;
 use crate::layout::read_at_most;
@@ -26,6 +25,7 @@ struct DockerConfig {
     creds_store: Option<String>,
 }
 
+/// An entry of it. What is secret in it is cleared from memory when it is dropped.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 struct Auth {
@@ -37,20 +37,25 @@ struct Auth {
 }
 
 /// Reads a password from the first line of a file.
-pub(super) fn password(path: &Path) -> Result<String, Error> {
-    let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
+pub(crate) fn password(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let bytes = read(path)?;
+    let text = str::from_utf8(&bytes).map_err(|_| Error::unusable(path, "it is not UTF-8"))?;
     match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.to_owned()),
+        Some(password) if !password.is_empty() => Ok(password.to_owned().into()),
         _ => Err(Error::unusable(path, "its first line is empty")),
     }
 }
 
-/// Reads from Docker's `config.json` who to be at the registry `host`, if the file says so.
-pub(super) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>, Error> {
+/// Reads a file with passwords, if it is not too large for one.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let read = File::open(path).and_then(|file| read_at_most(file, MAX_FILE_BYTES));
     let bytes = read.map_err(|error| Error::unreadable(path, error))?;
-    let bytes = bytes.ok_or_else(|| Error::unusable(path, "it is too large"))?;
-    let config: DockerConfig = serde_json::from_slice(&bytes).map_err(|_| {
+    bytes.map(Zeroizing::new).ok_or_else(|| Error::unusable(path, "it is too large"))
+}
+
+/// Reads from Docker's `config.json` who to be at the registry `host`, if the file says so.
+pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>, Error> {
+    let config: DockerConfig = serde_json::from_slice(&read(path)?).map_err(|_| {
         // What serde says of it can have a password in it.
         Error::unusable(path, "it is not as Docker writes it")
     })?;
@@ -72,13 +77,21 @@ pub(super) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>
 impl Auth {
     fn credentials(&self) -> Option<Credentials> {
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
-            return Some(Credentials { username: username.clone(), password: password.clone() });
+            return Some(Credentials { username: username.clone(), password: password.clone().into() });
         }
-        let decoded = STANDARD.decode(self.auth.as_ref()?).ok()?;
+        let Credentials { username, password } = Credentials::decode(self.auth.as_ref()?)?;
         // Docker's own files once ended with zeros.
-        let decoded = String::from_utf8(decoded).ok()?;
-        let (username, password) = decoded.trim_end_matches('\0').split_once(':')?;
-        Some(Credentials { username: username.to_owned(), password: password.to_owned() })
+        let password = Zeroizing::new(password.trim_end_matches('\0').to_owned());
+        Some(Credentials { username, password })
+    }
+}
+
+impl Drop for Auth {
+    fn drop(&mut self) {
+        let Self { auth, username: _, password, identitytoken } = self;
+        for secret in [auth, password, identitytoken] {
+            secret.zeroize();
+        }
     }
 }
 
@@ -94,11 +107,11 @@ mod tests {
 
     use super::*;
 
-    fn read(json: &str, host: &str) -> Result<Option<(String, String)>, String> {
+    fn read_for(json: &str, host: &str) -> Result<Option<(String, String)>, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(json.as_bytes()).unwrap();
         let credentials = from_docker(file.path(), host).map_err(|error| error.to_string())?;
-        Ok(credentials.map(|Credentials { username, password }| (username, password)))
+        Ok(credentials.map(|Credentials { username, password }| (username, password.to_string())))
     }
 
     #[test]
@@ -107,11 +120,11 @@ mod tests {
             "quay.io":{"username":"u","password":"p"},"localhost:5000":{}},"credsStore":"x",
             "credHelpers":{"gcr.io":"gcloud"}}"#;
         let pair = |a: &str, b: &str| Ok(Some((a.to_owned(), b.to_owned())));
-        assert_eq!(read(json, "registry-1.docker.io"), pair("a", "b:c"));
-        assert_eq!(read(json, "quay.io"), pair("u", "p"));
-        assert_eq!(read(json, "ghcr.io"), Ok(None));
+        assert_eq!(read_for(json, "registry-1.docker.io"), pair("a", "b:c"));
+        assert_eq!(read_for(json, "quay.io"), pair("u", "p"));
+        assert_eq!(read_for(json, "ghcr.io"), Ok(None));
         for host in ["gcr.io", "localhost:5000"] {
-            assert!(read(json, host).unwrap_err().contains("helper"), "{host}");
+            assert!(read_for(json, host).unwrap_err().contains("helper"), "{host}");
         }
     }
 
@@ -121,7 +134,7 @@ mod tests {
             r#"{"auths":{"a":{"auth":7,"password":"secret"}}}"#,
             r#"{"auths":{"a":{"identitytoken":"secret"}}}"#,
         ] {
-            let error = read(json, "a").unwrap_err();
+            let error = read_for(json, "a").unwrap_err();
             assert!(!error.contains("secret"), "{error}");
         }
     }

@@ -1,10 +1,9 @@
 //! HTTP towards an upstream registry: connections, redirects, time limits.
 
 use core::error::Error as _;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
-use std::fs;
-use std::path::Path;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use downshift_registry::{Authorization, BadRedirect, Fault, Problem};
@@ -12,8 +11,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url, redirect};
 
-use super::settings::Delivery;
+use super::settings::{Authorities, Delivery};
 use crate::error::Error;
+use crate::metrics::METRICS;
 
 /// How many redirects are followed. Registries have one, to where they keep their blobs.
 const MAX_REDIRECTS: usize = 5;
@@ -44,14 +44,13 @@ pub(super) struct Ask<'a> {
 }
 
 impl Http {
-    /// Connections to the registry at `base`, that also trust the certificates in the file `ca`. A host that is silent
+    /// Connections to the registry at `base`, that also trust the certificates `ca`. A host that is silent
     /// for `timeout` is given up.
-    pub(super) fn new(base: Url, ca: Option<&Path>, timeout: Duration) -> Result<Self, Error> {
+    pub(super) fn new(base: Url, ca: Option<&Authorities>, timeout: Duration) -> Result<Self, Error> {
         let certificates = match ca {
             None => Vec::new(),
-            Some(path) => {
-                let pem = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
-                Certificate::from_pem_bundle(&pem).map_err(|error| Error::unusable(path, error))?
+            Some(Authorities { path, pem }) => {
+                Certificate::from_pem_bundle(pem).map_err(|error| Error::unusable(path, error))?
             }
         };
         let unusable = |error| Error::Upstream(fault(&base, &error));
@@ -110,7 +109,21 @@ impl Http {
             headers.insert(header::AUTHORIZATION, value);
         }
         let request = client.request(ask.method.clone(), ask.url.clone()).headers(headers);
-        request.send().await.map_err(|error| fault(&ask.url, &error))
+        let begun = Instant::now();
+        let sent = request.send().await.map_err(|error| fault(&ask.url, &error));
+        self.count(&sent, begun);
+        sent
+    }
+
+    fn count(&self, sent: &Result<Response, Fault>, begun: Instant) {
+        let upstream = self.host();
+        let result = match sent {
+            Ok(response) => response.status().as_str().to_owned(),
+            Err(fault) => fault.code().to_owned(),
+        };
+        METRICS.upstream_requests.with_label_values(&[upstream, &result]).inc();
+        let seconds = begun.elapsed().as_secs_f64();
+        METRICS.upstream_seconds.with_label_values(&[upstream]).observe(seconds);
     }
 
     /// Where a response leads, if it is a redirect.
@@ -218,28 +231,42 @@ async fn is_public_host(host: &str) -> bool {
 /// (RFC 6890 and the IANA registries of special-purpose addresses).
 fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || first == 0
-                || is_shared)
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    let is_special = match (first, second) {
+        (0 | 240.., _) => true,
+        // Shared by a provider's customers, and by whoever measures networks.
+        (100, 64..128) | (198, 18 | 19) => true,
+        (192, 0) => third == 0,
+        _ => false,
+    };
+    !(is_special
+        || address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation())
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let embedded = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match segments {
+        // IPv4 in other clothes: mapped, compatible, translated (RFC 6052), tunnelled (RFC 3056). The loopback and the
+        // unspecified address are among them.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            is_public_v4(embedded(high, low))
         }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_public(IpAddr::V4(v4)),
-            None => {
-                !(v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local())
-            }
-        },
+        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
+        // Translation inside of a network, nothing at all, Teredo and documentation; once for sites.
+        [0x64, 0xff9b, 1, ..] | [0x100, 0, 0, 0, ..] | [0x2001, 0 | 0xdb8, ..] => false,
+        [0x3fff, ..0x1000, ..] | [0xfec0..0xff00, ..] => false,
+        _ => !(address.is_multicast() || address.is_unique_local() || address.is_unicast_link_local()),
     }
 }
 
@@ -263,7 +290,8 @@ fn fault(url: &Url, error: &reqwest::Error) -> Fault {
     let problem = if error.is_timeout() {
         Problem::Timeout
     } else {
-        Problem::Unreachable(causes.pop().unwrap_or_else(|| error.to_string()))
+        // Not the error itself, which has the URL in it, and that may be as good as a password.
+        Problem::Unreachable(causes.pop().unwrap_or_else(|| "the connection failed".to_owned()))
     };
     Fault { host: host(url), problem }
 }
@@ -278,13 +306,34 @@ mod tests {
 
     #[test]
     fn public_addresses_are_told_from_those_inside() {
-        for address in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
+        let outside = "8.8.8.8 100.128.0.1 172.32.0.1 192.0.1.1 198.20.0.1 2606:4700::1111 2001:4860::1 ::ffff:1.1.1.1 \
+                       64:ff9b::808:808 2002:808:808::1";
+        for address in outside.split(' ') {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
         let inside = "127.0.0.1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 \
-                      255.255.255.255 ::1 :: fe80::1 fd00:ec2::254 ff02::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254";
+                      255.255.255.255 192.0.0.8 198.19.0.1 203.0.113.9 240.0.0.1 \
+                      ::1 :: fe80::1 fec0::1 fd00:ec2::254 ff02::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254 \
+                      ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::1 2002:7f00:1:: 2001::1 2001:db8::1 100::1";
         for address in inside.split(' ') {
             assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    /// Nothing goes out: a public registry is only pretended, and what it leads to is on this machine.
+    #[tokio::test]
+    async fn a_public_registry_leads_nowhere_inside() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for (own, may_ask) in [("http://8.8.8.8/", false), ("http://127.0.0.1/", true)] {
+            let http = Http::new(own.parse().unwrap(), None, Duration::from_millis(200)).unwrap();
+            for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+                let url = format!("http://{host}:{port}/").parse().unwrap();
+                let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), authorization: None };
+                let fault = http.send(&ask).await.unwrap_err();
+                assert_eq!(fault.problem != Problem::PrivateAddress, may_ask, "{own} {host}: {fault}");
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! An upstream registry: what it has, asked for on behalf of this server or of the client, checked and kept for a while.
 
-mod credentials;
+pub(crate) mod credentials;
 mod http;
 mod retry;
 mod settings;
+mod tags;
 mod tokens;
 
 use core::pin::pin;
@@ -20,14 +21,19 @@ use downshift_registry::{
 use moka::future::Cache;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
-use tokio::time;
+use tokio::{task, time};
 
 use self::http::{Ask, Http};
 use self::retry::retry;
-pub(crate) use self::settings::{Delivery, Described, Settings, read as read_settings};
+pub(crate) use self::settings::{Delivery, Described, Settings};
+use self::tags::{Last, Tags};
 use self::tokens::Tokens;
+use crate::documents::{Documents, Pointed, Shelf};
 use crate::engine::{self, schema1_digest};
 use crate::error::Error;
+use crate::log;
+use crate::metrics::{Cache as CacheName, METRICS};
+use crate::sightings::now;
 
 /// Bytes of all documents that are kept: some ten thousand manifests and configs of the usual size.
 const DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
@@ -35,8 +41,8 @@ const DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
 /// What a document takes beside its bytes: its key, and its place in the cache.
 const DOCUMENT_OVERHEAD: usize = 512;
 
-/// How many tags are kept.
-const MAX_TAGS: u64 = 100_000;
+/// How long a registry is waited for where there is a stale answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of a list of tags: room for some 100,000.
 const TAGS_BYTES: usize = 8 * 1024 * 1024;
@@ -49,18 +55,25 @@ pub(crate) struct Upstream {
     pub(crate) mapping: Mapping,
     /// How clients get its blobs.
     pub(crate) delivery: Delivery,
-    base: Url,
+    settings: Settings,
     http: Http,
-    timeout: Duration,
     /// Every type that can be used.
     accept: HeaderValue,
     tokens: Tokens,
     limits: Limits,
     documents: Cache<Key, Bytes>,
-    /// What the tags point to, as long as that may be told without asking.
-    tags: Cache<(String, String), Digest>,
-    /// What they pointed to when that was last asked.
-    last_tags: Cache<(String, String), Digest>,
+    tags: Tags,
+    disk: Option<Arc<Documents>>,
+    times: Times,
+}
+
+/// For how long things that a registry has said are taken for granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// What a tag points to.
+    pub(crate) tag: Duration,
+    /// The same, longer, while the registry cannot be asked.
+    pub(crate) stale: Duration,
 }
 
 /// A document of a repository, by the repository's name at the registry.
@@ -113,23 +126,59 @@ pub(crate) struct Referrers {
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: Settings, limits: Limits, tag_lifetime: Duration) -> Result<Self, Error> {
-        let Settings { mapping, base, credentials, delivery, timeout, ca } = settings;
+    /// The registry that `settings` describe. Its documents are kept in memory, and on `disk`.
+    pub(crate) fn new(
+        settings: Settings,
+        limits: Limits,
+        times: Times,
+        disk: Option<Arc<Documents>>,
+    ) -> Result<Self, Error> {
+        let Settings { mapping, base, credentials, delivery, timeout, ca } = settings.clone();
         let weigh =
             |_: &Key, bytes: &Bytes| u32::try_from(bytes.len() + DOCUMENT_OVERHEAD).unwrap_or(u32::MAX);
         Ok(Self {
             mapping,
             delivery,
-            http: Http::new(base.clone(), ca.as_deref(), timeout)?,
-            base,
-            timeout,
+            http: Http::new(base, ca.as_ref(), timeout)?,
+            settings,
             accept: HeaderValue::from_str(&every_type()).expect("media types are ASCII"),
             tokens: Tokens::new(credentials),
             limits,
             documents: Cache::builder().max_capacity(DOCUMENTS_BYTES).weigher(weigh).build(),
-            tags: Cache::builder().max_capacity(MAX_TAGS).time_to_live(tag_lifetime).build(),
-            last_tags: Cache::new(MAX_TAGS),
+            tags: Tags::new(times.tag, times.stale),
+            disk,
+            times,
         })
+    }
+
+    /// Whether one that is made anew would be the same, but for what is kept in memory.
+    pub(crate) fn is_as(&self, settings: &Settings, limits: &Limits, times: Times) -> bool {
+        self.settings == *settings && self.limits == *limits && self.times == times
+    }
+
+    /// Forgets what is kept of the repository `name`, or of all. It waits for the disk.
+    pub(crate) async fn purge(&self, name: Option<&str>) {
+        self.tags.purge(name).await;
+        match name {
+            None => self.documents.invalidate_all(),
+            Some(name) => {
+                let keys: Vec<_> = self.documents.iter().map(|(key, _)| key).collect();
+                for key in keys.into_iter().filter(|key| key.0 == name) {
+                    self.documents.invalidate(&*key).await;
+                }
+                self.on_disk(name, |shelf| shelf.clear()).await;
+            }
+        }
+    }
+
+    /// How many documents are in memory, and their bytes.
+    pub(crate) fn documents_in_memory(&self) -> (u64, u64) {
+        (self.documents.entry_count(), self.documents.weighted_size())
+    }
+
+    /// How many tags are in memory.
+    pub(crate) fn tags_in_memory(&self) -> u64 {
+        self.tags.last.entry_count()
     }
 
     /// Its host, for people.
@@ -146,11 +195,16 @@ impl Upstream {
         caller: &Caller,
     ) -> Result<Option<Digest>, Arc<Error>> {
         let key = (name.to_owned(), tag.to_owned());
+        let fresh = self.tags.fresh.get(&key).await;
+        METRICS.looked_up(CacheName::Tags, fresh.is_some());
+        if fresh.is_some() {
+            return Ok(fresh);
+        }
         let ask = Box::pin(async {
-            let digest = self.ask_tag(name, tag, caller).await?;
+            let digest = self.tag_or_last(&key, caller).await?;
             digest.ok_or_else(|| Error::NoSuchTag { tag: tag.to_owned() })
         });
-        match Box::pin(self.tags.try_get_with(key, ask)).await {
+        match Box::pin(self.tags.fresh.try_get_with(key.clone(), ask)).await {
             Ok(digest) => Ok(Some(digest)),
             Err(error) => match &*error {
                 Error::NoSuchTag { .. } => Ok(None),
@@ -161,6 +215,36 @@ impl Upstream {
         }
     }
 
+    /// What a tag points to, or, where the registry cannot be asked, what it pointed to not too long ago.
+    async fn tag_or_last(&self, key: &tags::Key, caller: &Caller) -> Result<Option<Digest>, Error> {
+        let (name, tag) = key;
+        let last = self.last(key).await;
+        let Some(last) = last.filter(|last| self.tags.is_bearable(last)) else {
+            return self.ask_tag(name, tag, caller).await;
+        };
+        let problem = match time::timeout(PATIENCE, Box::pin(self.ask_tag(name, tag, caller))).await {
+            Ok(Err(error)) if error.fault().is_some_and(Fault::is_outage) => error,
+            Ok(answered) => return answered,
+            Err(_) => Error::Upstream(self.http.fault(Problem::Timeout)),
+        };
+        METRICS.stale.inc();
+        let age = now().saturating_sub(last.at);
+        log::warn(format_args!("`{name}:{tag}` is given as it was `{age}` seconds ago: {problem}"));
+        Ok(Some(last.digest))
+    }
+
+    /// What a tag pointed to when that was last asked, as far as that is known.
+    async fn last(&self, key: &tags::Key) -> Option<Last> {
+        if let Some(last) = self.tags.last.get(key).await {
+            return Some(last);
+        }
+        let tag = key.1.clone();
+        let Pointed { digest, at } = self.on_disk(&key.0, move |shelf| shelf.tag(&tag)).await??;
+        let last = Last { digest: Digest::parse(&digest).ok()?, at, written: at };
+        self.tags.last.insert(key.clone(), last.clone()).await;
+        Some(last)
+    }
+
     /// Asks the registry what a tag points to, whatever is known of it.
     pub(crate) async fn ask_tag(
         &self,
@@ -169,8 +253,11 @@ impl Upstream {
         caller: &Caller,
     ) -> Result<Option<Digest>, Error> {
         let key = (name.to_owned(), tag.to_owned());
-        let last = self.last_tags.get(&key).await;
-        let is_at_hand = last.is_some_and(|digest| self.documents.contains_key(&(name.to_owned(), digest)));
+        let last = self.last(&key).await;
+        let is_at_hand = match &last {
+            Some(last) => self.has_document(name, &last.digest).await,
+            None => false,
+        };
         let reported = if is_at_hand { self.head_manifest(name, tag, caller).await? } else { Some(None) };
         let digest = match reported {
             // The document is needed, or the registry does not say its digest.
@@ -178,16 +265,51 @@ impl Upstream {
             Some(digest) => digest,
             None => None,
         };
-        match &digest {
-            Some(digest) => self.last_tags.insert(key.clone(), digest.clone()).await,
-            None => self.last_tags.invalidate(&key).await,
-        }
+        self.keep_last(key, last, digest.as_ref()).await;
         Ok(digest)
+    }
+
+    /// Keeps what the registry has just said about a tag, of which `last` was known.
+    async fn keep_last(&self, key: tags::Key, last: Option<Last>, digest: Option<&Digest>) {
+        let (name, tag) = key.clone();
+        let Some(digest) = digest.cloned() else {
+            self.tags.last.invalidate(&key).await;
+            if last.is_some() {
+                self.on_disk(&name, move |shelf| shelf.remove_tag(&tag)).await;
+            }
+            return;
+        };
+        let is_written = self.disk.is_some() && self.tags.is_worth_writing(last.as_ref(), &digest);
+        let at = now();
+        let written = if is_written { at } else { last.map_or(at, |last| last.written) };
+        self.tags.last.insert(key, Last { digest: digest.clone(), at, written }).await;
+        if is_written {
+            self.on_disk(&name, move |shelf| shelf.put_tag(&tag, &digest)).await;
+        }
+    }
+
+    /// Whether a document is kept.
+    async fn has_document(&self, name: &str, digest: &Digest) -> bool {
+        if self.documents.contains_key(&(name.to_owned(), digest.clone())) {
+            return true;
+        }
+        let digest = digest.clone();
+        self.on_disk(name, move |shelf| shelf.has(&digest)).await.unwrap_or(false)
+    }
+
+    /// Does something with the documents of a repository on the disk, if there are any, where that keeps nobody waiting.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        name: &str,
+        job: impl FnOnce(&Shelf) -> T + Send + 'static,
+    ) -> Option<T> {
+        let shelf = self.disk.as_ref()?.shelf(self.settings.base.as_str(), name);
+        task::spawn_blocking(move || job(&shelf)).await.ok()
     }
 
     /// Keeps what a tag points to, as the registry has just said.
     pub(crate) async fn keep_tag(&self, name: &str, tag: &str, digest: Digest) {
-        self.tags.insert((name.to_owned(), tag.to_owned()), digest).await;
+        self.tags.fresh.insert((name.to_owned(), tag.to_owned()), digest).await;
     }
 
     /// Whether there is a manifest with this tag or digest, for this caller.
@@ -211,10 +333,12 @@ impl Upstream {
     pub(crate) fn document_at_hand(&self, name: &str, need: &Need) -> Option<Bytes> {
         let key = (name.to_owned(), need.digest.clone());
         let mut looking = pin!(self.documents.get(&key));
-        match looking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        let found = match looking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(found) => found,
             Poll::Pending => None,
-        }
+        };
+        METRICS.looked_up(CacheName::Documents, found.is_some());
+        found
     }
 
     /// A document, if there is one: kept, or from the registry. Its digest is checked. Of several that ask at once one
@@ -228,7 +352,7 @@ impl Upstream {
         let key = (name.to_owned(), need.digest.clone());
         let ask = || {
             Box::pin(async {
-                let document = self.ask_document(name, need, caller).await?;
+                let document = self.document_from_disk_or_registry(name, need, caller).await?;
                 document.ok_or_else(|| Error::Missing { digest: need.digest.clone() })
             })
         };
@@ -370,6 +494,32 @@ impl Upstream {
         .await
     }
 
+    async fn document_from_disk_or_registry(
+        &self,
+        name: &str,
+        need: &Need,
+        caller: &Caller,
+    ) -> Result<Option<Bytes>, Error> {
+        let digest = need.digest.clone();
+        let read = self.on_disk(name, move |shelf| shelf.get(&digest)).await;
+        if let Some(read) = &read {
+            METRICS.looked_up(CacheName::Disk, read.is_some());
+        }
+        if let Some(bytes) = read.flatten() {
+            return Ok(Some(bytes));
+        }
+        let asked = self.ask_document(name, need, caller).await?;
+        if let Some(bytes) = &asked {
+            self.write(name, &need.digest, bytes).await;
+        }
+        Ok(asked)
+    }
+
+    async fn write(&self, name: &str, digest: &Digest, bytes: &Bytes) {
+        let (digest, bytes) = (digest.clone(), bytes.clone());
+        self.on_disk(name, move |shelf| shelf.put(&digest, &bytes)).await;
+    }
+
     async fn ask_document(&self, name: &str, need: &Need, caller: &Caller) -> Result<Option<Bytes>, Error> {
         let kind = match need.kind {
             NeedKind::Manifest => "manifests",
@@ -408,6 +558,7 @@ impl Upstream {
             Ok(Some((digest, bytes)))
         }));
         let Some((digest, bytes)) = found.await? else { return Ok(None) };
+        self.write(name, &digest, &bytes).await;
         self.documents.insert((name.to_owned(), digest.clone()), bytes).await;
         Ok(Some(digest))
     }
@@ -476,7 +627,7 @@ impl Upstream {
         caller: &Caller,
         delivery: Delivery,
     ) -> Result<Response, Error> {
-        let url = format!("{}v2/{path}", self.base);
+        let url = format!("{}v2/{path}", self.settings.base);
         let url = Url::parse(&url).map_err(|_| self.invalid("its URL is none"))?;
         let send = async |authorization: Option<&Authorization>| {
             let ask =
@@ -546,7 +697,7 @@ impl Upstream {
     /// What comes of `asking`, if it comes in time.
     async fn within<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         // Boxed, for what asks is large, and what waits for it has to be moved about.
-        match time::timeout(self.timeout, Box::pin(asking)).await {
+        match time::timeout(self.settings.timeout, Box::pin(asking)).await {
             Ok(answered) => answered,
             Err(_) => Err(Error::Upstream(self.http.fault(Problem::Timeout))),
         }

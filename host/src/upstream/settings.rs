@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use downshift_registry::{Credentials, Mapping, is_docker_hub, registry_host};
 use reqwest::Url;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::credentials;
 use crate::error::Error;
@@ -16,7 +16,7 @@ use crate::error::Error;
 pub(crate) const DEFAULT_TIMEOUT: u64 = 30;
 
 /// How clients get blobs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Delivery {
     /// Through this server.
@@ -27,6 +27,7 @@ pub(crate) enum Delivery {
 }
 
 /// A registry, as everything about it has been read.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) mapping: Mapping,
     /// Its URL, up to the slash before `v2/`.
@@ -34,20 +35,21 @@ pub(crate) struct Settings {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) delivery: Delivery,
     pub(crate) timeout: Duration,
-    /// A file with certificates to trust beside the system's.
-    pub(crate) ca: Option<PathBuf>,
+    /// Certificates to trust beside the system's.
+    pub(crate) ca: Option<Authorities>,
 }
 
-/// A file of settings.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    upstream: Vec<Described>,
+/// Certificates of those that vouch for others.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Authorities {
+    /// The file that they were read from.
+    pub(crate) path: PathBuf,
+    /// What is in it, in PEM.
+    pub(crate) pem: Vec<u8>,
 }
 
 /// A registry, as it is described.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Described {
     /// Its URL. Without a scheme it is HTTPS.
@@ -72,35 +74,11 @@ pub(crate) struct Described {
     pub(crate) timeout: Option<u64>,
 }
 
-/// Reads a file of settings, in which each registry is an `[[upstream]]`. Paths in it begin where it is.
-pub(crate) fn read(path: &Path) -> Result<Vec<Settings>, Error> {
-    let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
-    let file: File =
-        toml::from_str(&text).map_err(|error| Error::unusable(path, error.to_string().trim()))?;
-    if file.upstream.is_empty() {
-        return Err(Error::unusable(path, "it has no `[[upstream]]`"));
-    }
-    let mut all: Vec<Settings> = Vec::new();
-    for mut described in file.upstream {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        for file in [&mut described.password_file, &mut described.docker_config, &mut described.ca] {
-            *file = file.take().map(|file| folder.join(file));
-        }
-        let settings = described.settings()?;
-        if all.iter().any(|other| other.mapping.prefix == settings.mapping.prefix) {
-            let problem = format!("the prefix `{}` is there twice", settings.mapping.prefix);
-            return Err(Error::unusable(path, problem));
-        }
-        all.push(settings);
-    }
-    Ok(all)
-}
-
 impl Described {
     /// Reads the files that are named, and checks the rest.
     pub(crate) fn settings(self) -> Result<Settings, Error> {
         let invalid =
-            |problem: &str| Error::InvalidUpstream { url: self.url.clone(), problem: problem.to_owned() };
+            |problem: &str| Error::InvalidUpstream { url: shown(&self.url), problem: problem.to_owned() };
         let base = base(&self.url).ok_or_else(|| invalid("it is not of the form https://HOST"))?;
         let host = match base.port() {
             Some(port) => format!("{}:{port}", base.host_str().unwrap_or_default()),
@@ -124,7 +102,22 @@ impl Described {
             return Err(invalid("its timeout is 0"));
         }
         let timeout = Duration::from_secs(timeout);
-        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca: self.ca })
+        let ca = match self.ca {
+            None => None,
+            Some(path) => {
+                let pem = fs::read(&path).map_err(|error| Error::unreadable(&path, error))?;
+                Some(Authorities { path, pem })
+            }
+        };
+        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca })
+    }
+}
+
+/// A URL for messages: without the name and password that somebody may have put into it.
+fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => url.to_owned(),
     }
 }
 

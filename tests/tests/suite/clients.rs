@@ -32,21 +32,26 @@ fn pulls_every_form(engine: Engine, client: &Client) -> anyhow::Result<()> {
     let proxy = Proxy::start(front.address(), Some(&[]))?;
     for (tag, image) in &images {
         let stored = image.manifest.digest().to_string();
-        pulls(client, front.address(), tag, &stored).with_context(|| format!("`{tag}` as it is stored"))?;
+        pulls_both(client, front.address(), tag, &stored)
+            .with_context(|| format!("`{tag}` as it is stored"))?;
         let schema1 = front.manifest(tag, &[])?;
         let reported = schema1.header("docker-content-digest").context("no digest is reported")?;
         ensure!(reported != stored, "`{tag}` is not converted");
-        pulls(client, proxy.address(), tag, reported).with_context(|| format!("`{tag}` as schema 1"))?;
+        pulls_both(client, proxy.address(), tag, reported).with_context(|| format!("`{tag}` as schema 1"))?;
     }
     Ok(())
 }
 
-/// Pulls an image by its tag and by the digest that was reported for it, and compares the files.
-fn pulls(client: &Client, registry: SocketAddr, tag: &str, digest: &str) -> anyhow::Result<()> {
-    for reference in [format!(":{tag}"), format!("@{digest}")] {
-        let mut files = client.pull(&format!("{registry}/{REPOSITORY}{reference}"))?;
-        files.retain(|path, _| !MADE_BY_DOCKER.contains(&path.as_str()));
-        ensure!(files == sample::files(), "`{reference}` has other files: {files:#?}");
-    }
+/// Pulls an image by its tag and by the digest that was reported for it.
+fn pulls_both(client: &Client, registry: SocketAddr, tag: &str, digest: &str) -> anyhow::Result<()> {
+    pulls(client, registry, &format!(":{tag}"))?;
+    pulls(client, registry, &format!("@{digest}"))
+}
+
+/// Pulls an image, and compares the files.
+pub(crate) fn pulls(client: &Client, registry: SocketAddr, reference: &str) -> anyhow::Result<()> {
+    let mut files = client.pull(&format!("{registry}/{REPOSITORY}{reference}"))?;
+    files.retain(|path, _| !MADE_BY_DOCKER.contains(&path.as_str()));
+    ensure!(files == sample::files(), "`{reference}` has other files: {files:#?}");
     Ok(())
 }

@@ -37,7 +37,8 @@ pub(crate) fn format_trials() -> anyhow::Result<Vec<Trial>> {
     Ok(fixed_key.format_cases.iter().map(trial).collect())
 }
 
-fn gives_the_whole_document(
+/// Checks what an implementation makes of an image, and signs, against the recorded document.
+pub(crate) fn gives_the_whole_document(
     implementation: &dyn Implementation,
     image_case: &ImageCase,
     time: Timestamp,

@@ -6,17 +6,23 @@ mod arbitrary;
 mod clients;
 mod command_line;
 mod convert;
+mod edge;
 mod engines;
 mod fixed_key;
+mod found;
 mod http;
 mod inspect;
+mod operation;
 mod outcomes;
+mod package;
+mod page;
 mod proxy;
 mod refusals;
 mod registry;
 mod replay;
 mod seed;
 mod skopeo;
+mod threats;
 mod upstream;
 mod vectors;
 mod wasmtime;
@@ -24,20 +30,21 @@ mod wasmtime;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use downshift_tests::front::{ENGINES, WORKERD};
+use downshift_tests::front::{ENGINES, Engine};
 use downshift_tests::implementation::{Implementation, Native};
 use downshift_tests::javascript::{JavaScript, Place};
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 
 use self::wasmtime::Wasmtime;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::from_args();
     let mut trials = proxy::trials();
-    let implementations: [Arc<dyn Implementation>; 4] = [
+    let implementations: [Arc<dyn Implementation>; 5] = [
         Arc::new(Native),
         Arc::new(Wasmtime::new()?),
         Arc::new(JavaScript::new(Place::Node)),
+        Arc::new(JavaScript::new(Place::Browser)),
         Arc::new(JavaScript::new(Place::Workerd)),
     ];
     let [native, wasmtime, ..] = &implementations;
@@ -46,23 +53,35 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(vectors::trials(&implementation)?);
         trials.extend(fixed_key::trials(&implementation)?);
         trials.extend(registry::trials(&implementation));
+        trials.extend(found::trials(&implementation));
     }
     for &engine in ENGINES {
-        trials.extend(seed::trials(engine));
-        trials.extend(http::trials(engine));
-        trials.extend(refusals::trials(engine));
-        trials.extend(clients::trials(engine));
-        trials.extend(replay::trials(engine));
+        trials.extend(front(engine)?);
+        trials.extend(threats::trials(engine));
         trials.extend(convert::trials(engine));
-        trials.extend(skopeo::trials(engine));
-        trials.extend(upstream::trials(engine));
     }
-    trials.extend(skopeo::trials(WORKERD));
-    trials.extend(outcomes::trials()?);
+    trials.extend(edge::trials()?);
+    trials.extend(package::trials());
+    trials.extend(outcomes::reference_trials()?);
+    trials.extend(page::trials());
     trials.extend(fixed_key::format_trials()?);
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());
     trials.extend(inspect::trials()?);
     trials.extend(engines::trials());
+    trials.extend(operation::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}
+
+/// Every case of what is served over HTTP.
+fn front(engine: Engine) -> anyhow::Result<Vec<Trial>> {
+    let mut trials = seed::trials(engine);
+    trials.extend(http::trials(engine));
+    trials.extend(refusals::trials(engine));
+    trials.extend(clients::trials(engine));
+    trials.extend(replay::trials(engine));
+    trials.extend(skopeo::trials(engine));
+    trials.extend(upstream::trials(engine));
+    trials.extend(outcomes::trials(engine)?);
+    Ok(trials)
 }

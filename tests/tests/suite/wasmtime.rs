@@ -13,7 +13,8 @@ use downshift::answer::Request;
 use downshift::{Digest, Limits, Policy};
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::{MEMORY_BYTES, Sandbox};
-use downshift_tests::images::built;
+use downshift_tests::front::{ENGINES, Front, is_refused};
+use downshift_tests::images::{built, sample};
 use downshift_tests::implementation::{self, Implementation, Outcome, schema1_request};
 use downshift_tests::programs::case;
 use downshift_tests::vectors::{self, Vector};
@@ -59,7 +60,15 @@ pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
         case("wasmtime::the_guest_imports_nothing", imports_nothing),
         case("wasmtime::budgets", keeps_to_its_budgets),
     ];
-    for (guest, code) in [("loops", "guest-time"), ("grows", "guest-memory"), ("traps", "guest-trap")] {
+    trials.push(case("wasmtime::a_guest_that_asks_for_ever_costs_one_request", asks_for_ever));
+    for (guest, code) in [
+        ("loops", "guest-time"),
+        ("grows", "guest-memory"),
+        ("traps", "guest-trap"),
+        ("floods", "guest-answer"),
+        ("lies", "guest-answer"),
+        ("records", "guest-answer"),
+    ] {
         let vector = Arc::clone(&vector);
         trials.push(case(format!("wasmtime::a_guest_that_{guest}_costs_one_request"), move || {
             costs_one_request(guest, code, &vector)
@@ -101,6 +110,21 @@ fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result
         vector.expected()?.check(&good.answer(&request, &documents))?;
     }
     ensure!(good.sandbox.traps() == 0, "the good guest trapped");
+    Ok(())
+}
+
+/// A guest that needs the same document again and again.
+fn asks_for_ever() -> anyhow::Result<()> {
+    let guest = artifact("guest_that_asks.component.wasm")?.display().to_string();
+    let engine =
+        ENGINES.iter().find(|engine| engine.name == "wasmtime").context("there is no such engine")?;
+    let front = Front::start_with(*engine, &["--guest", &guest], &[("latest", sample::schema2())])?;
+    for _ in 0..2 {
+        is_refused(&front.manifest("latest", &[])?, 500, "guest-answer")?;
+        ensure!(front.send("GET", "/v2/", &[])?.status == 200, "the server does not go on");
+    }
+    let said = front.server().said();
+    ensure!(!said.contains("panicked"), "a thread panicked: {said}");
     Ok(())
 }
 

@@ -271,8 +271,10 @@ impl<'d, 'a> Desk<'d, 'a> {
                     Ok(child) => children.push(child),
                     Err(Stop::Need(more)) => {
                         for need in more {
-                            // One manifest may be listed for several platforms.
-                            if !needs.contains(&need) {
+                            // One manifest may be listed for several platforms, and under several types. If it is under
+                            // several sizes, whoever fetches it finds which of them is wrong.
+                            let is_same = |own: &Need| own.digest == need.digest && own.size == need.size;
+                            if !needs.iter().any(is_same) {
                                 needs.push(need);
                             }
                         }

@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 
 This file is written by `cargo xtask bench`, whole. On Debian it needs
 
-    apt-get install docker-registry nginx wrk
+    apt-get install chromium docker-registry nginx nodejs npm wrk
 
 and a machine that does nothing else meanwhile: everything runs on the same one, servers and clients, so that the
 ratios between the rows mean more than the rows themselves. `cargo xtask bench --help` has the options.
@@ -75,6 +75,10 @@ pub(super) enum Unit {
     Microseconds,
     /// Requests a second.
     Rate,
+    /// Conversions a second.
+    Conversions,
+    /// Milliseconds.
+    Milliseconds,
 }
 
 /// The text of the file.
@@ -127,8 +131,8 @@ impl Display for Table {
 impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
-            Self::Microseconds if figure < 100.0 => format!("{figure:.1}"),
-            Self::Microseconds | Self::Rate => thousands(figure),
+            Self::Microseconds | Self::Milliseconds if figure < 100.0 => format!("{figure:.1}"),
+            Self::Microseconds | Self::Milliseconds | Self::Rate | Self::Conversions => thousands(figure),
         }
     }
 }
@@ -138,6 +142,8 @@ impl Display for Unit {
         f.write_str(match self {
             Self::Microseconds => "µs",
             Self::Rate => "requests/s",
+            Self::Conversions => "conversions/s",
+            Self::Milliseconds => "ms",
         })
     }
 }

@@ -1,10 +1,12 @@
 //! `cargo xtask bench`
 
 mod document;
+mod edge;
 mod figures;
 mod http;
 mod in_process;
 mod machine;
+mod page;
 mod servers;
 mod site;
 mod wrk;
@@ -40,9 +42,11 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     InProcess,
+    Edge,
     Schema1Hot,
     Schema1Cold,
     Schema2Hot,
+    Page,
 }
 
 impl Arguments {
@@ -54,10 +58,16 @@ impl Arguments {
         if parts.contains(&Part::InProcess) {
             chapters.push(in_process::measure(self.rounds)?);
         }
+        if parts.contains(&Part::Edge) {
+            chapters.push(edge::measure(self.rounds)?);
+        }
         let loads: Vec<Load> = parts.iter().copied().filter_map(Part::load).collect();
         if !loads.is_empty() {
             let time = Duration::from_secs(self.seconds.into());
             chapters.push(http::measure(&program, &loads, self.rounds, time)?);
+        }
+        if parts.contains(&Part::Page) {
+            chapters.push(page::measure(&program, self.rounds)?);
         }
         if !self.only.is_empty() {
             chapters.iter().for_each(|chapter| println!("{chapter}"));
@@ -78,7 +88,7 @@ impl Arguments {
 impl Part {
     fn load(self) -> Option<Load> {
         match self {
-            Self::InProcess => None,
+            Self::InProcess | Self::Edge | Self::Page => None,
             Self::Schema1Hot => Some(Load::Schema1Hot),
             Self::Schema1Cold => Some(Load::Schema1Cold),
             Self::Schema2Hot => Some(Load::Schema2Hot),

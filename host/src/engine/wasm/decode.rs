@@ -1,4 +1,8 @@
 //! From the component's types to the core's.
+//!
+//! What the guest says is not believed where that can be helped: a document that makes a program of it gets an answer
+//! about itself at the worst. It cannot record anything for another repository or under another digest, report what is
+//! not the digest of the answer, or have any number of documents fetched.
 
 use std::borrow::Cow;
 
@@ -6,26 +10,37 @@ use downshift::answer::{
     Conversion, Documents, Draft, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step,
 };
 use downshift::report::{Described, LeftOut, Note};
-use downshift::{Digest, Error, Failure, Fault, Form, Platform, Timestamp};
+use downshift::{Digest, Failure, Fault, Form, Platform, Timestamp};
 
 use super::bindings::downshift::convert::types as wit;
+use super::untrue;
+use crate::engine::schema1_digest;
 
 /// The step that answers `request`, from which the guest need not repeat anything.
 pub(super) fn step<'a>(
     step: wit::Step,
     request: &Request,
     documents: &Documents<'a>,
-) -> Result<Step<'a>, Error> {
+) -> Result<Step<'a>, Failure> {
     Ok(match step {
-        wit::Step::Need(needs) => Step::Need(needs.into_iter().map(need).collect::<Result<_, _>>()?),
+        wit::Step::Need(needs) => self::needs(needs, request)?,
         wit::Step::Done(draft) => self::draft(draft, request, documents)?,
         wit::Step::Refused(wit::Refusal { failure, records }) => {
-            Step::Refused(Refusal { failure: self::failure(failure), records: self::records(records)? })
+            let records = self::records(records, &request.root)?;
+            Step::Refused(Refusal { failure: self::failure(failure), records })
         }
     })
 }
 
-fn need(need: wit::Need) -> Result<Need, Error> {
+/// Documents that are needed: the root, or something for each manifest that is converted with it.
+fn needs<'a>(needs: Vec<wit::Need>, request: &Request) -> Result<Step<'a>, Failure> {
+    if needs.len() > request.limits.converted_children.max(1) {
+        return Err(untrue("it needs too many documents"));
+    }
+    Ok(Step::Need(needs.into_iter().map(need).collect::<Result<_, _>>()?))
+}
+
+fn need(need: wit::Need) -> Result<Need, Failure> {
     Ok(Need {
         digest: need.digest.parse()?,
         size: need.size,
@@ -37,8 +52,8 @@ fn need(need: wit::Need) -> Result<Need, Error> {
     })
 }
 
-fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Error> {
-    let decoded = Draft {
+fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+    let mut decoded = Draft {
         form: form(draft.form),
         body: Cow::Borrowed(&[][..]),
         digest: draft.digest.as_deref().map(Digest::parse).transpose()?,
@@ -51,20 +66,47 @@ fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) ->
             .map(|conversion| self::conversion(conversion, &request.root))
             .transpose()?,
     };
+    if decoded.conversion.is_some() {
+        // It is to be computed.
+        decoded.digest = None;
+    }
     Ok(match draft.body {
         wit::Body::Unsigned(wit::Unsigned { payload, time }) => {
+            check_digest(&decoded, &payload, request)?;
             let time = Timestamp::from_seconds(time).unwrap_or_default();
             Step::Sign(Prepared::new(payload, time, decoded)?)
         }
-        wit::Body::Bytes(bytes) => Step::Done(Draft { body: Cow::Owned(bytes), ..decoded }),
+        wit::Body::Bytes(bytes) => {
+            check_digest(&decoded, &bytes, request)?;
+            Step::Done(Draft { body: Cow::Owned(bytes), ..decoded })
+        }
         wit::Body::Stored(digest) => {
-            let body = documents.get(&digest.parse()?).ok_or(Error::MissingMember { path: "body.stored" })?;
+            let digest: Digest = digest.parse()?;
+            let body =
+                documents.get(&digest).ok_or_else(|| untrue("it gives a document that is not there"))?;
+            // That was checked when it was found.
+            if decoded.digest.as_ref() != Some(&digest) {
+                check_digest(&decoded, body, request)?;
+            }
             Step::Done(Draft { body: Cow::Borrowed(body), ..decoded })
         }
     })
 }
 
-fn conversion(conversion: wit::Conversion, root: &Root) -> Result<Conversion, Error> {
+/// Checks the digest that is to be reported, where it is not the one that was asked for: the client checks that.
+fn check_digest(draft: &Draft<'_>, body: &[u8], request: &Request) -> Result<(), Failure> {
+    let is_of_body = |digest: &Digest| {
+        digest.matches(body) || schema1_digest(body, &request.limits).as_ref() == Some(digest)
+    };
+    let by_digest = matches!(request.root, Root::Digest { .. });
+    match &draft.digest {
+        Some(digest) if by_digest && digest == request.root.digest() => Ok(()),
+        Some(digest) if !is_of_body(digest) => Err(untrue("it reports another digest")),
+        _ => Ok(()),
+    }
+}
+
+fn conversion(conversion: wit::Conversion, root: &Root) -> Result<Conversion, Failure> {
     Ok(Conversion {
         name: root.name().to_owned(),
         tag: root.tag().map(str::to_owned),
@@ -72,18 +114,22 @@ fn conversion(conversion: wit::Conversion, root: &Root) -> Result<Conversion, Er
         lost: conversion.lost.into_iter().map(note).collect(),
         added: conversion.added.into_iter().map(note).collect(),
         left_out: conversion.left_out.into_iter().map(left_out).collect::<Result<_, _>>()?,
-        children: records(conversion.children)?,
+        children: records(conversion.children, root)?,
     })
 }
 
-fn records(records: Vec<wit::Reported>) -> Result<Vec<Record>, Error> {
-    records.into_iter().map(record).collect()
+fn records(records: Vec<wit::Reported>, root: &Root) -> Result<Vec<Record>, Failure> {
+    records.into_iter().map(|reported| record(reported, root)).collect()
 }
 
-fn record(reported: wit::Reported) -> Result<Record, Error> {
+fn record(reported: wit::Reported, root: &Root) -> Result<Record, Failure> {
+    let digest: Digest = reported.digest.parse()?;
+    if !digest.matches(&reported.payload) {
+        return Err(untrue("it records another digest"));
+    }
     Ok(Record {
-        name: reported.name,
-        digest: reported.digest.parse()?,
+        name: root.name().to_owned(),
+        digest,
         form: form(reported.form),
         payload: reported.payload,
         source: reported.source.parse()?,
@@ -93,7 +139,7 @@ fn record(reported: wit::Reported) -> Result<Record, Error> {
     })
 }
 
-fn described(described: wit::Described) -> Result<Described, Error> {
+fn described(described: wit::Described) -> Result<Described, Failure> {
     let wit::Described { form: own, digest, size } = described;
     Ok(Described { form: form(own), digest: digest.parse()?, size: size as usize })
 }
@@ -102,7 +148,7 @@ fn note(note: wit::Note) -> Note {
     Note { code: Cow::Owned(note.code), path: note.path }
 }
 
-fn left_out(left: wit::LeftOut) -> Result<LeftOut, Error> {
+fn left_out(left: wit::LeftOut) -> Result<LeftOut, Failure> {
     Ok(LeftOut {
         digest: left.digest.parse()?,
         platform: left.platform.map(platform),

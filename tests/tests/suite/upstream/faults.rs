@@ -54,7 +54,9 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial("of_manifests", |engine| of_documents(engine, "/manifests/")),
         trial("of_configs", |engine| of_documents(engine, "/blobs/")),
         trial("of_digests_that_tags_have", of_digests),
+        trial("documents_that_are_none_or_are_missing", of_contents),
         trial("of_blobs", of_blobs),
+        trial("a_blob_of_another_digest_breaks_off", a_wrong_blob_breaks_off),
         trial("a_registry_that_is_not_there", not_there),
         trial("a_certificate_that_nobody_has_signed", of_certificates),
         trial("tokens_that_expire", expired_tokens),
@@ -101,6 +103,31 @@ fn of_digests(engine: Engine) -> anyhow::Result<()> {
     is_good(&front)
 }
 
+/// What no registry would have taken, and one that has lost something.
+fn of_contents(engine: Engine) -> anyhow::Result<()> {
+    let stored = sample::schema2().manifest.bytes;
+    let registry = Web::start(move |request, client| {
+        let body = match request.path.rsplit_once("/manifests/") {
+            Some((_, "config-missing")) => stored.as_slice(),
+            Some((_, "no-manifest")) => br#"{"schemaVersion":3}"#,
+            Some((_, "no-json")) => b"<html>",
+            _ => return respond(client, 404, &[], b"{}"),
+        };
+        respond(client, 200, &[("Content-Type", "application/json")], body)
+    })?;
+    let front = Front::start_before_url(engine, TIMEOUT, &registry.url())?;
+    for (tag, reason) in [
+        ("config-missing", "missing-document"),
+        ("no-manifest", "unknown-document"),
+        ("no-json", "invalid-json"),
+    ] {
+        is_refused(&front.manifest(tag, &[])?, 400, reason).context(tag)?;
+    }
+    let none = front.manifest("none", &[])?;
+    ensure!(none.status == 404 && none.json()?["errors"][0]["code"] == "MANIFEST_UNKNOWN", "{none:?}");
+    Ok(())
+}
+
 fn of_blobs(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
@@ -121,7 +148,6 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
         // Too late for an error: the client must not take it for the whole.
         (Fault::Cut, None),
         (Fault::HangInBody, None),
-        (Fault::WrongByte, None),
     ] {
         faulty.set("/blobs/", fault.clone());
         let response = front.blob(digest.as_str());
@@ -150,6 +176,22 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
     ensure!(head.header("content-length") == Some(&layer.len().to_string()), "{head:?}");
     let none = Digest::of(b"none");
     ensure!(front.blob(none.as_str())?.status == 404, "there is a blob of anything");
+    Ok(())
+}
+
+fn a_wrong_blob_breaks_off(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
+    let digest = Digest::of(&layer);
+    let faulty = FaultyRegistry::start(&registry)?;
+    let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+    faulty.set("/blobs/", Fault::WrongByte);
+    let response = front.blob(digest.as_str());
+    ensure!(response.is_err(), "it gives a whole blob: {response:?}");
+    faulty.clear();
+    let good = front.blob(digest.as_str())?;
+    ensure!(good.status == 200 && good.body == layer, "after that: {good:?}");
     Ok(())
 }
 

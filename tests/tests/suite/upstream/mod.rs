@@ -2,6 +2,7 @@
 
 mod access;
 mod faults;
+mod hostile;
 mod pulls;
 
 use downshift_tests::front::Engine;
@@ -11,5 +12,6 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let mut trials = pulls::trials(engine);
     trials.extend(access::trials(engine));
     trials.extend(faults::trials(engine));
+    trials.extend(hostile::trials(engine));
     trials
 }

@@ -1,0 +1,197 @@
+// What an edge needs: requests read, manifests converted, responses made.
+import type {
+  Answer,
+  Client,
+  ConversionRequest,
+  Digest,
+  Failure,
+  Form,
+  Limits,
+  Need,
+  Signer,
+} from "./types.js";
+
+export type * from "./types.js";
+export { DownshiftError } from "./types.js";
+
+/**
+ * Answers a request for a manifest.
+ *
+ * `fetchDocument` gives the bytes of what is needed, or nothing if there is no such document; they are checked against
+ * digest and size. `signer` signs where the answer is schema 1.
+ *
+ * @throws {DownshiftError} If there is no answer for this client. Keep its `records` before you tell the client.
+ */
+export function convert(
+  request: ConversionRequest,
+  fetchDocument: (need: Need) => Promise<Uint8Array | undefined>,
+  signer: Signer,
+): Promise<Answer>;
+
+/** The digest by which registries know a document where it is schema 1: that of its payload. */
+export function payloadDigest(bytes: Uint8Array): Digest | undefined;
+
+/** The digest of bytes, by the engine's own implementation. */
+export function digestOf(bytes: Uint8Array, algorithm?: "sha256" | "sha512"): Promise<Digest>;
+
+/** Whether bytes are those of a digest; `payloadDigest` tells that of a schema 1 manifest. */
+export function hasDigest(
+  bytes: Uint8Array,
+  digest: Digest,
+  payloadDigest: (bytes: Uint8Array) => Digest | undefined,
+): Promise<boolean>;
+
+/** A request over HTTP. */
+export interface HttpRequest {
+  method: string;
+  /** Path and query. */
+  target: string;
+  headers: [name: string, value: string][];
+}
+
+/** A response over HTTP. */
+export interface HttpResponse {
+  status: number;
+  headers: [name: string, value: string][];
+  /** Whether the body is that of the blob, or of its part, which is not in `body`. */
+  isBlob: boolean;
+  body: Uint8Array;
+}
+
+/** What a request asks for. */
+export type Asked = {
+  method: "GET" | "HEAD";
+  client: Client;
+  /** The header of that name. */
+  authorization: string | null;
+  /** Whether that has a name and a password. */
+  hasCredentials: boolean;
+  host: string | null;
+} & (
+  | { route: "root" | "base" | "emptyLayer" | "noV1" | "unknownPath" }
+  | { route: "manifest"; name: string; tag: string; digest?: undefined }
+  | { route: "manifest"; name: string; tag?: undefined; digest: Digest }
+  | {
+      route: "blob";
+      name: string;
+      digest: Digest;
+      /** The `Range` to pass on, if it is of use for this blob. */
+      range: string | null;
+      /** Whether the client has it already. */
+      has: boolean;
+    }
+  | { route: "tags"; name: string; query: string }
+  | { route: "referrers"; name: string; digest: Digest; query: string }
+  | { route: "token"; scopes: Scope[]; account: string | null }
+);
+
+/** What a token is for. */
+export interface Scope {
+  name: string;
+  /** Such as `pull`. */
+  actions: string;
+}
+
+/** What a registry wants to know of who asks. */
+export interface Demand {
+  scheme: "basic" | "bearer";
+  realm: string;
+  service?: string | null;
+}
+
+/** What can go wrong with an upstream registry. */
+export type UpstreamFault = { host: string } & (
+  | { problem: "circle" | "denied" | "downgrade" | "nowhere" | "timeout" }
+  | { problem: "corrupt"; digest: Digest }
+  | { problem: "invalid" | "unreachable"; what: string }
+  | { problem: "status"; status: number }
+  | { problem: "too-large"; limit: number }
+  | { problem: "too-many-requests"; retryAfter?: number | null }
+  | ({ problem: "unauthorized" } & Demand)
+);
+
+/** What there is to respond with. */
+export type Found =
+  | { kind: "root" | "base" | "emptyLayer" | "noV1" | "unknownPath" | "internal" | "noReferrers" }
+  | { kind: "denied" | "blobUnknown" | "nameUnknown" }
+  | { kind: "manifest"; form: Form; digest: Digest; source?: Digest | null; byPlatform: boolean }
+  | { kind: "manifestUnknown"; digest?: Digest | null }
+  | ({ kind: "refused" } & Failure)
+  | ({ kind: "fault" } & UpstreamFault)
+  | ({ kind: "unauthorized" } & Demand)
+  | { kind: "token"; value: string; lifetime: number }
+  | { kind: "blob"; size: number }
+  | { kind: "blobPart"; size: number; start?: number | null; end?: number | null }
+  | { kind: "blobElsewhere"; location: string }
+  | { kind: "rangeInvalid"; size: number }
+  | { kind: "tags"; tags: string[]; next?: string | null }
+  | { kind: "referrers"; filters?: string | null; next?: string | null };
+
+/** What a request asks for; nothing where `respond` has its response without anything else, whatever is found. */
+export function readRequest(request: HttpRequest): Asked | undefined;
+
+/** The response to a request: what was found, and of a manifest or of referrers, their bytes. */
+export function respond(request: HttpRequest, found: Found, bytes?: Uint8Array): HttpResponse;
+
+/** The path of an answer in a cache: of the manifest with `digest`, for this request; nothing if it asks for none. */
+export function answerPath(request: HttpRequest, digest: Digest): string | undefined;
+
+/** The `Authorization` header of a name and a password, or of a token if that can stand in one. */
+export function authorization(credentials: { username: string; password: string; token?: undefined }): string;
+export function authorization(credentials: { token: string }): string | undefined;
+
+/** Checks limits: an error says which is none. */
+export function checkLimits(limits: Limits): void;
+
+/** How names of repositories here are names at an upstream registry. */
+export interface Mapping {
+  /** The beginning of the names here. */
+  prefix?: string;
+  /** What they have there instead. */
+  remotePrefix?: string;
+  /** Whether names without a `/` are below `library/` there. */
+  library?: boolean;
+}
+
+/** The name of a repository at an upstream registry, and which of the mappings says so. */
+export function remoteName(mappings: Mapping[], name: string): { name: string; index: number } | undefined;
+
+/** The host that a registry is asked at: Docker Hub has another than in its images' names. */
+export function registryHost(host: string): string;
+
+export function isDockerHub(host: string): boolean;
+
+/** The `Accept` header with every type that can be used. */
+export function everyType(): string;
+
+/** What a `WWW-Authenticate` header asks for. */
+export function demand(header: string): Demand | undefined;
+
+/** The URL of a token. */
+export function tokenUrl(request: {
+  realm: string;
+  service?: string | null;
+  scopes?: Scope[];
+  account?: string | null;
+}): string;
+
+/** What a token service answered. The lifetime is in seconds. */
+export function token(body: Uint8Array): { value: string; lifetime: number } | undefined;
+
+/** The query of the next page, by a `Link` header. */
+export function nextQuery(header: string): string | undefined;
+
+/** What a `Content-Range` header says; `end` is the first byte after the part. */
+export function contentRange(
+  header: string,
+): { start: number; end: number; size: number } | { start: null; end: null; size: number } | undefined;
+
+/** What is to be done about a fault. */
+export function fault(fault: UpstreamFault): {
+  /** Whether it may be gone the next time. */
+  isTransient: boolean;
+  /** Whether it is about who asks. */
+  isAboutCaller: boolean;
+  code: string;
+  message: string;
+};

@@ -1,0 +1,184 @@
+//! What the fuzz targets start from: the suite's images and vectors, and what clients, registries and operators write.
+
+use std::path::Path;
+
+use downshift_sign::PrivateKey;
+use downshift_tests::fixed_key::FixedKey;
+use downshift_tests::images::sample;
+use downshift_tests::vectors::{self, Expected};
+
+/// Bytes of a seed. The fuzzer makes no longer inputs than the longest.
+const MAX_BYTES: usize = 32 * 1024;
+
+/// Requests as clients send them, and some that nobody should.
+const REQUESTS: &[&str] = &[
+    "GET /v2/",
+    "HEAD /",
+    "GET /v2",
+    "GET /v2/library/sample/manifests/schema2\nHost: localhost:5000\nUser-Agent: docker/1.9.1 go/go1.4.3 git-commit/a34a1d5 kernel/4.2.0 os/linux arch/amd64",
+    "GET /v2/library/sample/manifests/latest\nAccept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json;q=0.5, */*;q=0.1\nIf-None-Match: W/\"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\", \"x\"",
+    "HEAD /v2/library/sample/manifests/oci\nAccept: application/vnd.oci.image.manifest.v1+json\nAccept: application/vnd.oci.image.index.v1+json\nAuthorization: Basic YWxpY2U6d29uZGVyIGxhbmQ=",
+    "GET /v2/library/sample/manifests/sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\nAuthorization: Bearer abc.def",
+    "GET /v2/library/sample/blobs/sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4\nRange: bytes=3-5\nIf-Range: \"sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4\"",
+    "GET /v2/library/sample/blobs/sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\nRange: bytes=-500",
+    "GET /v2/library/sample/tags/list?n=2&last=latest",
+    "GET /v2/library/sample/tags/list?n=18446744073709551615",
+    "GET /v2/library/sample/referrers/sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881?artifactType=a%2Fb",
+    "GET /_downshift/token?service=downshift&scope=repository:library/sample:pull",
+    "GET /v1/repositories/library/sample/images\nUser-Agent: docker/1.7.1 go/go1.4.2",
+    "PUT /v2/library/sample/manifests/latest\nContent-Length: 2",
+    "POST /v2/library/sample/blobs/uploads/\nTransfer-Encoding: chunked\nContent-Length: 3",
+    "GET /v2/..%2f..%2f.secret/manifests/latest",
+    "GET /v2/library/sample%0d%0aX-Injected:1/manifests/latest",
+    "GET /v2/library/sample/manifests/latest\nHost: a\" realm=\"b",
+];
+
+/// What stands in headers, queries and answers, each with the byte by which the target tells them apart.
+const HEADERS: &[(u8, &str)] = &[
+    (
+        0,
+        "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull\"",
+    ),
+    (0, "Negotiate abc==, Basic realm=\"a\\\"b\"\nBasic"),
+    (1, "</v2/a/tags/list?n=10&last=1.0>; rel=\"next\""),
+    (1, "<https://a/?x,y>; rel=prev, <https://a/?next_page=x%3D>; rel=\"first next\""),
+    (2, "bytes 0-499/1234"),
+    (2, "bytes */1234"),
+    (
+        3,
+        "{\"token\":\"abc\",\"access_token\":\"def\",\"expires_in\":300,\"issued_at\":\"2020-01-01T00:00:00Z\"}",
+    ),
+    (4, "service=a%20b&scope=repository:a/b:pull,push+repository:c:pull&account=x"),
+    (5, "mirror\nteam\nmirror/app"),
+    (5, "\n\nhttpd"),
+    (6, "docker/1.9.1 go/go1.4.3 git-commit/a34a1d5 kernel/4.2.0 os/linux arch/amd64"),
+    (6, "application/vnd.oci.image.manifest.v1+json;q=0.5\n*/*;q=0\napplication/*"),
+    (7, "registry.example.org:5000"),
+];
+
+/// Files that operators write, each with the byte by which the target tells them apart.
+const FILES: &[(u8, &str)] = &[
+    (
+        0,
+        "[[upstream]]\nurl = \"docker.io\"\nlibrary = true\ntimeout = 5\n\n[[upstream]]\nurl = \"http://localhost:5000/v2/\"\nprefix = \"mirror\"\nremote-prefix = \"team\"\nblobs = \"redirect\"\n",
+    ),
+    (0, "[[upstream]]\nurl = \"https://a\"\nusername = \"a\"\npassword = \"hunter2\"\n"),
+    (
+        1,
+        "{\"auths\":{\"https://registry.example.org/v1/\":{\"auth\":\"YTpodW50ZXIy\"},\"quay.io\":{\"username\":\"a\",\"password\":\"hunter2\"}},\"credsStore\":\"x\",\"credHelpers\":{\"registry.example.org\":\"y\"}}",
+    ),
+    (1, "{\"auths\":{\"registry.example.org\":{\"identitytoken\":\"hunter2\"}}}"),
+    (1, "{\"auths\":{\"registry.example.org\":{\"auth\":7,\"password\":\"hunter2\"}}}"),
+    (2, "# users\nalice:$2y$05$abcdefghijklmnopqrstuu5Fv8gPZ8Ia9p0wX3N0zjEw1Zl3Vt9mK\nbob:$2b$05$x\n"),
+    (2, "alice:hunter2\n"),
+    (3, "hunter2\n"),
+    (3, "\nhunter2"),
+];
+
+/// The suite's key, in the format that it has no file of.
+const PKCS8: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgROpoFyHTxDZF4UUo
+/vhPoRmYisQRGXEVbvCN0Gj4lsShRANCAATT3rF6WYJX/308rbEOuFu49xCF4qS7
+zW4X4gNQTXPKmhVL4/rkat9LGa07Cz0VkpR9GncyGp8CRCIXnPGK3Swm
+-----END PRIVATE KEY-----
+";
+
+const WORDS: &[&str] = &[
+    "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
+    "2024-05-14T09:30:21.123456789Z",
+    "2016-02-29T23:59:59,5+14:00",
+    "1970-01-01T0:00:00-+1:-2",
+    "9999-12-31T23:59:59Z",
+    "linux/arm/v7",
+    "reference",
+    "application/vnd.oci.image.manifest.v1+json",
+    "library/a.b__c---d/0",
+    "v1.0-rc.1",
+    "index.docker.io",
+    "document-bytes",
+];
+
+/// Writes what `target` starts from into `folder`.
+pub(super) fn write(target: &str, folder: &Path) -> anyhow::Result<()> {
+    let seeds: Vec<Vec<u8>> = match target {
+        "config" => plain()?,
+        // Where the first byte is even, what follows is the same.
+        "guest" => plain()?.into_iter().map(|seed| [&[0], seed.as_slice()].concat()).collect(),
+        "json" => documents()?,
+        "documents" | "jws" => [documents()?, signed()?].concat(),
+        "keys" => keys()?,
+        "requests" => REQUESTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
+        "server" => REQUESTS.iter().map(|text| on_the_wire(text)).collect(),
+        "headers" => HEADERS.iter().map(told_apart).collect(),
+        "settings" => FILES.iter().map(told_apart).collect(),
+        "text" => words(),
+        // Choices that no document stands for.
+        _ => Vec::new(),
+    };
+    for (number, seed) in seeds.iter().filter(|seed| seed.len() <= MAX_BYTES).enumerate() {
+        super::write(folder, &format!("{number:04}"), seed)?;
+    }
+    Ok(())
+}
+
+fn told_apart(&(kind, text): &(u8, &str)) -> Vec<u8> {
+    [&[kind], text.as_bytes()].concat()
+}
+
+/// A request with its version and a host.
+fn on_the_wire(request: &str) -> Vec<u8> {
+    let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
+    format!("{line} HTTP/1.1\nHost: localhost:5000\n{headers}\n\n").replace("\n\n\n", "\n\n").into_bytes()
+}
+
+fn words() -> Vec<Vec<u8>> {
+    WORDS.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// Manifests and configs.
+fn documents() -> anyhow::Result<Vec<Vec<u8>>> {
+    let images = sample::in_every_form();
+    let mut all: Vec<_> = images.iter().flat_map(|(_, image)| image.documents().into_values()).collect();
+    all.retain(|document| document.starts_with(b"{"));
+    for vector in vectors::read_all()? {
+        all.extend(vector.documents()?.into_values());
+    }
+    Ok(all)
+}
+
+/// Schema 1, signed and unsigned.
+fn signed() -> anyhow::Result<Vec<Vec<u8>>> {
+    let FixedKey { cases, format_cases, .. } = FixedKey::read()?;
+    let mut all: Vec<Vec<u8>> = cases.into_iter().map(|case| case.signed.into_bytes()).collect();
+    all.extend(format_cases.iter().map(|case| case.signed.clone().into_bytes()));
+    all.extend(format_cases.into_iter().map(|case| case.payload.into_bytes()));
+    for vector in vectors::read_all()? {
+        if let Expected::Payload(payload) = vector.expected()? {
+            all.push(payload);
+        }
+    }
+    Ok(all)
+}
+
+/// Documents with a byte before them that chooses what is asked, and of what: see `fuzz/src/images.rs`.
+fn plain() -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    for (number, document) in documents()?.into_iter().chain(signed()?).enumerate() {
+        let kinds: &[u8] = if is_manifest(&document) { &[5, 6, 7] } else { &[0, 1, 2, 3, 4] };
+        let asked = u8::try_from(number % 32)?;
+        let kind = kinds[number / 4 % kinds.len()];
+        all.push([&[kind << 5 | asked], document.as_slice()].concat());
+    }
+    Ok(all)
+}
+
+fn is_manifest(document: &[u8]) -> bool {
+    String::from_utf8_lossy(document).contains("schemaVersion")
+}
+
+/// One key in every format that is read.
+fn keys() -> anyhow::Result<Vec<Vec<u8>>> {
+    let pem = FixedKey::read()?.pem().as_bytes().to_vec();
+    let jwk = PrivateKey::parse(&pem)?.to_jwk().as_bytes().to_vec();
+    Ok(vec![pem, jwk, PKCS8.as_bytes().to_vec()])
+}

@@ -1,0 +1,37 @@
+//! The step function in the sandbox and in this process: the same to the byte, and no trap.
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use arbitrary::{Arbitrary, Unstructured};
+use downshift_fuzz::answers::{drive, native};
+use downshift_fuzz::arbitrary::Case;
+use downshift_fuzz::images::Asked;
+use downshift_host::engine::GUEST;
+use downshift_host::engine::wasm::Sandbox;
+use downshift_tests::implementation::Outcome;
+use libfuzzer_sys::fuzz_target;
+
+static SANDBOX: LazyLock<Arc<Sandbox>> =
+    LazyLock::new(|| Sandbox::new(GUEST, 1).expect("the guest of this program can be run"));
+
+fuzz_target!(|input: &[u8]| {
+    // The first byte says whether the rest are bytes of a document or of choices.
+    let asked = match input.split_first() {
+        Some((choice, rest)) if choice % 2 == 1 => {
+            Case::arbitrary_take_rest(Unstructured::new(rest)).ok().map(|case| case.asked())
+        }
+        Some((_, rest)) => Asked::plain(rest),
+        None => None,
+    };
+    let Some(asked) = asked else { return };
+    let Asked { request, documents } = &asked;
+    let own = native(&asked);
+    let in_sandbox = match SANDBOX.open() {
+        Ok(mut session) => drive(documents, |fetched| session.step(request, fetched)),
+        Err(failure) => Outcome::Refused { failure, records: Vec::new() },
+    };
+    assert_eq!(own, in_sandbox);
+    assert_eq!(SANDBOX.traps(), 0, "the guest trapped");
+});

@@ -1,0 +1,180 @@
+//! What has to hold for every answer, whatever was asked.
+
+use std::collections::BTreeMap;
+
+use downshift::answer::{Answer, Documents, MAX_ROUNDS, Record, Request, Root, Step, answer};
+use downshift::document::{Descriptor, Document};
+use downshift::jwk::Jwk;
+use downshift::jws::Signature;
+use downshift::{Capabilities, Digest, Failure, Limits, check};
+use downshift_tests::implementation::{Answered, Outcome};
+
+use crate::images::Asked;
+
+/// What the core answers in this process.
+pub fn native(Asked { request, documents }: &Asked) -> Outcome {
+    drive(documents, |fetched| Ok(answer(request, fetched)))
+}
+
+/// Runs `step`, which is the core's step function in some place, to its end. As it is not the signature that is looked
+/// at, it is none: to make one takes longer than all else.
+pub fn drive(
+    documents: &BTreeMap<Digest, Vec<u8>>,
+    mut step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
+) -> Outcome {
+    let mut at_hand = BTreeMap::new();
+    for _ in 0..MAX_ROUNDS {
+        let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
+        match step(&fetched) {
+            Err(failure) => return Outcome::Refused { failure, records: Vec::new() },
+            Ok(Step::Done(draft)) => return answered(draft.finish()),
+            Ok(Step::Refused(refusal)) => {
+                return Outcome::Refused { failure: refusal.failure, records: refusal.records };
+            }
+            Ok(Step::Sign(prepared)) => {
+                return answered(prepared.seal(signature()).expect("it has its length"));
+            }
+            Ok(Step::Need(needs)) => {
+                assert!(!needs.is_empty(), "nothing is needed");
+                for need in needs {
+                    let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
+                        return Outcome::Missing(need.digest);
+                    };
+                    // A shell refuses what has another size than its descriptor says. So one document may be needed
+                    // with two sizes, one of which is wrong.
+                    if need.size.is_some_and(|size| size != bytes.len() as u64) {
+                        return Outcome::Missing(need.digest);
+                    }
+                    let before = at_hand.insert(digest, bytes.as_slice());
+                    assert!(before.is_none(), "`{digest}` is asked for twice");
+                }
+            }
+        }
+    }
+    panic!("there is no answer after {MAX_ROUNDS} rounds");
+}
+
+fn signature() -> Signature {
+    Signature { key: Jwk::p256(&[1; 32], &[2; 32]), algorithm: "ES256", bytes: vec![7; 64] }
+}
+
+fn answered(answer: Answer<'_>) -> Outcome {
+    Outcome::Answered(Answered {
+        form: answer.form,
+        digest: answer.digest,
+        body: answer.body.into_owned(),
+        source: answer.source,
+        by_platform: answer.by_platform,
+        records: answer.records,
+        report: serde_json::to_value(&answer.report).expect("a report is plain data"),
+    })
+}
+
+/// Checks what holds for every outcome.
+pub fn is_sound(asked: &Asked, outcome: &Outcome) {
+    match outcome {
+        Outcome::Answered(answered) => {
+            is_sound_answer(asked, answered);
+            can_be_pulled(asked, &answered.records);
+        }
+        Outcome::Refused { failure, records } => {
+            for text in [failure.code.as_ref(), &failure.cause, failure.remedy.as_ref()] {
+                assert!(!text.is_empty() && !text.contains(['\n', '\r']), "`{failure:?}` is not on one line");
+            }
+            can_be_pulled(asked, records);
+        }
+        Outcome::Missing(_) => {}
+    }
+}
+
+fn is_sound_answer(asked: &Asked, answered: &Answered) {
+    let limits = &asked.request.limits;
+    let payload = payload(answered, limits);
+    assert!(
+        answered.digest.matches(&payload) || answered.digest.matches(&answered.body),
+        "the digest is another"
+    );
+    let Some(source) = &answered.source else {
+        let of_signed = |document: &[u8]| match Document::parse(document, limits) {
+            Ok(Document::Schema1(schema1)) => schema1.payload() == payload,
+            _ => false,
+        };
+        let is_stored =
+            |document: &Vec<u8>| *document == answered.body || *document == payload || of_signed(document);
+        assert!(asked.documents.values().any(is_stored), "something is served that is not stored");
+        return;
+    };
+    assert!(answered.body.len() <= limits.output_bytes * 2, "the answer has {} bytes", answered.body.len());
+    let kept = |record: &Record| record.digest == answered.digest && record.payload == payload;
+    assert!(answered.records.first().is_some_and(kept), "what is reported is not recorded");
+    // Our own output has other limits: a config is a string in it.
+    let own = Limits::default();
+    let made = Document::parse(&answered.body, &own).expect("what is made can be read");
+    assert_eq!(made.form(), answered.form);
+    let stored = Document::parse(&asked.documents[source], &own).expect("what it was made of can be read");
+    match (&stored, &made) {
+        (Document::Manifest(stored), Document::Manifest(made)) => {
+            assert_eq!(names(&stored.layers), names(&made.layers), "the layers are others");
+            assert_eq!(stored.config.digest, made.config.digest);
+        }
+        (Document::Manifest(stored), Document::Schema1(made)) => {
+            let blobs: Vec<&str> = made
+                .layers
+                .iter()
+                .rev()
+                .map(String::as_str)
+                .filter(|layer| *layer != Digest::EMPTY_LAYER)
+                .collect();
+            let layers: Vec<&str> = stored.layers.iter().map(|layer| layer.digest.as_str()).collect();
+            if asked.request.policy.is_strict() {
+                assert_eq!(blobs, layers, "layers are lost");
+                let findings = check::check(&answered.body, &own).expect("it can be read");
+                let is_known =
+                    |finding: &check::Finding| finding.rule == "signature" || finding.rule == "depth";
+                assert!(findings.iter().all(is_known), "{findings:?}");
+            } else {
+                assert!(layers.starts_with(&blobs), "the layers are others");
+            }
+        }
+        (Document::Index(stored), Document::Index(made)) => {
+            assert!(made.entries.len() <= stored.entries.len() && !made.entries.is_empty());
+        }
+        (stored, made) => panic!("`{}` was made of `{}`", made.form(), stored.form()),
+    }
+}
+
+fn names(layers: &[Descriptor]) -> Vec<(&str, u64)> {
+    layers.iter().map(|layer| (layer.digest.as_str(), layer.size)).collect()
+}
+
+/// What the digest of an answer is of. Whether there is a key that a signature can be verified with does not matter.
+fn payload(answered: &Answered, limits: &Limits) -> Vec<u8> {
+    // A document that is stored may be deeper than the limits of this request, and is served all the same.
+    let read = Document::parse(&answered.body, limits)
+        .or_else(|_| Document::parse(&answered.body, &Limits::default()));
+    match read {
+        Ok(Document::Schema1(schema1)) => schema1.payload().to_vec(),
+        _ => answered.body.clone(),
+    }
+}
+
+/// Every digest that is recorded can be pulled, and gives the bytes that were recorded.
+fn can_be_pulled(asked: &Asked, records: &[Record]) {
+    for record in records {
+        assert_eq!(record.digest, Digest::of(&record.payload), "a record has another digest");
+        assert_eq!(record.name, asked.request.root.name());
+        let root = Root::Digest {
+            name: record.name.clone(),
+            digest: record.digest.clone(),
+            tag: None,
+            record: Some(Box::new(record.clone())),
+        };
+        let request = Request { root, client: Capabilities::default(), ..asked.request.clone() };
+        let pulled = native(&Asked { request, documents: asked.documents.clone() });
+        let Outcome::Answered(pulled) = pulled else {
+            panic!("a reported digest cannot be pulled: {pulled:?}")
+        };
+        assert_eq!(pulled.digest, record.digest);
+        assert_eq!(payload(&pulled, &Limits::default()), record.payload);
+    }
+}

@@ -1,0 +1,45 @@
+//! `downshift man`
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Command};
+use clap_mangen::Man as Page;
+
+use super::{Verdict, write_document};
+use crate::error::Error;
+
+/// Write the manual: the page of this program to standard output, or that and one for each command into a folder
+#[derive(Args)]
+pub(super) struct Man {
+    /// The folder, which is made if there is none
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+impl Man {
+    pub(super) fn run(&self) -> Result<Verdict, Error> {
+        let mut command = super::command();
+        command.build();
+        let Some(folder) = &self.folder else {
+            write_document(None, &page(&command, "downshift")?)?;
+            return Ok(Verdict::Yes);
+        };
+        fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, error))?;
+        let write = |name: &str, command: &Command| {
+            write_document(Some(&folder.join(format!("{name}.1"))), &page(command, name)?)
+        };
+        write("downshift", &command)?;
+        for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            write(&format!("downshift-{}", command.get_name()), command)?;
+        }
+        Ok(Verdict::Yes)
+    }
+}
+
+fn page(command: &Command, name: &str) -> Result<Vec<u8>, Error> {
+    let command = command.clone().name(name.to_owned()).version(env!("CARGO_PKG_VERSION"));
+    let mut page = Vec::new();
+    Page::new(command).render(&mut page).map_err(|error| Error::unwritable("-".as_ref(), error))?;
+    Ok(page)
+}

@@ -1,0 +1,188 @@
+//! Figures for Prometheus: what this server does, counted without a lock.
+
+mod manifests;
+mod names;
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use downshift_registry::Route;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use self::manifests::Manifests;
+pub(crate) use self::names::{Cache, Outcome, RouteName};
+
+/// Seconds by which requests are told apart: what is at hand takes microseconds, what a registry has to be asked for
+/// the time that this takes.
+const SECONDS: [f64; 12] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+
+/// The figures of this process.
+pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+/// All figures. Those of which there are many are looked up before they are counted, or by their number.
+pub(crate) struct Metrics {
+    registry: Registry,
+    /// Requests for manifests, by client and what it got.
+    pub(crate) manifests: Manifests,
+    requests: [[IntCounter; Outcome::ALL.len()]; RouteName::ALL.len()],
+    request_seconds: [Histogram; RouteName::ALL.len()],
+    /// Requests that are under way.
+    pub(crate) requests_under_way: IntGauge,
+    /// Connections that are open.
+    pub(crate) connections: IntGauge,
+    /// Connections and requests that were one too many, or too slow, by reason.
+    pub(crate) refused: IntCounterVec,
+    lookups: [[IntCounter; 2]; Cache::ALL.len()],
+    /// Entries of the caches.
+    pub(crate) cache_entries: IntGaugeVec,
+    /// Bytes of the caches.
+    pub(crate) cache_bytes: IntGaugeVec,
+    /// How long conversions take, signing included, and fetching not.
+    pub(crate) conversion_seconds: Histogram,
+    /// How long upstream registries take to answer.
+    pub(crate) upstream_seconds: HistogramVec,
+    /// What comes of asking them.
+    pub(crate) upstream_requests: IntCounterVec,
+    /// Tags that were answered from memory while the registry could not be asked.
+    pub(crate) stale: IntCounter,
+    /// Records that were written.
+    pub(crate) records_kept: IntCounter,
+    /// Records that could not be written.
+    pub(crate) records_failed: IntCounter,
+    /// Records that had to go.
+    pub(crate) records_evicted: IntCounter,
+    /// Bytes of all records.
+    pub(crate) records_bytes: IntGauge,
+    /// Documents that could not be written to the disk or read from it.
+    pub(crate) documents_failed: IntCounter,
+    /// Documents that had to go from the disk.
+    pub(crate) documents_swept: IntCounter,
+    /// Traps of the guest.
+    pub(crate) guest_traps: IntGauge,
+    /// Engines and repositories that were seen asking for old forms.
+    pub(crate) old_clients: IntGauge,
+    /// Reloads of the settings, by result.
+    pub(crate) reloads: IntCounterVec,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let registry =
+            Registry::new_custom(Some("downshift".to_owned()), None).expect("the prefix is a name");
+        let new = New(&registry);
+        let requests =
+            new.counters("requests_total", "Requests by route and outcome.", &["route", "outcome"]);
+        let request_seconds =
+            new.histograms("request_seconds", "Time to the head of the response.", &["route"]);
+        let lookups = new.counters("cache_lookups_total", "Lookups in caches.", &["cache", "result"]);
+        let build = new.gauges("build_info", "The version of this program.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let upstream = "What upstream registries answered: a status, or the code of an error.";
+        Self {
+            manifests: Manifests::new(&registry),
+            requests: RouteName::ALL.map(|route| {
+                Outcome::ALL.map(|outcome| requests.with_label_values(&[route.name(), outcome.name()]))
+            }),
+            request_seconds: RouteName::ALL.map(|route| request_seconds.with_label_values(&[route.name()])),
+            requests_under_way: new.gauge("requests_under_way", "Requests that are under way."),
+            connections: new.gauge("connections", "Connections that are open."),
+            refused: new.counters("refused_total", "What was one too many or too slow.", &["reason"]),
+            lookups: Cache::ALL.map(|cache| {
+                ["miss", "hit"].map(|result| lookups.with_label_values(&[cache.name(), result]))
+            }),
+            cache_entries: new.gauges("cache_entries", "Entries of caches.", &["cache"]),
+            cache_bytes: new.gauges("cache_bytes", "Bytes of caches.", &["cache"]),
+            conversion_seconds: new.histogram("conversion_seconds", "Time on a thread for conversions."),
+            upstream_seconds: new.histograms(
+                "upstream_seconds",
+                "Time to the head of an upstream registry's response.",
+                &["upstream"],
+            ),
+            upstream_requests: new.counters("upstream_requests_total", upstream, &["upstream", "result"]),
+            stale: new.counter("stale_tags_total", "Tags answered from memory, their registry being down."),
+            records_kept: new.counter("records_kept_total", "Records written or found to be there."),
+            records_failed: new.counter("records_failed_total", "Writes of records that failed."),
+            records_evicted: new.counter("records_evicted_total", "Records that had to go for others."),
+            records_bytes: new.gauge("records_bytes", "Bytes of all records."),
+            documents_failed: new.counter("documents_failed_total", "Failures with documents on disk."),
+            documents_swept: new.counter("documents_swept_total", "Documents that had to go from the disk."),
+            guest_traps: new.gauge("guest_traps", "Traps of the guest since the start."),
+            old_clients: new.gauge("old_clients", "Pairs of engine and repository seen with old forms."),
+            reloads: new.counters("reloads_total", "Reloads of the settings.", &["result"]),
+            registry,
+        }
+    }
+
+    /// Counts a request that was answered.
+    pub(crate) fn answered(&self, route: RouteName, outcome: Outcome, begun: Instant) {
+        self.requests[route as usize][outcome as usize].inc();
+        self.request_seconds[route as usize].observe(begun.elapsed().as_secs_f64());
+    }
+
+    /// Counts a lookup in a cache.
+    pub(crate) fn looked_up(&self, cache: Cache, is_hit: bool) {
+        self.lookups[cache as usize][usize::from(is_hit)].inc();
+    }
+
+    /// All figures in Prometheus' text format, version 0.0.4.
+    pub(crate) fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing to memory does not fail, and all names were checked when they were registered.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+}
+
+impl RouteName {
+    /// The name of a route in figures.
+    pub(crate) const fn of(route: &Route) -> Self {
+        match route {
+            Route::Manifest { .. } => Self::Manifest,
+            Route::Blob { .. } | Route::EmptyLayer => Self::Blob,
+            Route::Tags { .. } => Self::Tags,
+            Route::Referrers { .. } => Self::Referrers,
+            Route::Root | Route::Base => Self::Base,
+            Route::Token { .. } => Self::Token,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Makes and registers figures.
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let made = made.expect("names and labels are as Prometheus wants them");
+        self.0.register(Box::new(made.clone())).expect("no name is there twice");
+        made
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Histogram {
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec())))
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        self.register(HistogramVec::new(options, labels))
+    }
+}

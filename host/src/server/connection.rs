@@ -1,0 +1,84 @@
+//! A connection, from its handshake to its end.
+
+use core::net::SocketAddr;
+use core::pin::pin;
+use core::time::Duration;
+use std::sync::Arc;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time;
+
+use super::Server;
+use super::activity::Activity;
+use super::request::{refuse, respond};
+use super::stream::{Timed, Times};
+use crate::metrics::METRICS;
+
+/// How long a connection may take that is only told that it is one too many.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Serves a connection: one that is refused is told so, and that is all.
+pub(super) async fn serve(
+    server: Arc<Server>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    is_refused: bool,
+    ending: watch::Receiver<bool>,
+) {
+    // Otherwise the end of a response can wait until the client has acknowledged its beginning.
+    let _ = stream.set_nodelay(true);
+    let service = server.service();
+    let timeout = Duration::from_secs(service.settings.request_timeout);
+    let idle = Duration::from_secs(service.settings.idle_timeout);
+    let times = Times { request: timeout, idle };
+    let times = if is_refused { Times { request: REFUSAL_TIMEOUT, idle: REFUSAL_TIMEOUT } } else { times };
+    let Some(tls) = &service.tls else {
+        drop(service);
+        return serve_http(server, stream, peer, is_refused, ending, times).await;
+    };
+    let handshake = tls.acceptor().accept(stream);
+    drop(service);
+    match time::timeout(times.request, Box::pin(handshake)).await {
+        // Boxed, for a connection without TLS has the room for this as well.
+        Ok(Ok(stream)) => Box::pin(serve_http(server, stream, peer, is_refused, ending, times)).await,
+        // The client went away, spoke no TLS, or one that is too old: that is its affair.
+        Ok(Err(_)) => METRICS.refused.with_label_values(&["tls"]).inc(),
+        Err(_) => METRICS.refused.with_label_values(&["slow"]).inc(),
+    }
+}
+
+async fn serve_http<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    server: Arc<Server>,
+    stream: S,
+    peer: SocketAddr,
+    is_refused: bool,
+    mut ending: watch::Receiver<bool>,
+    times: Times,
+) {
+    let activity = Arc::new(Activity::new());
+    let stream = TokioIo::new(Timed::new(stream, Arc::clone(&activity), times));
+    let respond = service_fn(|request| {
+        let (server, activity) = (Arc::clone(&server), Arc::clone(&activity));
+        async move {
+            if is_refused {
+                return Ok(refuse(server, activity, &request));
+            }
+            respond(server, activity, peer.ip(), request).await
+        }
+    });
+    let mut served = pin!(server.http.serve_connection(stream, respond));
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            // What goes wrong on a connection is the client's affair: it went away, or spoke no HTTP.
+            _ = &mut served => return,
+            _ = ending.wait_for(|ends| *ends), if !is_ending => is_ending = true,
+            () = activity.too_long.notified(), if !is_ending => {}
+        }
+        served.as_mut().graceful_shutdown();
+    }
+}

@@ -1,0 +1,289 @@
+//! A request: whether there is room for it, what it is answered, and what is noted of it.
+
+use core::convert::Infallible;
+use core::net::IpAddr;
+use core::pin::Pin;
+use core::sync::atomic::Ordering;
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use downshift::Form;
+use downshift_registry::{Body as ReplyBody, MAX_BODY_BYTES, Request, Response, Route, error};
+use http_body_util::{Either, Full};
+use hyper::Version;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue, USER_AGENT};
+use hyper::http::uri::PathAndQuery;
+
+use super::Server;
+use super::activity::Activity;
+use super::client::{self, Permit};
+use crate::blob::BlobBody;
+use crate::front::Reply;
+use crate::generation::Generation;
+use crate::log::{REQUEST, RequestId, printable};
+use crate::metrics::{METRICS, Outcome, RouteName};
+use crate::page;
+use crate::service::Service;
+
+pub(super) type HttpResponse = hyper::Response<Sent>;
+
+/// The header by which an error is found in the log.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Answers a request.
+pub(super) async fn respond(
+    server: Arc<Server>,
+    activity: Arc<Activity>,
+    peer: IpAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<HttpResponse, Infallible> {
+    let begun = Instant::now();
+    if request.version() == Version::HTTP_2 {
+        activity.set_http2();
+    }
+    let service = server.service();
+    let address = client::address(peer, request.headers(), &service.settings.trusted_proxy);
+    let mut under_way = UnderWay::begin(server, activity);
+    let id = RequestId::next();
+    let read = match under_way.admit(&service, address) {
+        Ok(()) => read(&request),
+        Err(response) => Err(response),
+    };
+    let (route, mut reply) = match read {
+        // The page is for everybody: what it asks of the registry is answered as anybody else's questions are.
+        Ok(Request { method, route: Route::Page { path }, .. }) => {
+            (RouteName::Other, page::answer(&path, request.headers()).for_method(method).into())
+        }
+        Ok(read) => {
+            let route = RouteName::of(&read.route);
+            // Boxed, for an idle connection has the room for this as well.
+            let reply = REQUEST.scope(id, Box::pin(service.front.answer(&read))).await;
+            note_manifest(&service, &request, &read, &reply, address);
+            (route, reply)
+        }
+        Err(response) => (RouteName::Other, response.into()),
+    };
+    let status = reply.response.status;
+    METRICS.answered(route, Outcome::of(status), begun);
+    if status >= 400 {
+        reply.response.headers.push((REQUEST_ID, id.to_string()));
+    }
+    if service.settings.access_log {
+        under_way.line = Some(Box::new(Line::of(&request, id, address, status, begun)));
+    }
+    let mut response = into_http(reply, under_way);
+    // A body is not read. What would be the next request may be a part of it for whoever sits in between.
+    if request.version() <= Version::HTTP_11 && !request.body().is_end_stream() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Answers a request on a connection that is one too many.
+pub(super) fn refuse(
+    server: Arc<Server>,
+    activity: Arc<Activity>,
+    request: &hyper::Request<Incoming>,
+) -> HttpResponse {
+    METRICS.refused.with_label_values(&["connections"]).inc();
+    let mut response = for_method(error::busy(), request);
+    response.headers.push(("connection", "close".to_owned()));
+    into_http(response.into(), UnderWay::begin(server, activity))
+}
+
+fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    // HTTP/2 has the host in the URI.
+    let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
+    let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    let read = Request::read(request.method().as_str(), target, headers.chain(authority))?;
+    // What comes is not read. A little is passed over; for more the connection ends.
+    if request.body().size_hint().lower() > MAX_BODY_BYTES {
+        return Err(for_method(error::body_too_large(), request));
+    }
+    Ok(read)
+}
+
+fn for_method(response: Response, request: &hyper::Request<Incoming>) -> Response {
+    let method = if request.method() == hyper::Method::HEAD {
+        downshift_registry::Method::Head
+    } else {
+        downshift_registry::Method::Get
+    };
+    response.for_method(method)
+}
+
+/// Notes who asked for a manifest, and what it got.
+fn note_manifest(
+    service: &Service,
+    request: &hyper::Request<Incoming>,
+    read: &Request,
+    reply: &Reply,
+    address: IpAddr,
+) {
+    let Route::Manifest { name, .. } = &read.route else { return };
+    let generation = Generation::of(&read.client);
+    METRICS.manifests.count(generation, reply.forms, Outcome::of(reply.response.status));
+    if let Some((_, served)) = reply.forms
+        && generation.is_old()
+    {
+        note_old_client(service, request, name, served, address);
+    }
+}
+
+fn note_old_client(
+    service: &Service,
+    request: &hyper::Request<Incoming>,
+    name: &str,
+    served: Form,
+    address: IpAddr,
+) {
+    let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    service.sightings.note(user_agent, name, served, address);
+}
+
+fn into_http(Reply { response, content, .. }: Reply, under_way: UnderWay) -> HttpResponse {
+    let body = match (response.body, content) {
+        (ReplyBody::Bytes(bytes), _) => Either::Left(Full::new(bytes)),
+        (ReplyBody::Blob(range), Some(content)) => {
+            Either::Right(BlobBody::new(content, range.end.saturating_sub(range.start)))
+        }
+        (ReplyBody::Blob(_), None) => unreachable!("a blob comes with its bytes"),
+    };
+    let mut builder = hyper::Response::builder().status(response.status);
+    for (name, value) in response.headers {
+        builder = builder.header(name, value);
+    }
+    let body = Sent { body, under_way };
+    builder.body(body).expect("headers are made of names, digests, numbers and URLs")
+}
+
+/// A request that is under way until the last byte of its response is on its way, or its client is gone.
+struct UnderWay {
+    server: Arc<Server>,
+    activity: Arc<Activity>,
+    permit: Option<Permit>,
+    line: Option<Box<Line>>,
+}
+
+impl UnderWay {
+    fn begin(server: Arc<Server>, activity: Arc<Activity>) -> Self {
+        server.requests.fetch_add(1, Ordering::Relaxed);
+        activity.begin();
+        Self { server, activity, permit: None, line: None }
+    }
+
+    /// Whether there is room for the request.
+    fn admit(&mut self, service: &Service, address: IpAddr) -> Result<(), Response> {
+        let refused = |reason: &str, response| {
+            METRICS.refused.with_label_values(&[reason]).inc();
+            Err(response)
+        };
+        if self.server.requests.load(Ordering::Relaxed) > service.settings.max_requests {
+            return refused("requests", error::busy());
+        }
+        if let Some(limit) = service.settings.client_requests {
+            match self.server.clients.admit(address, limit) {
+                None => return refused("client", error::too_many_requests()),
+                permit => self.permit = permit,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.activity.end();
+        self.server.requests.fetch_sub(1, Ordering::Relaxed);
+        if let Some(line) = &self.line {
+            line.write();
+        }
+    }
+}
+
+/// The body of a response, as it is sent.
+pub(super) struct Sent {
+    body: Either<Full<Bytes>, BlobBody>,
+    under_way: UnderWay,
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Box<dyn core::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.under_way.activity.progress();
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(line) = &mut self.under_way.line {
+            match &frame {
+                Some(Ok(frame)) => line.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
+                Some(Err(_)) => line.is_broken = true,
+                None => {}
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What is logged of a request. No query and no header that may have a secret in it is.
+struct Line {
+    id: RequestId,
+    address: IpAddr,
+    method: hyper::Method,
+    path: String,
+    user_agent: String,
+    status: u16,
+    bytes: u64,
+    is_broken: bool,
+    begun: Instant,
+}
+
+impl Line {
+    fn of(
+        request: &hyper::Request<Incoming>,
+        id: RequestId,
+        address: IpAddr,
+        status: u16,
+        begun: Instant,
+    ) -> Self {
+        let user_agent =
+            request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Self {
+            id,
+            address,
+            method: request.method().clone(),
+            path: printable(request.uri().path()),
+            user_agent: printable(&user_agent.unwrap_or_default()),
+            status,
+            bytes: 0,
+            is_broken: false,
+            begun,
+        }
+    }
+
+    fn write(&self) {
+        let Self { id, address, method, path, user_agent, status, bytes, .. } = self;
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let end = if self.is_broken { ", and broke off" } else { "" };
+        tracing::info!(
+            target: "downshift",
+            request = %id, client = %address, %method, path, status, bytes, seconds, user_agent,
+            "{method} {path}: {status}{end}"
+        );
+    }
+}

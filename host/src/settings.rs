@@ -1,0 +1,285 @@
+//! What an operator says of a server, in flags, in the environment and in a file, with one meaning.
+
+mod auth;
+pub(crate) mod file;
+mod text;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use downshift::{Limits, Platform, Policy};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub(crate) use self::auth::Auth;
+pub(crate) use self::file::read as read_file;
+use crate::engine::EngineName;
+use crate::error::Error;
+use crate::log;
+use crate::records;
+use crate::upstream::Described;
+
+/// Everything that can be said of a server. The default is what counts where nothing is said.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    /// Where to listen for clients.
+    pub(crate) listen: SocketAddr,
+    /// Where to listen for the operator.
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// A folder of images.
+    pub(crate) store: Option<PathBuf>,
+    /// The folder for what the server keeps.
+    pub(crate) data: Option<PathBuf>,
+    /// How many bytes of records to keep, if not the usual.
+    pub(crate) records_bytes: Option<u64>,
+    /// How many bytes of documents to keep on disk.
+    pub(crate) documents_bytes: u64,
+    /// For how many seconds it is taken for granted what a tag points to.
+    pub(crate) tag_ttl: u64,
+    /// For how many seconds more that counts while the registry cannot be asked.
+    pub(crate) stale_for: u64,
+    /// Who may pull.
+    #[serde(with = "text")]
+    pub(crate) auth: Auth,
+    /// The URL by which clients reach this server.
+    pub(crate) public_url: Option<String>,
+    /// The private key to sign with.
+    pub(crate) key: Option<PathBuf>,
+    /// What to do where the reference would lose something.
+    #[serde(with = "text")]
+    pub(crate) policy: Policy,
+    /// The platform for clients that do not say theirs.
+    #[serde(with = "text")]
+    pub(crate) platform: Platform,
+    /// Where the core runs.
+    pub(crate) engine: EngineName,
+    /// Another component for the sandbox.
+    pub(crate) guest: Option<PathBuf>,
+    /// The certificate and those that vouch for it, in PEM.
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// How many connections there may be at once.
+    pub(crate) max_connections: usize,
+    /// How many requests may be under way at once.
+    pub(crate) max_requests: usize,
+    /// How many of them may be one client's.
+    pub(crate) client_requests: Option<usize>,
+    /// Proxies that are believed when they say whom they ask for.
+    pub(crate) trusted_proxy: Vec<IpNet>,
+    /// For how many seconds a client may take to say what it wants, or be stuck in reading the answer.
+    pub(crate) request_timeout: u64,
+    /// For how many seconds a connection may have nothing to do.
+    pub(crate) idle_timeout: u64,
+    /// For how many seconds requests may go on when the server is told to stop.
+    pub(crate) stop_timeout: u64,
+    /// How the log looks.
+    pub(crate) log_format: log::Format,
+    /// How much is logged.
+    pub(crate) log_level: log::Level,
+    /// Whether each request is logged.
+    pub(crate) access_log: bool,
+    /// Changed limits of the core, by name.
+    pub(crate) limit: BTreeMap<String, usize>,
+    /// The registries to have images from.
+    pub(crate) upstream: Vec<Described>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            admin_listen: None,
+            store: None,
+            data: None,
+            records_bytes: None,
+            documents_bytes: 1024 * 1024 * 1024,
+            tag_ttl: 10,
+            stale_for: 3600,
+            auth: Auth::Open,
+            public_url: None,
+            key: None,
+            policy: Policy::default(),
+            platform: Platform::default(),
+            engine: EngineName::Wasm,
+            guest: None,
+            tls_certificate: None,
+            tls_key: None,
+            max_connections: 16_384,
+            max_requests: 4096,
+            client_requests: None,
+            trusted_proxy: Vec::new(),
+            request_timeout: 30,
+            idle_timeout: 60,
+            stop_timeout: 30,
+            log_format: log::Format::Human,
+            log_level: log::Level::Info,
+            access_log: false,
+            limit: BTreeMap::new(),
+            upstream: Vec::new(),
+        }
+    }
+}
+
+/// What cannot change while the server runs.
+const FIXED: [&str; 8] =
+    ["listen", "admin-listen", "data", "records-bytes", "documents-bytes", "engine", "guest", "log-format"];
+
+impl Settings {
+    /// What a table says.
+    pub(crate) fn of_table(table: Table) -> Result<Self, Error> {
+        let invalid = |error: toml::de::Error| Error::InvalidSettings { problem: error.message().to_owned() };
+        let settings: Self = table.try_into().map_err(invalid)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// All of it as a file, from which it can be read again.
+    pub(crate) fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("settings are text, numbers and lists")
+    }
+
+    /// The limits of the core.
+    pub(crate) fn limits(&self) -> Result<Limits, Error> {
+        let mut limits = Limits::default();
+        for (name, value) in &self.limit {
+            limits.set(name, *value)?;
+        }
+        Ok(limits)
+    }
+
+    /// How long it is taken for granted what a tag points to.
+    pub(crate) fn tag_lifetime(&self) -> Duration {
+        // A lifetime of nothing would not be one for several that ask at once.
+        Duration::from_secs(self.tag_ttl).max(Duration::from_millis(1))
+    }
+
+    /// How many bytes of records to keep.
+    pub(crate) fn records_capacity(&self) -> u64 {
+        let usual = if self.data.is_some() { records::DISK_BYTES } else { records::MEMORY_BYTES };
+        self.records_bytes.unwrap_or(usual)
+    }
+
+    /// The certificate and its key.
+    pub(crate) fn tls(&self) -> Option<(&Path, &Path)> {
+        self.tls_certificate.as_deref().zip(self.tls_key.as_deref())
+    }
+
+    /// These settings as far as they can change, the others as they are in `running`; and which of the others are meant
+    /// to change.
+    pub(crate) fn reloaded(&self, running: &Self) -> Result<(Self, Vec<&'static str>), Error> {
+        let (mut table, running) = (self.table(), running.table());
+        let mut unchanged = Vec::new();
+        for key in FIXED {
+            if table.get(key) != running.get(key) {
+                unchanged.push(key);
+                match running.get(key) {
+                    Some(value) => drop(table.insert(key.to_owned(), value.clone())),
+                    None => drop(table.remove(key)),
+                }
+            }
+        }
+        Ok((Self::of_table(table)?, unchanged))
+    }
+
+    /// What is said or taken for said, by key.
+    pub(crate) fn table(&self) -> Table {
+        Table::try_from(self).expect("settings are text, numbers and lists")
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let invalid = |problem: &str| Err(Error::InvalidSettings { problem: problem.to_owned() });
+        if self.store.is_some() && !self.upstream.is_empty() {
+            return invalid("there is both a `store` and an `upstream`");
+        }
+        if self.store.is_none() && self.upstream.is_empty() {
+            return invalid("there is neither a `store` nor an `upstream`");
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return invalid("of `tls-certificate` and `tls-key` there is one without the other");
+        }
+        let limits = [
+            ("max-connections", self.max_connections as u64),
+            ("max-requests", self.max_requests as u64),
+            ("client-requests", self.client_requests.unwrap_or(1) as u64),
+            ("request-timeout", self.request_timeout),
+            ("idle-timeout", self.idle_timeout),
+        ];
+        if let Some((name, _)) = limits.into_iter().find(|(_, value)| *value == 0) {
+            return invalid(&format!("`{name}` is 0"));
+        }
+        if let Some(url) = &self.public_url
+            && !is_public_url(url)
+        {
+            return invalid(&format!("`public-url` is `{url}`, and not of the form https://HOST"));
+        }
+        self.limits()?;
+        for (position, upstream) in self.upstream.iter().enumerate() {
+            let prefix = &upstream.prefix;
+            if self.upstream.iter().take(position).any(|other| other.prefix == *prefix) {
+                return invalid(&format!("the prefix `{prefix}` is there twice"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `text` is a URL up to its host, to which paths are added.
+fn is_public_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = rest.unwrap_or_default().trim_end_matches('/');
+    let in_url = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte);
+    !rest.is_empty() && rest.bytes().all(in_url)
+}
+
+/// The names of a type's values, for the command line.
+pub(crate) fn names<T: ValueEnum>() -> String {
+    let values = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_read_again() {
+        let upstream = Described { url: "https://example.org".to_owned(), ..Described::default() };
+        let settings = Settings {
+            upstream: vec![upstream],
+            trusted_proxy: vec!["10.0.0.0/8".parse().unwrap()],
+            limit: BTreeMap::from([("layers".to_owned(), 7)]),
+            ..Settings::default()
+        };
+        let read = Settings::of_table(settings.to_toml().parse().unwrap()).unwrap();
+        assert_eq!(read, settings);
+    }
+
+    #[test]
+    fn what_is_fixed_stays() {
+        let running = Settings { store: Some("images".into()), ..Settings::default() };
+        let data = Some("state".into());
+        let other = Settings { data, tag_ttl: 7, ..running.clone() };
+        let (reloaded, unchanged) = other.reloaded(&running).unwrap();
+        assert_eq!(unchanged, ["data"]);
+        assert_eq!(reloaded, Settings { tag_ttl: 7, ..running });
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let sound = "store = \"images\"\n";
+        let refused = |text: &str| Settings::of_table(text.parse().unwrap()).unwrap_err().to_string();
+        assert!(Settings::of_table(sound.parse().unwrap()).is_ok());
+        assert!(refused("").contains("neither"));
+        assert!(refused("store = \"a\"\nupstream = [{ url = \"b\" }]").contains("both"));
+        assert!(refused(&format!("{sound}tls-key = \"a\"")).contains("without the other"));
+        assert!(refused(&format!("{sound}idle-timeout = 0")).contains("`idle-timeout` is 0"));
+        assert!(refused(&format!("{sound}public-url = \"example.org\"")).contains("https://HOST"));
+        assert!(refused("upstream = [{ url = \"a\" }, { url = \"b\" }]").contains("twice"));
+    }
+}

@@ -1,0 +1,30 @@
+// The package in the one file that a bundler makes of it and of a script, for the suite.
+//
+// node bundled.mjs FOLDER KEY
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { answerLines } from "./lines.mjs";
+
+const [folder, key] = process.argv.slice(2);
+const script = `
+import { convert, p256Signer } from "downshift";
+import { answer, signersOf } from "${new URL("answer.mjs", import.meta.url).pathname}";
+export const answerWith = (key) => {
+  const signers = signersOf({ p256Signer }, key);
+  return (question) => answer({ convert }, signers, question);
+};`;
+const output = mkdtempSync(join(tmpdir(), "downshift-"));
+const outfile = join(output, "bundle.mjs");
+await build({
+  stdin: { contents: script, resolveDir: folder, sourcefile: "suite.mjs" },
+  bundle: true,
+  format: "esm",
+  logLevel: "warning",
+  outfile,
+});
+const { answerWith } = await import(pathToFileURL(outfile));
+rmSync(output, { recursive: true });
+await answerLines(answerWith(readFileSync(key, "utf8")));

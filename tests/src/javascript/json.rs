@@ -1,0 +1,143 @@
+//! Requests and what became of them, as JSON.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use downshift::answer::{Record, Request, Root};
+use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp};
+use serde_json::{Value, json};
+
+use crate::implementation::{Answered, Outcome};
+
+/// A request with all the documents that it may need.
+pub(super) fn question(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Value {
+    let documents: BTreeMap<&str, String> =
+        documents.iter().map(|(digest, bytes)| (digest.as_str(), STANDARD.encode(bytes))).collect();
+    json!({ "request": encoded(request), "documents": documents })
+}
+
+fn encoded(request: &Request) -> Value {
+    let Request { root, client, policy, default_platform, time, limits } = request;
+    let mut encoded = json!({
+        "name": root.name(),
+        "digest": root.digest().as_str(),
+        "client": capabilities(client),
+        "policy": policy.to_string(),
+        "platform": default_platform.to_string(),
+        "time": time.map(Timestamp::seconds),
+        "limits": self::limits(limits),
+    });
+    match root {
+        Root::Tag { tag, .. } => encoded["tag"] = tag.as_str().into(),
+        Root::Digest { tag, record, .. } => {
+            encoded["byDigest"] = true.into();
+            encoded["tag"] = tag.as_deref().into();
+            encoded["record"] = record.as_deref().map(self::record).into();
+        }
+    }
+    encoded
+}
+
+fn capabilities(client: &Capabilities) -> Value {
+    let forms: BTreeMap<&str, u16> = client.forms().map(|(form, weight)| (form.name(), weight)).collect();
+    json!({
+        "forms": forms,
+        "any": client.takes_any(),
+        "schema1Engine": client.is_schema1_engine(),
+        "platform": client.platform().map(Platform::to_string),
+    })
+}
+
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "document-bytes": limits.document_bytes,
+        "depth": limits.depth,
+        "layers": limits.layers,
+        "history": limits.history,
+        "entries": limits.entries,
+        "converted-children": limits.converted_children,
+        "string-bytes": limits.string_bytes,
+        "output-bytes": limits.output_bytes,
+    })
+}
+
+fn record(record: &Record) -> Value {
+    json!({
+        "name": record.name,
+        "digest": record.digest.as_str(),
+        "form": record.form.name(),
+        "payload": STANDARD.encode(&record.payload),
+        "source": record.source.as_str(),
+        "tag": record.tag,
+        "platform": record.platform.as_ref().map(Platform::to_string),
+        "time": record.time.map(Timestamp::seconds),
+    })
+}
+
+/// What became of it.
+///
+/// # Errors
+/// If it is something else.
+pub(super) fn outcome(answer: &Value) -> anyhow::Result<Outcome> {
+    if let Some(digest) = answer["missing"].as_str() {
+        return Ok(Outcome::Missing(digest.parse()?));
+    }
+    let records = answer.get("records").map_or(Ok(Vec::new()), records)?;
+    if let Some(refused) = answer.get("refused") {
+        return Ok(Outcome::Refused { failure: failure(refused)?, records });
+    }
+    let answered = &answer["answered"];
+    Ok(Outcome::Answered(Answered {
+        form: form(&answered["form"])?,
+        digest: text(&answered["digest"])?.parse()?,
+        body: STANDARD.decode(text(&answered["body"])?)?,
+        source: answered["source"].as_str().map(str::parse).transpose()?,
+        by_platform: answered["byPlatform"] == true,
+        records: self::records(&answered["records"])?,
+        report: answered["report"].clone(),
+    }))
+}
+
+fn failure(refused: &Value) -> anyhow::Result<Failure> {
+    let fault = match text(&refused["fault"])? {
+        "caller" => Fault::Caller,
+        "client" => Fault::Client,
+        "document" => Fault::Document,
+        "image" => Fault::Image,
+        "limit" => Fault::Limit,
+        other => bail!("`{other}` is no fault"),
+    };
+    Ok(Failure {
+        code: text(&refused["code"])?.to_string().into(),
+        fault,
+        cause: text(&refused["cause"])?.to_string(),
+        remedy: text(&refused["remedy"])?.to_string().into(),
+    })
+}
+
+fn records(records: &Value) -> anyhow::Result<Vec<Record>> {
+    let record = |record: &Value| -> anyhow::Result<Record> {
+        Ok(Record {
+            name: text(&record["name"])?.to_string(),
+            digest: text(&record["digest"])?.parse()?,
+            form: form(&record["form"])?,
+            payload: STANDARD.decode(text(&record["payload"])?)?,
+            source: text(&record["source"])?.parse()?,
+            tag: record["tag"].as_str().map(str::to_string),
+            platform: record["platform"].as_str().map(str::parse).transpose()?,
+            time: record["time"].as_u64().and_then(Timestamp::from_seconds),
+        })
+    };
+    records.as_array().context("there are no records")?.iter().map(record).collect()
+}
+
+fn form(name: &Value) -> anyhow::Result<Form> {
+    let form = Form::ALL.into_iter().find(|form| form.name() == name);
+    form.with_context(|| format!("{name} is no form"))
+}
+
+fn text(value: &Value) -> anyhow::Result<&str> {
+    value.as_str().context("a text is missing")
+}

@@ -1,0 +1,146 @@
+//! Several instances: of the module, where one trapped, and of the worker, where others have reported what is asked for.
+
+use std::thread;
+
+use anyhow::{Context, anyhow, ensure};
+use downshift::{Digest, Limits, jws};
+use downshift_tests::clients::Client;
+use downshift_tests::difference;
+use downshift_tests::front::{Front, REPOSITORY, WORKERD, is_refused};
+use downshift_tests::http;
+use downshift_tests::images::{built, sample};
+use downshift_tests::javascript::{built as built_folder, serve_worker};
+use downshift_tests::programs::{DOCKER, DOCKER_REGISTRY, DOCKERD, PODMAN, SKOPEO, case_after, case_with};
+use downshift_tests::proxy::Proxy;
+use downshift_tests::registry::Registry;
+use downshift_tests::server::Server;
+use downshift_tests::skopeo::pull;
+use libtest_mimic::Trial;
+
+use crate::clients::pulls;
+
+/// How many pulls come at the same time as a trap.
+const PULLS: usize = 8;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let name = |name: &str| format!("workerd::edge::instances::{name}");
+    let programs = |others: &[&'static str]| WORKERD.programs(&[&[DOCKER_REGISTRY], others].concat());
+    vec![
+        case_with(programs(&[]), name("a_trap_costs_one_request"), a_trap_costs_one_request),
+        case_with(programs(&[]), name("several_registries_by_prefix"), several_registries),
+        case_with(programs(&[SKOPEO]), name("skopeo_pulls_what_another_one_reported"), skopeo_pulls),
+        case_after(
+            programs(&[PODMAN]),
+            name("podman_pulls_what_another_one_reported"),
+            Client::podman,
+            |podman| engine_pulls(&podman),
+        ),
+        case_after(
+            programs(&[DOCKER, DOCKERD]),
+            name("docker_pulls_what_another_one_reported"),
+            Client::docker,
+            |docker| engine_pulls(&docker),
+        ),
+    ]
+}
+
+/// Traps with others on their way, and after them.
+fn a_trap_costs_one_request() -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "trap", &sample::schema2())?;
+    for number in 0..3 * PULLS {
+        registry.push(REPOSITORY, &number.to_string(), &built::layers(3, number))?;
+    }
+    let worker = built_folder("DOWNSHIFT_WORKER_THAT_TRAPS")?;
+    let server = serve_worker(&worker, &["--upstream".to_string(), registry.url().to_string()])?;
+    let address = server.address();
+    let get = move |tag: &str| http::send(address, "GET", &format!("/v2/{REPOSITORY}/manifests/{tag}"), &[]);
+    for round in 0..3 {
+        let pulls: Vec<_> = (0..PULLS)
+            .map(|number| thread::spawn(move || get(&(round * PULLS + number).to_string())))
+            .collect();
+        for _ in 0..3 {
+            is_refused(&get("trap")?, 500, "trap")?;
+        }
+        for pull in pulls {
+            let pulled = pull.join().map_err(|_| anyhow!("a pull panicked"))??;
+            ensure!(pulled.status == 200, "{pulled:?}");
+            let document = jws::parse(&pulled.body, &Limits::default())?;
+            ensure!(downshift_sign::verify(&document).is_valid(), "the signature does not hold");
+        }
+        let after = get("0")?;
+        ensure!(after.status == 200, "after a trap: {after:?}");
+    }
+    Ok(())
+}
+
+fn several_registries() -> anyhow::Result<()> {
+    let (one, other) = (Registry::start()?, Registry::start()?);
+    one.push("library/sample", "latest", &sample::schema2())?;
+    other.push("team/app", "latest", &sample::oci())?;
+    let upstreams = serde_json::json!([
+        { "url": one.url(), "library": true },
+        { "url": other.url(), "prefix": "mirror", "remotePrefix": "team", "blobs": "redirect" },
+    ]);
+    let worker = built_folder("DOWNSHIFT_WORKER")?;
+    let server = serve_worker(&worker, &["--upstreams".to_string(), upstreams.to_string()])?;
+    let get = |target: &str, headers: &[(&str, &str)]| http::send(server.address(), "GET", target, headers);
+    for (name, image) in
+        [("sample", sample::schema2()), ("library/sample", sample::schema2()), ("mirror/app", sample::oci())]
+    {
+        let target = format!("/v2/{name}/manifests/latest");
+        let stored = get(&target, &[("Accept", image.manifest.form.media_type())])?;
+        ensure!(stored.body == image.manifest.bytes, "`{name}` is something else: {stored:?}");
+        ensure!(get(&target, &[])?.json()?["name"] == name, "the name is not the client's");
+    }
+    let tags = get("/v2/mirror/app/tags/list", &[])?;
+    ensure!(tags.json()? == serde_json::json!({ "name": "mirror/app", "tags": ["latest"] }), "{tags:?}");
+    ensure!(get("/v2/mirror/none/tags/list", &[])?.status == 404, "there is a repository of any name");
+    Ok(())
+}
+
+/// A registry with every form, and two workers that share nothing but what they keep for good.
+fn two_workers() -> anyhow::Result<(Registry, Front, Server)> {
+    let registry = Registry::start()?;
+    for (tag, image) in sample::in_every_form() {
+        registry.push(REPOSITORY, tag, &image)?;
+    }
+    let one = Front::start_before(WORKERD, &[], &registry)?;
+    let other = one.beside()?;
+    Ok((registry, one, other))
+}
+
+/// What is reported by one worker for each tag, after which the tags are moved.
+fn reported(registry: &Registry, front: &Front) -> anyhow::Result<Vec<String>> {
+    let mut reported = Vec::new();
+    for (tag, _) in sample::in_every_form() {
+        let schema1 = front.manifest(tag, &[])?;
+        reported.push(schema1.header("docker-content-digest").context("no digest is reported")?.to_string());
+        registry.push(REPOSITORY, tag, &sample::no_history())?;
+    }
+    Ok(reported)
+}
+
+fn skopeo_pulls() -> anyhow::Result<()> {
+    let (registry, one, other) = two_workers()?;
+    for digest in reported(&registry, &one)? {
+        let here = pull(Proxy::start(one.address(), Some(&[]))?.address(), &format!("@{digest}"), &[])?;
+        let there = pull(Proxy::start(other.address(), Some(&[]))?.address(), &format!("@{digest}"), &[])?;
+        // Each has a key of its own.
+        let payload =
+            |manifest: &[u8]| Ok::<_, anyhow::Error>(jws::parse(manifest, &Limits::default())?.payload);
+        difference::compare("payload", &payload(&here.manifest)?, &payload(&there.manifest)?)?;
+        ensure!(Digest::of(&payload(&there.manifest)?).as_str() == digest, "the digest is another");
+        ensure!(here.documents == there.documents, "other layers come");
+    }
+    Ok(())
+}
+
+fn engine_pulls(client: &Client) -> anyhow::Result<()> {
+    let (registry, one, other) = two_workers()?;
+    let proxy = Proxy::start(other.address(), Some(&[]))?;
+    for digest in reported(&registry, &one)? {
+        pulls(client, proxy.address(), &format!("@{digest}"))?;
+    }
+    Ok(())
+}

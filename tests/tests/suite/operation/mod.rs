@@ -1,0 +1,22 @@
+//! What an operator needs of the running server, tried with the programs that operators have.
+
+mod configuration;
+mod limits;
+mod reload;
+mod seeing;
+mod shipping;
+mod staying_up;
+mod tls;
+
+use libtest_mimic::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = configuration::trials();
+    trials.extend(tls::trials());
+    trials.extend(limits::trials());
+    trials.extend(reload::trials());
+    trials.extend(seeing::trials());
+    trials.extend(staying_up::trials());
+    trials.extend(shipping::trials());
+    trials
+}

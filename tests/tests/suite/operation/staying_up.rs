@@ -1,0 +1,324 @@
+//! Registries that are gone, and disks that are full or read-only: what can be answered is, and nothing else.
+
+use core::time::Duration;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use anyhow::{Context, ensure};
+use downshift::Form;
+use downshift_tests::faults::{Fault, FaultyRegistry};
+use downshift_tests::front::{REPOSITORY, is_manifest, is_refused};
+use downshift_tests::http::Response;
+use downshift_tests::images::{Image, sample};
+use downshift_tests::operated::{Operated, await_true, run};
+use downshift_tests::programs::{DOCKER_REGISTRY, case_after, case_with};
+use downshift_tests::registry::Registry;
+use libtest_mimic::Trial;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tempfile::TempDir;
+
+/// Bytes of the disk that gets full.
+const DISK: &str = "8m";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, run: fn() -> anyhow::Result<()>| {
+        case_with([DOCKER_REGISTRY], format!("operation::staying_up::{name}"), run)
+    };
+    let on_disk = |name: &str, run: fn(&Disk) -> anyhow::Result<()>| {
+        let name = format!("operation::staying_up::{name}");
+        case_after([], name, Disk::mount, move |disk: Disk| run(&disk))
+    };
+    vec![
+        trial("tags_are_told_for_a_while_when_their_registry_is_down", stale_tags),
+        trial("a_registry_that_hangs_is_not_waited_for_long", hanging_registry),
+        trial("what_is_private_is_told_to_nobody_while_its_registry_is_down", nothing_private),
+        trial("documents_outlive_the_server", documents_outlive),
+        trial("damaged_documents_are_fetched_again", damaged_documents),
+        trial("documents_take_no_more_room_than_they_may", swept_documents),
+        on_disk("a_full_disk_costs_what_cannot_be_recorded_and_nothing_else", full_disk),
+        on_disk("a_server_does_not_start_where_it_cannot_record", read_only_disk),
+        case_with(
+            ["env"],
+            "operation::staying_up::a_disk_that_fails_while_it_is_written_is_tried_again",
+            failing_disk,
+        ),
+    ]
+}
+
+/// A registry that can be made to fail, with an image in every form.
+fn registry() -> anyhow::Result<(Registry, FaultyRegistry)> {
+    let registry = Registry::start()?;
+    for (tag, image) in sample::in_every_form() {
+        registry.push(REPOSITORY, tag, &image)?;
+    }
+    let faulty = FaultyRegistry::start(&registry)?;
+    Ok((registry, faulty))
+}
+
+fn is_schema1(response: &Response) -> anyhow::Result<String> {
+    ensure!(
+        response.header("content-type") == Some(Form::Schema1.media_type()),
+        "it is not schema 1: {response:?}"
+    );
+    Ok(response.header("docker-content-digest").context("there is no digest")?.to_string())
+}
+
+fn stale_tags() -> anyhow::Result<()> {
+    let (_registry, faulty) = registry()?;
+    let arguments =
+        ["--upstream", &faulty.url(), "--tag-ttl", "0", "--stale-for", "12", "--upstream-timeout", "5"];
+    let mut server = Operated::start(&arguments)?;
+    let digest = is_schema1(&server.manifest("schema2", &[])?)?;
+    for fault in [Fault::Close, Fault::Status(503, Vec::new()), Fault::Status(429, Vec::new())] {
+        faulty.set("/", fault);
+        ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else");
+    }
+    ensure!(server.figure("downshift_stale_tags_total")? > 0.0, "it is not counted");
+    server.await_log("is given as it was")?;
+    // What another one may have is no answer.
+    faulty.set("/", Fault::Status(403, Vec::new()));
+    await_true("the denial", || Ok(server.manifest("schema2", &[])?.status == 403))?;
+    is_refused(&server.manifest("schema2", &[])?, 403, "upstream-denied")?;
+    faulty.set("/", Fault::Close);
+    // What was never asked for is not known.
+    is_refused(&server.manifest("oci", &[])?, 502, "upstream-unreachable")?;
+    server = server.restarted()?;
+    ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else after a restart");
+    await_true("the end of what is told", || Ok(server.manifest("schema2", &[])?.status == 502))?;
+    ensure!(is_schema1(&server.manifest(&digest, &[])?)? == digest, "what was reported is gone");
+    faulty.clear();
+    ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is no better afterwards");
+    Ok(())
+}
+
+fn hanging_registry() -> anyhow::Result<()> {
+    let (_registry, faulty) = registry()?;
+    let server =
+        Operated::start(&["--upstream", &faulty.url(), "--tag-ttl", "1", "--upstream-timeout", "3600"])?;
+    let digest = is_schema1(&server.manifest("schema2", &[])?)?;
+    faulty.set("/", Fault::Hang);
+    thread::sleep(Duration::from_millis(1100));
+    ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else");
+    Ok(())
+}
+
+fn nothing_private() -> anyhow::Result<()> {
+    let registry = Registry::start_with_password("somebody", "secret")?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let faulty = FaultyRegistry::start(&registry)?;
+    let arguments = ["--upstream", &faulty.url(), "--auth", "upstream", "--tag-ttl", "0"];
+    let server = Operated::start(&arguments)?;
+    let good = [("Authorization", "Basic c29tZWJvZHk6c2VjcmV0")];
+    is_schema1(&server.manifest("latest", &good)?)?;
+    let digest = is_schema1(&server.manifest("latest", &good)?)?;
+    faulty.set("/", Fault::Close);
+    for (reference, other) in [("latest", "Basic c29tZWJvZHk6b3RoZXI="), (&*digest, "Basic Ojo=")] {
+        is_refused(&server.manifest(reference, &[("Authorization", other)])?, 502, "upstream-unreachable")?;
+        is_refused(&server.manifest(reference, &[])?, 502, "upstream-unreachable")?;
+    }
+    Ok(())
+}
+
+/// Every file below the folder of documents.
+fn documents(server: &Operated) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::from(server.path("data/documents"))];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    Ok(files)
+}
+
+fn documents_outlive() -> anyhow::Result<()> {
+    let (_registry, faulty) = registry()?;
+    let server = Operated::start(&["--upstream", &faulty.url()])?;
+    let stored = sample::oci().manifest;
+    is_schema1(&server.manifest("oci", &[])?)?;
+    for file in documents(&server)? {
+        let mode = fs::metadata(&file)?.permissions().mode() & 0o777;
+        ensure!(mode == 0o600, "`{}` has the mode {mode:o}", file.display());
+    }
+    let server = server.restarted()?;
+    faulty.set("/", Fault::Close);
+    let accept = [("Accept", Form::Oci.media_type())];
+    is_manifest(&server.manifest(stored.digest().as_str(), &accept)?, Form::Oci, &stored.digest())?;
+    is_manifest(&server.manifest("oci", &accept)?, Form::Oci, &stored.digest())?;
+    // Another conversion than before, of the same documents.
+    let schema2 = server.manifest("oci", &[("Accept", Form::Schema2.media_type())])?;
+    ensure!(schema2.status == 200, "{schema2:?}");
+    ensure!(
+        server.figure("downshift_cache_lookups_total{cache=\"disk\",result=\"hit\"}")? > 0.0,
+        "nothing was read"
+    );
+    Ok(())
+}
+
+fn damaged_documents() -> anyhow::Result<()> {
+    let (_registry, faulty) = registry()?;
+    let server = Operated::start(&["--upstream", &faulty.url()])?;
+    let digest = is_schema1(&server.manifest("oci", &[])?)?;
+    let stored = sample::oci().manifest.digest();
+    let files = documents(&server)?;
+    ensure!(files.len() >= 3, "there are no documents: {files:?}");
+    for file in &files {
+        fs::write(file, "damaged")?;
+    }
+    let server = server.restarted()?;
+    ensure!(is_schema1(&server.manifest("oci", &[])?)? == digest, "it is something else");
+    let accept = [("Accept", Form::Oci.media_type())];
+    is_manifest(&server.manifest(stored.as_str(), &accept)?, Form::Oci, &stored)
+}
+
+fn swept_documents() -> anyhow::Result<()> {
+    const CAPACITY: u64 = 64 * 1024;
+    let registry = Registry::start()?;
+    let names: Vec<_> = (0..20).map(|number| format!("library/sample{number}")).collect();
+    for name in &names {
+        registry.push(name, "latest", &sample::schema2())?;
+    }
+    let server =
+        Operated::start(&["--upstream", registry.url(), "--documents-bytes", &CAPACITY.to_string()])?;
+    for name in &names {
+        let target = format!("/v2/{name}/manifests/latest");
+        let response = downshift_tests::http::send(server.address(), "GET", &target, &[])?;
+        ensure!(response.status == 200, "{response:?}");
+    }
+    await_true("the sweep", || {
+        Ok(server.figure("downshift_cache_bytes{cache=\"disk\"}")? <= CAPACITY as f64)
+    })?;
+    let mut bytes = 0;
+    for file in documents(&server)? {
+        bytes += fs::metadata(file)?.len();
+    }
+    ensure!(bytes <= CAPACITY, "they take `{bytes}` bytes");
+    ensure!(server.figure("downshift_documents_swept_total")? > 0.0, "it is not counted");
+    Ok(())
+}
+
+/// A small disk, in memory.
+struct Disk(TempDir);
+
+impl Disk {
+    fn mount() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let options = format!("size={DISK},mode=0700");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()))?;
+        Ok(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn remount(&self, options: &str) -> anyhow::Result<()> {
+        run(Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.path())).map(drop)
+    }
+
+    /// Writes until there is no room.
+    fn fill(&self) -> anyhow::Result<()> {
+        let full = fs::write(self.path().join("rest"), vec![7; 64 * 1024 * 1024]);
+        ensure!(full.is_err(), "the disk is larger than it should be");
+        Ok(())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Also while somebody has it open: there is nothing else to do about errors here.
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
+    }
+}
+
+/// Images under many tags, each of which is another schema 1.
+const IMAGES: [&str; 4] = ["tag0", "tag1", "tag2", "tag3"];
+
+fn images() -> Vec<(&'static str, Image)> {
+    let tagged = IMAGES.map(|tag| (tag, sample::schema2()));
+    tagged.into_iter().chain([("oci", sample::oci())]).collect()
+}
+
+fn full_disk(disk: &Disk) -> anyhow::Result<()> {
+    let data = disk.path().join("data").display().to_string();
+    let server = Operated::start_with(&images(), &["--data", &data])?;
+    without_writing(server, |_| disk.fill(), |_| Ok(fs::remove_file(disk.path().join("rest"))?))
+}
+
+fn read_only_disk(disk: &Disk) -> anyhow::Result<()> {
+    let data = disk.path().join("data").display().to_string();
+    let server = Operated::start_with(&images(), &["--data", &data])?;
+    let digest = is_schema1(&server.manifest("tag0", &[])?)?;
+    let stopped = server.stopped()?;
+    disk.remount("ro")?;
+    let refused = stopped.started().err().context("it starts")?;
+    ensure!(format!("{refused:#}").contains("Read-only file system"), "it does not say why: {refused:#}");
+    disk.remount(&format!("rw,size={DISK}"))?;
+    let server = stopped.started()?;
+    ensure!(is_schema1(&server.manifest(&digest, &[])?)? == digest, "what was reported is lost");
+    Ok(())
+}
+
+/// A limit on the size of files, which the program meets in the middle of a transaction.
+fn failing_disk() -> anyhow::Result<()> {
+    let server = Operated::start_under(&["env", "--ignore-signal=XFSZ"], &images())?;
+    let limit = |server: &Operated, current| -> anyhow::Result<()> {
+        let pid = Pid::from_raw(server.server().pid().cast_signed());
+        prlimit(pid, Resource::Fsize, Rlimit { current, maximum: None })?;
+        Ok(())
+    };
+    without_writing(server, |server| limit(server, Some(0)), |server| limit(server, None))
+}
+
+/// Pulls before, while and after the data folder of a server cannot be written.
+fn without_writing(
+    server: Operated,
+    begin: impl FnOnce(&Operated) -> anyhow::Result<()>,
+    end: impl FnOnce(&Operated) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let before = is_schema1(&server.manifest("tag0", &[])?)?;
+    begin(&server)?;
+    // What is recorded is given, and what needs no record.
+    ensure!(is_schema1(&server.manifest("tag0", &[])?)? == before, "it is something else");
+    ensure!(is_schema1(&server.manifest(&before, &[])?)? == before, "what was reported cannot be pulled");
+    let accept = [("Accept", Form::Oci.media_type())];
+    is_manifest(&server.manifest("oci", &accept)?, Form::Oci, &sample::oci().manifest.digest())?;
+    // A digest that cannot be recorded is not reported.
+    let mut is_refused_once = false;
+    for tag in &IMAGES[1..] {
+        let response = server.manifest(tag, &[])?;
+        if response.status == 200 {
+            // There was room left in the file.
+            let digest = is_schema1(&response)?;
+            ensure!(
+                is_schema1(&server.manifest(&digest, &[])?)? == digest,
+                "what is reported cannot be pulled"
+            );
+            continue;
+        }
+        is_refused(&response, 503, "not-recorded")?;
+        ensure!(response.header("retry-after").is_some(), "it does not say when to come again: {response:?}");
+        ensure!(response.header("docker-content-digest").is_none(), "a digest is reported: {response:?}");
+        is_refused_once = true;
+    }
+    ensure!(is_refused_once, "everything could be recorded");
+    server.await_log("unusable-records")?;
+    let ready = server.admin("GET", "/readyz")?;
+    ensure!(ready.status == 503, "it is ready: {ready:?}");
+    ensure!(server.figure("downshift_records_failed_total")? > 0.0, "it is not counted");
+
+    end(&server)?;
+    for tag in IMAGES {
+        let digest =
+            is_schema1(&server.manifest(tag, &[])?).context("after the disk can be written again")?;
+        ensure!(is_schema1(&server.manifest(&digest, &[])?)? == digest, "what is reported cannot be pulled");
+    }
+    ensure!(server.admin("GET", "/readyz")?.status == 200, "it is not ready again");
+    let server = server.restarted()?;
+    ensure!(is_schema1(&server.manifest(&before, &[])?)? == before, "what was reported is lost");
+    Ok(())
+}

@@ -1,0 +1,268 @@
+// The page: documents in, report out.
+import { core, load, whole } from "./core.js";
+import { byId, h } from "./dom.js";
+import { short } from "./format.js";
+import { listen } from "./input.js";
+import { button, flag, say } from "./parts.js";
+import { gallery } from "./samples.js";
+
+/** @typedef {import("./core.js").Given} Given */
+
+const TITLE = document.title;
+/** What a link's fragment, and a file that is given instead of one, begins with. */
+const SHARED = "#1.";
+/** After how many milliseconds people are told that the module is still on its way. */
+const PATIENCE = 300;
+
+/** All there is to remember. */
+const state = {
+  /** @type {Given[]} */
+  given: [],
+  index: 0,
+  /** The document that the shown one is compared with. @type {number | undefined} */
+  before: undefined,
+  /** @type {import("./core.js").Report | undefined} */
+  report: undefined,
+  /** The repository that documents were fetched from. @type {string | undefined} */
+  name: undefined,
+  /** Whether the documents came in a link. */
+  isLinked: false,
+};
+const expected = /** @type {HTMLInputElement} */ (byId("expected"));
+/** Which of several reports was asked for last. */
+let latest = 0;
+/** What shows reports, which is loaded with the first of them. @type {typeof import("./report.js")} */
+let view;
+const ready = start();
+
+/** Adds documents, and shows the one of them that no other one names. @param {Given[]} added @param {number} [before] */
+async function add(added, before) {
+  const isShared = (/** @type {Given} */ { bytes }) => new TextDecoder().decode(bytes.subarray(0, SHARED.length)) === SHARED;
+  const unpack = async (/** @type {Given} */ one) => (isShared(one) ? unshared(new TextDecoder().decode(one.bytes)) : [one]);
+  const given = (await Promise.all(added.map(unpack))).flat();
+  const first = state.given.length;
+  await attempt([...state.given, ...given], (report) => {
+    const named = new Set(report.documents.flatMap(({ config, manifests, subject }) =>
+      [config, subject, ...manifests].map((part) => part?.document)));
+    const indices = given.map((_, index) => first + index);
+    return { index: before === undefined ? (indices.find((index) => !named.has(index)) ?? first) : indices[indices.length - 1], before };
+  });
+}
+
+/**
+ * Reports on documents, and shows what `choose` says; where they cannot be taken, those of before stay.
+ *
+ * @param {Given[]} given
+ * @param {(report: import("./core.js").Report) => {index: number, before?: number}} choose
+ */
+async function attempt(given, choose) {
+  const run = (latest += 1);
+  byId("report").setAttribute("aria-busy", "true");
+  try {
+    await ready;
+    // So that the browser paints what people have just done.
+    await new Promise((painted) => setTimeout(painted));
+    view ??= await import("./report.js");
+    const report = await core.inspect(given);
+    if (run !== latest) return;
+    Object.assign(state, { before: undefined, given, report, ...choose(report) });
+    alert();
+    draw();
+  } catch (error) {
+    alert(error);
+  } finally {
+    byId("report").removeAttribute("aria-busy");
+  }
+}
+
+/** Shows one of the documents. @param {number} index */
+function select(index) {
+  Object.assign(state, { index, before: undefined });
+  draw();
+  byId("verdict-title").focus({ preventScroll: true });
+  byId("report").scrollIntoView();
+}
+
+function draw() {
+  const { report, given, index, before, name } = state;
+  const current = report?.documents[index];
+  byId("clear").hidden = !given.length;
+  byId("input").classList.toggle("small", given.length > 0);
+  tray();
+  if (!report || !current) return void welcome();
+  if (document.activeElement !== expected) expected.value = given[index].expected ?? "";
+  const fetch = name === undefined ? undefined : (/** @type {import("./core.js").Part[]} */ parts) => fetchLinked(name, parts);
+  view.show({ report, given, index, before, show: select, add, fetch });
+  document.title = `${current.title} ${short(current.digests.registry)} – ${TITLE}`;
+  say(view.spoken(current));
+}
+
+/** What there is to see before there is a document. */
+async function welcome() {
+  document.title = TITLE;
+  expected.value = "";
+  const questions = ["What is this manifest, and which client gets it?", "Why is the digest another one than I expected?",
+    "Does its signature hold, and whose is it?"];
+  byId("report").replaceChildren(
+    h("section", { class: "welcome", "aria-labelledby": "welcome-title" },
+      h("h2", { id: "welcome-title" }, "What this page answers"), h("ul", {}, questions.map((question) => h("li", {}, question))),
+      h("h2", {}, "Samples"), await gallery(add, alert)),
+  );
+}
+
+function tray() {
+  const { report, index, isLinked } = state;
+  const place = byId("tray");
+  place.hidden = !report?.documents.length;
+  const row = (/** @type {import("./core.js").DocumentReport} */ { label, title, digests, size }, /** @type {number} */ at) =>
+    h("li", {},
+      h("button", { type: "button", class: "document", "aria-pressed": at === index ? "true" : "false", click: () => select(at) },
+        h("strong", {}, label), h("span", {}, title), h("code", {}, short(digests.registry)), h("small", {}, `${size} bytes`)),
+      button("✕", () => remove(at), `Remove ${label}`));
+  place.replaceChildren(
+    isLinked ? h("p", { class: "note" }, flag("from a link", "warn"), " These documents came with a link: whoever made it chose them.")
+      : "",
+    h("ul", {}, (report?.documents ?? []).map(row)),
+    button("Share…", () => import("./share.js").then(({ share }) => share(state.given)).catch(alert)),
+  );
+}
+
+/** @param {number} at */
+function remove(at) {
+  const given = state.given.filter((_, index) => index !== at);
+  if (!given.length) return clear();
+  attempt(given, () => ({ index: Math.min(state.index > at ? state.index - 1 : state.index, given.length - 1) })).then(() =>
+    byId("verdict-title").focus());
+}
+
+function clear() {
+  Object.assign(state, { given: [], report: undefined, index: 0, before: undefined, isLinked: false });
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  alert();
+  draw();
+  byId("text").focus();
+}
+
+/** The digest that the shown document is expected to have. @param {string} digest */
+function expect(digest) {
+  expected.value = digest;
+  if (!state.given.length) return;
+  const given = state.given.map((one, index) => (index === state.index ? { ...one, expected: digest.trim() || undefined } : one));
+  attempt(given, () => ({ index: state.index }));
+}
+
+/** What is typed before there is a document is expected of the first one. @param {Given[]} given */
+function take(given) {
+  const digest = state.given.length ? "" : expected.value.trim();
+  add(digest ? given.map((one, index) => (index ? one : { ...one, expected: digest })) : given).catch(alert);
+}
+
+/** @param {string} name @param {import("./core.js").Part[]} parts */
+async function fetchLinked(name, parts) {
+  const { index } = state;
+  try {
+    const { linked } = await import("./registry.js");
+    const given = await Promise.all(parts.map((part) => linked(name, part)));
+    await attempt([...state.given, ...given], () => ({ index }));
+  } catch (error) {
+    alert(error);
+  }
+}
+
+/** Goes to a place of the page without a change to its address, which may hold documents. @param {MouseEvent} event */
+function follow(event) {
+  const link = event.target instanceof Element ? event.target.closest("a[href^='#']") : null;
+  const id = link?.getAttribute("href")?.slice(1);
+  const target = id && document.getElementById(id);
+  if (!target) return;
+  event.preventDefault();
+  const heading = target.querySelector("h2") ?? target;
+  target.scrollIntoView();
+  heading.focus({ preventScroll: true });
+}
+
+/** Offers to fetch from the registry that serves this page. What does it is loaded for those who want to. */
+function offerRegistry() {
+  const form = byId("fetch");
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("focusin", () => import("./registry.js").then(({ offer }) => offer(takeFetched)).catch(alert), { once: true });
+}
+
+/** Adds what was fetched, and its config. @param {string} name @param {Promise<Given>} fetched */
+async function takeFetched(name, fetched) {
+  try {
+    state.name = name;
+    await add([await fetched]);
+    const { config } = state.report?.documents[state.index] ?? {};
+    if (config && config.document === undefined) await fetchLinked(name, [config]);
+  } catch (error) {
+    alert(error);
+  }
+}
+
+/** Says what went wrong; without an error, that nothing is wrong any more. @param {unknown} [error] */
+function alert(error) {
+  const text = error instanceof Error ? error.message : String(error);
+  byId("alert").replaceChildren(...(error === undefined ? [] : [h("p", { class: "notice bad" }, text)]));
+}
+
+/** The documents of a link, or of a file that was made instead of one. @param {string} text */
+async function unshared(text) {
+  await ready;
+  return (await core.unshare(text)).documents;
+}
+
+/** Takes the documents of the address, if it has some. */
+async function openLink() {
+  if (!location.hash.startsWith(SHARED)) return;
+  try {
+    const given = await unshared(location.hash);
+    Object.assign(state, { isLinked: true });
+    await attempt(given, () => ({ index: 0 }));
+  } catch (error) {
+    alert(error);
+  }
+}
+
+async function start() {
+  const patience = setTimeout(() => say("The checker is still loading"), PATIENCE);
+  try {
+    await load();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    throw new Error(`The checker does not start in this browser: ${why}. It needs WebAssembly, which extensions and old browsers block. ` +
+      `For a digest, sha256sum does; for the rest, downshift inspect FILE. (${navigator.userAgent})`);
+  } finally {
+    clearTimeout(patience);
+  }
+}
+
+/** Loads the rest while there is nothing else to do: then the page needs its server no more. */
+async function rest() {
+  await new Promise((idle) => (globalThis.requestIdleCallback ?? setTimeout)(idle));
+  await Promise.all([import("./report.js"), import("./share.js"), import("./registry.js"), whole()]).then(
+    () => (document.documentElement.dataset.loaded = ""),
+    () => {},
+  );
+}
+
+listen(take, expect, alert);
+let typing = 0;
+expected.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => expect(expected.value), PATIENCE);
+});
+document.addEventListener("click", follow);
+byId("clear").addEventListener("click", clear);
+for (const name of ["about", "keys"]) byId(`${name}-open`).addEventListener("click",
+  () => /** @type {HTMLDialogElement} */ (byId(name)).showModal());
+addEventListener("hashchange", openLink);
+ready
+  .then(() => {
+    if (!("single" in document.documentElement.dataset)) offerRegistry();
+    return openLink();
+  })
+  .catch(alert)
+  .then(() => (state.report ? undefined : welcome().catch(alert)))
+  .then(rest);
