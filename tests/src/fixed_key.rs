@@ -6,6 +6,7 @@ use anyhow::Context;
 use downshift::{Digest, Timestamp};
 use downshift_sign::{P256Signer, PrivateKey};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use crate::images::{Descriptor, Family, Image, Manifest};
 use crate::vectors;
@@ -77,6 +78,18 @@ impl FixedKey {
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.key.sec1_pem
+    }
+
+    /// The key in a file, and the folder with that, which is gone when it is dropped.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn in_a_folder(&self) -> anyhow::Result<(TempDir, String)> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("key.pem");
+        fs::write(&file, self.pem())?;
+        let file = file.display().to_string();
+        Ok((folder, file))
     }
 
     /// The [time](Self::time), read.

@@ -16,7 +16,6 @@ use downshift_tests::javascript::{JavaScript, Place, serve_worker};
 use downshift_tests::programs::{DOCKER_REGISTRY, locate};
 use downshift_tests::registry::Registry;
 use downshift_tests::server::Server;
-use tempfile::TempDir;
 
 use super::document::{Chapter, Row, Section, Table, Unit};
 use crate::js::{self, Built};
@@ -154,7 +153,7 @@ fn pulls(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
     for number in 0..PULLS {
         registry.push(REPOSITORY, &number.to_string(), &built::layers(LAYERS, number))?;
     }
-    let (folder, key) = key_file()?;
+    let (folder, key) = FixedKey::read()?.in_a_folder()?;
     let mut nothing = Row::new("`/`, which needs nothing");
     let mut measured = [("p256", "p256"), ("webcrypto", "WebCrypto")].map(|(signer, name)| {
         let [cold, warm] = ["nothing at hand", "the answer at hand"];
@@ -189,15 +188,6 @@ fn pulls(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
 
 fn manifest(number: usize) -> String {
     format!("/v2/{REPOSITORY}/manifests/{number}")
-}
-
-/// A file with a key, and the folder that it is in.
-fn key_file() -> anyhow::Result<(TempDir, String)> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("key.pem");
-    fs::write(&file, FixedKey::read()?.pem())?;
-    let file = file.display().to_string();
-    Ok((folder, file))
 }
 
 /// How many milliseconds of the process one request takes, of `PULLS - 1` for different targets.

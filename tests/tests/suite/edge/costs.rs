@@ -17,7 +17,6 @@ use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
 use downshift_tests::registry::Registry;
 use downshift_tests::tokens::{TokenService, User};
 use libtest_mimic::Trial;
-use tempfile::TempDir;
 
 /// Who pushes the images, and who the worker is where the registry wants to know.
 const SERVER: User = ("server", "a:secret", &["*"]);
@@ -103,7 +102,7 @@ fn tokens_are_kept() -> anyhow::Result<()> {
 fn answers_are_kept() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::oci())?;
-    let (folder, key) = key_file()?;
+    let (folder, key) = FixedKey::read()?.in_a_folder()?;
     let cache = folder.path().join("cache").display().to_string();
     let arguments = ["--signer", "webcrypto", "--key", &key, "--cache", &cache];
     let mut front = Front::start_before(WORKERD, &arguments, &registry)?;
@@ -128,7 +127,7 @@ fn nothing_is_asked() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::index())?;
     let seen = FaultyRegistry::start(&registry)?;
-    let (_folder, key) = key_file()?;
+    let (_folder, key) = FixedKey::read()?.in_a_folder()?;
     let arguments = ["--tag-ttl", "3600", "--key", &key];
     let front = Front::start_before_url(WORKERD, &arguments, &seen.url())?;
     let mut references = vec!["latest".to_string()];
@@ -154,7 +153,7 @@ fn nothing_is_asked() -> anyhow::Result<()> {
 fn passing_signatures_are_not_kept() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
-    let (folder, key) = key_file()?;
+    let (folder, key) = FixedKey::read()?.in_a_folder()?;
     for (name, arguments, is_kept) in
         [("passing", &[] as &[&str], false), ("lasting", &["--key", &key], true)]
     {
@@ -172,15 +171,6 @@ fn passing_signatures_are_not_kept() -> anyhow::Result<()> {
         ensure!(holds(&cache, b"\"signatures\"")? == is_kept, "{name}: a signature is kept, or is not");
     }
     Ok(())
-}
-
-/// A folder with a file with the suite's key.
-fn key_file() -> anyhow::Result<(TempDir, String)> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("key.pem");
-    fs::write(&file, FixedKey::read()?.pem())?;
-    let file = file.display().to_string();
-    Ok((folder, file))
 }
 
 /// Whether some file in a folder has these bytes in it.
