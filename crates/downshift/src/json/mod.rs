@@ -5,12 +5,11 @@
 //! they were spelt. So the core reads documents into a flat tape of nodes that point into the bytes, and decodes
 //! nothing before somebody asks.
 
-mod byte_set;
 mod pretty;
 mod read;
+mod scan;
 mod write;
 
-use byte_set::ByteSet;
 pub(crate) use pretty::Pretty;
 pub use read::{Json, Kind, Value};
 pub(crate) use write::{push_compact, push_quoted_string};
