@@ -30,8 +30,12 @@ fn main() -> anyhow::Result<()> {
     let (p256, ring) = (P256Signer::new(&key), RingSigner::new(&key)?);
     let sandbox = Sandbox::new(GUEST, INSTANCES)?;
     let images = [
+        ("1 layer, a config of 1.2 KB", built::layers(1, 0)),
         ("5 layers, a config of 2.4 KB", built::layers(5, 0)),
+        ("10 layers, a config of 3.9 KB", built::layers(10, 0)),
         ("40 layers, a config of 12.6 KB", built::layers(40, 0)),
+        ("100 layers, a config of 30 KB", built::layers(100, 0)),
+        ("1,000 layers, a config of 291 KB", built::layers(1000, 0)),
         ("A config of 4 MiB of plain text", built::text(Limits::default().document_bytes)),
     ];
     for (name, image) in &images {

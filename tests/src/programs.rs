@@ -11,6 +11,10 @@ pub const DOCKER_REGISTRY: &str = "docker-registry";
 pub const NGINX: &str = "nginx";
 /// A client that asks a web server as often as it can.
 pub const WRK: &str = "wrk";
+/// Another, which asks for heads, too.
+pub const HEY: &str = "hey";
+/// What counts a program's instructions.
+pub const VALGRIND: &str = "valgrind";
 /// A client of web servers.
 pub const CURL: &str = "curl";
 /// A client of registries that speaks every form of manifest.

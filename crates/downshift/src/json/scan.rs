@@ -66,7 +66,11 @@ mod tests {
                     for wanted in [b'"', 0xe2, 0, 0x1f] {
                         let mut bytes = [beside; 20];
                         bytes[place..].fill(wanted);
-                        assert_eq!(run_length(&bytes[..length], find), place, "{wanted:#x} after {beside:#x}");
+                        assert_eq!(
+                            run_length(&bytes[..length], find),
+                            place,
+                            "{wanted:#x} after {beside:#x}"
+                        );
                     }
                 }
             }

@@ -10,13 +10,14 @@ const INTRODUCTION: &str = "\
 
 This file is written by `cargo xtask bench`, whole. On Debian it needs
 
-    apt-get install chromium docker-registry nginx nodejs npm wrk
+    apt-get install chromium docker-registry hey nginx nodejs npm valgrind wrk
 
 and a machine that does nothing else meanwhile: everything runs on the same one, servers and clients, so that the
 ratios between the rows mean more than the rows themselves. `cargo xtask bench --help` has the options.
 
 All rows of a table are measured in turn, and that several times over. A figure is the median of these rounds; a ratio
-is the median of the rounds' ratios. The last column says between which figures the middle half of the rounds lies.
+is the median of the rounds' ratios. The column after the figure says between which ones the middle half of the rounds
+lies; those after that are medians, too.
 ";
 
 /// Tables of one kind.
@@ -49,8 +50,18 @@ pub(super) struct Table {
     pub(super) unit: Unit,
     /// The names of the rows that the others are compared with.
     pub(super) bases: &'static [&'static str],
+    /// What else was measured with each figure.
+    pub(super) details: &'static [Detail],
     /// The rows.
     pub(super) rows: Vec<Row>,
+}
+
+/// A column beside that of the figures.
+pub(super) struct Detail {
+    /// Its heading.
+    pub(super) name: &'static str,
+    /// What its figures are.
+    pub(super) unit: Unit,
 }
 
 /// What was measured of one thing.
@@ -59,12 +70,23 @@ pub(super) struct Row {
     pub(super) name: String,
     /// The figures.
     pub(super) figures: Figures,
+    /// Those of the details.
+    pub(super) details: Vec<Figures>,
 }
 
 impl Row {
     /// A row without figures.
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), figures: Figures::default() }
+        Self { name: name.to_owned(), figures: Figures::default(), details: Vec::new() }
+    }
+
+    /// Adds what was measured in one round.
+    pub(super) fn push<const N: usize>(&mut self, figure: f64, details: [f64; N]) {
+        self.figures.push(figure);
+        self.details.resize_with(N, Figures::default);
+        for (figures, detail) in self.details.iter_mut().zip(details) {
+            figures.push(detail);
+        }
     }
 }
 
@@ -79,6 +101,12 @@ pub(super) enum Unit {
     Conversions,
     /// Milliseconds.
     Milliseconds,
+    /// MiB of memory.
+    Mebibytes,
+    /// Bytes.
+    Bytes,
+    /// How often something was done.
+    Times,
 }
 
 /// The text of the file.
@@ -110,8 +138,10 @@ impl Display for Section {
 impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ratios: String = self.bases.iter().map(|base| format!(" × {base} |")).collect();
-        writeln!(f, "| {} |{ratios} {} | middle half |", self.subject, self.unit)?;
-        writeln!(f, "|---|{}---:|---:|", "---:|".repeat(self.bases.len()))?;
+        let details: String =
+            self.details.iter().map(|Detail { name, unit }| format!(" {name}, {unit} |")).collect();
+        writeln!(f, "| {} |{ratios} {} | middle half |{details}", self.subject, self.unit)?;
+        writeln!(f, "|---|{}---:|---:|", "---:|".repeat(self.bases.len() + self.details.len()))?;
         for row in &self.rows {
             write!(f, "| {} |", row.name)?;
             for base in self.bases {
@@ -122,7 +152,11 @@ impl Display for Table {
             }
             let (from, to) = row.figures.middle_half();
             let show = |figure| self.unit.show(figure);
-            writeln!(f, " {} | {} – {} |", show(row.figures.median()), show(from), show(to))?;
+            write!(f, " {} | {} – {} |", show(row.figures.median()), show(from), show(to))?;
+            for (Detail { unit, .. }, figures) in self.details.iter().zip(&row.details) {
+                write!(f, " {} |", unit.show(figures.median()))?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -131,8 +165,10 @@ impl Display for Table {
 impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
-            Self::Microseconds | Self::Milliseconds if figure < 100.0 => format!("{figure:.1}"),
-            Self::Microseconds | Self::Milliseconds | Self::Rate | Self::Conversions => thousands(figure),
+            Self::Microseconds | Self::Milliseconds | Self::Mebibytes if figure < 100.0 => {
+                format!("{figure:.1}")
+            }
+            _ => thousands(figure),
         }
     }
 }
@@ -144,6 +180,9 @@ impl Display for Unit {
             Self::Rate => "requests/s",
             Self::Conversions => "conversions/s",
             Self::Milliseconds => "ms",
+            Self::Mebibytes => "MiB",
+            Self::Bytes => "bytes",
+            Self::Times => "times",
         })
     }
 }

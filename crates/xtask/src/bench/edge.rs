@@ -18,6 +18,7 @@ use downshift_tests::registry::Registry;
 use downshift_tests::server::Server;
 
 use super::document::{Chapter, Row, Section, Table, Unit};
+use super::process;
 use crate::js::{self, Built};
 use crate::node;
 
@@ -102,7 +103,7 @@ fn conversions(package: &Path, rounds: u32) -> anyhow::Result<Section> {
         "By one thread. Native is the core as a part of the server; there documents are at hand, while the \
                 package checks each against\nits digest first."
             .to_owned();
-    let table = Table { subject: "where", unit: Unit::Conversions, bases: &[BASE], rows };
+    let table = Table { subject: "where", unit: Unit::Conversions, bases: &[BASE], details: &[], rows };
     Ok(Section { title: "Conversions".to_owned(), text: Some(text), table })
 }
 
@@ -141,6 +142,7 @@ fn starts(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
         subject: "what starts",
         unit: Unit::Milliseconds,
         bases: &[],
+        details: &[],
         rows: vec![nothing, all, more],
     };
     Ok(Section { title: "Starts".to_owned(), text: Some(text), table })
@@ -182,7 +184,7 @@ fn pulls(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
                 no part of a worker's time."
         .to_owned();
     let rows = vec![nothing, cold, cold_webcrypto, warm, warm_webcrypto];
-    let table = Table { subject: "request", unit: Unit::Milliseconds, bases: &[], rows };
+    let table = Table { subject: "request", unit: Unit::Milliseconds, bases: &[], details: &[], rows };
     Ok(Section { title: "Processor time of a pull".to_owned(), text: Some(text), table })
 }
 
@@ -192,9 +194,10 @@ fn manifest(number: usize) -> String {
 
 /// How many milliseconds of the process one request takes, of `PULLS - 1` for different targets.
 fn processor_time(server: &Server, process: u32, target: impl Fn(usize) -> String) -> anyhow::Result<f64> {
-    let before = nanoseconds(process)?;
+    let before = process::processor_time(process)?;
     (0..PULLS - 1).try_for_each(|number| ask(server, &target(number)))?;
-    Ok((nanoseconds(process)? - before) as f64 / 1e6 / (PULLS - 1) as f64)
+    let taken = process::processor_time(process)?.saturating_sub(before);
+    Ok(taken.as_secs_f64() * 1e3 / (PULLS - 1) as f64)
 }
 
 fn ask(server: &Server, target: &str) -> anyhow::Result<()> {
@@ -205,19 +208,5 @@ fn ask(server: &Server, target: &str) -> anyhow::Result<()> {
 
 /// The process of workerd that Node has started for a server.
 fn workerd_of(server: &Server) -> anyhow::Result<u32> {
-    let id = server.pid();
-    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-    let child = children.split_whitespace().next().context("Node has started no workerd")?;
-    Ok(child.parse()?)
-}
-
-/// How long all threads of a process were on a processor (Linux, "Scheduler Statistics").
-fn nanoseconds(process: u32) -> anyhow::Result<u64> {
-    let mut sum = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let time = statistics.split(' ').next().context("a thread has no time")?;
-        sum += time.parse::<u64>()?;
-    }
-    Ok(sum)
+    process::children(server.pid())?.first().copied().context("Node has started no workerd")
 }

@@ -3,55 +3,99 @@
 use core::time::Duration;
 use std::path::Path;
 
+use anyhow::{Context, ensure};
 use downshift::Form;
+use downshift_tests::http;
+use downshift_tests::programs::{HEY, locate};
 
-use super::document::{Chapter, Row, Section, Table, Unit};
-use super::servers::{self, Contestant, REFERENCE, STATIC_FILE};
+use super::document::{Chapter, Detail, Row, Section, Table, Unit};
+use super::servers::{self, Contestant, REFERENCE, Running, STATIC_FILE};
 use super::site::{COLD_IMAGES, Site, Tagged};
-use super::wrk::{CONNECTIONS, THREADS, Wrk};
+use super::wrk::{Asked, CONNECTIONS, THREADS, Wrk};
+use super::{hey, process};
 
 /// How long a server is asked before a hot load is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// What is measured with the requests a second.
+const DETAILS: &[Detail] = &[
+    Detail { name: "half within", unit: Unit::Microseconds },
+    Detail { name: "99 % within", unit: Unit::Microseconds },
+    Detail { name: "processor time for one", unit: Unit::Microseconds },
+    Detail { name: "most memory", unit: Unit::Mebibytes },
+];
+
+/// Bytes of a MiB.
+const MEBIBYTE: f64 = 1_048_576.0;
+
 /// What servers are asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
-    /// The same tag, without an Accept header.
-    Schema1Hot,
+    /// The same tag, without an Accept header, on so many connections.
+    Schema1Hot(usize),
+    /// The same without the body.
+    Schema1Head,
+    /// The same by a client that has it.
+    Schema1Unchanged,
     /// Other tags all the time, without an Accept header.
     Schema1Cold,
-    /// The same tag, as it is stored.
-    Schema2Hot,
+    /// The same tag, as it is stored, on so many connections.
+    Schema2Hot(usize),
+    /// The same blob.
+    Blob,
 }
 
 impl Load {
-    fn title(self) -> &'static str {
+    fn title(self) -> String {
         match self {
-            Self::Schema1Hot => "Schema 1, hot",
-            Self::Schema1Cold => "Schema 1, cold",
-            Self::Schema2Hot => "Schema 2, hot",
+            Self::Schema1Hot(CONNECTIONS) => "Schema 1, hot".to_owned(),
+            Self::Schema1Hot(connections) => format!("Schema 1, hot, {}", on(connections)),
+            Self::Schema1Head => "Schema 1, hot, HEAD".to_owned(),
+            Self::Schema1Unchanged => "Schema 1, hot, unchanged".to_owned(),
+            Self::Schema1Cold => "Schema 1, cold".to_owned(),
+            Self::Schema2Hot(CONNECTIONS) => "Schema 2, hot".to_owned(),
+            Self::Schema2Hot(connections) => format!("Schema 2, hot, {}", on(connections)),
+            Self::Blob => "A blob of 10 MiB".to_owned(),
         }
     }
 
     fn text(self) -> String {
         match self {
-            Self::Schema1Hot => {
+            Self::Schema1Hot(_) => {
                 "The same tag again and again, without an Accept header, as Docker 1.6–1.9 ask.".to_owned()
+            }
+            Self::Schema1Head => "The same without the body. Asked by hey, for wrk waits for one; hey itself takes more of the processors.".to_owned(),
+            Self::Schema1Unchanged => {
+                "The same with the ETag of the answer before, so that it is 304 Not Modified.".to_owned()
             }
             Self::Schema1Cold => format!(
                 "Each of {COLD_IMAGES} tags once, without an Accept header. Every tag has an image of its own, so that \
                  there is nothing to\nremember."
             ),
-            Self::Schema2Hot => "The same tag again and again, in the form in which it is stored.".to_owned(),
+            Self::Schema2Hot(_) => "The same tag again and again, in the form in which it is stored.".to_owned(),
+            Self::Blob => "The same layer again and again.".to_owned(),
         }
     }
 
     fn form(self) -> Form {
         match self {
-            Self::Schema1Hot | Self::Schema1Cold => Form::Schema1,
-            Self::Schema2Hot => Form::Schema2,
+            Self::Schema1Hot(_) | Self::Schema1Head | Self::Schema1Unchanged | Self::Schema1Cold => {
+                Form::Schema1
+            }
+            Self::Schema2Hot(_) | Self::Blob => Form::Schema2,
         }
     }
+
+    fn connections(self) -> usize {
+        match self {
+            Self::Schema1Hot(connections) | Self::Schema2Hot(connections) => connections,
+            _ => CONNECTIONS,
+        }
+    }
+}
+
+fn on(connections: usize) -> String {
+    if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") }
 }
 
 /// Measures `loads`, each for `time` in each round.
@@ -70,7 +114,7 @@ pub(super) fn measure(
             return Ok(chapter);
         }
     };
-    let mut images = vec![vec![Tagged::hot()]];
+    let mut images = vec![vec![Tagged::hot()], vec![Tagged::heavy()]];
     if loads.contains(&Load::Schema1Cold) {
         images.extend(Tagged::all_cold());
     }
@@ -80,15 +124,22 @@ pub(super) fn measure(
         site.push(&contestant.start(&site)?.url(Form::Schema2))?;
     }
     for &load in loads {
+        if load == Load::Schema1Head && locate(HEY).is_none() {
+            chapter.left_out.push(format!("{}, for `{HEY}` is not installed", load.title()));
+            continue;
+        }
         let mut rows: Vec<Row> = contestants.iter().map(|contestant| Row::new(contestant.name)).collect();
         for round in 1..=rounds {
             eprintln!("{}, round {round} of {rounds}", load.title());
             for (contestant, row) in contestants.iter().zip(&mut rows) {
-                row.figures.push(rate(&wrk, contestant, &site, load, time)?);
+                let measured = ask(&wrk, contestant, &site, load, time);
+                let (figure, details) = measured.with_context(|| contestant.name)?;
+                row.push(figure, details);
             }
         }
-        let table = Table { subject: "server", unit: Unit::Rate, bases: &[REFERENCE, STATIC_FILE], rows };
-        chapter.sections.push(Section { title: load.title().to_owned(), text: Some(load.text()), table });
+        let bases = &[REFERENCE, STATIC_FILE];
+        let table = Table { subject: "server", unit: Unit::Rate, bases, details: DETAILS, rows };
+        chapter.sections.push(Section { title: load.title(), text: Some(load.text()), table });
     }
     Ok(chapter)
 }
@@ -101,26 +152,68 @@ conversion, unless the server remembers one; Downshift signs with p256, and has 
 before it does. It has its images from a folder, or from docker-registry, which then runs on the same processors. nginx
 serves the same bytes as files.
 
-wrk asks over loopback, with {THREADS} threads and {CONNECTIONS} connections. Each measurement starts its server anew, and no other runs
+wrk asks over loopback, with {THREADS} threads and {CONNECTIONS} connections where nothing else is said. Each measurement starts its server anew, and no other runs
 meanwhile; before a hot load is measured, the server is asked for {} s. Every server has its usual settings, but writes
-no log.",
+no log. Processor time and memory are those of the server, all of its processes together.",
         WARM_UP.as_secs()
     )
 }
 
-/// Starts a server, asks it, and looks whether it answers right.
-fn rate(wrk: &Wrk, contestant: &Contestant, site: &Site, load: Load, time: Duration) -> anyhow::Result<f64> {
+/// Starts a server, asks it, and looks whether it answers right. Gives requests a second, and the details.
+fn ask(
+    wrk: &Wrk,
+    contestant: &Contestant,
+    site: &Site,
+    load: Load,
+    time: Duration,
+) -> anyhow::Result<(f64, [f64; 4])> {
     let server = contestant.start(site)?;
     let form = load.form();
     let url = server.url(form);
-    let (rate, tagged) = match load {
-        Load::Schema1Cold => (wrk.cold(&url, time)?, Tagged::cold(COLD_IMAGES - 1)),
-        Load::Schema1Hot | Load::Schema2Hot => {
-            let tagged = Tagged::hot();
-            wrk.hot(&url, &tagged, form, WARM_UP)?;
-            (wrk.hot(&url, &tagged, form, time)?, tagged)
-        }
+    if load == Load::Schema1Cold {
+        let measured = with_costs(&server, || wrk.cold(&url, time))?;
+        site.check(&url, &Tagged::cold(COLD_IMAGES - 1), form)?;
+        return Ok(measured);
+    }
+    let tagged = if load == Load::Blob { Tagged::heavy() } else { Tagged::hot() };
+    let target = match load {
+        Load::Blob => format!("{}{}", server.blobs_url(), tagged.blob_path()),
+        _ => format!("{url}{}", tagged.path()),
     };
+    let mut headers = Vec::new();
+    if load == Load::Schema1Unchanged {
+        headers.push(format!("If-None-Match: {}", entity_tag(&target)?));
+    }
+    if matches!(load, Load::Schema2Hot(_)) {
+        headers.push(format!("Accept: {}", form.media_type()));
+    }
+    let ask = |time| match load {
+        Load::Schema1Head => hey::head(&target, load.connections(), time),
+        _ => wrk.hot(&target, &headers, load.connections(), time),
+    };
+    ask(WARM_UP)?;
+    let measured = with_costs(&server, || ask(time))?;
     site.check(&url, &tagged, form)?;
-    Ok(rate)
+    Ok(measured)
+}
+
+/// The ETag of what is at a URL: the same again and again, as long as the server remembers the answer.
+fn entity_tag(url: &str) -> anyhow::Result<String> {
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no URL")?;
+    let response = http::send(host.parse()?, "GET", &format!("/{path}"), &[])?;
+    ensure!(response.status == 200, "{response:?}");
+    Ok(response.header("etag").context("there is no ETag")?.to_owned())
+}
+
+/// Asks a server, and adds what that costs it.
+fn with_costs(
+    server: &Running,
+    ask: impl FnOnce() -> anyhow::Result<Asked>,
+) -> anyhow::Result<(f64, [f64; 4])> {
+    let before = process::processor_time(server.process())?;
+    let Asked { rate, requests, median, percentile_99 } = ask()?;
+    let taken = process::processor_time(server.process())?.saturating_sub(before);
+    let peak = process::memory(server.process())?.peak;
+    let costs = [median, percentile_99, taken.as_secs_f64() * 1e6 / requests, peak as f64 / MEBIBYTE];
+    Ok((rate, costs))
 }

@@ -43,10 +43,16 @@ pub(super) fn measure(rounds: u32) -> anyhow::Result<Chapter> {
 fn row(line: &str) -> Option<(&str, Row)> {
     let (image, rest) = line.split_once('\t')?;
     let (name, figures) = rest.split_once('\t')?;
-    Some((image, Row { name: name.to_owned(), figures: Figures::parse(figures).ok()? }))
+    Some((image, Row { figures: Figures::parse(figures).ok()?, ..Row::new(name) }))
 }
 
 fn section(image: &str, row: Row) -> Section {
-    let table = Table { subject: "operation", unit: Unit::Microseconds, bases: &[BASE], rows: vec![row] };
+    let table = Table {
+        subject: "operation",
+        unit: Unit::Microseconds,
+        bases: &[BASE],
+        details: &[],
+        rows: vec![row],
+    };
     Section { title: image.to_owned(), text: None, table }
 }

@@ -1,14 +1,19 @@
 //! `cargo xtask bench`
 
+mod counts;
 mod document;
 mod edge;
 mod figures;
+mod hey;
 mod http;
 mod in_process;
 mod machine;
 mod page;
+mod process;
 mod servers;
 mod site;
+mod sizes;
+mod start;
 mod wrk;
 
 use core::time::Duration;
@@ -21,7 +26,11 @@ use clap::{Args, ValueEnum};
 use self::document::Chapter;
 use self::http::Load;
 use self::machine::Machine;
+use self::wrk::CONNECTIONS;
 use crate::build;
+
+/// On how many connections a hot load is measured beside [`CONNECTIONS`].
+const OTHER_CONNECTIONS: [usize; 3] = [1, 16, 256];
 
 /// Measures Downshift beside docker-registry and nginx, and writes BENCHMARKS.md.
 ///
@@ -42,10 +51,17 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     InProcess,
+    Counts,
     Edge,
+    Start,
+    Sizes,
     Schema1Hot,
+    Schema1Head,
+    Schema1Unchanged,
     Schema1Cold,
     Schema2Hot,
+    Connections,
+    Blob,
     Page,
 }
 
@@ -58,10 +74,19 @@ impl Arguments {
         if parts.contains(&Part::InProcess) {
             chapters.push(in_process::measure(self.rounds)?);
         }
+        if parts.contains(&Part::Counts) {
+            chapters.push(counts::measure()?);
+        }
+        if parts.contains(&Part::Sizes) {
+            chapters.push(sizes::measure(&program)?);
+        }
+        if parts.contains(&Part::Start) {
+            chapters.push(start::measure(&program, self.rounds)?);
+        }
         if parts.contains(&Part::Edge) {
             chapters.push(edge::measure(self.rounds)?);
         }
-        let loads: Vec<Load> = parts.iter().copied().filter_map(Part::load).collect();
+        let loads: Vec<Load> = parts.iter().copied().flat_map(Part::loads).collect();
         if !loads.is_empty() {
             let time = Duration::from_secs(self.seconds.into());
             chapters.push(http::measure(&program, &loads, self.rounds, time)?);
@@ -86,12 +111,22 @@ impl Arguments {
 }
 
 impl Part {
-    fn load(self) -> Option<Load> {
+    /// What servers are asked.
+    fn loads(self) -> Vec<Load> {
         match self {
-            Self::InProcess | Self::Edge | Self::Page => None,
-            Self::Schema1Hot => Some(Load::Schema1Hot),
-            Self::Schema1Cold => Some(Load::Schema1Cold),
-            Self::Schema2Hot => Some(Load::Schema2Hot),
+            Self::Schema1Hot => vec![Load::Schema1Hot(CONNECTIONS)],
+            Self::Schema1Head => vec![Load::Schema1Head],
+            Self::Schema1Unchanged => vec![Load::Schema1Unchanged],
+            Self::Schema1Cold => vec![Load::Schema1Cold],
+            Self::Schema2Hot => vec![Load::Schema2Hot(CONNECTIONS)],
+            Self::Connections => OTHER_CONNECTIONS
+                .into_iter()
+                .flat_map(|connections| [Load::Schema1Hot(connections), Load::Schema2Hot(connections)])
+                .collect(),
+            Self::Blob => vec![Load::Blob],
+            Self::InProcess | Self::Counts | Self::Edge | Self::Start | Self::Sizes | Self::Page => {
+                Vec::new()
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn measure(program: &Path, rounds: u32) -> anyhow::Result<Chapter> {
         return Ok(chapter);
     };
     let rows = rows(program, &browser, rounds)?;
-    let table = Table { subject: "what", unit: Unit::Milliseconds, bases: &[], rows };
+    let table = Table { subject: "what", unit: Unit::Milliseconds, bases: &[], details: &[], rows };
     chapter.sections.push(Section {
         title: "127 layers, and a manifest of 4 MiB".to_owned(),
         text: None,
@@ -53,5 +53,5 @@ fn rows(program: &Path, browser: &Path, rounds: u32) -> anyhow::Result<Vec<Row>>
 
 fn row(line: &str) -> anyhow::Result<Row> {
     let (name, figures) = line.split_once('\t').with_context(|| format!("`{line}` has no figures"))?;
-    Ok(Row { name: name.to_owned(), figures: Figures::parse(figures)? })
+    Ok(Row { figures: Figures::parse(figures)?, ..Row::new(name) })
 }

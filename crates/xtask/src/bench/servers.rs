@@ -53,7 +53,7 @@ pub(super) struct Running {
     /// What nginx is told to end with, and the file that is gone when it has.
     stop: Option<(Command, PathBuf)>,
     /// Ends before what it asks.
-    _server: Server,
+    server: Server,
     _upstream: Option<Box<Running>>,
 }
 
@@ -89,6 +89,11 @@ impl Contestant {
     /// Whether the images have to be pushed to it.
     pub(super) fn takes_pushes(&self) -> bool {
         self.kind == Kind::DockerRegistry
+    }
+
+    /// Whether it has its images itself.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.is_before_docker_registry()
     }
 
     fn is_before_docker_registry(&self) -> bool {
@@ -139,11 +144,24 @@ impl Contestant {
             }
         };
         let url = format!("http://{}", server.address());
-        Ok(Running { url, kind: self.kind, stop, _server: server, _upstream: upstream })
+        Ok(Running { url, kind: self.kind, stop, server, _upstream: upstream })
     }
 }
 
 impl Running {
+    /// The process, in which all that it serves is done, or in those that this has started.
+    pub(super) fn process(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// The URL under which it has the blobs.
+    pub(super) fn blobs_url(&self) -> String {
+        match self.kind {
+            Kind::Nginx => format!("{}/blobs", self.url),
+            Kind::Downshift { .. } | Kind::DockerRegistry => self.url.clone(),
+        }
+    }
+
     /// The URL under which it has the manifests of a form: a file server does not negotiate.
     pub(super) fn url(&self, form: Form) -> String {
         match self.kind {
@@ -197,11 +215,12 @@ fn nginx_configuration(address: SocketAddr, site: &Site) -> String {
          access_log off;\n\
          sendfile on;\n\
          keepalive_requests 1000000000;\n\
-         server {{ listen {address}; root {files}; {schema1} {schema2} }}\n\
+         server {{ listen {address}; root {files}; {schema1} {schema2} {blobs} }}\n\
          }}\n",
         pid = site.path("nginx.pid").display(),
         files = site.files().display(),
         schema1 = location(Form::Schema1),
         schema2 = location(Form::Schema2),
+        blobs = "location /blobs/ { default_type application/octet-stream; }",
     )
 }

@@ -49,7 +49,7 @@ function request()
     return wrk.format(nil, path)
 end
 
-function done(summary)
+function done(summary, latency)
     local rate = 0
     for _, thread in ipairs(threads) do
         local answered = thread:get("asked") - thread:get("connections")
@@ -57,5 +57,5 @@ function done(summary)
     end
     local errors = summary.errors
     local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-    print("result", rate, failed)
+    print("result", rate, failed, summary.requests, latency:percentile(50), latency:percentile(99))
 end

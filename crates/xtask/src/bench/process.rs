@@ -1,0 +1,63 @@
+//! What a process takes of the machine, with those that it has started.
+
+use core::time::Duration;
+use std::fs;
+
+use anyhow::Context;
+
+/// Memory in bytes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Memory {
+    /// What is resident now.
+    pub(super) resident: u64,
+    /// The most that was.
+    pub(super) peak: u64,
+}
+
+/// How long all threads of the process, and of those that it has started, were on a processor (Linux, "Scheduler
+/// Statistics"). Threads that have ended do not count.
+pub(super) fn processor_time(process: u32) -> anyhow::Result<Duration> {
+    let mut nanoseconds = 0;
+    for process in with_children(process)? {
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let time = statistics.split(' ').next().context("a thread has no time")?;
+            nanoseconds += time.parse::<u64>()?;
+        }
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// The memory of the process and of those that it has started (`proc_pid_status(5)`).
+pub(super) fn memory(process: u32) -> anyhow::Result<Memory> {
+    let mut sum = Memory::default();
+    for process in with_children(process)? {
+        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+        let bytes = |name: &str| -> anyhow::Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kibibytes = line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next());
+            Ok(kibibytes.with_context(|| format!("a process has no {name}"))?.parse::<u64>()? * 1024)
+        };
+        sum.resident += bytes("VmRSS")?;
+        sum.peak += bytes("VmHWM")?;
+    }
+    Ok(sum)
+}
+
+/// The processes that a process has started.
+pub(super) fn children(process: u32) -> anyhow::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let children = fs::read_to_string(thread?.path().join("children"))?;
+        for child in children.split_whitespace() {
+            found.push(child.parse()?);
+        }
+    }
+    Ok(found)
+}
+
+fn with_children(process: u32) -> anyhow::Result<Vec<u32>> {
+    let mut all = vec![process];
+    all.extend(children(process)?);
+    Ok(all)
+}

@@ -1,0 +1,62 @@
+//! How soon servers answer, and what they take of the memory when nobody asks.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use downshift::Form;
+use downshift_tests::http;
+
+use super::document::{Chapter, Detail, Row, Section, Table, Unit};
+use super::process;
+use super::servers::{self, REFERENCE, STATIC_FILE};
+use super::site::{Site, Tagged};
+
+const TEXT: &str = "\
+From the start of the process to the end of the first answer, to a tag without an Accept header: for Downshift with
+compiling the guest, where there is one. What looks whether a server listens does so every 10 ms, for those that do not
+say so themselves. The memory is what is resident a second later.";
+
+/// How long after the first answer the memory is looked at.
+const REST: Duration = Duration::from_secs(1);
+
+/// Bytes of a MiB.
+const MEBIBYTE: f64 = 1_048_576.0;
+
+/// Measures all servers that are installed.
+pub(super) fn measure(downshift: &Path, rounds: u32) -> anyhow::Result<Chapter> {
+    let (contestants, left_out) = servers::contestants(downshift);
+    let site = Site::write(vec![vec![Tagged::hot()]])?;
+    for contestant in contestants.iter().filter(|contestant| contestant.takes_pushes()) {
+        site.push(&contestant.start(&site)?.url(Form::Schema2))?;
+    }
+    let alone: Vec<_> = contestants.iter().filter(|contestant| contestant.is_alone()).collect();
+    let mut rows: Vec<Row> = alone.iter().map(|contestant| Row::new(contestant.name)).collect();
+    for round in 1..=rounds {
+        eprintln!("starts of servers, round {round} of {rounds}");
+        for (contestant, row) in alone.iter().zip(&mut rows) {
+            let start = Instant::now();
+            let server = contestant.start(&site)?;
+            let url = format!("{}{}", server.url(Form::Schema1), Tagged::hot().path());
+            let (host, path) =
+                url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no URL")?;
+            let response = http::send(host.parse()?, "GET", &format!("/{path}"), &[])?;
+            let taken = start.elapsed();
+            ensure!(response.status == 200, "{response:?}");
+            thread::sleep(REST);
+            let resident = process::memory(server.process())?.resident;
+            row.push(taken.as_secs_f64() * 1e3, [resident as f64 / MEBIBYTE]);
+        }
+    }
+    let details = &[Detail { name: "idle memory", unit: Unit::Mebibytes }];
+    let table = Table {
+        subject: "server",
+        unit: Unit::Milliseconds,
+        bases: &[REFERENCE, STATIC_FILE],
+        details,
+        rows,
+    };
+    let section = Section { title: "First answer".to_owned(), text: None, table };
+    Ok(Chapter { title: "Start", text: TEXT.to_owned(), sections: vec![section], left_out })
+}
