@@ -3,21 +3,22 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use downshift::json::Object;
 use downshift_registry::{
     BadRedirect, Challenge, ContentRange, Demand, Fault, Mapping, Problem, Scope, Token, TokenRequest, link,
 };
-use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::decode;
-use crate::given::Given;
+use crate::given::{self, Given};
 use crate::thrown::Thrown;
 
 /// The name of a repository at an upstream registry, and which of the `mappings` says so: `{name, index}`.
 #[wasm_bindgen]
 pub fn remote(mappings: &str, name: &str) -> Result<Option<String>, Thrown> {
     let mut read = Vec::new();
-    for given in Given::parse(mappings)?.elements() {
+    let json = given::parse(mappings)?;
+    for given in Given::of(&json).elements() {
         let mapping = Mapping {
             prefix: given.optional_text("prefix")?.unwrap_or_default(),
             remote_prefix: given.optional_text("remotePrefix")?.unwrap_or_default(),
@@ -25,8 +26,8 @@ pub fn remote(mappings: &str, name: &str) -> Result<Option<String>, Thrown> {
         };
         read.push(if mapping.is_valid() { mapping } else { return Err(Thrown::invalid("prefix")) });
     }
-    let chosen = Mapping::choose(name, read.iter().zip(0_usize..));
-    Ok(chosen.map(|(name, index)| json!({ "name": name, "index": index }).to_string()))
+    let chosen = Mapping::choose(name, read.iter().zip(0_u64..));
+    Ok(chosen.map(|(name, index)| Object::new().text("name", &name).number("index", index).finish()))
 }
 
 /// The host that a registry is asked at.
@@ -55,10 +56,12 @@ pub fn demand(header: &str) -> Option<String> {
         Demand::Basic { realm } => ("basic", realm, None),
         Demand::Bearer { realm, service } => ("bearer", realm, service),
     };
-    Some(json!({ "scheme": scheme, "realm": realm, "service": service }).to_string())
+    let mut object = Object::new();
+    object.text("scheme", scheme).text("realm", &realm);
+    Some(object.optional_text("service", service.as_deref()).finish())
 }
 
-pub(crate) fn demand_of(given: &Given) -> Result<Demand, Thrown> {
+pub(crate) fn demand_of(given: Given<'_>) -> Result<Demand, Thrown> {
     let realm = given.text("realm")?;
     match given.text("scheme")?.as_str() {
         "basic" => Ok(Demand::Basic { realm }),
@@ -70,9 +73,10 @@ pub(crate) fn demand_of(given: &Given) -> Result<Demand, Thrown> {
 /// The URL of a token: of `{realm, service, scopes, account}`.
 #[wasm_bindgen(js_name = tokenUrl)]
 pub fn token_url(request: &str) -> Result<String, Thrown> {
-    let given = Given::parse(request)?;
+    let json = given::parse(request)?;
+    let given = Given::of(&json);
     let mut scopes = Vec::new();
-    for scope in given.member("scopes").into_iter().flat_map(Given::elements) {
+    for scope in given.elements_of("scopes") {
         scopes.push(Scope { name: scope.text("name")?, actions: scope.text("actions")? });
     }
     let (service, account) = (given.optional_text("service")?, given.optional_text("account")?);
@@ -83,7 +87,7 @@ pub fn token_url(request: &str) -> Result<String, Thrown> {
 #[wasm_bindgen]
 pub fn token(body: &[u8]) -> Option<String> {
     let Token { value, lifetime } = Token::parse(body)?;
-    Some(json!({ "value": *value, "lifetime": lifetime }).to_string())
+    Some(Object::new().text("value", &value).number("lifetime", lifetime).finish())
 }
 
 /// The query of the next page, by a `Link` header.
@@ -96,25 +100,24 @@ pub fn next_query(header: &str) -> Option<String> {
 #[wasm_bindgen(js_name = contentRange)]
 pub fn content_range(header: &str) -> Option<String> {
     let ContentRange { part, size } = ContentRange::parse(header)?;
-    let (start, end) = part.map_or((Value::Null, Value::Null), |part| (part.start.into(), part.end.into()));
-    Some(json!({ "start": start, "end": end, "size": size }).to_string())
+    let mut object = Object::new();
+    object.optional_number("start", part.as_ref().map(|part| part.start));
+    object.optional_number("end", part.as_ref().map(|part| part.end));
+    Some(object.number("size", size).finish())
 }
 
 /// What is to be done about a fault: `{isTransient, isAboutCaller, message}`.
 #[wasm_bindgen(js_name = faultOf)]
 pub fn fault_of(fault: &str) -> Result<String, Thrown> {
-    let fault = self::fault(&Given::parse(fault)?)?;
-    let told = json!({
-        "isTransient": fault.is_transient(),
-        "isAboutCaller": fault.is_about_caller(),
-        "code": fault.code(),
-        "message": fault.to_string(),
-    });
-    Ok(told.to_string())
+    let json = given::parse(fault)?;
+    let fault = self::fault(Given::of(&json))?;
+    let mut object = Object::new();
+    object.flag("isTransient", fault.is_transient()).flag("isAboutCaller", fault.is_about_caller());
+    Ok(object.text("code", fault.code()).text("message", &fault.to_string()).finish())
 }
 
 /// A fault: its `host`, its `problem`, and what belongs to that.
-pub(crate) fn fault(given: &Given) -> Result<Fault, Thrown> {
+pub(crate) fn fault(given: Given<'_>) -> Result<Fault, Thrown> {
     let problem = match given.text("problem")?.as_str() {
         "corrupt" => Problem::Corrupt { digest: decode::digest(given, "digest")? },
         "denied" => Problem::Denied,

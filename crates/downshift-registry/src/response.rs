@@ -8,8 +8,8 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::answer::Answer;
+use downshift::json::{Object, array, string};
 use downshift::{Digest, EMPTY_LAYER, Form};
-use serde_json::json;
 
 use crate::conditions::Selection;
 use crate::{Method, Page, Reference, Request, Route, Token, error, is_tag};
@@ -104,8 +104,9 @@ pub fn token(token: &Token) -> Response {
     let Token { value, lifetime } = token;
     // Under both names: Docker ≤ 1.9 knows the first only.
     let value = value.as_str();
-    let body = json!({ "access_token": value, "expires_in": lifetime, "token": value });
-    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.to_string().into_bytes())
+    let mut body = Object::new();
+    body.text("access_token", value).number("expires_in", *lifetime).text("token", value);
+    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.finish().into_bytes())
 }
 
 /// `/v1/…`: that there is no registry of version 1, in its plain text.
@@ -254,8 +255,7 @@ pub fn upstream_tags(name: &str, page: &Page, all: &[String], next: Option<&str>
     if let Some(query) = next {
         response = response.with("link", format_args!("</v2/{name}/tags/list?{query}>; rel=\"next\""));
     }
-    let tags: Vec<&String> = all.iter().filter(|tag| is_tag(tag)).collect();
-    response.with_body(JSON, format!("{}\n", json!({ "name": name, "tags": tags })).into_bytes())
+    with_tags(response, name, all.iter().map(String::as_str).filter(|tag| is_tag(tag)))
 }
 
 /// The `page` of a repository's tags, in order. Where tags are left, a `Link` header leads to the next page.
@@ -276,7 +276,14 @@ pub fn tags<'a>(name: &str, page: &Page, tags: impl IntoIterator<Item = &'a str>
         }
         _ => response,
     };
-    response.with_body(JSON, format!("{}\n", json!({ "name": name, "tags": tags })).into_bytes())
+    with_tags(response, name, tags)
+}
+
+fn with_tags<'a>(response: Response, name: &str, tags: impl IntoIterator<Item = &'a str>) -> Response {
+    let tags = array(tags.into_iter().map(string));
+    let mut body = Object::new().text("name", name).json("tags", &tags).finish();
+    body.push('\n');
+    response.with_body(JSON, body.into_bytes())
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 //! nothing before somebody asks.
 
 mod byte_set;
+mod object;
 mod pretty;
 mod read;
 mod write;
 
 use byte_set::ByteSet;
+pub use object::{Object, array, string};
 pub(crate) use pretty::Pretty;
 pub use read::{Json, Kind, Value};
 pub(crate) use write::{push_compact, push_quoted_string};
