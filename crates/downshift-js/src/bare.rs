@@ -3,8 +3,23 @@
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// The core does not panic; should it do so all the same, there is a new instance for the next call.
+/// The locks of a program with one thread, for the multiples of the curve's generator: they are computed once.
+#[cfg(feature = "sign")]
+struct OneThread;
+
+#[cfg(feature = "sign")]
+critical_section::set_impl!(OneThread);
+
+#[cfg(feature = "sign")]
+// Safety: there is nobody to be kept out.
+unsafe impl critical_section::Impl for OneThread {
+    unsafe fn acquire() -> critical_section::RawRestoreState {}
+
+    unsafe fn release((): critical_section::RawRestoreState) {}
+}
+
+/// A panic is a trap. What it says would be for nobody.
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+fn trap(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }

@@ -1,16 +1,20 @@
 //! Private keys and the files that they come from.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use downshift::Limits;
+use downshift::json::{Json, Value};
 use downshift::jwk::Jwk;
 use p256::elliptic_curve::Generate as _;
 use p256::elliptic_curve::point::AffineCoordinates as _;
 use p256::pkcs8::{LineEnding, ObjectIdentifier, PrivateKeyInfoRef};
 use p256::{NonZeroScalar, PublicKey, SecretKey};
 use sec1::EcPrivateKey;
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::KeyError;
@@ -198,7 +202,6 @@ fn unsupported(identifier: ObjectIdentifier) -> KeyError {
 
 /// The members of a private JWK (RFC 7518, 6.2; `kid` as libtrust has it). They point into the file, so that `d` has no
 /// copy to be cleared; none of them ever needs an escape.
-#[derive(Deserialize)]
 struct PrivateJwk<'a> {
     kty: &'a str,
     crv: Option<&'a str>,
@@ -208,10 +211,37 @@ struct PrivateJwk<'a> {
     kid: Option<&'a str>,
 }
 
+impl<'a> PrivateJwk<'a> {
+    /// Reads the members of an object; nothing if one is no string without escapes, or stands twice.
+    fn read(object: Value<'a>) -> Option<Self> {
+        let mut found = [None; 6];
+        let names = ["kty", "crv", "x", "y", "d", "kid"];
+        for (key, value) in object.members() {
+            let known = names.iter().zip(&mut found).find(|(name, _)| key.is_text(name));
+            if known.is_some_and(|(_, slot)| slot.replace(value).is_some()) {
+                return None;
+            }
+        }
+        let texts = found.map(|value| value.filter(|value| !value.is_null()).map(plain_text));
+        if texts.contains(&Some(None)) {
+            return None;
+        }
+        let [kty, crv, x, y, d, kid] = texts.map(Option::flatten);
+        Some(Self { kty: kty?, crv, x, y, d, kid })
+    }
+}
+
+/// A string as it is spelt, if it has no escapes.
+fn plain_text(value: Value<'_>) -> Option<&str> {
+    let text = value.raw().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    str::from_utf8(text).ok().filter(|text| !text.contains('\\'))
+}
+
 fn parse_jwk(file: &[u8]) -> Result<PrivateKey, KeyError> {
     let invalid = |problem| KeyError::Invalid { format: "JWK", problem };
-    let jwk: PrivateJwk<'_> = serde_json::from_slice(file)
-        .map_err(|_| invalid("it is no JSON object with the members of a key"))?;
+    let broken = || invalid("it is no JSON object with the members of a key");
+    let json = Json::parse("JWK", file, &Limits::default()).map_err(|_| broken())?;
+    let jwk = PrivateJwk::read(json.root()).ok_or_else(broken)?;
     // Only keys of the type EC have a curve in this sense.
     let kind = jwk.crv.filter(|_| jwk.kty == "EC").unwrap_or(jwk.kty);
     if kind != "P-256" {

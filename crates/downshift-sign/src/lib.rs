@@ -14,7 +14,10 @@
 //! assert_eq!(signature.key.kid(), key.public_key().kid());
 //! # Ok::<(), downshift_sign::KeyError>(())
 //! ```
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod error;
 mod key;

@@ -1,5 +1,8 @@
 //! The public key of a signature: in its header, or in the certificate there.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use der::asn1::{AnyRef, ObjectIdentifier};

@@ -1,6 +1,5 @@
 //! Public keys as JSON Web Keys, and libtrust's key ids.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -18,7 +17,7 @@ use crate::jws::decode_base64url;
 /// An elliptic curve key has `crv`, `kid`, `kty`, `x` and `y`; an RSA key `e`, `kid`, `kty` and `n`. Members beyond
 /// those are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwk(BTreeMap<String, String>);
+pub struct Jwk(Vec<(String, String)>);
 
 impl Jwk {
     /// The key on P-256 with these coordinates.
@@ -37,7 +36,7 @@ impl Jwk {
     /// A member, such as `crv`.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.members().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// All members, sorted by name.
@@ -64,11 +63,11 @@ impl Jwk {
         if value.kind() != Kind::Object {
             return Err(problem("a `jwk` is not an object"));
         }
-        let mut key = Self(BTreeMap::new());
+        let mut key = Self(Vec::new());
         for (name, value) in value.members() {
             // Members that are no strings are no part of a public key: libtrust ignores them.
             if let Some(text) = value.as_text() {
-                key.0.insert(name.text().into_owned(), text.into_owned());
+                key.insert(name.text().into_owned(), text.into_owned());
             }
         }
         let info = key.public_key_info().ok_or_else(|| problem("a `jwk` is no public key"))?;
@@ -76,9 +75,21 @@ impl Jwk {
         match key.member("kid") {
             Some(stated) if stated != kid => Err(problem("a `jwk` has the `kid` of another key")),
             _ => {
-                key.0.insert("kid".to_string(), kid);
+                key.insert("kid".to_string(), kid);
                 Ok(key)
             }
+        }
+    }
+
+    /// Adds a member, in the place of one of the same name.
+    fn insert(&mut self, name: String, value: String) {
+        match self.0.binary_search_by(|(own, _)| own.cmp(&name)) {
+            Ok(index) => {
+                if let Some(member) = self.0.get_mut(index) {
+                    member.1 = value;
+                }
+            }
+            Err(index) => self.0.insert(index, (name, value)),
         }
     }
 
