@@ -1,5 +1,10 @@
 //! Responses, as `curl -i` prints them.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloc::vec;
+
 use serde::Serialize;
 
 use crate::claims::Claim;

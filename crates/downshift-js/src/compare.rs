@@ -1,5 +1,8 @@
 //! Comparisons: of documents, and of what clients get.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use downshift::Form;
 use downshift::json::{Object, array};
 use downshift_inspect::{diff, matrix};

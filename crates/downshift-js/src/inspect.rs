@@ -1,5 +1,8 @@
 //! Reports on documents.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use downshift::check;
 use downshift::json::{Object, array};
 use downshift_inspect::{Checked, Given, Limits, Unchecked, inspect, pack, secrets, unchecked, unpack};

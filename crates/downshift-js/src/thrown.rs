@@ -35,6 +35,13 @@ impl From<Error> for Thrown {
     }
 }
 
+impl From<Box<Error>> for Thrown {
+    #[inline(never)]
+    fn from(error: Box<Error>) -> Self {
+        Failure::from(error).into()
+    }
+}
+
 impl From<Failure> for Thrown {
     fn from(failure: Failure) -> Self {
         Self(Box::new(failure))

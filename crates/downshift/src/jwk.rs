@@ -1,5 +1,6 @@
 //! Public keys as JSON Web Keys, and libtrust's key ids.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -58,8 +59,8 @@ impl Jwk {
     }
 
     /// Reads the `jwk` of a signature's header. The key id may be absent; if it is there, it must be the key's.
-    pub(crate) fn read(value: Value<'_>) -> Result<Self, Error> {
-        let problem = |problem| Error::InvalidSignature { problem };
+    pub(crate) fn read(value: Value<'_>) -> Result<Self, Box<Error>> {
+        let problem = |problem| -> Box<Error> { Error::InvalidSignature { problem }.into() };
         if value.kind() != Kind::Object {
             return Err(problem("a `jwk` is not an object"));
         }
