@@ -55,6 +55,11 @@ impl<'j> Given<'j> {
         self.member(name).is_some_and(|member| member.0.kind() == Kind::True)
     }
 
+    /// The whole as a text.
+    pub(crate) fn as_argument(self) -> Result<String, Thrown> {
+        self.as_text().ok_or_else(|| Thrown::invalid("argument"))
+    }
+
     pub(crate) fn as_text(self) -> Option<String> {
         self.0.as_text().map(Cow::into_owned)
     }

@@ -17,6 +17,8 @@ mod json;
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
 mod thrown;
 
+#[cfg(feature = "registry")]
+mod call;
 #[cfg(feature = "compare")]
 mod compare;
 #[cfg(feature = "convert")]

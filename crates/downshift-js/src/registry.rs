@@ -1,11 +1,9 @@
 //! Requests: what they ask for, and who asks.
 
-use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use downshift::Digest;
-use downshift::json::{Object, array};
+use downshift::json::{Object, array, string};
 use downshift_registry::{
     AnswerKey, Authorization, Credentials, Meaning, Method, Page, Reference, Request, Response, Route,
     TokenRequest,
@@ -17,10 +15,8 @@ use crate::reply::Reply;
 use crate::thrown::Thrown;
 use crate::{decode, encode};
 
-/// A request as JSON: `{method, target, headers}`, where headers are pairs of name and value.
-pub(crate) fn parse(request: &str) -> Result<Result<Request, Response>, Thrown> {
-    let json = given::parse(request)?;
-    let given = Given::of(&json);
+/// A request: `{method, target, headers}`, where headers are pairs of name and value.
+pub(crate) fn parse(given: Given<'_>) -> Result<Result<Request, Response>, Thrown> {
     let (method, target) = (given.text("method")?, given.text("target")?);
     let mut headers = Vec::new();
     for pair in given.elements_of("headers") {
@@ -31,9 +27,8 @@ pub(crate) fn parse(request: &str) -> Result<Result<Request, Response>, Thrown> 
 }
 
 /// What a request asks for; nothing if [`Reply::to`] has its response without anything else.
-#[wasm_bindgen]
-pub fn read(request: &str) -> Result<Option<String>, Thrown> {
-    Ok(parse(request)?.ok().map(|request| asked(&request)))
+pub(crate) fn read(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    Ok(parse(given)?.ok().map(|request| asked(&request)))
 }
 
 fn asked(request: &Request) -> String {
@@ -87,42 +82,41 @@ fn route(request: &Request, asked: &mut Object) {
     };
 }
 
-/// The path of an answer in a cache: of the manifest with `digest` at an upstream registry, for this request.
-#[wasm_bindgen(js_name = answerPath)]
-pub fn answer_path(request: &str, digest: &str) -> Result<Option<String>, Thrown> {
-    let digest: Digest = digest.parse()?;
+/// The path of an answer in a cache: of the manifest with `digest` at an upstream registry, for this `request`.
+pub(crate) fn answer_path(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let digest = decode::digest(given, "digest")?;
+    let request = given.member("request").ok_or_else(|| Thrown::invalid("request"))?;
     let Ok(Request { route: Route::Manifest { name, reference }, client, .. }) = parse(request)? else {
         return Ok(None);
     };
-    Ok(Some(AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client }.path()))
+    let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client };
+    Ok(Some(string(&key.path())))
 }
 
 /// The response to a request: what was `found`, as JSON with its `kind`, and where that has a body of its own, `bytes`.
 #[wasm_bindgen]
 pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply, Thrown> {
-    let json = given::parse(found)?;
-    let found = Given::of(&json);
-    match parse(request)? {
-        Ok(request) => Reply::to(&request, found, bytes.unwrap_or_default()),
+    let (request, found) = (given::parse(request)?, given::parse(found)?);
+    match parse(Given::of(&request))? {
+        Ok(request) => Reply::to(&request, Given::of(&found), bytes.unwrap_or_default()),
         Err(response) => Ok(Reply::of(response)),
     }
 }
 
-/// The `Authorization` header of a name and password.
-#[wasm_bindgen]
-pub fn basic(username: String, password: String) -> String {
-    Credentials { username, password: password.into() }.authorization().as_str().to_owned()
-}
-
-/// The `Authorization` header of a token; nothing if it cannot stand in one.
-#[wasm_bindgen]
-pub fn bearer(token: &str) -> Option<String> {
-    Authorization::bearer(token).map(|header| header.as_str().to_owned())
+/// The `Authorization` header of a token, or of a name and password; nothing for a token that cannot stand in one.
+pub(crate) fn authorization(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let header = match given.optional_text("token")? {
+        Some(token) => Authorization::bearer(&token),
+        None => {
+            let (username, password) = (given.text("username")?, given.text("password")?.into());
+            Some(Credentials { username, password }.authorization())
+        }
+    };
+    Ok(header.map(|header| string(header.as_str())))
 }
 
 /// Checks limits, `{name: value}`: an error says which is none.
-#[wasm_bindgen(js_name = checkLimits)]
-pub fn check_limits(limits: &str) -> Result<(), Thrown> {
-    let json = given::parse(limits)?;
-    decode::limits(Some(Given::of(&json))).map(drop)
+pub(crate) fn check_limits(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    decode::limits(Some(given))?;
+    Ok(None)
 }
