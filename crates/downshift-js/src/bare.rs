@@ -1,7 +1,9 @@
 //! What a module has in the place of the standard library.
 
+use talc::wasm::WasmDynamicTalc;
+
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 /// The locks of a program with one thread, for the multiples of the curve's generator: they are computed once.
 #[cfg(feature = "sign")]
