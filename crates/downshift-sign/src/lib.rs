@@ -23,6 +23,7 @@ mod error;
 mod key;
 mod public_key;
 mod signer;
+mod values;
 mod verify;
 
 pub use error::KeyError;
