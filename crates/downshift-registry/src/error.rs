@@ -5,7 +5,7 @@
 //! dead API of version 1 is answered in plain text.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 
 use downshift::json::{Object, array, string};
 use downshift::{Digest, Failure, Fault};
@@ -151,7 +151,7 @@ pub fn upstream(status: u16, reason: &str, cause: &str, remedy: &str, retry_afte
     };
     let response = explained(status, code, reason, cause, remedy);
     match retry_after {
-        Some(seconds) => response.with("retry-after", seconds),
+        Some(seconds) => response.with("retry-after", seconds.to_string()),
         None => response,
     }
 }
@@ -187,7 +187,7 @@ pub fn range_invalid(size: u64) -> Response {
     let cause = format!("the range begins after the last of the blob's `{size}` bytes");
     let response =
         explained(416, "RANGE_INVALID", "invalid-range", &cause, "ask for a range inside of the blob");
-    response.with("content-range", format_args!("bytes */{size}"))
+    response.with("content-range", format!("bytes */{size}"))
 }
 
 pub(crate) fn headers_too_large() -> Response {

@@ -255,9 +255,19 @@ fn members<'j, const N: usize>(
     names: [&'static str; N],
 ) -> Result<([Option<Value<'j>>; N], Vec<String>), Box<Error>> {
     let mut found = [None; N];
+    let others = find_members(object, &names, &mut found)?;
+    Ok((found, others))
+}
+
+/// [`members`] of any number, into `found`.
+fn find_members<'j>(
+    object: Value<'j>,
+    names: &[&'static str],
+    found: &mut [Option<Value<'j>>],
+) -> Result<Vec<String>, Box<Error>> {
     let mut others = Vec::new();
     for (key, value) in object.members() {
-        let known = names.iter().zip(&mut found).find(|(name, _)| key.folds_to(name));
+        let known = names.iter().zip(&mut *found).find(|(name, _)| key.folds_to(name));
         match known {
             Some((name, _)) if !key.is_text(name) => {
                 return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());
@@ -267,7 +277,10 @@ fn members<'j, const N: usize>(
             None => others.push(key.text().into_owned()),
         }
     }
-    Ok((found.map(|value| value.filter(|value| !value.is_null())), others))
+    for slot in found {
+        *slot = slot.filter(|value| !value.is_null());
+    }
+    Ok(others)
 }
 
 fn read_descriptors(

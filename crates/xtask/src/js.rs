@@ -25,6 +25,13 @@ const WASM_FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
+/// What is true of the memory of each module: an engine makes it of zeros, and rustc puts nothing below 1 MiB but the
+/// stack, of which the first bytes are the last.
+const MEMORY: [&str; 2] = ["--zero-filled-memory", "--low-memory-unused"];
+
+/// How binaryen makes a module small: its control flow anew, and then all that it has.
+const PASSES: [&str; 5] = ["--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
+
 /// How the modules are compiled, beside what their profile says.
 const RUSTFLAGS: [&str; 2] = [
     "-Cllvm-args=-inline-threshold=5",
@@ -180,8 +187,9 @@ fn bind(name: &str, compiled: &[u8], folder: &Path) -> anyhow::Result<()> {
 }
 
 fn optimise(path: &str) -> anyhow::Result<()> {
-    let options = ["-Oz", path, "-o", path, "--strip-debug", "--strip-producers", "--converge"];
-    build::run(node::program("wasm-opt")?.args(options).args(WASM_FEATURES))
+    let mut command = node::program("wasm-opt")?;
+    command.args([path, "-o", path, "--strip-debug", "--strip-producers"]).args(WASM_FEATURES);
+    build::run(command.args(MEMORY).args(PASSES))
 }
 
 /// Copies the files of a folder.
