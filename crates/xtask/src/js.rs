@@ -111,7 +111,6 @@ fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
         "--bundle".to_owned(),
         "--format=esm".to_owned(),
         "--minify".to_owned(),
-        "--keep-names".to_owned(),
         "--conditions=workerd".to_owned(),
         "--external:cloudflare:*".to_owned(),
         "--loader:.wasm=copy".to_owned(),
