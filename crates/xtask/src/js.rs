@@ -30,7 +30,8 @@ const WASM_FEATURES: [&str; 6] = [
 const MEMORY: [&str; 2] = ["--zero-filled-memory", "--low-memory-unused"];
 
 /// How binaryen makes a module small: its control flow anew, and then all that it has.
-const PASSES: [&str; 5] = ["--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
+const PASSES: [&str; 6] =
+    ["--one-caller-inline-max-function-size=20", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
 
 /// How the modules are compiled, beside what their profile says.
 const RUSTFLAGS: [&str; 4] = [
