@@ -24,7 +24,7 @@ pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
     let Some(own) = own else { return encode(&matrix(None)) };
     let json = given::parse(&own)?;
     let own = Given::of(&json);
-    let accept: Vec<String> = own.elements_of("accept").filter_map(Given::as_text).collect();
+    let accept: Vec<String> = own.elements_of("accept").into_iter().filter_map(Given::as_text).collect();
     let user_agent = own.optional_text("user_agent")?;
     encode(&matrix(Some((&accept, user_agent.as_deref()))))
 }

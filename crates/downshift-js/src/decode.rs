@@ -46,7 +46,7 @@ fn record(given: Given<'_>, payload: Vec<u8>) -> Result<Record, Thrown> {
 
 pub(crate) fn capabilities(given: Given<'_>) -> Result<Capabilities, Thrown> {
     let mut capabilities = Capabilities::default();
-    for (name, weight) in given.member("forms").into_iter().flat_map(Given::numbers) {
+    for (name, weight) in given.member("forms").map(Given::numbers).unwrap_or_default() {
         let weight = u16::try_from(weight).map_err(|_| Thrown::invalid("forms"))?;
         capabilities = capabilities.with_form(form(&name)?, weight);
     }
@@ -64,7 +64,7 @@ pub(crate) fn capabilities(given: Given<'_>) -> Result<Capabilities, Thrown> {
 
 pub(crate) fn limits(given: Option<Given<'_>>) -> Result<Limits, Thrown> {
     let mut limits = Limits::default();
-    for (name, value) in given.into_iter().flat_map(Given::numbers) {
+    for (name, value) in given.map(Given::numbers).unwrap_or_default() {
         limits.set(&name, usize::try_from(value).unwrap_or(usize::MAX))?;
     }
     Ok(limits)

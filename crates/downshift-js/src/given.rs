@@ -64,24 +64,31 @@ impl<'j> Given<'j> {
         self.0.as_text().map(Cow::into_owned)
     }
 
-    /// The texts of an array that has as many.
-    pub(crate) fn as_texts<const N: usize>(self) -> Option<[String; N]> {
-        let texts: Option<Vec<String>> = self.elements().map(Self::as_text).collect();
-        texts?.try_into().ok()
+    /// A name and a value: an array of two texts.
+    pub(crate) fn as_pair(self) -> Option<(String, String)> {
+        let mut elements = self.0.elements();
+        let (name, value) = (elements.next()?, elements.next()?);
+        if elements.next().is_some() {
+            return None;
+        }
+        Some((Self(name).as_text()?, Self(value).as_text()?))
     }
 
-    /// The elements of an array; none of anything else.
-    pub(crate) fn elements(self) -> impl Iterator<Item = Self> {
-        self.0.elements().map(Self)
-    }
-
-    /// The elements of a member.
-    pub(crate) fn elements_of(self, name: &str) -> impl Iterator<Item = Self> {
-        self.member(name).into_iter().flat_map(Self::elements)
+    /// The elements of an array that is a member; none of anything else.
+    #[inline(never)]
+    pub(crate) fn elements_of(self, name: &str) -> Vec<Self> {
+        self.member(name).map(|member| member.0.elements().map(Self).collect()).unwrap_or_default()
     }
 
     /// The numbers by name of an object; none of anything else.
-    pub(crate) fn numbers(self) -> impl Iterator<Item = (Cow<'j, str>, u64)> {
-        self.0.members().filter_map(|(name, value)| Some((name.text(), value.as_u64()?)))
+    #[inline(never)]
+    pub(crate) fn numbers(self) -> Vec<(Cow<'j, str>, u64)> {
+        let mut numbers = Vec::new();
+        for (name, value) in self.0.members() {
+            if let Some(number) = value.as_u64() {
+                numbers.push((name.text(), number));
+            }
+        }
+        numbers
     }
 }

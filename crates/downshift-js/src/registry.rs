@@ -20,9 +20,9 @@ pub(crate) fn parse(given: Given<'_>) -> Result<Result<Request, Response>, Throw
     let (method, target) = (given.text("method")?, given.text("target")?);
     let mut headers = Vec::new();
     for pair in given.elements_of("headers") {
-        headers.push(pair.as_texts().ok_or_else(|| Thrown::invalid("headers"))?);
+        headers.push(pair.as_pair().ok_or_else(|| Thrown::invalid("headers"))?);
     }
-    let headers = headers.iter().map(|[name, value]| (name.as_str(), value.as_bytes()));
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     Ok(Request::read(&method, &target, headers))
 }
 

@@ -103,7 +103,7 @@ fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>
         ("rangeInvalid", _) => error::range_invalid(found.number("size")?),
         ("nameUnknown", Route::Tags { name, .. }) => error::name_unknown(name),
         ("tags", Route::Tags { name, page, .. }) => {
-            let tags: Vec<String> = found.elements_of("tags").filter_map(Given::as_text).collect();
+            let tags: Vec<String> = found.elements_of("tags").into_iter().filter_map(Given::as_text).collect();
             response::upstream_tags(name, page, &tags, found.optional_text("next")?.as_deref())
         }
         ("referrers", Route::Referrers { name, digest, .. }) => {
