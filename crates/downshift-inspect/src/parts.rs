@@ -2,8 +2,8 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use downshift::Form;
 use downshift::document::{Descriptor, Document, Index};

@@ -2,8 +2,8 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
-use alloc::vec::Vec;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use downshift::json::{Json, Kind, Value};
 use serde::Serialize;

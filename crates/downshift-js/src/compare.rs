@@ -32,7 +32,9 @@ pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
 /// Every form and its media type: `[{name, mediaType}]`.
 #[wasm_bindgen(js_name = mediaTypes)]
 pub fn media_types() -> String {
-    array(Form::ALL.map(|form| {
-        Object::new().text("name", form.name()).text("mediaType", form.media_type()).finish()
-    }))
+    array(
+        Form::ALL.map(|form| {
+            Object::new().text("name", form.name()).text("mediaType", form.media_type()).finish()
+        }),
+    )
 }

@@ -78,7 +78,12 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Result<Respo
 }
 
 /// A response that says the name of the repository.
-fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>) -> Result<Response, Thrown> {
+fn of_repository(
+    request: &Request,
+    kind: &str,
+    found: Given<'_>,
+    bytes: Vec<u8>,
+) -> Result<Response, Thrown> {
     Ok(match (kind, &request.route) {
         ("denied", route) => match route.scope() {
             Some(scope) => error::denied(&scope.name),
@@ -103,7 +108,8 @@ fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>
         ("rangeInvalid", _) => error::range_invalid(found.number("size")?),
         ("nameUnknown", Route::Tags { name, .. }) => error::name_unknown(name),
         ("tags", Route::Tags { name, page, .. }) => {
-            let tags: Vec<String> = found.elements_of("tags").into_iter().filter_map(Given::as_text).collect();
+            let tags: Vec<String> =
+                found.elements_of("tags").into_iter().filter_map(Given::as_text).collect();
             response::upstream_tags(name, page, &tags, found.optional_text("next")?.as_deref())
         }
         ("referrers", Route::Referrers { name, digest, .. }) => {

@@ -37,7 +37,7 @@ pub fn manifest_unknown(name: &str, reference: &Reference) -> Response {
         Reference::Tag(tag) => Object::new().text("Tag", &excerpt(tag)).finish(),
         Reference::Digest(digest) => {
             Object::new().text("Name", name).text("Revision", digest.as_str()).finish()
-        },
+        }
     };
     entry(404, "MANIFEST_UNKNOWN", "manifest unknown", &detail)
 }
@@ -51,7 +51,12 @@ pub fn blob_unknown(digest: &Digest) -> Response {
 /// There is no such repository.
 #[must_use]
 pub fn name_unknown(name: &str) -> Response {
-    entry(404, "NAME_UNKNOWN", "repository name not known to registry", &Object::new().text("name", name).finish())
+    entry(
+        404,
+        "NAME_UNKNOWN",
+        "repository name not known to registry",
+        &Object::new().text("name", name).finish(),
+    )
 }
 
 /// There is no such path.

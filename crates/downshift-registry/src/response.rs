@@ -94,7 +94,8 @@ impl Response {
     }
 
     fn with_digest(self, digest: &Digest) -> Self {
-        self.with("docker-content-digest", digest.as_str()).with("etag", ["\"", digest.as_str(), "\""].concat())
+        self.with("docker-content-digest", digest.as_str())
+            .with("etag", ["\"", digest.as_str(), "\""].concat())
     }
 }
 
@@ -247,8 +248,7 @@ pub fn referrers(
         response = response.with("oci-filters-applied", filters);
     }
     if let Some(query) = next {
-        response =
-            response.with("link", format!("</v2/{name}/referrers/{digest}?{query}>; rel=\"next\""));
+        response = response.with("link", format!("</v2/{name}/referrers/{digest}?{query}>; rel=\"next\""));
     }
     response.with_body(Form::Index.media_type(), index)
 }

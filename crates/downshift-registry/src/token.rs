@@ -119,7 +119,8 @@ impl Token {
     /// Reads the answer of a token service; `None` if there is no token in it.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let answer = Json::parse("token", core::str::from_utf8(body).ok()?.as_bytes(), &Limits::default()).ok()?;
+        let answer =
+            Json::parse("token", core::str::from_utf8(body).ok()?.as_bytes(), &Limits::default()).ok()?;
         let answer = answer.root();
         let text = |name: &str| answer.member(name)?.as_text().filter(|text| !text.is_empty());
         // The same under two names: the second is OAuth2's.

@@ -163,7 +163,8 @@ impl<'c> History<'c> {
                         return Err(Error::WrongType {
                             path: "history[].empty_layer",
                             expected: "a boolean",
-                        }.into());
+                        }
+                        .into());
                     }
                 }
                 Ok(())
@@ -189,7 +190,9 @@ fn read_rootfs<'c>(
         _ => {
             let is_text = |element: Value<'_>| element.is_null() || element.kind() == Kind::String;
             if !matches!(value.kind(), Kind::Array | Kind::Null) || !value.elements().all(is_text) {
-                return Err(Error::WrongType { path: "rootfs.diff_ids", expected: "an array of strings" }.into());
+                return Err(
+                    Error::WrongType { path: "rootfs.diff_ids", expected: "an array of strings" }.into()
+                );
             }
             rootfs.diff_ids = value.elements().count();
             Limits::check("layers", limits.layers, rootfs.diff_ids)

@@ -103,7 +103,9 @@ impl<'a> Document<'a> {
                 Ok(Self::Schema1(Schema1::read(bytes, root, limits)?))
             }
             b"2" => Self::parse_version_2(root, limits),
-            other => Err(Error::UnknownDocument { value: String::from_utf8_lossy(other).into_owned() }.into()),
+            other => {
+                Err(Error::UnknownDocument { value: String::from_utf8_lossy(other).into_owned() }.into())
+            }
         }
     }
 
@@ -248,12 +250,15 @@ fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) 
     }
 }
 
+/// What [`members`] finds: the members that are known, and the names of all others.
+type Members<'j, const N: usize> = ([Option<Value<'j>>; N], Vec<String>);
+
 /// An object's members of the given names, in their order, and the names of all others. A member that stands twice, or
 /// in another case, is refused: decoders differ on which they take. Null is as good as absent.
 fn members<'j, const N: usize>(
     object: Value<'j>,
     names: [&'static str; N],
-) -> Result<([Option<Value<'j>>; N], Vec<String>), Box<Error>> {
+) -> Result<Members<'j, N>, Box<Error>> {
     let mut found = [None; N];
     let others = find_members(object, &names, &mut found)?;
     Ok((found, others))

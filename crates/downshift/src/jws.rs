@@ -246,8 +246,7 @@ struct Format {
 impl Format {
     fn payload(&self, document: &[u8]) -> Result<Vec<u8>, Box<Error>> {
         let head = document.get(..self.length);
-        let head =
-            head.ok_or_else(|| invalid("`formatLength` is beyond the document"))?;
+        let head = head.ok_or_else(|| invalid("`formatLength` is beyond the document"))?;
         Ok([head, &self.tail].concat())
     }
 }

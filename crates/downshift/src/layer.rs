@@ -73,7 +73,8 @@ impl LayerType {
             None => Err(Error::UnknownLayerType {
                 digest: layer.digest.clone(),
                 media_type: layer.media_type.clone(),
-            }.into()),
+            }
+            .into()),
         }
     }
 
@@ -117,9 +118,8 @@ pub(crate) enum Content {
 
 impl Content {
     pub(crate) fn of(manifest: &Manifest) -> Self {
-        let artifact = |media_type: &str| {
-            Self::Artifact(Error::Artifact { media_type: media_type.to_string() }.into())
-        };
+        let artifact =
+            |media_type: &str| Self::Artifact(Error::Artifact { media_type: media_type.to_string() }.into());
         if let Some(artifact_type) = manifest.artifact_type.as_deref().filter(|text| !text.is_empty()) {
             return artifact(artifact_type);
         }

@@ -89,7 +89,9 @@ struct Fields {
 impl Fields {
     fn read(root: Value<'_>, limits: &Limits) -> Result<Self, Box<Error>> {
         if root.field("schemaVersion").is_none_or(|version| version.raw() != b"1") {
-            return Err(Error::UnknownDocument { value: "a signed payload that is not schema 1".into() }.into());
+            return Err(
+                Error::UnknownDocument { value: "a signed payload that is not schema 1".into() }.into()
+            );
         }
         Ok(Self {
             name: text(root, "name")?,

@@ -9,8 +9,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use downshift::answer::{Documents, Record, Request, Root, Step, answer};
 use downshift::jwk::Jwk;

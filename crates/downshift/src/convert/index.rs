@@ -16,12 +16,20 @@ pub(crate) struct Entry<'e> {
 }
 
 /// Makes a manifest list of an OCI index.
-pub(crate) fn to_list(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Converted, Box<Error>> {
+pub(crate) fn to_list(
+    index: &Index,
+    entries: &[Entry<'_>],
+    limits: &Limits,
+) -> Result<Converted, Box<Error>> {
     write(index, entries, Form::List, limits)
 }
 
 /// Makes an OCI index of a manifest list.
-pub(crate) fn to_index(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Converted, Box<Error>> {
+pub(crate) fn to_index(
+    index: &Index,
+    entries: &[Entry<'_>],
+    limits: &Limits,
+) -> Result<Converted, Box<Error>> {
     write(index, entries, Form::Index, limits)
 }
 

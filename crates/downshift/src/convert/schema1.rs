@@ -41,7 +41,11 @@ pub(crate) struct Payload {
 const SYNTHESISED: &str = "synthesised by downshift: the image has no history";
 
 /// Makes the payload of a schema 1 manifest, byte for byte as Distribution 2.8 does.
-pub(crate) fn to_schema1(source: &Source<'_>, policy: Policy, limits: &Limits) -> Result<Payload, Box<Error>> {
+pub(crate) fn to_schema1(
+    source: &Source<'_>,
+    policy: Policy,
+    limits: &Limits,
+) -> Result<Payload, Box<Error>> {
     let layers = &source.manifest.layers;
     // Distribution looks at no media type. It never converts OCI, so there its policy says nothing.
     if policy.is_strict() || source.manifest.form == Form::Oci {
