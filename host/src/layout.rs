@@ -4,13 +4,14 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use downshift::{Digest, Limits};
+use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -154,18 +155,19 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, Error> {
     serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))
 }
 
-/// Opens a regular file, if there is one: opening a pipe would wait for whoever writes to it.
+/// Opens a regular file, if there is one.
 fn open(path: &Path) -> std::io::Result<Option<(File, u64)>> {
-    let metadata = match fs::metadata(path) {
+    // Opening a pipe would wait for whoever writes to it.
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(without_waiting).open(path) {
         Err(error) if is_absence(&error) => return Ok(None),
-        metadata => metadata?,
+        file => file?,
     };
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a file"));
     }
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    Ok(Some((file, size)))
+    Ok(Some((file, metadata.len())))
 }
 
 /// Whether there is no such file: none of that name, a file where a folder should be, or a name too long for any.

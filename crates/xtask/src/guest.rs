@@ -19,7 +19,7 @@ const RUSTFLAGS: [&str; 5] = [
     // The stack, the constants, and a heap for an ordinary conversion: to ask the host for more takes a microsecond.
     "-Clink-arg=--initial-memory=1572864",
     // By default a quarter of the code is copies of functions and loops, which make nothing faster (measured).
-    "-Cllvm-args=-inline-threshold=25",
+    "-Cllvm-args=-inline-threshold=100",
     "-Cllvm-args=-unroll-threshold=60",
 ];
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Step, answer};
+use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Root, Step, answer};
 use downshift::document::Document;
 use downshift::jws::Signature;
 use downshift::{Digest, Failure, Limits};
@@ -166,6 +166,23 @@ impl Found {
         Ok(())
     }
 
+    /// Adds what is known of documents without waiting, and gives the needs for those that have to be waited for.
+    fn look_up(
+        &mut self,
+        request: &Request,
+        needs: Vec<Need>,
+        look_up: impl Fn(&Need) -> Result<Lookup, Error>,
+    ) -> Result<Vec<Need>, Error> {
+        let mut waiting = Vec::new();
+        for need in needs {
+            match look_up(&need)? {
+                Lookup::Known(bytes) => self.add(request, need, bytes)?,
+                Lookup::Elsewhere => waiting.push(need),
+            }
+        }
+        Ok(waiting)
+    }
+
     /// Bytes of all documents.
     fn bytes(&self) -> usize {
         self.0.iter().filter_map(|(_, bytes)| bytes.as_ref()).map(Bytes::len).sum()
@@ -187,6 +204,12 @@ pub(crate) fn advance(
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
+    if let (Root::Tag { digest, .. }, true) = (&request.root, found.0.is_empty())
+        && let waiting = found.look_up(request, vec![Need::manifest(digest)], &look_up)?
+        && !waiting.is_empty()
+    {
+        return Ok(Progress::Waiting(waiting));
+    }
     let mut session = engine.open().map_err(Error::Core)?;
     for _ in 0..MAX_ROUNDS {
         if found.bytes() > pace.document_bytes() {
@@ -208,13 +231,7 @@ pub(crate) fn advance(
                 });
             }
         };
-        let mut waiting = Vec::new();
-        for need in needs {
-            match look_up(&need)? {
-                Lookup::Known(bytes) => found.add(request, need, bytes)?,
-                Lookup::Elsewhere => waiting.push(need),
-            }
-        }
+        let waiting = found.look_up(request, needs, &look_up)?;
         if !waiting.is_empty() {
             return Ok(Progress::Waiting(waiting));
         }

@@ -445,7 +445,10 @@ impl<'d, 'a> Desk<'d, 'a> {
 }
 
 impl Need {
-    fn manifest(digest: &Digest) -> Self {
+    /// A manifest of which nothing is known but its digest: what is needed first of all where a tag is asked for, so
+    /// that a shell need not ask for this.
+    #[must_use]
+    pub fn manifest(digest: &Digest) -> Self {
         Self { digest: digest.clone(), size: None, media_type: None, kind: NeedKind::Manifest }
     }
 

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::ByteSet;
+use super::scan::{Found, is, is_control, run_length};
 use crate::{Error, Limits};
 
 /// A parsed document.
@@ -292,7 +292,9 @@ fn hex4(hex: &[u8]) -> (u32, &[u8]) {
 }
 
 /// What ends a run of ordinary bytes in a string.
-static ENDS_RUN: ByteSet = ByteSet::new(b"\"\\", true);
+fn ends_run(word: u64) -> Found {
+    is(word, b'"') | is(word, b'\\') | is_control(word)
+}
 
 struct Parser<'a> {
     document: &'static str,
@@ -430,7 +432,7 @@ impl Parser<'_> {
         let mut is_plain = true;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let length = rest.iter().position(|&byte| ENDS_RUN.contains(byte)).unwrap_or(rest.len());
+            let length = run_length(rest, ends_run);
             is_plain &= rest.get(..length).is_some_and(<[u8]>::is_ascii);
             self.advance(length);
             match self.peek() {
