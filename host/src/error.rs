@@ -329,6 +329,12 @@ impl From<downshift::Error> for Error {
     }
 }
 
+impl From<Box<downshift::Error>> for Error {
+    fn from(error: Box<downshift::Error>) -> Self {
+        Self::Core(error.into())
+    }
+}
+
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {
         Self::Key(error)

@@ -1,5 +1,8 @@
 //! The chain of schema 1's ids.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use downshift::Digest;
 use downshift::json::Json;
 use downshift::schema1::{Schema1, layer_id};

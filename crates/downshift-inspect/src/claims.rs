@@ -1,5 +1,10 @@
 //! What the headers of a response claim, held against its body.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use serde::Serialize;
 
 use crate::digests::{Expected, ExpectedVerdict};

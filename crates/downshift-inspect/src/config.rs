@@ -1,5 +1,9 @@
 //! Image configs, as people want to see them: whatever can be read is shown.
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::Platform;
 use downshift::json::{Kind, Value};
 

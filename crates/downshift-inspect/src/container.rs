@@ -3,6 +3,11 @@
 //! The first byte is the version, 1. Each document follows: its label, its expected digest and its bytes, each after its
 //! length in bytes, which is a number of four bytes, the highest first.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::Error;
 
 use crate::inspect::{Given, limit};

@@ -1,5 +1,10 @@
 //! An exact comparison of two documents.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use imara_diff::{Algorithm, InternedInput};

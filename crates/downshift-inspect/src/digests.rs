@@ -1,6 +1,10 @@
 //! The digests of a document, and the search for the change that would lead to an expected one.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use downshift::{Digest, jws};
 use serde::{Serialize, Serializer};

@@ -1,5 +1,11 @@
 //! Answers to what people ask about digests and clients, each with a command that proves it.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::chain::is_converted;
 use crate::claims::is_manifest_answer;
 use crate::digests::ExpectedVerdict;

@@ -1,5 +1,9 @@
 //! From documents to their report.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use downshift::check::check;

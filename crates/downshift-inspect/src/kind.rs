@@ -1,5 +1,10 @@
 //! What a document is, and why.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use downshift::Form;
 use downshift::json::{Kind as JsonKind, Value};
 use serde::{Serialize, Serializer};

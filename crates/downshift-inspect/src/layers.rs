@@ -1,6 +1,8 @@
 //! Layers, and the history that made them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
 use downshift::Digest;
 use downshift::document::Manifest;

@@ -14,6 +14,7 @@
 //! assert_eq!(report.documents[0].kind, Kind::Oci);
 //! # Ok::<(), downshift::Error>(())
 //! ```
+#![no_std]
 #![forbid(unsafe_code)]
 #![deny(
     // What comes from outside must never bring the program down.
@@ -27,10 +28,13 @@
     clippy::unwrap_used
 )]
 
+extern crate alloc;
+
 mod chain;
 mod claims;
 mod config;
 mod container;
+#[cfg(feature = "compare")]
 mod diff;
 mod digests;
 mod explain;
@@ -51,6 +55,7 @@ mod unreadable;
 mod variant;
 
 pub use container::{pack, unpack};
+#[cfg(feature = "compare")]
 pub use diff::{Chunk, Diff, DiffLayer, Part as DiffPart, diff};
 pub use inspect::{Given, inspect};
 pub use kind::{Evidence, Kind};

@@ -1,5 +1,10 @@
 //! What documents name: configs, subjects, and the manifests of a list or index.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::Form;
 use downshift::document::{Descriptor, Document, Index};
 use downshift::json::Value;
@@ -129,7 +134,7 @@ pub(crate) fn flags(descriptor: &Descriptor) -> Vec<&'static str> {
             };
             layer_type.is_foreign.then_some("foreign").into_iter().chain(compression).collect()
         }
-        Err(downshift::Error::EncryptedLayer { .. }) => vec!["encrypted"],
+        Err(error) if matches!(*error, downshift::Error::EncryptedLayer { .. }) => vec!["encrypted"],
         Err(_) => vec!["unknown-type"],
     }
 }

@@ -1,5 +1,10 @@
 //! What is missing, odd or contradicts itself.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::OnceCell;
 use core::fmt;
 use core::ops::Range;
@@ -90,7 +95,7 @@ pub(crate) fn problems(read: &Read<'_>, report: &DocumentReport) -> Vec<Problem>
 }
 
 fn of_failure(read: &Read<'_>, problems: &mut Problems<'_>) {
-    let Some(error) = &read.error else { return };
+    let Some(error) = read.error.as_deref() else { return };
     match error {
         Error::InvalidJson { document: "document", offset, .. } => {
             problems.add_at(Severity::Error, error.code(), error, String::new(), *offset..*offset);

@@ -1,5 +1,9 @@
 //! Documents, read as far as they can be.
 
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use downshift::document::Document;
@@ -28,7 +32,7 @@ pub(crate) struct Read<'g> {
     /// What it is as a manifest, if it is that.
     pub(crate) document: Option<Document<'g>>,
     /// Why it is not what it seems to be.
-    pub(crate) error: Option<Error>,
+    pub(crate) error: Option<Box<Error>>,
     pub(crate) kind: Kind,
     pub(crate) digests: Digests,
     signed: OnceCell<Option<SignedDocument>>,
@@ -108,7 +112,7 @@ impl<'g> Read<'g> {
     }
 
     pub(crate) fn failure(&self) -> Option<Failure> {
-        self.error.as_ref().map(Failure::from)
+        self.error.as_deref().map(Failure::from)
     }
 }
 

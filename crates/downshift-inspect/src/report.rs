@@ -1,5 +1,7 @@
 //! The report, as data. What each member means is written in `report.d.ts` of the package for JavaScript.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use downshift::check::Finding;

@@ -1,5 +1,10 @@
 //! Responses, as `curl -i` prints them.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use serde::Serialize;
 
 use crate::claims::Claim;

@@ -1,5 +1,10 @@
 //! What looks secret in documents.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::json::{Json, Kind, Value};
 use serde::Serialize;
 

@@ -1,5 +1,10 @@
 //! Signatures of schema 1, verified.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use downshift::json::Value;
 use downshift_sign::{Problem, Verdict};
 use serde::Serialize;

@@ -1,5 +1,8 @@
 //! Numbers and values from outside, in sentences.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// A value from outside, on one line and cut to what a sentence has room for.

@@ -1,5 +1,8 @@
 //! What bytes may be that are no JSON.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+
 use downshift::Error;
 use serde::Serialize;
 
@@ -25,7 +28,7 @@ pub struct Unreadable {
 
 /// What a document is that is no JSON; nothing if it is JSON.
 pub(crate) fn unreadable(read: &Read<'_>) -> Option<Unreadable> {
-    let (offset, problem) = match read.error.as_ref()? {
+    let (offset, problem) = match read.error.as_deref()? {
         Error::InvalidJson { document: "document", offset, problem } => (*offset, (*problem).to_owned()),
         error if read.json.is_none() => (0, error.to_string()),
         _ => return None,

@@ -1,5 +1,7 @@
 //! Changes that keep what a document says, and change its digest.
 
+use alloc::vec::Vec;
+
 use downshift::Error;
 use downshift::json::Json;
 use downshift::jws;

@@ -7,12 +7,14 @@ const parsed = (json) => (json === undefined ? undefined : JSON.parse(json));
 /** To read requests, to convert, and to respond. */
 export function functions(glue) {
   const to = (run) => call(glue, run);
+  const plain = (name) => (argument = null) => parsed(to(() => glue.call(name, JSON.stringify(argument))));
   const payloadDigest = (bytes) => to(() => glue.payloadDigest(bytes));
+  const [answerPath, remoteName] = ["answerPath", "remoteName"].map(plain);
   return {
     payloadDigest,
     convert: converter(glue, payloadDigest),
-    readRequest: (request) => parsed(to(() => glue.read(JSON.stringify(request)))),
-    answerPath: (request, digest) => to(() => glue.answerPath(JSON.stringify(request), digest)),
+    readRequest: plain("readRequest"),
+    answerPath: (request, digest) => answerPath({ request, digest }),
     respond(request, found, bytes) {
       return to(() => {
         const reply = glue.reply(JSON.stringify(request), JSON.stringify(found), bytes);
@@ -24,18 +26,17 @@ export function functions(glue) {
         }
       });
     },
-    authorization: ({ username, password, token }) =>
-      to(() => (token === undefined ? glue.basic(username, password) : glue.bearer(token))),
-    checkLimits: (limits) => to(() => glue.checkLimits(JSON.stringify(limits))),
-    remoteName: (mappings, name) => parsed(to(() => glue.remote(JSON.stringify(mappings), name))),
-    registryHost: (host) => to(() => glue.registryHost(host)),
-    isDockerHub: (host) => to(() => glue.isDockerHub(host)),
-    everyType: () => to(() => glue.everyType()),
-    demand: (header) => parsed(to(() => glue.demand(header))),
-    tokenUrl: (request) => to(() => glue.tokenUrl(JSON.stringify(request))),
+    authorization: plain("authorization"),
+    checkLimits: plain("checkLimits"),
+    remoteName: (mappings, name) => remoteName({ mappings, name }),
+    registryHost: plain("registryHost"),
+    isDockerHub: plain("isDockerHub"),
+    everyType: plain("everyType"),
+    demand: plain("demand"),
+    tokenUrl: plain("tokenUrl"),
     token: (body) => parsed(to(() => glue.token(body))),
-    nextQuery: (header) => to(() => glue.nextQuery(header)),
-    contentRange: (header) => parsed(to(() => glue.contentRange(header))),
-    fault: (fault) => parsed(to(() => glue.faultOf(JSON.stringify(fault)))),
+    nextQuery: plain("nextQuery"),
+    contentRange: plain("contentRange"),
+    fault: plain("fault"),
   };
 }

@@ -1,10 +1,28 @@
 //! What a module has in the place of the standard library.
 
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+use talc::wasm::WasmDynamicTalc;
 
-/// The core does not panic; should it do so all the same, there is a new instance for the next call.
+#[global_allocator]
+static ALLOCATOR: WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
+/// The locks of a program with one thread, for the multiples of the curve's generator: they are computed once.
+#[cfg(feature = "sign")]
+struct OneThread;
+
+#[cfg(feature = "sign")]
+critical_section::set_impl!(OneThread);
+
+#[cfg(feature = "sign")]
+// Safety: there is nobody to be kept out.
+unsafe impl critical_section::Impl for OneThread {
+    unsafe fn acquire() -> critical_section::RawRestoreState {}
+
+    unsafe fn release((): critical_section::RawRestoreState) {}
+}
+
+/// A panic is a trap. What it says would be for nobody.
+#[cfg(not(feature = "compare"))]
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+fn trap(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }

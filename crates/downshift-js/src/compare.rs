@@ -1,10 +1,14 @@
 //! Comparisons: of documents, and of what clients get.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use downshift::Form;
+use downshift::json::{Object, array};
 use downshift_inspect::{diff, matrix};
-use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given;
+use crate::given::{self, Given};
 use crate::inspect::encode;
 use crate::thrown::Thrown;
 
@@ -18,9 +22,9 @@ pub fn diff_of(before: &[u8], after: &[u8]) -> Result<String, Thrown> {
 #[wasm_bindgen(js_name = matrix)]
 pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
     let Some(own) = own else { return encode(&matrix(None)) };
-    let own = given::Given::parse(&own)?;
-    let lines = own.member("accept").into_iter().flat_map(given::Given::elements);
-    let accept: Vec<String> = lines.filter_map(|line| line.as_text()).collect();
+    let json = given::parse(&own)?;
+    let own = Given::of(&json);
+    let accept: Vec<String> = own.elements_of("accept").into_iter().filter_map(Given::as_text).collect();
     let user_agent = own.optional_text("user_agent")?;
     encode(&matrix(Some((&accept, user_agent.as_deref()))))
 }
@@ -28,7 +32,9 @@ pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
 /// Every form and its media type: `[{name, mediaType}]`.
 #[wasm_bindgen(js_name = mediaTypes)]
 pub fn media_types() -> String {
-    let forms =
-        downshift::Form::ALL.map(|form| json!({ "name": form.name(), "mediaType": form.media_type() }));
-    json!(forms).to_string()
+    array(
+        Form::ALL.map(|form| {
+            Object::new().text("name", form.name()).text("mediaType", form.media_type()).finish()
+        }),
+    )
 }

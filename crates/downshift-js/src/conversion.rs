@@ -7,13 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
 use downshift::document::Document;
+use downshift::json::Object;
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift::{Digest, Limits};
-use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::Given;
+use crate::given::{self, Given};
 use crate::thrown::Thrown;
 use crate::{decode, encode};
 
@@ -32,7 +32,8 @@ impl Conversion {
     /// Begins with a request; `payload` is that of its record, if it has one.
     #[wasm_bindgen(constructor)]
     pub fn new(request: &str, payload: Option<Vec<u8>>) -> Result<Self, Thrown> {
-        let request = decode::request(&Given::parse(request)?, payload.unwrap_or_default())?;
+        let json = given::parse(request)?;
+        let request = decode::request(Given::of(&json), payload.unwrap_or_default())?;
         let (documents, prepared, body, payloads) = <(Vec<_>, Option<_>, Vec<_>, Vec<_>)>::default();
         Ok(Self { request, documents, prepared, body, payloads })
     }
@@ -50,21 +51,19 @@ impl Conversion {
         let documents: Documents<'_> =
             self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
         let answered = match answer(&self.request, &documents) {
-            Step::Need(needs) => {
-                return json!({ "need": needs.iter().map(encode::need).collect::<Vec<_>>() }).to_string();
-            }
+            Step::Need(needs) => return encode::needs(&needs),
             Step::Sign(prepared) => {
                 self.prepared = Some(prepared);
-                return json!({ "sign": true }).to_string();
+                return Object::new().flag("sign", true).finish();
             }
             Step::Refused(refusal) => {
                 let encoded = encode::refusal(&refusal);
                 self.payloads = payloads(refusal.records);
-                return encoded.to_string();
+                return encoded;
             }
             Step::Done(draft) => draft.finish().into_owned(),
         };
-        self.answered(answered).to_string()
+        self.answered(answered)
     }
 
     /// The bytes to sign.
@@ -79,7 +78,7 @@ impl Conversion {
         let prepared = self.prepared.take().ok_or_else(|| Thrown::invalid("sign"))?;
         let key = Jwk::p256(&coordinate(x, "x")?, &coordinate(y, "y")?);
         let answer = prepared.seal(Signature { key, algorithm: "ES256", bytes: signature })?;
-        Ok(self.answered(answer).to_string())
+        Ok(self.answered(answer))
     }
 
     /// The exact bytes of the answer.
@@ -94,11 +93,11 @@ impl Conversion {
 }
 
 impl Conversion {
-    fn answered(&mut self, answer: Answer<'static>) -> Value {
+    fn answered(&mut self, answer: Answer<'static>) -> String {
         let encoded = encode::answer(&answer);
         self.body = answer.body.into_owned();
         self.payloads = payloads(answer.records);
-        json!({ "answer": encoded })
+        encoded
     }
 }
 

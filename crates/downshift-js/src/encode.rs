@@ -1,84 +1,75 @@
 //! From the core's types to JSON.
 
-use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
-use downshift::{Capabilities, Failure, Platform};
-use serde_json::{Map, Value, json};
+use downshift::json::{Object, array};
+use downshift::{Capabilities, Platform};
 
-pub(crate) fn need(need: &Need) -> Value {
+use crate::json::failure;
+
+pub(crate) fn needs(needs: &[Need]) -> String {
+    Object::new().json("need", &array(needs.iter().map(need))).finish()
+}
+
+fn need(need: &Need) -> String {
     let kind = match need.kind {
         NeedKind::Manifest => "manifest",
         NeedKind::Blob => "blob",
     };
-    json!({
-        "digest": need.digest.as_str(),
-        "size": need.size,
-        "mediaType": need.media_type,
-        "kind": kind,
-    })
+    let mut object = Object::new();
+    object.text("digest", need.digest.as_str()).optional_number("size", need.size);
+    object.optional_text("mediaType", need.media_type.as_deref()).text("kind", kind).finish()
 }
 
 /// An answer without its body and the payloads of its records.
-pub(crate) fn answer(answer: &Answer<'_>) -> Value {
-    let mut encoded = json!({
-        "form": answer.form.name(),
-        "mediaType": answer.form.media_type(),
-        "digest": answer.digest.as_str(),
-        "source": answer.source.as_ref().map(downshift::Digest::as_str),
-        "byPlatform": answer.by_platform,
-        "records": records(&answer.records),
-    });
-    report(answer, &mut encoded);
-    encoded
+pub(crate) fn answer(answer: &Answer<'_>) -> String {
+    let mut object = Object::new();
+    object.text("form", answer.form.name()).text("mediaType", answer.form.media_type());
+    object.text("digest", answer.digest.as_str());
+    object.optional_text("source", answer.source.as_ref().map(downshift::Digest::as_str));
+    object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));
+    report(answer, &mut object);
+    Object::new().json("answer", &object.finish()).finish()
 }
 
 /// What was done, for those who look at it.
 #[cfg(feature = "inspect")]
-fn report(answer: &Answer<'_>, encoded: &mut Value) {
-    encoded["report"] = serde_json::to_value(&answer.report).unwrap_or_default();
+fn report(answer: &Answer<'_>, object: &mut Object) {
+    object.json("report", &serde_json::to_string(&answer.report).unwrap_or_default());
 }
 
 /// Nobody reads reports at an edge.
 #[cfg(not(feature = "inspect"))]
-fn report(_: &Answer<'_>, _: &mut Value) {}
+fn report(_: &Answer<'_>, _: &mut Object) {}
 
-pub(crate) fn refusal(refusal: &Refusal) -> Value {
-    json!({ "refused": failure(&refusal.failure), "records": records(&refusal.records) })
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    let mut object = Object::new();
+    object.json("refused", &failure(&refusal.failure)).json("records", &records(&refusal.records)).finish()
 }
 
-fn failure(failure: &Failure) -> Value {
-    let Failure { code, fault, cause, remedy } = failure;
-    json!({ "code": code, "fault": crate::json::fault(*fault), "cause": cause, "remedy": remedy })
+fn records(records: &[Record]) -> String {
+    array(records.iter().map(record))
 }
 
-fn records(records: &[Record]) -> Vec<Value> {
-    records.iter().map(record).collect()
+fn record(record: &Record) -> String {
+    let mut object = Object::new();
+    object.text("name", &record.name).text("digest", record.digest.as_str());
+    object.text("form", record.form.name()).text("source", record.source.as_str());
+    object.optional_text("tag", record.tag.as_deref());
+    object.optional_text("platform", platform(record.platform.as_ref()).as_deref());
+    object.optional_number("time", record.time.map(|time| time.seconds())).finish()
 }
 
-fn record(record: &Record) -> Value {
-    json!({
-        "name": record.name,
-        "digest": record.digest.as_str(),
-        "form": record.form.name(),
-        "source": record.source.as_str(),
-        "tag": record.tag,
-        "platform": platform(record.platform.as_ref()),
-        "time": record.time.map(|time| time.seconds()),
-    })
-}
-
-pub(crate) fn capabilities(client: &Capabilities) -> Value {
-    let forms: Map<String, Value> =
-        client.forms().map(|(form, weight)| (form.name().to_owned(), weight.into())).collect();
-    json!({
-        "forms": forms,
-        "any": client.takes_any(),
-        "schema1Engine": client.is_schema1_engine(),
-        "platform": platform(client.platform()),
-    })
+pub(crate) fn capabilities(client: &Capabilities) -> String {
+    let mut forms = Object::new();
+    for (form, weight) in client.forms() {
+        forms.number(form.name(), weight.into());
+    }
+    let mut object = Object::new();
+    object.json("forms", &forms.finish()).flag("any", client.takes_any());
+    object.flag("schema1Engine", client.is_schema1_engine());
+    object.optional_text("platform", platform(client.platform()).as_deref()).finish()
 }
 
 fn platform(platform: Option<&Platform>) -> Option<String> {

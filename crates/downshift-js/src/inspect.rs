@@ -1,9 +1,12 @@
 //! Reports on documents.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use downshift::check;
+use downshift::json::{Object, array};
 use downshift_inspect::{Checked, Given, Limits, Unchecked, inspect, pack, secrets, unchecked, unpack};
 use serde::Serialize;
-use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::thrown::Thrown;
@@ -33,10 +36,11 @@ impl Documents {
     /// The signatures that the engine has to verify: `[{document, signature, algorithm}]`.
     pub fn unchecked(&mut self) -> String {
         self.unchecked = unchecked(&self.given());
-        let described = self.unchecked.iter().map(
-            |one| json!({ "document": one.document, "signature": one.signature, "algorithm": one.algorithm }),
-        );
-        json!(described.collect::<Vec<_>>()).to_string()
+        array(self.unchecked.iter().map(|one| {
+            let mut object = Object::new();
+            object.number("document", one.document as u64).number("signature", one.signature as u64);
+            object.text("algorithm", &one.algorithm).finish()
+        }))
     }
 
     /// Of one of these: the key as a SubjectPublicKeyInfo.
@@ -67,7 +71,9 @@ impl Documents {
     pub fn verify(&self, checked: &[u32]) -> Result<String, Thrown> {
         let bytes = self.given.first().map(|(bytes, ..)| &**bytes).unwrap_or_default();
         let (valid, payload, signatures) = downshift_inspect::verify(bytes, &decode(checked))?;
-        Ok(json!({ "valid": valid, "payload": payload, "signatures": signatures }).to_string())
+        let mut object = Object::new();
+        object.flag("valid", valid).json("payload", &encode(&payload)?);
+        Ok(object.json("signatures", &encode(&signatures)?).finish())
     }
 
     /// What looks secret.

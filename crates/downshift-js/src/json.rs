@@ -1,6 +1,9 @@
 //! Plain data as JSON.
 
-use downshift::Fault;
+use alloc::string::String;
+
+use downshift::json::Object;
+use downshift::{Failure, Fault};
 
 /// The name of a fault.
 pub(crate) fn fault(fault: Fault) -> &'static str {
@@ -11,4 +14,11 @@ pub(crate) fn fault(fault: Fault) -> &'static str {
         Fault::Image => "image",
         Fault::Limit => "limit",
     }
+}
+
+/// A failure: `{code, fault, cause, remedy}`.
+pub(crate) fn failure(failure: &Failure) -> String {
+    let mut object = Object::new();
+    object.text("code", &failure.code).text("fault", fault(failure.fault));
+    object.text("cause", &failure.cause).text("remedy", &failure.remedy).finish()
 }

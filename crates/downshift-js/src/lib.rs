@@ -4,12 +4,12 @@
 //! each function decodes, calls the core or the registry's side of HTTP, and encodes.
 
 #![allow(missing_docs, unreachable_pub, reason = "what is public here is for JavaScript")]
-// Where no key needs it: a tenth of what edges would load is what the standard library says of panics.
-#![cfg_attr(all(target_arch = "wasm32", not(any(feature = "inspect", feature = "sign"))), no_std)]
+// A tenth of what edges would load is what the standard library says of panics.
+#![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
-#[cfg(all(target_arch = "wasm32", not(any(feature = "inspect", feature = "sign"))))]
+#[cfg(target_arch = "wasm32")]
 mod bare;
 
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
@@ -17,6 +17,8 @@ mod json;
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
 mod thrown;
 
+#[cfg(feature = "registry")]
+mod call;
 #[cfg(feature = "compare")]
 mod compare;
 #[cfg(feature = "convert")]

@@ -1,137 +1,122 @@
 //! Requests: what they ask for, and who asks.
 
-use alloc::borrow::ToOwned as _;
-use alloc::string::{String, ToString as _};
-use alloc::vec;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use downshift::Digest;
+use downshift::json::{Object, array, string};
 use downshift_registry::{
-    AnswerKey, Credentials, Meaning, Page, Reference, Request, Response, Route, TokenRequest,
+    AnswerKey, Authorization, Credentials, Meaning, Method, Page, Reference, Request, Response, Route,
+    TokenRequest,
 };
-use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::Given;
+use crate::given::{self, Given};
 use crate::reply::Reply;
 use crate::thrown::Thrown;
 use crate::{decode, encode};
 
-/// A request as JSON: `{method, target, headers}`, where headers are pairs of name and value.
-pub(crate) fn parse(request: &str) -> Result<Result<Request, Response>, Thrown> {
-    let given = Given::parse(request)?;
+/// A request: `{method, target, headers}`, where headers are pairs of name and value.
+pub(crate) fn parse(given: Given<'_>) -> Result<Result<Request, Response>, Thrown> {
     let (method, target) = (given.text("method")?, given.text("target")?);
     let mut headers = Vec::new();
-    for pair in given.member("headers").into_iter().flat_map(Given::elements) {
-        let [name, value] = pair.elements().try_into().map_err(|_| Thrown::invalid("headers"))?;
-        let text = |given: Given| given.as_text().ok_or_else(|| Thrown::invalid("headers"));
-        headers.push((text(name)?, text(value)?));
+    for pair in given.elements_of("headers") {
+        headers.push(pair.as_pair().ok_or_else(|| Thrown::invalid("headers"))?);
     }
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     Ok(Request::read(&method, &target, headers))
 }
 
 /// What a request asks for; nothing if [`Reply::to`] has its response without anything else.
-#[wasm_bindgen]
-pub fn read(request: &str) -> Result<Option<String>, Thrown> {
-    Ok(parse(request)?.ok().map(|request| asked(&request).to_string()))
+pub(crate) fn read(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    Ok(parse(given)?.ok().map(|request| asked(&request)))
 }
 
-fn asked(request: &Request) -> Value {
-    let mut asked = json!({
-        "method": match request.method {
-            downshift_registry::Method::Get => "GET",
-            downshift_registry::Method::Head => "HEAD",
-        },
-        "client": encode::capabilities(&request.client),
-        "authorization": request.authorization.as_ref().map(downshift_registry::Authorization::as_str),
-        "hasCredentials": request.authorization.as_ref().is_some_and(|header| header.credentials().is_some()),
-        "host": request.host,
-    });
-    let (route, more) = route(request);
-    asked["route"] = route.into();
-    for (name, value) in more {
-        asked[name] = value;
-    }
-    asked
+fn asked(request: &Request) -> String {
+    let authorization = request.authorization.as_ref();
+    let method = match request.method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+    };
+    let mut asked = Object::new();
+    asked.text("method", method).json("client", &encode::capabilities(&request.client));
+    asked.optional_text("authorization", authorization.map(Authorization::as_str));
+    asked.flag("hasCredentials", authorization.is_some_and(|header| header.credentials().is_some()));
+    asked.optional_text("host", request.host.as_deref());
+    route(request, &mut asked);
+    asked.finish()
 }
 
-fn route(request: &Request) -> (&'static str, Vec<(&'static str, Value)>) {
-    let text = |text: &str| Value::from(text);
+fn route(request: &Request, asked: &mut Object) {
     match &request.route {
-        Route::Root => ("root", Vec::new()),
-        Route::Base => ("base", Vec::new()),
+        Route::Root => asked.text("route", "root"),
+        Route::Base => asked.text("route", "base"),
         Route::Manifest { name, reference } => {
-            let (kind, reference) = match reference {
-                Reference::Tag(tag) => ("tag", text(tag)),
-                Reference::Digest(digest) => ("digest", text(digest.as_str())),
-            };
-            ("manifest", vec![("name", text(name)), (kind, reference)])
+            asked.text("route", "manifest").text("name", name);
+            match reference {
+                Reference::Tag(tag) => asked.text("tag", tag),
+                Reference::Digest(digest) => asked.text("digest", digest.as_str()),
+            }
         }
         Route::Blob { name, digest } => {
-            let conditions = vec![
-                ("name", text(name)),
-                ("digest", text(digest.as_str())),
-                ("range", request.range(digest).into()),
-                ("has", request.has(digest).into()),
-            ];
-            ("blob", conditions)
+            asked.text("route", "blob").text("name", name).text("digest", digest.as_str());
+            asked.optional_text("range", request.range(digest)).flag("has", request.has(digest))
         }
-        Route::EmptyLayer => ("emptyLayer", Vec::new()),
+        Route::EmptyLayer => asked.text("route", "emptyLayer"),
         Route::Tags { name, page: Page { .. }, query } => {
-            ("tags", vec![("name", text(name)), ("query", text(query))])
+            asked.text("route", "tags").text("name", name).text("query", query)
         }
         Route::Referrers { name, digest, query } => {
-            let more = vec![("name", text(name)), ("digest", text(digest.as_str())), ("query", text(query))];
-            ("referrers", more)
+            asked.text("route", "referrers").text("name", name).text("digest", digest.as_str());
+            asked.text("query", query)
         }
         Route::Token { query } => {
             let TokenRequest { scopes, account, .. } = TokenRequest::parse(query);
-            let scopes: Vec<_> = scopes
-                .into_iter()
-                .map(|scope| json!({ "name": scope.name, "actions": scope.actions }))
-                .collect();
-            ("token", vec![("scopes", scopes.into()), ("account", account.into())])
+            let scopes = scopes.iter().map(|scope| {
+                Object::new().text("name", &scope.name).text("actions", &scope.actions).finish()
+            });
+            asked.text("route", "token").json("scopes", &array(scopes));
+            asked.optional_text("account", account.as_deref())
         }
-        Route::V1Images { .. } | Route::V1 => ("noV1", Vec::new()),
-        Route::Page { .. } | Route::Unknown => ("unknownPath", Vec::new()),
-    }
+        Route::V1Images { .. } | Route::V1 => asked.text("route", "noV1"),
+        Route::Page { .. } | Route::Unknown => asked.text("route", "unknownPath"),
+    };
 }
 
-/// The path of an answer in a cache: of the manifest with `digest` at an upstream registry, for this request.
-#[wasm_bindgen(js_name = answerPath)]
-pub fn answer_path(request: &str, digest: &str) -> Result<Option<String>, Thrown> {
-    let digest: Digest = digest.parse()?;
+/// The path of an answer in a cache: of the manifest with `digest` at an upstream registry, for this `request`.
+pub(crate) fn answer_path(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let digest = decode::digest(given, "digest")?;
+    let request = given.member("request").ok_or_else(|| Thrown::invalid("request"))?;
     let Ok(Request { route: Route::Manifest { name, reference }, client, .. }) = parse(request)? else {
         return Ok(None);
     };
-    Ok(Some(AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client }.path()))
+    let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client };
+    Ok(Some(string(&key.path())))
 }
 
 /// The response to a request: what was `found`, as JSON with its `kind`, and where that has a body of its own, `bytes`.
 #[wasm_bindgen]
 pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply, Thrown> {
-    let found = Given::parse(found)?;
-    match parse(request)? {
-        Ok(request) => Reply::to(&request, &found, bytes.unwrap_or_default()),
+    let (request, found) = (given::parse(request)?, given::parse(found)?);
+    match parse(Given::of(&request))? {
+        Ok(request) => Reply::to(&request, Given::of(&found), bytes.unwrap_or_default()),
         Err(response) => Ok(Reply::of(response)),
     }
 }
 
-/// The `Authorization` header of a name and password.
-#[wasm_bindgen]
-pub fn basic(username: String, password: String) -> String {
-    Credentials { username, password: password.into() }.authorization().as_str().to_owned()
-}
-
-/// The `Authorization` header of a token; nothing if it cannot stand in one.
-#[wasm_bindgen]
-pub fn bearer(token: &str) -> Option<String> {
-    downshift_registry::Authorization::bearer(token).map(|header| header.as_str().to_owned())
+/// The `Authorization` header of a token, or of a name and password; nothing for a token that cannot stand in one.
+pub(crate) fn authorization(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let header = match given.optional_text("token")? {
+        Some(token) => Authorization::bearer(&token),
+        None => {
+            let (username, password) = (given.text("username")?, given.text("password")?.into());
+            Some(Credentials { username, password }.authorization())
+        }
+    };
+    Ok(header.map(|header| string(header.as_str())))
 }
 
 /// Checks limits, `{name: value}`: an error says which is none.
-#[wasm_bindgen(js_name = checkLimits)]
-pub fn check_limits(limits: &str) -> Result<(), Thrown> {
-    decode::limits(Some(Given::parse(limits)?)).map(drop)
+pub(crate) fn check_limits(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    decode::limits(Some(given))?;
+    Ok(None)
 }

@@ -1,13 +1,13 @@
 //! Responses.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use downshift::Digest;
+use downshift::json::{Object, array, string};
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Body, Reference, Request, Response, Route, Token, error};
-use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::decode;
@@ -27,8 +27,8 @@ impl Reply {
     /// `{status, headers, blob}` as JSON, where headers are pairs of name and value, and `blob` says that the body is
     /// that of the blob.
     #[wasm_bindgen(getter)]
-    pub fn head(&self) -> String {
-        self.head.clone()
+    pub fn head(&mut self) -> String {
+        core::mem::take(&mut self.head)
     }
 
     /// The body, if it is not that of the blob.
@@ -45,15 +45,18 @@ impl Reply {
             Body::Bytes(bytes) => (false, bytes),
             Body::Blob(_) => (true, Bytes::new()),
         };
-        Self { head: json!({ "status": status, "headers": headers, "blob": blob }).to_string(), body }
+        let pair = |(name, value): &(&str, String)| array([string(name), string(value)]);
+        let mut head = Object::new();
+        head.number("status", status.into()).json("headers", &array(headers.iter().map(pair)));
+        Self { head: head.flag("blob", blob).finish(), body }
     }
 
-    pub(crate) fn to(request: &Request, found: &Given, bytes: Vec<u8>) -> Result<Self, Thrown> {
+    pub(crate) fn to(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Result<Self, Thrown> {
         Ok(Self::of(response(request, found, bytes)?.for_method(request.method)))
     }
 }
 
-fn response(request: &Request, found: &Given, bytes: Vec<u8>) -> Result<Response, Thrown> {
+fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Result<Response, Thrown> {
     Ok(match found.text("kind")?.as_str() {
         "root" => response::root(),
         "base" => response::base(),
@@ -75,7 +78,12 @@ fn response(request: &Request, found: &Given, bytes: Vec<u8>) -> Result<Response
 }
 
 /// A response that says the name of the repository.
-fn of_repository(request: &Request, kind: &str, found: &Given, bytes: Vec<u8>) -> Result<Response, Thrown> {
+fn of_repository(
+    request: &Request,
+    kind: &str,
+    found: Given<'_>,
+    bytes: Vec<u8>,
+) -> Result<Response, Thrown> {
     Ok(match (kind, &request.route) {
         ("denied", route) => match route.scope() {
             Some(scope) => error::denied(&scope.name),
@@ -100,8 +108,8 @@ fn of_repository(request: &Request, kind: &str, found: &Given, bytes: Vec<u8>) -
         ("rangeInvalid", _) => error::range_invalid(found.number("size")?),
         ("nameUnknown", Route::Tags { name, .. }) => error::name_unknown(name),
         ("tags", Route::Tags { name, page, .. }) => {
-            let tags = found.member("tags").into_iter().flat_map(Given::elements);
-            let tags: Vec<String> = tags.filter_map(|tag| tag.as_text()).collect();
+            let tags: Vec<String> =
+                found.elements_of("tags").into_iter().filter_map(Given::as_text).collect();
             response::upstream_tags(name, page, &tags, found.optional_text("next")?.as_deref())
         }
         ("referrers", Route::Referrers { name, digest, .. }) => {
@@ -112,7 +120,7 @@ fn of_repository(request: &Request, kind: &str, found: &Given, bytes: Vec<u8>) -
     })
 }
 
-fn manifest(found: &Given, bytes: Vec<u8>) -> Result<Manifest, Thrown> {
+fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Result<Manifest, Thrown> {
     let source = found.optional_text("source")?.map(|source| source.parse::<Digest>());
     Ok(Manifest {
         form: decode::form(&found.text("form")?)?,

@@ -1,5 +1,9 @@
 //! Keys on P-256, and signatures that are the same wherever the same key signs the same bytes.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use downshift_sign::{KeyError, P256Signer, PrivateKey, Signer as _};
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -1,45 +1,56 @@
 //! Errors, as the package throws them.
 
-use alloc::string::ToString as _;
+use alloc::boxed::Box;
 
 use downshift::{Error, Failure};
-use serde_json::json;
 use wasm_bindgen::JsValue;
+
+use crate::json;
 
 /// An error on its way to JavaScript: JSON with `code`, `fault`, `cause` and `remedy`, of which the package makes an
 /// `Error`.
-pub struct Thrown(Failure);
+///
+/// In a box, for it travels through every function here, and nobody waits for an error.
+pub struct Thrown(Box<Failure>);
 
 impl Thrown {
     /// An argument that is not what the documentation says.
     #[cfg(feature = "convert")]
+    #[inline(never)]
     pub(crate) fn invalid(name: &str) -> Self {
-        Self(Failure {
+        let failure = Failure {
             code: "invalid-argument".into(),
             fault: downshift::Fault::Caller,
             cause: ["`", name, "` is missing or of another kind"].concat(),
             remedy: "see the package's types".into(),
-        })
+        };
+        failure.into()
     }
 }
 
 impl From<Error> for Thrown {
+    #[inline(never)]
     fn from(error: Error) -> Self {
-        Self(error.into())
+        Failure::from(error).into()
+    }
+}
+
+impl From<Box<Error>> for Thrown {
+    #[inline(never)]
+    fn from(error: Box<Error>) -> Self {
+        Failure::from(error).into()
     }
 }
 
 impl From<Failure> for Thrown {
     fn from(failure: Failure) -> Self {
-        Self(failure)
+        Self(Box::new(failure))
     }
 }
 
 impl From<Thrown> for JsValue {
+    #[inline(never)]
     fn from(Thrown(failure): Thrown) -> Self {
-        let Failure { code, fault, cause, remedy } = failure;
-        let fault = crate::json::fault(fault);
-        let error = json!({ "code": code, "fault": fault, "cause": cause, "remedy": remedy });
-        Self::from_str(&error.to_string())
+        Self::from_str(&json::failure(&failure))
     }
 }

@@ -3,10 +3,10 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use downshift::json::{Object, string};
 use downshift_registry::{
     BadRedirect, Challenge, ContentRange, Demand, Fault, Mapping, Problem, Scope, Token, TokenRequest, link,
 };
-use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::decode;
@@ -14,10 +14,10 @@ use crate::given::Given;
 use crate::thrown::Thrown;
 
 /// The name of a repository at an upstream registry, and which of the `mappings` says so: `{name, index}`.
-#[wasm_bindgen]
-pub fn remote(mappings: &str, name: &str) -> Result<Option<String>, Thrown> {
+pub(crate) fn remote(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let name = given.text("name")?;
     let mut read = Vec::new();
-    for given in Given::parse(mappings)?.elements() {
+    for given in given.elements_of("mappings") {
         let mapping = Mapping {
             prefix: given.optional_text("prefix")?.unwrap_or_default(),
             remote_prefix: given.optional_text("remotePrefix")?.unwrap_or_default(),
@@ -25,40 +25,41 @@ pub fn remote(mappings: &str, name: &str) -> Result<Option<String>, Thrown> {
         };
         read.push(if mapping.is_valid() { mapping } else { return Err(Thrown::invalid("prefix")) });
     }
-    let chosen = Mapping::choose(name, read.iter().zip(0_usize..));
-    Ok(chosen.map(|(name, index)| json!({ "name": name, "index": index }).to_string()))
+    let chosen = Mapping::choose(&name, read.iter().zip(0_u64..));
+    Ok(chosen.map(|(name, index)| Object::new().text("name", &name).number("index", index).finish()))
 }
 
 /// The host that a registry is asked at.
-#[wasm_bindgen(js_name = registryHost)]
-pub fn registry_host(host: &str) -> String {
-    downshift_registry::registry_host(host)
+pub(crate) fn registry_host(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    Ok(Some(string(&downshift_registry::registry_host(&given.as_argument()?))))
 }
 
 /// Whether a host is Docker Hub's.
-#[wasm_bindgen(js_name = isDockerHub)]
-pub fn is_docker_hub(host: &str) -> bool {
-    downshift_registry::is_docker_hub(host)
+pub(crate) fn is_docker_hub(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let is_docker_hub = downshift_registry::is_docker_hub(&given.as_argument()?);
+    Ok(Some((if is_docker_hub { "true" } else { "false" }).to_string()))
 }
 
 /// The `Accept` header with every type that can be used.
-#[wasm_bindgen(js_name = everyType)]
-pub fn every_type() -> String {
-    downshift_registry::every_type()
+pub(crate) fn every_type() -> String {
+    string(&downshift_registry::every_type())
 }
 
 /// What a `WWW-Authenticate` header asks for: `{scheme, realm, service}`, or nothing that is known.
-#[wasm_bindgen]
-pub fn demand(header: &str) -> Option<String> {
-    let demand = Demand::strongest(&Challenge::parse_all([header.as_bytes()]))?;
-    let (scheme, realm, service) = match demand {
-        Demand::Basic { realm } => ("basic", realm, None),
-        Demand::Bearer { realm, service } => ("bearer", realm, service),
-    };
-    Some(json!({ "scheme": scheme, "realm": realm, "service": service }).to_string())
+pub(crate) fn demand(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let header = given.as_argument()?;
+    let demand = Demand::strongest(&Challenge::parse_all([header.as_bytes()]));
+    Ok(demand.map(|demand| {
+        let (scheme, realm, service) = match &demand {
+            Demand::Basic { realm } => ("basic", realm, None),
+            Demand::Bearer { realm, service } => ("bearer", realm, service.as_deref()),
+        };
+        let mut object = Object::new();
+        object.text("scheme", scheme).text("realm", realm).optional_text("service", service).finish()
+    }))
 }
 
-pub(crate) fn demand_of(given: &Given) -> Result<Demand, Thrown> {
+pub(crate) fn demand_of(given: Given<'_>) -> Result<Demand, Thrown> {
     let realm = given.text("realm")?;
     match given.text("scheme")?.as_str() {
         "basic" => Ok(Demand::Basic { realm }),
@@ -68,53 +69,48 @@ pub(crate) fn demand_of(given: &Given) -> Result<Demand, Thrown> {
 }
 
 /// The URL of a token: of `{realm, service, scopes, account}`.
-#[wasm_bindgen(js_name = tokenUrl)]
-pub fn token_url(request: &str) -> Result<String, Thrown> {
-    let given = Given::parse(request)?;
+pub(crate) fn token_url(given: Given<'_>) -> Result<Option<String>, Thrown> {
     let mut scopes = Vec::new();
-    for scope in given.member("scopes").into_iter().flat_map(Given::elements) {
+    for scope in given.elements_of("scopes") {
         scopes.push(Scope { name: scope.text("name")?, actions: scope.text("actions")? });
     }
     let (service, account) = (given.optional_text("service")?, given.optional_text("account")?);
-    Ok(TokenRequest { service, scopes, account }.url(&given.text("realm")?))
+    Ok(Some(string(&TokenRequest { service, scopes, account }.url(&given.text("realm")?))))
 }
 
 /// What a token service answered: `{value, lifetime}`, in seconds, or nothing if there is no token in it.
 #[wasm_bindgen]
 pub fn token(body: &[u8]) -> Option<String> {
     let Token { value, lifetime } = Token::parse(body)?;
-    Some(json!({ "value": *value, "lifetime": lifetime }).to_string())
+    Some(Object::new().text("value", &value).number("lifetime", lifetime).finish())
 }
 
 /// The query of the next page, by a `Link` header.
-#[wasm_bindgen(js_name = nextQuery)]
-pub fn next_query(header: &str) -> Option<String> {
-    link::next_query(header)
+pub(crate) fn next_query(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    Ok(link::next_query(&given.as_argument()?).as_deref().map(string))
 }
 
 /// What a `Content-Range` header says: `{start, end, size}`.
-#[wasm_bindgen(js_name = contentRange)]
-pub fn content_range(header: &str) -> Option<String> {
-    let ContentRange { part, size } = ContentRange::parse(header)?;
-    let (start, end) = part.map_or((Value::Null, Value::Null), |part| (part.start.into(), part.end.into()));
-    Some(json!({ "start": start, "end": end, "size": size }).to_string())
+pub(crate) fn content_range(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    Ok(ContentRange::parse(&given.as_argument()?).map(|ContentRange { part, size }| {
+        let mut object = Object::new();
+        object.optional_number("start", part.as_ref().map(|part| part.start));
+        object.optional_number("end", part.as_ref().map(|part| part.end));
+        object.number("size", size).finish()
+    }))
 }
 
-/// What is to be done about a fault: `{isTransient, isAboutCaller, message}`.
-#[wasm_bindgen(js_name = faultOf)]
-pub fn fault_of(fault: &str) -> Result<String, Thrown> {
-    let fault = self::fault(&Given::parse(fault)?)?;
-    let told = json!({
-        "isTransient": fault.is_transient(),
-        "isAboutCaller": fault.is_about_caller(),
-        "code": fault.code(),
-        "message": fault.to_string(),
-    });
-    Ok(told.to_string())
+/// What is to be done about a fault: `{isTransient, isAboutCaller, code, message}`.
+pub(crate) fn fault_of(given: Given<'_>) -> Result<Option<String>, Thrown> {
+    let fault = fault(given)?;
+    let mut object = Object::new();
+    object.flag("isTransient", fault.is_transient()).flag("isAboutCaller", fault.is_about_caller());
+    object.text("code", fault.code()).text("message", &fault.to_string());
+    Ok(Some(object.finish()))
 }
 
 /// A fault: its `host`, its `problem`, and what belongs to that.
-pub(crate) fn fault(given: &Given) -> Result<Fault, Thrown> {
+pub(crate) fn fault(given: Given<'_>) -> Result<Fault, Thrown> {
     let problem = match given.text("problem")?.as_str() {
         "corrupt" => Problem::Corrupt { digest: decode::digest(given, "digest")? },
         "denied" => Problem::Denied,

@@ -5,10 +5,10 @@
 //! dead API of version 1 is answered in plain text.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 
+use downshift::json::{Object, array, string};
 use downshift::{Digest, Failure, Fault};
-use serde_json::{Value, json};
 
 use crate::request::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 use crate::response::JSON;
@@ -34,8 +34,10 @@ pub fn refusal(failure: &Failure) -> Response {
 #[must_use]
 pub fn manifest_unknown(name: &str, reference: &Reference) -> Response {
     let detail = match reference {
-        Reference::Tag(tag) => json!({ "Tag": excerpt(tag) }),
-        Reference::Digest(digest) => json!({ "Name": name, "Revision": digest.as_str() }),
+        Reference::Tag(tag) => Object::new().text("Tag", &excerpt(tag)).finish(),
+        Reference::Digest(digest) => {
+            Object::new().text("Name", name).text("Revision", digest.as_str()).finish()
+        }
     };
     entry(404, "MANIFEST_UNKNOWN", "manifest unknown", &detail)
 }
@@ -43,13 +45,18 @@ pub fn manifest_unknown(name: &str, reference: &Reference) -> Response {
 /// There is no such blob in the repository, or no such repository.
 #[must_use]
 pub fn blob_unknown(digest: &Digest) -> Response {
-    entry(404, "BLOB_UNKNOWN", "blob unknown to registry", &json!(digest.as_str()))
+    entry(404, "BLOB_UNKNOWN", "blob unknown to registry", &string(digest.as_str()))
 }
 
 /// There is no such repository.
 #[must_use]
 pub fn name_unknown(name: &str) -> Response {
-    entry(404, "NAME_UNKNOWN", "repository name not known to registry", &json!({ "name": name }))
+    entry(
+        404,
+        "NAME_UNKNOWN",
+        "repository name not known to registry",
+        &Object::new().text("name", name).finish(),
+    )
 }
 
 /// There is no such path.
@@ -120,11 +127,12 @@ pub(crate) fn not_pulled(name: &str) -> Response {
 /// (distribution, `registry/client/auth`).
 #[must_use]
 pub fn unauthorized(demand: &Demand, scope: Option<&Scope>) -> Response {
-    let detail = scope.map_or(
-        Value::Null,
-        |scope| json!([{ "Type": "repository", "Class": "", "Name": scope.name, "Action": scope.actions }]),
-    );
-    entry(401, "UNAUTHORIZED", "authentication required", &detail)
+    let detail = scope.map(|scope| {
+        let mut right = Object::new();
+        right.text("Action", &scope.actions).text("Class", "").text("Name", &scope.name);
+        array([right.text("Type", "repository").finish()])
+    });
+    entry(401, "UNAUTHORIZED", "authentication required", detail.as_deref().unwrap_or("null"))
         .with("www-authenticate", demand.header(scope))
 }
 
@@ -148,7 +156,7 @@ pub fn upstream(status: u16, reason: &str, cause: &str, remedy: &str, retry_afte
     };
     let response = explained(status, code, reason, cause, remedy);
     match retry_after {
-        Some(seconds) => response.with("retry-after", seconds),
+        Some(seconds) => response.with("retry-after", seconds.to_string()),
         None => response,
     }
 }
@@ -184,7 +192,7 @@ pub fn range_invalid(size: u64) -> Response {
     let cause = format!("the range begins after the last of the blob's `{size}` bytes");
     let response =
         explained(416, "RANGE_INVALID", "invalid-range", &cause, "ask for a range inside of the blob");
-    response.with("content-range", format_args!("bytes */{size}"))
+    response.with("content-range", format!("bytes */{size}"))
 }
 
 pub(crate) fn headers_too_large() -> Response {
@@ -193,15 +201,16 @@ pub(crate) fn headers_too_large() -> Response {
 }
 
 fn explained(status: u16, code: &str, reason: &str, cause: &str, remedy: &str) -> Response {
-    let detail = json!({ "cause": cause, "reason": reason, "remedy": remedy });
-    entry(status, code, &format!("{cause}; {remedy}"), &detail)
+    let mut detail = Object::new();
+    detail.text("cause", cause).text("reason", reason).text("remedy", remedy);
+    entry(status, code, &[cause, "; ", remedy].concat(), &detail.finish())
 }
 
-fn entry(status: u16, code: &str, message: &str, detail: &Value) -> Response {
-    // Written out, for Distribution's order of members is not that of the alphabet.
-    let message = Value::from(message);
-    let body =
-        format!("{{\"errors\":[{{\"code\":\"{code}\",\"message\":{message},\"detail\":{detail}}}]}}\n");
+fn entry(status: u16, code: &str, message: &str, detail: &str) -> Response {
+    let mut entry = Object::new();
+    entry.text("code", code).text("message", message).json("detail", detail);
+    let mut body = Object::new().json("errors", &array([entry.finish()])).finish();
+    body.push('\n');
     // A cache must not go on denying what has come to be there.
     Response::new(status).with("cache-control", "no-store").with_body(JSON, body.into_bytes())
 }

@@ -3,13 +3,12 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::answer::Answer;
+use downshift::json::{Object, array, string};
 use downshift::{Digest, EMPTY_LAYER, Form};
-use serde_json::json;
 
 use crate::conditions::Selection;
 use crate::{Method, Page, Reference, Request, Route, Token, error, is_tag};
@@ -67,29 +66,43 @@ impl Response {
     }
 
     pub(crate) fn moved(location: &str) -> Self {
-        Self::new(301).with("location", location).with("content-length", 0)
+        Self::new(301).with("location", location).with("content-length", "0")
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        self.headers.push((name, value.to_string()));
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.push(name, value.into());
         self
     }
 
-    pub(crate) fn with_body(self, content_type: &str, body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        let response = self.with("content-type", content_type).with("content-length", body.len());
-        Self { body: Body::Bytes(body), ..response }
+    fn with_number(self, name: &'static str, value: u64) -> Self {
+        self.with(name, value.to_string())
+    }
+
+    fn push(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
+    pub(crate) fn with_body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.set_body(content_type, body.into());
+        self
+    }
+
+    fn set_body(&mut self, content_type: &str, body: Bytes) {
+        self.push("content-type", content_type.to_string());
+        self.push("content-length", body.len().to_string());
+        self.body = Body::Bytes(body);
     }
 
     fn with_digest(self, digest: &Digest) -> Self {
-        self.with("docker-content-digest", digest).with("etag", format_args!("\"{digest}\""))
+        self.with("docker-content-digest", digest.as_str())
+            .with("etag", ["\"", digest.as_str(), "\""].concat())
     }
 }
 
 /// `/`: nothing, as in Distribution, for load balancers that look there.
 #[must_use]
 pub fn root() -> Response {
-    Response::new(200).with("cache-control", BY_TAG).with("content-length", 0)
+    Response::new(200).with("cache-control", BY_TAG).with("content-length", "0")
 }
 
 /// `/v2/`: that there is a registry.
@@ -104,8 +117,9 @@ pub fn token(token: &Token) -> Response {
     let Token { value, lifetime } = token;
     // Under both names: Docker ≤ 1.9 knows the first only.
     let value = value.as_str();
-    let body = json!({ "access_token": value, "expires_in": lifetime, "token": value });
-    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.to_string().into_bytes())
+    let mut body = Object::new();
+    body.text("access_token", value).number("expires_in", *lifetime).text("token", value);
+    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.finish().into_bytes())
 }
 
 /// `/v1/…`: that there is no registry of version 1, in its plain text.
@@ -149,8 +163,8 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
     if let (Some(source), Route::Manifest { name, .. }) = (&manifest.source, &request.route) {
         // The same image as it is stored (RFC 8288; `alternate` is of HTML).
         response = response
-            .with("downshift-source-digest", source)
-            .with("link", format_args!("</v2/{name}/manifests/{source}>; rel=\"alternate\""));
+            .with("downshift-source-digest", source.as_str())
+            .with("link", format!("</v2/{name}/manifests/{source}>; rel=\"alternate\""));
     }
     if not_modified {
         return response;
@@ -191,7 +205,7 @@ pub fn blob_part(digest: &Digest, size: u64, part: Option<Range<u64>>) -> Respon
     let response = response
         .with("accept-ranges", "bytes")
         .with("content-type", "application/octet-stream")
-        .with("content-length", range.end.saturating_sub(range.start));
+        .with_number("content-length", range.end.saturating_sub(range.start));
     Response { body: Body::Blob(range), ..response }
 }
 
@@ -212,11 +226,11 @@ pub fn empty_layer(request: &Request) -> Response {
 #[must_use]
 pub fn blob_elsewhere(digest: &Digest, location: &str) -> Response {
     Response::new(307)
-        .with("docker-content-digest", digest)
+        .with("docker-content-digest", digest.as_str())
         .with("location", location)
         .with("cache-control", "no-store")
         .with("content-type", "application/octet-stream")
-        .with("content-length", 0)
+        .with("content-length", "0")
 }
 
 /// What an upstream registry knows of a manifest's referrers, an OCI index; `filters` are those that it applied, and
@@ -234,8 +248,7 @@ pub fn referrers(
         response = response.with("oci-filters-applied", filters);
     }
     if let Some(query) = next {
-        response =
-            response.with("link", format_args!("</v2/{name}/referrers/{digest}?{query}>; rel=\"next\""));
+        response = response.with("link", format!("</v2/{name}/referrers/{digest}?{query}>; rel=\"next\""));
     }
     response.with_body(Form::Index.media_type(), index)
 }
@@ -252,10 +265,9 @@ pub fn upstream_tags(name: &str, page: &Page, all: &[String], next: Option<&str>
     }
     let mut response = Response::new(200).with("cache-control", BY_TAG);
     if let Some(query) = next {
-        response = response.with("link", format_args!("</v2/{name}/tags/list?{query}>; rel=\"next\""));
+        response = response.with("link", format!("</v2/{name}/tags/list?{query}>; rel=\"next\""));
     }
-    let tags: Vec<&String> = all.iter().filter(|tag| is_tag(tag)).collect();
-    response.with_body(JSON, format!("{}\n", json!({ "name": name, "tags": tags })).into_bytes())
+    with_tags(response, name, all.iter().map(String::as_str).filter(|tag| is_tag(tag)))
 }
 
 /// The `page` of a repository's tags, in order. Where tags are left, a `Link` header leads to the next page.
@@ -272,11 +284,18 @@ pub fn tags<'a>(name: &str, page: &Page, tags: impl IntoIterator<Item = &'a str>
     let response = Response::new(200).with("cache-control", BY_TAG);
     let response = match tags.last() {
         Some(last) if is_cut => {
-            response.with("link", format_args!("</v2/{name}/tags/list?n={n}&last={last}>; rel=\"next\""))
+            response.with("link", format!("</v2/{name}/tags/list?n={n}&last={last}>; rel=\"next\""))
         }
         _ => response,
     };
-    response.with_body(JSON, format!("{}\n", json!({ "name": name, "tags": tags })).into_bytes())
+    with_tags(response, name, tags)
+}
+
+fn with_tags<'a>(response: Response, name: &str, tags: impl IntoIterator<Item = &'a str>) -> Response {
+    let tags = array(tags.into_iter().map(string));
+    let mut body = Object::new().text("name", name).json("tags", &tags).finish();
+    body.push('\n');
+    response.with_body(JSON, body.into_bytes())
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use downshift::Limits;
+use downshift::json::{Json, Value};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::is_repository_name;
@@ -118,11 +119,13 @@ impl Token {
     /// Reads the answer of a token service; `None` if there is no token in it.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let answer: Value = serde_json::from_slice(body).ok()?;
-        let text = |name: &str| answer.get(name)?.as_str().filter(|text| !text.is_empty());
+        let answer =
+            Json::parse("token", core::str::from_utf8(body).ok()?.as_bytes(), &Limits::default()).ok()?;
+        let answer = answer.root();
+        let text = |name: &str| answer.member(name)?.as_text().filter(|text| !text.is_empty());
         // The same under two names: the second is OAuth2's.
-        let value = text("token").or_else(|| text("access_token"))?.to_string();
-        let lifetime = answer.get("expires_in").and_then(Value::as_u64).filter(|&seconds| seconds > 0);
+        let value = text("token").or_else(|| text("access_token"))?.into_owned();
+        let lifetime = answer.member("expires_in").and_then(Value::as_u64).filter(|&seconds| seconds > 0);
         Some(Self { value: value.into(), lifetime: lifetime.unwrap_or(DEFAULT_LIFETIME) })
     }
 }

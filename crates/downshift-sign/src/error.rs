@@ -1,5 +1,6 @@
 //! Why a key cannot be used.
 
+use alloc::string::{String, ToString as _};
 use core::fmt::{self, Write as _};
 
 use downshift::{Failure, Fault};

@@ -1,19 +1,26 @@
 //! Private keys and the files that they come from.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use der::Tag;
+use der::asn1::ObjectIdentifier;
+use downshift::Limits;
+use downshift::json::{Json, Value};
 use downshift::jwk::Jwk;
 use p256::elliptic_curve::Generate as _;
 use p256::elliptic_curve::point::AffineCoordinates as _;
-use p256::pkcs8::{LineEnding, ObjectIdentifier, PrivateKeyInfoRef};
-use p256::{NonZeroScalar, PublicKey, SecretKey};
-use sec1::EcPrivateKey;
-use serde::Deserialize;
+use p256::elliptic_curve::sec1::ToSec1Point as _;
+use p256::pkcs8::LineEnding;
+use p256::{AffinePoint, NonZeroScalar, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::KeyError;
+use crate::values::{Values, context_specific};
 
 /// A private key on P-256, with its public half.
 ///
@@ -72,8 +79,8 @@ impl PrivateKey {
     #[must_use]
     pub fn to_jwk(&self) -> Zeroizing<String> {
         let d = Zeroizing::new(URL_SAFE_NO_PAD.encode(Zeroizing::new(self.secret.to_bytes())));
-        let mut members: Vec<_> = self.public.members().chain([("d", d.as_str())]).collect();
-        members.sort_unstable();
+        let mut members: Vec<_> = self.public.members().collect();
+        members.insert(members.partition_point(|(name, _)| *name < "d"), ("d", &d));
 
         // Room enough that it never moves and leaves a copy behind. The members need no escapes: base64url, names of
         // curves, and a key id.
@@ -112,13 +119,28 @@ impl PrivateKey {
             problem: "the private number is not in the curve's range",
         })?;
         if let Some(point) = point {
-            let point = PublicKey::from_sec1_bytes(point)
-                .map_err(|_| KeyError::Invalid { format, problem: "the public point is not on the curve" })?;
-            if point != secret.public_key() {
-                return Err(KeyError::KeyPairMismatch);
+            // A point may be compressed (SEC 1, 2.3.3). It is compared as it stands there, for taking roots is much code.
+            let own = secret.public_key();
+            if [false, true].into_iter().all(|compress| own.to_sec1_point(compress).as_bytes() != point) {
+                return Err(match is_on_curve(point) {
+                    true => KeyError::KeyPairMismatch,
+                    false => KeyError::Invalid { format, problem: "the public point is not on the curve" },
+                });
             }
         }
         Ok(Self::new(secret))
+    }
+}
+
+/// Whether this can be a point of the curve; of a compressed one only its root would tell.
+fn is_on_curve(point: &[u8]) -> bool {
+    match point {
+        [4, coordinates @ ..] => match coordinates.as_chunks::<32>() {
+            ([x, y], []) => AffinePoint::from_coordinates(&(*x).into(), &(*y).into()).is_some().into(),
+            _ => false,
+        },
+        [2 | 3, x @ ..] => x.len() == 32,
+        _ => false,
     }
 }
 
@@ -155,32 +177,76 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 /// id-ecPublicKey (RFC 5480, 2.1.1).
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
-/// `ECPrivateKey` (RFC 5915, 3) in DER.
-fn parse_sec1(der: &[u8]) -> Result<PrivateKey, KeyError> {
-    let key = EcPrivateKey::try_from(der).map_err(|_| KeyError::Invalid {
-        format: "SEC1",
-        problem: "it is no private key on a named curve",
-    })?;
-    let curve = key.parameters.and_then(|parameters| parameters.named_curve());
-    // The curve may be left out, as it is in PKCS#8; then the length and the public point have to do.
-    match curve {
-        Some(curve) if curve != P256 => Err(unsupported(curve)),
-        _ => PrivateKey::from_parts("SEC1", key.private_key, key.public_key),
+/// `ECPrivateKey` (RFC 5915, 3).
+struct EcPrivateKey<'a> {
+    secret: &'a [u8],
+    curve: Option<ObjectIdentifier>,
+    point: Option<&'a [u8]>,
+}
+
+impl<'a> EcPrivateKey<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let mut values = Values::of_sequence(der)?;
+        if values.take(Tag::Integer)? != [1] {
+            return None;
+        }
+        let secret = values.take(Tag::OctetString)?;
+        let curve = match values.take(context_specific(0, true)) {
+            Some(parameters) => Some(Values::new(parameters)?.take_identifier()?),
+            None => None,
+        };
+        let point = match values.take(context_specific(1, true)) {
+            Some(bits) => Some(Values::new(bits)?.take_bytes()?),
+            None => None,
+        };
+        values.is_empty().then_some(Self { secret, curve, point })
     }
 }
 
-/// `PrivateKeyInfo` (RFC 5208, 5) in DER.
+fn parse_sec1(der: &[u8]) -> Result<PrivateKey, KeyError> {
+    let problem = "it is no private key on a named curve";
+    let key = EcPrivateKey::read(der).ok_or(KeyError::Invalid { format: "SEC1", problem })?;
+    // The curve may be left out, as it is in PKCS#8; then the length and the public point have to do.
+    match key.curve {
+        Some(curve) if curve != P256 => Err(unsupported(curve)),
+        _ => PrivateKey::from_parts("SEC1", key.secret, key.point),
+    }
+}
+
+/// `PrivateKeyInfo` (RFC 5208, 5), which may have attributes and a public key (RFC 5958, 2).
+struct PrivateKeyInfo<'a> {
+    algorithm: ObjectIdentifier,
+    curve: Option<ObjectIdentifier>,
+    key: &'a [u8],
+}
+
+impl<'a> PrivateKeyInfo<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let mut values = Values::of_sequence(der)?;
+        if !matches!(values.take(Tag::Integer)?, [0 | 1]) {
+            return None;
+        }
+        let mut algorithm = Values::new(values.take(Tag::Sequence)?)?;
+        let (identifier, curve) = (algorithm.take_identifier()?, algorithm.take_identifier());
+        let key = values.take(Tag::OctetString)?;
+        for tag in [context_specific(0, true), context_specific(1, false)] {
+            values.take(tag);
+        }
+        values.is_empty().then_some(Self { algorithm: identifier, curve, key })
+    }
+}
+
 fn parse_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
     let invalid = |problem| KeyError::Invalid { format: "PKCS#8", problem };
-    let info = PrivateKeyInfoRef::try_from(der).map_err(|_| invalid("it is no private key"))?;
-    if info.algorithm.oid != EC_PUBLIC_KEY {
-        return Err(unsupported(info.algorithm.oid));
+    let info = PrivateKeyInfo::read(der).ok_or_else(|| invalid("it is no private key"))?;
+    if info.algorithm != EC_PUBLIC_KEY {
+        return Err(unsupported(info.algorithm));
     }
-    let curve = info.algorithm.parameters_oid().map_err(|_| invalid("its curve has no name"))?;
-    if curve != P256 {
-        return Err(unsupported(curve));
+    match info.curve {
+        Some(P256) => parse_sec1(info.key),
+        Some(curve) => Err(unsupported(curve)),
+        None => Err(invalid("its curve has no name")),
     }
-    parse_sec1(info.private_key.as_bytes())
 }
 
 fn unsupported(identifier: ObjectIdentifier) -> KeyError {
@@ -198,7 +264,6 @@ fn unsupported(identifier: ObjectIdentifier) -> KeyError {
 
 /// The members of a private JWK (RFC 7518, 6.2; `kid` as libtrust has it). They point into the file, so that `d` has no
 /// copy to be cleared; none of them ever needs an escape.
-#[derive(Deserialize)]
 struct PrivateJwk<'a> {
     kty: &'a str,
     crv: Option<&'a str>,
@@ -208,10 +273,37 @@ struct PrivateJwk<'a> {
     kid: Option<&'a str>,
 }
 
+impl<'a> PrivateJwk<'a> {
+    /// Reads the members of an object; nothing if one is no string without escapes, or stands twice.
+    fn read(object: Value<'a>) -> Option<Self> {
+        let mut found = [None; 6];
+        let names = ["kty", "crv", "x", "y", "d", "kid"];
+        for (key, value) in object.members() {
+            let known = names.iter().zip(&mut found).find(|(name, _)| key.is_text(name));
+            if known.is_some_and(|(_, slot)| slot.replace(value).is_some()) {
+                return None;
+            }
+        }
+        let texts = found.map(|value| value.filter(|value| !value.is_null()).map(plain_text));
+        if texts.contains(&Some(None)) {
+            return None;
+        }
+        let [kty, crv, x, y, d, kid] = texts.map(Option::flatten);
+        Some(Self { kty: kty?, crv, x, y, d, kid })
+    }
+}
+
+/// A string as it is spelt, if it has no escapes.
+fn plain_text(value: Value<'_>) -> Option<&str> {
+    let text = value.raw().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    str::from_utf8(text).ok().filter(|text| !text.contains('\\'))
+}
+
 fn parse_jwk(file: &[u8]) -> Result<PrivateKey, KeyError> {
     let invalid = |problem| KeyError::Invalid { format: "JWK", problem };
-    let jwk: PrivateJwk<'_> = serde_json::from_slice(file)
-        .map_err(|_| invalid("it is no JSON object with the members of a key"))?;
+    let broken = || invalid("it is no JSON object with the members of a key");
+    let json = Json::parse("JWK", file, &Limits::default()).map_err(|_| broken())?;
+    let jwk = PrivateJwk::read(json.root()).ok_or_else(broken)?;
     // Only keys of the type EC have a curve in this sense.
     let kind = jwk.crv.filter(|_| jwk.kty == "EC").unwrap_or(jwk.kty);
     if kind != "P-256" {

@@ -14,12 +14,16 @@
 //! assert_eq!(signature.key.kid(), key.public_key().kid());
 //! # Ok::<(), downshift_sign::KeyError>(())
 //! ```
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod error;
 mod key;
 mod public_key;
 mod signer;
+mod values;
 mod verify;
 
 pub use error::KeyError;

@@ -1,13 +1,16 @@
 //! The public key of a signature: in its header, or in the certificate there.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Decode as _, Encode as _, Header, SliceReader, Tag, TagNumber};
+use der::{Decode as _, Encode as _, Header, SliceReader, Tag};
 use downshift::jwk::{Jwk, key_id};
 use downshift::jws::SignatureBlock;
-use spki::SubjectPublicKeyInfoRef;
 
+use crate::values::{Values, context_specific};
 use crate::verify::Problem;
 
 /// A public key, as it verifies a signature.
@@ -68,19 +71,36 @@ impl PublicKey {
 
     /// The key itself: a point of its curve, or RSA's two numbers.
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
-        SubjectPublicKeyInfoRef::from_der(&self.info).ok()?.subject_public_key.as_bytes()
+        PublicKeyInfo::read(&self.info).map(|info| info.key)
+    }
+}
+
+/// `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+struct PublicKeyInfo<'a> {
+    algorithm: ObjectIdentifier,
+    curve: Option<ObjectIdentifier>,
+    key: &'a [u8],
+}
+
+impl<'a> PublicKeyInfo<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let mut values = Values::of_sequence(der)?;
+        let mut algorithm = Values::new(values.take(Tag::Sequence)?)?;
+        let (identifier, curve) = (algorithm.take_identifier()?, algorithm.take_identifier());
+        let key = values.take_bytes()?;
+        values.is_empty().then_some(Self { algorithm: identifier, curve, key })
     }
 }
 
 fn kind(info: &[u8]) -> Option<KeyKind> {
-    let info = SubjectPublicKeyInfoRef::from_der(info).ok()?;
-    match info.algorithm.oid {
+    let info = PublicKeyInfo::read(info)?;
+    match info.algorithm {
         EC => {
-            let curve = info.algorithm.parameters_oid().ok()?;
+            let curve = info.curve?;
             CURVES.into_iter().find(|(oid, _)| *oid == curve).map(|(_, kind)| kind)
         }
         RSA => {
-            let mut reader = SliceReader::new(info.subject_public_key.as_bytes()?).ok()?;
+            let mut reader = SliceReader::new(info.key).ok()?;
             let header = Header::decode(&mut reader).ok()?;
             let modulus =
                 (header.tag() == Tag::Sequence).then(|| AnyRef::decode(&mut reader).ok()).flatten()?;
@@ -95,37 +115,26 @@ fn kind(info: &[u8]) -> Option<KeyKind> {
 /// The key of a certificate and its subject on one line (RFC 5280, 4.1). Nothing else in it is looked at: engines
 /// verify no chain either.
 fn read_certificate(der: &[u8]) -> Option<(Vec<u8>, String)> {
-    let sequence =
-        |bytes| AnyRef::from_der(bytes).ok().filter(|any: &AnyRef<'_>| any.header().tag() == Tag::Sequence);
-    let certificate = sequence(der)?;
-    let mut reader = SliceReader::new(certificate.value()).ok()?;
-    let signed = AnyRef::decode(&mut reader).ok()?;
-    let mut fields = SliceReader::new(signed.value()).ok()?;
-    let mut next = || AnyRef::decode(&mut fields).ok();
-    let version = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+    let mut certificate = Values::of_sequence(der)?;
+    let mut fields = Values::new(certificate.next()?.value())?;
     // The version is optional; then come serial number, signature, issuer, validity, subject and key.
-    let first = next()?;
-    if first.header().tag() == version {
-        next()?;
+    fields.take(context_specific(0, true));
+    for _ in ["serial number", "signature", "issuer", "validity"] {
+        fields.next()?;
     }
-    for _ in ["signature", "issuer", "validity"] {
-        next()?;
-    }
-    let subject = name(next()?);
-    Some((next()?.to_der().ok()?, subject))
+    let subject = name(fields.next()?);
+    Some((fields.next()?.to_der().ok()?, subject))
 }
 
 /// A name (RFC 5280, 4.1.2.4) as its texts.
 fn name(name: AnyRef<'_>) -> String {
     let mut texts = Vec::new();
-    let Ok(mut sets) = SliceReader::new(name.value()) else { return String::new() };
-    while let Ok(set) = AnyRef::decode(&mut sets) {
-        let Ok(mut attributes) = SliceReader::new(set.value()) else { continue };
-        while let Ok(attribute) = AnyRef::decode(&mut attributes) {
-            let Ok(mut parts) = SliceReader::new(attribute.value()) else { continue };
-            let (Ok(_), Ok(value)) = (AnyRef::decode(&mut parts), AnyRef::decode(&mut parts)) else {
-                continue;
-            };
+    let Some(mut sets) = Values::new(name.value()) else { return String::new() };
+    while let Some(set) = sets.next() {
+        let Some(mut attributes) = Values::new(set.value()) else { continue };
+        while let Some(attribute) = attributes.next() {
+            let Some(mut parts) = Values::new(attribute.value()) else { continue };
+            let (Some(_), Some(value)) = (parts.next(), parts.next()) else { continue };
             let text: String = String::from_utf8_lossy(value.value())
                 .chars()
                 .filter(|c| !c.is_control())

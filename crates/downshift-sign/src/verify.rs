@@ -1,5 +1,8 @@
 //! Do the signatures of a document hold?
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 
 use downshift::jws::{SignatureBlock, SignedDocument};

@@ -1,5 +1,7 @@
 //! What a client understands, and which form it is to get.
 
+use alloc::boxed::Box;
+
 use crate::{Error, Form, Platform};
 
 /// What a client understands, as its request says.
@@ -114,7 +116,7 @@ impl Capabilities {
     ///
     /// Accept's order never counts (Docker ≥ 1.10 sends its lines in random order), and weights decide only
     /// between forms equally near, which are the two of schema 1.
-    pub(crate) fn choose(&self, stored: Form) -> Result<Choice, Error> {
+    pub(crate) fn choose(&self, stored: Form) -> Result<Choice, Box<Error>> {
         const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
         const SINGLE: &[Form] = &[Form::Oci, Form::Schema2, Form::Schema1, Form::Schema1Unsigned];
 
@@ -146,7 +148,7 @@ impl Capabilities {
         } else if last_forms.iter().any(|&form| takes(form)) {
             Ok(last)
         } else {
-            Err(Error::NotAcceptable { stored })
+            Err(Error::NotAcceptable { stored }.into())
         }
     }
 }

@@ -4,6 +4,7 @@
 //! were measured with Docker 1.6.2, 1.7.1, 1.8.3, 1.9.1, 1.10.3 and 20.10.24. Signatures are verified elsewhere.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -38,7 +39,7 @@ const UP_TO_1_9: &str = "docker 1.6 to 1.9";
 ///
 /// # Errors
 /// As [`Document::parse`]: if the document is no manifest at all.
-pub fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Finding>, Error> {
+pub fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Finding>, Box<Error>> {
     match Document::parse(bytes, limits)? {
         Document::Schema1(schema1) => Ok(check_schema1(&schema1, limits)),
         other => {

@@ -1,7 +1,9 @@
 //! Image configs, read as Distribution reads them.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::json::{Json, Kind, Value};
@@ -61,7 +63,7 @@ impl<'c> Config<'c> {
     /// The rules are those of Go's decoder for the structs of Distribution's converter: keys match without regard to
     /// case, objects that stand twice are merged, null changes nothing. [`Policy::Strict`] refuses a config where
     /// those rules matter, for other engines have others.
-    pub(crate) fn read(json: &'c Json<'_>, policy: Policy, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn read(json: &'c Json<'_>, policy: Policy, limits: &Limits) -> Result<Self, Box<Error>> {
         let root = json.root();
         let mut config = Self {
             architecture: Cow::default(),
@@ -83,7 +85,7 @@ impl<'c> Config<'c> {
         for (key, value) in root.members() {
             let key = key.text();
             if config.members.insert(key.clone(), value).is_some() && policy.is_strict() {
-                return Err(Error::DuplicateKey { key: key.into_owned() });
+                return Err(Error::DuplicateKey { key: key.into_owned() }.into());
             }
         }
         Ok(config)
@@ -110,7 +112,7 @@ struct Slice<'c> {
 }
 
 impl<'c> Slice<'c> {
-    fn read(&mut self, value: Value<'c>, policy: Policy, limits: &Limits) -> Result<(), Error> {
+    fn read(&mut self, value: Value<'c>, policy: Policy, limits: &Limits) -> Result<(), Box<Error>> {
         match value.kind() {
             Kind::Null => *self = Self::default(),
             Kind::Array => {
@@ -128,7 +130,7 @@ impl<'c> Slice<'c> {
                     }
                 }
             }
-            _ => return Err(Error::WrongType { path: "history", expected: "an array" }),
+            _ => return Err(Error::WrongType { path: "history", expected: "an array" }.into()),
         }
         Ok(())
     }
@@ -140,7 +142,7 @@ impl<'c> Slice<'c> {
 }
 
 impl<'c> History<'c> {
-    fn read(&mut self, element: Value<'c>, policy: Policy) -> Result<(), Error> {
+    fn read(&mut self, element: Value<'c>, policy: Policy) -> Result<(), Box<Error>> {
         let known = ["created", "created_by", "author", "comment", "empty_layer"];
         read_object(element, "history[]", &known, policy, &mut |name, value| match name {
             "created" => {
@@ -161,7 +163,8 @@ impl<'c> History<'c> {
                         return Err(Error::WrongType {
                             path: "history[].empty_layer",
                             expected: "a boolean",
-                        });
+                        }
+                        .into());
                     }
                 }
                 Ok(())
@@ -175,7 +178,7 @@ fn read_rootfs<'c>(
     rootfs: &mut Option<RootFs<'c>>,
     policy: Policy,
     limits: &Limits,
-) -> Result<(), Error> {
+) -> Result<(), Box<Error>> {
     if value.is_null() {
         *rootfs = None;
         return Ok(());
@@ -187,7 +190,9 @@ fn read_rootfs<'c>(
         _ => {
             let is_text = |element: Value<'_>| element.is_null() || element.kind() == Kind::String;
             if !matches!(value.kind(), Kind::Array | Kind::Null) || !value.elements().all(is_text) {
-                return Err(Error::WrongType { path: "rootfs.diff_ids", expected: "an array of strings" });
+                return Err(
+                    Error::WrongType { path: "rootfs.diff_ids", expected: "an array of strings" }.into()
+                );
             }
             rootfs.diff_ids = value.elements().count();
             Limits::check("layers", limits.layers, rootfs.diff_ids)
@@ -201,20 +206,20 @@ fn read_object<'c>(
     path: &'static str,
     known: &[&'static str],
     policy: Policy,
-    assign: &mut dyn FnMut(&'static str, Value<'c>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    assign: &mut dyn FnMut(&'static str, Value<'c>) -> Result<(), Box<Error>>,
+) -> Result<(), Box<Error>> {
     if object.kind() != Kind::Object {
-        return Err(Error::WrongType { path, expected: "an object" });
+        return Err(Error::WrongType { path, expected: "an object" }.into());
     }
     let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
     for (key, value) in object.members() {
         let Some(&name) = known.iter().find(|name| key.folds_to(name)) else { continue };
         if policy.is_strict() {
             if !key.is_text(name) {
-                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name });
+                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());
             }
             if seen.contains(&name) {
-                return Err(Error::DuplicateKey { key: name.into() });
+                return Err(Error::DuplicateKey { key: name.into() }.into());
             }
             seen.push(name);
         }
@@ -223,22 +228,22 @@ fn read_object<'c>(
     Ok(())
 }
 
-fn read_text<'c>(value: Value<'c>, path: &'static str, text: &mut Cow<'c, str>) -> Result<(), Error> {
+fn read_text<'c>(value: Value<'c>, path: &'static str, text: &mut Cow<'c, str>) -> Result<(), Box<Error>> {
     match value.kind() {
         Kind::Null => Ok(()),
         Kind::String => {
             *text = value.text();
             Ok(())
         }
-        _ => Err(Error::WrongType { path, expected: "a string" }),
+        _ => Err(Error::WrongType { path, expected: "a string" }.into()),
     }
 }
 
 /// Go parses a time as it is spelt, quotes included, so that escapes in it are no digits.
-fn read_time(value: Value<'_>, policy: Policy) -> Result<GoTime, Error> {
+fn read_time(value: Value<'_>, policy: Policy) -> Result<GoTime, Box<Error>> {
     let raw = value.raw();
     let spelt = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).unwrap_or_default();
     GoTime::parse(spelt)
         .filter(|time| time.is_canonical || !policy.is_strict())
-        .ok_or_else(|| Error::InvalidTime { value: alloc::string::String::from_utf8_lossy(raw).into_owned() })
+        .ok_or_else(|| Error::InvalidTime { value: String::from_utf8_lossy(raw).into_owned() }.into())
 }

@@ -90,11 +90,11 @@ impl<'a> Document<'a> {
     /// # Errors
     /// Of [`Fault::Document`](crate::Fault::Document) and [`Fault::Limit`](crate::Fault::Limit); among them
     /// [`Error::Ambiguous`] for a document that can be read as two kinds.
-    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, Box<Error>> {
         let json = Json::parse("manifest", bytes, limits)?;
         let root = json.root();
         if root.kind() != Kind::Object {
-            return Err(Error::WrongType { path: "manifest", expected: "an object" });
+            return Err(Error::WrongType { path: "manifest", expected: "an object" }.into());
         }
         let version = root.member("schemaVersion").ok_or(Error::MissingMember { path: "schemaVersion" })?;
         match version.raw() {
@@ -103,11 +103,13 @@ impl<'a> Document<'a> {
                 Ok(Self::Schema1(Schema1::read(bytes, root, limits)?))
             }
             b"2" => Self::parse_version_2(root, limits),
-            other => Err(Error::UnknownDocument { value: String::from_utf8_lossy(other).into_owned() }),
+            other => {
+                Err(Error::UnknownDocument { value: String::from_utf8_lossy(other).into_owned() }.into())
+            }
         }
     }
 
-    fn parse_version_2(root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
+    fn parse_version_2(root: Value<'_>, limits: &Limits) -> Result<Self, Box<Error>> {
         let media_type = root.member("mediaType").filter(|media_type| !media_type.is_null());
         let form = match media_type {
             Some(media_type) => {
@@ -140,7 +142,7 @@ impl<'a> Document<'a> {
 }
 
 impl Manifest {
-    fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Error> {
+    fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Box<Error>> {
         let names = ["schemaVersion", "mediaType", "config", "layers", "artifactType"];
         let ([_, _, config, layers, artifact_type], others) = members(root, names)?;
         Ok(Self {
@@ -156,14 +158,17 @@ impl Manifest {
     #[must_use]
     pub fn artifact(&self) -> Option<String> {
         match Content::of(self) {
-            Content::Artifact(Error::Artifact { media_type }) => Some(media_type),
+            Content::Artifact(error) => match *error {
+                Error::Artifact { media_type } => Some(media_type),
+                _ => None,
+            },
             _ => None,
         }
     }
 }
 
 impl Index {
-    fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Error> {
+    fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Box<Error>> {
         let ([_, _, manifests], others) = members(root, ["schemaVersion", "mediaType", "manifests"])?;
         Ok(Self { form, entries: read_descriptors(manifests, "manifests", limits.entries)?, others })
     }
@@ -178,9 +183,9 @@ impl Index {
 }
 
 impl Descriptor {
-    fn read(value: Value<'_>) -> Result<Self, Error> {
+    fn read(value: Value<'_>) -> Result<Self, Box<Error>> {
         if value.kind() != Kind::Object {
-            return Err(Error::WrongType { path: "descriptor", expected: "an object" });
+            return Err(Error::WrongType { path: "descriptor", expected: "an object" }.into());
         }
         let names = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
         let ([media_type, digest, size, urls, platform, artifact_type], others) = members(value, names)?;
@@ -208,9 +213,9 @@ impl Descriptor {
 }
 
 impl EntryPlatform {
-    fn read(value: Value<'_>) -> Result<Self, Error> {
+    fn read(value: Value<'_>) -> Result<Self, Box<Error>> {
         if value.kind() != Kind::Object {
-            return Err(Error::WrongType { path: "platform", expected: "an object" });
+            return Err(Error::WrongType { path: "platform", expected: "an object" }.into());
         }
         let names = ["os", "architecture", "variant", "os.version", "os.features", "features"];
         let ([os, architecture, variant, os_version, os_features, features], _) = members(value, names)?;
@@ -237,64 +242,80 @@ fn is_attestation(descriptor: Value<'_>) -> bool {
 }
 
 /// Refuses a document of one kind, which `own` names, that has a member of another.
-fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) -> Result<(), Error> {
+fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) -> Result<(), Box<Error>> {
     let found = root.members().find_map(|(key, _)| foreign.iter().find(|name| key.folds_to(name)));
     match found {
-        Some(other) => Err(Error::Ambiguous { one: own, other }),
+        Some(other) => Err(Error::Ambiguous { one: own, other }.into()),
         None => Ok(()),
     }
 }
+
+/// What [`members`] finds: the members that are known, and the names of all others.
+type Members<'j, const N: usize> = ([Option<Value<'j>>; N], Vec<String>);
 
 /// An object's members of the given names, in their order, and the names of all others. A member that stands twice, or
 /// in another case, is refused: decoders differ on which they take. Null is as good as absent.
 fn members<'j, const N: usize>(
     object: Value<'j>,
     names: [&'static str; N],
-) -> Result<([Option<Value<'j>>; N], Vec<String>), Error> {
+) -> Result<Members<'j, N>, Box<Error>> {
     let mut found = [None; N];
+    let others = find_members(object, &names, &mut found)?;
+    Ok((found, others))
+}
+
+/// [`members`] of any number, into `found`.
+fn find_members<'j>(
+    object: Value<'j>,
+    names: &[&'static str],
+    found: &mut [Option<Value<'j>>],
+) -> Result<Vec<String>, Box<Error>> {
     let mut others = Vec::new();
     for (key, value) in object.members() {
-        let known = names.iter().zip(&mut found).find(|(name, _)| key.folds_to(name));
+        let known = names.iter().zip(&mut *found).find(|(name, _)| key.folds_to(name));
         match known {
             Some((name, _)) if !key.is_text(name) => {
-                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name });
+                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());
             }
-            Some((name, Some(_))) => return Err(Error::DuplicateKey { key: (*name).into() }),
+            Some((name, Some(_))) => return Err(Error::DuplicateKey { key: (*name).into() }.into()),
             Some((_, slot)) => *slot = Some(value),
             None => others.push(key.text().into_owned()),
         }
     }
-    Ok((found.map(|value| value.filter(|value| !value.is_null())), others))
+    for slot in found {
+        *slot = slot.filter(|value| !value.is_null());
+    }
+    Ok(others)
 }
 
 fn read_descriptors(
     list: Option<Value<'_>>,
     path: &'static str,
     limit: usize,
-) -> Result<Vec<Descriptor>, Error> {
+) -> Result<Vec<Descriptor>, Box<Error>> {
     let Some(list) = list else { return Ok(Vec::new()) };
     if list.kind() != Kind::Array {
-        return Err(Error::WrongType { path, expected: "an array" });
+        return Err(Error::WrongType { path, expected: "an array" }.into());
     }
     let name = if path == "layers" { "layers" } else { "entries" };
     Limits::check(name, limit, list.elements().count())?;
     list.elements().map(Descriptor::read).collect()
 }
 
-fn text<'j>(value: Value<'j>, path: &'static str) -> Result<Cow<'j, str>, Error> {
-    value.as_text().ok_or(Error::WrongType { path, expected: "a string" })
+fn text<'j>(value: Value<'j>, path: &'static str) -> Result<Cow<'j, str>, Box<Error>> {
+    value.as_text().ok_or_else(|| Error::WrongType { path, expected: "a string" }.into())
 }
 
-fn optional_text(value: Option<Value<'_>>, path: &'static str) -> Result<Option<String>, Error> {
+fn optional_text(value: Option<Value<'_>>, path: &'static str) -> Result<Option<String>, Box<Error>> {
     value.map(|value| Ok(text(value, path)?.into_owned())).transpose()
 }
 
-fn read_texts(list: Option<Value<'_>>, path: &'static str) -> Result<Vec<String>, Error> {
+fn read_texts(list: Option<Value<'_>>, path: &'static str) -> Result<Vec<String>, Box<Error>> {
     match list {
         Some(list) if list.kind() == Kind::Array => {
             list.elements().map(|element| Ok(text(element, path)?.into_owned())).collect()
         }
-        Some(_) => Err(Error::WrongType { path, expected: "an array of strings" }),
+        Some(_) => Err(Error::WrongType { path, expected: "an array of strings" }.into()),
         None => Ok(Vec::new()),
     }
 }

@@ -1,6 +1,7 @@
 //! Every way in which a request can be refused.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write as _};
 
@@ -529,9 +530,22 @@ impl From<&Error> for Failure {
     }
 }
 
+/// Inside of this crate errors are boxed: they are rare, and so what is not one is moved about in fewer bytes.
+impl From<Box<Error>> for Error {
+    fn from(error: Box<Self>) -> Self {
+        *error
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::from(&error)
+    }
+}
+
+impl From<Box<Error>> for Failure {
+    fn from(error: Box<Error>) -> Self {
+        Self::from(&*error)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Public keys as JSON Web Keys, and libtrust's key ids.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -18,7 +18,7 @@ use crate::jws::decode_base64url;
 /// An elliptic curve key has `crv`, `kid`, `kty`, `x` and `y`; an RSA key `e`, `kid`, `kty` and `n`. Members beyond
 /// those are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwk(BTreeMap<String, String>);
+pub struct Jwk(Vec<(String, String)>);
 
 impl Jwk {
     /// The key on P-256 with these coordinates.
@@ -37,7 +37,7 @@ impl Jwk {
     /// A member, such as `crv`.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.members().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// All members, sorted by name.
@@ -59,16 +59,16 @@ impl Jwk {
     }
 
     /// Reads the `jwk` of a signature's header. The key id may be absent; if it is there, it must be the key's.
-    pub(crate) fn read(value: Value<'_>) -> Result<Self, Error> {
-        let problem = |problem| Error::InvalidSignature { problem };
+    pub(crate) fn read(value: Value<'_>) -> Result<Self, Box<Error>> {
+        let problem = |problem| -> Box<Error> { Error::InvalidSignature { problem }.into() };
         if value.kind() != Kind::Object {
             return Err(problem("a `jwk` is not an object"));
         }
-        let mut key = Self(BTreeMap::new());
+        let mut key = Self(Vec::new());
         for (name, value) in value.members() {
             // Members that are no strings are no part of a public key: libtrust ignores them.
             if let Some(text) = value.as_text() {
-                key.0.insert(name.text().into_owned(), text.into_owned());
+                key.insert(name.text().into_owned(), text.into_owned());
             }
         }
         let info = key.public_key_info().ok_or_else(|| problem("a `jwk` is no public key"))?;
@@ -76,9 +76,21 @@ impl Jwk {
         match key.member("kid") {
             Some(stated) if stated != kid => Err(problem("a `jwk` has the `kid` of another key")),
             _ => {
-                key.0.insert("kid".to_string(), kid);
+                key.insert("kid".to_string(), kid);
                 Ok(key)
             }
+        }
+    }
+
+    /// Adds a member, in the place of one of the same name.
+    fn insert(&mut self, name: String, value: String) {
+        match self.0.binary_search_by(|(own, _)| own.cmp(&name)) {
+            Ok(index) => {
+                if let Some(member) = self.0.get_mut(index) {
+                    member.1 = value;
+                }
+            }
+            Err(index) => self.0.insert(index, (name, value)),
         }
     }
 

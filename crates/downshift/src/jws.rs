@@ -4,6 +4,7 @@
 //! room is kept in each signature's protected header, so that the payload can be put together again to the byte.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -75,18 +76,18 @@ impl SignatureBlock {
 ///
 /// # Errors
 /// [`Error::InvalidJson`], [`Error::LimitExceeded`], or [`Error::InvalidSignature`] if `payload` is no such object.
-pub fn prepare(payload: Vec<u8>, time: Timestamp, limits: &Limits) -> Result<Unsigned, Error> {
+pub fn prepare(payload: Vec<u8>, time: Timestamp, limits: &Limits) -> Result<Unsigned, Box<Error>> {
     Json::parse("payload", &payload, limits)?;
     prepare_object(payload, time)
 }
 
 /// [`prepare`] for a payload that is known to be JSON.
-pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsigned, Error> {
-    let problem = Error::InvalidSignature { problem: "the payload is no object with members" };
-    let Some(inner) = payload.trim_ascii_end().strip_suffix(b"}") else { return Err(problem) };
+pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsigned, Box<Error>> {
+    let problem = || invalid("the payload is no object with members");
+    let inner = payload.trim_ascii_end().strip_suffix(b"}").ok_or_else(problem)?;
     let format_length = inner.trim_ascii_end().len();
     if matches!(inner.trim_ascii(), b"" | b"{") {
-        return Err(problem);
+        return Err(problem());
     }
     let tail = payload.get(format_length..).unwrap_or_default();
     let header = alloc::format!(
@@ -120,18 +121,17 @@ impl Unsigned {
     /// # Errors
     /// [`Error::SignatureLength`] if a signature does not have the length of its algorithm;
     /// [`Error::InvalidSignature`] if there is none.
-    pub fn seal(&self, signatures: &[Signature]) -> Result<Vec<u8>, Error> {
-        let mut blocks = signatures
-            .iter()
-            .map(|signature| {
-                check_length(signature)?;
-                Ok((signature.key.kid(), URL_SAFE_NO_PAD.encode(&signature.bytes), signature))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        if blocks.is_empty() {
-            return Err(Error::InvalidSignature { problem: "there are no signatures" });
+    pub fn seal(&self, signatures: &[Signature]) -> Result<Vec<u8>, Box<Error>> {
+        let mut blocks: Vec<(&str, String, &Signature)> = Vec::with_capacity(signatures.len());
+        for signature in signatures {
+            check_length(signature)?;
+            let (kid, text) = (signature.key.kid(), URL_SAFE_NO_PAD.encode(&signature.bytes));
+            let place = blocks.partition_point(|other| (other.0, &other.1) <= (kid, &text));
+            blocks.insert(place, (kid, text, signature));
         }
-        blocks.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        if blocks.is_empty() {
+            return Err(invalid("there are no signatures"));
+        }
 
         let (head, _) = self.payload.split_at_checked(self.format_length).unwrap_or((&self.payload, &[]));
         let mut out = Vec::with_capacity(head.len().saturating_add(blocks.len().saturating_mul(1024)));
@@ -162,7 +162,11 @@ impl Unsigned {
     }
 }
 
-fn check_length(signature: &Signature) -> Result<(), Error> {
+fn invalid(problem: &'static str) -> Box<Error> {
+    Error::InvalidSignature { problem }.into()
+}
+
+fn check_length(signature: &Signature) -> Result<(), Box<Error>> {
     let actual = signature.bytes.len();
     let expected = match signature.algorithm {
         "ES256" => 64,
@@ -170,7 +174,7 @@ fn check_length(signature: &Signature) -> Result<(), Error> {
         "ES512" => 132,
         _ => actual,
     };
-    if expected == actual { Ok(()) } else { Err(Error::SignatureLength { expected, actual }) }
+    if expected == actual { Ok(()) } else { Err(Error::SignatureLength { expected, actual }.into()) }
 }
 
 fn signing_input(protected: &str, payload: &[u8]) -> Vec<u8> {
@@ -197,16 +201,16 @@ fn indent(payload: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// [`Error::InvalidJson`], [`Error::InvalidSignature`] or [`Error::LimitExceeded`].
-pub fn parse(document: &[u8], limits: &Limits) -> Result<SignedDocument, Error> {
+pub fn parse(document: &[u8], limits: &Limits) -> Result<SignedDocument, Box<Error>> {
     let json = Json::parse("signed document", document, limits)?;
     match json.root().member("signatures") {
         Some(signatures) => parse_signatures(document, signatures),
-        None => Err(Error::InvalidSignature { problem: "there is no member `signatures`" }),
+        None => Err(invalid("there is no member `signatures`")),
     }
 }
 
 /// [`parse`] for a document whose member `signatures` was found already.
-pub(crate) fn parse_signatures(document: &[u8], signatures: Value<'_>) -> Result<SignedDocument, Error> {
+pub(crate) fn parse_signatures(document: &[u8], signatures: Value<'_>) -> Result<SignedDocument, Box<Error>> {
     let format = format(signatures)?;
     let payload = format.payload(document)?;
     let signatures = signatures.elements().map(read_block).collect::<Result<_, _>>()?;
@@ -214,13 +218,13 @@ pub(crate) fn parse_signatures(document: &[u8], signatures: Value<'_>) -> Result
 }
 
 /// The payload of a signed document: all that is of use to whoever does not verify its signatures.
-pub(crate) fn payload(document: &[u8], signatures: Value<'_>) -> Result<Vec<u8>, Error> {
+pub(crate) fn payload(document: &[u8], signatures: Value<'_>) -> Result<Vec<u8>, Box<Error>> {
     format(signatures)?.payload(document)
 }
 
-fn format(signatures: Value<'_>) -> Result<Format, Error> {
+fn format(signatures: Value<'_>) -> Result<Format, Box<Error>> {
     if signatures.kind() != Kind::Array {
-        return Err(Error::InvalidSignature { problem: "`signatures` is not an array" });
+        return Err(invalid("`signatures` is not an array"));
     }
     let mut format = Format::default();
     let mut is_signed = false;
@@ -228,7 +232,7 @@ fn format(signatures: Value<'_>) -> Result<Format, Error> {
         read_protected(&protected(block)?, &mut format)?;
         is_signed = true;
     }
-    if is_signed { Ok(format) } else { Err(Error::InvalidSignature { problem: "there are no signatures" }) }
+    if is_signed { Ok(format) } else { Err(invalid("there are no signatures")) }
 }
 
 /// How to put the payload together again. All signatures must agree on it; libtrust takes zero and nothing for not
@@ -240,66 +244,62 @@ struct Format {
 }
 
 impl Format {
-    fn payload(&self, document: &[u8]) -> Result<Vec<u8>, Error> {
+    fn payload(&self, document: &[u8]) -> Result<Vec<u8>, Box<Error>> {
         let head = document.get(..self.length);
-        let head =
-            head.ok_or(Error::InvalidSignature { problem: "`formatLength` is beyond the document" })?;
+        let head = head.ok_or_else(|| invalid("`formatLength` is beyond the document"))?;
         Ok([head, &self.tail].concat())
     }
 }
 
 /// The protected header of a signature, as it stands in the document.
-fn protected(block: Value<'_>) -> Result<Cow<'_, str>, Error> {
-    let problem = |problem| Error::InvalidSignature { problem };
+fn protected(block: Value<'_>) -> Result<Cow<'_, str>, Box<Error>> {
     if block.kind() != Kind::Object {
-        return Err(problem("a signature is not an object"));
+        return Err(invalid("a signature is not an object"));
     }
     let protected = block.field("protected").and_then(Value::as_text);
-    protected.ok_or_else(|| problem("a signature has no `protected` header"))
+    protected.ok_or_else(|| invalid("a signature has no `protected` header"))
 }
 
-fn read_block(block: Value<'_>) -> Result<SignatureBlock, Error> {
-    let problem = |problem| Error::InvalidSignature { problem };
+fn read_block(block: Value<'_>) -> Result<SignatureBlock, Box<Error>> {
     let protected = protected(block)?;
     let time = read_protected(&protected, &mut Format::default())?;
 
-    let header = block.field("header").ok_or_else(|| problem("a signature has no `header`"))?;
+    let header = block.field("header").ok_or_else(|| invalid("a signature has no `header`"))?;
     let key = header.field("jwk").filter(|key| !key.is_null()).map(Jwk::read).transpose()?;
     let chain = match header.field("x5c") {
         Some(chain) => chain
             .elements()
             .map(|certificate| STANDARD.decode(certificate.text().as_bytes()).ok())
             .collect::<Option<_>>()
-            .ok_or_else(|| problem("an `x5c` certificate is not base64"))?,
+            .ok_or_else(|| invalid("an `x5c` certificate is not base64"))?,
         None => Vec::new(),
     };
     let algorithm = header.field("alg").map(|algorithm| algorithm.text().into_owned()).unwrap_or_default();
     let signature = block.field("signature").and_then(Value::as_text);
     let signature = signature.and_then(|text| decode_base64url(&text));
-    let signature = signature.ok_or_else(|| problem("a `signature` is not base64url"))?;
+    let signature = signature.ok_or_else(|| invalid("a `signature` is not base64url"))?;
     Ok(SignatureBlock { algorithm, key, chain, protected: protected.into_owned(), time, signature })
 }
 
 /// Reads a protected header into `format`, and returns its time.
-fn read_protected(protected: &str, format: &mut Format) -> Result<Option<String>, Error> {
-    let problem = |problem| Error::InvalidSignature { problem };
+fn read_protected(protected: &str, format: &mut Format) -> Result<Option<String>, Box<Error>> {
     let header =
-        decode_base64url(protected).ok_or_else(|| problem("a `protected` header is not base64url"))?;
+        decode_base64url(protected).ok_or_else(|| invalid("a `protected` header is not base64url"))?;
     let header = Json::parse("protected header", &header, &Limits::default())?;
     let header = header.root();
 
     let length =
         header.member("formatLength").and_then(Value::as_u64).and_then(|length| length.try_into().ok());
-    let length: usize = length.ok_or_else(|| problem("`formatLength` is not a whole number"))?;
+    let length: usize = length.ok_or_else(|| invalid("`formatLength` is not a whole number"))?;
     if format.length != 0 && format.length != length {
-        return Err(problem("the signatures disagree on `formatLength`"));
+        return Err(invalid("the signatures disagree on `formatLength`"));
     }
     format.length = length;
 
     let tail = header.member("formatTail").and_then(Value::as_text).and_then(|tail| decode_base64url(&tail));
-    let tail = tail.ok_or_else(|| problem("`formatTail` is not base64url"))?;
+    let tail = tail.ok_or_else(|| invalid("`formatTail` is not base64url"))?;
     if !format.tail.is_empty() && format.tail != tail {
-        return Err(problem("the signatures disagree on `formatTail`"));
+        return Err(invalid("the signatures disagree on `formatTail`"));
     }
     format.tail = tail;
     Ok(header.member("time").and_then(Value::as_text).map(Into::into))

@@ -1,5 +1,6 @@
 //! Layer media types, and what a manifest is of.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use crate::document::{Descriptor, Manifest};
@@ -62,9 +63,9 @@ impl LayerType {
     ///
     /// # Errors
     /// [`Error::EncryptedLayer`] or [`Error::UnknownLayerType`].
-    pub fn of(layer: &Descriptor) -> Result<Self, Error> {
+    pub fn of(layer: &Descriptor) -> Result<Self, Box<Error>> {
         if layer.media_type.ends_with(ENCRYPTED) {
-            return Err(Error::EncryptedLayer { digest: layer.digest.clone() });
+            return Err(Error::EncryptedLayer { digest: layer.digest.clone() }.into());
         }
         let known = DOCKER.iter().chain(&OCI).find(|(name, _)| *name == layer.media_type);
         match known {
@@ -72,36 +73,37 @@ impl LayerType {
             None => Err(Error::UnknownLayerType {
                 digest: layer.digest.clone(),
                 media_type: layer.media_type.clone(),
-            }),
+            }
+            .into()),
         }
     }
 
     /// Checks that engines of the schema 1 days can fetch and unpack the layer.
-    pub(crate) fn check_schema1(layer: &Descriptor) -> Result<(), Error> {
+    pub(crate) fn check_schema1(layer: &Descriptor) -> Result<(), Box<Error>> {
         let digest = || layer.digest.clone();
         let layer_type = Self::of(layer)?;
         if layer_type.is_foreign {
-            return Err(Error::ForeignLayer { digest: digest() });
+            return Err(Error::ForeignLayer { digest: digest() }.into());
         }
         if layer_type.compression == Compression::Zstd {
-            return Err(Error::ZstdLayer { digest: digest() });
+            return Err(Error::ZstdLayer { digest: digest() }.into());
         }
         if layer.digest.algorithm() != "sha256" {
-            return Err(Error::DigestAlgorithm { digest: digest() });
+            return Err(Error::DigestAlgorithm { digest: digest() }.into());
         }
         Ok(())
     }
 
     /// The media type of the same layer in a manifest of the form `form`.
-    pub(crate) fn media_type(layer: &Descriptor, form: Form) -> Result<&'static str, Error> {
+    pub(crate) fn media_type(layer: &Descriptor, form: Form) -> Result<&'static str, Box<Error>> {
         let layer_type = Self::of(layer)?;
         let is_docker = form == Form::Schema2;
         if is_docker && layer_type.compression == Compression::Zstd {
-            return Err(Error::ZstdLayer { digest: layer.digest.clone() });
+            return Err(Error::ZstdLayer { digest: layer.digest.clone() }.into());
         }
         let table: &[(&'static str, Self)] = if is_docker { &DOCKER } else { &OCI };
         let found = table.iter().find(|(_, candidate)| *candidate == layer_type);
-        found.map(|&(name, _)| name).ok_or_else(|| Error::ZstdLayer { digest: layer.digest.clone() })
+        found.map(|&(name, _)| name).ok_or_else(|| Error::ZstdLayer { digest: layer.digest.clone() }.into())
     }
 }
 
@@ -111,20 +113,21 @@ pub(crate) enum Content {
     /// An image if its config is one: old pushes to Docker Hub say no more.
     ImageIfConfigIs,
     /// Something else: the error says by which media type.
-    Artifact(Error),
+    Artifact(Box<Error>),
 }
 
 impl Content {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let artifact =
-            |media_type: &str| Self::Artifact(Error::Artifact { media_type: media_type.to_string() });
+            |media_type: &str| Self::Artifact(Error::Artifact { media_type: media_type.to_string() }.into());
         if let Some(artifact_type) = manifest.artifact_type.as_deref().filter(|text| !text.is_empty()) {
             return artifact(artifact_type);
         }
         // A manifest whose layers are all of unknown types is a signature, a chart, a module …; one with some of
         // them is an image that cannot be converted, and conversion says which layer it is.
-        let unknown =
-            |layer: &Descriptor| matches!(LayerType::of(layer), Err(Error::UnknownLayerType { .. }));
+        let unknown = |layer: &Descriptor| {
+            LayerType::of(layer).is_err_and(|error| matches!(*error, Error::UnknownLayerType { .. }))
+        };
         if let Some(layer) = manifest.layers.first().filter(|_| manifest.layers.iter().all(unknown)) {
             return artifact(&layer.media_type);
         }

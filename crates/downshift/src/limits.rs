@@ -1,5 +1,6 @@
 //! How much the core takes in and gives out.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use crate::Error;
@@ -64,7 +65,7 @@ impl Limits {
         Ok(())
     }
 
-    pub(crate) fn check(name: &'static str, limit: usize, actual: usize) -> Result<(), Error> {
-        if actual > limit { Err(Error::LimitExceeded { name, limit, actual }) } else { Ok(()) }
+    pub(crate) fn check(name: &'static str, limit: usize, actual: usize) -> Result<(), Box<Error>> {
+        if actual > limit { Err(Error::LimitExceeded { name, limit, actual }.into()) } else { Ok(()) }
     }
 }

@@ -1,6 +1,7 @@
 //! Schema 1 manifests as documents.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -34,7 +35,7 @@ pub struct Schema1<'a> {
 
 impl<'a> Schema1<'a> {
     /// Reads the document `bytes`, which was parsed as `root`.
-    pub(crate) fn read(bytes: &'a [u8], root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn read(bytes: &'a [u8], root: Value<'_>, limits: &Limits) -> Result<Self, Box<Error>> {
         match root.member("signatures") {
             Some(signatures) => {
                 let payload = jws::payload(bytes, signatures)?;
@@ -86,9 +87,11 @@ struct Fields {
 }
 
 impl Fields {
-    fn read(root: Value<'_>, limits: &Limits) -> Result<Self, Error> {
+    fn read(root: Value<'_>, limits: &Limits) -> Result<Self, Box<Error>> {
         if root.field("schemaVersion").is_none_or(|version| version.raw() != b"1") {
-            return Err(Error::UnknownDocument { value: "a signed payload that is not schema 1".into() });
+            return Err(
+                Error::UnknownDocument { value: "a signed payload that is not schema 1".into() }.into()
+            );
         }
         Ok(Self {
             name: text(root, "name")?,
@@ -105,10 +108,11 @@ impl Fields {
     }
 }
 
-fn text(object: Value<'_>, path: &'static str) -> Result<String, Error> {
+fn text(object: Value<'_>, path: &'static str) -> Result<String, Box<Error>> {
     match object.field(path).filter(|value| !value.is_null()) {
         Some(value) => {
-            value.as_text().map(Cow::into_owned).ok_or(Error::WrongType { path, expected: "a string" })
+            let text = value.as_text().map(Cow::into_owned);
+            text.ok_or_else(|| Error::WrongType { path, expected: "a string" }.into())
         }
         None => Ok(String::new()),
     }
@@ -120,10 +124,10 @@ fn texts(
     path: &'static str,
     member: &'static str,
     limits: &Limits,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, Box<Error>> {
     let Some(list) = root.field(path).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
     if list.kind() != Kind::Array {
-        return Err(Error::WrongType { path, expected: "an array" });
+        return Err(Error::WrongType { path, expected: "an array" }.into());
     }
     Limits::check("history", limits.history, list.elements().count())?;
     list.elements().map(|element| text(element, member)).collect()

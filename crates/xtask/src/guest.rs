@@ -85,11 +85,23 @@ pub(crate) fn install_target() -> anyhow::Result<()> {
     if libraries.status.success() && Path::new(folder.trim()).is_dir() {
         return Ok(());
     }
-    eprintln!("installing the target {TARGET}");
-    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).status();
-    ensure!(
-        added.is_ok_and(|status| status.success()),
-        "Rust's standard library for {TARGET} is missing: install it with `rustup target add {TARGET}`"
-    );
+    rustup(["target", "add", TARGET], "Rust's standard library for WebAssembly")
+}
+
+/// Sees to it that the standard library can be compiled.
+pub(crate) fn install_source() -> anyhow::Result<()> {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output()?;
+    let folder = String::from_utf8(sysroot.stdout).context("rustc names no folder")?;
+    if Path::new(folder.trim()).join("lib/rustlib/src/rust/library").is_dir() {
+        return Ok(());
+    }
+    rustup(["component", "add", "rust-src"], "the source of Rust's standard library")
+}
+
+fn rustup(arguments: [&str; 3], what: &str) -> anyhow::Result<()> {
+    let command = format!("rustup {}", arguments.join(" "));
+    eprintln!("{command}");
+    let added = Command::new("rustup").args(arguments).stdout(Stdio::null()).status();
+    ensure!(added.is_ok_and(|status| status.success()), "{what} is missing: install it with `{command}`");
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! How Distribution chooses, by its sources (`registry/handlers/manifests.go` of 2.8.3 and 3.0). The suite holds the
 //! real one of version 2 against the same table of outcomes as this.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::vec;
+
 use downshift::Form;
 
 use super::clients::Client;

@@ -4,7 +4,13 @@ mod clients;
 mod distribution;
 mod samples;
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use downshift::answer::{Documents, Record, Request, Root, Step, answer};
 use downshift::jwk::Jwk;

@@ -1,5 +1,9 @@
 //! An image in each form, as small as it can be.
 
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use downshift::answer::{Documents, Request, Root, Step, answer};
 use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
 

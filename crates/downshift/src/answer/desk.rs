@@ -1,6 +1,7 @@
 //! How a request is answered: what is fetched, chosen, converted and reported.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -19,12 +20,18 @@ use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
     Need(Vec<Need>),
-    Refused(Error),
+    Refused(Box<Error>),
+}
+
+impl From<Box<Error>> for Stop {
+    fn from(error: Box<Error>) -> Self {
+        Self::Refused(error)
+    }
 }
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Refused(error.into())
     }
 }
 
@@ -256,7 +263,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let mut needs = Vec::new();
         let mut children = Vec::new();
         let mut left_out = Vec::new();
-        let mut refusals: Vec<(&Platform, Error)> = Vec::new();
+        let mut refusals: Vec<(&Platform, Box<Error>)> = Vec::new();
         for entry in &index.entries {
             let platform = entry.plain_platform();
             let leave = |code: &'static str| LeftOut {
@@ -296,9 +303,10 @@ impl<'d, 'a> Desk<'d, 'a> {
                 .any(|child| child.entry.plain_platform().is_some_and(|own| asked.accepts(own)))
         {
             let refusal = refusals.into_iter().find(|(own, _)| asked.accepts(own));
-            let missing =
-                || Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() };
-            return Err(refusal.map_or_else(missing, |(_, error)| error).into());
+            let missing = || {
+                Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() }.into()
+            };
+            return Err(Stop::Refused(refusal.map_or_else(missing, |(_, error)| error)));
         }
         if children.is_empty() {
             let first = refusals.first().map_or("no-platform", |(_, error)| error.code());

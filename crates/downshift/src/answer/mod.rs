@@ -311,7 +311,7 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::InvalidSignature`] if `payload` is no object with members.
-    pub fn new(payload: Vec<u8>, time: Timestamp, draft: Draft<'static>) -> Result<Self, Error> {
+    pub fn new(payload: Vec<u8>, time: Timestamp, draft: Draft<'static>) -> Result<Self, Box<Error>> {
         Ok(Self { unsigned: jws::prepare_object(payload, time)?, time, draft })
     }
 
@@ -331,7 +331,7 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::SignatureLength`] if the signature does not have the length of its algorithm.
-    pub fn seal(self, signature: Signature) -> Result<Answer<'static>, Error> {
+    pub fn seal(self, signature: Signature) -> Result<Answer<'static>, Box<Error>> {
         let answer = self.draft.finish_for(self.unsigned.payload());
         let body = self.unsigned.seal(&[signature])?;
         Ok(Answer { body: Cow::Owned(body), ..answer })

@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -15,16 +16,24 @@ pub(crate) struct Entry<'e> {
 }
 
 /// Makes a manifest list of an OCI index.
-pub(crate) fn to_list(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Converted, Error> {
+pub(crate) fn to_list(
+    index: &Index,
+    entries: &[Entry<'_>],
+    limits: &Limits,
+) -> Result<Converted, Box<Error>> {
     write(index, entries, Form::List, limits)
 }
 
 /// Makes an OCI index of a manifest list.
-pub(crate) fn to_index(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Converted, Error> {
+pub(crate) fn to_index(
+    index: &Index,
+    entries: &[Entry<'_>],
+    limits: &Limits,
+) -> Result<Converted, Box<Error>> {
     write(index, entries, Form::Index, limits)
 }
 
-fn write(index: &Index, entries: &[Entry<'_>], form: Form, limits: &Limits) -> Result<Converted, Error> {
+fn write(index: &Index, entries: &[Entry<'_>], form: Form, limits: &Limits) -> Result<Converted, Box<Error>> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &index.others);
 

@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
@@ -10,16 +11,16 @@ use crate::report::Note;
 use crate::{Error, Form, Limits};
 
 /// Makes a schema 2 manifest of an OCI manifest: the same config and layers under Docker's media types.
-pub(crate) fn to_schema2(manifest: &Manifest, limits: &Limits) -> Result<Converted, Error> {
+pub(crate) fn to_schema2(manifest: &Manifest, limits: &Limits) -> Result<Converted, Box<Error>> {
     write(manifest, Form::Schema2, limits)
 }
 
 /// Makes an OCI manifest of a schema 2 manifest.
-pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Converted, Error> {
+pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Converted, Box<Error>> {
     write(manifest, Form::Oci, limits)
 }
 
-fn write(manifest: &Manifest, form: Form, limits: &Limits) -> Result<Converted, Error> {
+fn write(manifest: &Manifest, form: Form, limits: &Limits) -> Result<Converted, Box<Error>> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &manifest.others);
 

@@ -4,6 +4,7 @@ mod index;
 mod manifest;
 mod schema1;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,7 +26,7 @@ pub(crate) struct Converted {
 }
 
 impl Converted {
-    fn new(bytes: Vec<u8>, lost: Vec<Note>, limits: &Limits) -> Result<Self, Error> {
+    fn new(bytes: Vec<u8>, lost: Vec<Note>, limits: &Limits) -> Result<Self, Box<Error>> {
         Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
         Ok(Self { bytes, lost })
     }

@@ -1,4 +1,5 @@
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -40,7 +41,11 @@ pub(crate) struct Payload {
 const SYNTHESISED: &str = "synthesised by downshift: the image has no history";
 
 /// Makes the payload of a schema 1 manifest, byte for byte as Distribution 2.8 does.
-pub(crate) fn to_schema1(source: &Source<'_>, policy: Policy, limits: &Limits) -> Result<Payload, Error> {
+pub(crate) fn to_schema1(
+    source: &Source<'_>,
+    policy: Policy,
+    limits: &Limits,
+) -> Result<Payload, Box<Error>> {
     let layers = &source.manifest.layers;
     // Distribution looks at no media type. It never converts OCI, so there its policy says nothing.
     if policy.is_strict() || source.manifest.form == Form::Oci {
@@ -51,7 +56,7 @@ pub(crate) fn to_schema1(source: &Source<'_>, policy: Policy, limits: &Limits) -
     if policy.is_strict()
         && let Some(error) = unreadable_member(json.root())
     {
-        return Err(error);
+        return Err(error.into());
     }
     let added =
         if config.history.is_empty() { synthesise(&mut config, layers.len(), policy)? } else { Vec::new() };
@@ -68,9 +73,9 @@ pub(crate) fn to_schema1(source: &Source<'_>, policy: Policy, limits: &Limits) -
 }
 
 /// Gives a config without history one entry for each layer, or an empty one if there are no layers either.
-fn synthesise(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<Vec<Note>, Error> {
+fn synthesise(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<Vec<Note>, Box<Error>> {
     if !policy.is_strict() {
-        return Err(Error::NoHistory);
+        return Err(Error::NoHistory.into());
     }
     let created = config.created().filter(|created| created.is_canonical);
     let entry = History {
@@ -84,21 +89,21 @@ fn synthesise(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<
 }
 
 /// Checks that each layer has its history entry and its diff id: in the reference's order.
-fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<(), Error> {
+fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<(), Box<Error>> {
     let rootfs = config.rootfs.as_ref().ok_or(Error::NoRootfs)?;
     if rootfs.diff_ids != layers {
-        return Err(Error::DiffIdCount { diff_ids: rootfs.diff_ids, layers });
+        return Err(Error::DiffIdCount { diff_ids: rootfs.diff_ids, layers }.into());
     }
     let history = config.layer_count();
     if history > layers {
-        return Err(Error::HistoryExceedsLayers { history, layers });
+        return Err(Error::HistoryExceedsLayers { history, layers }.into());
     }
     if policy.is_strict() && history < layers {
-        return Err(Error::LayersExceedHistory { layers, history });
+        return Err(Error::LayersExceedHistory { layers, history }.into());
     }
     // Engines on Linux refuse a lowest layer that has a parent.
     if policy.is_strict() && !rootfs.base_layer.is_empty() {
-        return Err(Error::BaseLayer);
+        return Err(Error::BaseLayer.into());
     }
     Ok(())
 }
@@ -146,7 +151,7 @@ struct V1Layers<'r> {
 
 impl<'r> V1Layers<'r> {
     /// The layers, oldest first.
-    fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<V1Layer<'r>>, Error> {
+    fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<V1Layer<'r>>, Box<Error>> {
         let mut layers = self.source.manifest.layers.iter();
         let mut v1_layers = Vec::with_capacity(self.config.history.len());
         let mut parent = String::new();
@@ -191,7 +196,7 @@ impl<'r> V1Layers<'r> {
         entry: &History<'_>,
         policy: Policy,
         lost: &mut Vec<Note>,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, Box<Error>> {
         let quoted = |text: &str| {
             let mut out = Vec::new();
             push_quoted_string(&mut out, text.as_bytes());
@@ -217,7 +222,7 @@ impl<'r> V1Layers<'r> {
             if own.iter().any(|(name, _)| *name == key) {
                 lost.push(note("member", format!("config.{key}")));
             } else if policy.is_strict() && is_misleading(key, *value) {
-                return Err(Error::ReservedKey { key: key.into() });
+                return Err(Error::ReservedKey { key: key.into() }.into());
             } else if !matches!(key, "rootfs" | "history") {
                 members.push((key, value.raw()));
             }

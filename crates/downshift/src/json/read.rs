@@ -1,4 +1,5 @@
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -49,7 +50,7 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidJson`], or [`Error::LimitExceeded`].
-    pub fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    pub fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Box<Error>> {
         let addressable = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
         Limits::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
         // Configs and manifests have a value or key for some 16 bytes.
@@ -306,7 +307,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn parse(mut self) -> Result<Vec<Node>, Error> {
+    fn parse(mut self) -> Result<Vec<Node>, Box<Error>> {
         loop {
             self.skip_space();
             match self.peek() {
@@ -340,7 +341,7 @@ impl Parser<'_> {
     }
 
     /// Goes on after a value to where the next one begins; true at the end of the document.
-    fn after_value(&mut self) -> Result<bool, Error> {
+    fn after_value(&mut self) -> Result<bool, Box<Error>> {
         loop {
             self.skip_space();
             let container = self.open.last().and_then(|&index| self.nodes.get(index)).map(|node| node.kind);
@@ -366,8 +367,8 @@ impl Parser<'_> {
         }
     }
 
-    fn problem(&self, problem: &'static str) -> Error {
-        Error::InvalidJson { document: self.document, offset: self.at, problem }
+    fn problem(&self, problem: &'static str) -> Box<Error> {
+        Error::InvalidJson { document: self.document, offset: self.at, problem }.into()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -399,7 +400,7 @@ impl Parser<'_> {
         self.nodes.push(Node { kind, is_plain: false, start, end, next });
     }
 
-    fn open(&mut self, kind: Kind) -> Result<(), Error> {
+    fn open(&mut self, kind: Kind) -> Result<(), Box<Error>> {
         self.open.push(self.nodes.len());
         Limits::check("depth", self.limits.depth, self.open.len())?;
         self.push(kind, self.at);
@@ -415,7 +416,7 @@ impl Parser<'_> {
         }
     }
 
-    fn key(&mut self) -> Result<(), Error> {
+    fn key(&mut self) -> Result<(), Box<Error>> {
         self.skip_space();
         match self.peek() {
             Some(b'"') => self.string()?,
@@ -425,7 +426,7 @@ impl Parser<'_> {
         if self.take_after_space(b':') { Ok(()) } else { Err(self.problem("a colon is missing")) }
     }
 
-    fn string(&mut self) -> Result<(), Error> {
+    fn string(&mut self) -> Result<(), Box<Error>> {
         let start = self.at;
         self.advance(1);
         let mut is_plain = true;
@@ -453,7 +454,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn escape(&mut self) -> Result<(), Error> {
+    fn escape(&mut self) -> Result<(), Box<Error>> {
         match self.bytes.get(self.at.saturating_add(1)..) {
             Some([b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..]) => self.advance(2),
             Some([b'u', a, b, c, d, ..]) if [a, b, c, d].iter().all(|hex| hex.is_ascii_hexdigit()) => {
@@ -464,7 +465,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Error> {
+    fn number(&mut self) -> Result<(), Box<Error>> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.advance(1);
@@ -488,7 +489,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Error> {
+    fn digits(&mut self) -> Result<(), Box<Error>> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
             self.advance(1);
@@ -496,7 +497,7 @@ impl Parser<'_> {
         if self.at == start { Err(self.problem("a number lacks a digit")) } else { Ok(()) }
     }
 
-    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Error> {
+    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Box<Error>> {
         let start = self.at;
         if !self.bytes.get(start..).unwrap_or_default().starts_with(word) {
             return Err(self.problem("no value begins so"));
