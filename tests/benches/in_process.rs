@@ -145,7 +145,9 @@ impl Case {
         &'c self,
         mut step: impl FnMut(&Request, &Documents<'c>) -> Result<Step<'c>, Failure>,
     ) -> anyhow::Result<Answer<'c>> {
-        let mut at_hand = Vec::new();
+        // As the server does it: it knows what is needed first of all.
+        let root = self.documents.get_key_value(self.request.root.digest()).context("the root is missing")?;
+        let mut at_hand = vec![(root.0, Some(root.1.as_slice()))];
         for _ in 0..MAX_ROUNDS {
             match step(&self.request, &at_hand.iter().copied().collect())
                 .map_err(|failure| error(&failure))?

@@ -240,7 +240,8 @@ pub(crate) fn unreadable_member(object: Value<'_>) -> Option<Error> {
 
 fn unreadable(object: Value<'_>, members: &[(&'static str, Type)], path: &str) -> Option<Error> {
     object.members().find_map(|(key, value)| {
-        let &(name, expected) = members.iter().find(|(name, _)| key.folds_to(name))?;
+        let index = key.folds_to_one_of(members.iter().map(|&(name, _)| name))?;
+        let &(name, expected) = members.get(index)?;
         if matches!(expected, Type::ContainerConfig) && value.kind() == Kind::Object {
             return unreadable(value, &CONTAINER_CONFIG, &format!("{name}."));
         }

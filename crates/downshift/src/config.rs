@@ -213,7 +213,8 @@ fn read_object<'c>(
     }
     let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
     for (key, value) in object.members() {
-        let Some(&name) = known.iter().find(|name| key.folds_to(name)) else { continue };
+        let index = key.folds_to_one_of(known.iter().copied());
+        let Some(&name) = index.and_then(|index| known.get(index)) else { continue };
         if policy.is_strict() {
             if !key.is_text(name) {
                 return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());

@@ -49,7 +49,10 @@ impl Digest {
             _ => return Err(Error::InvalidDigest { value: text.to_string() }),
         };
         match hex_length {
-            (hex, length) if hex.len() == length && hex.bytes().all(is_lower_hex) => {
+            // All of them, without an end at the first that is none, so that several are looked at together.
+            (hex, length)
+                if hex.len() == length && hex.bytes().fold(true, |all, byte| all & is_lower_hex(byte)) =>
+            {
                 Ok(Self(text.to_string()))
             }
             _ => Err(Error::InvalidDigest { value: text.to_string() }),

@@ -243,8 +243,8 @@ fn is_attestation(descriptor: Value<'_>) -> bool {
 
 /// Refuses a document of one kind, which `own` names, that has a member of another.
 fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) -> Result<(), Box<Error>> {
-    let found = root.members().find_map(|(key, _)| foreign.iter().find(|name| key.folds_to(name)));
-    match found {
+    let found = root.members().find_map(|(key, _)| key.folds_to_one_of(foreign.iter().copied()));
+    match found.and_then(|index| foreign.get(index)) {
         Some(other) => Err(Error::Ambiguous { one: own, other }.into()),
         None => Ok(()),
     }
@@ -272,8 +272,8 @@ fn find_members<'j>(
 ) -> Result<Vec<String>, Box<Error>> {
     let mut others = Vec::new();
     for (key, value) in object.members() {
-        let known = names.iter().zip(&mut *found).find(|(name, _)| key.folds_to(name));
-        match known {
+        let index = key.folds_to_one_of(names.iter().copied());
+        match index.and_then(|index| Some((names.get(index)?, found.get_mut(index)?))) {
             Some((name, _)) if !key.is_text(name) => {
                 return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());
             }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::scan::{Found, is, is_control, run_length};
+use super::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
@@ -159,7 +159,7 @@ impl<'j> Value<'j> {
     #[inline(never)]
     #[must_use]
     pub fn field(self, name: &str) -> Option<Value<'j>> {
-        self.members().filter(|(key, _)| key.folds_to(name)).map(|(_, value)| value).last()
+        self.members().filter(|(key, _)| key.folds_to_one_of([name]).is_some()).map(|(_, value)| value).last()
     }
 
     /// Whether this is a string of exactly this text.
@@ -172,14 +172,16 @@ impl<'j> Value<'j> {
         }
     }
 
-    /// Whether Go's decoder takes this key for the field `name`.
+    /// Which of the fields `names` Go's decoder takes this key for.
     #[must_use]
-    pub fn folds_to(self, name: &str) -> bool {
+    pub fn folds_to_one_of<'n>(self, names: impl IntoIterator<Item = &'n str>) -> Option<usize> {
+        let mut names = names.into_iter();
         if self.node().is_plain {
-            self.inner().eq_ignore_ascii_case(name.as_bytes())
-        } else {
-            fold_eq(&self.text(), name)
+            let key = self.inner();
+            return names.position(|name| key.eq_ignore_ascii_case(name.as_bytes()));
         }
+        let key = self.text();
+        names.position(|name| fold_eq(&key, name))
     }
 
     /// What stands between the quotes of a string.
@@ -292,9 +294,7 @@ fn hex4(hex: &[u8]) -> (u32, &[u8]) {
 }
 
 /// What ends a run of ordinary bytes in a string.
-fn ends_run(word: u64) -> Found {
-    is(word, b'"') | is(word, b'\\') | is_control(word)
-}
+static ENDS_RUN: ByteSet = ByteSet::new(b"\"\\", true);
 
 struct Parser<'a> {
     document: &'static str,
@@ -432,7 +432,7 @@ impl Parser<'_> {
         let mut is_plain = true;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let length = run_length(rest, ends_run);
+            let length = rest.iter().position(|&byte| ENDS_RUN.contains(byte)).unwrap_or(rest.len());
             is_plain &= rest.get(..length).is_some_and(<[u8]>::is_ascii);
             self.advance(length);
             match self.peek() {

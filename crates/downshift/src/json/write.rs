@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::scan::{Found, is, is_control, lanes_before, word};
+use super::ByteSet;
 
 /// Writes `text` as a JSON string, as Go does it with HTML escaping on (`encoding/json`, up to Go 1.21: later ones
 /// write U+0008 and U+000C as `\b` and `\f`).
@@ -27,8 +27,10 @@ pub(crate) fn push_quoted_string(out: &mut Vec<u8>, text: &[u8]) {
 fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     loop {
-        rest = push_run(out, rest, needs_escape);
-        rest = match rest {
+        let plain = rest.iter().position(|&byte| NEEDS_ESCAPE.contains(byte)).unwrap_or(rest.len());
+        let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(run);
+        rest = match special {
             [] => return,
             [byte @ (b'"' | b'\\'), after @ ..] => {
                 out.extend_from_slice(&[b'\\', *byte]);
@@ -62,41 +64,10 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Copies bytes up to the first that `find` finds, or up to the last few, of which nothing is known, and gives what
-/// follows.
-fn push_run<'t>(out: &mut Vec<u8>, text: &'t [u8], find: impl Fn(u64) -> Found) -> &'t [u8] {
-    let mut rest = text;
-    while let Some((word, chunk)) = word(rest) {
-        // To copy eight and take some back is faster than to copy as many as it happens to be.
-        let length = out.len();
-        out.extend_from_slice(chunk);
-        let run = lanes_before(find(word));
-        rest = rest.get(run..).unwrap_or_default();
-        if run < 8 {
-            out.truncate(length.saturating_add(run));
-            break;
-        }
-    }
-    rest
-}
-
-fn needs_escape(word: u64) -> Found {
-    is(word, b'"') | is_markup(word) | is_control(word)
-}
-
+static NEEDS_ESCAPE: ByteSet = ByteSet::new(b"\"\\<>&\xe2", true);
 /// In valid JSON, `<`, `>`, `&` and 0xe2 stand in strings only, and bare white space outside only.
-fn needs_care_in_string(word: u64) -> Found {
-    is(word, b'"') | is_markup(word)
-}
-
-fn needs_care_outside(word: u64) -> Found {
-    // White space, and nothing else that stands there, is below 0x21.
-    is(word, b'"') | is(word, b' ') | is_control(word)
-}
-
-fn is_markup(word: u64) -> Found {
-    is(word, b'\\') | is(word, b'<') | is(word, b'>') | is(word, b'&') | is(word, 0xe2)
-}
+static NEEDS_CARE_IN_STRING: ByteSet = ByteSet::new(b"\"\\<>&\xe2", false);
+static NEEDS_CARE_OUTSIDE: ByteSet = ByteSet::new(b"\" \t\r\n", false);
 
 fn line_separator(last: u8) -> &'static [u8] {
     if last == 0xa8 { br"\u2028" } else { br"\u2029" }
@@ -118,12 +89,11 @@ pub(crate) fn push_compact(out: &mut Vec<u8>, raw: &[u8]) {
     let mut in_string = false;
     let mut rest = raw;
     loop {
-        rest = if in_string {
-            push_run(out, rest, needs_care_in_string)
-        } else {
-            push_run(out, rest, needs_care_outside)
-        };
-        rest = match rest {
+        let special = if in_string { &NEEDS_CARE_IN_STRING } else { &NEEDS_CARE_OUTSIDE };
+        let plain = rest.iter().position(|&byte| special.contains(byte)).unwrap_or(rest.len());
+        let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(run);
+        rest = match special {
             [] => return,
             [b'"', after @ ..] => {
                 in_string = !in_string;
@@ -142,7 +112,7 @@ pub(crate) fn push_compact(out: &mut Vec<u8>, raw: &[u8]) {
                 out.extend_from_slice(line_separator(*last));
                 after
             }
-            [b' ' | b'\t' | b'\r' | b'\n', after @ ..] if !in_string => after,
+            [b' ' | b'\t' | b'\r' | b'\n', after @ ..] => after,
             [byte, after @ ..] => {
                 out.push(*byte);
                 after

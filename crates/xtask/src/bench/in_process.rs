@@ -11,8 +11,8 @@ use crate::build::cargo;
 const TEXT: &str = "\
 Microseconds for one image, from schema 2 to schema 1, by one thread.
 
-* convert: all steps of one conversion, from the first, which says what is needed, to the answer without a signature,
-  its digest included. Documents are in memory; fetching and checking them is not in it. Native is the core as a part of the program;
+* convert: all steps of one conversion, from the manifest, which says what else is needed, to the answer without a
+  signature, its digest included. Documents are in memory; fetching and checking them is not in it. Native is the core as a part of the program;
   fresh wasm is the core in a sandbox that is made for this one conversion, as the server does; warm wasm is the same
   sandbox again and again.
 * sign: put together the bytes to sign, and sign them.

@@ -1,8 +1,9 @@
 //! How soon servers answer, and what they take of the memory when nobody asks.
 
+use core::time::Duration;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use downshift::Form;
