@@ -88,13 +88,20 @@ fn stale_tags() -> anyhow::Result<()> {
     }
     ensure!(server.figure("downshift_stale_tags_total")? > 0.0, "it is not counted");
     server.await_log("is given as it was")?;
-    // What another one may have is no answer.
+    // A denial is no outage, though a server that was stopped for seconds may take the first one for silence.
     faulty.set("/", Fault::Status(403, Vec::new()));
     await_true("the denial", || Ok(server.manifest("schema2", &[])?.status == 403))?;
     is_refused(&server.manifest("schema2", &[])?, 403, "upstream-denied")?;
+    // And after it nothing is told any more, whatever becomes of the registry.
     faulty.set("/", Fault::Close);
+    is_refused(&server.manifest("schema2", &[])?, 502, "upstream-unreachable").context("after a denial")?;
+    server = server.restarted()?;
+    is_refused(&server.manifest("schema2", &[])?, 502, "upstream-unreachable").context("after a restart")?;
     // What was never asked for is not known.
     is_refused(&server.manifest("oci", &[])?, 502, "upstream-unreachable")?;
+    faulty.clear();
+    ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else after a denial");
+    faulty.set("/", Fault::Close);
     server = server.restarted()?;
     ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else after a restart");
     await_true("the end of what is told", || Ok(server.manifest("schema2", &[])?.status == 502))?;
@@ -128,6 +135,21 @@ fn nothing_private() -> anyhow::Result<()> {
     for (reference, other) in [("latest", "Basic c29tZWJvZHk6b3RoZXI="), (&*digest, "Basic Ojo=")] {
         is_refused(&server.manifest(reference, &[("Authorization", other)])?, 502, "upstream-unreachable")?;
         is_refused(&server.manifest(reference, &[])?, 502, "upstream-unreachable")?;
+    }
+    // Whoever was let in, and is turned away now, is told nothing either: not of the tag, not by digest, not when the
+    // registry is down next.
+    faulty.clear();
+    for reference in ["latest", &digest] {
+        ensure!(is_schema1(&server.manifest(reference, &good)?)? == digest, "it is something else");
+    }
+    let demand = ("WWW-Authenticate", "Basic realm=\"test\"".to_string());
+    faulty.set("/", Fault::Status(401, vec![demand]));
+    await_true("the denial", || Ok(server.manifest("latest", &good)?.status == 401))?;
+    let refused = server.manifest(&digest, &good)?;
+    ensure!(refused.status == 401, "it is given by digest: {refused:?}");
+    faulty.set("/", Fault::Close);
+    for reference in ["latest", &digest] {
+        is_refused(&server.manifest(reference, &good)?, 502, "upstream-unreachable")?;
     }
     Ok(())
 }
