@@ -105,10 +105,14 @@ impl Client {
         read_archive(File::open(archive)?)
     }
 
-    fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+    /// Runs a command of it.
+    ///
+    /// # Errors
+    /// If it fails. The error has its last words.
+    pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let output = Command::new(self.program).args(&self.arguments).args(arguments).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`{} {}` fails: {said}", self.program, arguments.join(" "));
+        ensure!(output.status.success(), "`{} {}` fails: {}", self.program, arguments.join(" "), said.trim());
         Ok(output)
     }
 }

@@ -4,6 +4,7 @@
 //! The suite itself is `tests/suite/`: it gives every case to every [`implementation`].
 
 pub mod clients;
+pub mod container;
 pub mod daemon;
 pub mod difference;
 pub mod engines;

@@ -64,8 +64,10 @@ impl Operated {
 
     fn arguments(folder: &TempDir, arguments: &[&str]) -> anyhow::Result<(Vec<String>, SocketAddr)> {
         let admin = free_address()?;
-        let mut all = vec!["--engine".to_string(), "native".to_string()];
-        all.extend(["--admin-listen".to_string(), admin.to_string()]);
+        let mut all = vec!["--admin-listen".to_string(), admin.to_string()];
+        if !arguments.contains(&"--engine") {
+            all.extend(["--engine".to_string(), "native".to_string()]);
+        }
         if !arguments.contains(&"--data") {
             all.extend(["--data".to_string(), folder.path().join("data").display().to_string()]);
         }

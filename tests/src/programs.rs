@@ -36,6 +36,14 @@ pub const PROMTOOL: &str = "promtool";
 /// What reads units, of Debian's package systemd.
 pub const SYSTEMD_ANALYZE: &str = "systemd-analyze";
 
+/// What takes out of a program what is for debuggers, of Debian's package binutils.
+pub const STRIP: &str = "strip";
+
+/// What makes file systems, of Debian's package e2fsprogs.
+pub const MKFS: &str = "mkfs.ext4";
+/// What repairs them.
+pub const E2FSCK: &str = "e2fsck";
+
 /// What runs JavaScript outside of browsers.
 pub const NODE: &str = "node";
 /// What packs and installs packages for it.

@@ -44,7 +44,8 @@ impl PassThrough {
         Ok(demand.map_or_else(response::base, |demand| http::unauthorized(&self.own(request, &demand), None)))
     }
 
-    /// What a tag points to, once the registry has said yes to this caller.
+    /// What a tag points to, once the registry has said yes to this caller. If it says no later, that it has said yes is
+    /// forgotten at once.
     pub(crate) async fn tag(
         &self,
         name: &str,
@@ -58,7 +59,13 @@ impl PassThrough {
             Ok(())
         });
         match Box::pin(self.permits.try_get_with(self.key(name, caller), ask)).await {
-            Ok(()) => self.upstream.tag(name, tag, caller).await,
+            Ok(()) => {
+                let told = self.upstream.tag(name, tag, caller).await;
+                if told.as_ref().is_err_and(|error| error.is_about_caller()) {
+                    self.permits.invalidate(&self.key(name, caller)).await;
+                }
+                told
+            }
             Err(error) if matches!(*error, Error::NoSuchTag { .. }) => Ok(None),
             Err(error) => Err(error),
         }

@@ -59,11 +59,16 @@ impl Serve {
         let unavailable = |error| Error::Unavailable { address: listen, error };
         make_room(&settings);
         let scheme = if settings.tls().is_some() { "https" } else { "http" };
+        let runtime = Runtime::new().map_err(unavailable)?;
+        // Before anything that takes time: in a container, a signal that nobody listens for is lost.
+        let signals = {
+            let _within = runtime.enter();
+            Signals::listen().map_err(unavailable)?
+        };
         let service = Service::start(settings)?;
         let reload: Arc<Reload> =
             Arc::new(move |service: &Service| service.reloaded(&self.options.settings()?));
-        Runtime::new().map_err(unavailable)?.block_on(async {
-            let signals = Signals::listen().map_err(unavailable)?;
+        runtime.block_on(async {
             let listener = TcpListener::bind(listen).await.map_err(unavailable)?;
             let address = listener.local_addr().map_err(unavailable)?;
             let admin = match admin_listen {

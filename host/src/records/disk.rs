@@ -15,6 +15,7 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefin
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use super::frozen::Frozen;
 use super::{room, size};
 use crate::error::Error;
 
@@ -48,7 +49,7 @@ const REFRESH: Duration = Duration::from_secs(3600);
 
 type Key<'a> = (&'a str, &'a str);
 
-/// The database; nothing where it could not be opened again after it had failed.
+/// The database; nothing where it could not even be read after it had failed.
 type Shared = Arc<RwLock<Option<Database>>>;
 
 pub(super) struct Disk {
@@ -248,6 +249,7 @@ fn prepare(database: &Database) -> Result<(), String> {
 /// Writes what comes, until nobody can send anything any more.
 fn write(database: &Shared, path: &Path, capacity: u64, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::new();
+    let mut is_frozen = false;
     while let Some(job) = jobs.blocking_recv() {
         batch.push(job);
         while batch.len() < MAX_BATCH
@@ -255,7 +257,7 @@ fn write(database: &Shared, path: &Path, capacity: u64, mut jobs: mpsc::Receiver
         {
             batch.push(job);
         }
-        let written = write_if_there_is_room(database, path, capacity, &batch);
+        let written = write_if_there_is_room(database, path, capacity, &batch, &mut is_frozen);
         for (position, job) in batch.drain(..).enumerate() {
             // Nobody waits if the client is gone. All that had to go are counted once.
             let evicted = written.clone().map(|evicted| if position == 0 { evicted } else { 0 });
@@ -265,18 +267,20 @@ fn write(database: &Shared, path: &Path, capacity: u64, mut jobs: mpsc::Receiver
 }
 
 /// Writes all of it or nothing, and says how many records had to go. A database that fails is opened again, at once or
-/// with what comes next.
+/// with what comes next; until then it is frozen.
 fn write_if_there_is_room(
     database: &Shared,
     path: &Path,
     capacity: u64,
     batch: &[Job],
+    is_frozen: &mut bool,
 ) -> Result<u64, String> {
-    if database.read().unwrap_or_else(PoisonError::into_inner).is_none() {
-        reopen(database, path)?;
-    }
     let records = || batch.iter().flat_map(|job| &job.records);
-    let room = room::check(path, records().map(|record| size(&record.payload)).sum());
+    let mut room = room::check(path, records().map(|record| size(&record.payload)).sum());
+    if *is_frozen {
+        room = room.and_then(|()| room::probe(path)).and_then(|()| reopen(database, path));
+        *is_frozen = room.is_err();
+    }
     let written = {
         let database = database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or(GONE)?;
@@ -291,7 +295,7 @@ fn write_if_there_is_room(
     };
     written.map_err(|error| {
         // That it cannot be is noticed when the next one comes.
-        let _ = reopen(database, path);
+        *is_frozen = reopen(database, path).is_err();
         describe(&error)
     })
 }
@@ -319,13 +323,23 @@ fn open(path: &Path) -> Result<Database, String> {
     Ok(database)
 }
 
-/// Opens the database again, which after a failure can neither be written nor read.
+/// Opens the database again, which after a failure can neither be written nor read. Where it cannot be written, that is
+/// an error, and what is on the disk can be read.
 fn reopen(database: &Shared, path: &Path) -> Result<(), String> {
     let mut database = database.write().unwrap_or_else(PoisonError::into_inner);
     // Before the next one, for there can be one only.
     *database = None;
-    *database = Some(open(path)?);
-    Ok(())
+    let opened = open(path);
+    let is_open = opened.as_ref().map(drop).map_err(Clone::clone);
+    *database = opened.or_else(|_| open_frozen(path)).ok();
+    is_open
+}
+
+/// Opens the database to read what is on the disk, and writes nothing there.
+fn open_frozen(path: &Path) -> Result<Database, String> {
+    let file = Frozen::open(path).map_err(|error| error.to_string())?;
+    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(file);
+    database.map_err(|error| describe(&error.into()))
 }
 
 /// Writes all of it or nothing, and says how many records had to go.

@@ -1,6 +1,7 @@
 //! The digests that were reported for converted manifests, so that they can be pulled.
 
 mod disk;
+mod frozen;
 mod memory;
 mod room;
 

@@ -224,6 +224,11 @@ impl Upstream {
         };
         let problem = match time::timeout(PATIENCE, Box::pin(self.ask_tag(name, tag, caller))).await {
             Ok(Err(error)) if error.fault().is_some_and(Fault::is_outage) => error,
+            Ok(Err(error)) if error.is_about_caller() && matches!(caller, Caller::Server) => {
+                // What was told before is no business of this server any more, also when the registry is down next.
+                self.keep_last(key.clone(), Some(last), None).await;
+                return Err(error);
+            }
             Ok(answered) => return answered,
             Err(_) => Error::Upstream(self.http.fault(Problem::Timeout)),
         };

@@ -194,7 +194,7 @@ fn measure() -> anyhow::Result<BTreeMap<String, u64>> {
 }
 
 /// A file that `cargo xtask` made in cargo's target folder, beside the profile that this test is in.
-fn artifact(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn artifact(name: &str) -> anyhow::Result<PathBuf> {
     let test = env::current_exe()?;
     let target = test.ancestors().nth(3).context("the running test is in no target folder")?;
     Ok(target.join("artifacts").join(name))

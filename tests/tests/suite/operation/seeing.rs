@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use downshift::Form;
 use downshift_tests::engines::Docker;
-use downshift_tests::front::{REPOSITORY, manifest_path};
+use downshift_tests::front::{REPOSITORY, is_refused, manifest_path};
 use downshift_tests::http;
 use downshift_tests::images::sample;
 use downshift_tests::operated::{Operated, await_true};
@@ -17,6 +17,8 @@ use downshift_tests::programs::{DOCKER_REGISTRY, PROMTOOL, case, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
 use libtest_mimic::Trial;
 use serde_json::Value;
+
+use crate::wasmtime::artifact;
 
 /// What current engines accept.
 const CURRENT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
@@ -32,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     };
     vec![
         trial(&[PROMTOOL, DOCKER_REGISTRY], "prometheus_reads_the_figures_and_they_are_right", figures),
+        case("operation::seeing::conversions_that_the_sandbox_stops_are_counted", traps),
         case("operation::seeing::health_and_unknown_paths", health),
         trial(&[DOCKER_REGISTRY], "what_is_purged_is_asked_for_again", purges),
         case("operation::seeing::the_log_has_each_request_and_no_secret", logs),
@@ -96,6 +99,30 @@ fn figures() -> anyhow::Result<()> {
     let said = promtool.wait_with_output()?;
     let complaints = String::from_utf8_lossy(&said.stderr);
     ensure!(said.status.success() && complaints.is_empty(), "promtool says: {complaints}");
+    Ok(())
+}
+
+/// Guests that misbehave, each in its way, and are stopped.
+fn traps() -> anyhow::Result<()> {
+    for (guest, status, reason, outcome) in [
+        ("traps", 500, "guest-trap", "failed"),
+        ("floods", 500, "guest-answer", "failed"),
+        // An image may need that much.
+        ("grows", 400, "guest-memory", "refused"),
+    ] {
+        let guest = artifact(&format!("guest_that_{guest}.component.wasm"))?.display().to_string();
+        let arguments = ["--engine", "wasm", "--guest", &guest];
+        let server = Operated::start_with(&[("latest", sample::schema2())], &arguments)?;
+        ensure!(server.figure("downshift_guest_traps")? == 0.0, "one is counted before there is any");
+        for count in 1..=2 {
+            is_refused(&server.manifest("latest", &[])?, status, reason)?;
+            let counted = server.figure("downshift_guest_traps")?;
+            ensure!(counted == f64::from(count), "`{reason}`: {counted} are counted, and not {count}");
+        }
+        let requests = format!("downshift_requests_total{{outcome=\"{outcome}\",route=\"manifest\"}}");
+        ensure!(server.figure(&requests)? == 2.0, "the requests are not counted");
+        ensure!(server.admin("GET", "/readyz")?.status == 200, "the server does not go on");
+    }
     Ok(())
 }
 

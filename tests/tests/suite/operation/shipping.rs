@@ -2,15 +2,20 @@
 
 use core::net::SocketAddr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use downshift_tests::front::REPOSITORY;
-use downshift_tests::images::sample;
+use downshift_tests::container::Podman;
+use downshift_tests::front::{REPOSITORY, manifest_path};
+use downshift_tests::http;
+use downshift_tests::images::{layout, sample};
 use downshift_tests::operated::{Operated, run};
 use downshift_tests::program;
-use downshift_tests::programs::{HAPROXY, NGINX, OPENSSL, SKOPEO, SYSTEMD_ANALYZE, case, case_with, locate};
+use downshift_tests::programs::{
+    HAPROXY, NGINX, OPENSSL, PODMAN, SKOPEO, STRIP, SYSTEMD_ANALYZE, case, case_after, case_with, locate,
+};
 use downshift_tests::server::{Server, free_address};
 use downshift_tests::skopeo;
 use libtest_mimic::Trial;
@@ -32,6 +37,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         case("operation::shipping::there_is_a_manual_for_each_command", manual),
         trial(&[NGINX, OPENSSL, SKOPEO], "skopeo_pulls_through_nginx", behind_nginx),
         trial(&[HAPROXY, OPENSSL, SKOPEO], "skopeo_pulls_through_haproxy", behind_haproxy),
+        case_after(
+            [PODMAN, SKOPEO, STRIP],
+            "operation::shipping::podman_builds_the_container_and_skopeo_pulls_from_it",
+            Podman::start,
+            in_a_container,
+        ),
     ]
 }
 
@@ -195,4 +206,23 @@ fn behind_haproxy() -> anyhow::Result<()> {
     let program = locate(HAPROXY).context("it is not installed")?;
     let _haproxy = Server::start_at(proxied.address, Command::new(program).arg("-db").arg("-f").arg(&path))?;
     proxied.pulls()
+}
+
+fn in_a_container(podman: Podman) -> anyhow::Result<()> {
+    let images = sample::in_every_form();
+    let folder = tempfile::tempdir()?;
+    layout::write(&folder.path().join(REPOSITORY), &images)?;
+    // The server there is somebody else.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    let image = podman.build()?;
+    let container = image.serve(folder.path())?;
+    for (tag, image) in &images {
+        let pulled = skopeo::pull(container.address(), &format!(":{tag}"), &["--all"])?;
+        ensure!(pulled.manifest == image.manifest.bytes, "`{tag}` is something else");
+    }
+    let schema1 = http::send(container.address(), "GET", &manifest_path("oci"), &[])?;
+    ensure!(schema1.status == 200 && schema1.json()?["schemaVersion"] == 1, "old engines get: {schema1:?}");
+    let owners = container.run(&["stat", "-c", "%u %a %n", "/var/lib/downshift/signing-key.json"])?;
+    ensure!(owners == "65532 600 /var/lib/downshift/signing-key.json\n", "the key is: {owners}");
+    container.stop()
 }

@@ -1,7 +1,8 @@
 //! Registries that are gone, and disks that are full or read-only: what can be answered is, and nothing else.
 
 use core::time::Duration;
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ use downshift_tests::front::{REPOSITORY, is_manifest, is_refused};
 use downshift_tests::http::Response;
 use downshift_tests::images::{Image, sample};
 use downshift_tests::operated::{Operated, await_true, run};
-use downshift_tests::programs::{DOCKER_REGISTRY, case_after, case_with};
+use downshift_tests::programs::{DOCKER_REGISTRY, E2FSCK, MKFS, case_after, case_with, locate};
 use downshift_tests::registry::Registry;
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -22,6 +23,9 @@ use tempfile::TempDir;
 
 /// Bytes of the disk that gets full.
 const DISK: &str = "8m";
+
+/// Bytes of the disk that turns read-only.
+const REPAIRABLE_BYTES: u64 = 32 * 1024 * 1024;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> anyhow::Result<()>| {
@@ -40,6 +44,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("documents_take_no_more_room_than_they_may", swept_documents),
         on_disk("a_full_disk_costs_what_cannot_be_recorded_and_nothing_else", full_disk),
         on_disk("a_server_does_not_start_where_it_cannot_record", read_only_disk),
+        case_after(
+            [MKFS, E2FSCK],
+            "operation::staying_up::a_disk_that_turns_read_only_costs_what_cannot_be_recorded_and_nothing_else",
+            Repairable::mount,
+            |disk| damaged_disk(&disk),
+        ),
         case_with(
             ["env"],
             "operation::staying_up::a_disk_that_fails_while_it_is_written_is_tried_again",
@@ -78,13 +88,20 @@ fn stale_tags() -> anyhow::Result<()> {
     }
     ensure!(server.figure("downshift_stale_tags_total")? > 0.0, "it is not counted");
     server.await_log("is given as it was")?;
-    // What another one may have is no answer.
+    // A denial is no outage, though a server that was stopped for seconds may take the first one for silence.
     faulty.set("/", Fault::Status(403, Vec::new()));
     await_true("the denial", || Ok(server.manifest("schema2", &[])?.status == 403))?;
     is_refused(&server.manifest("schema2", &[])?, 403, "upstream-denied")?;
+    // And after it nothing is told any more, whatever becomes of the registry.
     faulty.set("/", Fault::Close);
+    is_refused(&server.manifest("schema2", &[])?, 502, "upstream-unreachable").context("after a denial")?;
+    server = server.restarted()?;
+    is_refused(&server.manifest("schema2", &[])?, 502, "upstream-unreachable").context("after a restart")?;
     // What was never asked for is not known.
     is_refused(&server.manifest("oci", &[])?, 502, "upstream-unreachable")?;
+    faulty.clear();
+    ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else after a denial");
+    faulty.set("/", Fault::Close);
     server = server.restarted()?;
     ensure!(is_schema1(&server.manifest("schema2", &[])?)? == digest, "it is something else after a restart");
     await_true("the end of what is told", || Ok(server.manifest("schema2", &[])?.status == 502))?;
@@ -118,6 +135,21 @@ fn nothing_private() -> anyhow::Result<()> {
     for (reference, other) in [("latest", "Basic c29tZWJvZHk6b3RoZXI="), (&*digest, "Basic Ojo=")] {
         is_refused(&server.manifest(reference, &[("Authorization", other)])?, 502, "upstream-unreachable")?;
         is_refused(&server.manifest(reference, &[])?, 502, "upstream-unreachable")?;
+    }
+    // Whoever was let in, and is turned away now, is told nothing either: not of the tag, not by digest, not when the
+    // registry is down next.
+    faulty.clear();
+    for reference in ["latest", &digest] {
+        ensure!(is_schema1(&server.manifest(reference, &good)?)? == digest, "it is something else");
+    }
+    let demand = ("WWW-Authenticate", "Basic realm=\"test\"".to_string());
+    faulty.set("/", Fault::Status(401, vec![demand]));
+    await_true("the denial", || Ok(server.manifest("latest", &good)?.status == 401))?;
+    let refused = server.manifest(&digest, &good)?;
+    ensure!(refused.status == 401, "it is given by digest: {refused:?}");
+    faulty.set("/", Fault::Close);
+    for reference in ["latest", &digest] {
+        is_refused(&server.manifest(reference, &good)?, 502, "upstream-unreachable")?;
     }
     Ok(())
 }
@@ -235,6 +267,64 @@ impl Drop for Disk {
     }
 }
 
+/// A file system in a file, which the kernel makes read-only when it finds an error in it, whatever is open there.
+struct Repairable(TempDir);
+
+impl Repairable {
+    fn mount() -> anyhow::Result<Self> {
+        let disk = Self(tempfile::tempdir()?);
+        fs::create_dir(disk.path())?;
+        File::create(disk.image())?.set_len(REPAIRABLE_BYTES)?;
+        let mkfs = locate(MKFS).context("it is not installed")?;
+        run(Command::new(mkfs).args(["-q", "-F", "-t", "ext4"]).arg(disk.image()))?;
+        disk.attach()?;
+        Ok(disk)
+    }
+
+    fn image(&self) -> PathBuf {
+        self.0.path().join("image")
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("disk")
+    }
+
+    fn attach(&self) -> anyhow::Result<()> {
+        let options = ["-t", "ext4", "-o", "loop,errors=remount-ro"];
+        run(Command::new("mount").args(options).args([self.image(), self.path()])).map(drop)
+    }
+
+    /// Has the kernel find an error.
+    fn damage(&self) -> anyhow::Result<()> {
+        let device = run(Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(self.path()))?;
+        let device = String::from_utf8(device)?;
+        let name = device.trim().rsplit('/').next().unwrap_or_default();
+        fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "test")?;
+        let written = fs::write(self.path().join("rest"), "");
+        ensure!(
+            written.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem),
+            "it can be written"
+        );
+        Ok(())
+    }
+
+    /// As an operator does it, who has stopped what uses it.
+    fn repair(&self) -> anyhow::Result<()> {
+        run(Command::new("umount").arg(self.path()))?;
+        let e2fsck = locate(E2FSCK).context("it is not installed")?;
+        let checked = Command::new(e2fsck).args(["-f", "-y"]).arg(self.image()).output()?;
+        // 1 says that there were errors, and that there are none any more.
+        ensure!(matches!(checked.status.code(), Some(0 | 1)), "it cannot be repaired: {checked:?}");
+        self.attach()
+    }
+}
+
+impl Drop for Repairable {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
+    }
+}
+
 /// Images under many tags, each of which is another schema 1.
 const IMAGES: [&str; 4] = ["tag0", "tag1", "tag2", "tag3"];
 
@@ -246,7 +336,25 @@ fn images() -> Vec<(&'static str, Image)> {
 fn full_disk(disk: &Disk) -> anyhow::Result<()> {
     let data = disk.path().join("data").display().to_string();
     let server = Operated::start_with(&images(), &["--data", &data])?;
-    without_writing(server, |_| disk.fill(), |_| Ok(fs::remove_file(disk.path().join("rest"))?))
+    without_writing(
+        server,
+        |_| disk.fill(),
+        |server| {
+            fs::remove_file(disk.path().join("rest"))?;
+            Ok(server)
+        },
+    )
+}
+
+fn damaged_disk(disk: &Repairable) -> anyhow::Result<()> {
+    let data = disk.path().join("data").display().to_string();
+    let server = Operated::start_with(&images(), &["--data", &data])?;
+    let repair = |server: Operated| {
+        let stopped = server.stopped()?;
+        disk.repair()?;
+        stopped.started()
+    };
+    without_writing(server, |_| disk.damage(), repair)
 }
 
 fn read_only_disk(disk: &Disk) -> anyhow::Result<()> {
@@ -271,14 +379,21 @@ fn failing_disk() -> anyhow::Result<()> {
         prlimit(pid, Resource::Fsize, Rlimit { current, maximum: None })?;
         Ok(())
     };
-    without_writing(server, |server| limit(server, Some(0)), |server| limit(server, None))
+    without_writing(
+        server,
+        |server| limit(server, Some(0)),
+        |server| {
+            limit(&server, None)?;
+            Ok(server)
+        },
+    )
 }
 
 /// Pulls before, while and after the data folder of a server cannot be written.
 fn without_writing(
     server: Operated,
     begin: impl FnOnce(&Operated) -> anyhow::Result<()>,
-    end: impl FnOnce(&Operated) -> anyhow::Result<()>,
+    end: impl FnOnce(Operated) -> anyhow::Result<Operated>,
 ) -> anyhow::Result<()> {
     let before = is_schema1(&server.manifest("tag0", &[])?)?;
     begin(&server)?;
@@ -306,12 +421,25 @@ fn without_writing(
         is_refused_once = true;
     }
     ensure!(is_refused_once, "everything could be recorded");
+    // And that costs nothing of what is recorded.
+    for _ in 0..2 {
+        for reference in [&*before, "tag0"] {
+            let given = server.manifest(reference, &[])?;
+            ensure!(
+                given.status == 200,
+                "`{reference}` is lost after a refusal: {given:?}, {:#?}",
+                server.server().log()
+            );
+            ensure!(is_schema1(&given)? == before, "it is something else");
+        }
+        is_refused(&server.manifest(IMAGES[3], &[])?, 503, "not-recorded")?;
+    }
     server.await_log("unusable-records")?;
     let ready = server.admin("GET", "/readyz")?;
     ensure!(ready.status == 503, "it is ready: {ready:?}");
     ensure!(server.figure("downshift_records_failed_total")? > 0.0, "it is not counted");
 
-    end(&server)?;
+    let server = end(server)?;
     for tag in IMAGES {
         let digest =
             is_schema1(&server.manifest(tag, &[])?).context("after the disk can be written again")?;
