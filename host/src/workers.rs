@@ -57,3 +57,26 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_past_the_end_of_the_queue_is_told_so() {
+        let workers = Workers::start(1).unwrap();
+        let (go_on, wait) = sync_channel::<()>(0);
+        let (begun, has_begun) = sync_channel(0);
+        let first = workers.submit(move || (begun.send(()), wait.recv())).ok().unwrap();
+        has_begun.recv().unwrap();
+        let waiting: Vec<_> =
+            (0..QUEUE_LENGTH).map(|number| workers.submit(move || number).ok().unwrap()).collect();
+        assert!(workers.submit(|| ()).is_err());
+        go_on.send(()).unwrap();
+        first.await.unwrap().1.unwrap();
+        for (number, result) in waiting.into_iter().enumerate() {
+            assert_eq!(result.await.unwrap(), number);
+        }
+        assert!(workers.submit(|| ()).is_ok());
+    }
+}

@@ -338,6 +338,27 @@ mod tests {
     }
 
     #[test]
+    fn redirects_lead_to_the_web_and_not_out_of_tls() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Http::new("https://a/".parse().unwrap(), None, Duration::from_secs(1)).unwrap();
+        let target = |from: &str, location: &str| {
+            let response = hyper::Response::builder().status(307).header("location", location).body("");
+            match http.target(&from.parse().unwrap(), &response.unwrap().into()) {
+                Ok(target) => Ok(target.unwrap().to_string()),
+                Err(Fault { problem: Problem::Redirect(why), .. }) => Err(why),
+                Err(fault) => panic!("{fault}"),
+            }
+        };
+        assert_eq!(target("https://a/x", "https://b/y").unwrap(), "https://b/y");
+        assert_eq!(target("https://a/x", "/y").unwrap(), "https://a/y");
+        assert_eq!(target("http://a/x", "https://b/y").unwrap(), "https://b/y");
+        assert_eq!(target("https://a/x", "http://a/y"), Err(BadRedirect::Downgrade));
+        for nowhere in ["file:///etc/passwd", "gopher://b/", "data:,x", "unix:/run/x"] {
+            assert_eq!(target("http://a/x", nowhere), Err(BadRedirect::Nowhere), "{nowhere}");
+        }
+    }
+
+    #[test]
     fn credentials_do_not_go_out_in_the_clear() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let may_go = |base: &str, url: &str| {

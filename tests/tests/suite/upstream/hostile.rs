@@ -56,7 +56,15 @@ fn references_lead_nowhere(engine: Engine) -> anyhow::Result<()> {
     // The config is no layer: a member `urls` is of no meaning there.
     registry.push(REPOSITORY, "foreign", &Image { manifest: with_urls, ..image.clone() })?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
-    let front = Front::start_before(engine, &["--tag-ttl", "0"], &registry)?;
+    let recorded = FaultyRegistry::start(&registry)?;
+    let front = Front::start_before_url(engine, &["--tag-ttl", "0"], &recorded.url())?;
+    // What the registry itself would take for another path, another query or another request.
+    for reference in ["..%2f..%2f..%2fx", "%2e%2e", "x%3fn=1", "x%23", "x%20HTTP%2f1.1%0d%0aX:%20y", "x%5c.."]
+    {
+        let refused = front.send("GET", &manifest_path(reference), &[])?;
+        ensure!(refused.status == 404, "{reference}: {refused:?}");
+    }
+    ensure!(recorded.seen().is_empty(), "the registry is asked for what is no tag: {:?}", recorded.seen());
     for name in
         [&host, &format!("{host}/library/sample"), &format!("user@{host}/x"), &format!("http:%2f%2f{host}/x")]
     {
@@ -238,6 +246,9 @@ fn is_own(
         return Ok(());
     }
     let form = Form::from_media_type(got.header("content-type").context("no type")?).context("no form")?;
+    // Caches in between tell them apart by that.
+    let varies = got.header("vary").context("it is the same for all, caches are told")?;
+    ensure!(varies == if tag == "index" { "Accept, User-Agent" } else { "Accept" }, "it varies on {varies}");
     if form.is_schema1() {
         ensure!(got.json()?["name"] == name && got.json()?["tag"] == tag, "it is for another: {got:?}");
         ensure!(accept.is_empty() || form == Form::Schema1Unsigned, "it is signed: {got:?}");
