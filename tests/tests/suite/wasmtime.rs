@@ -161,8 +161,7 @@ fn keeps_to_its_budgets() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of the guest, whatever its budget says: it is a part of every server. A seventh of it is what makes it faster by
-/// as much.
+/// Bytes of the guest, whatever its budget says: it is a part of every server.
 const MAX_GUEST_BYTES: usize = 176_000;
 
 /// A twentieth more is no regression: another version of the compiler makes other code.
