@@ -226,13 +226,12 @@ impl<'a> PrivateKeyInfo<'a> {
         if !matches!(values.take(Tag::Integer)?, [0 | 1]) {
             return None;
         }
-        let mut algorithm = Values::new(values.take(Tag::Sequence)?)?;
-        let (identifier, curve) = (algorithm.take_identifier()?, algorithm.take_identifier());
+        let (algorithm, curve) = values.take_algorithm()?;
         let key = values.take(Tag::OctetString)?;
         for tag in [context_specific(0, true), context_specific(1, false)] {
             values.take(tag);
         }
-        values.is_empty().then_some(Self { algorithm: identifier, curve, key })
+        values.is_empty().then_some(Self { algorithm, curve, key })
     }
 }
 

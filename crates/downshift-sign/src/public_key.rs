@@ -85,10 +85,9 @@ struct PublicKeyInfo<'a> {
 impl<'a> PublicKeyInfo<'a> {
     fn read(der: &'a [u8]) -> Option<Self> {
         let mut values = Values::of_sequence(der)?;
-        let mut algorithm = Values::new(values.take(Tag::Sequence)?)?;
-        let (identifier, curve) = (algorithm.take_identifier()?, algorithm.take_identifier());
+        let (algorithm, curve) = values.take_algorithm()?;
         let key = values.take_bytes()?;
-        values.is_empty().then_some(Self { algorithm: identifier, curve, key })
+        values.is_empty().then_some(Self { algorithm, curve, key })
     }
 }
 

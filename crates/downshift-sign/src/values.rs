@@ -35,6 +35,13 @@ impl<'a> Values<'a> {
         value.map(AnyRef::value)
     }
 
+    /// An `AlgorithmIdentifier` (RFC 5280, 4.1.1.2): the algorithm, and the identifier that follows it if one does, which
+    /// for elliptic curves is the curve.
+    pub(crate) fn take_algorithm(&mut self) -> Option<(ObjectIdentifier, Option<ObjectIdentifier>)> {
+        let mut members = Self::new(self.take(Tag::Sequence)?)?;
+        Some((members.take_identifier()?, members.take_identifier()))
+    }
+
     pub(crate) fn take_identifier(&mut self) -> Option<ObjectIdentifier> {
         ObjectIdentifier::from_bytes(self.take(Tag::ObjectIdentifier)?).ok()
     }

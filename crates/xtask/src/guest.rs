@@ -18,7 +18,8 @@ const RUSTFLAGS: [&str; 5] = [
     "-Ctarget-feature=+simd128",
     // The stack, the constants, and a heap for an ordinary conversion: to ask the host for more takes a microsecond.
     "-Clink-arg=--initial-memory=1572864",
-    // By default a quarter of the code is copies of functions and loops, which make nothing faster (measured).
+    // By default a quarter of the code is copies of functions and loops, which make little faster: a threshold of 225
+    // takes 3 % less time than this and 25 % more code, and one of 25 takes 16 % more time and 8 % less code (measured).
     "-Cllvm-args=-inline-threshold=100",
     "-Cllvm-args=-unroll-threshold=60",
 ];

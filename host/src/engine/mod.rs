@@ -204,11 +204,13 @@ pub(crate) fn advance(
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
-    if let (Root::Tag { digest, .. }, true) = (&request.root, found.0.is_empty())
-        && let waiting = found.look_up(request, vec![Need::manifest(digest)], &look_up)?
-        && !waiting.is_empty()
+    if let Root::Tag { digest, .. } = &request.root
+        && found.0.is_empty()
     {
-        return Ok(Progress::Waiting(waiting));
+        let waiting = found.look_up(request, vec![Need::manifest(digest)], &look_up)?;
+        if !waiting.is_empty() {
+            return Ok(Progress::Waiting(waiting));
+        }
     }
     let mut session = engine.open().map_err(Error::Core)?;
     for _ in 0..MAX_ROUNDS {

@@ -36,10 +36,10 @@ pub(super) fn measure() -> anyhow::Result<Chapter> {
     }
     let details = &[
         Detail { name: "most memory", unit: Unit::Bytes },
-        Detail { name: "instructions", unit: Unit::Times },
-        Detail { name: "instructions by layers", unit: Unit::Times },
+        Detail { name: "all", unit: Unit::Instructions },
+        Detail { name: "for each layer", unit: Unit::Instructions },
     ];
-    let table = Table { subject: "layers", unit: Unit::Times, bases: &[], details, rows };
+    let table = Table { subject: "layers", unit: Unit::Allocations, bases: &[], details, rows };
     let section = Section { title: "Allocations and instructions".to_owned(), text: None, table };
     Ok(Chapter { title: "Counts", text: TEXT.to_owned(), sections: vec![section], left_out })
 }

@@ -105,8 +105,10 @@ pub(super) enum Unit {
     Mebibytes,
     /// Bytes.
     Bytes,
-    /// How often something was done.
-    Times,
+    /// How often memory was allocated.
+    Allocations,
+    /// Instructions of a processor.
+    Instructions,
 }
 
 /// The text of the file.
@@ -182,7 +184,8 @@ impl Display for Unit {
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
             Self::Bytes => "bytes",
-            Self::Times => "times",
+            Self::Allocations => "allocations",
+            Self::Instructions => "instructions",
         })
     }
 }

@@ -3,9 +3,8 @@
 use core::time::Duration;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use downshift::Form;
-use downshift_tests::http;
 use downshift_tests::programs::{HEY, locate};
 
 use super::document::{Chapter, Detail, Row, Section, Table, Unit};
@@ -24,9 +23,6 @@ const DETAILS: &[Detail] = &[
     Detail { name: "processor time for one", unit: Unit::Microseconds },
     Detail { name: "most memory", unit: Unit::Mebibytes },
 ];
-
-/// Bytes of a MiB.
-const MEBIBYTE: f64 = 1_048_576.0;
 
 /// What servers are asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,10 +195,7 @@ fn ask(
 
 /// The ETag of what is at a URL: the same again and again, as long as the server remembers the answer.
 fn entity_tag(url: &str) -> anyhow::Result<String> {
-    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no URL")?;
-    let response = http::send(host.parse()?, "GET", &format!("/{path}"), &[])?;
-    ensure!(response.status == 200, "{response:?}");
-    Ok(response.header("etag").context("there is no ETag")?.to_owned())
+    Ok(servers::get(url)?.header("etag").context("there is no ETag")?.to_owned())
 }
 
 /// Asks a server, and adds what that costs it.
@@ -214,6 +207,6 @@ fn with_costs(
     let Asked { rate, requests, median, percentile_99 } = ask()?;
     let taken = process::processor_time(server.process())?.saturating_sub(before);
     let peak = process::memory(server.process())?.peak;
-    let costs = [median, percentile_99, taken.as_secs_f64() * 1e6 / requests, peak as f64 / MEBIBYTE];
+    let costs = [median, percentile_99, taken.as_secs_f64() * 1e6 / requests, peak];
     Ok((rate, costs))
 }

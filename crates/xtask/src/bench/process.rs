@@ -5,13 +5,13 @@ use std::fs;
 
 use anyhow::Context;
 
-/// Memory in bytes.
+/// Memory in MiB.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Memory {
     /// What is resident now.
-    pub(super) resident: u64,
+    pub(super) resident: f64,
     /// The most that was.
-    pub(super) peak: u64,
+    pub(super) peak: f64,
 }
 
 /// How long all threads of the process, and of those that it has started, were on a processor (Linux, "Scheduler
@@ -33,13 +33,13 @@ pub(super) fn memory(process: u32) -> anyhow::Result<Memory> {
     let mut sum = Memory::default();
     for process in with_children(process)? {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let bytes = |name: &str| -> anyhow::Result<u64> {
+        let mebibytes = |name: &str| -> anyhow::Result<f64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let kibibytes = line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next());
-            Ok(kibibytes.with_context(|| format!("a process has no {name}"))?.parse::<u64>()? * 1024)
+            Ok(kibibytes.with_context(|| format!("a process has no {name}"))?.parse::<f64>()? / 1024.0)
         };
-        sum.resident += bytes("VmRSS")?;
-        sum.peak += bytes("VmHWM")?;
+        sum.resident += mebibytes("VmRSS")?;
+        sum.peak += mebibytes("VmHWM")?;
     }
     Ok(sum)
 }

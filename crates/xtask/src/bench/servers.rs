@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use downshift::Form;
+use downshift_tests::http::{self, Response};
 use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, locate};
 use downshift_tests::server::{Server, free_address};
 
@@ -83,6 +84,15 @@ pub(super) fn contestants(downshift: &Path) -> (Vec<Contestant>, Vec<String>) {
         }
     }
     (found, missing)
+}
+
+/// Asks a server for what is at `url`, once.
+pub(super) fn get(url: &str) -> anyhow::Result<Response> {
+    let target = url.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
+    let (host, path) = target.with_context(|| format!("`{url}` is no URL of a server"))?;
+    let response = http::send(host.parse()?, "GET", &format!("/{path}"), &[])?;
+    ensure!(response.status == 200, "{url} gave {response:?}");
+    Ok(response)
 }
 
 impl Contestant {

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
 use downshift::Form;
-use downshift_tests::http;
 
 use super::document::{Chapter, Detail, Row, Section, Table, Unit};
 use super::process;
@@ -21,9 +19,6 @@ say so themselves. The memory is what is resident a second later.";
 
 /// How long after the first answer the memory is looked at.
 const REST: Duration = Duration::from_secs(1);
-
-/// Bytes of a MiB.
-const MEBIBYTE: f64 = 1_048_576.0;
 
 /// Measures all servers that are installed.
 pub(super) fn measure(downshift: &Path, rounds: u32) -> anyhow::Result<Chapter> {
@@ -39,15 +34,11 @@ pub(super) fn measure(downshift: &Path, rounds: u32) -> anyhow::Result<Chapter> 
         for (contestant, row) in alone.iter().zip(&mut rows) {
             let start = Instant::now();
             let server = contestant.start(&site)?;
-            let url = format!("{}{}", server.url(Form::Schema1), Tagged::hot().path());
-            let (host, path) =
-                url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no URL")?;
-            let response = http::send(host.parse()?, "GET", &format!("/{path}"), &[])?;
+            servers::get(&format!("{}{}", server.url(Form::Schema1), Tagged::hot().path()))?;
             let taken = start.elapsed();
-            ensure!(response.status == 200, "{response:?}");
             thread::sleep(REST);
             let resident = process::memory(server.process())?.resident;
-            row.push(taken.as_secs_f64() * 1e3, [resident as f64 / MEBIBYTE]);
+            row.push(taken.as_secs_f64() * 1e3, [resident]);
         }
     }
     let details = &[Detail { name: "idle memory", unit: Unit::Mebibytes }];
