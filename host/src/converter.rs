@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use downshift::answer::{Answer, MAX_ROUNDS, Need, Request, Root};
 use downshift::{Capabilities, Limits, Platform, Policy};
-use downshift_sign::{CrrlSigner, Signer};
+use downshift_sign::{GraviolaSigner, Signer};
 use tokio::task::JoinSet;
 
 use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Pace, Progress};
@@ -24,7 +24,7 @@ pub(crate) struct Converter {
     /// The threads that it runs on where that takes long.
     pub(crate) workers: Arc<Workers>,
     /// Who signs converted manifests.
-    pub(crate) signer: Arc<CrrlSigner>,
+    pub(crate) signer: Arc<GraviolaSigner>,
     /// What to do where the reference would lose something.
     pub(crate) policy: Policy,
     /// The platform for clients that do not say theirs.

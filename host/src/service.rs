@@ -8,7 +8,7 @@ use std::thread;
 
 use downshift::Limits;
 use downshift_registry::Mapping;
-use downshift_sign::{CrrlSigner, PrivateKey};
+use downshift_sign::{GraviolaSigner, PrivateKey};
 
 use crate::access::{Access, Htpasswd, PassThrough};
 use crate::answers::Answers;
@@ -100,7 +100,7 @@ impl Service {
             _ => {
                 let signer = match (key, former) {
                     (None, Some(former)) => Arc::clone(&former.front.converter.signer),
-                    (key, _) => Arc::new(CrrlSigner::new(&key.map_or_else(PrivateKey::generate, Ok)?)),
+                    (key, _) => Arc::new(GraviolaSigner::new(&key.map_or_else(PrivateKey::generate, Ok)?)),
                 };
                 let (policy, platform) = (settings.policy, settings.platform.clone());
                 let converter = Converter { engine, workers, signer, policy, platform, limits };

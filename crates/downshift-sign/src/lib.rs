@@ -1,9 +1,9 @@
 //! Keys, signers and verifiers for signed Docker schema 1 manifests.
 //!
 //! The core says which bytes to sign; whoever holds the key signs them. Here that is a [`PrivateKey`] on P-256 with
-//! a signer: [`P256Signer`], whose signatures are the same wherever the same key signs the same bytes; `CrrlSigner` (with
-//! the feature `crrl`), which makes the same ones in half the time; or `RingSigner` (with the feature `ring`), which is
-//! faster still and never signs alike twice. [`verify`] tells for each signature of a document whether it holds.
+//! a signer: [`P256Signer`], whose signatures are the same wherever the same key signs the same bytes; `GraviolaSigner`
+//! (with the feature `graviola`), which makes the same ones in a third of the time; or `RingSigner` (with the feature
+//! `ring`), which never signs alike twice. [`verify`] tells for each signature of a document whether it holds.
 //!
 //! ```
 //! use downshift_sign::{P256Signer, PrivateKey, Signer};
@@ -28,8 +28,8 @@ mod verify;
 
 pub use error::KeyError;
 pub use key::PrivateKey;
-#[cfg(feature = "crrl")]
-pub use signer::CrrlSigner;
+#[cfg(feature = "graviola")]
+pub use signer::GraviolaSigner;
 #[cfg(feature = "ring")]
 pub use signer::RingSigner;
 pub use signer::{P256Signer, Signer};

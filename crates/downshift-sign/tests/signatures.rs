@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::jws::{self, SignedDocument};
 use downshift::{Limits, Timestamp};
-use downshift_sign::{CrrlSigner, P256Signer, PrivateKey, RingSigner, Signer, verify};
+use downshift_sign::{GraviolaSigner, P256Signer, PrivateKey, RingSigner, Signer, verify};
 
 /// The key of RFC 6979, A.2.5.
 const KEY: &[u8] = br#"{
@@ -53,13 +53,13 @@ fn ec_header(curve: &str, width: usize, algorithm: &str) -> String {
 }
 
 #[test]
-fn p256_and_crrl_sign_as_in_rfc_6979_and_leave_a_high_s_high() {
-    let (p256, crrl) = (P256Signer::new(&key()), CrrlSigner::new(&key()));
+fn p256_and_graviola_sign_as_in_rfc_6979_and_leave_a_high_s_high() {
+    let (p256, graviola) = (P256Signer::new(&key()), GraviolaSigner::new(&key()));
     let sample = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716\
                   f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8";
     let test = "f1abb023518351cd71d881567b1ea663ed3efcf6c5132b354f28d3b0b7d38367\
                 019f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083";
-    for signer in [&p256 as &dyn Signer, &crrl] {
+    for signer in [&p256 as &dyn Signer, &graviola] {
         for (message, expected) in [("sample", sample), ("test", test)] {
             let signature = signer.sign(message.as_bytes()).unwrap();
             assert_eq!(base16ct::lower::encode_string(&signature.bytes), expected);
@@ -69,12 +69,12 @@ fn p256_and_crrl_sign_as_in_rfc_6979_and_leave_a_high_s_high() {
 }
 
 #[test]
-fn p256_and_crrl_sign_alike_with_any_key() {
+fn p256_and_graviola_sign_alike_with_any_key() {
     for _ in 0..100 {
         let key = PrivateKey::generate().unwrap();
-        let (p256, crrl) = (P256Signer::new(&key), CrrlSigner::new(&key));
-        assert_eq!(p256.public_key(), crrl.public_key());
-        assert_eq!(p256.sign(PAYLOAD).unwrap(), crrl.sign(PAYLOAD).unwrap());
+        let (p256, graviola) = (P256Signer::new(&key), GraviolaSigner::new(&key));
+        assert_eq!(p256.public_key(), graviola.public_key());
+        assert_eq!(p256.sign(PAYLOAD).unwrap(), graviola.sign(PAYLOAD).unwrap());
     }
 }
 
@@ -82,7 +82,7 @@ fn p256_and_crrl_sign_alike_with_any_key() {
 fn what_all_signers_make_holds() {
     let (key, other) = (key(), PrivateKey::generate().unwrap());
     let (p256, ring) = (P256Signer::new(&key), RingSigner::new(&key).unwrap());
-    let document = signed(&[&p256, &ring, &CrrlSigner::new(&other)]);
+    let document = signed(&[&p256, &ring, &GraviolaSigner::new(&other)]);
     assert_eq!(document.payload, PAYLOAD);
 
     let verification = verify(&document);

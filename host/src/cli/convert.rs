@@ -8,7 +8,7 @@ use downshift::document::Document;
 use downshift::jws::Signature;
 use downshift::{Capabilities, Digest, Form, Platform, Policy, Timestamp};
 use downshift_registry::{is_repository_name, is_tag};
-use downshift_sign::{CrrlSigner, PrivateKey, Signer};
+use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
 
 use super::{EngineArgs, LimitArgs, Verdict, json, read_document, write_document};
 use crate::engine;
@@ -170,7 +170,7 @@ fn sign(bytes: &[u8], key: Option<PrivateKey>) -> Result<Signature, Error> {
             PrivateKey::generate()?
         }
     };
-    Ok(CrrlSigner::new(&key).sign(bytes)?)
+    Ok(GraviolaSigner::new(&key).sign(bytes)?)
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
