@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use downshift::answer::Record;
 use downshift::{Digest, Form, Platform};
@@ -38,14 +38,29 @@ const QUEUE_LENGTH: usize = 1024;
 /// How many of them are written at once.
 const MAX_BATCH: usize = 1024;
 
-/// Bytes of the database that are kept in memory. The system keeps more.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of the database that are kept in memory: the upper pages of its trees. The system keeps the others.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What is said where the database could not be opened again.
 const GONE: &str = "it has failed, and cannot be opened again";
 
 /// How long a record counts as reported now, so that reporting it again and again writes nothing.
 const REFRESH: Duration = Duration::from_secs(3600);
+
+/// From how many jobs on a transaction waits for more, as each costs the disk the same.
+const CROWD: usize = 6;
+
+/// With how many jobs it waits no longer.
+const ENOUGH: usize = 16;
+
+/// For how long it waits at a time: if nobody has come meanwhile, it goes on.
+const MOMENT: Duration = Duration::from_micros(200);
+
+/// For how long it waits in all, which is about what a transaction takes.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How many transactions go on at once after one that has waited in vain.
+const HASTE: u32 = 32;
 
 type Key<'a> = (&'a str, &'a str);
 
@@ -247,21 +262,64 @@ fn prepare(database: &Database) -> Result<(), String> {
 }
 
 /// Writes what comes, until nobody can send anything any more.
-fn write(database: &Shared, path: &Path, capacity: u64, mut jobs: mpsc::Receiver<Job>) {
-    let mut batch = Vec::new();
+fn write(database: &Shared, path: &Path, capacity: u64, jobs: mpsc::Receiver<Job>) {
+    let mut batches = Batches { jobs, batch: Vec::new(), haste: 0 };
     let mut is_frozen = false;
-    while let Some(job) = jobs.blocking_recv() {
-        batch.push(job);
-        while batch.len() < MAX_BATCH
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
-        }
-        let written = write_if_there_is_room(database, path, capacity, &batch, &mut is_frozen);
+    while let Some(batch) = batches.next() {
+        let written = write_if_there_is_room(database, path, capacity, batch, &mut is_frozen);
         for (position, job) in batch.drain(..).enumerate() {
             // Nobody waits if the client is gone. All that had to go are counted once.
             let evicted = written.clone().map(|evicted| if position == 0 { evicted } else { 0 });
             let _ = job.done.send(evicted);
+        }
+    }
+}
+
+/// The jobs, as they are written together.
+struct Batches {
+    jobs: mpsc::Receiver<Job>,
+    batch: Vec<Job>,
+    /// How many batches more do not wait.
+    haste: u32,
+}
+
+impl Batches {
+    /// The next ones, once there are any. They are to be taken out.
+    fn next(&mut self) -> Option<&mut Vec<Job>> {
+        let first = self.jobs.blocking_recv()?;
+        self.batch.push(first);
+        self.collect();
+        if self.haste > 0 {
+            self.haste -= 1;
+        } else if self.batch.len() >= CROWD {
+            self.wait();
+        }
+        Some(&mut self.batch)
+    }
+
+    /// Takes what is there already.
+    fn collect(&mut self) {
+        while self.batch.len() < MAX_BATCH
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            self.batch.push(job);
+        }
+    }
+
+    /// Waits for others. Where most of those who could come are there already, as with a few clients that ask again
+    /// and again, that only makes them slower.
+    fn wait(&mut self) {
+        let (start, crowd) = (Instant::now(), self.batch.len());
+        while self.batch.len() < ENOUGH && start.elapsed() < PATIENCE {
+            let before = self.batch.len();
+            thread::sleep(MOMENT);
+            self.collect();
+            if self.batch.len() == before {
+                break;
+            }
+        }
+        if self.batch.len() < ENOUGH.min(crowd + crowd / 2) {
+            self.haste = HASTE;
         }
     }
 }
