@@ -50,12 +50,14 @@ impl Service {
         // As many threads convert what takes long as answer requests, and convert the rest.
         let sessions = u32::try_from(2 * threads).unwrap_or(u32::MAX);
         let no_threads = |error: io::Error| Error::InvalidSettings { problem: error.to_string() };
-        let engine = settings.engine.engine(settings.guest.as_deref(), sessions)?;
         let workers = Arc::new(Workers::start(threads).map_err(no_threads)?);
         let records = Arc::new(match &settings.data {
             Some(data) => Records::open(data, settings.records_capacity())?,
             None => Records::in_memory(settings.records_capacity()),
         });
+        // That has made the data folder, for its owner only.
+        let (guest, data) = (settings.guest.as_deref(), settings.data.as_deref());
+        let engine = settings.engine.engine(guest, sessions, data)?;
         let documents = match &settings.data {
             Some(data) if settings.documents_bytes > 0 && settings.store.is_none() => {
                 Some(Documents::open(data, settings.documents_bytes, settings.limits()?)?)

@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     let rounds: u32 = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(1);
     let key = PrivateKey::generate()?;
     let (p256, ring) = (P256Signer::new(&key), RingSigner::new(&key)?);
-    let sandbox = Sandbox::new(GUEST, INSTANCES)?;
+    let sandbox = Sandbox::new(GUEST, INSTANCES, None)?;
     let images = [
         ("1 layer, a config of 1.2 KB", built::layers(1, 0)),
         ("5 layers, a config of 2.4 KB", built::layers(5, 0)),

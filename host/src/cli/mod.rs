@@ -117,7 +117,7 @@ struct EngineArgs {
 impl EngineArgs {
     /// The engine, for at most `sessions` requests at once.
     fn engine(&self, sessions: u32) -> Result<Engine, Error> {
-        self.engine.engine(self.guest.as_deref(), sessions)
+        self.engine.engine(self.guest.as_deref(), sessions, None)
     }
 }
 

@@ -45,16 +45,25 @@ enum Session<'e> {
 /// The guest component that belongs to this program.
 pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
 
+/// The folder with the compiled guest, in a server's data folder.
+const CACHE: &str = "compiled";
+
 impl EngineName {
     /// The engine, for at most `sessions` requests at once, with the component in the file `guest` if it is not to be
-    /// the program's own.
-    pub(crate) fn engine(self, guest: Option<&Path>, sessions: u32) -> Result<Engine, Error> {
+    /// the program's own. With `data`, the compiled component is kept in that folder, which is private.
+    pub(crate) fn engine(
+        self,
+        guest: Option<&Path>,
+        sessions: u32,
+        data: Option<&Path>,
+    ) -> Result<Engine, Error> {
+        let cache = data.map(|data| data.join(CACHE));
         match (self, guest) {
             (Self::Native, _) => Ok(Engine::Native),
-            (Self::Wasm, None) => Engine::wasm(GUEST, sessions),
+            (Self::Wasm, None) => Engine::wasm(GUEST, sessions, cache.as_deref()),
             (Self::Wasm, Some(path)) => {
                 let component = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
-                Engine::wasm(&component, sessions)
+                Engine::wasm(&component, sessions, cache.as_deref())
             }
         }
     }
@@ -70,8 +79,8 @@ impl Engine {
     }
 
     /// The guest `component` in a sandbox, for at most `sessions` requests at once.
-    pub(crate) fn wasm(component: &[u8], sessions: u32) -> Result<Self, Error> {
-        Ok(Self::Wasm(Sandbox::new(component, sessions).map_err(Error::Guest)?))
+    pub(crate) fn wasm(component: &[u8], sessions: u32, cache: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self::Wasm(Sandbox::new(component, sessions, cache).map_err(Error::Guest)?))
     }
 
     fn open(&self) -> Result<Session<'_>, Failure> {

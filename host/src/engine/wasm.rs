@@ -6,14 +6,15 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::path::{self, Path};
 use std::sync::Arc;
 
 use downshift::answer::{Documents, Request, Step};
 use downshift::{Failure, Fault};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ResourceLimiter,
-    Store, Trap,
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
+    PoolingAllocationConfig, ResourceLimiter, Store, Trap,
 };
 
 use self::bindings::downshift::convert::types as wit;
@@ -39,6 +40,9 @@ const TICKS_PER_STEP: u64 = 200;
 const TICKS_PER_SHORT_STEP: u64 = 2;
 /// Bytes of an instance's memory that stay mapped between requests: about what an ordinary conversion touches.
 const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
+
+/// Bytes of compiled components that are kept on disk. One takes half a megabyte.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The guest component, compiled and ready to be instantiated.
 pub struct Sandbox {
@@ -91,12 +95,14 @@ impl ResourceLimiter for Memory {
 }
 
 impl Sandbox {
-    /// Compiles `component`, for at most `instances` at a time.
+    /// Compiles `component`, for at most `instances` at a time. What comes of it is kept in the folder `cache`, if
+    /// there is one, and taken from there the next time: so nobody else may write there.
     ///
     /// # Errors
     /// If the bytes are no component of the world `downshift:convert/converter`.
-    pub fn new(component: &[u8], instances: u32) -> Result<Arc<Self>, UnusableGuest> {
-        let sandbox = Arc::new(Self::with_engine(engine(instances)?, component, false)?);
+    pub fn new(component: &[u8], instances: u32, cache: Option<&Path>) -> Result<Arc<Self>, UnusableGuest> {
+        let engine = engine(instances, cache.and_then(self::cache))?;
+        let sandbox = Arc::new(Self::with_engine(engine, component, false)?);
         start_clock(&sandbox).map_err(wasmtime::Error::from)?;
         Ok(sandbox)
     }
@@ -251,7 +257,7 @@ impl Session<'_> {
 }
 
 /// An engine whose instances come from a pool; from the kernel, each time, where there is no room for a pool.
-fn engine(instances: u32) -> wasmtime::Result<Engine> {
+fn engine(instances: u32, cache: Option<Cache>) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_core_instances(instances)
@@ -268,11 +274,24 @@ fn engine(instances: u32) -> wasmtime::Result<Engine> {
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES).pagemap_scan(Enabled::Yes);
     }
-    let pooled = config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).clone();
+    let mut config = config();
+    config.cache(cache);
+    let pooled = config.clone().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).clone();
     Engine::new(&pooled).or_else(|error| {
         log::warn(format_args!("no pool of instances, so that each request takes longer: {error:#}"));
-        Engine::new(&config())
+        Engine::new(&config)
     })
+}
+
+/// A cache in this folder, where it can be written.
+fn cache(folder: &Path) -> Option<Cache> {
+    let mut config = CacheConfig::new();
+    config.with_files_total_size_soft_limit(CACHE_BYTES);
+    let cache = path::absolute(folder).map_err(wasmtime::Error::from).and_then(|folder| {
+        config.with_directory(folder);
+        Cache::new(config)
+    });
+    cache.inspect_err(|error| log::warn(format_args!("the guest is compiled at each start: {error:#}"))).ok()
 }
 
 fn config() -> Config {

@@ -33,7 +33,7 @@ impl Wasmtime {
     fn of(component: &[u8]) -> anyhow::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // The trials run on as many threads, and one of them on a few more.
-        let sandbox = Sandbox::new(component, u32::try_from(threads)?.saturating_add(8))?;
+        let sandbox = Sandbox::new(component, u32::try_from(threads)?.saturating_add(8), None)?;
         Ok(Self { sandbox })
     }
 }

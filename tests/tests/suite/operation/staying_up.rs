@@ -41,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what_is_private_is_told_to_nobody_while_its_registry_is_down", nothing_private),
         trial("documents_outlive_the_server", documents_outlive),
         trial("damaged_documents_are_fetched_again", damaged_documents),
+        case_with([], "operation::staying_up::damaged_machine_code_is_compiled_again", damaged_machine_code),
         trial("documents_take_no_more_room_than_they_may", swept_documents),
         on_disk("a_full_disk_costs_what_cannot_be_recorded_and_nothing_else", full_disk),
         on_disk("a_server_does_not_start_where_it_cannot_record", read_only_disk),
@@ -156,8 +157,13 @@ fn nothing_private() -> anyhow::Result<()> {
 
 /// Every file below the folder of documents.
 fn documents(server: &Operated) -> anyhow::Result<Vec<PathBuf>> {
+    files(server.path("data/documents").into())
+}
+
+/// The files in a folder and in those below it.
+fn files(folder: PathBuf) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let mut folders = vec![PathBuf::from(server.path("data/documents"))];
+    let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -205,6 +211,25 @@ fn damaged_documents() -> anyhow::Result<()> {
     ensure!(is_schema1(&server.manifest("oci", &[])?)? == digest, "it is something else");
     let accept = [("Accept", Form::Oci.media_type())];
     is_manifest(&server.manifest(stored.as_str(), &accept)?, Form::Oci, &stored)
+}
+
+fn damaged_machine_code() -> anyhow::Result<()> {
+    let server = Operated::start_with(&images(), &["--engine", "wasm"])?;
+    let digest = is_schema1(&server.manifest("tag0", &[])?)?;
+    let folder = PathBuf::from(server.path("data/compiled"));
+    let compiled = files(folder.clone())?;
+    ensure!(compiled.iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0)), "{compiled:?}");
+    for file in &compiled {
+        fs::write(file, "damaged")?;
+    }
+    let server = server.restarted()?;
+    ensure!(is_schema1(&server.manifest("tag0", &[])?)? == digest, "it is something else");
+    let stopped = server.stopped()?;
+    fs::remove_dir_all(&folder)?;
+    fs::write(&folder, "no folder")?;
+    let server = stopped.started()?;
+    is_schema1(&server.manifest("tag1", &[])?)?;
+    Ok(())
 }
 
 fn swept_documents() -> anyhow::Result<()> {

@@ -23,10 +23,17 @@ function setup(thread)
 end
 
 function init(arguments)
+    local images, repository, step
     images, repository, step, connections = unpack(arguments)
-    images, repository, step, connections =
-        tonumber(images), tonumber(repository), tonumber(step), tonumber(connections)
-    number = first
+    connections = tonumber(connections)
+    requests = {}
+    -- Put together beforehand: the server is measured, and not this.
+    for number = first, tonumber(images) - 1, tonumber(step) do
+        local path = string.format(
+            "%scold/%d/manifests/%d", wrk.path, math.floor(number / repository), number % repository
+        )
+        table.insert(requests, wrk.format(nil, path))
+    end
     asked = 0
 end
 
@@ -38,15 +45,10 @@ function request()
     if asked == connections then
         start = last
     end
-    if number >= images then
+    if asked >= #requests then
         wrk.thread:stop()
-        number = first
     end
-    local path = string.format(
-        "%scold/%d/manifests/%d", wrk.path, math.floor(number / repository), number % repository
-    )
-    number = number + step
-    return wrk.format(nil, path)
+    return requests[asked]
 end
 
 function done(summary, latency)
