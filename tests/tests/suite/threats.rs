@@ -117,6 +117,9 @@ fn refuses_bombs(engine: Engine) -> anyhow::Result<()> {
         with_config(config(&format!(",\"config\":{{\"Labels\":{{\"a\":\"{}\"}}}}", "<".repeat(4_000_000))));
     let front = Front::start_with(engine, &["--limit", "output-bytes=8000000"], &[("grows", grows)])?;
     is_refused(&front.manifest("grows", &[])?, 400, "limit-exceeded").context("a config that grows")?;
+    let long = with_config(config(&format!(",\"x\":\"{}\"", "x".repeat(2_000))));
+    let front = Front::start_with(engine, &["--limit", "string-bytes=1000"], &[("long", long)])?;
+    is_refused(&front.manifest("long", &[])?, 400, "limit-exceeded").context("a string that is long")?;
     let alive = front.send("GET", &manifest_path("none"), &[])?;
     ensure!(alive.status == 404, "the server does not go on: {alive:?}");
     Ok(())

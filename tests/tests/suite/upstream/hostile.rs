@@ -17,6 +17,7 @@ use downshift_tests::images::{Family, Image, Manifest, sample};
 use downshift_tests::program;
 use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
+use downshift_tests::server::free_address;
 use downshift_tests::tokens::{TokenService, User};
 use downshift_tests::web::{Web, respond};
 use flate2::Compression;
@@ -190,8 +191,9 @@ fn keeps_answers_apart(engine: Engine) -> anyhow::Result<()> {
     for name in names {
         registry.push(name, "index", &index)?;
         registry.push(name, "schema2", &schema2)?;
+        registry.push(name, "schema2-too", &schema2)?;
     }
-    let front = Front::start_before(engine, &[], &registry)?;
+    let front = Front::start_before(engine, &["--tag-ttl", "0"], &registry)?;
     let docker = |platform: &str| format!("docker/1.10.3 os/linux arch/{platform}");
     let clients: Vec<(&str, String)> = vec![
         ("", docker("amd64")),
@@ -206,7 +208,7 @@ fn keeps_answers_apart(engine: Engine) -> anyhow::Result<()> {
     ];
     let mut asked = Vec::new();
     for name in names {
-        for tag in ["index", "schema2"] {
+        for tag in ["index", "schema2", "schema2-too"] {
             asked.extend(clients.iter().map(|(accept, agent)| (name, tag, *accept, agent.as_str())));
         }
     }
@@ -228,6 +230,16 @@ fn keeps_answers_apart(engine: Engine) -> anyhow::Result<()> {
         asked.reverse();
         asked.rotate_left(5);
     }
+    // What a tag meant before is not what it means now.
+    registry.push(names[0], "schema2", &sample::without_layers())?;
+    for ((name, tag, accept, agent), before) in first {
+        if (name, tag) == (names[0], "schema2") && before.0 == 200 {
+            let mut headers = vec![("User-Agent", agent)];
+            headers.extend((!accept.is_empty()).then_some(("Accept", accept)));
+            let got = front.send("GET", &format!("/v2/{name}/manifests/{tag}"), &headers)?;
+            ensure!(got.status == 200 && got.body != before.1, "{accept} {agent} get what was: {got:?}");
+        }
+    }
     Ok(())
 }
 
@@ -242,7 +254,7 @@ fn is_own(
 ) -> anyhow::Result<()> {
     if got.status != 200 {
         // A list is not made of an image for one platform.
-        ensure!(got.status == 400 && tag == "schema2", "{got:?}");
+        ensure!(got.status == 400 && tag != "index", "{got:?}");
         return Ok(());
     }
     let form = Form::from_media_type(got.header("content-type").context("no type")?).context("no form")?;
@@ -295,15 +307,22 @@ fn shows_no_secret(engine: Engine) -> anyhow::Result<()> {
         "1",
         "--tag-ttl",
         "0",
+        "--access-log",
     ];
     let front = Front::start_before_url(engine, &arguments, &faulty.url())?;
 
     let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("{}:{password}", ALICE.0)));
     let (right, wrong) = (basic(ALICE.1), basic("hunter2-that-is-wrong"));
     let mut shown = String::new();
-    for fault in
-        [None, Some(Fault::Status(500, Vec::new())), Some(Fault::Close), Some(Fault::Status(403, Vec::new()))]
-    {
+    // Where a registry redirects to is as good as a password. Nothing listens there.
+    let signed = format!("http://{}/?signature=hunter2-of-a-url", free_address()?);
+    for fault in [
+        None,
+        Some(Fault::Status(500, Vec::new())),
+        Some(Fault::Close),
+        Some(Fault::Status(403, Vec::new())),
+        Some(Fault::Status(307, vec![("Location", signed)])),
+    ] {
         match fault {
             Some(fault) => faulty.set("/", fault),
             None => faulty.clear(),
