@@ -14,7 +14,7 @@ use downshift_tests::implementation::Outcome;
 use libfuzzer_sys::fuzz_target;
 
 static SANDBOX: LazyLock<Arc<Sandbox>> =
-    LazyLock::new(|| Sandbox::new(GUEST, 1).expect("the guest of this program can be run"));
+    LazyLock::new(|| Sandbox::new(GUEST, 1, None).expect("the guest of this program can be run"));
 
 fuzz_target!(|input: &[u8]| {
     // The first byte says whether the rest are bytes of a document or of choices.
