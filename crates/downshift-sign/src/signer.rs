@@ -106,7 +106,7 @@ mod accelerated {
             let mut nonce = Zeroizing::new(FieldBytes::default());
             nonces.fill_next_k(&mut nonce);
             // The next one, in the case that never comes: that a half of the signature is zero.
-            if let Some(signature) = with_nonce(key, &hash.into(), &nonce) {
+            if let Some(signature) = with_nonce(key, &hash, &nonce) {
                 return signature;
             }
         }
