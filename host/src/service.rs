@@ -51,20 +51,20 @@ impl Service {
         let sessions = u32::try_from(2 * threads).unwrap_or(u32::MAX);
         let no_threads = |error: io::Error| Error::InvalidSettings { problem: error.to_string() };
         let workers = Arc::new(Workers::start(threads).map_err(no_threads)?);
-        let records = Arc::new(match &settings.data {
+        let data = settings.data.as_deref();
+        let records = Arc::new(match data {
             Some(data) => Records::open(data, settings.records_capacity())?,
             None => Records::in_memory(settings.records_capacity()),
         });
         // That has made the data folder, for its owner only.
-        let (guest, data) = (settings.guest.as_deref(), settings.data.as_deref());
-        let engine = settings.engine.engine(guest, sessions, data)?;
-        let documents = match &settings.data {
+        let engine = settings.engine.engine(settings.guest.as_deref(), sessions, data)?;
+        let documents = match data {
             Some(data) if settings.documents_bytes > 0 && settings.store.is_none() => {
                 Some(Documents::open(data, settings.documents_bytes, settings.limits()?)?)
             }
             _ => None,
         };
-        let sightings = Arc::new(Sightings::open(settings.data.as_deref())?);
+        let sightings = Arc::new(Sightings::open(data)?);
         Self::assemble(settings, Lasting { engine, workers, records, documents, sightings }, None)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod wasm;
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,15 +58,14 @@ impl EngineName {
         sessions: u32,
         data: Option<&Path>,
     ) -> Result<Engine, Error> {
-        let cache = data.map(|data| data.join(CACHE));
-        match (self, guest) {
-            (Self::Native, _) => Ok(Engine::Native),
-            (Self::Wasm, None) => Engine::wasm(GUEST, sessions, cache.as_deref()),
-            (Self::Wasm, Some(path)) => {
-                let component = fs::read(path).map_err(|error| Error::unreadable(path, error))?;
-                Engine::wasm(&component, sessions, cache.as_deref())
-            }
+        if let Self::Native = self {
+            return Ok(Engine::Native);
         }
+        let component = match guest {
+            None => Cow::Borrowed(GUEST),
+            Some(path) => Cow::Owned(fs::read(path).map_err(|error| Error::unreadable(path, error))?),
+        };
+        Engine::wasm(&component, sessions, data.map(|data| data.join(CACHE)).as_deref())
     }
 }
 

@@ -212,13 +212,16 @@ fn keeps_answers_apart(engine: Engine) -> anyhow::Result<()> {
             asked.extend(clients.iter().map(|(accept, agent)| (name, tag, *accept, agent.as_str())));
         }
     }
+    let ask = |(name, tag, accept, agent): (&str, &str, &str, &str)| {
+        let mut headers = vec![("User-Agent", agent)];
+        headers.extend((!accept.is_empty()).then_some(("Accept", accept)));
+        front.send("GET", &format!("/v2/{name}/manifests/{tag}"), &headers)
+    };
     let mut first = BTreeMap::new();
     for round in 0..4 {
         for &(name, tag, accept, agent) in &asked {
-            let mut headers = vec![("User-Agent", agent)];
-            headers.extend((!accept.is_empty()).then_some(("Accept", accept)));
-            let got = front.send("GET", &format!("/v2/{name}/manifests/{tag}"), &headers)?;
             let key = (name, tag, accept, agent);
+            let got = ask(key)?;
             is_own(&got, name, tag, accept, agent, &index)
                 .with_context(|| format!("{key:?} in round {round}"))?;
             let before = first.entry(key).or_insert_with(|| (got.status, got.body.clone()));
@@ -232,12 +235,10 @@ fn keeps_answers_apart(engine: Engine) -> anyhow::Result<()> {
     }
     // What a tag meant before is not what it means now.
     registry.push(names[0], "schema2", &sample::without_layers())?;
-    for ((name, tag, accept, agent), before) in first {
-        if (name, tag) == (names[0], "schema2") && before.0 == 200 {
-            let mut headers = vec![("User-Agent", agent)];
-            headers.extend((!accept.is_empty()).then_some(("Accept", accept)));
-            let got = front.send("GET", &format!("/v2/{name}/manifests/{tag}"), &headers)?;
-            ensure!(got.status == 200 && got.body != before.1, "{accept} {agent} get what was: {got:?}");
+    for (key, before) in first {
+        if (key.0, key.1) == (names[0], "schema2") && before.0 == 200 {
+            let got = ask(key)?;
+            ensure!(got.status == 200 && got.body != before.1, "{key:?} gets what was: {got:?}");
         }
     }
     Ok(())
