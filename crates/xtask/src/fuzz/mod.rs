@@ -107,7 +107,9 @@ impl Fuzzer {
             .current_dir(&self.project)
             // The flags that a fuzzer needs are those of a nightly compiler.
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("DOWNSHIFT_GUEST", &self.guest);
+            .env("DOWNSHIFT_GUEST", &self.guest)
+            // Beside it, there or not: where cargo cannot tell that nothing has changed, it builds all again for each target.
+            .env("DOWNSHIFT_PAGE", self.guest.with_file_name("page"));
         cargo
     }
 
