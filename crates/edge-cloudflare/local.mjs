@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Runs the worker on this machine, in workerd, as it runs at the edge: `node local.mjs --upstream URL`.
 import { connect, createServer } from "node:net";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -24,6 +24,9 @@ const USAGE = `Runs the Downshift worker on this machine.
   --auth open|upstream            --blobs stream|redirect      --policy strict|reference
   --platform OS/ARCH              --limit NAME=VALUE           --tag-ttl SECONDS
   --public-url URL                --subrequests NUMBER`;
+
+/** The module that is run. */
+const MAIN = "worker.mjs";
 
 const TEXT = { type: "string" };
 const { values } = parseArgs({
@@ -95,6 +98,15 @@ if (values.limit.length > 0) {
   })));
 }
 
+/** The modules of a worker, the one that is run first. Looking for them in the script takes longer than the worker's start. */
+function modules(folder) {
+  const names = readdirSync(folder).filter((name) => /\.(mjs|wasm)$/.test(name) && name !== MAIN);
+  return [MAIN, ...names].map((name) => ({
+    type: name.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
+    path: join(folder, name),
+  }));
+}
+
 const worker = resolve(values.worker);
 const data = values.data ?? mkdtempSync(join(tmpdir(), "downshift-"));
 mkdirSync(data, { recursive: true });
@@ -107,11 +119,8 @@ const miniflare = new Miniflare({
   port: 0,
   // Where this machine is does not matter, and asking for it takes seconds where there is no way out.
   cf: false,
-  modules: true,
   modulesRoot: worker,
-  rootPath: worker,
-  scriptPath: join(worker, "worker.mjs"),
-  modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
+  modules: modules(worker),
   compatibilityDate: "2025-12-01",
   bindings: Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)),
   r2Buckets: ["RECORDS"],

@@ -1,6 +1,7 @@
 //! The package for JavaScript, and the worker that is made of it.
 
 use core::hint::black_box;
+use core::iter;
 use core::time::Duration;
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,7 @@ use downshift_tests::javascript::{JavaScript, Place, serve_worker};
 use downshift_tests::programs::{DOCKER_REGISTRY, locate};
 use downshift_tests::registry::Registry;
 use downshift_tests::server::Server;
+use tempfile::TempDir;
 
 use super::document::{Chapter, Row, Section, Table, Unit};
 use super::process;
@@ -43,6 +45,9 @@ const LAYERS: usize = 5;
 
 /// The repository of the images.
 const REPOSITORY: &str = "library/cold";
+
+/// What the worker is for the one around it, in `in_memory.mjs`.
+const INNER: &str = "inner.mjs";
 
 /// A worker that does nothing.
 const EMPTY: &str = "export default { fetch: () => new Response() };\n";
@@ -156,36 +161,55 @@ fn pulls(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
         registry.push(REPOSITORY, &number.to_string(), &built::layers(LAYERS, number))?;
     }
     let (folder, key) = FixedKey::read()?.in_a_folder()?;
+    let alone = in_memory(worker)?;
     let mut nothing = Row::new("`/`, which needs nothing");
-    let mut measured = [("p256", "p256"), ("webcrypto", "WebCrypto")].map(|(signer, name)| {
+    let mut measured = [
+        ("p256", worker, "p256"),
+        ("webcrypto", worker, "WebCrypto"),
+        ("p256", alone.path(), "p256, all in memory"),
+        ("webcrypto", alone.path(), "WebCrypto, all in memory"),
+    ]
+    .map(|(signer, worker, name)| {
         let [cold, warm] = ["nothing at hand", "the answer at hand"];
-        (signer, Row::new(&format!("{name}, {cold}")), Row::new(&format!("{name}, {warm}")))
+        (signer, worker, Row::new(&format!("{name}, {cold}")), Row::new(&format!("{name}, {warm}")))
     });
     for round in 1..=rounds {
         eprintln!("pulls, round {round} of {rounds}");
-        for (signer, cold, warm) in &mut measured {
+        for (number, (signer, worker, cold, warm)) in measured.iter_mut().enumerate() {
             let arguments = ["--upstream", registry.url(), "--key", &key, "--signer", signer];
             let server = serve_worker(worker, &arguments.map(str::to_owned))?;
             let process = workerd_of(&server)?;
             // What is done for the first time takes longer.
             processor_time(&server, process, |_| manifest(0))?;
-            let figure = processor_time(&server, process, |_| "/".to_owned())?;
-            if *signer == "p256" {
-                nothing.figures.push(figure);
+            if number == 0 {
+                nothing.figures.push(processor_time(&server, process, |_| "/".to_owned())?);
             }
             cold.figures.push(processor_time(&server, process, |number| manifest(1 + number % (PULLS - 1)))?);
             warm.figures.push(processor_time(&server, process, |_| manifest(0))?);
         }
     }
     drop(folder);
-    let [(_, cold, warm), (_, cold_webcrypto, warm_webcrypto)] = measured;
     let text = "Milliseconds of all processors for one request by tag without an Accept header, in the process of \
                 workerd: with it are\nits HTTP, and what stands in for R2 and for the cache, which elsewhere are \
-                no part of a worker's time."
+                no part of a worker's time. \"All in memory\" is\nthe worker without those: what it writes to them, \
+                it has in a map of its own."
         .to_owned();
-    let rows = vec![nothing, cold, cold_webcrypto, warm, warm_webcrypto];
+    let (cold, warm): (Vec<_>, Vec<_>) = measured.into_iter().map(|(_, _, cold, warm)| (cold, warm)).unzip();
+    let rows = iter::once(nothing).chain(cold).chain(warm).collect();
     let table = Table { subject: "request", unit: Unit::Milliseconds, bases: &[], details: &[], rows };
     Ok(Section { title: "Processor time of a pull".to_owned(), text: Some(text), table })
+}
+
+/// The same worker with R2 and the cache in its own memory.
+fn in_memory(worker: &Path) -> anyhow::Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    for entry in fs::read_dir(worker)? {
+        let entry = entry?;
+        let name = if entry.file_name() == "worker.mjs" { INNER.into() } else { entry.file_name() };
+        fs::copy(entry.path(), folder.path().join(name))?;
+    }
+    fs::write(folder.path().join("worker.mjs"), include_str!("in_memory.mjs"))?;
+    Ok(folder)
 }
 
 fn manifest(number: usize) -> String {
