@@ -57,7 +57,7 @@ impl Service {
             None => Records::in_memory(settings.records_capacity()),
         });
         // That has made the data folder, for its owner only.
-        let engine = settings.engine.engine(settings.guest.as_deref(), sessions, data)?;
+        let engine = settings.engine.engine_of_server(settings.guest.as_deref(), sessions, data)?;
         let documents = match data {
             Some(data) if settings.documents_bytes > 0 && settings.store.is_none() => {
                 Some(Documents::open(data, settings.documents_bytes, settings.limits()?)?)

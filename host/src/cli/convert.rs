@@ -91,7 +91,7 @@ impl Convert {
         let key = self.key.as_deref().map(keys::read).transpose()?;
         let layout = self.layout.map(Layout::new);
 
-        let engine = self.engine.engine(1)?;
+        let engine = self.engine.engine()?;
         let form = self.to.form(self.unsigned);
         let client = Capabilities::of(&[form]);
         let from = Document::parse(&manifest, &limits)?.form();

@@ -30,7 +30,8 @@ impl Man {
             write_document(Some(&folder.join(format!("{name}.1"))), &page(command, name)?)
         };
         write("downshift", &command)?;
-        for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let is_for_people = |command: &&Command| command.get_name() != "help" && !command.is_hide_set();
+        for command in command.get_subcommands().filter(is_for_people) {
             write(&format!("downshift-{}", command.get_name()), command)?;
         }
         Ok(Verdict::Yes)

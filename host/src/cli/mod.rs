@@ -3,6 +3,7 @@
 mod check;
 mod check_config;
 mod clients;
+mod compile_guest;
 mod completions;
 mod convert;
 mod inspect;
@@ -24,7 +25,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use downshift::Limits;
 use serde::Serialize;
 
-use crate::engine::{Engine, EngineName};
+use crate::engine::{COMPILE_GUEST, Engine, EngineName};
 use crate::error::Error;
 use crate::layout::read_at_most;
 use crate::log::{self, printable};
@@ -44,6 +45,8 @@ enum Command {
     Serve(Box<serve::Serve>),
     CheckConfig(Box<check_config::CheckConfig>),
     Clients(clients::Clients),
+    #[command(name = COMPILE_GUEST, hide = true)]
+    CompileGuest(compile_guest::CompileGuest),
     Convert(Box<convert::Convert>),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -115,9 +118,9 @@ struct EngineArgs {
 }
 
 impl EngineArgs {
-    /// The engine, for at most `sessions` requests at once.
-    fn engine(&self, sessions: u32) -> Result<Engine, Error> {
-        self.engine.engine(self.guest.as_deref(), sessions, None)
+    /// The engine, for one request.
+    fn engine(&self) -> Result<Engine, Error> {
+        self.engine.engine(self.guest.as_deref())
     }
 }
 
@@ -140,6 +143,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Command::Serve(serve) => serve.run(),
         Command::CheckConfig(check_config) => check_config.run(),
         Command::Clients(clients) => clients.run(),
+        Command::CompileGuest(compile_guest) => compile_guest.run(),
         Command::Convert(convert) => convert.run(),
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),

@@ -1,5 +1,6 @@
 //! The engine: drives the core's step function for one request, with the shell's documents and signatures.
 
+mod compiled;
 pub mod wasm;
 
 use std::borrow::Cow;
@@ -15,6 +16,8 @@ use downshift::jws::Signature;
 use downshift::{Digest, Failure, Limits};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::compiled::COMMAND as COMPILE_GUEST;
+use self::compiled::Compiled;
 use self::wasm::Sandbox;
 use crate::error::Error;
 
@@ -46,13 +49,18 @@ enum Session<'e> {
 /// The guest component that belongs to this program.
 pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
 
-/// The folder with the compiled guest, in a server's data folder.
-const CACHE: &str = "compiled";
-
 impl EngineName {
-    /// The engine, for at most `sessions` requests at once, with the component in the file `guest` if it is not to be
-    /// the program's own. With `data`, the compiled component is kept in that folder, which is private.
-    pub(crate) fn engine(
+    /// The engine for one request, with the component in the file `guest` if it is not to be the program's own.
+    pub(crate) fn engine(self, guest: Option<&Path>) -> Result<Engine, Error> {
+        match self {
+            Self::Native => Ok(Engine::Native),
+            Self::Wasm => Engine::wasm(&component(guest)?, 1, None),
+        }
+    }
+
+    /// The engine of a server: the same for at most `sessions` requests at once. With `data`, the compiled component is
+    /// kept in that folder, which is private.
+    pub(crate) fn engine_of_server(
         self,
         guest: Option<&Path>,
         sessions: u32,
@@ -61,11 +69,16 @@ impl EngineName {
         if let Self::Native = self {
             return Ok(Engine::Native);
         }
-        let component = match guest {
-            None => Cow::Borrowed(GUEST),
-            Some(path) => Cow::Owned(fs::read(path).map_err(|error| Error::unreadable(path, error))?),
-        };
-        Engine::wasm(&component, sessions, data.map(|data| data.join(CACHE)).as_deref())
+        let component = component(guest)?;
+        let compiled = Compiled::find(&component, data);
+        Engine::wasm(&component, sessions, compiled.as_ref().map(Compiled::path))
+    }
+}
+
+fn component(guest: Option<&Path>) -> Result<Cow<'static, [u8]>, Error> {
+    match guest {
+        None => Ok(Cow::Borrowed(GUEST)),
+        Some(path) => fs::read(path).map(Cow::Owned).map_err(|error| Error::unreadable(path, error)),
     }
 }
 

@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use downshift::Form;
 use downshift_tests::faults::{Fault, FaultyRegistry};
-use downshift_tests::front::{REPOSITORY, is_manifest, is_refused};
-use downshift_tests::http::Response;
-use downshift_tests::images::{Image, sample};
+use downshift_tests::front::{REPOSITORY, is_manifest, is_refused, manifest_path};
+use downshift_tests::http::{self, Response};
+use downshift_tests::images::{Image, layout, sample};
 use downshift_tests::operated::{Operated, await_true, run};
+use downshift_tests::program;
 use downshift_tests::programs::{DOCKER_REGISTRY, E2FSCK, MKFS, case_after, case_with, locate};
 use downshift_tests::registry::Registry;
+use downshift_tests::server::Server;
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tempfile::TempDir;
@@ -42,6 +44,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("documents_outlive_the_server", documents_outlive),
         trial("damaged_documents_are_fetched_again", damaged_documents),
         case_with([], "operation::staying_up::damaged_machine_code_is_compiled_again", damaged_machine_code),
+        case_with([], "operation::staying_up::machine_code_of_other_versions_goes", other_machine_code),
+        case_with(
+            [],
+            "operation::staying_up::without_a_data_folder_no_machine_code_stays",
+            passing_machine_code,
+        ),
         trial("documents_take_no_more_room_than_they_may", swept_documents),
         on_disk("a_full_disk_costs_what_cannot_be_recorded_and_nothing_else", full_disk),
         on_disk("a_server_does_not_start_where_it_cannot_record", read_only_disk),
@@ -232,6 +240,36 @@ fn damaged_machine_code() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn other_machine_code() -> anyhow::Result<()> {
+    let server = Operated::start_with(&images(), &["--engine", "wasm"])?;
+    let all = PathBuf::from(server.path("data/compiled"));
+    let stopped = server.stopped()?;
+    let [own] = folders(&all)?.try_into().map_err(|found| anyhow!("there are other folders: {found:?}"))?;
+    fs::rename(&own, all.join("another"))?;
+    let server = stopped.started()?;
+    is_schema1(&server.manifest("tag0", &[])?)?;
+    ensure!(folders(&all)? == [own], "another version's is still there");
+    Ok(())
+}
+
+fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+}
+
+fn passing_machine_code() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [store, temporary] = ["store", "tmp"].map(|name| folder.path().join(name));
+    layout::write(&store.join(REPOSITORY), &images())?;
+    fs::create_dir(&temporary)?;
+    let mut command = Command::new(program::path()?);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--engine", "wasm", "--store"]).arg(&store);
+    let server = Server::start(command.env("TMPDIR", &temporary))?;
+    let response = http::send(server.address(), "GET", &manifest_path("tag0"), &[])?;
+    is_schema1(&response)?;
+    ensure!(folders(&temporary)?.is_empty(), "something is left: {:?}", folders(&temporary)?);
+    Ok(())
+}
+
 fn swept_documents() -> anyhow::Result<()> {
     const CAPACITY: u64 = 64 * 1024;
     let registry = Registry::start()?;
@@ -243,7 +281,7 @@ fn swept_documents() -> anyhow::Result<()> {
         Operated::start(&["--upstream", registry.url(), "--documents-bytes", &CAPACITY.to_string()])?;
     for name in &names {
         let target = format!("/v2/{name}/manifests/latest");
-        let response = downshift_tests::http::send(server.address(), "GET", &target, &[])?;
+        let response = http::send(server.address(), "GET", &target, &[])?;
         ensure!(response.status == 200, "{response:?}");
     }
     await_true("the sweep", || {

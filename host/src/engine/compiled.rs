@@ -1,0 +1,68 @@
+//! The guest as machine code: compiled by a process of its own, and kept.
+//!
+//! What the compiler takes of memory, some 20 MB, the process that it ran in never gives back. So a server has its guest
+//! compiled by another one, and reads from a folder what came of it.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use downshift::Digest;
+use tempfile::TempDir;
+
+/// The command of this program that compiles a component: it reads that from standard input.
+pub(crate) const COMMAND: &str = "compile-guest";
+
+/// The folder with compiled guests, in a server's data folder.
+const FOLDER: &str = "compiled";
+
+/// A folder from which a [`Sandbox`](super::wasm::Sandbox) has a component as machine code.
+pub(super) enum Compiled {
+    /// In the data folder.
+    Kept(PathBuf),
+    /// For this start.
+    Passing(TempDir),
+}
+
+impl Compiled {
+    /// The folder for `component`, which is compiled now if it was not before. `data` is the data folder, which is
+    /// private; without one, the component is compiled at each start.
+    ///
+    /// There is none where files cannot be written. And nothing may be in it, where no process could be started or the
+    /// component is none: then the sandbox compiles it, or says what is wrong.
+    pub(super) fn find(component: &[u8], data: Option<&Path>) -> Option<Self> {
+        let Some(data) = data else {
+            let folder = tempfile::tempdir().ok()?;
+            let _ = compile(component, folder.path());
+            return Some(Self::Passing(folder));
+        };
+        let all = data.join(FOLDER);
+        let folder = all.join(Digest::of(component).hex());
+        if !folder.is_dir() {
+            // What is there is that of other versions.
+            let _ = fs::remove_dir_all(&all);
+            let _ = compile(component, &folder);
+        }
+        Some(Self::Kept(folder))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(folder) => folder,
+            Self::Passing(folder) => folder.path(),
+        }
+    }
+}
+
+/// Has `component` compiled into a folder, by this program as another process.
+fn compile(component: &[u8], folder: &Path) -> io::Result<()> {
+    let mut command = Command::new(env::current_exe()?);
+    command.arg(COMMAND).arg(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // What is in the environment of a server may be secret.
+    let mut compiler = command.env_clear().spawn()?;
+    let written = compiler.stdin.take().map_or(Ok(()), |mut input| input.write_all(component));
+    compiler.wait()?;
+    written
+}
