@@ -62,22 +62,21 @@ impl<'a> Json<'a> {
     /// The outermost value.
     #[must_use]
     pub fn root(&self) -> Value<'_> {
-        Value { bytes: self.bytes, nodes: &self.nodes, index: 0 }
+        Value { json: self, index: 0 }
     }
 }
 
 /// A value in a parsed document.
 #[derive(Clone, Copy)]
 pub struct Value<'j> {
-    bytes: &'j [u8],
-    nodes: &'j [Node],
+    json: &'j Json<'j>,
     index: usize,
 }
 
 impl<'j> Value<'j> {
     fn node(self) -> Node {
         // Values are made only for nodes that exist.
-        self.nodes.get(self.index).copied().unwrap_or(Node {
+        self.json.nodes.get(self.index).copied().unwrap_or(Node {
             kind: Kind::Null,
             is_plain: false,
             start: 0,
@@ -106,7 +105,7 @@ impl<'j> Value<'j> {
     #[must_use]
     pub fn raw(self) -> &'j [u8] {
         let node = self.node();
-        self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default()
+        self.json.bytes.get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
     /// Where the value stands in the document, in bytes.
