@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given};
+use crate::given::{self, Given, Problems};
 use crate::thrown::Thrown;
 use crate::{registry, upstream};
 
@@ -13,15 +13,15 @@ use crate::{registry, upstream};
 /// One for all, for each one that JavaScript sees takes some hundred bytes on both sides.
 #[wasm_bindgen]
 pub fn call(function: &str, argument: &str) -> Result<Option<String>, Thrown> {
-    let json = given::parse(argument)?;
-    let given = Given::of(&json);
-    match function {
+    let (json, problems) = (given::parse(argument)?, Problems::default());
+    let given = Given::of(&json, &problems);
+    let result = match function {
         "answerPath" => registry::answer_path(given),
         "authorization" => registry::authorization(given),
         "checkLimits" => registry::check_limits(given),
         "contentRange" => upstream::content_range(given),
         "demand" => upstream::demand(given),
-        "everyType" => Ok(Some(upstream::every_type())),
+        "everyType" => Some(upstream::every_type()),
         "fault" => upstream::fault_of(given),
         "isDockerHub" => upstream::is_docker_hub(given),
         "nextQuery" => upstream::next_query(given),
@@ -29,6 +29,10 @@ pub fn call(function: &str, argument: &str) -> Result<Option<String>, Thrown> {
         "registryHost" => upstream::registry_host(given),
         "remoteName" => upstream::remote(given),
         "tokenUrl" => upstream::token_url(given),
-        _ => Err(Thrown::invalid("function")),
-    }
+        _ => {
+            given.refuse("function");
+            None
+        }
+    };
+    problems.check(result)
 }

@@ -8,7 +8,7 @@ use downshift::json::{Object, array};
 use downshift_inspect::{diff, matrix};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given};
+use crate::given::{self, Given, Problems};
 use crate::inspect::encode;
 use crate::thrown::Thrown;
 
@@ -22,10 +22,11 @@ pub fn diff_of(before: &[u8], after: &[u8]) -> Result<String, Thrown> {
 #[wasm_bindgen(js_name = matrix)]
 pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
     let Some(own) = own else { return encode(&matrix(None)) };
-    let json = given::parse(&own)?;
-    let own = Given::of(&json);
+    let (json, problems) = (given::parse(&own)?, Problems::default());
+    let own = Given::of(&json, &problems);
     let accept: Vec<String> = own.elements_of("accept").into_iter().filter_map(Given::as_text).collect();
-    let user_agent = own.optional_text("user_agent")?;
+    let user_agent = own.optional_text("user_agent");
+    let user_agent = problems.check(user_agent)?;
     encode(&matrix(Some((&accept, user_agent.as_deref()))))
 }
 

@@ -13,7 +13,7 @@ use downshift::jws::Signature;
 use downshift::{Digest, Limits};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given};
+use crate::given::{self, Given, Problems};
 use crate::thrown::Thrown;
 use crate::{decode, encode};
 
@@ -32,8 +32,9 @@ impl Conversion {
     /// Begins with a request; `payload` is that of its record, if it has one.
     #[wasm_bindgen(constructor)]
     pub fn new(request: &str, payload: Option<Vec<u8>>) -> Result<Self, Thrown> {
-        let json = given::parse(request)?;
-        let request = decode::request(Given::of(&json), payload.unwrap_or_default())?;
+        let (json, problems) = (given::parse(request)?, Problems::default());
+        let request = decode::request(Given::of(&json, &problems), payload.unwrap_or_default());
+        let request = problems.check(request)?;
         let (documents, prepared, body, payloads) = <(Vec<_>, Option<_>, Vec<_>, Vec<_>)>::default();
         Ok(Self { request, documents, prepared, body, payloads })
     }

@@ -3,9 +3,10 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
-use downshift::Limits;
 use downshift::json::{Json, Kind, Value};
+use downshift::{Digest, Limits};
 
 use crate::thrown::Thrown;
 
@@ -17,74 +18,152 @@ pub(crate) fn parse(text: &str) -> Result<Json<'_>, Thrown> {
     Json::parse("argument", text.as_bytes(), &limits).map_err(|_| Thrown::invalid("json"))
 }
 
+/// What is wrong with what a caller gives: the first problem that was found, if there is any.
+#[derive(Default)]
+pub(crate) struct Problems(Cell<Option<Thrown>>);
+
+impl Problems {
+    fn note(&self, problem: Thrown) {
+        let first = self.0.take();
+        self.0.set(first.or(Some(problem)));
+    }
+
+    /// What was `made`, if nothing is wrong with what it was made of.
+    pub(crate) fn check<T>(self, made: T) -> Result<T, Thrown> {
+        match self.0.into_inner() {
+            Some(problem) => Err(problem),
+            None => Ok(made),
+        }
+    }
+}
+
 /// What is read of JSON that a caller gives.
+///
+/// Where it is not what it should be, that is noted and something else read in its place, so that what reads it need not
+/// know of problems: leaving each function early takes a good deal of code. [`Problems::check`] comes at the end.
 #[derive(Clone, Copy)]
-pub(crate) struct Given<'j>(Value<'j>);
+pub(crate) struct Given<'j> {
+    value: Value<'j>,
+    problems: &'j Problems,
+}
 
 impl<'j> Given<'j> {
     /// All that was given.
-    pub(crate) fn of(json: &'j Json<'_>) -> Self {
-        Self(json.root())
+    pub(crate) fn of(json: &'j Json<'_>, problems: &'j Problems) -> Self {
+        Self { value: json.root(), problems }
+    }
+
+    /// Notes that the argument `name` is not what the documentation says.
+    pub(crate) fn refuse(self, name: &str) {
+        self.problems.note(Thrown::invalid(name));
+    }
+
+    /// What was read, or notes the problem with it.
+    pub(crate) fn accept<T>(self, read: Result<T, impl Into<Thrown>>) -> Option<T> {
+        read.map_err(|problem| self.problems.note(problem.into())).ok()
     }
 
     /// A member, if it is there and not null.
+    #[inline(never)]
     pub(crate) fn member(self, name: &str) -> Option<Self> {
-        self.0.member(name).filter(|value| !value.is_null()).map(Self)
+        let value = self.value.member(name).filter(|value| !value.is_null())?;
+        Some(Self { value, ..self })
     }
 
-    pub(crate) fn text(self, name: &str) -> Result<String, Thrown> {
-        self.optional_text(name)?.ok_or_else(|| Thrown::invalid(name))
-    }
-
-    #[inline(never)]
-    pub(crate) fn optional_text(self, name: &str) -> Result<Option<String>, Thrown> {
-        self.member(name).map(|member| member.as_text().ok_or_else(|| Thrown::invalid(name))).transpose()
-    }
-
-    pub(crate) fn number(self, name: &str) -> Result<u64, Thrown> {
-        self.optional_number(name)?.ok_or_else(|| Thrown::invalid(name))
+    /// A member that has to be there.
+    pub(crate) fn required(self, name: &str) -> Option<Self> {
+        let member = self.member(name);
+        if member.is_none() {
+            self.refuse(name);
+        }
+        member
     }
 
     #[inline(never)]
-    pub(crate) fn optional_number(self, name: &str) -> Result<Option<u64>, Thrown> {
-        self.member(name).map(|member| member.0.as_u64().ok_or_else(|| Thrown::invalid(name))).transpose()
+    pub(crate) fn text(self, name: &str) -> String {
+        self.required(name).and_then(|member| member.as_text_called(name)).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    pub(crate) fn optional_text(self, name: &str) -> Option<String> {
+        self.member(name)?.as_text_called(name)
+    }
+
+    #[inline(never)]
+    pub(crate) fn number(self, name: &str) -> u64 {
+        self.required(name).and_then(|member| member.as_number_called(name)).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    pub(crate) fn optional_number(self, name: &str) -> Option<u64> {
+        self.member(name)?.as_number_called(name)
+    }
+
+    #[inline(never)]
+    pub(crate) fn digest(self, name: &str) -> Digest {
+        self.accept(self.text(name).parse()).unwrap_or_else(Digest::empty_layer)
     }
 
     /// Whether a member is `true`.
+    #[inline(never)]
     pub(crate) fn is(self, name: &str) -> bool {
-        self.member(name).is_some_and(|member| member.0.kind() == Kind::True)
+        self.member(name).is_some_and(|member| member.value.kind() == Kind::True)
     }
 
     /// The whole as a text.
-    pub(crate) fn as_argument(self) -> Result<String, Thrown> {
-        self.as_text().ok_or_else(|| Thrown::invalid("argument"))
+    #[inline(never)]
+    pub(crate) fn as_argument(self) -> String {
+        self.as_text_called("argument").unwrap_or_default()
     }
 
+    #[inline(never)]
+    fn as_text_called(self, name: &str) -> Option<String> {
+        let text = self.as_text();
+        if text.is_none() {
+            self.refuse(name);
+        }
+        text
+    }
+
+    #[inline(never)]
+    fn as_number_called(self, name: &str) -> Option<u64> {
+        let number = self.value.as_u64();
+        if number.is_none() {
+            self.refuse(name);
+        }
+        number
+    }
+
+    #[inline(never)]
     pub(crate) fn as_text(self) -> Option<String> {
-        self.0.as_text().map(Cow::into_owned)
+        self.value.as_text().map(Cow::into_owned)
     }
 
     /// A name and a value: an array of two texts.
     pub(crate) fn as_pair(self) -> Option<(String, String)> {
-        let mut elements = self.0.elements();
+        let mut elements = self.value.elements().map(|value| Self { value, ..self });
         let (name, value) = (elements.next()?, elements.next()?);
         if elements.next().is_some() {
             return None;
         }
-        Some((Self(name).as_text()?, Self(value).as_text()?))
+        Some((name.as_text()?, value.as_text()?))
     }
 
     /// The elements of an array that is a member; none of anything else.
     #[inline(never)]
     pub(crate) fn elements_of(self, name: &str) -> Vec<Self> {
-        self.member(name).map(|member| member.0.elements().map(Self).collect()).unwrap_or_default()
+        let mut elements = Vec::new();
+        if let Some(member) = self.member(name) {
+            elements.extend(member.value.elements().map(|value| Self { value, ..self }));
+        }
+        elements
     }
 
     /// The numbers by name of an object; none of anything else.
     #[inline(never)]
     pub(crate) fn numbers(self) -> Vec<(Cow<'j, str>, u64)> {
         let mut numbers = Vec::new();
-        for (name, value) in self.0.members() {
+        for (name, value) in self.value.members() {
             if let Some(number) = value.as_u64() {
                 numbers.push((name.text(), number));
             }

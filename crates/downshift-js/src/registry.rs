@@ -10,25 +10,28 @@ use downshift_registry::{
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given};
-use crate::reply::Reply;
+use crate::given::{self, Given, Problems};
+use crate::reply::{self, Reply};
 use crate::thrown::Thrown;
 use crate::{decode, encode};
 
 /// A request: `{method, target, headers}`, where headers are pairs of name and value.
-pub(crate) fn parse(given: Given<'_>) -> Result<Result<Request, Response>, Thrown> {
-    let (method, target) = (given.text("method")?, given.text("target")?);
+pub(crate) fn parse(given: Given<'_>) -> Result<Request, Response> {
+    let (method, target) = (given.text("method"), given.text("target"));
     let mut headers = Vec::new();
     for pair in given.elements_of("headers") {
-        headers.push(pair.as_pair().ok_or_else(|| Thrown::invalid("headers"))?);
+        match pair.as_pair() {
+            Some(header) => headers.push(header),
+            None => given.refuse("headers"),
+        }
     }
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    Ok(Request::read(&method, &target, headers))
+    Request::read(&method, &target, headers)
 }
 
 /// What a request asks for; nothing if [`Reply::to`] has its response without anything else.
-pub(crate) fn read(given: Given<'_>) -> Result<Option<String>, Thrown> {
-    Ok(parse(given)?.ok().map(|request| asked(&request)))
+pub(crate) fn read(given: Given<'_>) -> Option<String> {
+    parse(given).ok().map(|request| asked(&request))
 }
 
 fn asked(request: &Request) -> String {
@@ -83,40 +86,41 @@ fn route(request: &Request, asked: &mut Object) {
 }
 
 /// The path of an answer in a cache: of the manifest with `digest` at an upstream registry, for this `request`.
-pub(crate) fn answer_path(given: Given<'_>) -> Result<Option<String>, Thrown> {
-    let digest = decode::digest(given, "digest")?;
-    let request = given.member("request").ok_or_else(|| Thrown::invalid("request"))?;
-    let Ok(Request { route: Route::Manifest { name, reference }, client, .. }) = parse(request)? else {
-        return Ok(None);
+pub(crate) fn answer_path(given: Given<'_>) -> Option<String> {
+    let digest = given.digest("digest");
+    let request = parse(given.required("request")?);
+    let Ok(Request { route: Route::Manifest { name, reference }, client, .. }) = request else {
+        return None;
     };
     let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client };
-    Ok(Some(string(&key.path())))
+    Some(string(&key.path()))
 }
 
 /// The response to a request: what was `found`, as JSON with its `kind`, and where that has a body of its own, `bytes`.
 #[wasm_bindgen]
 pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply, Thrown> {
-    let (request, found) = (given::parse(request)?, given::parse(found)?);
-    match parse(Given::of(&request))? {
-        Ok(request) => Reply::to(&request, Given::of(&found), bytes.unwrap_or_default()),
-        Err(response) => Ok(Reply::of(response)),
-    }
+    let (request, found, problems) = (given::parse(request)?, given::parse(found)?, Problems::default());
+    let response = match parse(Given::of(&request, &problems)) {
+        Ok(request) => reply::response_to(&request, Given::of(&found, &problems), bytes.unwrap_or_default()),
+        Err(response) => response,
+    };
+    Ok(Reply::of(problems.check(response)?))
 }
 
 /// The `Authorization` header of a token, or of a name and password; nothing for a token that cannot stand in one.
-pub(crate) fn authorization(given: Given<'_>) -> Result<Option<String>, Thrown> {
-    let header = match given.optional_text("token")? {
-        Some(token) => Authorization::bearer(&token),
+pub(crate) fn authorization(given: Given<'_>) -> Option<String> {
+    let header = match given.optional_text("token") {
+        Some(token) => Authorization::bearer(&token)?,
         None => {
-            let (username, password) = (given.text("username")?, given.text("password")?.into());
-            Some(Credentials { username, password }.authorization())
+            let (username, password) = (given.text("username"), given.text("password").into());
+            Credentials { username, password }.authorization()
         }
     };
-    Ok(header.map(|header| string(header.as_str())))
+    Some(string(header.as_str()))
 }
 
 /// Checks limits, `{name: value}`: an error says which is none.
-pub(crate) fn check_limits(given: Given<'_>) -> Result<Option<String>, Thrown> {
-    decode::limits(Some(given))?;
-    Ok(None)
+pub(crate) fn check_limits(given: Given<'_>) -> Option<String> {
+    decode::limits(given);
+    None
 }

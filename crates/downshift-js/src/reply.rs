@@ -4,7 +4,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::Digest;
 use downshift::json::{Object, array, string};
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Body, Reference, Request, Response, Route, Token, error};
@@ -12,7 +11,6 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::decode;
 use crate::given::Given;
-use crate::thrown::Thrown;
 use crate::upstream;
 
 /// A response.
@@ -50,14 +48,15 @@ impl Reply {
         head.number("status", status.into()).json("headers", &array(headers.iter().map(pair)));
         Self { head: head.flag("blob", blob).finish(), body }
     }
-
-    pub(crate) fn to(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Result<Self, Thrown> {
-        Ok(Self::of(response(request, found, bytes)?.for_method(request.method)))
-    }
 }
 
-fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Result<Response, Thrown> {
-    Ok(match found.text("kind")?.as_str() {
+/// The response to a request: what was `found`, and the `bytes` of it.
+pub(crate) fn response_to(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
+    response(request, found, bytes).for_method(request.method)
+}
+
+fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
+    match found.text("kind").as_str() {
         "root" => response::root(),
         "base" => response::base(),
         "emptyLayer" => response::empty_layer(request),
@@ -65,68 +64,62 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Result<Respo
         "unknownPath" => error::unknown_path(),
         "internal" => error::internal(),
         "noReferrers" => error::no_referrers(),
-        "manifest" => response::manifest(request, &manifest(found, bytes)?),
-        "refused" => error::refusal(&decode::failure(found)?),
-        "fault" => upstream::fault(found)?.response(),
-        "token" => response::token(&Token {
-            value: found.text("value")?.into(),
-            lifetime: found.number("lifetime")?,
-        }),
-        "unauthorized" => error::unauthorized(&upstream::demand_of(found)?, request.route.scope().as_ref()),
-        kind => return of_repository(request, kind, found, bytes),
-    })
+        "manifest" => response::manifest(request, &manifest(found, bytes)),
+        "refused" => error::refusal(&decode::failure(found)),
+        "fault" => upstream::fault(found).response(),
+        "token" => {
+            response::token(&Token { value: found.text("value").into(), lifetime: found.number("lifetime") })
+        }
+        "unauthorized" => error::unauthorized(&upstream::demand_of(found), request.route.scope().as_ref()),
+        kind => of_repository(request, kind, found, bytes),
+    }
 }
 
 /// A response that says the name of the repository.
-fn of_repository(
-    request: &Request,
-    kind: &str,
-    found: Given<'_>,
-    bytes: Vec<u8>,
-) -> Result<Response, Thrown> {
-    Ok(match (kind, &request.route) {
+fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>) -> Response {
+    match (kind, &request.route) {
         ("denied", route) => match route.scope() {
             Some(scope) => error::denied(&scope.name),
             None => error::internal(),
         },
-        ("manifestUnknown", Route::Manifest { name, reference }) => match found.optional_text("digest")? {
-            Some(digest) => error::manifest_unknown(name, &Reference::Digest(digest.parse()?)),
+        ("manifestUnknown", Route::Manifest { name, reference }) => match found.member("digest") {
+            Some(_) => error::manifest_unknown(name, &Reference::Digest(found.digest("digest"))),
             None => error::manifest_unknown(name, reference),
         },
         ("blobUnknown", Route::Blob { digest, .. }) => error::blob_unknown(digest),
-        ("blob", Route::Blob { digest, .. }) => response::blob(request, digest, found.number("size")?),
+        ("blob", Route::Blob { digest, .. }) => response::blob(request, digest, found.number("size")),
         ("blobPart", Route::Blob { digest, .. }) => {
-            let part = match found.optional_number("start")? {
-                Some(start) => Some(start..found.number("end")?),
-                None => None,
-            };
-            response::blob_part(digest, found.number("size")?, part)
+            let part = found.optional_number("start").map(|start| start..found.number("end"));
+            response::blob_part(digest, found.number("size"), part)
         }
         ("blobElsewhere", Route::Blob { digest, .. }) => {
-            response::blob_elsewhere(digest, &found.text("location")?)
+            response::blob_elsewhere(digest, &found.text("location"))
         }
-        ("rangeInvalid", _) => error::range_invalid(found.number("size")?),
+        ("rangeInvalid", _) => error::range_invalid(found.number("size")),
         ("nameUnknown", Route::Tags { name, .. }) => error::name_unknown(name),
         ("tags", Route::Tags { name, page, .. }) => {
             let tags: Vec<String> =
                 found.elements_of("tags").into_iter().filter_map(Given::as_text).collect();
-            response::upstream_tags(name, page, &tags, found.optional_text("next")?.as_deref())
+            response::upstream_tags(name, page, &tags, found.optional_text("next").as_deref())
         }
         ("referrers", Route::Referrers { name, digest, .. }) => {
-            let (filters, next) = (found.optional_text("filters")?, found.optional_text("next")?);
+            let (filters, next) = (found.optional_text("filters"), found.optional_text("next"));
             response::referrers(name, digest, bytes, filters.as_deref(), next.as_deref())
         }
-        _ => return Err(Thrown::invalid("kind")),
-    })
+        _ => {
+            found.refuse("kind");
+            error::internal()
+        }
+    }
 }
 
-fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Result<Manifest, Thrown> {
-    let source = found.optional_text("source")?.map(|source| source.parse::<Digest>());
-    Ok(Manifest {
-        form: decode::form(&found.text("form")?)?,
-        digest: decode::digest(found, "digest")?,
+fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Manifest {
+    let source = found.optional_text("source");
+    Manifest {
+        form: decode::form(found),
+        digest: found.digest("digest"),
         body: bytes.into(),
-        source: source.transpose()?,
+        source: source.and_then(|source| found.accept(source.parse())),
         by_platform: found.is("byPlatform"),
-    })
+    }
 }
