@@ -130,7 +130,7 @@ impl<'c> Slice<'c> {
                     }
                 }
             }
-            _ => return Err(Error::WrongType { path: "history", expected: "an array" }.into()),
+            _ => return Err(Error::wrong_type("history", "an array")),
         }
         Ok(())
     }
@@ -160,11 +160,7 @@ impl<'c> History<'c> {
                     Kind::True => self.empty_layer = true,
                     Kind::False => self.empty_layer = false,
                     _ => {
-                        return Err(Error::WrongType {
-                            path: "history[].empty_layer",
-                            expected: "a boolean",
-                        }
-                        .into());
+                        return Err(Error::wrong_type("history[].empty_layer", "a boolean"));
                     }
                 }
                 Ok(())
@@ -190,9 +186,7 @@ fn read_rootfs<'c>(
         _ => {
             let is_text = |element: Value<'_>| element.is_null() || element.kind() == Kind::String;
             if !matches!(value.kind(), Kind::Array | Kind::Null) || !value.elements().all(is_text) {
-                return Err(
-                    Error::WrongType { path: "rootfs.diff_ids", expected: "an array of strings" }.into()
-                );
+                return Err(Error::wrong_type("rootfs.diff_ids", "an array of strings"));
             }
             rootfs.diff_ids = value.elements().count();
             Limits::check("layers", limits.layers, rootfs.diff_ids)
@@ -209,7 +203,7 @@ fn read_object<'c>(
     assign: &mut dyn FnMut(&'static str, Value<'c>) -> Result<(), Box<Error>>,
 ) -> Result<(), Box<Error>> {
     if object.kind() != Kind::Object {
-        return Err(Error::WrongType { path, expected: "an object" }.into());
+        return Err(Error::wrong_type(path, "an object"));
     }
     let mut seen: Vec<&'static str> = Vec::with_capacity(known.len());
     for (key, value) in object.members() {
@@ -236,7 +230,7 @@ fn read_text<'c>(value: Value<'c>, path: &'static str, text: &mut Cow<'c, str>) 
             *text = value.text();
             Ok(())
         }
-        _ => Err(Error::WrongType { path, expected: "a string" }.into()),
+        _ => Err(Error::wrong_type(path, "a string")),
     }
 }
 

@@ -94,9 +94,9 @@ impl<'a> Document<'a> {
         let json = Json::parse("manifest", bytes, limits)?;
         let root = json.root();
         if root.kind() != Kind::Object {
-            return Err(Error::WrongType { path: "manifest", expected: "an object" }.into());
+            return Err(Error::wrong_type("manifest", "an object"));
         }
-        let version = root.member("schemaVersion").ok_or(Error::MissingMember { path: "schemaVersion" })?;
+        let version = root.member("schemaVersion").ok_or_else(|| Error::missing_member("schemaVersion"))?;
         match version.raw() {
             b"1" => {
                 refuse_members(root, "schemaVersion 1", &["config", "layers", "manifests"])?;
@@ -147,7 +147,7 @@ impl Manifest {
         let ([_, _, config, layers, artifact_type], others) = members(root, names)?;
         Ok(Self {
             form,
-            config: Descriptor::read(config.ok_or(Error::MissingMember { path: "config" })?)?,
+            config: Descriptor::read(config.ok_or_else(|| Error::missing_member("config"))?)?,
             layers: read_descriptors(layers, "layers", limits.layers)?,
             artifact_type: optional_text(artifact_type, "artifactType")?,
             others,
@@ -185,18 +185,16 @@ impl Index {
 impl Descriptor {
     fn read(value: Value<'_>) -> Result<Self, Box<Error>> {
         if value.kind() != Kind::Object {
-            return Err(Error::WrongType { path: "descriptor", expected: "an object" }.into());
+            return Err(Error::wrong_type("descriptor", "an object"));
         }
         let names = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
         let ([media_type, digest, size, urls, platform, artifact_type], others) = members(value, names)?;
-        let digest = digest.ok_or(Error::MissingMember { path: "descriptor.digest" })?;
-        let size = size.ok_or(Error::MissingMember { path: "descriptor.size" })?;
+        let digest = digest.ok_or_else(|| Error::missing_member("descriptor.digest"))?;
+        let size = size.ok_or_else(|| Error::missing_member("descriptor.size"))?;
         Ok(Self {
             media_type: optional_text(media_type, "descriptor.mediaType")?.unwrap_or_default(),
             digest: Digest::parse(&text(digest, "descriptor.digest")?)?,
-            size: size
-                .as_u64()
-                .ok_or(Error::WrongType { path: "descriptor.size", expected: "a number of bytes" })?,
+            size: size.as_u64().ok_or_else(|| Error::wrong_type("descriptor.size", "a number of bytes"))?,
             urls: read_texts(urls, "descriptor.urls")?,
             platform: platform.map(EntryPlatform::read).transpose()?,
             artifact_type: optional_text(artifact_type, "descriptor.artifactType")?,
@@ -215,7 +213,7 @@ impl Descriptor {
 impl EntryPlatform {
     fn read(value: Value<'_>) -> Result<Self, Box<Error>> {
         if value.kind() != Kind::Object {
-            return Err(Error::WrongType { path: "platform", expected: "an object" }.into());
+            return Err(Error::wrong_type("platform", "an object"));
         }
         let names = ["os", "architecture", "variant", "os.version", "os.features", "features"];
         let ([os, architecture, variant, os_version, os_features, features], _) = members(value, names)?;
@@ -295,7 +293,7 @@ fn read_descriptors(
 ) -> Result<Vec<Descriptor>, Box<Error>> {
     let Some(list) = list else { return Ok(Vec::new()) };
     if list.kind() != Kind::Array {
-        return Err(Error::WrongType { path, expected: "an array" }.into());
+        return Err(Error::wrong_type(path, "an array"));
     }
     let name = if path == "layers" { "layers" } else { "entries" };
     Limits::check(name, limit, list.elements().count())?;
@@ -303,7 +301,7 @@ fn read_descriptors(
 }
 
 fn text<'j>(value: Value<'j>, path: &'static str) -> Result<Cow<'j, str>, Box<Error>> {
-    value.as_text().ok_or_else(|| Error::WrongType { path, expected: "a string" }.into())
+    value.as_text().ok_or_else(|| Error::wrong_type(path, "a string"))
 }
 
 fn optional_text(value: Option<Value<'_>>, path: &'static str) -> Result<Option<String>, Box<Error>> {
@@ -315,7 +313,7 @@ fn read_texts(list: Option<Value<'_>>, path: &'static str) -> Result<Vec<String>
         Some(list) if list.kind() == Kind::Array => {
             list.elements().map(|element| Ok(text(element, path)?.into_owned())).collect()
         }
-        Some(_) => Err(Error::WrongType { path, expected: "an array of strings" }.into()),
+        Some(_) => Err(Error::wrong_type(path, "an array of strings")),
         None => Ok(Vec::new()),
     }
 }

@@ -251,6 +251,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// [`Error::WrongType`], which much of what reads documents may end with: made in one place, it takes less code.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wrong_type(path: &'static str, expected: &'static str) -> Box<Self> {
+        Self::WrongType { path, expected }.into()
+    }
+
+    /// [`Error::MissingMember`], likewise.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn missing_member(path: &'static str) -> Box<Self> {
+        Self::MissingMember { path }.into()
+    }
+
     /// The stable machine code.
     #[must_use]
     pub const fn code(&self) -> &'static str {

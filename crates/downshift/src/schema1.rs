@@ -112,7 +112,7 @@ fn text(object: Value<'_>, path: &'static str) -> Result<String, Box<Error>> {
     match object.field(path).filter(|value| !value.is_null()) {
         Some(value) => {
             let text = value.as_text().map(Cow::into_owned);
-            text.ok_or_else(|| Error::WrongType { path, expected: "a string" }.into())
+            text.ok_or_else(|| Error::wrong_type(path, "a string"))
         }
         None => Ok(String::new()),
     }
@@ -127,7 +127,7 @@ fn texts(
 ) -> Result<Vec<String>, Box<Error>> {
     let Some(list) = root.field(path).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
     if list.kind() != Kind::Array {
-        return Err(Error::WrongType { path, expected: "an array" }.into());
+        return Err(Error::wrong_type(path, "an array"));
     }
     Limits::check("history", limits.history, list.elements().count())?;
     list.elements().map(|element| text(element, member)).collect()
