@@ -186,7 +186,8 @@ impl<'a> Rest<'a> {
     /// Skips what some schemes have in the place of parameters, such as `Negotiate TlRMTVNTUAA=`.
     fn skip_token68(&mut self) -> bool {
         let rest = self.0.trim_start_matches([' ', '\t']);
-        let in_token68 = |char: char| char.is_ascii_alphanumeric() || "-._~+/".contains(char);
+        let in_token68 =
+            |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '.' | '_' | '~' | '+' | '/');
         let after = rest.trim_start_matches(in_token68);
         let is_empty = after.len() == rest.len();
         let after = after.trim_start_matches('=').trim_start_matches([' ', '\t']);
@@ -199,7 +200,9 @@ impl<'a> Rest<'a> {
 
     /// A token (RFC 9110, 5.6.2).
     fn token(&mut self) -> Option<&'a str> {
-        let in_token = |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char);
+        let is_mark =
+            |char| matches!(char, '!' | '#'..='\'' | '*' | '+' | '-' | '.' | '^' | '_' | '`' | '|' | '~');
+        let in_token = |char: char| char.is_ascii_alphanumeric() || is_mark(char);
         let rest = self.0.trim_start_matches(in_token);
         let token = self.0.strip_suffix(rest).filter(|token| !token.is_empty())?;
         self.0 = rest;

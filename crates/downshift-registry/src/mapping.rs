@@ -27,7 +27,7 @@ impl Mapping {
         if !self.remote_prefix.is_empty() {
             remote.push_str(&self.remote_prefix);
             remote.push('/');
-        } else if self.library && !rest.contains('/') {
+        } else if self.library && !rest.as_bytes().contains(&b'/') {
             remote.push_str("library/");
         }
         remote.push_str(rest);

@@ -93,7 +93,7 @@ impl TokenRequest {
     #[must_use]
     pub fn url(&self, realm: &str) -> String {
         let mut url = realm.to_string();
-        let mut separator = if realm.contains('?') { '&' } else { '?' };
+        let mut separator = if realm.as_bytes().contains(&b'?') { '&' } else { '?' };
         let mut add = |name: &str, value: &str| {
             url.push(separator);
             separator = '&';

@@ -23,7 +23,8 @@ impl<'a> UserAgent<'a> {
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         // A parenthesis begins what Docker ≥ 1.11 quotes of the program behind it, which may run elsewhere.
-        let products = text.split_ascii_whitespace().take_while(|product| !product.contains('('));
+        let products =
+            text.split_ascii_whitespace().take_while(|product| !product.as_bytes().contains(&b'('));
         let mut products = products.map(|product| product.split_once('/').unwrap_or((product, "")));
         let (product, version) = products.next().unwrap_or_default();
         let find = |name| products.clone().find(|&(key, value)| key == name && is_go_name(value));
