@@ -2,7 +2,6 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -16,8 +15,8 @@ pub(crate) struct Config<'c> {
     pub(crate) rootfs: Option<RootFs<'c>>,
     /// Oldest first.
     pub(crate) history: Vec<History<'c>>,
-    /// All members of the object. Of a key that stands twice, the last.
-    pub(crate) members: BTreeMap<Cow<'c, str>, Value<'c>>,
+    /// All members of the object, in the order of their keys. Of a key that stands twice, the last.
+    pub(crate) members: Vec<(Cow<'c, str>, Value<'c>)>,
 }
 
 /// The member `rootfs`.
@@ -65,12 +64,8 @@ impl<'c> Config<'c> {
     /// those rules matter, for other engines have others.
     pub(crate) fn read(json: &'c Json<'_>, policy: Policy, limits: &Limits) -> Result<Self, Box<Error>> {
         let root = json.root();
-        let mut config = Self {
-            architecture: Cow::default(),
-            rootfs: None,
-            history: Vec::new(),
-            members: BTreeMap::new(),
-        };
+        let mut config =
+            Self { architecture: Cow::default(), rootfs: None, history: Vec::new(), members: Vec::new() };
         let mut history = Slice::default();
         // `null` is what Go leaves an empty config for.
         if !root.is_null() {
@@ -82,13 +77,13 @@ impl<'c> Config<'c> {
             })?;
         }
         config.history = history.into_entries();
-        for (key, value) in root.members() {
-            let key = key.text();
-            if config.members.insert(key.clone(), value).is_some() && policy.is_strict() {
-                return Err(Error::DuplicateKey { key: key.into_owned() }.into());
-            }
-        }
+        config.members = sorted_members(root, policy)?;
         Ok(config)
+    }
+
+    /// The member of this name.
+    pub(crate) fn member(&self, name: &str) -> Option<Value<'c>> {
+        self.members.iter().find(|(key, _)| key == name).map(|&(_, value)| value)
     }
 
     /// History entries that have a layer.
@@ -98,9 +93,39 @@ impl<'c> Config<'c> {
 
     /// When the image was made: `created`, else that of the newest history entry that has one.
     pub(crate) fn created(&self) -> Option<GoTime> {
-        let own = self.members.get("created").and_then(|created| GoTime::parse(created.text().as_bytes()));
+        let own = self.member("created").and_then(|created| GoTime::parse(created.text().as_bytes()));
         own.or_else(|| self.history.iter().rev().find_map(|entry| entry.created))
     }
+}
+
+/// The members of an object, in the order of their keys: of a key that stands twice the last, but under
+/// [`Policy::Strict`] an error, which names the key that is the first to stand there again.
+fn sorted_members<'c>(
+    object: Value<'c>,
+    policy: Policy,
+) -> Result<Vec<(Cow<'c, str>, Value<'c>)>, Box<Error>> {
+    let place = |value: Value<'_>| value.span().start;
+    let mut members: Vec<_> = object.members().map(|(key, value)| (key.text(), value)).collect();
+    members.sort_unstable_by(|(key, value), (other_key, other_value)| {
+        key.cmp(other_key).then_with(|| place(*value).cmp(&place(*other_value)))
+    });
+    if policy.is_strict() {
+        let pairs = members.windows(2).filter_map(|pair| match pair {
+            [(key, _), (again, value)] if key == again => Some((place(*value), key)),
+            _ => None,
+        });
+        if let Some((_, key)) = pairs.min() {
+            return Err(Error::DuplicateKey { key: key.clone().into_owned() }.into());
+        }
+    }
+    members.dedup_by(|(key, value), (previous_key, previous_value)| {
+        let is_same = key == previous_key;
+        if is_same {
+            *previous_value = *value;
+        }
+        is_same
+    });
+    Ok(members)
 }
 
 /// A slice that Go decodes an array into. Where the array stands twice, the second is decoded over the elements of the

@@ -130,7 +130,7 @@ fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
         ("comment", &entry.comment, "comment"),
         ("created_by", &entry.created_by, "container_config"),
     ] {
-        if !text.is_empty() && !config.members.contains_key(own) {
+        if !text.is_empty() && config.member(own).is_none() {
             lost.push(note(member, format!("history[{newest}].{member}")));
         }
     }
@@ -211,7 +211,7 @@ impl<'r> V1Layers<'r> {
         if entry.empty_layer {
             own.push(("throwaway", b"true"));
         }
-        if self.is_synthesised && !self.config.members.contains_key("comment") {
+        if self.is_synthesised && self.config.member("comment").is_none() {
             own.push(("comment", &comment));
         }
 
