@@ -1,6 +1,5 @@
 //! The `Accept` header (RFC 9110, 12.5.1): what the client understands.
 
-use alloc::format;
 use alloc::string::String;
 use core::str;
 
@@ -12,7 +11,14 @@ use crate::UserAgent;
 #[must_use]
 pub fn every_type() -> String {
     let forms = [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned];
-    forms.map(Form::media_type).join(", ")
+    let mut types = String::new();
+    for form in forms {
+        if !types.is_empty() {
+            types.push_str(", ");
+        }
+        types.push_str(form.media_type());
+    }
+    types
 }
 
 /// What a client understands, by all lines of its `Accept` header in any order and by its `User-Agent`.
@@ -83,7 +89,8 @@ fn thousandths(value: &str) -> Option<u16> {
     match whole {
         "1" => Some(1000),
         "0" => {
-            let cut: u16 = format!("{decimals:0<3}").get(..3)?.parse().ok()?;
+            let digits = decimals.bytes().map(|digit| u16::from(digit & 0xf)).chain([0; 3]);
+            let cut = digits.take(3).fold(0_u16, |cut, digit| cut.wrapping_mul(10).wrapping_add(digit));
             // However small, a weight above 0 excludes nothing.
             Some(cut.max(u16::from(decimals.bytes().any(|digit| digit != b'0'))))
         }
@@ -93,6 +100,8 @@ fn thousandths(value: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use Form::{Index, List, Oci, Schema1, Schema1Unsigned, Schema2};
 
     use super::*;

@@ -191,7 +191,10 @@ impl Page {
     fn parse(query: &str) -> Result<Self, Response> {
         let value = |name: &str| query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value);
         let n = match value("n") {
-            Some(n) => Some(n.parse().map_err(|_| error::pagination_number_invalid(&n))?),
+            Some(n) => {
+                let number = n.parse::<u64>().ok().and_then(|number| number.try_into().ok());
+                Some(number.ok_or_else(|| error::pagination_number_invalid(&n))?)
+            }
             None => None,
         };
         Ok(Self { n, last: value("last") })
@@ -202,7 +205,7 @@ impl Page {
 pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     query.split('&').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        Some((percent_decoded(name)?, percent_decoded(&value.replace('+', " "))?))
+        Some((percent_decoded(name)?, decoded(value, b' ')?))
     })
 }
 
@@ -241,12 +244,18 @@ fn parsed_digest(text: &str) -> Result<Digest, Response> {
 
 /// `text` with its percent-encoding undone; `None` if that is broken or gives no UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
+    decoded(text, b'+')
+}
+
+/// The same, where a plus sign stands for `plus`.
+fn decoded(text: &str, plus: u8) -> Option<String> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
             b'%' => (digit(bytes.next()?)? << 4) | digit(bytes.next()?)?,
+            b'+' => plus,
             _ => byte,
         });
     }

@@ -287,6 +287,11 @@ impl Type {
 
 /// Go reads a number into an integer only if it is spelt as one.
 fn is_integer(value: Value<'_>) -> bool {
-    value.kind() == Kind::Number
-        && core::str::from_utf8(value.raw()).is_ok_and(|text| text.parse::<i64>().is_ok())
+    // Read without its sign, for there is one reader of numbers then.
+    let (digits, last) = match value.raw() {
+        [b'-', digits @ ..] => (digits, i64::MIN.unsigned_abs()),
+        digits => (digits, i64::MAX.unsigned_abs()),
+    };
+    let number = core::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+    value.kind() == Kind::Number && number.is_some_and(|number| number <= last)
 }

@@ -180,9 +180,14 @@ impl Index {
     /// The platforms of the entries, separated by commas: for messages.
     #[must_use]
     pub fn platforms(&self) -> String {
-        let platforms = self.entries.iter().filter_map(|entry| entry.platform.as_ref());
-        let platforms: Vec<String> = platforms.map(|entry| entry.platform.to_string()).collect();
-        if platforms.is_empty() { "none".to_string() } else { platforms.join(", ") }
+        let mut platforms = String::new();
+        for platform in self.entries.iter().filter_map(Descriptor::plain_platform) {
+            if !platforms.is_empty() {
+                platforms.push_str(", ");
+            }
+            platforms.push_str(&platform.to_string());
+        }
+        if platforms.is_empty() { "none".to_string() } else { platforms }
     }
 }
 

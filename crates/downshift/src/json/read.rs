@@ -276,9 +276,9 @@ fn push_unicode_escape<'b>(text: &mut String, hex: &'b [u8]) -> &'b [u8] {
     }
     if let [b'\\', b'u', hex @ ..] = rest {
         let (second, after) = hex4(hex);
-        let units = [first, second].map(|unit| u16::try_from(unit).unwrap_or(0));
-        if let Some(Ok(c)) = char::decode_utf16(units).next() {
-            text.push(c);
+        if let (0xd800..0xdc00, 0xdc00..0xe000) = (first, second) {
+            let bits = (first & 0x3ff) << 10 | second & 0x3ff;
+            text.extend(char::from_u32(bits.saturating_add(0x1_0000)));
             return after;
         }
     }
@@ -288,8 +288,8 @@ fn push_unicode_escape<'b>(text: &mut String, hex: &'b [u8]) -> &'b [u8] {
 
 fn hex4(hex: &[u8]) -> (u32, &[u8]) {
     let (digits, rest) = hex.split_at_checked(4).unwrap_or((hex, &[]));
-    let value = core::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    (value.unwrap_or(0), rest)
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0);
+    (digits.iter().fold(0, |value, byte| value << 4 | digit(byte)), rest)
 }
 
 /// What ends a run of ordinary bytes in a string.
