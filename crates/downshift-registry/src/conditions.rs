@@ -27,13 +27,13 @@ impl Conditions {
     ///
     /// Tags compare weakly here (RFC 9110, 13.1.2). A digest without quotes is taken as well, as by Distribution.
     pub(crate) fn has(&self, digest: &Digest) -> bool {
-        let mut tags = self.if_none_match.iter().flat_map(|line| line.split(','));
-        tags.any(|tag| {
+        let is_meant = |tag: &str| {
             let tag = tag.trim();
             let tag = tag.strip_prefix("W/").unwrap_or(tag);
             let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
             tag == "*" || tag == digest.as_str()
-        })
+        };
+        self.if_none_match.iter().any(|line| line.split(',').any(is_meant))
     }
 
     /// Which of the `size` bytes of the blob with this digest are asked for.

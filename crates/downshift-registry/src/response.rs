@@ -214,8 +214,8 @@ pub fn blob_part(digest: &Digest, size: u64, part: Option<Range<u64>>) -> Respon
 pub fn empty_layer(request: &Request) -> Response {
     let mut response = blob(request, &Digest::empty_layer(), EMPTY_LAYER.len() as u64);
     if let Body::Blob(range) = &response.body {
-        let bytes = (0..).zip(EMPTY_LAYER).filter(|(offset, _)| range.contains(offset));
-        response.body = Body::Bytes(bytes.map(|(_, byte)| byte).collect());
+        let bytes = EMPTY_LAYER.get(range.start as usize..range.end as usize).unwrap_or_default();
+        response.body = Body::Bytes(Bytes::from_static(bytes));
     }
     response
 }

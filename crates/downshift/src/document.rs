@@ -296,8 +296,13 @@ fn read_descriptors(
         return Err(Error::wrong_type(path, "an array"));
     }
     let name = if path == "layers" { "layers" } else { "entries" };
-    Limits::check(name, limit, list.elements().count())?;
-    list.elements().map(Descriptor::read).collect()
+    let count = list.elements().count();
+    Limits::check(name, limit, count)?;
+    let mut descriptors = Vec::with_capacity(count);
+    for element in list.elements() {
+        descriptors.push(Descriptor::read(element)?);
+    }
+    Ok(descriptors)
 }
 
 fn text<'j>(value: Value<'j>, path: &'static str) -> Result<Cow<'j, str>, Box<Error>> {
@@ -309,11 +314,13 @@ fn optional_text(value: Option<Value<'_>>, path: &'static str) -> Result<Option<
 }
 
 fn read_texts(list: Option<Value<'_>>, path: &'static str) -> Result<Vec<String>, Box<Error>> {
-    match list {
-        Some(list) if list.kind() == Kind::Array => {
-            list.elements().map(|element| Ok(text(element, path)?.into_owned())).collect()
-        }
-        Some(_) => Err(Error::wrong_type(path, "an array of strings")),
-        None => Ok(Vec::new()),
+    let mut texts = Vec::new();
+    let Some(list) = list else { return Ok(texts) };
+    if list.kind() != Kind::Array {
+        return Err(Error::wrong_type(path, "an array of strings"));
     }
+    for element in list.elements() {
+        texts.push(text(element, path)?.into_owned());
+    }
+    Ok(texts)
 }

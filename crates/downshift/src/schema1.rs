@@ -129,8 +129,13 @@ fn texts(
     if list.kind() != Kind::Array {
         return Err(Error::wrong_type(path, "an array"));
     }
-    Limits::check("history", limits.history, list.elements().count())?;
-    list.elements().map(|element| text(element, member)).collect()
+    let count = list.elements().count();
+    Limits::check("history", limits.history, count)?;
+    let mut texts = Vec::with_capacity(count);
+    for element in list.elements() {
+        texts.push(text(element, member)?);
+    }
+    Ok(texts)
 }
 
 /// The id that Distribution, and Docker since 1.10, make for a layer: of its blob, its parent, and for the newest the

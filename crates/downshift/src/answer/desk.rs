@@ -319,8 +319,11 @@ impl<'d, 'a> Desk<'d, 'a> {
             Form::List => convert::to_list(index, &entries, limits)?,
             _ => convert::to_index(index, &entries, limits)?,
         };
-        lost.extend(children.iter().flat_map(Child::lost));
-        let records = children.into_iter().filter_map(|child| child.into_record(target)).collect();
+        let mut records = Vec::new();
+        for child in children {
+            child.note_lost(&mut lost);
+            records.extend(child.into_record(target));
+        }
         let made = Made { form, bytes: converted, lost, added: Vec::new(), left_out, time: None, records };
         self.converted(target, found, index.form, bytes.len(), made)
     }
@@ -481,12 +484,12 @@ impl Child<'_> {
         convert::Entry { descriptor: self.entry, form: self.form, digest: self.digest.clone(), size }
     }
 
-    fn lost(&self) -> impl Iterator<Item = Note> + '_ {
-        let lost = self.made.iter().flat_map(|made| &made.lost);
-        lost.map(|lost| Note {
-            code: lost.code.clone(),
-            path: format!("manifests[{}].{}", self.entry.digest, lost.path),
-        })
+    fn note_lost(&self, all: &mut Vec<Note>) {
+        let Some(made) = &self.made else { return };
+        for Note { code, path } in &made.lost {
+            let path = format!("manifests[{}].{path}", self.entry.digest);
+            all.push(Note { code: code.clone(), path });
+        }
     }
 
     fn into_record(self, target: &Target<'_>) -> Option<Record> {
