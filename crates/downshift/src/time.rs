@@ -31,10 +31,10 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// `2016-01-02T03:04:05Z`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
-        let (year, month, day) = civil_from_days(days);
+        let (year, month, day) = civil_from_days(self.0 / 86_400);
+        let second = u32::try_from(self.0 % 86_400).unwrap_or(0);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        f.write_str(&GoTime { year, month, day, hour, minute, second, ..GoTime::ZERO }.to_text())
     }
 }
 
@@ -284,7 +284,7 @@ fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
 
 /// The date `days` after 1970-01-01.
 #[expect(clippy::arithmetic_side_effects, reason = "days are bounded by the year 9999")]
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+fn civil_from_days(days: u64) -> (u32, u32, u32) {
     // The year is estimated by its mean length, and corrected where a date falls at its edge.
     let days = i64::try_from(days).unwrap_or(0);
     let mut year = 1970 + u32::try_from(days / 366).unwrap_or(0);
@@ -296,7 +296,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
         month -= 1;
     }
     let day = days - days_from_civil(year, month, 1) + 1;
-    (u64::from(year), u64::from(month), u64::try_from(day).unwrap_or(1))
+    (year, month, u32::try_from(day).unwrap_or(1))
 }
 
 #[cfg(test)]
@@ -309,7 +309,7 @@ mod tests {
     fn dates_and_days_agree_over_all_years() {
         for days in (0..2_932_897_u64).step_by(13).chain([0, 58, 59, 789, 11_016, 2_932_896]) {
             let (year, month, day) = civil_from_days(days);
-            let back = days_from_civil(year as u32, month as u32, day as u32);
+            let back = days_from_civil(year, month, day);
             assert_eq!(back, days as i64, "{year}-{month}-{day}");
         }
         assert_eq!(civil_from_days(2_932_896), (9999, 12, 31));

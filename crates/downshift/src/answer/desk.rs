@@ -412,18 +412,20 @@ impl<'d, 'a> Desk<'d, 'a> {
             Root::Digest { .. } => found.digest.clone(),
         };
         let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
-        let draft = self.stored_draft(found, stored, digest, bytes);
         if self.client.names(stored) || self.client.schema1_form() == stored {
-            return Ok(Step::Done(draft));
+            return Ok(Step::Done(self.stored_draft(found, stored, digest, bytes)));
         }
-        let draft = Draft { form: self.client.schema1_form(), body: Cow::Borrowed(&[]), ..draft };
+        let mut draft = self.stored_draft(found, stored, digest, &[]);
+        draft.form = self.client.schema1_form();
+        draft.stored.size = bytes.len();
         let time = self.request.time.unwrap_or_else(|| schema1.time(&self.request.limits));
         finish(draft, schema1.payload().to_vec(), Some(time))
     }
 
     /// A recorded schema 1 manifest: the payload, signed as it was when it was reported.
     fn recorded_schema1(self, record: &Record) -> Result<Step<'a>, Stop> {
-        let draft = Draft { form: self.client.schema1_form(), ..self.recorded(record) };
+        let mut draft = self.recorded(record);
+        draft.form = self.client.schema1_form();
         finish(draft, record.payload.clone(), self.request.time.or(record.time))
     }
 
@@ -433,7 +435,8 @@ impl<'d, 'a> Desk<'d, 'a> {
         let found = Found { digest: &record.digest, platform: None };
         let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
         draft.stored.size = record.payload.len();
-        Draft { source: Some(record.source.clone()), ..draft }
+        draft.source = Some(record.source.clone());
+        draft
     }
 
     fn fetch(self, need: &Need) -> Result<&'a [u8], Stop> {
@@ -507,9 +510,10 @@ impl Child<'_> {
 }
 
 /// Gives a draft its body. Schema 1 has to be signed first, unless the client wants it unsigned.
-fn finish<'a>(draft: Draft<'static>, bytes: Vec<u8>, time: Option<Timestamp>) -> Result<Step<'a>, Stop> {
+fn finish<'a>(mut draft: Draft<'static>, bytes: Vec<u8>, time: Option<Timestamp>) -> Result<Step<'a>, Stop> {
     if draft.form != Form::Schema1 {
-        return Ok(Step::Done(Draft { body: Cow::Owned(bytes), ..draft }));
+        draft.body = Cow::Owned(bytes);
+        return Ok(Step::Done(draft));
     }
     Ok(Step::Sign(Prepared::new(bytes, time.unwrap_or_default(), draft)?))
 }

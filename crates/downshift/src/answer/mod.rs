@@ -199,8 +199,9 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn finish(mut self) -> Answer<'a> {
         let body = core::mem::take(&mut self.body);
-        let answer = self.finish_for(&body);
-        Answer { body, ..answer }
+        let mut answer = self.finish_for(&body);
+        answer.body = body;
+        answer
     }
 
     /// The answer without its body, where that is `payload` or made from it.
@@ -231,8 +232,8 @@ impl<'a> Draft<'a> {
                 time,
             });
             records.extend(children);
-            let digest_changed = Some(Report::why_changed(form).into());
-            report = Report { digest_changed, lost, added, left_out, ..report };
+            report.digest_changed = Some(Report::why_changed(form).into());
+            (report.lost, report.added, report.left_out) = (lost, added, left_out);
         }
         Answer { form, digest, body: Cow::Borrowed(&[]), source, by_platform, records, report }
     }
@@ -332,9 +333,10 @@ impl Prepared {
     /// # Errors
     /// [`Error::SignatureLength`] if the signature does not have the length of its algorithm.
     pub fn seal(self, signature: Signature) -> Result<Answer<'static>, Box<Error>> {
-        let answer = self.draft.finish_for(self.unsigned.payload());
         let body = self.unsigned.seal(&[signature])?;
-        Ok(Answer { body: Cow::Owned(body), ..answer })
+        let mut answer = self.draft.finish_for(self.unsigned.payload());
+        answer.body = Cow::Owned(body);
+        Ok(answer)
     }
 
     /// The answer without its body.
