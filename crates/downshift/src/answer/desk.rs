@@ -84,7 +84,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     }
 
     fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
-        let bytes = self.fetch(&Need::manifest(digest))?;
+        let bytes = self.root(digest)?;
         let found = Found { digest, platform: None };
         match Document::parse(bytes, &self.request.limits)? {
             Document::Index(index) => match self.client.choose(index.form)? {
@@ -115,7 +115,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 _ => finish(self.recorded(record), record.payload.clone(), None),
             };
         }
-        let bytes = self.fetch(&Need::manifest(digest))?;
+        let bytes = self.root(digest)?;
         let document = Document::parse(bytes, &self.request.limits)?;
         let found = Found { digest, platform: None };
         match &document {
@@ -156,7 +156,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             platform: platform.to_string(),
             available: index.platforms(),
         })?;
-        let bytes = self.fetch(&Need::entry(entry))?;
+        let bytes = self.entry(entry)?;
         let found = Found { digest: &entry.digest, platform: entry.plain_platform() };
         match Document::parse(bytes, &self.request.limits)? {
             Document::Index(_) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
@@ -221,7 +221,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
         let (bytes, lost, added, time) = match form {
             Form::Schema1 | Form::Schema1Unsigned => {
-                let config = self.fetch(&Need::blob(&manifest.config))?;
+                let config = self.blob(&manifest.config)?;
                 let source = convert::Source { name: target.name, tag: target.tag, manifest, config };
                 let payload = convert::to_schema1(&source, *policy, limits)?;
                 (payload.bytes, payload.lost, payload.added, Some(self.request.time.unwrap_or(payload.time)))
@@ -244,7 +244,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// Checks that a manifest whose config has no telling type is of an image.
     fn check_config(self, manifest: &Manifest) -> Result<(), Stop> {
         let Request { policy, limits, .. } = self.request;
-        let config = self.fetch(&Need::blob(&manifest.config))?;
+        let config = self.blob(&manifest.config)?;
         let json = Json::parse("config", config, limits)?;
         let is_image = Config::read(&json, *policy, limits)?.rootfs.is_some();
         let media_type = || manifest.config.media_type.clone();
@@ -337,7 +337,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         to: Form,
     ) -> Result<Child<'e>, Stop> {
         let form = if to == Form::List { Form::Schema2 } else { Form::Oci };
-        let bytes = self.fetch(&Need::entry(entry))?;
+        let bytes = self.entry(entry)?;
         let made = match Document::parse(bytes, &self.request.limits)? {
             Document::Manifest(manifest) if manifest.form == form => None,
             Document::Manifest(manifest) => {
@@ -439,14 +439,28 @@ impl<'d, 'a> Desk<'d, 'a> {
         draft
     }
 
-    fn fetch(self, need: &Need) -> Result<&'a [u8], Stop> {
-        match self.documents.get(&need.digest) {
-            Some(bytes) => Ok(bytes),
-            None if self.documents.is_missing(&need.digest) => {
-                Err(Error::MissingDocument { digest: need.digest.clone() }.into())
-            }
-            None => Err(Stop::Need(alloc::vec![need.clone()])),
+    /// The bytes of a manifest of which nothing is known but its digest.
+    fn root(self, digest: &Digest) -> Result<&'a [u8], Stop> {
+        self.find(digest)?.ok_or_else(|| Stop::Need([Need::manifest(digest)].into()))
+    }
+
+    /// The bytes of a manifest in a list or index.
+    fn entry(self, entry: &Descriptor) -> Result<&'a [u8], Stop> {
+        self.find(&entry.digest)?.ok_or_else(|| Stop::Need([Need::entry(entry)].into()))
+    }
+
+    /// The bytes of a blob.
+    fn blob(self, descriptor: &Descriptor) -> Result<&'a [u8], Stop> {
+        self.find(&descriptor.digest)?.ok_or_else(|| Stop::Need([Need::blob(descriptor)].into()))
+    }
+
+    /// The bytes of a document; nothing if it has to be fetched.
+    fn find(self, digest: &Digest) -> Result<Option<&'a [u8]>, Box<Error>> {
+        let found = self.documents.get(digest);
+        if found.is_none() && self.documents.is_missing(digest) {
+            return Err(Error::MissingDocument { digest: digest.clone() }.into());
         }
+        Ok(found)
     }
 }
 
