@@ -43,8 +43,15 @@ impl Conditions {
         self.range(digest).and_then(|range| parsed_range(range, size)).unwrap_or(Selection::Whole)
     }
 
+    /// The range that is asked for of the blob with this digest, if it is one of bytes, as it is spelt.
+    pub(crate) fn one_range(&self, digest: &Digest) -> Option<&str> {
+        // How many bytes there are does not matter to that.
+        self.range(digest)
+            .filter(|range| !range.as_bytes().contains(&b',') && parsed_range(range, 1).is_some())
+    }
+
     /// The range that is asked for of the blob with this digest, whatever it says.
-    pub(crate) fn range(&self, digest: &Digest) -> Option<&str> {
+    fn range(&self, digest: &Digest) -> Option<&str> {
         // Only the strong entity tag says that the bytes are still the same; a date cannot (RFC 9110, 13.1.5).
         let is_current = |tag: &str| {
             let tag = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
@@ -80,9 +87,9 @@ impl ContentRange {
 
 fn parsed_range(header: &str, size: u64) -> Option<Selection> {
     let (unit, ranges) = header.split_once('=')?;
-    let mut ranges = ranges.split(',').map(str::trim).filter(|range| !range.is_empty());
+    let mut ranges = ranges.split(',').map(trimmed).filter(|range| !range.is_empty());
     let (range, None) = (ranges.next()?, ranges.next()) else { return None };
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
+    if !trimmed(unit).eq_ignore_ascii_case("bytes") {
         return None;
     }
     let (start, end) = match range.split_once('-')? {
@@ -97,6 +104,11 @@ fn parsed_range(header: &str, size: u64) -> Option<Selection> {
         }
     };
     Some(if start < size { Selection::Part(start..end) } else { Selection::Unsatisfiable })
+}
+
+/// Without white space around it, as headers have it (RFC 9110, 5.6.3).
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// A number of decimal digits. One that is too large is as good as the largest.
@@ -160,8 +172,10 @@ mod tests {
     fn what_is_not_one_range_selects_the_whole() {
         let ranges = " 1- bytes bytes= bytes=- bytes=1 bytes=5-4 bytes=0-1,3-4 bytes=0-1,x bytes=+1-2 bytes=a-b \
                       bytes=1-2-3 bytes=0x1-2 items=0-1";
-        for range in ranges.split(' ') {
+        for range in ranges.split(' ').chain(["bytes=\r0-1", "bytes=0-1\u{a0}"]) {
             assert_eq!(select(range, None, 10), Whole, "{range}");
+            let conditions = Conditions { range: Some(range.into()), ..Conditions::default() };
+            assert_eq!(conditions.one_range(&Digest::of(b"")), None, "{range}");
         }
     }
 

@@ -107,11 +107,10 @@ impl Request {
     }
 
     /// The one `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the
-    /// whole is asked for, or several ranges, which RFC 9110, 14.2 allows to take for the whole.
+    /// whole is asked for, or several ranges or what is none, which RFC 9110, 14.2 allows to take for the whole.
     #[must_use]
     pub fn range(&self, digest: &Digest) -> Option<&str> {
-        let is_one = |range: &&str| self.method == Method::Get && !range.as_bytes().contains(&b',');
-        self.conditions.range(digest).filter(is_one)
+        self.conditions.one_range(digest).filter(|_| self.method == Method::Get)
     }
 
     /// Whether the client has the representation with this digest already.
