@@ -32,6 +32,16 @@ pub const HEADERS: [&str; 24] = [
     "x-request-id",
 ];
 
+/// Those that the page has beside them.
+pub const PAGE_HEADERS: [&str; 6] = [
+    "content-encoding",
+    "content-security-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "permissions-policy",
+    "referrer-policy",
+];
+
 /// Checks a response as it leaves the registry.
 pub fn is_sound(response: &Response) {
     let Response { status, headers, body } = response;
