@@ -34,8 +34,11 @@ const PASSES: [&str; 6] =
     ["--one-caller-inline-max-function-size=20", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
 
 /// How the modules are compiled, beside what their profile says.
-const RUSTFLAGS: [&str; 4] = [
+const RUSTFLAGS: [&str; 6] = [
     "-Cllvm-args=-inline-threshold=5",
+    // Neither of these counts bytes: what is computed twice is not gathered, and loops keep their counters.
+    "-Cllvm-args=-enable-pre=false",
+    "-Cllvm-args=-disable-lsr",
     // A panic is a trap, and what it would say is left out.
     "-Zunstable-options",
     "-Cpanic=immediate-abort",
