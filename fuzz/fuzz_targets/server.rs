@@ -9,13 +9,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use downshift_fuzz::responses::{HEADERS, PAGE_HEADERS, is_error, is_value};
 use downshift_tests::images::{layout, sample};
 use downshift_tests::server::free_address;
 use libfuzzer_sys::fuzz_target;
+use signal_hook::consts::SIGPIPE;
 use tempfile::TempDir;
 
 /// The server, and the folder that it serves.
@@ -25,6 +26,9 @@ static SERVER: LazyLock<(SocketAddr, TempDir)> = LazyLock::new(|| start().expect
 const PATIENCE: Duration = Duration::from_millis(100);
 
 fn start() -> Result<(SocketAddr, TempDir), Box<dyn core::error::Error>> {
+    // Who has gone is written to in vain and not to the death of this process: Rust's `main` sees to that, and this
+    // program has another one.
+    signal_hook::flag::register(SIGPIPE, Arc::default())?;
     let store = tempfile::tempdir()?;
     let images = sample::in_every_form();
     layout::write(&store.path().join("library/sample"), &images)?;
