@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// How long each target runs, in seconds; with 0 it is built, and reads what it starts from
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
+    /// What the fuzzer's choices come from, so that another run makes the same: without it, from the clock
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
     /// The targets to run; all without any
     #[arg(value_parser = TARGETS)]
     targets: Vec<String>,
@@ -72,7 +75,7 @@ impl Arguments {
         }
         let mut runs = Vec::new();
         for target in targets {
-            let run = fuzzer.run(target, self.seconds)?;
+            let run = fuzzer.run(target, self.seconds, self.seed)?;
             println!("{:<10} {:>9} executions in {:>4} s", run.target, run.executions, run.time.as_secs());
             runs.push(run);
         }
@@ -125,7 +128,7 @@ impl Fuzzer {
     }
 
     /// Runs a target, and reads from what it says how much it has done.
-    fn run(&self, target: &'static str, seconds: u64) -> anyhow::Result<Run> {
+    fn run(&self, target: &'static str, seconds: u64, seed: Option<u32>) -> anyhow::Result<Run> {
         let start = Instant::now();
         let mut command = self.cargo_fuzz("run");
         command.arg(target).args([self.folder("corpus", target)?, self.folder("seeds", target)?]).arg("--");
@@ -138,6 +141,7 @@ impl Fuzzer {
         if seconds == 0 {
             command.arg("-runs=0");
         }
+        command.args(seed.map(|seed| format!("-seed={seed}")));
         let mut child = command.stderr(Stdio::piped()).spawn().context("cargo does not start")?;
         let output = child.stderr.take().context("cargo says nothing")?;
         let mut executions = 0;
