@@ -143,10 +143,8 @@ impl<'a> Document<'a> {
 
 impl Manifest {
     fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Box<Error>> {
-        let mut found = [None; 5];
-        let names = &["schemaVersion", "mediaType", "config", "layers", "artifactType"];
-        let others = members(root, names, &mut found)?;
-        let [_, _, config, layers, artifact_type] = found;
+        let names = ["schemaVersion", "mediaType", "config", "layers", "artifactType"];
+        let ([_, _, config, layers, artifact_type], others) = members(root, names)?;
         Ok(Self {
             form,
             config: Descriptor::read(config.ok_or_else(|| Error::missing_member("config"))?)?,
@@ -171,9 +169,7 @@ impl Manifest {
 
 impl Index {
     fn read(root: Value<'_>, form: Form, limits: &Limits) -> Result<Self, Box<Error>> {
-        let mut found = [None; 3];
-        let others = members(root, &["schemaVersion", "mediaType", "manifests"], &mut found)?;
-        let [_, _, manifests] = found;
+        let ([_, _, manifests], others) = members(root, ["schemaVersion", "mediaType", "manifests"])?;
         Ok(Self { form, entries: read_descriptors(manifests, "manifests", limits.entries)?, others })
     }
 
@@ -196,10 +192,8 @@ impl Descriptor {
         if value.kind() != Kind::Object {
             return Err(Error::wrong_type("descriptor", "an object"));
         }
-        let mut found = [None; 6];
-        let names = &["mediaType", "digest", "size", "urls", "platform", "artifactType"];
-        let others = members(value, names, &mut found)?;
-        let [media_type, digest, size, urls, platform, artifact_type] = found;
+        let names = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
+        let ([media_type, digest, size, urls, platform, artifact_type], others) = members(value, names)?;
         let digest = digest.ok_or_else(|| Error::missing_member("descriptor.digest"))?;
         let size = size.ok_or_else(|| Error::missing_member("descriptor.size"))?;
         Ok(Self {
@@ -226,10 +220,8 @@ impl EntryPlatform {
         if value.kind() != Kind::Object {
             return Err(Error::wrong_type("platform", "an object"));
         }
-        let mut found = [None; 6];
-        let names = &["os", "architecture", "variant", "os.version", "os.features", "features"];
-        members(value, names, &mut found)?;
-        let [os, architecture, variant, os_version, os_features, features] = found;
+        let names = ["os", "architecture", "variant", "os.version", "os.features", "features"];
+        let ([os, architecture, variant, os_version, os_features, features], _) = members(value, names)?;
         let platform = Platform {
             os: optional_text(os, "platform.os")?.unwrap_or_default(),
             architecture: optional_text(architecture, "platform.architecture")?.unwrap_or_default(),
@@ -261,9 +253,22 @@ fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) 
     }
 }
 
-/// Finds an object's members of the given names, in their order, and gives the names of all others. A member that stands
-/// twice, or in another case, is refused: decoders differ on which they take. Null is as good as absent.
-fn members<'j>(
+/// What [`members`] finds: the members that are known, and the names of all others.
+type Members<'j, const N: usize> = ([Option<Value<'j>>; N], Vec<String>);
+
+/// An object's members of the given names, in their order, and the names of all others. A member that stands twice, or
+/// in another case, is refused: decoders differ on which they take. Null is as good as absent.
+fn members<'j, const N: usize>(
+    object: Value<'j>,
+    names: [&'static str; N],
+) -> Result<Members<'j, N>, Box<Error>> {
+    let mut found = [None; N];
+    let others = find_members(object, &names, &mut found)?;
+    Ok((found, others))
+}
+
+/// [`members`] of any number, into `found`.
+fn find_members<'j>(
     object: Value<'j>,
     names: &[&'static str],
     found: &mut [Option<Value<'j>>],
