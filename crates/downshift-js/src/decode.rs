@@ -79,13 +79,9 @@ pub(crate) fn failure(given: Given<'_>) -> Failure {
     let name = given.text("fault");
     let faults = [Fault::Caller, Fault::Client, Fault::Document, Fault::Image, Fault::Limit];
     let fault = faults.into_iter().find(|&fault| crate::json::fault(fault) == name);
-    let code = given.text("code").into();
-    if fault.is_none() {
-        given.refuse("fault");
-    }
     Failure {
-        code,
-        fault: fault.unwrap_or(Fault::Caller),
+        code: given.text("code").into(),
+        fault: given.or_refuse("fault", fault).unwrap_or(Fault::Caller),
         cause: given.text("cause"),
         remedy: given.text("remedy").into(),
     }
@@ -93,11 +89,7 @@ pub(crate) fn failure(given: Given<'_>) -> Failure {
 
 #[inline(never)]
 pub(crate) fn form(given: Given<'_>) -> Form {
-    let form = form_called(&given.text("form"));
-    if form.is_none() {
-        given.refuse("form");
-    }
-    form.unwrap_or(Form::Oci)
+    given.or_refuse("form", form_called(&given.text("form"))).unwrap_or(Form::Oci)
 }
 
 fn form_called(name: &str) -> Option<Form> {

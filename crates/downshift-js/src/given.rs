@@ -58,6 +58,14 @@ impl<'j> Given<'j> {
         self.problems.note(Thrown::invalid(name));
     }
 
+    /// What was `found` for the argument `name`, which is refused if that is nothing.
+    pub(crate) fn or_refuse<T>(self, name: &str, found: Option<T>) -> Option<T> {
+        if found.is_none() {
+            self.refuse(name);
+        }
+        found
+    }
+
     /// What was read, or notes the problem with it.
     pub(crate) fn accept<T>(self, read: Result<T, impl Into<Thrown>>) -> Option<T> {
         read.map_err(|problem| self.problems.note(problem.into())).ok()
@@ -72,11 +80,7 @@ impl<'j> Given<'j> {
 
     /// A member that has to be there.
     pub(crate) fn required(self, name: &str) -> Option<Self> {
-        let member = self.member(name);
-        if member.is_none() {
-            self.refuse(name);
-        }
-        member
+        self.or_refuse(name, self.member(name))
     }
 
     #[inline(never)]
@@ -118,20 +122,12 @@ impl<'j> Given<'j> {
 
     #[inline(never)]
     fn as_text_called(self, name: &str) -> Option<String> {
-        let text = self.as_text();
-        if text.is_none() {
-            self.refuse(name);
-        }
-        text
+        self.or_refuse(name, self.as_text())
     }
 
     #[inline(never)]
     fn as_number_called(self, name: &str) -> Option<u64> {
-        let number = self.value.as_u64();
-        if number.is_none() {
-            self.refuse(name);
-        }
-        number
+        self.or_refuse(name, self.value.as_u64())
     }
 
     #[inline(never)]

@@ -29,7 +29,7 @@ pub(crate) fn parse(given: Given<'_>) -> Result<Request, Response> {
     Request::read(&method, &target, headers)
 }
 
-/// What a request asks for; nothing if [`Reply::to`] has its response without anything else.
+/// What a request asks for; nothing if [`reply`] has its response without anything else.
 pub(crate) fn read(given: Given<'_>) -> Option<String> {
     parse(given).ok().map(|request| asked(&request))
 }

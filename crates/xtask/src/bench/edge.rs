@@ -46,7 +46,10 @@ const LAYERS: usize = 5;
 /// The repository of the images.
 const REPOSITORY: &str = "library/cold";
 
-/// What the worker is for the one around it, in `in_memory.mjs`.
+/// The module of a worker that is run.
+const MAIN: &str = "worker.mjs";
+
+/// What the worker's own is called by the one around it, in `in_memory.mjs`.
 const INNER: &str = "inner.mjs";
 
 /// A worker that does nothing.
@@ -126,7 +129,7 @@ fn mean(mut run: impl FnMut()) -> Duration {
 /// How much later the worker answers for the first time than one that does nothing.
 fn starts(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
     let empty = tempfile::tempdir()?;
-    fs::write(empty.path().join("worker.mjs"), EMPTY)?;
+    fs::write(empty.path().join(MAIN), EMPTY)?;
     let first_answer = |worker: &Path| -> anyhow::Result<f64> {
         let start = Instant::now();
         let server = serve_worker(worker, &["--upstream".to_owned(), "http://127.0.0.1:1".to_owned()])?;
@@ -205,10 +208,10 @@ fn in_memory(worker: &Path) -> anyhow::Result<TempDir> {
     let folder = tempfile::tempdir()?;
     for entry in fs::read_dir(worker)? {
         let entry = entry?;
-        let name = if entry.file_name() == "worker.mjs" { INNER.into() } else { entry.file_name() };
+        let name = if entry.file_name() == MAIN { INNER.into() } else { entry.file_name() };
         fs::copy(entry.path(), folder.path().join(name))?;
     }
-    fs::write(folder.path().join("worker.mjs"), include_str!("in_memory.mjs"))?;
+    fs::write(folder.path().join(MAIN), include_str!("in_memory.mjs"))?;
     Ok(folder)
 }
 
