@@ -4,12 +4,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
 pub struct Json<'a> {
     bytes: &'a [u8],
+    /// The same, if it is valid UTF-8: strings without escapes are parts of it then.
+    text: Option<&'a str>,
     nodes: Vec<Node>,
 }
 
@@ -56,7 +57,7 @@ impl<'a> Json<'a> {
         // Configs and manifests have a value or key for some 16 bytes.
         let nodes = Vec::with_capacity(bytes.len() / 16);
         let parser = Parser { document, bytes, at: 0, nodes, open: Vec::new(), limits };
-        Ok(Self { bytes, nodes: parser.parse()? })
+        Ok(Self { bytes, text: core::str::from_utf8(bytes).ok(), nodes: parser.parse()? })
     }
 
     /// The outermost value.
@@ -198,8 +199,9 @@ impl<'j> Value<'j> {
             return Cow::Borrowed("");
         }
         let inner = self.inner();
-        match core::str::from_utf8(inner) {
-            Ok(text) if self.node().is_plain || !inner.contains(&b'\\') => Cow::Borrowed(text),
+        let within = self.span().start.saturating_add(1)..self.span().end.saturating_sub(1);
+        match self.json.text.and_then(|text| text.get(within)) {
+            Some(text) if self.node().is_plain || !inner.contains(&b'\\') => Cow::Borrowed(text),
             _ => Cow::Owned(unescape(inner)),
         }
     }
@@ -292,8 +294,28 @@ fn hex4(hex: &[u8]) -> (u32, &[u8]) {
     (digits.iter().fold(0, |value, byte| value << 4 | digit(byte)), rest)
 }
 
-/// What ends a run of ordinary bytes in a string.
-static ENDS_RUN: ByteSet = ByteSet::new(b"\"\\", true);
+/// How many of `bytes` are ASCII that may stand in a string as it is, before the first that is not.
+///
+/// Eight are looked at together. A byte is below another if its highest bit is set once that was subtracted from it,
+/// and was not before; two are equal if their difference is below one. What is borrowed from the next byte makes that
+/// one wrong, but only after one that is found.
+fn count_plain(bytes: &[u8]) -> usize {
+    const fn all(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    let below = |word: u64, byte: u8| word.wrapping_sub(all(byte)) & !word;
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let ends = word | below(word, b' ') | below(word ^ all(b'"'), 1) | below(word ^ all(b'\\'), 1);
+        let ends = ends & all(0x80);
+        if ends != 0 {
+            return index.saturating_mul(8).saturating_add((ends.trailing_zeros() / 8) as usize);
+        }
+    }
+    let is_plain = |byte: &u8| byte.is_ascii() && *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+    words.as_flattened().len().saturating_add(rest.iter().take_while(|byte| is_plain(byte)).count())
+}
 
 struct Parser<'a> {
     document: &'static str,
@@ -431,11 +453,13 @@ impl Parser<'_> {
         let mut is_plain = true;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let length = rest.iter().position(|&byte| ENDS_RUN.contains(byte)).unwrap_or(rest.len());
-            is_plain &= rest.get(..length).is_some_and(<[u8]>::is_ascii);
-            self.advance(length);
+            self.advance(count_plain(rest));
             match self.peek() {
                 Some(b'"') => break,
+                Some(0x80..) => {
+                    is_plain = false;
+                    self.advance(1);
+                }
                 Some(b'\\') => {
                     is_plain = false;
                     self.escape()?;
