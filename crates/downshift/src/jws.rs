@@ -147,7 +147,8 @@ impl Unsigned {
             json.key("jwk");
             json.open(b'{');
             for (name, value) in signature.key.members() {
-                json.string_member(name, value);
+                json.any_key(name);
+                json.string(value);
             }
             json.close(b'}');
             json.string_member("alg", signature.algorithm);

@@ -165,12 +165,14 @@ impl GoTime {
 /// Writes the last `width` decimal digits of `number`, of at most nine.
 fn push_digits(text: &mut String, number: u32, width: usize) {
     let mut rest = number;
-    let mut digits = ['0'; 9];
+    let mut digits = [b'0'; 9];
+    let first = digits.len().saturating_sub(width);
+    let digits = digits.get_mut(first..).unwrap_or_default();
     for digit in digits.iter_mut().rev() {
-        *digit = char::from_digit(rest % 10, 10).unwrap_or('0');
+        *digit |= (rest % 10) as u8;
         rest /= 10;
     }
-    text.extend(digits.iter().skip(digits.len().saturating_sub(width)));
+    text.push_str(core::str::from_utf8(digits).unwrap_or_default());
 }
 
 struct Fraction {

@@ -64,9 +64,9 @@ pub(crate) fn to_schema1(
 
     let mut lost = Vec::new();
     note_lost(&mut lost, source.manifest, &config);
-    let v1_layers =
-        V1Layers { source, config: &config, is_synthesised: !added.is_empty() }.write(policy, &mut lost)?;
-    let bytes = write_payload(source, &config, &v1_layers);
+    let layers = &v1_layers(source, &config.history);
+    let schema1 = Schema1 { source, config: &config, is_synthesised: !added.is_empty(), layers };
+    let bytes = schema1.write(policy, &mut lost)?;
     Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
     let time = config.created().and_then(|created| created.timestamp()).unwrap_or_default();
     Ok(Payload { bytes, time, lost, added })
@@ -139,44 +139,85 @@ fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
 /// One layer of schema 1, or one history entry without a layer.
 struct V1Layer<'r> {
     blob: &'r str,
-    v1_compatibility: Vec<u8>,
+    id: String,
+    entry: &'r History<'r>,
 }
 
-/// The layers of schema 1 that a config's history makes.
-struct V1Layers<'r> {
+/// The layers of schema 1 that a config's history makes, oldest first.
+fn v1_layers<'r>(source: &'r Source<'_>, history: &'r [History<'r>]) -> Vec<V1Layer<'r>> {
+    let mut blobs = source.manifest.layers.iter();
+    let mut layers: Vec<V1Layer<'r>> = Vec::with_capacity(history.len());
+    let newest = history.len().saturating_sub(1);
+    for (index, entry) in history.iter().enumerate() {
+        let blob = if entry.empty_layer {
+            Digest::EMPTY_LAYER
+        } else {
+            // There are at least as many layers as entries that have one.
+            blobs.next().map_or(Digest::EMPTY_LAYER, |layer| layer.digest.as_str())
+        };
+        let parent = layers.last().map_or("", |parent| &parent.id);
+        let id = layer_id(blob, parent, (index == newest).then_some(source.config));
+        layers.push(V1Layer { blob, id, entry });
+    }
+    layers
+}
+
+/// What goes into a schema 1 payload.
+struct Schema1<'r> {
     source: &'r Source<'r>,
     config: &'r Config<'r>,
     is_synthesised: bool,
+    /// Oldest first.
+    layers: &'r [V1Layer<'r>],
 }
 
-impl<'r> V1Layers<'r> {
-    /// The layers, oldest first.
-    fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<V1Layer<'r>>, Box<Error>> {
-        let mut layers = self.source.manifest.layers.iter();
-        let mut v1_layers = Vec::with_capacity(self.config.history.len());
-        let mut parent = String::new();
-        let newest = self.config.history.len().saturating_sub(1);
-        for (index, entry) in self.config.history.iter().enumerate() {
-            let blob = if entry.empty_layer {
-                Digest::EMPTY_LAYER
-            } else {
-                // There are at least as many layers as entries that have one.
-                layers.next().map_or(Digest::EMPTY_LAYER, |layer| layer.digest.as_str())
-            };
-            let v1_compatibility;
-            if index == newest {
-                let id = layer_id(blob, &parent, Some(self.source.config));
-                v1_compatibility = self.newest(&id, &parent, entry, policy, lost)?;
-            } else {
-                let id = layer_id(blob, &parent, None);
-                // The base layer's id is printed as the parent, but no id is made from it.
-                let printed = if index == 0 { self.base_layer_id() } else { parent };
-                v1_compatibility = older(&id, &printed, entry);
-                parent = id;
-            }
-            v1_layers.push(V1Layer { blob, v1_compatibility });
+impl Schema1<'_> {
+    fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
+        let newest = self.newest(policy, lost)?;
+        // The members of a layer take some 400 bytes, and quoting makes JSON a fourth longer.
+        let size = self.layers.iter().fold(newest.len(), |size, V1Layer { entry, .. }| {
+            let texts = [&entry.created_by, &entry.comment, &entry.author];
+            texts.iter().fold(size.saturating_add(480), |size, text| size.saturating_add(text.len()))
+        });
+        let mut json = Pretty::with_capacity(DOCKER_INDENT, size.saturating_add(size / 4));
+        json.open(b'{');
+        json.key("schemaVersion");
+        json.number(1);
+        json.string_member("name", self.source.name);
+        json.string_member("tag", self.source.tag);
+        json.string_member("architecture", &self.config.architecture);
+        json.key("fsLayers");
+        json.open(b'[');
+        for layer in self.layers.iter().rev() {
+            json.element();
+            json.open(b'{');
+            json.plain_member("blobSum", layer.blob);
+            json.close(b'}');
         }
-        Ok(v1_layers)
+        json.close(b']');
+        json.key("history");
+        json.open(b'[');
+        json.element();
+        json.open(b'{');
+        json.key("v1Compatibility");
+        json.string_of_bytes(&newest);
+        json.close(b'}');
+        if let [older @ .., _] = self.layers {
+            // The base layer's id is printed as the parent, but no id is made from it.
+            let base = self.base_layer_id();
+            for (index, layer) in older.iter().enumerate().rev() {
+                let below = index.checked_sub(1).and_then(|below| older.get(below));
+                let parent = below.map_or(&base, |below| &below.id);
+                json.element();
+                json.open(b'{');
+                json.key("v1Compatibility");
+                json.json_in_string(|json| write_older(json, layer, parent));
+                json.close(b'}');
+            }
+        }
+        json.close(b']');
+        json.close(b'}');
+        Ok(json.into_bytes())
     }
 
     fn base_layer_id(&self) -> String {
@@ -189,14 +230,13 @@ impl<'r> V1Layers<'r> {
     }
 
     /// The newest record: the config, without what schema 1 does not have, its members sorted by name.
-    fn newest(
-        &self,
-        id: &str,
-        parent: &str,
-        entry: &History<'_>,
-        policy: Policy,
-        lost: &mut Vec<Note>,
-    ) -> Result<Vec<u8>, Box<Error>> {
+    fn newest(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
+        let (parent, newest) = match self.layers {
+            [.., parent, newest] => (parent.id.as_str(), newest),
+            [newest] => ("", newest),
+            [] => return Err(Error::NoHistory.into()),
+        };
+        let V1Layer { id, entry, .. } = newest;
         let quoted = |text: &str| {
             let mut out = Vec::new();
             push_quoted_string(&mut out, text.as_bytes());
@@ -253,21 +293,18 @@ fn is_misleading(key: &str, value: Value<'_>) -> bool {
     }
 }
 
-/// A record below the newest: what its history entry says.
-fn older(id: &str, parent: &str, entry: &History<'_>) -> Vec<u8> {
-    // The ids and the names of the members take some 300 bytes.
-    let texts = [&entry.created_by, &entry.comment, &entry.author];
-    let size = texts.iter().fold(384_usize, |size, text| size.saturating_add(text.len()));
-    let mut json = Pretty::with_capacity(b"", size);
+/// Writes a record below the newest: what its history entry says.
+fn write_older(json: &mut Pretty<'_>, layer: &V1Layer<'_>, parent: &str) {
+    let V1Layer { id, entry, .. } = layer;
     json.open(b'{');
-    json.string_member("id", id);
+    json.plain_member("id", id);
     if !parent.is_empty() {
-        json.string_member("parent", parent);
+        json.plain_member("parent", parent);
     }
     if !entry.comment.is_empty() {
         json.string_member("comment", &entry.comment);
     }
-    json.string_member("created", &entry.created.unwrap_or(GoTime::ZERO).to_text());
+    json.plain_member("created", &entry.created.unwrap_or(GoTime::ZERO).to_text());
     json.key("container_config");
     json.open(b'{');
     json.strings_member("Cmd", &[&entry.created_by]);
@@ -280,41 +317,4 @@ fn older(id: &str, parent: &str, entry: &History<'_>) -> Vec<u8> {
         json.literal("true");
     }
     json.close(b'}');
-    json.into_bytes()
-}
-
-fn write_payload(source: &Source<'_>, config: &Config<'_>, v1_layers: &[V1Layer<'_>]) -> Vec<u8> {
-    // Quoting makes JSON a fourth longer; each layer has its lines in both arrays besides.
-    let size = v1_layers.iter().fold(1024_usize, |size, layer| {
-        let length = layer.v1_compatibility.len();
-        size.saturating_add(length).saturating_add(length / 4).saturating_add(256)
-    });
-    let mut json = Pretty::with_capacity(DOCKER_INDENT, size);
-    json.open(b'{');
-    json.key("schemaVersion");
-    json.number(1);
-    json.string_member("name", source.name);
-    json.string_member("tag", source.tag);
-    json.string_member("architecture", &config.architecture);
-    json.key("fsLayers");
-    json.open(b'[');
-    for layer in v1_layers.iter().rev() {
-        json.element();
-        json.open(b'{');
-        json.string_member("blobSum", layer.blob);
-        json.close(b'}');
-    }
-    json.close(b']');
-    json.key("history");
-    json.open(b'[');
-    for layer in v1_layers.iter().rev() {
-        json.element();
-        json.open(b'{');
-        json.key("v1Compatibility");
-        json.string_of_bytes(&layer.v1_compatibility);
-        json.close(b'}');
-    }
-    json.close(b']');
-    json.close(b'}');
-    json.into_bytes()
 }

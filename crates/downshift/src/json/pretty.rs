@@ -1,7 +1,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::push_quoted_string;
+use super::{push_escaped, push_escaped_twice, push_quoted_string};
 
 /// Writes JSON as Go's `json.MarshalIndent` does, or compact if the indent is empty.
 pub(crate) struct Pretty<'i> {
@@ -10,6 +10,8 @@ pub(crate) struct Pretty<'i> {
     depth: usize,
     /// Whether nothing was written yet into the array or object that is open.
     is_empty: bool,
+    /// Whether what is written stands in a string itself.
+    is_quoted: bool,
 }
 
 impl<'i> Pretty<'i> {
@@ -24,7 +26,7 @@ impl<'i> Pretty<'i> {
 
     /// Goes on writing into `out`, inside of `depth` arrays and objects, the innermost of which has members already.
     pub(crate) fn within(out: Vec<u8>, indent: &'i [u8], depth: usize) -> Self {
-        Self { out, indent, depth, is_empty: false }
+        Self { out, indent, depth, is_empty: false, is_quoted: false }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -57,20 +59,57 @@ impl<'i> Pretty<'i> {
         self.is_empty = false;
     }
 
-    /// Begins a member of an object.
-    pub(crate) fn key(&mut self, name: &str) {
+    /// Begins a member of an object. Its name needs no escaping.
+    pub(crate) fn key(&mut self, name: &'static str) {
+        self.element();
+        self.plain(name);
+        self.colon();
+    }
+
+    /// Begins a member of an object whose name may be any text.
+    pub(crate) fn any_key(&mut self, name: &str) {
         self.element();
         self.string(name);
+        self.colon();
+    }
+
+    fn colon(&mut self) {
         self.out.extend_from_slice(if self.indent.is_empty() { b":" } else { b": " });
     }
 
     pub(crate) fn string(&mut self, text: &str) {
-        self.string_of_bytes(text.as_bytes());
+        self.quote();
+        if self.is_quoted {
+            push_escaped_twice(&mut self.out, text);
+        } else {
+            push_escaped(&mut self.out, text.as_bytes());
+        }
+        self.quote();
+    }
+
+    /// A string that needs no escaping.
+    fn plain(&mut self, text: &str) {
+        self.quote();
+        self.literal(text);
+        self.quote();
     }
 
     /// A string that may hold invalid UTF-8.
     pub(crate) fn string_of_bytes(&mut self, text: &[u8]) {
         push_quoted_string(&mut self.out, text);
+    }
+
+    /// A string that holds JSON, without white space: what `write` writes.
+    pub(crate) fn json_in_string(&mut self, write: impl FnOnce(&mut Pretty<'_>)) {
+        self.quote();
+        let mut json = Pretty { is_quoted: true, ..Pretty::within(core::mem::take(&mut self.out), b"", 0) };
+        write(&mut json);
+        self.out = json.out;
+        self.quote();
+    }
+
+    fn quote(&mut self) {
+        self.out.extend_from_slice(if self.is_quoted { b"\\\"" } else { b"\"" });
     }
 
     pub(crate) fn number(&mut self, number: u64) {
@@ -83,13 +122,19 @@ impl<'i> Pretty<'i> {
     }
 
     /// A member that is a string.
-    pub(crate) fn string_member(&mut self, name: &str, text: &str) {
+    pub(crate) fn string_member(&mut self, name: &'static str, text: &str) {
         self.key(name);
         self.string(text);
     }
 
+    /// A member that is a string that needs no escaping, such as a digest or a time.
+    pub(crate) fn plain_member(&mut self, name: &'static str, text: &str) {
+        self.key(name);
+        self.plain(text);
+    }
+
     /// A member that is an array of strings.
-    pub(crate) fn strings_member<T: AsRef<str>>(&mut self, name: &str, texts: &[T]) {
+    pub(crate) fn strings_member<T: AsRef<str>>(&mut self, name: &'static str, texts: &[T]) {
         self.key(name);
         self.open(b'[');
         for text in texts {

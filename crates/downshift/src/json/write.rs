@@ -7,9 +7,8 @@ use super::ByteSet;
 ///
 /// `text` may hold invalid UTF-8; each byte of it becomes `\ufffd`.
 pub(crate) fn push_quoted_string(out: &mut Vec<u8>, text: &[u8]) {
-    // Room for a few escapes; text that is JSON itself has one for every fourth byte or so.
-    out.reserve(text.len().saturating_add(text.len() / 4).saturating_add(2));
     out.push(b'"');
+    // To see that all is valid is much faster than to look for what is not.
     if core::str::from_utf8(text).is_ok() {
         push_escaped(out, text);
     } else {
@@ -23,8 +22,17 @@ pub(crate) fn push_quoted_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
+/// Writes `text`, escaped for the inside of a string that stands in a string itself.
+pub(crate) fn push_escaped_twice(out: &mut Vec<u8>, text: &str) {
+    let mut once = Vec::new();
+    push_escaped(&mut once, text.as_bytes());
+    push_escaped(out, &once);
+}
+
 /// Writes valid UTF-8, escaped for the inside of a string.
-fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    // Room for a few escapes; text that is JSON itself has one for every fourth byte or so.
+    out.reserve(text.len().saturating_add(text.len() / 4).saturating_add(2));
     let mut rest = text;
     loop {
         let plain = rest.iter().position(|&byte| NEEDS_ESCAPE.contains(byte)).unwrap_or(rest.len());
