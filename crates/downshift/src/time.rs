@@ -145,8 +145,12 @@ impl GoTime {
         }
         if self.nanosecond != 0 {
             text.push('.');
-            push_digits(&mut text, self.nanosecond, 9);
-            text.truncate(text.trim_end_matches('0').len());
+            let (mut fraction, mut width) = (self.nanosecond, 9_usize);
+            while fraction.is_multiple_of(10) {
+                fraction /= 10;
+                width = width.saturating_sub(1);
+            }
+            push_digits(&mut text, fraction, width);
         }
         if self.offset_minutes == 0 {
             text.push('Z');
