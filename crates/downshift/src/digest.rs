@@ -42,15 +42,15 @@ impl Digest {
     /// # Errors
     /// [`Error::InvalidDigest`] for any other spelling.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let hex = [("sha256:", 64), ("sha384:", 96), ("sha512:", 128)]
-            .into_iter()
-            .find_map(|(prefix, length)| text.strip_prefix(prefix).filter(|hex| hex.len() == length));
-        // All of them, without an end at the first that is none, so that several are looked at together.
-        let is_valid = hex.is_some_and(|hex| hex.bytes().fold(true, |all, byte| all & is_lower_hex(byte)));
-        if is_valid {
-            Ok(Self(text.to_string()))
-        } else {
-            Err(Error::InvalidDigest { value: text.to_string() })
+        let (algorithm, hex) = text.split_at_checked("sha256:".len()).unwrap_or_default();
+        match (algorithm, hex.len()) {
+            // All digits, without an end at the first that is none, so that several are looked at together.
+            ("sha256:", 64) | ("sha384:", 96) | ("sha512:", 128)
+                if hex.bytes().fold(true, |all, byte| all & is_lower_hex(byte)) =>
+            {
+                Ok(Self(text.to_string()))
+            }
+            _ => Err(Error::InvalidDigest { value: text.to_string() }),
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value, push_compact, push_quoted_string};
+use crate::json::{Json, Kind, Value, push_compact, push_escaped_lossy};
 use crate::time::GoTime;
 use crate::{Error, Limits, Timestamp};
 
@@ -37,15 +37,16 @@ pub fn json(bytes: &[u8], limits: &Limits) -> Result<Tree, Error> {
 #[must_use]
 pub fn compact(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    push_compact(&mut out, json);
+    push_compact(&mut out, json, false);
     out
 }
 
 /// A text as a JSON string.
 #[must_use]
 pub fn quoted(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    push_quoted_string(&mut out, text);
+    let mut out = Vec::from(b"\"");
+    push_escaped_lossy(&mut out, text);
+    out.push(b'"');
     out
 }
 

@@ -43,7 +43,7 @@ fn begin(form: Form) -> Pretty<'static> {
     let mut json = Pretty::new(if is_oci(form) { OCI_INDENT } else { DOCKER_INDENT });
     json.open(b'{');
     json.key("schemaVersion");
-    json.number(2);
+    json.literal("2");
     json.string_member("mediaType", form.media_type());
     json
 }

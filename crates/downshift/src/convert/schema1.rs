@@ -11,7 +11,7 @@ use crate::check::unreadable_member;
 use crate::config::{Config, History};
 use crate::digest::hex;
 use crate::document::Manifest;
-use crate::json::{Json, Kind, Pretty, Value, push_compact, push_quoted_string};
+use crate::json::{Json, Kind, Pretty, Value};
 use crate::layer::LayerType;
 use crate::report::Note;
 use crate::schema1::layer_id;
@@ -174,15 +174,12 @@ struct Schema1<'r> {
 impl Schema1<'_> {
     fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
         let newest = self.newest(policy, lost)?;
-        // The members of a layer take some 400 bytes, and quoting makes JSON a fourth longer.
-        let size = self.layers.iter().fold(newest.len(), |size, V1Layer { entry, .. }| {
-            let texts = [&entry.created_by, &entry.comment, &entry.author];
-            texts.iter().fold(size.saturating_add(480), |size, text| size.saturating_add(text.len()))
-        });
+        // Beside what the config says, a layer takes some 500 bytes; and quoting makes JSON a fourth longer.
+        let size = self.layers.len().saturating_mul(500).saturating_add(self.source.config.len());
         let mut json = Pretty::with_capacity(DOCKER_INDENT, size.saturating_add(size / 4));
         json.open(b'{');
         json.key("schemaVersion");
-        json.number(1);
+        json.literal("1");
         json.string_member("name", self.source.name);
         json.string_member("tag", self.source.tag);
         json.string_member("architecture", &self.config.architecture);
@@ -197,23 +194,20 @@ impl Schema1<'_> {
         json.close(b']');
         json.key("history");
         json.open(b'[');
-        json.element();
-        json.open(b'{');
-        json.key("v1Compatibility");
-        json.string_of_bytes(&newest);
-        json.close(b'}');
-        if let [older @ .., _] = self.layers {
-            // The base layer's id is printed as the parent, but no id is made from it.
-            let base = self.base_layer_id();
-            for (index, layer) in older.iter().enumerate().rev() {
-                let below = index.checked_sub(1).and_then(|below| older.get(below));
-                let parent = below.map_or(&base, |below| &below.id);
-                json.element();
-                json.open(b'{');
-                json.key("v1Compatibility");
-                json.json_in_string(|json| write_older(json, layer, parent));
-                json.close(b'}');
-            }
+        // The base layer's id is printed as the parent, but no id is made from it.
+        let base = self.base_layer_id();
+        let last = self.layers.len().saturating_sub(1);
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let below = index.checked_sub(1).and_then(|below| self.layers.get(below));
+            let parent = below.map_or(&base, |below| &below.id);
+            json.element();
+            json.open(b'{');
+            json.key("v1Compatibility");
+            json.json_in_string(|json| match index == last {
+                true => write_newest(json, &newest),
+                false => write_older(json, layer, parent),
+            });
+            json.close(b'}');
         }
         json.close(b']');
         json.close(b'}');
@@ -229,34 +223,28 @@ impl Schema1<'_> {
         hex(hash.get(..32).unwrap_or_default())
     }
 
-    /// The newest record: the config, without what schema 1 does not have, its members sorted by name.
-    fn newest(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
+    /// The members of the newest record, in the order of their names, as Go encodes a map: those of the config, without
+    /// what schema 1 does not have.
+    fn newest(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<(&str, Member<'_>)>, Box<Error>> {
         let (parent, newest) = match self.layers {
             [.., parent, newest] => (parent.id.as_str(), newest),
             [newest] => ("", newest),
             [] => return Err(Error::NoHistory.into()),
         };
         let V1Layer { id, entry, .. } = newest;
-        let quoted = |text: &str| {
-            let mut out = Vec::new();
-            push_quoted_string(&mut out, text.as_bytes());
-            out
-        };
-        let (id, parent, comment) = (quoted(id), quoted(parent), quoted(&entry.comment));
-        let mut own: Vec<(&str, &[u8])> = Vec::with_capacity(4);
-        own.push(("id", &id));
-        if parent != b"\"\"" {
-            own.push(("parent", &parent));
+        let mut own = Vec::with_capacity(4);
+        own.push(("id", Member::Plain(id)));
+        if !parent.is_empty() {
+            own.push(("parent", Member::Plain(parent)));
         }
         if entry.empty_layer {
-            own.push(("throwaway", b"true"));
+            own.push(("throwaway", Member::Json(b"true")));
         }
         if self.is_synthesised && self.config.member("comment").is_none() {
-            own.push(("comment", &comment));
+            own.push(("comment", Member::Plain(&entry.comment)));
         }
 
-        // In the order of their names, as Go encodes a map.
-        let mut members: Vec<(&str, &[u8])> = Vec::new();
+        let mut members = Vec::with_capacity(self.config.members.len().saturating_add(own.len()));
         for (key, value) in &self.config.members {
             let key = key.as_ref();
             if own.iter().any(|(name, _)| *name == key) {
@@ -264,23 +252,22 @@ impl Schema1<'_> {
             } else if policy.is_strict() && is_misleading(key, *value) {
                 return Err(Error::ReservedKey { key: key.into() }.into());
             } else if !matches!(key, "rootfs" | "history") {
-                members.push((key, value.raw()));
+                members.push((key, Member::Json(value.raw())));
             }
         }
         for member in own {
             members.insert(members.partition_point(|(name, _)| *name < member.0), member);
         }
-
-        let mut out = Vec::with_capacity(self.source.config.len());
-        for (index, (name, value)) in members.into_iter().enumerate() {
-            out.push(if index == 0 { b'{' } else { b',' });
-            push_quoted_string(&mut out, name.as_bytes());
-            out.push(b':');
-            push_compact(&mut out, value);
-        }
-        out.push(b'}');
-        Ok(out)
+        Ok(members)
     }
+}
+
+/// The value of a member of the newest record.
+enum Member<'r> {
+    /// A string that needs no escaping.
+    Plain(&'r str),
+    /// JSON as it is spelt in the config.
+    Json(&'r [u8]),
 }
 
 /// Whether a member of the config, copied into the newest record, says what is not so: that the lowest layer has a
@@ -291,6 +278,18 @@ fn is_misleading(key: &str, value: Value<'_>) -> bool {
         "throwaway" => !matches!(value.kind(), Kind::False | Kind::Null),
         _ => false,
     }
+}
+
+fn write_newest(json: &mut Pretty<'_>, members: &[(&str, Member<'_>)]) {
+    json.open(b'{');
+    for (name, value) in members {
+        json.any_key(name);
+        match value {
+            Member::Plain(text) => json.plain(text),
+            Member::Json(value) => json.json(value),
+        }
+    }
+    json.close(b'}');
 }
 
 /// Writes a record below the newest: what its history entry says.

@@ -1,29 +1,58 @@
-/// A set of bytes, for scanning: one look-up a byte.
-pub(crate) struct ByteSet([bool; 256]);
+/// A set of bytes to look for, eight at a time.
+pub(crate) struct ByteSet<const N: usize> {
+    bytes: [u8; N],
+    /// Whether those below 0x20 are in it.
+    with_control: bool,
+    /// Whether those from 0x80 on are in it.
+    with_non_ascii: bool,
+}
 
-impl ByteSet {
-    #[expect(
-        clippy::arithmetic_side_effects,
-        clippy::indexing_slicing,
-        reason = "it runs at compile time, where a panic is an error of the compiler"
-    )]
-    /// A set of `bytes`, and of the control characters below 0x20.
-    pub(crate) const fn new(bytes: &[u8], with_control: bool) -> Self {
-        let mut set = [false; 256];
-        let mut rest = bytes;
-        while let [byte, after @ ..] = rest {
-            set[*byte as usize] = true;
-            rest = after;
-        }
-        let mut control = 0;
-        while with_control && control < 0x20 {
-            set[control] = true;
-            control += 1;
-        }
-        Self(set)
+/// How many bytes are looked at together.
+const WORD: usize = size_of::<u64>();
+
+/// A word of which each byte is `byte`.
+const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; WORD])
+}
+
+/// Sets the highest bit of each byte of `word` that is below `limit`: it is set once that was subtracted, and was not
+/// before. What is borrowed from the next byte makes that one wrong, but only after one that is found.
+const fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(all(limit)) & !word
+}
+
+impl<const N: usize> ByteSet<N> {
+    pub(crate) const fn new(bytes: [u8; N], with_control: bool, with_non_ascii: bool) -> Self {
+        Self { bytes, with_control, with_non_ascii }
     }
 
-    pub(crate) fn contains(&self, byte: u8) -> bool {
-        self.0.get(usize::from(byte)).copied().unwrap_or(false)
+    /// How many of `bytes` stand before the first that is in the set.
+    #[inline(always)]
+    pub(crate) fn count_before(&self, bytes: &[u8]) -> usize {
+        let (words, rest) = bytes.as_chunks();
+        let mut count = 0_usize;
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            let mut found = if self.with_non_ascii { word } else { 0 };
+            if self.with_control {
+                found |= below(word, b' ');
+            }
+            for byte in self.bytes {
+                found |= below(word ^ all(byte), 1);
+            }
+            found &= all(0x80);
+            if found != 0 {
+                return count.saturating_add((found.trailing_zeros() / u8::BITS) as usize);
+            }
+            count = count.saturating_add(WORD);
+        }
+        count.saturating_add(rest.iter().take_while(|byte| !self.contains(**byte)).count())
+    }
+
+    #[inline(always)]
+    fn contains(&self, byte: u8) -> bool {
+        self.bytes.contains(&byte)
+            || self.with_control && byte < b' '
+            || self.with_non_ascii && !byte.is_ascii()
     }
 }

@@ -15,4 +15,6 @@ use byte_set::ByteSet;
 pub use object::{Object, array, string};
 pub(crate) use pretty::Pretty;
 pub use read::{Json, Kind, Value};
-pub(crate) use write::{push_compact, push_escaped, push_escaped_twice, push_quoted_string};
+#[cfg(fuzzing)]
+pub(crate) use write::push_escaped_lossy;
+pub(crate) use write::{push_compact, push_escaped};

@@ -1,7 +1,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{push_escaped, push_escaped_twice, push_quoted_string};
+use super::{push_compact, push_escaped};
 
 /// Writes JSON as Go's `json.MarshalIndent` does, or compact if the indent is empty.
 pub(crate) struct Pretty<'i> {
@@ -79,32 +79,29 @@ impl<'i> Pretty<'i> {
 
     pub(crate) fn string(&mut self, text: &str) {
         self.quote();
-        if self.is_quoted {
-            push_escaped_twice(&mut self.out, text);
-        } else {
-            push_escaped(&mut self.out, text.as_bytes());
-        }
+        push_escaped(&mut self.out, text, self.is_quoted);
         self.quote();
     }
 
     /// A string that needs no escaping.
-    fn plain(&mut self, text: &str) {
+    pub(crate) fn plain(&mut self, text: &str) {
         self.quote();
         self.literal(text);
         self.quote();
     }
 
-    /// A string that may hold invalid UTF-8.
-    pub(crate) fn string_of_bytes(&mut self, text: &[u8]) {
-        push_quoted_string(&mut self.out, text);
+    /// A value as it is spelt in `raw`, but compact: what is in it is not laid out.
+    pub(crate) fn json(&mut self, raw: &[u8]) {
+        push_compact(&mut self.out, raw, self.is_quoted);
     }
 
     /// A string that holds JSON, without white space: what `write` writes.
-    pub(crate) fn json_in_string(&mut self, write: impl FnOnce(&mut Pretty<'_>)) {
+    pub(crate) fn json_in_string(&mut self, write: impl FnOnce(&mut Self)) {
         self.quote();
-        let mut json = Pretty { is_quoted: true, ..Pretty::within(core::mem::take(&mut self.out), b"", 0) };
-        write(&mut json);
-        self.out = json.out;
+        let indent = core::mem::take(&mut self.indent);
+        self.is_quoted = true;
+        write(self);
+        (self.indent, self.is_quoted) = (indent, false);
         self.quote();
     }
 

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
@@ -294,28 +295,8 @@ fn hex4(hex: &[u8]) -> (u32, &[u8]) {
     (digits.iter().fold(0, |value, byte| value << 4 | digit(byte)), rest)
 }
 
-/// How many of `bytes` are ASCII that may stand in a string as it is, before the first that is not.
-///
-/// Eight are looked at together. A byte is below another if its highest bit is set once that was subtracted from it,
-/// and was not before; two are equal if their difference is below one. What is borrowed from the next byte makes that
-/// one wrong, but only after one that is found.
-fn count_plain(bytes: &[u8]) -> usize {
-    const fn all(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
-    }
-    let below = |word: u64, byte: u8| word.wrapping_sub(all(byte)) & !word;
-    let (words, rest) = bytes.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let ends = word | below(word, b' ') | below(word ^ all(b'"'), 1) | below(word ^ all(b'\\'), 1);
-        let ends = ends & all(0x80);
-        if ends != 0 {
-            return index.saturating_mul(8).saturating_add((ends.trailing_zeros() / 8) as usize);
-        }
-    }
-    let is_plain = |byte: &u8| byte.is_ascii() && *byte >= b' ' && !matches!(byte, b'"' | b'\\');
-    words.as_flattened().len().saturating_add(rest.iter().take_while(|byte| is_plain(byte)).count())
-}
+/// What ends a run of plain bytes in a string.
+const ENDS_RUN: ByteSet<2> = ByteSet::new(*b"\"\\", true, true);
 
 struct Parser<'a> {
     document: &'static str,
@@ -453,7 +434,7 @@ impl Parser<'_> {
         let mut is_plain = true;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            self.advance(count_plain(rest));
+            self.advance(ENDS_RUN.count_before(rest));
             match self.peek() {
                 Some(b'"') => break,
                 Some(0x80..) => {
