@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use downshift::fuzzing::{Tree, compact, json, quoted};
+use downshift::fuzzing::{Tree, compact, escaped_twice, json, quoted};
 use downshift::{Error, Limits};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -18,9 +18,11 @@ fuzz_target!(|bytes: &[u8]| {
         compare(&ours, serde_json::from_str(text));
     }
     if let Ok(tree) = &ours {
-        let short = compact(bytes);
+        let short = compact(bytes, false);
         assert_eq!(json(&short, &limits).as_ref(), Ok(tree), "the same is spelt compactly");
-        assert_eq!(compact(&short), short, "what is compact stays as it is");
+        let in_string = [b"\"", compact(bytes, true).as_slice(), b"\""].concat();
+        assert_eq!(in_string, quoted(&short), "what is written into a string is what is quoted afterwards");
+        assert_eq!(compact(&short, false), short, "what is compact stays as it is");
     }
     is_quoted(bytes);
 });
@@ -75,6 +77,10 @@ fn is_quoted(text: &[u8]) {
         expected.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     let written = quoted(text);
+    if let Ok(text) = str::from_utf8(text) {
+        let twice = [br#""\""#, escaped_twice(text).as_slice(), br#"\"""#].concat();
+        assert_eq!(twice, quoted(&written), "what is escaped twice is what is quoted twice");
+    }
     let read: String = serde_json::from_slice(&written).expect("what is quoted is a string");
     assert_eq!(read, expected);
     assert_eq!(json(&written, &Limits::default()), Ok(Tree::String(expected)));

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value, push_compact, push_escaped_lossy};
+use crate::json::{Json, Kind, Value, push_compact, push_escaped, push_escaped_lossy};
 use crate::time::GoTime;
 use crate::{Error, Limits, Timestamp};
 
@@ -33,11 +33,19 @@ pub fn json(bytes: &[u8], limits: &Limits) -> Result<Tree, Error> {
     Ok(Tree::of(Json::parse("document", bytes, limits)?.root()))
 }
 
-/// JSON as it is spelt, but without white space and with HTML escaped.
+/// JSON as it is spelt, but without white space and with HTML escaped: for the inside of a string if it `is_quoted`.
 #[must_use]
-pub fn compact(json: &[u8]) -> Vec<u8> {
+pub fn compact(json: &[u8], is_quoted: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    push_compact(&mut out, json, false);
+    push_compact(&mut out, json, is_quoted);
+    out
+}
+
+/// A text for the inside of a string, which stands in a string itself.
+#[must_use]
+pub fn escaped_twice(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_escaped(&mut out, text, true);
     out
 }
 
