@@ -27,7 +27,7 @@ mod bindings {
 mod decode;
 mod encode;
 
-/// Bytes of memory that one instance may have. A config of 4 MiB takes 18 MiB if it is plain text, and 97 MiB if every
+/// Bytes of memory that one instance may have. A config of 4 MiB takes 15 MiB if it is plain text, and 85 MiB if every
 /// byte of it has to be escaped (measured).
 pub const MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// Elements of a table. The guest's only table holds its functions that are called indirectly, some 30.
