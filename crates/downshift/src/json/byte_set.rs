@@ -22,8 +22,16 @@ const fn below(word: u64, limit: u8) -> u64 {
 }
 
 impl<const N: usize> ByteSet<N> {
-    pub(crate) const fn new(bytes: [u8; N], with_control: bool, with_non_ascii: bool) -> Self {
-        Self { bytes, with_control, with_non_ascii }
+    pub(crate) const fn of(bytes: [u8; N]) -> Self {
+        Self { bytes, with_control: false, with_non_ascii: false }
+    }
+
+    pub(crate) const fn and_control(self) -> Self {
+        Self { with_control: true, ..self }
+    }
+
+    pub(crate) const fn and_non_ascii(self) -> Self {
+        Self { with_non_ascii: true, ..self }
     }
 
     /// How many of `bytes` stand before the first that is in the set.

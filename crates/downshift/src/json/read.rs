@@ -200,7 +200,8 @@ impl<'j> Value<'j> {
             return Cow::Borrowed("");
         }
         let inner = self.inner();
-        let within = self.span().start.saturating_add(1)..self.span().end.saturating_sub(1);
+        let Range { start, end } = self.span();
+        let within = start.saturating_add(1)..end.saturating_sub(1);
         match self.json.text.and_then(|text| text.get(within)) {
             Some(text) if self.node().is_plain || !inner.contains(&b'\\') => Cow::Borrowed(text),
             _ => Cow::Owned(unescape(inner)),
@@ -296,7 +297,7 @@ fn hex4(hex: &[u8]) -> (u32, &[u8]) {
 }
 
 /// What ends a run of plain bytes in a string.
-const ENDS_RUN: ByteSet<2> = ByteSet::new(*b"\"\\", true, true);
+const ENDS_RUN: ByteSet<2> = ByteSet::of(*b"\"\\").and_control().and_non_ascii();
 
 struct Parser<'a> {
     document: &'static str,

@@ -37,7 +37,7 @@ pub(crate) fn push_escaped_lossy(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// What may have to be escaped inside of a string.
-const NEEDS_ESCAPE: ByteSet<6> = ByteSet::new(*b"\"\\<>&\xe2", true, false);
+const NEEDS_ESCAPE: ByteSet<6> = ByteSet::of(*b"\"\\<>&\xe2").and_control();
 
 /// How many of `bytes` stand before the first that may have to be escaped.
 fn count_ordinary(bytes: &[u8]) -> usize {
