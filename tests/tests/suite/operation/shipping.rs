@@ -177,8 +177,9 @@ fn behind_nginx() -> anyhow::Result<()> {
         .iter()
         .map(|name| format!("{name}_temp_path {folder}/{name};\n"))
         .collect();
+    // One process, so that none is left when it is ended.
     let text = format!(
-        "daemon off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
+        "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
     );
     let path = proxied.path("nginx.conf");
     fs::write(&path, text)?;
