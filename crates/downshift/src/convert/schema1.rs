@@ -65,8 +65,8 @@ pub(crate) fn to_schema1(
     let mut lost = Vec::new();
     note_lost(&mut lost, source.manifest, &config);
     let layers = &v1_layers(source, &config.history);
-    let schema1 = Schema1 { source, config: &config, is_synthesised: !added.is_empty(), layers };
-    let bytes = schema1.write(policy, &mut lost)?;
+    let contents = Contents { source, config: &config, is_synthesised: !added.is_empty(), layers };
+    let bytes = contents.write(policy, &mut lost)?;
     Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
     let time = config.created().and_then(|created| created.timestamp()).unwrap_or_default();
     Ok(Payload { bytes, time, lost, added })
@@ -163,7 +163,7 @@ fn v1_layers<'r>(source: &'r Source<'_>, history: &'r [History<'r>]) -> Vec<V1La
 }
 
 /// What goes into a schema 1 payload.
-struct Schema1<'r> {
+struct Contents<'r> {
     source: &'r Source<'r>,
     config: &'r Config<'r>,
     is_synthesised: bool,
@@ -171,7 +171,7 @@ struct Schema1<'r> {
     layers: &'r [V1Layer<'r>],
 }
 
-impl Schema1<'_> {
+impl Contents<'_> {
     fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
         let newest = self.newest(policy, lost)?;
         // Beside what the config says, a layer takes some 500 bytes; and quoting makes JSON a fourth longer.

@@ -35,6 +35,9 @@ impl<const N: usize> ByteSet<N> {
     }
 
     /// How many of `bytes` stand before the first that is in the set.
+    ///
+    /// Inlined, for the set is a constant only then: read from memory for each word, it makes a conversion 7 % slower
+    /// (measured).
     #[inline(always)]
     pub(crate) fn count_before(&self, bytes: &[u8]) -> usize {
         let (words, rest) = bytes.as_chunks();
