@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Where `cargo xtask build` puts the guest, in cargo's target folder.
 const GUEST: &str = "artifacts/downshift_guest.component.wasm";
 
-/// Where it puts the files of the page, each beside itself compressed.
+/// Where it puts the files of the page, each compressed beside itself where it is shipped.
 const PAGE: &str = "artifacts/page";
 
 /// What the page is where there is none: it says so.
@@ -50,7 +50,7 @@ fn find_page() -> io::Result<()> {
     fs::write(out.join("page.rs"), format!("&[{files}]"))
 }
 
-/// Adds the files of a folder, each of which has its compressed twin.
+/// Adds the files of a folder, each with its compressed twin, or with nothing where it has none.
 fn list(page: &Path, folder: &Path, files: &mut String) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -58,10 +58,10 @@ fn list(page: &Path, folder: &Path, files: &mut String) -> io::Result<()> {
             list(page, &path, files)?;
         } else if path.extension().is_none_or(|extension| extension != "gz") {
             let name = path.strip_prefix(page).expect("it is in the folder").display().to_string();
-            let compressed = format!("{}.gz", path.display());
-            files.push_str(&format!(
-                "({name:?}, include_bytes!({path:?}), include_bytes!({compressed:?})),\n"
-            ));
+            let compressed = PathBuf::from(format!("{}.gz", path.display()));
+            let twin =
+                if compressed.is_file() { format!("include_bytes!({compressed:?})") } else { "&[]".into() };
+            files.push_str(&format!("({name:?}, include_bytes!({path:?}), {twin}),\n"));
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! The requests were recorded from these versions, built from their tags. Of what is tested here only the verification
 //! of signatures is used.
 
+mod docker;
 mod rules;
 
 use core::net::SocketAddr;
@@ -12,23 +13,9 @@ use anyhow::{Context, bail, ensure};
 use downshift::{Digest, Form};
 use serde_json::Value;
 
+pub use self::docker::Docker;
+use self::rules::Image;
 use crate::http::{self, Response};
-use rules::Image;
-
-/// A version of Docker, in the order of their age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Docker {
-    /// 1.6.2 of May 2015: the first with this API.
-    V1_6_2,
-    /// 1.7.1 of July 2015.
-    V1_7_1,
-    /// 1.8.3 of October 2015: the first that checks the chain of parents.
-    V1_8_3,
-    /// 1.9.1 of November 2015: the last that reads schema 1 only.
-    V1_9_1,
-    /// 1.10.3 of March 2016.
-    V1_10_3,
-}
 
 /// What a pull brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,21 +27,6 @@ pub struct Pulled {
 }
 
 impl Docker {
-    /// Every version that is here.
-    pub const ALL: [Self; 5] = [Self::V1_6_2, Self::V1_7_1, Self::V1_8_3, Self::V1_9_1, Self::V1_10_3];
-
-    /// The version, such as `1.6.2`.
-    #[must_use]
-    pub const fn version(self) -> &'static str {
-        match self {
-            Self::V1_6_2 => "1.6.2",
-            Self::V1_7_1 => "1.7.1",
-            Self::V1_8_3 => "1.8.3",
-            Self::V1_9_1 => "1.9.1",
-            Self::V1_10_3 => "1.10.3",
-        }
-    }
-
     /// Pulls an image by a tag or a digest.
     ///
     /// # Errors

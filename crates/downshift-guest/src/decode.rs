@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use downshift::answer::{Record, Request, Root};
 use downshift::{Capabilities, Digest, Error, Form, Limits, Platform, Policy, Timestamp};
 
-use crate::wit;
+use crate::bindings::wit;
 
 pub(crate) fn request(request: wit::Request) -> Result<Request, Error> {
     Ok(Request {

@@ -8,7 +8,7 @@ use downshift::answer::{Conversion, Draft, Need, NeedKind, Prepared, Record, Ref
 use downshift::report::{Described, LeftOut, Note};
 use downshift::{Digest, Error, Failure, Fault, Form, Platform};
 
-use crate::wit;
+use crate::bindings::wit;
 
 pub(crate) fn step(step: Step<'_>) -> wit::Step {
     match step {

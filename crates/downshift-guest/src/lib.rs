@@ -7,21 +7,15 @@
 
 extern crate alloc;
 
+mod bindings;
 mod decode;
 mod encode;
-mod misbehave;
 
 use alloc::vec::Vec;
 
 use downshift::answer::{Documents, answer};
 
-#[expect(clippy::all, reason = "generated code; the interface is documented in wit/world.wit")]
-mod bindings {
-    wit_bindgen::generate!({ path: "wit", world: "converter", std_feature, generate_unused_types: true });
-}
-
-use bindings::Guest;
-use bindings::downshift::convert::types as wit;
+use bindings::{Guest, wit};
 
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
@@ -36,9 +30,6 @@ struct Component;
 
 impl Guest for Component {
     fn answer(request: wit::Request, documents: Vec<wit::Document>) -> wit::Step {
-        if let Some(step) = misbehave::misbehave(&request, &documents) {
-            return step;
-        }
         let decoded = match decode::request(request) {
             Ok(request) => request,
             Err(error) => return encode::refused(error),

@@ -47,8 +47,6 @@ impl Conversion {
 
     /// Takes a step: `{need}`, `{sign}`, `{answer}` or `{refused, records}`.
     pub fn step(&mut self) -> String {
-        #[cfg(feature = "traps")]
-        crate::misbehave::misbehave(&self.request);
         let documents: Documents<'_> =
             self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
         let answered = match answer(&self.request, &documents) {

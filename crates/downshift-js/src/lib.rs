@@ -31,8 +31,6 @@ mod encode;
 mod given;
 #[cfg(feature = "inspect")]
 mod inspect;
-#[cfg(feature = "traps")]
-mod misbehave;
 #[cfg(feature = "registry")]
 mod registry;
 #[cfg(feature = "registry")]

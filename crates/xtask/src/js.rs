@@ -1,15 +1,13 @@
-//! `cargo xtask build js` and `cargo xtask build worker`: the package for JavaScript, and the worker around it.
+//! The modules of the package for JavaScript, the package itself, and the worker around it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use wasm_bindgen_cli_support::Bindgen;
+use anyhow::Context;
 
-use crate::build::{self, cargo, target_folder};
-use crate::{guest, node};
+use crate::command::{cargo, project, run, target_folder, tool};
+use crate::node;
+use crate::toolchain::{self, WASM};
 
 /// The modules: their names, and the features of `downshift-js` that they have.
 const MODULES: [(&str, &str); 4] =
@@ -33,7 +31,7 @@ const MEMORY: [&str; 2] = ["--zero-filled-memory", "--low-memory-unused"];
 const PASSES: [&str; 6] =
     ["--one-caller-inline-max-function-size=20", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
 
-/// How the modules are compiled, beside what their profile says.
+/// How shipped modules are compiled, beside what their profile says.
 const RUSTFLAGS: [&str; 6] = [
     "-Cllvm-args=-inline-threshold=5",
     // Neither of these counts bytes: what is computed twice is not gathered, and loops keep their counters.
@@ -46,72 +44,60 @@ const RUSTFLAGS: [&str; 6] = [
     "--cfg=sha2_backend_soft=\"compact\"",
 ];
 
-/// What the suite's bad worker has in the place of the first: a module that traps for one tag.
-const TRAPPING: (&str, &str) = ("edge", "registry,traps");
-
-/// What was built.
-pub(crate) struct Built {
-    pub(crate) package: PathBuf,
-    pub(crate) worker: PathBuf,
+/// The package, and the worker around it.
+pub struct Built {
+    /// The folder of the package.
+    pub package: PathBuf,
+    /// The folder of the worker.
+    pub worker: PathBuf,
 }
 
 /// Builds the package, and the worker around it.
-pub(crate) fn build() -> anyhow::Result<Built> {
+///
+/// # Errors
+/// If one of them cannot be built, or Node is missing.
+pub fn build() -> anyhow::Result<Built> {
     let package = package()?;
     let worker = worker_around(&package, "worker")?;
     Ok(Built { package, worker })
 }
 
-/// Builds a worker that traps, for the suite, from the `package` that was built.
-pub(crate) fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
-    let bad = target_folder()?.join("npm-that-traps/node_modules/downshift");
-    if bad.exists() {
-        fs::remove_dir_all(&bad)?;
-    }
-    fs::create_dir_all(&bad)?;
+/// Builds a worker that traps for the tag `trap`, for the suite, from the `package` that was built.
+///
+/// # Errors
+/// If it cannot be built, or Node is missing.
+pub fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
+    let bad = target_folder()?.join("npm-that-traps/node_modules").join(file_name(package)?);
+    make_empty(&bad)?;
     copy(package, &bad)?;
-    let (name, features) = TRAPPING;
-    add(name, &compile(name, features, "edge-that-traps")?, &bad)?;
+    fs::rename(bad.join("edge.js"), bad.join("sound-edge.js"))?;
+    fs::copy(project()?.join("tests/js/trapping-edge.js"), bad.join("edge.js"))?;
     worker_around(&bad, "worker-that-traps")
 }
 
 /// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
-pub(crate) fn package() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// If it cannot be built.
+pub fn package() -> anyhow::Result<PathBuf> {
     // Where scripts find it by its name.
     let package = target_folder()?.join("npm/node_modules/downshift");
-    let source = node::project()?.join("crates/downshift-js/js");
+    let project = project()?;
     // What an earlier build left, and this one does not make, is no part of it.
-    if package.exists() {
-        fs::remove_dir_all(&package)?;
-    }
-    fs::create_dir_all(&package)?;
+    make_empty(&package)?;
     for (name, _) in MODULES {
-        add(name, &module(name)?, &package)?;
+        copy(&shipped(name)?, &package)?;
     }
-    copy(&source, &package)?;
-    fs::copy(node::project()?.join("LICENSE"), package.join("LICENSE"))?;
+    copy(&project.join("crates/downshift-js/js"), &package)?;
+    fs::copy(project.join("LICENSE"), package.join("LICENSE"))?;
     Ok(package)
-}
-
-/// Adds a module to a package, as a file and in a script.
-fn add(name: &str, built: &Path, package: &Path) -> anyhow::Result<()> {
-    for file in [format!("{name}.wasm"), format!("{name}.js")] {
-        fs::copy(built.join(&file), package.join(&file))?;
-    }
-    let wasm = fs::read(built.join(format!("{name}.wasm")))?;
-    let inline = format!("export default \"{}\";\n", STANDARD.encode(wasm));
-    fs::write(package.join(format!("{name}.wasm.mjs")), inline)?;
-    Ok(())
 }
 
 /// Builds the worker: one folder with everything that is deployed.
 fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let worker = target_folder()?.join(name);
-    if worker.exists() {
-        fs::remove_dir_all(&worker)?;
-    }
-    fs::create_dir_all(&worker)?;
-    let source = node::project()?.join("crates/edge-cloudflare");
+    make_empty(&worker)?;
+    let source = project()?.join("crates/edge-cloudflare");
     let mut esbuild = node::program("esbuild")?;
     esbuild.args([
         source.join("src/worker.mjs").display().to_string(),
@@ -125,94 +111,101 @@ fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
         "--log-level=warning".to_owned(),
         format!("--outfile={}", worker.join("worker.mjs").display()),
     ]);
-    // Where `downshift` is found.
-    build::run(esbuild.env("NODE_PATH", package.parent().context("the package has no folder")?))?;
+    // Where the package is found by its name.
+    run(esbuild.env("NODE_PATH", package.parent().context("the package has no folder")?))?;
     Ok(worker)
 }
 
-/// Builds one module, `NAME.wasm` and `NAME.js`, which calls it, and says in which folder they are.
-pub(crate) fn module(name: &str) -> anyhow::Result<PathBuf> {
+/// Builds a module as it is shipped, small before all else, and says in which folder it is: `NAME.wasm`, `NAME.js`, which
+/// calls it, and `NAME.wasm.mjs`, the module in a script. Without Node it is larger than it has to be.
+pub(crate) fn shipped(name: &str) -> anyhow::Result<PathBuf> {
     let module = MODULES.iter().find(|module| module.0 == name);
     let (_, features) = module.with_context(|| format!("there is no module `{name}`"))?;
-    compile(name, features, name)
-}
-
-/// The same with other features, into another folder. What was made of the same code before is not made again.
-fn compile(name: &str, features: &str, folder: &str) -> anyhow::Result<PathBuf> {
     let target = target_folder()?;
-    guest::install_target()?;
-    let mut command = cargo();
-    command.args(["build", "--quiet", "--package", "downshift-js", "--profile", "js"]);
-    command.args(["--target", guest::TARGET, "--features", features]);
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS.join(" "));
-    command.env("CARGO_TARGET_DIR", &target);
+    let mut compile = compile("js", features)?;
+    compile.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS.join(" "));
     // The standard library as it comes is compiled for speed: with all of it compiled for size, the modules are smaller by
     // a twentieth to a ninth. That is not stable yet, and so has to be asked for.
-    guest::install_source()?;
-    command.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
-    command.env("RUSTC_BOOTSTRAP", "1");
-    build::run(&mut command)?;
-    let compiled = fs::read(target.join(guest::TARGET).join("js/downshift_js.wasm"))?;
-    let folder = target.join("artifacts/js").join(folder);
-    let is_optimised = node::is_installed();
-    let stamp = folder.join(if is_optimised { "compiled.wasm" } else { "compiled-not-optimised.wasm" });
-    if fs::read(&stamp).is_ok_and(|before| before == compiled) {
-        return Ok(folder);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    bind(name, &compiled, &folder)?;
-    if is_optimised {
-        optimise(&folder.join(format!("{name}.wasm")).display().to_string())?;
+    toolchain::install_source()?;
+    compile.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+    run(compile.env("RUSTC_BOOTSTRAP", "1"))?;
+    let mut bind = bind(name, &target.join(WASM).join("js/downshift_js.wasm"))?;
+    if node::is_installed() {
+        bind.command.arg("--optimiser").arg(node::install()?.join(".bin/wasm-opt")).arg("--");
+        bind.command
+            .args(["--strip-debug", "--strip-producers"])
+            .args(WASM_FEATURES)
+            .args(MEMORY)
+            .args(PASSES);
     } else {
         eprintln!(
-            "`{name}.wasm` is larger than it has to be: to make it smaller takes Node (20 or later) and npm"
+            "`{name}.wasm` is larger than it has to be: making it smaller takes Node (20 or later) and npm"
         );
     }
-    fs::write(stamp, compiled)?;
-    Ok(folder)
+    bind.run()
 }
 
-/// Writes a module, and the script that calls it.
-fn bind(name: &str, compiled: &[u8], folder: &Path) -> anyhow::Result<()> {
-    let mut output = Bindgen::new()
-        .input_bytes(name, compiled.to_vec())
-        .out_name(name)
-        .web(true)
-        .and_then(|bindgen| {
-            bindgen
-                .typescript(false)
-                .remove_name_section(true)
-                .remove_producers_section(true)
-                .omit_default_module_path(true)
-                .reset_state_function(true)
-                .generate_output()
-        })
-        .map_err(|error| anyhow!("wasm-bindgen failed: {error:#}"))?;
-    fs::write(folder.join(format!("{name}.wasm")), output.wasm_mut().emit_wasm())?;
-    fs::write(folder.join(format!("{name}.js")), output.js())?;
-    Ok(())
+/// Builds all modules in one, plainly: what a build for this machine needs, in seconds. It is larger and slower than what
+/// is shipped, and takes neither Node nor an unstable compiler.
+pub(crate) fn plain() -> anyhow::Result<PathBuf> {
+    let features: Vec<&str> = MODULES.iter().map(|(_, features)| *features).collect();
+    run(&mut compile("dev", &features.join(","))?)?;
+    bind("plain", &target_folder()?.join(WASM).join("debug/downshift_js.wasm"))?.run()
 }
 
-fn optimise(path: &str) -> anyhow::Result<()> {
-    let mut command = node::program("wasm-opt")?;
-    command.args([path, "-o", path, "--strip-debug", "--strip-producers"]).args(WASM_FEATURES);
-    build::run(command.args(MEMORY).args(PASSES))
+fn compile(profile: &str, features: &str) -> anyhow::Result<std::process::Command> {
+    toolchain::install_wasm()?;
+    let mut command = cargo();
+    command.args(["build", "--locked", "--package", "downshift-js", "--profile", profile]);
+    command.args(["--target", WASM, "--features", features]);
+    // Flags for programs of this machine do not fit WebAssembly.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.env("CARGO_TARGET_DIR", target_folder()?);
+    Ok(command)
 }
 
-/// Copies the files of a folder.
+/// A call of the program that makes a module of what was compiled, and the folder for it.
+struct Bind {
+    command: std::process::Command,
+    folder: PathBuf,
+}
+
+fn bind(name: &str, compiled: &Path) -> anyhow::Result<Bind> {
+    let folder = target_folder()?.join("artifacts/js").join(name);
+    let mut command = tool("xtask-artifacts");
+    command.args(["module", name]).arg(compiled).arg(&folder);
+    Ok(Bind { command, folder })
+}
+
+impl Bind {
+    fn run(mut self) -> anyhow::Result<PathBuf> {
+        run(&mut self.command)?;
+        Ok(self.folder)
+    }
+}
+
+fn file_name(path: &Path) -> anyhow::Result<&std::ffi::OsStr> {
+    path.file_name().with_context(|| format!("`{}` has no name", path.display()))
+}
+
+/// Makes an empty folder, whatever was there.
+fn make_empty(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))
+}
+
+/// Copies what is in a folder.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(from).with_context(|| format!("`{}` cannot be read", from.display()))? {
         let path = entry?.path();
-        let name = path.file_name().context("a file has no name")?;
+        let copied = to.join(file_name(&path)?);
         if path.is_dir() {
-            fs::create_dir_all(to.join(name))?;
-            copy(&path, &to.join(name))?;
+            fs::create_dir_all(&copied)?;
+            copy(&path, &copied)?;
         } else {
-            fs::copy(&path, to.join(name))?;
+            fs::copy(&path, copied)?;
         }
     }
     Ok(())

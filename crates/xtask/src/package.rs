@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::Context;
 use clap::Args;
 
-use crate::build::{self, cargo, run, target_folder};
+use xtask::command::{cargo, run, target_folder};
+use xtask::program::{self, Build};
 
 /// Scripts that complete the command line: the shell, and what its file is called.
 const COMPLETIONS: [(&str, &str); 3] =
@@ -19,7 +20,7 @@ pub(crate) struct Arguments;
 
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let program = build::program(true)?;
+        let program = program::build(Build::Release)?;
         let folder = target_folder()?.join("package");
         write_completions(&program, &folder.join("completions"))?;
         run(Command::new(&program).arg("man").arg(folder.join("man")))?;

@@ -1,8 +1,21 @@
 //! `cargo xtask test`
 
-use clap::Args;
+mod plan;
+mod tally;
 
-use crate::{build, guest, js, node, page};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use xtask::command::{announce, cargo};
+use xtask::program::{self, Build};
+use xtask::{guest, js, node, page};
+
+use self::plan::Plan;
+use self::tally::Tally;
 
 /// Builds the program and runs all tests: those of the crates, and the one suite.
 #[derive(Args)]
@@ -14,17 +27,49 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let program = build::program(false)?;
-        guest::build_misbehaving()?;
-        let mut cargo = build::cargo();
-        cargo.args(["test", "--workspace", "--"]).args(&self.arguments).env("DOWNSHIFT_BIN", program);
-        // Whoever has no Node is told which tests want it.
-        if node::is_installed() {
-            let js::Built { package, worker } = js::build()?;
-            cargo.env("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?);
-            cargo.env("DOWNSHIFT_JS", package).env("DOWNSHIFT_WORKER", worker);
-            cargo.env("DOWNSHIFT_INSPECTOR", page::build()?);
+        let begun = Instant::now();
+        let plan = Plan::of_this_machine()?;
+        eprint!("{plan}");
+        let mut tests = cargo();
+        tests.args(["test", "--locked", "--workspace", "--no-fail-fast", "--"]).args(&self.arguments);
+        for (variable, path) in build()? {
+            tests.env(variable, path);
         }
-        build::run(&mut cargo)
+        announce("the tests");
+        let tally = run(&mut tests)?;
+        println!("\n{}", tally.line(begun.elapsed()));
+        if tally.is_success() { Ok(()) } else { bail!("there are tests that failed") }
     }
+}
+
+/// Builds what the tests are about, and says by which variables they find it.
+fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let mut built = vec![("DOWNSHIFT_BIN", program::build(Build::Tested)?)];
+    announce("a guest that misbehaves, for the sandbox to stop");
+    guest::build_bad()?;
+    if node::is_installed() {
+        announce("the package for JavaScript, and the worker");
+        let js::Built { package, worker } = js::build()?;
+        built.push(("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?));
+        built.push(("DOWNSHIFT_JS", package));
+        built.push(("DOWNSHIFT_WORKER", worker));
+        built.push(("DOWNSHIFT_INSPECTOR", page::folder()?));
+    }
+    Ok(built)
+}
+
+/// Runs the tests, passes on what they say, and counts.
+fn run(tests: &mut Command) -> anyhow::Result<Tally> {
+    let mut child = tests.stdout(Stdio::piped()).spawn().context("cargo does not start")?;
+    let output = child.stdout.take().context("the tests have no output")?;
+    let mut tally = Tally::default();
+    let mut shown = std::io::stdout().lock();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("what the tests say cannot be read")?;
+        shown.write_all(&line)?;
+        shown.write_all(b"\n")?;
+        tally.read(&String::from_utf8_lossy(&line));
+    }
+    tally.ended(child.wait()?);
+    Ok(tally)
 }

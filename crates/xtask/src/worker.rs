@@ -4,7 +4,8 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::{build, js, node};
+use xtask::command::{project, replace_by};
+use xtask::js;
 
 /// Builds the worker for Cloudflare and runs it on this machine, in workerd.
 #[derive(Args)]
@@ -17,8 +18,8 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let worker = js::build()?.worker;
-        let script = node::project()?.join("crates/edge-cloudflare/local.mjs");
+        let script = project()?.join("crates/edge-cloudflare/local.mjs");
         let mut node = Command::new("node");
-        build::replace_by(node.arg(script).arg("--worker").arg(worker).args(&self.arguments))
+        replace_by(node.arg(script).arg("--worker").arg(worker).args(&self.arguments))
     }
 }

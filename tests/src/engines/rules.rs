@@ -8,7 +8,7 @@ use downshift::{Digest, Limits, jws};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Docker;
+use super::docker::Docker;
 use crate::http::Response;
 
 /// A schema 1 manifest, as far as engines read it.

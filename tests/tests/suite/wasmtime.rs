@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use downshift::answer::Request;
+use downshift::answer::{Request, Root};
 use downshift::{Digest, Limits, Policy};
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::{MEMORY_BYTES, Sandbox};
@@ -93,14 +93,18 @@ fn imports_nothing() -> anyhow::Result<()> {
 
 /// The bad guest fails with `code`, as often as it is asked; beside it the good one goes on.
 fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result<()> {
-    let path = artifact(&format!("guest_that_{guest}.component.wasm"))?;
+    let path = artifact("bad_guest.component.wasm")?;
     let component = fs::read(&path).with_context(|| {
         format!("`{}` cannot be read: run the tests with `cargo xtask test`, which builds it", path.display())
     })?;
     let (bad, good) = (Wasmtime::of(&component)?, Wasmtime::new()?);
     let (request, documents) = (vector.request(Policy::Reference)?, vector.documents()?);
+    let mut bad_request = request.clone();
+    if let Root::Tag { tag, .. } = &mut bad_request.root {
+        guest.clone_into(tag);
+    }
     for attempt in 1..=2 {
-        match bad.answer(&request, &documents) {
+        match bad.answer(&bad_request, &documents) {
             Outcome::Refused { failure, .. } => {
                 ensure!(failure.code == code, "it fails with `{}`: {failure}", failure.code);
             }
@@ -115,12 +119,12 @@ fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result
 
 /// A guest that needs the same document again and again.
 fn asks_for_ever() -> anyhow::Result<()> {
-    let guest = artifact("guest_that_asks.component.wasm")?.display().to_string();
+    let guest = artifact("bad_guest.component.wasm")?.display().to_string();
     let engine =
         ENGINES.iter().find(|engine| engine.name == "wasmtime").context("there is no such engine")?;
-    let front = Front::start_with(*engine, &["--guest", &guest], &[("latest", sample::schema2())])?;
+    let front = Front::start_with(*engine, &["--guest", &guest], &[("asks", sample::schema2())])?;
     for _ in 0..2 {
-        is_refused(&front.manifest("latest", &[])?, 500, "guest-answer")?;
+        is_refused(&front.manifest("asks", &[])?, 500, "guest-answer")?;
         ensure!(front.send("GET", "/v2/", &[])?.status == 200, "the server does not go on");
     }
     let said = front.server().said();

@@ -104,18 +104,18 @@ fn figures() -> anyhow::Result<()> {
 
 /// Guests that misbehave, each in its way, and are stopped.
 fn traps() -> anyhow::Result<()> {
-    for (guest, status, reason, outcome) in [
+    for (tag, status, reason, outcome) in [
         ("traps", 500, "guest-trap", "failed"),
         ("floods", 500, "guest-answer", "failed"),
         // An image may need that much.
         ("grows", 400, "guest-memory", "refused"),
     ] {
-        let guest = artifact(&format!("guest_that_{guest}.component.wasm"))?.display().to_string();
+        let guest = artifact("bad_guest.component.wasm")?.display().to_string();
         let arguments = ["--engine", "wasm", "--guest", &guest];
-        let server = Operated::start_with(&[("latest", sample::schema2())], &arguments)?;
+        let server = Operated::start_with(&[(tag, sample::schema2())], &arguments)?;
         ensure!(server.figure("downshift_guest_traps")? == 0.0, "one is counted before there is any");
         for count in 1..=2 {
-            is_refused(&server.manifest("latest", &[])?, status, reason)?;
+            is_refused(&server.manifest(tag, &[])?, status, reason)?;
             let counted = server.figure("downshift_guest_traps")?;
             ensure!(counted == f64::from(count), "`{reason}`: {counted} are counted, and not {count}");
         }

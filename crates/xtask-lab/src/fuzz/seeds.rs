@@ -1,6 +1,9 @@
 //! What the fuzz targets start from: the suite's images and vectors, and what clients, registries and operators write.
 
+use std::fs;
 use std::path::Path;
+
+use anyhow::Context;
 
 use downshift_sign::PrivateKey;
 use downshift_tests::fixed_key::FixedKey;
@@ -116,7 +119,7 @@ pub(super) fn write(target: &str, folder: &Path) -> anyhow::Result<()> {
         _ => Vec::new(),
     };
     for (number, seed) in seeds.iter().filter(|seed| seed.len() <= MAX_BYTES).enumerate() {
-        super::write(folder, &format!("{number:04}"), seed)?;
+        write_seed(folder, &format!("{number:04}"), seed)?;
     }
     Ok(())
 }
@@ -181,4 +184,10 @@ fn keys() -> anyhow::Result<Vec<Vec<u8>>> {
     let pem = FixedKey::read()?.pem().as_bytes().to_vec();
     let jwk = PrivateKey::parse(&pem)?.to_jwk().as_bytes().to_vec();
     Ok(vec![pem, jwk, PKCS8.as_bytes().to_vec()])
+}
+
+/// Writes a file of what a target starts from.
+fn write_seed(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    fs::write(&path, bytes).with_context(|| format!("`{}` cannot be written", path.display()))
 }

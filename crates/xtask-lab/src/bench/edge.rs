@@ -21,8 +21,8 @@ use tempfile::TempDir;
 
 use super::document::{Chapter, Row, Section, Table, Unit};
 use super::process;
-use crate::js::{self, Built};
-use crate::node;
+use xtask::js::{self, Built};
+use xtask::node;
 
 const TEXT: &str = "\
 The package for JavaScript in Node and workerd, and the worker for Cloudflare in workerd on this machine, with what stands

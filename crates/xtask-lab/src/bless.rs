@@ -4,7 +4,8 @@ use clap::Args;
 use downshift_tests::implementation::Native;
 use downshift_tests::strict;
 
-use crate::build;
+use xtask::command;
+use xtask::program::{self, Build};
 
 /// Writes down anew what the strict policy makes of the vectors, and what they may cost the guest.
 ///
@@ -17,9 +18,9 @@ impl Arguments {
         let table = strict::bless(&Native)?;
         println!("wrote {}", table.display());
         // What the guest costs is known only where it runs, which is in the suite.
-        build::program(false)?;
-        let mut suite = build::cargo();
+        program::build(Build::Tested)?;
+        let mut suite = command::cargo();
         suite.args(["test", "--package", "downshift-tests", "--test", "suite", "--", "wasmtime::budgets"]);
-        build::run(suite.env("DOWNSHIFT_BLESS", "1"))
+        command::run(suite.env("DOWNSHIFT_BLESS", "1"))
     }
 }

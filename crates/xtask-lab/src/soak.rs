@@ -22,7 +22,8 @@ use downshift_tests::server::Server;
 use self::flap::Flap;
 use self::load::{Load, Question, Tally};
 use self::process::Process;
-use crate::build;
+use xtask::command;
+use xtask::program::{self, Build};
 
 /// How much of what the clients can ask for at the most they ask for.
 const SHARE: f64 = 0.8;
@@ -87,8 +88,8 @@ impl Arguments {
 
 /// The program as it is shipped, if it was built so; else the one for tests.
 fn program() -> anyhow::Result<PathBuf> {
-    let release = build::target_folder()?.join("release/downshift");
-    if release.is_file() { Ok(release) } else { build::program(false) }
+    let release = command::target_folder()?.join("release/downshift");
+    if release.is_file() { Ok(release) } else { program::build(Build::Tested) }
 }
 
 /// Pushes images, and says what is asked for.

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 use downshift_tests::server::Server;
 
-use crate::build;
+use xtask::command;
 
 pub(super) struct Process {
     pid: u32,
@@ -32,7 +32,7 @@ impl Process {
 
     /// Tells it to read its settings again.
     pub(super) fn reload(&self) -> anyhow::Result<()> {
-        build::run(Command::new("kill").args(["-HUP", &self.pid.to_string()]))
+        command::run(Command::new("kill").args(["-HUP", &self.pid.to_string()]))
     }
 
     fn status(&self, name: &str) -> anyhow::Result<String> {

@@ -9,8 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::document::{Chapter, Detail, Row, Section, Table, Unit};
-use crate::js::{self, Built};
-use crate::{guest, node, page};
+use xtask::js::{self, Built};
+use xtask::{guest, node};
 
 /// Measures what is built.
 pub(super) fn measure(program: &Path) -> anyhow::Result<Chapter> {
@@ -30,7 +30,7 @@ pub(super) fn measure(program: &Path) -> anyhow::Result<Chapter> {
             rows.push(row(&format!("the package's `{name}`"), &[package.join(name)])?);
         }
         rows.push(row("the worker, all of it", &files(&worker)?)?);
-        rows.push(row("the page as one file", &[page::build()?.join("manifest-inspector.html")])?);
+        rows.push(row("the page as one file", &[xtask::page::shipped()?.join("manifest-inspector.html")])?);
     } else {
         chapter.left_out.push("what is made of JavaScript, for `node` or `npm` is not installed".to_owned());
     }

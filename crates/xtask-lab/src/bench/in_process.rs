@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 
 use super::document::{Chapter, Row, Section, Table, Unit};
 use super::figures::Figures;
-use crate::build::cargo;
+use xtask::command::cargo;
 
 const TEXT: &str = "\
 Microseconds for one image, from schema 2 to schema 1, by one thread.

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use downshift_tests::programs::{VALGRIND, locate};
 
 use super::document::{Chapter, Detail, Row, Section, Table, Unit};
-use crate::build::cargo;
+use xtask::command::cargo;
 
 const TEXT: &str = "\
 One conversion from schema 2 to schema 1, without a signature, by the core as a part of a program: the same each time on

@@ -27,7 +27,7 @@ use self::document::Chapter;
 use self::http::Load;
 use self::machine::Machine;
 use self::wrk::CONNECTIONS;
-use crate::build;
+use xtask::program::{self, Build};
 
 /// On how many connections a hot load is measured beside [`CONNECTIONS`].
 const OTHER_CONNECTIONS: [usize; 3] = [1, 16, 256];
@@ -69,7 +69,7 @@ impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let parts = if self.only.is_empty() { Part::value_variants() } else { &self.only };
         let machine = Machine::look();
-        let program = build::program(true)?;
+        let program = program::build(Build::Release)?;
         let mut chapters = Vec::new();
         if parts.contains(&Part::InProcess) {
             chapters.push(in_process::measure(self.rounds)?);

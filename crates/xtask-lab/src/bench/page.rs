@@ -9,7 +9,7 @@ use downshift_tests::server::Server;
 
 use super::document::{Chapter, Row, Section, Table, Unit};
 use super::figures::Figures;
-use crate::{build, node};
+use xtask::{command, node};
 
 const TEXT: &str = "\
 Milliseconds in Chromium, of the page as `downshift serve` serves it.
@@ -43,9 +43,9 @@ fn rows(program: &Path, browser: &Path, rounds: u32) -> anyhow::Result<Vec<Row>>
     serve.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(store.path());
     let server = Server::start(&mut serve)?;
     let mut script = Command::new(NODE);
-    script.arg(node::project()?.join("tests/js/page/bench.mjs")).arg("chrome").arg(browser);
+    script.arg(command::project()?.join("tests/js/page/bench.mjs")).arg("chrome").arg(browser);
     script.arg(format!("http://{}/_downshift/", server.address()));
-    script.arg(build::target_folder()?.join("artifacts/page")).arg(rounds.to_string());
+    script.arg(command::target_folder()?.join("artifacts/page")).arg(rounds.to_string());
     let output = script.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the benchmark of the page failed: {}", output.status);
     String::from_utf8(output.stdout)?.lines().map(row).collect()

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use crate::{build, guest, node};
+use xtask::{command, guest};
 
 /// Every target, with what its input is made of: see `fuzz/`.
 const TARGETS: [&str; 12] = [
@@ -96,12 +96,12 @@ struct Fuzzer {
 
 impl Fuzzer {
     fn new() -> anyhow::Result<Self> {
-        let target_folder = build::target_folder()?.join("fuzz");
-        Ok(Self { project: node::project()?, target_folder, guest: guest::build()? })
+        let target_folder = command::target_folder()?.join("fuzz");
+        Ok(Self { project: command::project()?, target_folder, guest: guest::build()? })
     }
 
     fn cargo_fuzz(&self, command: &str) -> Command {
-        let mut cargo = build::cargo();
+        let mut cargo = command::cargo();
         cargo
             // Without a sanitizer: none of this project's code is unsafe, and what is looked for are panics and broken
             // promises, of which this finds twice as many in the same time.
@@ -117,7 +117,7 @@ impl Fuzzer {
     }
 
     fn build(&self) -> anyhow::Result<()> {
-        build::run(&mut self.cargo_fuzz("build"))
+        command::run(&mut self.cargo_fuzz("build"))
     }
 
     /// A folder for files of a target, which is made if it is not there.
@@ -158,10 +158,4 @@ impl Fuzzer {
         ensure!(status.success(), "{said}\nthe target `{target}` has found something");
         Ok(Run { target, executions, time: start.elapsed() })
     }
-}
-
-/// Writes a file of what a target starts from.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    let path = folder.join(name);
-    fs::write(&path, bytes).with_context(|| format!("`{}` cannot be written", path.display()))
 }

@@ -1,0 +1,42 @@
+//! The program `downshift`, with what it has in itself: the guest component, and the page.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::command::{announce, cargo, run, target_folder};
+use crate::{guest, page};
+
+/// How the program is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// In as little time as possible: not optimised, and with the page as [`page::plain`] makes it.
+    Plain,
+    /// Not optimised, but with the page that is shipped.
+    Tested,
+    /// With optimisations, and with the page that is shipped.
+    Release,
+}
+
+/// Builds the program, and says where it is.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn build(build: Build) -> anyhow::Result<PathBuf> {
+    announce("the core as a WebAssembly component, for the server's sandbox");
+    guest::build()?;
+    announce("the manifest inspector, for browsers");
+    if build == Build::Plain {
+        page::plain()?;
+    } else {
+        page::shipped()?;
+    }
+    announce("the server: compiling its sandbox, wasmtime, is most of it");
+    let mut command = cargo();
+    command.args(["build", "--locked", "--package", "downshift-host"]);
+    if build == Build::Release {
+        command.arg("--release");
+    }
+    run(&mut command)?;
+    let profile = if build == Build::Release { "release" } else { "debug" };
+    Ok(target_folder()?.join(profile).join("downshift").with_extension(env::consts::EXE_EXTENSION))
+}
