@@ -3,7 +3,7 @@
 #![no_main]
 
 use downshift::document::Document;
-use downshift::fuzzing::compact;
+use downshift_json::fuzzing::compact;
 use downshift::{Digest, Form, Limits, check};
 use downshift_inspect::{Given, inspect};
 use libfuzzer_sys::fuzz_target;

@@ -7,11 +7,11 @@
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
-use downshift::json::{Object, array, string};
 use downshift::{Digest, Failure, Fault};
+use downshift_json::{Object, array, string};
 
-use crate::request::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
-use crate::response::JSON;
+use crate::limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
+use crate::message::JSON;
 use crate::{Demand, Reference, Response, Scope};
 
 /// Why an image is not given in a form that the client understands, or cannot be read.

@@ -551,6 +551,28 @@ impl From<Box<Error>> for Error {
     }
 }
 
+/// What reading JSON may end with, in this crate's words.
+impl From<downshift_json::Error> for Error {
+    fn from(error: downshift_json::Error) -> Self {
+        match error {
+            downshift_json::Error::Limit { name, limit, actual } => {
+                Self::LimitExceeded { name, limit, actual }
+            }
+            downshift_json::Error::Syntax { document, offset, problem } => {
+                Self::InvalidJson { document, offset, problem }
+            }
+        }
+    }
+}
+
+impl From<Box<downshift_json::Error>> for Box<Error> {
+    #[cold]
+    #[inline(never)]
+    fn from(error: Box<downshift_json::Error>) -> Self {
+        Self::new(Error::from(*error))
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::from(&error)

@@ -1,10 +1,12 @@
+//! Reads JSON.
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::ByteSet;
+use crate::byte_set::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
@@ -51,10 +53,18 @@ impl<'a> Json<'a> {
     /// Parses `bytes`; `document` names them in errors.
     ///
     /// # Errors
-    /// [`Error::InvalidJson`], or [`Error::LimitExceeded`].
-    pub fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Box<Error>> {
+    /// [`Error::Syntax`], or [`Error::Limit`].
+    pub fn parse(
+        document: &'static str,
+        bytes: &'a [u8],
+        limits: impl Into<Limits>,
+    ) -> Result<Self, Box<Error>> {
+        Self::parse_within(document, bytes, limits.into())
+    }
+
+    fn parse_within(document: &'static str, bytes: &'a [u8], limits: Limits) -> Result<Self, Box<Error>> {
         let addressable = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
-        Limits::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
+        Error::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
         // Configs and manifests have a value or key for some 16 bytes.
         let nodes = Vec::with_capacity(bytes.len() / 16);
         let parser = Parser { document, bytes, at: 0, nodes, open: Vec::new(), limits };
@@ -306,7 +316,7 @@ struct Parser<'a> {
     nodes: Vec<Node>,
     /// The nodes of the arrays and objects that are open, outermost first.
     open: Vec<usize>,
-    limits: &'a Limits,
+    limits: Limits,
 }
 
 impl Parser<'_> {
@@ -334,7 +344,7 @@ impl Parser<'_> {
                 Some(b't') => self.literal(b"true", Kind::True)?,
                 Some(b'f') => self.literal(b"false", Kind::False)?,
                 Some(b'n') => self.literal(b"null", Kind::Null)?,
-                Some(_) => return Err(self.problem("no value begins so")),
+                Some(_) => return Err(self.problem("a value was expected")),
                 None => return Err(self.problem("it ends too early")),
             }
             if self.after_value()? {
@@ -371,7 +381,7 @@ impl Parser<'_> {
     }
 
     fn problem(&self, problem: &'static str) -> Box<Error> {
-        Error::InvalidJson { document: self.document, offset: self.at, problem }.into()
+        Error::Syntax { document: self.document, offset: self.at, problem }.into()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -405,7 +415,7 @@ impl Parser<'_> {
 
     fn open(&mut self, kind: Kind) -> Result<(), Box<Error>> {
         self.open.push(self.nodes.len());
-        Limits::check("depth", self.limits.depth, self.open.len())?;
+        Error::check("depth", self.limits.depth, self.open.len())?;
         self.push(kind, self.at);
         self.advance(1);
         Ok(())
@@ -451,7 +461,7 @@ impl Parser<'_> {
             }
         }
         self.advance(1);
-        Limits::check("string-bytes", self.limits.string_bytes, self.at.saturating_sub(start))?;
+        Error::check("string-bytes", self.limits.string_bytes, self.at.saturating_sub(start))?;
         self.push(Kind::String, start);
         if let Some(node) = self.nodes.last_mut() {
             node.is_plain = is_plain;
@@ -505,7 +515,7 @@ impl Parser<'_> {
     fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Box<Error>> {
         let start = self.at;
         if !self.bytes.get(start..).unwrap_or_default().starts_with(word) {
-            return Err(self.problem("no value begins so"));
+            return Err(self.problem("a value was expected"));
         }
         self.advance(word.len());
         self.push(kind, start);

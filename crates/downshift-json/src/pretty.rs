@@ -1,10 +1,15 @@
+//! Writes JSON in a layout.
+
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{push_compact, push_escaped};
+use crate::write::{push_compact, push_escaped};
 
 /// Writes JSON as Go's `json.MarshalIndent` does, or compact if the indent is empty.
-pub(crate) struct Pretty<'i> {
+///
+/// The caller opens and closes arrays and objects, and begins each [element](Self::element) and
+/// [member](Self::key) before it writes the value.
+pub struct Pretty<'i> {
     out: Vec<u8>,
     indent: &'i [u8],
     depth: usize,
@@ -15,33 +20,39 @@ pub(crate) struct Pretty<'i> {
 }
 
 impl<'i> Pretty<'i> {
-    pub(crate) fn new(indent: &'i [u8]) -> Self {
+    /// A writer for a new document, which indents each level by `indent`.
+    #[must_use]
+    pub fn new(indent: &'i [u8]) -> Self {
         Self::with_capacity(indent, 1024)
     }
 
     /// A writer with room for `size` bytes.
-    pub(crate) fn with_capacity(indent: &'i [u8], size: usize) -> Self {
+    #[must_use]
+    pub fn with_capacity(indent: &'i [u8], size: usize) -> Self {
         Self::within(Vec::with_capacity(size), indent, 0)
     }
 
     /// Goes on writing into `out`, inside of `depth` arrays and objects, the innermost of which has members already.
-    pub(crate) fn within(out: Vec<u8>, indent: &'i [u8], depth: usize) -> Self {
+    #[must_use]
+    pub fn within(out: Vec<u8>, indent: &'i [u8], depth: usize) -> Self {
         Self { out, indent, depth, is_empty: false, is_quoted: false }
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    /// What was written.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
         self.out
     }
 
-    /// Begins an array or object.
-    pub(crate) fn open(&mut self, bracket: u8) {
+    /// Begins an array or object with its `bracket`, `[` or `{`.
+    pub fn open(&mut self, bracket: u8) {
         self.out.push(bracket);
         self.depth = self.depth.saturating_add(1);
         self.is_empty = true;
     }
 
-    /// Ends an array or object.
-    pub(crate) fn close(&mut self, bracket: u8) {
+    /// Ends an array or object with its `bracket`, `]` or `}`.
+    pub fn close(&mut self, bracket: u8) {
         self.depth = self.depth.saturating_sub(1);
         if !self.is_empty {
             self.new_line();
@@ -51,7 +62,7 @@ impl<'i> Pretty<'i> {
     }
 
     /// Begins an element of an array.
-    pub(crate) fn element(&mut self) {
+    pub fn element(&mut self) {
         if !self.is_empty {
             self.out.push(b',');
         }
@@ -60,14 +71,14 @@ impl<'i> Pretty<'i> {
     }
 
     /// Begins a member of an object. Its name needs no escaping.
-    pub(crate) fn key(&mut self, name: &'static str) {
+    pub fn key(&mut self, name: &'static str) {
         self.element();
         self.plain(name);
         self.colon();
     }
 
     /// Begins a member of an object whose name may be any text.
-    pub(crate) fn any_key(&mut self, name: &str) {
+    pub fn any_key(&mut self, name: &str) {
         self.element();
         self.string(name);
         self.colon();
@@ -77,26 +88,27 @@ impl<'i> Pretty<'i> {
         self.out.extend_from_slice(if self.indent.is_empty() { b":" } else { b": " });
     }
 
-    pub(crate) fn string(&mut self, text: &str) {
+    /// A string, escaped as Go does it with HTML escaping on.
+    pub fn string(&mut self, text: &str) {
         self.quote();
         push_escaped(&mut self.out, text, self.is_quoted);
         self.quote();
     }
 
     /// A string that needs no escaping.
-    pub(crate) fn plain(&mut self, text: &str) {
+    pub fn plain(&mut self, text: &str) {
         self.quote();
         self.literal(text);
         self.quote();
     }
 
     /// A value as it is spelt in `raw`, but compact: what is in it is not laid out.
-    pub(crate) fn json(&mut self, raw: &[u8]) {
+    pub fn json(&mut self, raw: &[u8]) {
         push_compact(&mut self.out, raw, self.is_quoted);
     }
 
     /// A string that holds JSON, without white space: what `write` writes.
-    pub(crate) fn json_in_string(&mut self, write: impl FnOnce(&mut Self)) {
+    pub fn json_in_string(&mut self, write: impl FnOnce(&mut Self)) {
         self.quote();
         let indent = core::mem::take(&mut self.indent);
         self.is_quoted = true;
@@ -109,29 +121,30 @@ impl<'i> Pretty<'i> {
         self.out.extend_from_slice(if self.is_quoted { b"\\\"" } else { b"\"" });
     }
 
-    pub(crate) fn number(&mut self, number: u64) {
+    /// A number.
+    pub fn number(&mut self, number: u64) {
         self.literal(&number.to_string());
     }
 
     /// A value that needs no escaping: a number, `true`, `false` or `null`.
-    pub(crate) fn literal(&mut self, literal: &str) {
+    pub fn literal(&mut self, literal: &str) {
         self.out.extend_from_slice(literal.as_bytes());
     }
 
     /// A member that is a string.
-    pub(crate) fn string_member(&mut self, name: &'static str, text: &str) {
+    pub fn string_member(&mut self, name: &'static str, text: &str) {
         self.key(name);
         self.string(text);
     }
 
     /// A member that is a string that needs no escaping, such as a digest or a time.
-    pub(crate) fn plain_member(&mut self, name: &'static str, text: &str) {
+    pub fn plain_member(&mut self, name: &'static str, text: &str) {
         self.key(name);
         self.plain(text);
     }
 
     /// A member that is an array of strings.
-    pub(crate) fn strings_member<T: AsRef<str>>(&mut self, name: &'static str, texts: &[T]) {
+    pub fn strings_member<T: AsRef<str>>(&mut self, name: &'static str, texts: &[T]) {
         self.key(name);
         self.open(b'[');
         for text in texts {
