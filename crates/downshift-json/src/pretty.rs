@@ -163,3 +163,71 @@ impl<'i> Pretty<'i> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    fn written(indent: &[u8], write: impl FnOnce(&mut Pretty<'_>)) -> String {
+        let mut json = Pretty::new(indent);
+        write(&mut json);
+        String::from_utf8_lossy(&json.into_bytes()).into_owned()
+    }
+
+    fn sample(json: &mut Pretty<'_>) {
+        json.open(b'{');
+        json.key("none");
+        json.open(b'[');
+        json.close(b']');
+        json.strings_member("some", &["a", "b"]);
+        json.any_key("<");
+        json.number(1);
+        json.plain_member("plain", "x");
+        json.close(b'}');
+    }
+
+    #[test]
+    fn layout_is_that_of_marshal_indent_or_none() {
+        let compact = r#"{"none":[],"some":["a","b"],"\u003c":1,"plain":"x"}"#;
+        assert_eq!(written(b"", sample), compact);
+        let indented = "{\n  \"none\": [],\n  \"some\": [\n    \"a\",\n    \"b\"\n  ],\n  \"\\u003c\": 1,\n  \"plain\": \"x\"\n}";
+        assert_eq!(written(b"  ", sample), indented);
+    }
+
+    #[test]
+    fn strings_are_escaped_as_by_go_with_html() {
+        let text = "\"\\<>&\u{2028}\u{2029}\n\r\t\u{8}\u{7f}\u{e9}";
+        let escaped = "\"\\\"\\\\\\u003c\\u003e\\u0026\\u2028\\u2029\\n\\r\\t\\u0008\u{7f}\u{e9}\"";
+        assert_eq!(written(b"", |json| json.string(text)), escaped);
+    }
+
+    #[test]
+    fn values_are_copied_as_they_are_spelt_but_compact() {
+        let raw = b"{ \"a\\/\" : [1.0, 1E2 ,\"<\\u003c\xff\"]\t}";
+        let mut out = Vec::new();
+        push_compact(&mut out, raw, false);
+        assert_eq!(out, b"{\"a\\/\":[1.0,1E2,\"\\u003c\\u003c\xff\"]}");
+    }
+
+    #[test]
+    fn json_in_a_string_is_compact_and_escaped_twice() {
+        let json = written(b" ", |json| {
+            json.open(b'{');
+            json.key("v1");
+            json.json_in_string(|json| {
+                json.open(b'{');
+                json.string_member("a", "\"<");
+                json.key("b");
+                json.json(b"[ 1, \"\xff\" ]");
+                json.close(b'}');
+            });
+            json.string_member("c", "d");
+            json.close(b'}');
+        });
+        // A byte that is not UTF-8 is replaced in the outer string, so that its escape is not escaped again.
+        let quoted = r#"{\"a\":\"\\\"\\u003c\",\"b\":[1,\"\ufffd\"]}"#;
+        assert_eq!(json, ["{\n \"v1\": \"", quoted, "\",\n \"c\": \"d\"\n}"].concat());
+    }
+}
