@@ -12,7 +12,8 @@ use anyhow::{Context, bail, ensure};
 use downshift::{Digest, Form};
 use serde_json::Value;
 
-use crate::http::{self, Response};
+use crate::http;
+use downshift_cases::response::Response;
 use rules::Image;
 
 /// A version of Docker, in the order of their age.

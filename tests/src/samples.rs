@@ -7,9 +7,9 @@ use downshift::{Digest, Limits, Policy, Timestamp, jws};
 use downshift_sign::Signer as _;
 use serde_json::{Value, json};
 
-use crate::fixed_key::FixedKey;
-use crate::images::{Image, built, sample};
-use crate::implementation::{Implementation, Native, Outcome, schema1_request};
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::{Image, built, sample};
+use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 
 /// The repository that the documents are of.
 const REPOSITORY: &str = "library/sample";

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::Args;
 use downshift::Form;
-use downshift_tests::images::{layout, sample};
+use downshift_cases::images::{layout, sample};
 
 use crate::build;
 
