@@ -3,9 +3,9 @@
 #![no_main]
 
 use downshift::document::Document;
-use downshift::fuzzing::compact;
 use downshift::{Digest, Form, Limits, check};
 use downshift_inspect::{Given, inspect};
+use downshift_json::fuzzing::compact;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -5,12 +5,12 @@
 use std::sync::{Arc, LazyLock};
 
 use arbitrary::{Arbitrary, Unstructured};
+use downshift_cases::implementation::Outcome;
 use downshift_fuzz::answers::{drive, native};
 use downshift_fuzz::arbitrary::Case;
 use downshift_fuzz::images::Asked;
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::Sandbox;
-use downshift_tests::implementation::Outcome;
 use libfuzzer_sys::fuzz_target;
 
 static SANDBOX: LazyLock<Arc<Sandbox>> =

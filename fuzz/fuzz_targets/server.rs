@@ -12,8 +12,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
+use downshift_cases::images::{layout, sample};
 use downshift_fuzz::responses::{HEADERS, PAGE_HEADERS, is_error, is_value};
-use downshift_tests::images::{layout, sample};
 use downshift_tests::server::free_address;
 use libfuzzer_sys::fuzz_target;
 use signal_hook::consts::SIGPIPE;

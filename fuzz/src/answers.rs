@@ -7,7 +7,7 @@ use downshift::document::{Descriptor, Document};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift::{Capabilities, Digest, Failure, Limits, check};
-use downshift_tests::implementation::{Answered, Outcome};
+use downshift_cases::implementation::{Answered, Outcome};
 
 use crate::images::Asked;
 

@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 use downshift::{Capabilities, Form, Platform, Policy};
-use downshift_tests::images::{Descriptor, Family, Image, Manifest};
+use downshift_cases::images::{Descriptor, Family, Image, Manifest};
 use serde_json::Value as Json;
 
 use crate::images::{Asked, layers};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use downshift::answer::{Request, Root};
 use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
-use downshift_tests::images::{Descriptor, Family, Image, Manifest, sample};
+use downshift_cases::images::{Descriptor, Family, Image, Manifest, sample};
 use serde_json::Value;
 
 /// A request, and the documents that are there.

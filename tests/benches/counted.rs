@@ -10,8 +10,8 @@ use std::env;
 use anyhow::{Context, ensure};
 use downshift::answer::Request;
 use downshift::{Capabilities, Form, Policy};
-use downshift_tests::images::built;
-use downshift_tests::implementation::{Implementation, Native, Outcome, schema1_request};
+use downshift_cases::images::built;
+use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = env::args().skip(1).filter_map(|argument| argument.parse::<usize>().ok());

@@ -12,11 +12,11 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail, ensure};
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Request, Step};
 use downshift::{Capabilities, Digest, Failure, Form, Limits, Policy};
+use downshift_cases::images::{Image, built};
+use downshift_cases::implementation::schema1_request;
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::Sandbox;
 use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer};
-use downshift_tests::images::{Image, built};
-use downshift_tests::implementation::schema1_request;
 
 /// How long an operation is repeated in each round.
 const BATCH: Duration = Duration::from_millis(100);

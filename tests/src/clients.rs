@@ -12,8 +12,8 @@ use tar::{Archive, EntryType};
 use tempfile::TempDir;
 
 use crate::daemon::Daemon;
-use crate::images::sample::Entry;
 use crate::programs::{DOCKER, DOCKERD, PODMAN};
+use downshift_cases::images::sample::Entry;
 
 /// How long Docker's daemon may take to start.
 const START: Duration = Duration::from_secs(30);

@@ -15,7 +15,8 @@ use serde_json::Value;
 
 pub use self::docker::Docker;
 use self::rules::Image;
-use crate::http::{self, Response};
+use crate::http;
+use downshift_cases::response::Response;
 
 /// What a pull brought.
 #[derive(Clone, Debug, PartialEq, Eq)]

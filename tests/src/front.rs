@@ -3,13 +3,13 @@
 use core::net::SocketAddr;
 use std::fs;
 
-use anyhow::{Context, ensure};
-use downshift::{Digest, Form, Limits, jws};
+use anyhow::Context;
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::{Image, REPOSITORY, layout};
+use downshift_cases::response::Response;
 use tempfile::TempDir;
 
-use crate::fixed_key::FixedKey;
-use crate::http::{self, Response};
-use crate::images::{Image, layout};
+use crate::http;
 use crate::programs::{DOCKER_REGISTRY, NODE};
 use crate::registry::Registry;
 use crate::server::Server;
@@ -175,71 +175,8 @@ impl Front {
     }
 }
 
-/// The repository that is served.
-pub const REPOSITORY: &str = "library/sample";
-
 /// The path of a manifest.
 #[must_use]
 pub fn manifest_path(reference: &str) -> String {
     format!("/v2/{REPOSITORY}/manifests/{reference}")
-}
-
-/// Checks a manifest's status and what its headers say.
-///
-/// # Errors
-/// If it is not of `form` and `digest`.
-pub fn is_manifest(response: &Response, form: Form, digest: &Digest) -> anyhow::Result<()> {
-    ensure!(response.status == 200, "the status is not 200: {response:?}");
-    ensure!(response.header("content-type") == Some(form.media_type()), "it is not `{form}`: {response:?}");
-    let reported = response.header("docker-content-digest");
-    ensure!(reported == Some(digest.as_str()), "the digest is not `{digest}`: {response:?}");
-    let etag = format!("\"{digest}\"");
-    ensure!(response.header("etag") == Some(&etag), "the ETag is not `{etag}`: {response:?}");
-    Ok(())
-}
-
-/// Checks a refusal: one error, which a person can read and a program can tell by `reason`.
-///
-/// # Errors
-/// If it is none, or another one.
-pub fn is_refused(response: &Response, status: u16, reason: &str) -> anyhow::Result<()> {
-    ensure!(response.status == status, "the status is not {status}: {response:?}");
-    let body = response.json()?;
-    let errors = body["errors"].as_array().context("there are no errors")?;
-    let [error] = errors.as_slice() else { anyhow::bail!("there is not one error: {body}") };
-    let detail = &error["detail"];
-    ensure!(detail["reason"] == reason, "the reason is not `{reason}`: {body}");
-    for part in [&error["code"], &error["message"], &detail["cause"], &detail["remedy"]] {
-        ensure!(part.as_str().is_some_and(|text| !text.is_empty()), "a part is missing: {body}");
-    }
-    Ok(())
-}
-
-/// A signed schema 1 manifest that no part of this project has made.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn signed_schema1() -> anyhow::Result<Vec<u8>> {
-    let case = FixedKey::read()?.cases.into_iter().next().context("there are no cases")?;
-    Ok(case.signed.into_bytes())
-}
-
-/// Another one, without its signature.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn unsigned_schema1() -> anyhow::Result<Vec<u8>> {
-    let case = FixedKey::read()?.cases.into_iter().nth(1).context("there is one case only")?;
-    Ok(jws::parse(case.signed.as_bytes(), &Limits::default())?.payload)
-}
-
-/// The digest by which registries know a manifest: of signed schema 1, that of its payload.
-///
-/// # Errors
-/// If it is signed and cannot be taken apart.
-pub fn digest_of(form: Form, manifest: &[u8]) -> anyhow::Result<Digest> {
-    Ok(match form {
-        Form::Schema1 => Digest::of(&jws::parse(manifest, &Limits::default())?.payload),
-        _ => Digest::of(manifest),
-    })
 }

@@ -1,32 +1,18 @@
 //! HTTP on plain sockets: a request goes out as it is written, with nothing added that a client did not send.
 
-use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use anyhow::{Context, ensure};
+use downshift_cases::response::Response;
 
 /// How long a connection may be silent.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to listen for more after a whole response: workerd leaves connections open for seconds, whatever clients say.
 const AFTERWARDS: Duration = Duration::from_millis(20);
-
-/// How many bytes of a body are shown in a message.
-const SHOWN: usize = 400;
-
-/// A response.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Response {
-    /// The status.
-    pub status: u16,
-    /// The headers, names in lower case, in the order in which they came.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
 
 /// Sends a request as HTTP/1.0 clients do, with nothing but its line, and gives what comes until the connection ends.
 ///
@@ -35,7 +21,7 @@ pub struct Response {
 pub fn send_1_0(address: SocketAddr, target: &str) -> anyhow::Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes())?;
-    Response::parse(&read(&mut stream, "GET")?)
+    parse(&read(&mut stream, "GET")?)
 }
 
 /// Sends one request on a connection of its own, and reads what comes until it ends.
@@ -59,8 +45,8 @@ pub fn send(
     stream.write_all(head.as_bytes())?;
     let bytes = read(&mut stream, method)?;
 
-    let response = Response::parse(&bytes).with_context(|| format!("{method} {target}"))?;
-    response.check_framing(method).with_context(|| format!("{method} {target}"))?;
+    let response = parse(&bytes).with_context(|| format!("{method} {target}"))?;
+    check_framing(&response, method).with_context(|| format!("{method} {target}"))?;
     Ok(response)
 }
 
@@ -69,7 +55,7 @@ fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 64 * 1024];
     loop {
-        let is_whole = Response::parse(&bytes).is_ok_and(|response| response.is_whole(method));
+        let is_whole = parse(&bytes).is_ok_and(|response| is_whole(&response, method));
         stream.set_read_timeout(Some(if is_whole { AFTERWARDS } else { TIMEOUT }))?;
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(bytes),
@@ -101,7 +87,7 @@ pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Respons
     let mut responses = Vec::new();
     let mut rest = answer.as_slice();
     while !rest.is_empty() {
-        let mut response = Response::parse(rest)?;
+        let mut response = parse(rest)?;
         let length = response.header("content-length").context("there is no length")?.parse()?;
         ensure!(length <= response.body.len(), "{length} bytes were announced: {response:?}");
         rest = &rest[rest.len() - (response.body.len() - length)..];
@@ -111,71 +97,41 @@ pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Respons
     Ok(responses)
 }
 
-impl Response {
-    /// The value of the header called `name`, which is in lower case, if it is there once.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(header, _)| header == name);
-        let (Some((_, value)), None) = (values.next(), values.next()) else { return None };
-        Some(value)
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// If it is something else.
-    pub fn json(&self) -> anyhow::Result<serde_json::Value> {
-        serde_json::from_slice(&self.body)
-            .with_context(|| format!("the body is no JSON: {}", self.body.escape_ascii()))
-    }
-
-    /// Whether all of the body is there that belongs to the head.
-    fn is_whole(&self, method: &str) -> bool {
-        let length = self.header("content-length").and_then(|length| length.parse().ok());
-        method == "HEAD"
-            || self.status == 304
-            || length.is_some_and(|length: usize| self.body.len() >= length)
-    }
-
-    fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        let end = end.with_context(|| format!("no HTTP came back: {}", bytes.escape_ascii()))?;
-        let head = str::from_utf8(&bytes[..end])?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("there is no status")?;
-        let headers = lines.map(|line| {
-            let (name, value) = line.split_once(':').with_context(|| format!("`{line}` is no header"))?;
-            Ok((name.to_ascii_lowercase(), value.trim().to_string()))
-        });
-        Ok(Self {
-            status: status.parse()?,
-            headers: headers.collect::<anyhow::Result<_>>()?,
-            body: bytes[end + 4..].to_vec(),
-        })
-    }
-
-    fn check_framing(&self, method: &str) -> anyhow::Result<()> {
-        if method == "HEAD" || self.status == 304 {
-            ensure!(self.body.is_empty(), "there is a body");
-            return Ok(());
-        }
-        let length = self.header("content-length").context("there is no length")?;
-        ensure!(
-            length == self.body.len().to_string(),
-            "{length} bytes were announced, {} came",
-            self.body.len()
-        );
-        Ok(())
-    }
+/// Whether all of the body is there that belongs to the head.
+fn is_whole(response: &Response, method: &str) -> bool {
+    let length = response.header("content-length").and_then(|length| length.parse().ok());
+    method == "HEAD"
+        || response.status == 304
+        || length.is_some_and(|length: usize| response.body.len() >= length)
 }
 
-/// As curl -i shows it, without most of a long body.
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.status)?;
-        for (name, value) in &self.headers {
-            writeln!(f, "{name}: {value}")?;
-        }
-        write!(f, "\n{}", String::from_utf8_lossy(&self.body[..self.body.len().min(SHOWN)]))
+fn parse(bytes: &[u8]) -> anyhow::Result<Response> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let end = end.with_context(|| format!("no HTTP came back: {}", bytes.escape_ascii()))?;
+    let head = str::from_utf8(&bytes[..end])?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("there is no status")?;
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(':').with_context(|| format!("`{line}` is no header"))?;
+        Ok((name.to_ascii_lowercase(), value.trim().to_string()))
+    });
+    Ok(Response {
+        status: status.parse()?,
+        headers: headers.collect::<anyhow::Result<_>>()?,
+        body: bytes[end + 4..].to_vec(),
+    })
+}
+
+fn check_framing(response: &Response, method: &str) -> anyhow::Result<()> {
+    if method == "HEAD" || response.status == 304 {
+        ensure!(response.body.is_empty(), "there is a body");
+        return Ok(());
     }
+    let length = response.header("content-length").context("there is no length")?;
+    ensure!(
+        length == response.body.len().to_string(),
+        "{length} bytes were announced, {} came",
+        response.body.len()
+    );
+    Ok(())
 }

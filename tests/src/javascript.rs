@@ -23,10 +23,10 @@ use tempfile::NamedTempFile;
 use ureq::Agent;
 
 use self::json::question;
-use crate::fixed_key::FixedKey;
-use crate::implementation::{Implementation, Outcome};
 use crate::programs::{CHROMIUM, NODE, locate};
 use crate::server::{self, Server};
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::implementation::{Implementation, Outcome};
 
 /// How long a process may take to end after its input.
 const STOP: Duration = Duration::from_secs(10);

@@ -10,11 +10,11 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use crate::front::REPOSITORY;
-use crate::http::{self, Response};
-use crate::images::{Image, layout};
+use crate::http;
 use crate::program;
 use crate::server::{Server, free_address};
+use downshift_cases::images::{Image, REPOSITORY, layout};
+use downshift_cases::response::Response;
 
 /// How long something may take that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(20);

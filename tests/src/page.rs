@@ -9,11 +9,11 @@ use anyhow::{Context, ensure};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use crate::fixed_key::FixedKey;
 use crate::front::{ENGINES, Front};
-use crate::images::sample;
 use crate::javascript::{self, Lines};
 use crate::programs::{CHROMIUM, FIREFOX, locate};
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::sample;
 
 /// A browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use downshift::{Digest, Form, Limits, jws};
+use downshift::Digest;
+use downshift_cases::images::{Image, Manifest};
+use downshift_cases::vectors::Fetched;
 use tempfile::NamedTempFile;
 use ureq::Agent;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, StatusCode};
 
-use crate::images::{Image, Manifest};
 use crate::programs::DOCKER_REGISTRY;
 use crate::server::Server;
 use crate::tokens::{ISSUER, SERVICE, TokenService, User};
-use crate::vectors::Expected;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,24 +62,6 @@ enum Authorization {
         service: Arc<TokenService>,
         user: User,
     },
-}
-
-/// What a tag gave.
-#[derive(Clone, Debug)]
-pub enum Fetched {
-    /// An answer.
-    Answer {
-        /// The status.
-        status: u16,
-        /// `Content-Type`.
-        content_type: Option<String>,
-        /// `Docker-Content-Digest`.
-        digest: Option<String>,
-        /// The body.
-        body: Vec<u8>,
-    },
-    /// None: the connection was closed, as the registry does where its handler panics.
-    Dropped,
 }
 
 impl Registry {
@@ -284,32 +266,6 @@ pub fn htpasswd(username: &str, password: &str) -> anyhow::Result<String> {
     // As cheap as it goes: what it protects is in a test.
     let hash = bcrypt::hash_with_result(password, 4)?.format_for_version(bcrypt::Version::TwoY);
     Ok(format!("{username}:{hash}\n"))
-}
-
-impl Fetched {
-    /// What this asks of an implementation.
-    ///
-    /// # Errors
-    /// If it is neither schema 1 nor an error, or its digest is not its payload's.
-    pub fn expected(&self) -> anyhow::Result<Expected> {
-        match self {
-            Self::Dropped | Self::Answer { status: 400.., .. } => Ok(Expected::Refusal),
-            Self::Answer { status: 200, content_type, digest, body } => {
-                ensure!(
-                    content_type.as_deref() == Some(Form::Schema1.media_type()),
-                    "a tag gave {content_type:?}"
-                );
-                let payload = jws::parse(body, &Limits::default())?.payload;
-                let reported = digest.as_deref().context("a manifest came without its digest")?;
-                ensure!(
-                    Digest::of(&payload).as_str() == reported,
-                    "the payload's digest is not `{reported}`"
-                );
-                Ok(Expected::Payload(payload))
-            }
-            Self::Answer { status, .. } => bail!("a tag gave status {status}"),
-        }
-    }
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -5,9 +5,9 @@ use downshift::{Digest, Form};
 use downshift_inspect::{Given, inspect};
 use serde_json::{Value, json};
 
-use crate::front::{signed_schema1, unsigned_schema1};
-use crate::images::sample;
 use crate::signed::{ALGORITHMS, signed_with};
+use downshift_cases::fixed_key::{signed_schema1, unsigned_schema1};
+use downshift_cases::images::sample;
 
 /// Documents that are looked at together, and what their report has to say.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use crate::front::unsigned_schema1;
+use downshift_cases::fixed_key::unsigned_schema1;
 
 /// The algorithms, `x5c` for ES256 with a key that comes in a certificate.
 pub const ALGORITHMS: [&str; 6] = ["RS256", "RS384", "RS512", "ES384", "ES512", "x5c"];

@@ -8,8 +8,8 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use downshift::Digest;
 
-use crate::front::REPOSITORY;
 use crate::programs::SKOPEO;
+use downshift_cases::images::REPOSITORY;
 
 /// What a pull brought.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::Digest;
-use downshift::json::Json;
 use downshift::schema1::{Schema1, layer_id};
+use downshift_json::Json;
 
 use crate::config;
 use crate::kind::Kind;

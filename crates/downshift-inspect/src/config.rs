@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use downshift::Platform;
-use downshift::json::{Kind, Value};
+use downshift_json::{Kind, Value};
 
 use crate::report::{HistoryEntry, ImageConfig, Pair};
 

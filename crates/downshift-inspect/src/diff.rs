@@ -169,7 +169,7 @@ impl Blobs {
 fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
     let compact = |bytes: &[u8]| variant(bytes, "compact").unwrap_or_else(|| bytes.to_vec());
     let unescaped = variant(bytes, "compact-unescaped").unwrap_or_else(|| compact(bytes));
-    downshift::json::Json::parse("document", bytes, &Limits::core()).ok()?;
+    downshift_json::Json::parse("document", bytes, &Limits::core()).ok()?;
     Some(unescaped)
 }
 

@@ -8,8 +8,8 @@ use core::cell::OnceCell;
 
 use downshift::check::check;
 use downshift::document::Document;
-use downshift::json::Value;
 use downshift::{Error, Failure};
+use downshift_json::Value;
 
 use crate::chain;
 use crate::claims::claims;
@@ -158,7 +158,7 @@ fn of_document(documents: &[Read<'_>], index: usize, checked: &[Checked], report
             layers::join_records(&mut report.layers, &mut report.history);
             let limits = Limits::core();
             if let Some(newest) = schema1.history.first()
-                && let Ok(json) = downshift::json::Json::parse("v1Compatibility", newest.as_bytes(), &limits)
+                && let Ok(json) = downshift_json::Json::parse("v1Compatibility", newest.as_bytes(), &limits)
             {
                 report.image = Some(config::image(json.root()));
                 report.platform = config::platform(json.root());

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::Form;
-use downshift::json::{Kind as JsonKind, Value};
+use downshift_json::{Kind as JsonKind, Value};
 use serde::{Serialize, Serializer};
 
 use crate::read::Read;

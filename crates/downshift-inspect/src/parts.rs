@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use downshift::Form;
 use downshift::document::{Descriptor, Document, Index};
-use downshift::json::Value;
 use downshift::layer::LayerType;
+use downshift_json::Value;
 
 use crate::read::{Read, find};
 use crate::report::{Entry, Pair, Part};

@@ -10,7 +10,7 @@ use core::fmt;
 use core::ops::Range;
 
 use downshift::Error;
-use downshift::json::Value;
+use downshift_json::Value;
 
 use crate::kind::Kind;
 use crate::limits::Limits;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use downshift::document::Document;
-use downshift::json::{Json, Kind as JsonKind, Value};
 use downshift::jws::{self, SignedDocument};
 use downshift::{Error, Failure};
+use downshift_json::{Json, Kind as JsonKind, Value};
 
 use crate::digests::Digests;
 use crate::inspect::Given;
@@ -53,7 +53,7 @@ impl<'g> Read<'g> {
         };
         let kind = json.as_ref().map_or(Kind::NotJson, |json| Kind::of_json(json.root()));
         let (document, error) = match (kind, json_error) {
-            (_, Some(error)) => (None, Some(error)),
+            (_, Some(error)) => (None, Some(error.into())),
             (Kind::Json, None) if json.as_ref().is_some_and(|json| seems_manifest(json.root())) => {
                 match Document::parse(bytes, &limits) {
                     Ok(document) => (Some(document), None),

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use downshift::json::{Json, Kind, Value};
+use downshift_json::{Json, Kind, Value};
 use serde::Serialize;
 
 use crate::config::split;

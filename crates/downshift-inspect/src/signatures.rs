@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use downshift::json::Value;
+use downshift_json::Value;
 use downshift_sign::{Problem, Verdict};
 use serde::Serialize;
 

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use downshift::Error;
-use downshift::json::Json;
 use downshift::jws;
+use downshift_json::Json;
 use serde::Serialize;
 
 use crate::limits::Limits;

@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::Form;
-use downshift::json::{Object, array};
 use downshift_inspect::{diff, matrix};
+use downshift_json::{Object, array};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::given::{self, Given, Problems};

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
 use downshift::document::Document;
-use downshift::json::Object;
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift::{Digest, Limits};
+use downshift_json::Object;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::given::{self, Given, Problems};

@@ -3,8 +3,8 @@
 use alloc::string::{String, ToString};
 
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
-use downshift::json::{Object, array};
 use downshift::{Capabilities, Platform};
+use downshift_json::{Object, array};
 
 use crate::json::failure;
 

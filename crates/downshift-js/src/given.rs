@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
-use downshift::json::{Json, Kind, Value};
 use downshift::{Digest, Limits};
+use downshift_json::{Json, Kind, Value};
 
 use crate::thrown::Thrown;
 

@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::check;
-use downshift::json::{Object, array};
 use downshift_inspect::{Checked, Given, Limits, Unchecked, inspect, pack, secrets, unchecked, unpack};
+use downshift_json::{Object, array};
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 

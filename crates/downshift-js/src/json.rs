@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
-use downshift::json::Object;
 use downshift::{Failure, Fault};
+use downshift_json::Object;
 
 /// The name of a fault.
 pub(crate) fn fault(fault: Fault) -> &'static str {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use downshift::json::{Object, array, string};
+use downshift_json::{Object, array, string};
 use downshift_registry::{
     AnswerKey, Authorization, Credentials, Meaning, Method, Page, Reference, Request, Response, Route,
     TokenRequest,

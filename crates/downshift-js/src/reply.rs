@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::json::{Object, array, string};
+use downshift_json::{Object, array, string};
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Body, Reference, Request, Response, Route, Token, error};
 use wasm_bindgen::prelude::wasm_bindgen;

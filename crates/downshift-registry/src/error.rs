@@ -7,11 +7,11 @@
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
-use downshift::json::{Object, array, string};
 use downshift::{Digest, Failure, Fault};
+use downshift_json::{Object, array, string};
 
-use crate::request::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
-use crate::response::JSON;
+use crate::limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
+use crate::message::JSON;
 use crate::{Demand, Reference, Response, Scope};
 
 /// Why an image is not given in a form that the client understands, or cannot be read.
@@ -83,7 +83,7 @@ pub fn internal() -> Response {
 /// There is more to do than this program can. Clients may come again after the seconds of `Retry-After`.
 #[must_use]
 pub fn busy() -> Response {
-    let response = explained(503, "UNAVAILABLE", "busy", "too many requests wait already", "try again");
+    let response = explained(503, "UNAVAILABLE", "busy", "too many requests are waiting", "try again");
     response.with("retry-after", "1")
 }
 
@@ -91,15 +91,15 @@ pub fn busy() -> Response {
 /// seconds of `Retry-After`; the cause is for the log.
 #[must_use]
 pub fn not_recorded() -> Response {
-    let cause = "the registry cannot record what it would report";
+    let cause = "the registry cannot record the digest that it would report";
     let remedy = "ask its operator: the log has the cause";
     explained(503, "UNAVAILABLE", "not-recorded", cause, remedy).with("retry-after", "30")
 }
 
-/// Too many requests of this client are under way. It may come again after the seconds of `Retry-After`.
+/// This client has too many requests in flight. It may come again after the seconds of `Retry-After`.
 #[must_use]
 pub fn too_many_requests() -> Response {
-    let cause = "too many requests of this client are under way";
+    let cause = "this client has too many requests in flight";
     explained(429, "TOOMANYREQUESTS", "too-many-requests", cause, "try again").with("retry-after", "1")
 }
 
@@ -121,9 +121,9 @@ pub(crate) fn not_pulled(name: &str) -> Response {
         .with_body("text/plain; charset=utf-8", text.into_bytes())
 }
 
-/// The client has to say who it is, as `demand` has it; where it is after a repository, for `scope`.
+/// The client has to authenticate as `demand` says; where it asks for a repository, for `scope`.
 ///
-/// The code and message are those that Docker ≤ 1.9 knows. There is one challenge, for with two of them it fails
+/// The code and message are those that Docker ≤ 1.9 knows. There is one challenge: with two of them it fails
 /// (distribution, `registry/client/auth`).
 #[must_use]
 pub fn unauthorized(demand: &Demand, scope: Option<&Scope>) -> Response {
@@ -136,11 +136,11 @@ pub fn unauthorized(demand: &Demand, scope: Option<&Scope>) -> Response {
         .with("www-authenticate", demand.header(scope))
 }
 
-/// Who the client says it is may not do this.
+/// The user that the client authenticated as may not do this.
 #[must_use]
 pub fn denied(name: &str) -> Response {
-    let cause = format!("the access to `{name}` is denied");
-    explained(403, "DENIED", "denied", &cause, "log in as somebody who may pull it")
+    let cause = format!("access to `{name}` is denied");
+    explained(403, "DENIED", "denied", &cause, "log in as a user who may pull it")
 }
 
 /// An upstream registry did not give what it should: why, for programs and for people.
@@ -179,7 +179,7 @@ pub(crate) fn pagination_number_invalid(n: &str) -> Response {
 }
 
 pub(crate) fn unsupported() -> Response {
-    let remedy = "push to where it has its images from";
+    let remedy = "push to where its images come from";
     let response = explained(405, "UNSUPPORTED", "read-only", "this registry is read-only", remedy);
     response.with("allow", "GET, HEAD")
 }
@@ -189,9 +189,9 @@ pub(crate) fn unsupported() -> Response {
 /// The code is Distribution 3's; version 2 answers in plain text.
 #[must_use]
 pub fn range_invalid(size: u64) -> Response {
-    let cause = format!("the range begins after the last of the blob's `{size}` bytes");
+    let cause = format!("the range begins past the end of the blob's `{size}` bytes");
     let response =
-        explained(416, "RANGE_INVALID", "invalid-range", &cause, "ask for a range inside of the blob");
+        explained(416, "RANGE_INVALID", "invalid-range", &cause, "ask for a range inside the blob");
     response.with("content-range", format!("bytes */{size}"))
 }
 
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn refusals_say_cause_and_remedy() {
-        let body = r#"{"errors":[{"code":"MANIFEST_INVALID","message":"the config has no `rootfs`; build the image again: its config does not belong to its manifest","detail":{"cause":"the config has no `rootfs`","reason":"no-rootfs","remedy":"build the image again: its config does not belong to its manifest"}}]}"#;
+        let body = r#"{"errors":[{"code":"MANIFEST_INVALID","message":"the config has no `rootfs`; build the image again: its config does not match its manifest","detail":{"cause":"the config has no `rootfs`","reason":"no-rootfs","remedy":"build the image again: its config does not match its manifest"}}]}"#;
         assert_body(&refusal(&Error::NoRootfs.into()), 400, body);
     }
 
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn writes_are_answered_with_what_is_allowed_and_where_to_go() {
-        let body = r#"{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only; push to where it has its images from","detail":{"cause":"this registry is read-only","reason":"read-only","remedy":"push to where it has its images from"}}]}"#;
+        let body = r#"{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only; push to where its images come from","detail":{"cause":"this registry is read-only","reason":"read-only","remedy":"push to where its images come from"}}]}"#;
         assert_body(&unsupported(), 405, body);
         assert_eq!(unsupported().headers.last(), Some(&("allow", "GET, HEAD".to_string())));
     }

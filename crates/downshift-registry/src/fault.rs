@@ -20,16 +20,16 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A document came whose digest is another one than it should have.
+    /// A document came that does not have the digest that was asked for.
     Corrupt {
         /// The digest that it should have.
         digest: Digest,
     },
-    /// Whoever asked may not have this.
+    /// The caller may not have this.
     Denied,
-    /// What came is no answer of a registry.
+    /// The answer is not one that a registry gives.
     Invalid(String),
-    /// A redirect or token service leads to an address that only this machine or its network knows.
+    /// A redirect or token service points to an address of this machine or its network.
     PrivateAddress,
     /// A redirect leads from HTTPS to HTTP, or there are too many of them.
     Redirect(BadRedirect),
@@ -42,12 +42,12 @@ pub enum Problem {
         /// How many bytes it may have.
         limit: usize,
     },
-    /// Too much was asked of it.
+    /// It limits requests, and this one was too many.
     TooManyRequests {
         /// After how many seconds to come again, if it says so.
         retry_after: Option<u64>,
     },
-    /// Whoever asked has to say who it is.
+    /// The caller has to authenticate.
     Unauthorized(Demand),
     /// There was no connection, or it broke.
     Unreachable(String),
@@ -67,41 +67,14 @@ pub enum BadRedirect {
 impl Fault {
     /// The stable machine code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self.problem {
-            Problem::Corrupt { .. } => "upstream-corrupt",
-            Problem::Denied => "upstream-denied",
-            Problem::Invalid(_) => "upstream-invalid",
-            Problem::PrivateAddress => "upstream-private-address",
-            Problem::Redirect(_) => "upstream-redirect",
-            Problem::Status(_) => "upstream-status",
-            Problem::Timeout => "upstream-timeout",
-            Problem::TooLarge { .. } => "upstream-too-large",
-            Problem::TooManyRequests { .. } => "upstream-too-many-requests",
-            Problem::Unauthorized(_) => "upstream-unauthorized",
-            Problem::Unreachable(_) => "upstream-unreachable",
-        }
+    pub const fn code(&self) -> &'static str {
+        self.problem.facts().code
     }
 
-    /// What can be done about it, in one line.
+    /// The way out, in one line.
     #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        match self.problem {
-            Problem::Denied | Problem::Unauthorized(_) => {
-                "give this server credentials that may pull it, or check the name"
-            }
-            Problem::TooManyRequests { .. } => "try again later, or give this server credentials of its own",
-            Problem::PrivateAddress => {
-                "have the upstream registry name an address that it may send others to"
-            }
-            Problem::Corrupt { .. } | Problem::TooLarge { .. } => {
-                "push the image again: what is stored is damaged"
-            }
-            Problem::Invalid(_) | Problem::Redirect(_) => "check that the URL is that of a registry",
-            Problem::Status(_) | Problem::Timeout | Problem::Unreachable(_) => {
-                "try again; if it stays so, check the upstream registry"
-            }
-        }
+    pub const fn remedy(&self) -> &'static str {
+        self.problem.facts().remedy
     }
 
     /// Whether the next attempt may well succeed.
@@ -133,15 +106,54 @@ impl Fault {
     /// The error for clients.
     #[must_use]
     pub fn response(&self) -> Response {
-        let (status, retry_after) = match &self.problem {
-            Problem::Denied | Problem::Unauthorized(_) => (403, None),
-            Problem::TooManyRequests { retry_after } => (429, *retry_after),
-            Problem::Timeout => (504, None),
-            _ => (502, None),
+        let Facts { code, status, remedy } = self.problem.facts();
+        let retry_after = match self.problem {
+            Problem::TooManyRequests { retry_after } => retry_after,
+            _ => None,
         };
-        error::upstream(status, self.code(), &self.to_string(), self.remedy(), retry_after)
+        error::upstream(status, code, &self.to_string(), remedy, retry_after)
     }
 }
+
+/// What an error says whatever its cause is.
+struct Facts {
+    code: &'static str,
+    /// The status for clients.
+    status: u16,
+    remedy: &'static str,
+}
+
+impl Problem {
+    /// All that an error says but for its cause: one line of each variant.
+    const fn facts(&self) -> Facts {
+        let (code, status, remedy) = match self {
+            Self::Corrupt { .. } => ("upstream-corrupt", 502, PUSH_AGAIN),
+            Self::Denied => ("upstream-denied", 403, GIVE_CREDENTIALS),
+            Self::Invalid(_) => ("upstream-invalid", 502, CHECK_URL),
+            Self::PrivateAddress => {
+                ("upstream-private-address", 502, "have the upstream registry use a public address")
+            }
+            Self::Redirect(_) => ("upstream-redirect", 502, CHECK_URL),
+            Self::Status(_) => ("upstream-status", 502, TRY_AGAIN),
+            Self::Timeout => ("upstream-timeout", 504, TRY_AGAIN),
+            Self::TooLarge { .. } => ("upstream-too-large", 502, PUSH_AGAIN),
+            Self::TooManyRequests { .. } => (
+                "upstream-too-many-requests",
+                429,
+                "try again later, or give this server credentials of its own",
+            ),
+            Self::Unauthorized(_) => ("upstream-unauthorized", 403, GIVE_CREDENTIALS),
+            Self::Unreachable(_) => ("upstream-unreachable", 502, TRY_AGAIN),
+        };
+        Facts { code, status, remedy }
+    }
+}
+
+// Remedies of several problems.
+const CHECK_URL: &str = "check that the URL is that of a registry";
+const GIVE_CREDENTIALS: &str = "give this server credentials that may pull the image, or check its name";
+const PUSH_AGAIN: &str = "push the image again: what is stored is damaged";
+const TRY_AGAIN: &str = "try again; if it fails again, check the upstream registry";
 
 impl fmt::Display for BadRedirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,16 +169,16 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the upstream registry `{}` ", self.host)?;
         match &self.problem {
-            Problem::Corrupt { digest } => write!(f, "gave for `{digest}` bytes of another digest"),
-            Problem::Denied => f.write_str("denies the access"),
-            Problem::Invalid(what) => write!(f, "gave no valid answer: {what}"),
-            Problem::PrivateAddress => f.write_str("leads to an address that is not public"),
+            Problem::Corrupt { digest } => write!(f, "sent bytes for `{digest}` that have another digest"),
+            Problem::Denied => f.write_str("denies access"),
+            Problem::Invalid(what) => write!(f, "sent an invalid answer: {what}"),
+            Problem::PrivateAddress => f.write_str("points to an address that is not public"),
             Problem::Redirect(what) => write!(f, "redirects {what}"),
             Problem::Status(status) => write!(f, "answered with status `{status}`"),
             Problem::Timeout => f.write_str("did not answer in time"),
-            Problem::TooLarge { limit } => write!(f, "gave a document of more than `{limit}` bytes"),
-            Problem::TooManyRequests { .. } => f.write_str("was asked too often"),
-            Problem::Unauthorized(_) => f.write_str("wants other credentials"),
+            Problem::TooLarge { limit } => write!(f, "sent a document of more than `{limit}` bytes"),
+            Problem::TooManyRequests { .. } => f.write_str("received too many requests"),
+            Problem::Unauthorized(_) => f.write_str("requires other credentials"),
             Problem::Unreachable(why) => write!(f, "cannot be reached: {why}"),
         }
     }

@@ -41,11 +41,16 @@ mod challenge;
 mod conditions;
 pub mod error;
 mod fault;
+mod limits;
 pub mod link;
 mod mapping;
+mod message;
+mod name;
+mod query;
 mod request;
 pub mod response;
 mod route;
+mod scope;
 mod token;
 mod user_agent;
 
@@ -55,15 +60,12 @@ pub use authorization::{Authorization, Credentials};
 pub use challenge::{Challenge, Demand};
 pub use conditions::ContentRange;
 pub use fault::{BadRedirect, Fault, Problem};
+pub use limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
-pub use request::{MAX_BODY_BYTES, MAX_HEADER_BYTES, Method, Request};
-pub use response::{Body, Response};
-pub use route::{Page, Reference, Route, is_repository_name, is_tag};
-pub use token::{Scope, Token, TokenRequest};
+pub use message::{Body, Method, Response};
+pub use name::{Reference, is_repository_name, is_tag};
+pub use request::Request;
+pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH};
+pub use scope::Scope;
+pub use token::{Token, TokenRequest};
 pub use user_agent::UserAgent;
-
-/// Where clients get tokens that an upstream registry's token service has issued.
-pub const TOKEN_PATH: &str = "/_downshift/token";
-
-/// Where a server has its page for browsers: a path that no registry has.
-pub const PAGE_PATH: &str = "/_downshift";

@@ -6,31 +6,12 @@ use alloc::vec::Vec;
 use downshift::{Capabilities, Digest};
 
 use crate::conditions::Conditions;
-use crate::{Authorization, Response, Route, UserAgent, accept, error};
+use crate::limits::MAX_HEADER_BYTES;
+use crate::{Authorization, Method, Response, Route, UserAgent, accept, error};
 
 /// The headers that are read.
 const HEADERS: [&str; 7] =
     ["accept", "authorization", "host", "user-agent", "if-none-match", "if-range", "range"];
-
-/// Bytes of the headers that are read together: `Accept`, `Authorization`, `Host`, `User-Agent`, `If-None-Match`,
-/// `If-Range` and `Range`.
-///
-/// Docker's have about 600, and a token a few thousand. A request with more is refused rather than cut, for a type that was cut off could have
-/// been the one that the client needs.
-pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-
-/// Bytes of the body of a `GET` or `HEAD`, which none needs: past them it is refused with
-/// [`error::body_too_large`].
-pub const MAX_BODY_BYTES: u64 = 64 * 1024;
-
-/// The methods that a registry without writes has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`.
-    Get,
-    /// `HEAD`: the same without the body.
-    Head,
-}
 
 /// A request for something that may be there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,23 +1,18 @@
 //! Responses, but for [errors](crate::error).
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::answer::Answer;
-use downshift::json::{Object, array, string};
 use downshift::{Digest, EMPTY_LAYER, Form};
+use downshift_json::{Object, array, string};
 
 use crate::conditions::Selection;
-use crate::{Method, Page, Reference, Request, Route, Token, error, is_tag};
-
-/// `Docker-Distribution-Api-Version`, without which Docker ≤ 1.9 takes a registry for one of version 1.
-const API_VERSION: &str = "registry/2.0";
-
-/// The media type of JSON that is no manifest, as Distribution spells it.
-pub(crate) const JSON: &str = "application/json; charset=utf-8";
+use crate::message::JSON;
+use crate::{Body, Method, Page, Reference, Request, Response, Route, Token, error, is_tag};
 
 /// What a tag points to may change: caches may keep it, and ask each time.
 const BY_TAG: &str = "no-cache";
@@ -27,77 +22,6 @@ const BY_DIGEST: &str = "max-age=31536000, immutable";
 
 /// A year, as in Distribution.
 const BLOB: &str = "max-age=31536000";
-
-/// A response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// The status.
-    pub status: u16,
-    /// The headers, named in lower case as HTTP/2 wants them.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Body,
-}
-
-/// The body of a [`Response`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// These bytes.
-    Bytes(Bytes),
-    /// This range of the blob that was asked for, from the shell's store.
-    Blob(Range<u64>),
-}
-
-impl Response {
-    /// What this becomes for a request with `method`: for `HEAD` the same without its body. `Content-Length` stays.
-    #[must_use]
-    pub fn for_method(self, method: Method) -> Self {
-        match method {
-            Method::Get => self,
-            Method::Head => Self { body: Body::Bytes(Bytes::new()), ..self },
-        }
-    }
-
-    pub(crate) fn new(status: u16) -> Self {
-        let response = Self { status, headers: Vec::with_capacity(12), body: Body::Bytes(Bytes::new()) };
-        response
-            .with("docker-distribution-api-version", API_VERSION)
-            .with("x-content-type-options", "nosniff")
-    }
-
-    pub(crate) fn moved(location: &str) -> Self {
-        Self::new(301).with("location", location).with("content-length", "0")
-    }
-
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.push(name, value.into());
-        self
-    }
-
-    fn with_number(self, name: &'static str, value: u64) -> Self {
-        self.with(name, value.to_string())
-    }
-
-    fn push(&mut self, name: &'static str, value: String) {
-        self.headers.push((name, value));
-    }
-
-    pub(crate) fn with_body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
-        self.set_body(content_type, body.into());
-        self
-    }
-
-    fn set_body(&mut self, content_type: &str, body: Bytes) {
-        self.push("content-type", content_type.to_string());
-        self.push("content-length", body.len().to_string());
-        self.body = Body::Bytes(body);
-    }
-
-    fn with_digest(self, digest: &Digest) -> Self {
-        self.with("docker-content-digest", digest.as_str())
-            .with("etag", ["\"", digest.as_str(), "\""].concat())
-    }
-}
 
 /// `/`: nothing, as in Distribution, for load balancers that look there.
 #[must_use]
@@ -301,6 +225,7 @@ fn with_tags<'a>(response: Response, name: &str, tags: impl IntoIterator<Item = 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
+    use alloc::string::ToString;
     use core::str;
 
     use super::*;

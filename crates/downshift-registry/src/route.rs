@@ -1,11 +1,17 @@
 //! Paths: what a request asks for.
 
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use downshift::Digest;
 
-use crate::{PAGE_PATH, Response, Scope, TOKEN_PATH, error};
+use crate::query::{percent_decoded, query_pairs};
+use crate::{Reference, Response, Scope, error, is_repository_name};
+
+/// The path under which clients get tokens that an upstream registry's token service has issued.
+pub const TOKEN_PATH: &str = "/_downshift/token";
+
+/// The path of a server's page for browsers: no registry has it.
+pub const PAGE_PATH: &str = "/_downshift";
 
 /// What a path and its query ask for. Names, tags and digests in it keep to their grammar, so none can lead out of
 /// a folder.
@@ -71,15 +77,6 @@ pub enum Route {
     },
     /// Anything else: [`error::unknown_path`].
     Unknown,
-}
-
-/// The last part of a manifest's path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Reference {
-    /// A tag.
-    Tag(String),
-    /// A digest.
-    Digest(Digest),
 }
 
 /// Which part of a list of tags is asked for (OCI distribution specification 1.1, "Listing Tags").
@@ -176,17 +173,6 @@ impl Route {
     }
 }
 
-impl Reference {
-    /// Reads a reference: a digest if it is a valid one, else a tag. `None` if it is neither.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match Digest::parse(text) {
-            Ok(digest) => Some(Self::Digest(digest)),
-            Err(_) => is_tag(text).then(|| Self::Tag(text.to_string())),
-        }
-    }
-}
-
 impl Page {
     fn parse(query: &str) -> Result<Self, Response> {
         let value = |name: &str| query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value);
@@ -201,65 +187,12 @@ impl Page {
     }
 }
 
-/// The names and values of a query, with their encoding undone. Those in which it is broken are left out.
-pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
-    query.split('&').filter_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        Some((percent_decoded(name)?, decoded(value, b' ')?))
-    })
-}
-
-/// Whether `name` is a repository's name: at most 255 bytes, of components of lower-case letters and digits, with
-/// `.`, `_`, `__` or dashes inside, joined by `/` (OCI distribution specification 1.1, "Pulling manifests").
-#[must_use]
-pub fn is_repository_name(name: &str) -> bool {
-    let alphanumeric = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
-    // Between two letters or digits that stand side by side is the empty text.
-    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
-    let is_component = |component: &str| {
-        component.starts_with(alphanumeric)
-            && component.ends_with(alphanumeric)
-            && component.split(alphanumeric).all(is_separator)
-    };
-    name.len() <= 255 && name.split('/').all(is_component)
-}
-
-/// Whether `tag` is a tag: a letter, digit or `_`, and up to 127 of these, `.` and `-` (OCI distribution
-/// specification 1.1, "Pulling manifests").
-#[must_use]
-pub fn is_tag(tag: &str) -> bool {
-    let word = |char: char| char.is_ascii_alphanumeric() || char == '_';
-    tag.len() <= 128
-        && tag.starts_with(word)
-        && tag.chars().all(|char| word(char) || matches!(char, '.' | '-'))
-}
-
 fn repository_name(name: &str) -> Result<String, Response> {
     if is_repository_name(name) { Ok(name.to_string()) } else { Err(error::name_invalid(name)) }
 }
 
 fn parsed_digest(text: &str) -> Result<Digest, Response> {
     Digest::parse(text).map_err(|_| error::digest_invalid(text))
-}
-
-/// `text` with its percent-encoding undone; `None` if that is broken or gives no UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    decoded(text, b'+')
-}
-
-/// The same, where a plus sign stands for `plus`.
-fn decoded(text: &str, plus: u8) -> Option<String> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => (digit(bytes.next()?)? << 4) | digit(bytes.next()?)?,
-            b'+' => plus,
-            _ => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]
@@ -366,29 +299,6 @@ mod tests {
             ["", "..", "-x", "a%2520", &format!("md5:{HEX}"), &format!("sha256:{upper}"), "sha256:0"]
         {
             assert_eq!(parse(&format!("/v2/a/manifests/{reference}")), Err(404), "{reference}");
-        }
-    }
-
-    #[test]
-    fn repository_names_keep_to_the_grammar() {
-        let (longest, too_long) = ("a".repeat(255), "a".repeat(256));
-        for name in "a 0 library/httpd a.b a_b a__b a-b a---b a/b/c/d 1.2.3".split(' ').chain([&*longest]) {
-            assert!(is_repository_name(name), "{name}");
-        }
-        let invalid = " / a/ /a a//b A .a a. -a a- _a a..b a___b a._b a-_b a:b ä a/.. a\n a%2fb";
-        for name in invalid.split(' ').chain(["a b", &*too_long]) {
-            assert!(!is_repository_name(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn tags_keep_to_the_grammar() {
-        let (longest, too_long) = ("a".repeat(128), "a".repeat(129));
-        for tag in ["latest", "_", "1.0-RC_1", "A..-", &longest] {
-            assert!(is_tag(tag), "{tag}");
-        }
-        for tag in ["", ".a", "-a", "a/b", "a:b", "a b", "ä", "a\n", &too_long] {
-            assert!(!is_tag(tag), "{tag}");
         }
     }
 }

@@ -5,27 +5,18 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use downshift::Limits;
-use downshift::json::{Json, Value};
+use downshift_json::{Json, Value};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use crate::is_repository_name;
-use crate::route::query_pairs;
+use crate::Scope;
+use crate::query::query_pairs;
 
 /// Scopes of one request for a token. Clients ask for one, or for a few to mount blobs between repositories.
 const MAX_SCOPES: usize = 16;
 
 /// Seconds for which a token is good if its service does not say ("Token Response Fields").
 const DEFAULT_LIFETIME: u64 = 60;
-
-/// The right to pull from a repository, or to do more with it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
-    /// The repository's name.
-    pub name: String,
-    /// What is to be done with it: `pull`, `push`, `delete`, `*`, joined by commas.
-    pub actions: String,
-}
 
 /// A request for a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,29 +36,6 @@ pub struct Token {
     pub value: Zeroizing<String>,
     /// For how many seconds it is good, from when it was issued.
     pub lifetime: u64,
-}
-
-impl Scope {
-    /// The right to pull from the repository `name`.
-    #[must_use]
-    pub fn pull(name: &str) -> Self {
-        Self { name: name.to_string(), actions: "pull".to_string() }
-    }
-
-    /// Reads a scope; `None` if it is not of a repository.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (name, actions) = text.strip_prefix("repository:")?.rsplit_once(':')?;
-        let in_actions = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'*');
-        let is_scope = is_repository_name(name) && actions.len() <= 64 && actions.bytes().all(in_actions);
-        is_scope.then(|| Self { name: name.to_string(), actions: actions.to_string() })
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "repository:{}:{}", self.name, self.actions)
-    }
 }
 
 impl TokenRequest {
@@ -142,17 +110,6 @@ mod tests {
     use alloc::format;
 
     use super::*;
-
-    #[test]
-    fn scopes_of_repositories_are_read_and_written() {
-        for text in ["repository:library/httpd:pull", "repository:a:pull,push", "repository:a:*"] {
-            assert_eq!(Scope::parse(text).unwrap().to_string(), text);
-        }
-        for text in ["", "repository:a", "registry:catalog:*", "repository:../a:pull", "repository:a:pull x"]
-        {
-            assert_eq!(Scope::parse(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn docker_asks_for_a_token() {

@@ -42,7 +42,7 @@ impl<'a> UserAgent<'a> {
         Some(Platform::new(self.os?, self.architecture?))
     }
 
-    /// Whether this is an engine of the schema 1 days, Docker 1.6–1.9. Earlier ones speak another protocol.
+    /// Whether this is an engine of the schema 1 era, Docker 1.6–1.9. Earlier ones speak another protocol.
     #[must_use]
     pub fn is_schema1_engine(&self) -> bool {
         let mut numbers = self.version.split(|char: char| !char.is_ascii_digit());

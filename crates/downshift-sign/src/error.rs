@@ -43,7 +43,7 @@ pub enum KeyError {
     },
     /// The file is neither PEM nor JWK.
     UnknownFormat,
-    /// The key is of another kind than P-256.
+    /// The key is not a P-256 key.
     Unsupported {
         /// Its kind: a curve, an algorithm, or the object identifier of either.
         kind: String,
@@ -54,39 +54,42 @@ impl KeyError {
     /// The stable machine code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Encrypted => "encrypted-key",
-            Self::Invalid { .. } => "invalid-key",
-            Self::KeyIdMismatch { .. } => "key-id-mismatch",
-            Self::KeyPairMismatch => "key-pair-mismatch",
-            Self::NoPrivateKey => "no-private-key",
-            Self::NoRandomness => "no-randomness",
-            Self::TooLong { .. } => "key-too-long",
-            Self::UnknownFormat => "unknown-key-format",
-            Self::Unsupported { .. } => "unsupported-key",
-        }
+        self.facts().0
     }
 
-    /// What can be done about it, in one line.
+    /// The way out, in one line.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
+        self.facts().1
+    }
+
+    /// Code and remedy: one line of each variant.
+    const fn facts(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Encrypted => "decrypt the key first: `openssl pkey -in KEY -out DECRYPTED`",
-            Self::Invalid { .. } | Self::KeyPairMismatch => {
-                "restore the key from a backup, or make a new one"
+            Self::Encrypted => {
+                ("encrypted-key", "decrypt the key first: `openssl pkey -in KEY -out DECRYPTED`")
             }
-            Self::KeyIdMismatch { .. } => "remove `kid` from the file if the key is the right one",
-            Self::NoPrivateKey => "give the file with the private key",
-            Self::NoRandomness => "see why the system's random number generator does not answer",
-            Self::TooLong { .. } | Self::UnknownFormat => {
-                "give a private key as PEM (SEC1 or PKCS#8) or as JWK"
+            Self::Invalid { .. } => ("invalid-key", RESTORE),
+            Self::KeyIdMismatch { .. } => {
+                ("key-id-mismatch", "remove `kid` from the file if the key is the right one")
             }
+            Self::KeyPairMismatch => ("key-pair-mismatch", RESTORE),
+            Self::NoPrivateKey => ("no-private-key", "give the file with the private key"),
+            Self::NoRandomness => {
+                ("no-randomness", "find out why the system's random number generator does not answer")
+            }
+            Self::TooLong { .. } => ("key-too-long", GIVE_A_KEY),
+            Self::UnknownFormat => ("unknown-key-format", GIVE_A_KEY),
             Self::Unsupported { .. } => {
-                "use a key on P-256, which every engine of the schema 1 days verifies"
+                ("unsupported-key", "use a key on P-256, which every engine of the schema 1 era verifies")
             }
         }
     }
 }
+
+// Remedies of several errors.
+const GIVE_A_KEY: &str = "give a private key as PEM (SEC1 or PKCS#8) or as JWK";
+const RESTORE: &str = "restore the key from a backup, or make a new one";
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,7 +97,7 @@ impl fmt::Display for KeyError {
             Self::Encrypted => f.write_str("the private key is encrypted"),
             Self::Invalid { format, problem } => write!(f, "the {format} key cannot be read: {problem}"),
             Self::KeyIdMismatch { stated, computed } => {
-                write!(f, "the key says that its id is `{}`, but it is `{computed}`", Outside(stated))
+                write!(f, "the file gives the key id `{}`, but the key has `{computed}`", Outside(stated))
             }
             Self::KeyPairMismatch => f.write_str("the public key in the file is not that of the private key"),
             Self::NoPrivateKey => f.write_str("there is no private key in the file"),
@@ -103,7 +106,7 @@ impl fmt::Display for KeyError {
                 write!(f, "the key file has `{actual}` bytes, more than the limit of `{limit}`")
             }
             Self::UnknownFormat => f.write_str("the key file is neither PEM nor JWK"),
-            Self::Unsupported { kind } => write!(f, "the key is of the kind `{}`, not P-256", Outside(kind)),
+            Self::Unsupported { kind } => write!(f, "the key is a `{}` key, not a P-256 key", Outside(kind)),
         }
     }
 }

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 use downshift::Limits;
-use downshift::json::{Json, Value};
 use downshift::jwk::Jwk;
+use downshift_json::{Json, Value};
 use p256::elliptic_curve::Generate as _;
 use p256::elliptic_curve::point::AffineCoordinates as _;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
@@ -204,7 +204,7 @@ impl<'a> EcPrivateKey<'a> {
 }
 
 fn parse_sec1(der: &[u8]) -> Result<PrivateKey, KeyError> {
-    let problem = "it is no private key on a named curve";
+    let problem = "it is not a private key on a named curve";
     let key = EcPrivateKey::read(der).ok_or(KeyError::Invalid { format: "SEC1", problem })?;
     // The curve may be left out, as it is in PKCS#8; then the length and the public point have to do.
     match key.curve {
@@ -237,7 +237,7 @@ impl<'a> PrivateKeyInfo<'a> {
 
 fn parse_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
     let invalid = |problem| KeyError::Invalid { format: "PKCS#8", problem };
-    let info = PrivateKeyInfo::read(der).ok_or_else(|| invalid("it is no private key"))?;
+    let info = PrivateKeyInfo::read(der).ok_or_else(|| invalid("it is not a private key"))?;
     if info.algorithm != EC_PUBLIC_KEY {
         return Err(unsupported(info.algorithm));
     }
@@ -300,7 +300,7 @@ fn plain_text(value: Value<'_>) -> Option<&str> {
 
 fn parse_jwk(file: &[u8]) -> Result<PrivateKey, KeyError> {
     let invalid = |problem| KeyError::Invalid { format: "JWK", problem };
-    let broken = || invalid("it is no JSON object with the members of a key");
+    let broken = || invalid("it is not a JSON object with the members of a key");
     let json = Json::parse("JWK", file, &Limits::default()).map_err(|_| broken())?;
     let jwk = PrivateJwk::read(json.root()).ok_or_else(broken)?;
     // Only keys of the type EC have a curve in this sense.

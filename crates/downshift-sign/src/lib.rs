@@ -21,6 +21,7 @@ extern crate alloc;
 
 mod error;
 mod key;
+mod problem;
 mod public_key;
 mod signer;
 mod values;
@@ -28,9 +29,10 @@ mod verify;
 
 pub use error::KeyError;
 pub use key::PrivateKey;
+pub use problem::Problem;
 #[cfg(feature = "graviola")]
 pub use signer::GraviolaSigner;
 #[cfg(feature = "ring")]
 pub use signer::RingSigner;
 pub use signer::{P256Signer, Signer};
-pub use verify::{Problem, Verdict, Verification, unsupported_key, verify, verify_with};
+pub use verify::{Verdict, Verification, unsupported_key, verify, verify_with};

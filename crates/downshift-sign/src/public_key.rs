@@ -10,8 +10,8 @@ use der::{Decode as _, Encode as _, Header, SliceReader, Tag};
 use downshift::jwk::{Jwk, key_id};
 use downshift::jws::SignatureBlock;
 
+use crate::Problem;
 use crate::values::{Values, context_specific};
-use crate::verify::Problem;
 
 /// A public key, as it verifies a signature.
 pub(crate) struct PublicKey {

@@ -3,11 +3,10 @@
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
-use core::fmt;
 
 use downshift::jws::{SignatureBlock, SignedDocument};
 
-use crate::error::Outside;
+use crate::Problem;
 use crate::public_key::{KeyKind, PublicKey};
 
 /// Verifies each signature of `document` over its recovered payload.
@@ -84,86 +83,6 @@ pub struct Verdict {
     pub outcome: Result<(), Problem>,
 }
 
-/// Why a signature does not hold, or cannot be verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Problem {
-    /// The algorithm is not that of the key.
-    AlgorithmMismatch {
-        /// The algorithm that the header names.
-        algorithm: String,
-        /// The key's curve, or its type where it has none.
-        key: String,
-    },
-    /// The first certificate of the chain (`x5c`) is none.
-    InvalidCertificate,
-    /// The key's coordinates are not on its curve, or it is of an unknown kind.
-    InvalidKey,
-    /// Another payload, another protected header or another key was signed.
-    InvalidSignature,
-    /// The header has no key.
-    MissingKey,
-    /// The signature does not have the length that its algorithm gives it.
-    SignatureLength {
-        /// Bytes that the algorithm makes.
-        expected: usize,
-        /// Bytes that came.
-        actual: usize,
-    },
-    /// The key is of RSA and too short to prove anything.
-    ShortKey {
-        /// Bits of its modulus.
-        bits: usize,
-    },
-    /// The algorithm fits the key, but is not verified here.
-    UnsupportedAlgorithm {
-        /// The algorithm.
-        algorithm: String,
-    },
-}
-
-impl Problem {
-    /// The stable machine code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::AlgorithmMismatch { .. } => "algorithm-mismatch",
-            Self::InvalidCertificate => "invalid-certificate",
-            Self::InvalidKey => "invalid-key",
-            Self::InvalidSignature => "invalid-signature",
-            Self::MissingKey => "missing-key",
-            Self::ShortKey { .. } => "short-key",
-            Self::SignatureLength { .. } => "signature-length",
-            Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AlgorithmMismatch { algorithm, key } => {
-                write!(f, "the algorithm `{}` is not that of a `{}` key", Outside(algorithm), Outside(key))
-            }
-            Self::InvalidCertificate => {
-                f.write_str("the first certificate of its chain (`x5c`) cannot be read")
-            }
-            Self::InvalidKey => f.write_str("the key is not a point of its curve, or of an unknown kind"),
-            Self::InvalidSignature => f.write_str("the signature is not one of this key over this payload"),
-            Self::MissingKey => f.write_str("the signature comes without a key"),
-            Self::SignatureLength { expected, actual } => {
-                write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
-            }
-            Self::ShortKey { bits } => write!(f, "an RSA key of `{bits}` bits proves nothing"),
-            Self::UnsupportedAlgorithm { algorithm } => {
-                write!(f, "the algorithm `{}` cannot be verified here", Outside(algorithm))
-            }
-        }
-    }
-}
-
-impl core::error::Error for Problem {}
-
 /// The shortest modulus that is still taken for secure (NIST SP 800-131A).
 const RSA_BITS: usize = 2048;
 
@@ -236,7 +155,7 @@ mod other {
         RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
     };
 
-    use super::Problem;
+    use crate::Problem;
     use crate::public_key::KeyKind;
 
     pub(super) fn check(
@@ -274,7 +193,7 @@ mod other {
 mod other {
     use downshift::jws::SignatureBlock;
 
-    use super::Problem;
+    use crate::Problem;
     use crate::public_key::KeyKind;
 
     pub(super) fn check(_: KeyKind, _: &[u8], block: &SignatureBlock, _: &[u8]) -> Result<(), Problem> {

@@ -144,14 +144,14 @@ fn keys_of_other_kinds_are_refused_by_name() {
         (JWK.replace("P-256", "P-521"), "P-521"),
         (r#"{"kty": "RSA", "crv": "P-256"}"#.to_owned(), "RSA"),
     ] {
-        assert_refused(&file, "unsupported-key", &format!("the key is of the kind `{kind}`, not P-256"));
+        assert_refused(&file, "unsupported-key", &format!("the key is a `{kind}` key, not a P-256 key"));
     }
 }
 
 #[test]
 fn a_message_stays_on_one_line_and_short_whatever_the_file_says() {
     let tag = format!("A\n\u{1b}{} PRIVATE KEY", "B".repeat(1000));
-    let cause = format!("the key is of the kind `A\\n\\u{{1b}}{}…`, not P-256", "B".repeat(125));
+    let cause = format!("the key is a `A\\n\\u{{1b}}{}…` key, not a P-256 key", "B".repeat(125));
     assert_refused(&pem(&tag, "MAA="), "unsupported-key", &cause);
 }
 
@@ -162,9 +162,9 @@ fn broken_keys_are_refused() {
     for (file, cause) in [
         (SEC1.replace("-----END", ""), "PEM key cannot be read: a block is incomplete, or not base64"),
         (SEC1.replace("MHcC", "MH?C"), "PEM key cannot be read: a block is incomplete, or not base64"),
-        (SEC1.replace("MHcC", "MHcD"), "SEC1 key cannot be read: it is no private key on a named curve"),
-        (PKCS8.replace("MIGH", "MIGI"), "PKCS#8 key cannot be read: it is no private key"),
-        ("{".to_owned(), "JWK key cannot be read: it is no JSON object with the members of a key"),
+        (SEC1.replace("MHcC", "MHcD"), "SEC1 key cannot be read: it is not a private key on a named curve"),
+        (PKCS8.replace("MIGH", "MIGI"), "PKCS#8 key cannot be read: it is not a private key"),
+        ("{".to_owned(), "JWK key cannot be read: it is not a JSON object with the members of a key"),
         (JWK.replace("\"ROpo", "\"ROp"), "JWK key cannot be read: `d` is not 32 bytes in base64url"),
         (JWK.replace("096x", "096+"), "JWK key cannot be read: `x` is not 32 bytes in base64url"),
         (JWK.replace("\"y\"", "\"z\""), "JWK key cannot be read: `y` is not 32 bytes in base64url"),
@@ -184,6 +184,7 @@ fn a_public_key_or_key_id_that_is_of_another_key_is_refused() {
     assert_refused(&JWK.replace("\"ROpo", "\"ROpp"), "key-pair-mismatch", cause);
     assert_refused(&SEC1.replace("IETqaB", "IETraB"), "key-pair-mismatch", cause);
 
-    let cause = format!("the key says that its id is `{}`, but it is `{KID}`", KID.replace("TT5M", "TT5N"));
+    let cause =
+        format!("the file gives the key id `{}`, but the key has `{KID}`", KID.replace("TT5M", "TT5N"));
     assert_refused(&JWK.replace("TT5M", "TT5N"), "key-id-mismatch", &cause);
 }

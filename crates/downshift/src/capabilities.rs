@@ -57,7 +57,7 @@ impl Capabilities {
         self
     }
 
-    /// Says that the client is an engine of the schema 1 days (Docker 1.6–1.9), which reads nothing newer.
+    /// Says that the client is an engine of the schema 1 era (Docker 1.6–1.9), which reads nothing newer.
     #[must_use]
     pub fn with_schema1_engine(mut self) -> Self {
         self.schema1_engine = true;
@@ -87,7 +87,7 @@ impl Capabilities {
         self.platform.as_ref()
     }
 
-    /// Whether the client is an engine of the schema 1 days.
+    /// Whether the client is an engine of the schema 1 era.
     #[must_use]
     pub fn is_schema1_engine(&self) -> bool {
         self.schema1_engine

@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use crate::digest::is_lower_hex;
 use crate::document::Document;
-use crate::json::{Json, Kind, Value};
 use crate::schema1::Schema1;
 use crate::time::GoTime;
 use crate::{Digest, Error, Limits};
+use downshift_json::{Json, Kind, Value};
 
 /// A rule that a manifest breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -152,7 +152,7 @@ fn check_chain(images: &[Image], findings: &mut Findings) {
     for (index, image) in images.iter().enumerate() {
         if previous != Some(&image.id) {
             if seen.contains(&image.id.as_str()) {
-                let detail = format!("the id `{}` stands in more than one place", image.id);
+                let detail = format!("the id `{}` appears in more than one place", image.id);
                 findings.add("duplicate-id", SINCE_1_8_3, &format!("history[{index}]"), &detail);
             }
             seen.push(&image.id);

@@ -5,9 +5,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value};
 use crate::time::GoTime;
 use crate::{Error, Limits, Policy};
+use downshift_json::{Json, Kind, Value};
 
 /// What schema 1 takes from a config: a few members decoded, all others as they are spelt.
 pub(crate) struct Config<'c> {

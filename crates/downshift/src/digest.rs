@@ -1,13 +1,12 @@
 //! Content digests: `sha256:` and 64 lower-case hexadecimal digits.
 
+mod parse;
+
 use alloc::string::{String, ToString};
 use core::fmt;
-use core::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-
-use crate::Error;
 
 /// The digest of a document or blob, in the spelling of the OCI image specification (descriptor.md, "Digests").
 ///
@@ -35,23 +34,6 @@ impl Digest {
     #[must_use]
     pub fn empty_layer() -> Self {
         Self(Self::EMPTY_LAYER.to_string())
-    }
-
-    /// Reads a digest.
-    ///
-    /// # Errors
-    /// [`Error::InvalidDigest`] for any other spelling.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let (algorithm, hex) = text.split_at_checked("sha256:".len()).unwrap_or_default();
-        match (algorithm, hex.len()) {
-            // All digits, without an end at the first that is none, so that several are looked at together.
-            ("sha256:", 64) | ("sha384:", 96) | ("sha512:", 128)
-                if hex.bytes().fold(true, |all, byte| all & is_lower_hex(byte)) =>
-            {
-                Ok(Self(text.to_string()))
-            }
-            _ => Err(Error::InvalidDigest { value: text.to_string() }),
-        }
     }
 
     /// The whole text, `algorithm:hex`.
@@ -90,14 +72,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn is_lower_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
-}
-
-impl FromStr for Digest {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::parse(text)
-    }
 }
 
 impl From<Digest> for String {

@@ -5,10 +5,9 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::json::{Json, Kind, Value};
-use crate::layer::Content;
 use crate::schema1::Schema1;
 use crate::{Digest, Error, Form, Limits, Platform};
+use downshift_json::{Json, Kind, Value};
 
 /// A stored manifest of any kind.
 #[derive(Clone, Debug)]
@@ -152,18 +151,6 @@ impl Manifest {
             artifact_type: optional_text(artifact_type, "artifactType")?,
             others,
         })
-    }
-
-    /// The media type that makes it an artifact instead of an image, if one does.
-    #[must_use]
-    pub fn artifact(&self) -> Option<String> {
-        match Content::of(self) {
-            Content::Artifact(error) => match *error {
-                Error::Artifact { media_type } => Some(media_type),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }
 

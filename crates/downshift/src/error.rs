@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use crate::{Digest, Form};
 
-/// Whose fault an [`Error`] is.
+/// The party at fault for an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fault {
-    /// Whoever calls this crate broke its rules. Nothing that comes from outside can cause it.
+    /// The caller of this crate broke its rules. Nothing that comes from outside can cause it.
     Caller,
-    /// The client asked for what there is not, or in a way that cannot be answered.
+    /// The client asked for something that is not there, or in a way that cannot be answered.
     Client,
     /// A document is not what it should be: broken JSON, wrong types, an unreadable digest.
     Document,
@@ -57,7 +57,7 @@ pub enum Error {
         /// The stored form.
         stored: Form,
     },
-    /// Not `os/architecture` or `os/architecture/variant`.
+    /// Neither `os/architecture` nor `os/architecture/variant`.
     InvalidPlatform {
         /// What was given.
         value: String,
@@ -69,7 +69,7 @@ pub enum Error {
         /// The platforms that there are, separated by commas.
         available: String,
     },
-    /// An engine of the schema 1 days asked, by digest, for a manifest that it cannot read.
+    /// An engine of the schema 1 era asked, by digest, for a manifest that it cannot read.
     UnreadableDigest {
         /// What it asked for.
         digest: Digest,
@@ -147,7 +147,7 @@ pub enum Error {
     },
 
     // Fault::Image
-    /// The manifest is of no image.
+    /// The manifest is not that of an image.
     Artifact {
         /// The media type that says so.
         media_type: String,
@@ -168,7 +168,7 @@ pub enum Error {
         /// Layers of the manifest.
         layers: usize,
     },
-    /// A layer's digest is of an algorithm that engines of the schema 1 days do not know.
+    /// A layer's digest is of an algorithm that engines of the schema 1 era do not know.
     DigestAlgorithm {
         /// The layer.
         digest: Digest,
@@ -218,14 +218,14 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// An engine of the schema 1 days could not read the config's member.
+    /// An engine of the schema 1 era could not read the config's member.
     UnreadableConfig {
         /// Which member.
         path: String,
         /// What those engines take there.
         expected: &'static str,
     },
-    /// A layer's media type is none that the form asked for can express.
+    /// A layer's media type is not that of an image layer.
     UnknownLayerType {
         /// The layer.
         digest: Digest,
@@ -268,145 +268,131 @@ impl Error {
     /// The stable machine code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::SignatureLength { .. } => "signature-length",
-            Self::UnknownLimit { .. } => "unknown-limit",
-            Self::UnknownPolicy { .. } => "unknown-policy",
-            Self::NotAcceptable { .. } => "not-acceptable",
-            Self::InvalidPlatform { .. } => "invalid-platform",
-            Self::PlatformMissing { .. } => "platform-missing",
-            Self::UnreadableDigest { .. } => "unreadable-digest",
-            Self::Ambiguous { .. } => "ambiguous",
-            Self::DuplicateKey { .. } => "duplicate-key",
-            Self::InvalidDigest { .. } => "invalid-digest",
-            Self::InvalidJson { .. } => "invalid-json",
-            Self::InvalidSignature { .. } => "invalid-signature-block",
-            Self::InvalidTime { .. } => "invalid-time",
-            Self::MissingDocument { .. } => "missing-document",
-            Self::MissingMember { .. } => "missing-member",
-            Self::ShadowedKey { .. } => "shadowed-key",
-            Self::UnknownDocument { .. } => "unknown-document",
-            Self::WrongType { .. } => "wrong-type",
-            Self::Artifact { .. } => "artifact",
-            Self::BaseLayer => "base-layer",
-            Self::ChildrenRefused { .. } => "children-refused",
-            Self::DiffIdCount { .. } => "diff-id-count",
-            Self::DigestAlgorithm { .. } => "digest-algorithm",
-            Self::EncryptedLayer { .. } => "encrypted-layer",
-            Self::ForeignLayer { .. } => "foreign-layer",
-            Self::HistoryExceedsLayers { .. } => "history-exceeds-layers",
-            Self::LayersExceedHistory { .. } => "layers-exceed-history",
-            Self::NoConversion { .. } => "no-conversion",
-            Self::NoHistory => "no-history",
-            Self::NoRootfs => "no-rootfs",
-            Self::NestedIndex { .. } => "nested-index",
-            Self::ReservedKey { .. } => "reserved-key",
-            Self::UnreadableConfig { .. } => "unreadable-config",
-            Self::UnknownLayerType { .. } => "unknown-layer-type",
-            Self::ZstdLayer { .. } => "zstd-layer",
-            Self::LimitExceeded { .. } => "limit-exceeded",
-        }
+        self.facts().code
     }
 
-    /// Whose fault it is.
+    /// The party at fault.
     #[must_use]
     pub const fn fault(&self) -> Fault {
-        match self {
-            Self::SignatureLength { .. } | Self::UnknownLimit { .. } | Self::UnknownPolicy { .. } => {
-                Fault::Caller
-            }
-            Self::NotAcceptable { .. }
-            | Self::InvalidPlatform { .. }
-            | Self::PlatformMissing { .. }
-            | Self::UnreadableDigest { .. } => Fault::Client,
-            Self::Ambiguous { .. }
-            | Self::DuplicateKey { .. }
-            | Self::InvalidDigest { .. }
-            | Self::InvalidJson { .. }
-            | Self::InvalidSignature { .. }
-            | Self::InvalidTime { .. }
-            | Self::MissingDocument { .. }
-            | Self::MissingMember { .. }
-            | Self::ShadowedKey { .. }
-            | Self::UnknownDocument { .. }
-            | Self::WrongType { .. } => Fault::Document,
-            Self::Artifact { .. }
-            | Self::BaseLayer
-            | Self::ChildrenRefused { .. }
-            | Self::DiffIdCount { .. }
-            | Self::DigestAlgorithm { .. }
-            | Self::EncryptedLayer { .. }
-            | Self::ForeignLayer { .. }
-            | Self::HistoryExceedsLayers { .. }
-            | Self::LayersExceedHistory { .. }
-            | Self::NoConversion { .. }
-            | Self::NoHistory
-            | Self::NoRootfs
-            | Self::NestedIndex { .. }
-            | Self::ReservedKey { .. }
-            | Self::UnreadableConfig { .. }
-            | Self::UnknownLayerType { .. }
-            | Self::ZstdLayer { .. } => Fault::Image,
-            Self::LimitExceeded { .. } => Fault::Limit,
-        }
+        self.facts().fault
     }
 
-    /// What can be done about it, in one line.
+    /// The way out, in one line.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
-        match self {
-            Self::SignatureLength { .. } => "sign with the key and algorithm that were announced",
-            Self::UnknownPolicy { .. } => "use strict or reference",
-            Self::UnknownLimit { .. } => "use one of the names in the documentation of the limits",
-            Self::NotAcceptable { .. } => {
-                "name another manifest type in the Accept header, or pull with a newer client"
+        self.facts().remedy
+    }
+
+    /// All that a refusal says but for its cause: one line of each variant.
+    const fn facts(&self) -> Facts {
+        use Fault::{Caller, Client, Document, Image, Limit};
+        let (code, fault, remedy) = match self {
+            Self::SignatureLength { .. } => {
+                ("signature-length", Caller, "sign with the key and algorithm that were announced")
             }
-            Self::InvalidPlatform { .. } => "write it as os/architecture or os/architecture/variant",
-            Self::PlatformMissing { .. } => "ask for one of the platforms that there are",
-            Self::UnreadableDigest { .. } => "pull by the digest that the message names",
-            Self::Ambiguous { .. } | Self::DuplicateKey { .. } | Self::ShadowedKey { .. } => {
-                "push the image again with a tool that writes each member once, under its exact name"
+            Self::UnknownLimit { .. } => (
+                "unknown-limit",
+                Caller,
+                "use document-bytes, depth, layers, history, entries, converted-children, string-bytes or output-bytes",
+            ),
+            Self::UnknownPolicy { .. } => ("unknown-policy", Caller, "use strict or reference"),
+
+            Self::NotAcceptable { .. } => (
+                "not-acceptable",
+                Client,
+                "name another manifest type in the Accept header, or pull with a newer client",
+            ),
+            Self::InvalidPlatform { .. } => {
+                ("invalid-platform", Client, "write it as os/architecture or os/architecture/variant")
             }
-            Self::InvalidDigest { .. }
-            | Self::InvalidJson { .. }
-            | Self::InvalidSignature { .. }
-            | Self::InvalidTime { .. }
-            | Self::MissingMember { .. }
-            | Self::WrongType { .. } => "push the image again: the document is broken where it is stored",
-            Self::MissingDocument { .. } => {
-                "push the image again: a part of it is missing where it is stored"
+            Self::PlatformMissing { .. } => {
+                ("platform-missing", Client, "ask for one of the platforms that the message lists")
             }
-            Self::UnknownDocument { .. } => {
-                "use schema 1, schema 2, a manifest list, an OCI manifest or an OCI index"
+            Self::UnreadableDigest { .. } => {
+                ("unreadable-digest", Client, "pull the other digest that the message names")
             }
-            Self::Artifact { .. } => "fetch it with the tool that it was made for: it is not an image",
-            Self::BaseLayer => "pull the image with Docker 1.10 or later",
-            Self::ChildrenRefused { .. } | Self::NestedIndex { .. } => {
-                "pull one of the manifests by its digest"
+
+            Self::Ambiguous { .. } => ("ambiguous", Document, WRITE_EACH_KEY_ONCE),
+            Self::DuplicateKey { .. } => ("duplicate-key", Document, WRITE_EACH_KEY_ONCE),
+            Self::InvalidDigest { .. } => ("invalid-digest", Document, PUSH_AGAIN),
+            Self::InvalidJson { .. } => ("invalid-json", Document, PUSH_AGAIN),
+            Self::InvalidSignature { .. } => ("invalid-signature-block", Document, PUSH_AGAIN),
+            Self::InvalidTime { .. } => ("invalid-time", Document, PUSH_AGAIN),
+            Self::MissingDocument { .. } => (
+                "missing-document",
+                Document,
+                "push the image again: a part of it is missing where it is stored",
+            ),
+            Self::MissingMember { .. } => ("missing-member", Document, PUSH_AGAIN),
+            Self::ShadowedKey { .. } => ("shadowed-key", Document, WRITE_EACH_KEY_ONCE),
+            Self::UnknownDocument { .. } => (
+                "unknown-document",
+                Document,
+                "use schema 1, schema 2, a manifest list, an OCI manifest or an OCI index",
+            ),
+            Self::WrongType { .. } => ("wrong-type", Document, PUSH_AGAIN),
+
+            Self::Artifact { .. } => {
+                ("artifact", Image, "fetch it with the tool that it was made for: it is not an image")
             }
-            Self::DiffIdCount { .. } | Self::HistoryExceedsLayers { .. } | Self::NoRootfs => {
-                "build the image again: its config does not belong to its manifest"
+            Self::BaseLayer => ("base-layer", Image, "pull the image with Docker 1.10 or later"),
+            Self::ChildrenRefused { .. } => ("children-refused", Image, PULL_ONE_MANIFEST),
+            Self::DiffIdCount { .. } => ("diff-id-count", Image, BUILD_AGAIN),
+            Self::DigestAlgorithm { .. } => {
+                ("digest-algorithm", Image, "push the image again with sha256 digests")
             }
-            Self::DigestAlgorithm { .. } => "push the image again with sha256 digests",
-            Self::EncryptedLayer { .. } => "decrypt the image and push it again",
-            Self::ForeignLayer { .. } => {
-                "pull the image with Docker 1.10 or later, which fetches foreign layers"
+            Self::EncryptedLayer { .. } => ("encrypted-layer", Image, "decrypt the image and push it again"),
+            Self::ForeignLayer { .. } => (
+                "foreign-layer",
+                Image,
+                "pull the image with Docker 1.10 or later, which fetches foreign layers",
+            ),
+            Self::HistoryExceedsLayers { .. } => ("history-exceeds-layers", Image, BUILD_AGAIN),
+            Self::LayersExceedHistory { .. } => (
+                "layers-exceed-history",
+                Image,
+                "build the image with a history entry for each layer, or convert with the reference policy, which drops the layers",
+            ),
+            Self::NoConversion { .. } => ("no-conversion", Image, "ask for another form"),
+            Self::NoHistory => {
+                ("no-history", Image, "convert with the strict policy, which writes the missing history")
             }
-            Self::LayersExceedHistory { .. } => {
-                "build the image with a history entry for each layer, or convert with the reference policy, which drops the layers"
+            Self::NoRootfs => ("no-rootfs", Image, BUILD_AGAIN),
+            Self::NestedIndex { .. } => ("nested-index", Image, PULL_ONE_MANIFEST),
+            Self::ReservedKey { .. } => {
+                ("reserved-key", Image, "remove the key from the config and push the image again")
             }
-            Self::NoConversion { .. } => "ask for another form",
-            Self::NoHistory => "convert with the strict policy, which writes a history where there is none",
-            Self::ReservedKey { .. } => "remove the key from the config and push the image again",
-            Self::UnreadableConfig { .. } => {
-                "give the member the type that Docker writes, and push the image again"
+            Self::UnreadableConfig { .. } => (
+                "unreadable-config",
+                Image,
+                "give the member the type that Docker writes, and push the image again",
+            ),
+            Self::UnknownLayerType { .. } => {
+                ("unknown-layer-type", Image, "push the image again with tar layers, plain or gzipped")
             }
-            Self::UnknownLayerType { .. } => "push the image again with tar layers, plain or gzipped",
-            Self::ZstdLayer { .. } => "push the image again with gzip compression",
-            Self::LimitExceeded { .. } => "raise the limit if the document is to be trusted",
-        }
+            Self::ZstdLayer { .. } => ("zstd-layer", Image, "push the image again with gzip compression"),
+
+            Self::LimitExceeded { .. } => {
+                ("limit-exceeded", Limit, "raise the limit if you trust the document")
+            }
+        };
+        Facts { code, fault, remedy }
     }
 }
+
+/// What a refusal says whatever its cause is.
+struct Facts {
+    code: &'static str,
+    fault: Fault,
+    remedy: &'static str,
+}
+
+// Remedies of several refusals.
+const BUILD_AGAIN: &str = "build the image again: its config does not match its manifest";
+const PULL_ONE_MANIFEST: &str = "pull one of the manifests by its digest";
+const PUSH_AGAIN: &str = "push the image again: what is stored is damaged";
+const WRITE_EACH_KEY_ONCE: &str =
+    "push the image again with a tool that writes each key once, in its exact spelling";
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -419,7 +405,7 @@ impl fmt::Display for Error {
             Self::NotAcceptable { stored } => {
                 write!(
                     f,
-                    "the client accepts neither the stored form `{stored}` nor one that it can be converted to"
+                    "the client accepts neither the stored form `{stored}` nor any form that it can be converted to"
                 )
             }
             Self::InvalidPlatform { value } => write!(f, "`{}` is not a platform", Cut(value)),
@@ -428,28 +414,32 @@ impl fmt::Display for Error {
             }
             Self::UnreadableDigest { digest, form, instead } => write!(
                 f,
-                "`{digest}` is a manifest of the form `{form}`, which this engine cannot read: pull `{instead}` instead"
+                "`{digest}` is a manifest in the form `{form}`, which this engine cannot read: pull `{instead}` instead"
             ),
             Self::Ambiguous { one, other } => {
                 write!(f, "the document has both `{one}` and `{other}`, so it can be read in two ways")
             }
-            Self::DuplicateKey { key } => write!(f, "the key `{}` stands twice in one object", Cut(key)),
+            Self::DuplicateKey { key } => write!(f, "the key `{}` appears twice in one object", Cut(key)),
             Self::InvalidDigest { value } => write!(f, "`{}` is not a digest", Cut(value)),
             Self::InvalidJson { document, offset, problem } => {
                 write!(f, "the {document} is not JSON: {problem} at byte `{offset}`")
             }
             Self::InvalidSignature { problem } => write!(f, "the signature block cannot be read: {problem}"),
-            Self::InvalidTime { value } => write!(f, "`{}` is not a time of RFC 3339", Cut(value)),
-            Self::MissingDocument { digest } => write!(f, "the document `{digest}` is not there"),
+            Self::InvalidTime { value } => write!(f, "`{}` is not an RFC 3339 time", Cut(value)),
+            Self::MissingDocument { digest } => write!(f, "the document `{digest}` is missing"),
             Self::MissingMember { path } => write!(f, "the member `{path}` is missing"),
             Self::ShadowedKey { key, known } => {
                 write!(f, "the key `{}` is read as `{known}` by some engines and ignored by others", Cut(key))
             }
-            Self::UnknownDocument { value } => write!(f, "`{}` is no manifest that can be read", Cut(value)),
+            Self::UnknownDocument { value } => {
+                write!(f, "`{}` is not a manifest type that can be read", Cut(value))
+            }
             Self::WrongType { path, expected } => write!(f, "the member `{path}` is not {expected}"),
-            Self::Artifact { media_type } => write!(f, "`{}` is not of an image", Cut(media_type)),
+            Self::Artifact { media_type } => {
+                write!(f, "`{}` is not the media type of an image", Cut(media_type))
+            }
             Self::BaseLayer => {
-                f.write_str("the image stands on a `rootfs.base_layer` that is not in its manifest")
+                f.write_str("the image builds on a `rootfs.base_layer` that its manifest does not list")
             }
             Self::ChildrenRefused { entries, first } => {
                 write!(
@@ -458,44 +448,53 @@ impl fmt::Display for Error {
                 )
             }
             Self::DiffIdCount { diff_ids, layers } => {
-                write!(f, "the config has `{diff_ids}` diff ids, the manifest `{layers}` layers")
+                write!(f, "the config has `{diff_ids}` diff ids, but the manifest has `{layers}` layers")
             }
             Self::DigestAlgorithm { digest } => {
-                write!(f, "the layer `{digest}` has a digest that engines of the schema 1 days do not know")
+                write!(
+                    f,
+                    "the digest of the layer `{digest}` is not a sha256 digest, and engines of the schema 1 era read no others"
+                )
             }
             Self::EncryptedLayer { digest } => write!(f, "the layer `{digest}` is encrypted"),
             Self::ForeignLayer { digest } => {
-                write!(f, "the layer `{digest}` is fetched from elsewhere, which schema 1 cannot express")
+                write!(f, "the layer `{digest}` is a foreign layer, which schema 1 cannot express")
             }
             Self::HistoryExceedsLayers { history, layers } => {
-                write!(f, "the history has `{history}` entries with a layer, the manifest `{layers}` layers")
+                write!(
+                    f,
+                    "the history has `{history}` entries with a layer, but the manifest has `{layers}` layers"
+                )
             }
             Self::LayersExceedHistory { layers, history } => write!(
                 f,
-                "the manifest has `{layers}` layers, the history `{history}` entries with a layer: the rest would be lost"
+                "the manifest has `{layers}` layers, but the history has `{history}` entries with a layer: the other layers would be lost"
             ),
             Self::NoConversion { from, to } => write!(f, "`{from}` cannot be converted to `{to}`"),
             Self::NoHistory => f.write_str("the config has no history"),
             Self::NoRootfs => f.write_str("the config has no `rootfs`"),
-            Self::NestedIndex { digest } => write!(f, "the entry `{digest}` is itself a list of manifests"),
+            Self::NestedIndex { digest } => write!(f, "the entry `{digest}` is itself a list or index"),
             Self::ReservedKey { key } => {
-                write!(f, "the config's own key `{}` would be taken for schema 1's", Cut(key))
+                write!(f, "the config's key `{}` would be mistaken for one of schema 1", Cut(key))
             }
             Self::UnreadableConfig { path, expected } => {
-                write!(f, "engines of the schema 1 days cannot read `{path}`: it is not {expected}")
+                write!(f, "engines of the schema 1 era cannot read `{path}`: it is not {expected}")
             }
             Self::UnknownLayerType { digest, media_type } => {
                 write!(
                     f,
-                    "the layer `{digest}` has the type `{}`, which is none of an image layer",
+                    "the layer `{digest}` has the media type `{}`, which is not that of an image layer",
                     Cut(media_type)
                 )
             }
             Self::ZstdLayer { digest } => {
-                write!(f, "the layer `{digest}` is compressed with zstd, which Docker's forms do not have")
+                write!(
+                    f,
+                    "the layer `{digest}` is compressed with zstd, which Docker's manifests do not support"
+                )
             }
             Self::LimitExceeded { name, limit, actual } => {
-                write!(f, "`{actual}` passes the limit `{name}` of `{limit}`")
+                write!(f, "`{actual}` exceeds the limit `{name}` of `{limit}`")
             }
         }
     }
@@ -525,11 +524,11 @@ impl core::error::Error for Error {}
 pub struct Failure {
     /// The stable machine code.
     pub code: Cow<'static, str>,
-    /// Whose fault it is.
+    /// The party at fault.
     pub fault: Fault,
-    /// What is wrong, in one line.
+    /// The cause, in one line.
     pub cause: String,
-    /// What can be done about it, in one line.
+    /// The remedy, in one line.
     pub remedy: Cow<'static, str>,
 }
 
@@ -544,10 +543,32 @@ impl From<&Error> for Failure {
     }
 }
 
-/// Inside of this crate errors are boxed: they are rare, and so what is not one is moved about in fewer bytes.
+/// Inside this crate errors are boxed: they are rare, and a boxed one makes every result smaller.
 impl From<Box<Error>> for Error {
     fn from(error: Box<Self>) -> Self {
         *error
+    }
+}
+
+/// What reading JSON may end with, in this crate's words.
+impl From<downshift_json::Error> for Error {
+    fn from(error: downshift_json::Error) -> Self {
+        match error {
+            downshift_json::Error::Limit { name, limit, actual } => {
+                Self::LimitExceeded { name, limit, actual }
+            }
+            downshift_json::Error::Syntax { document, offset, problem } => {
+                Self::InvalidJson { document, offset, problem }
+            }
+        }
+    }
+}
+
+impl From<Box<downshift_json::Error>> for Box<Error> {
+    #[cold]
+    #[inline(never)]
+    fn from(error: Box<downshift_json::Error>) -> Self {
+        Self::new(Error::from(*error))
     }
 }
 

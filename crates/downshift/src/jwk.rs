@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
-use crate::json::{Kind, Value};
-use crate::jws::decode_base64url;
+use crate::base64url::decode_base64url;
+use downshift_json::{Kind, Value};
 
 /// A public key as libtrust writes it: an object of strings, sorted by name.
 ///
@@ -66,12 +66,12 @@ impl Jwk {
         }
         let mut key = Self(Vec::new());
         for (name, value) in value.members() {
-            // Members that are no strings are no part of a public key: libtrust ignores them.
+            // Members that are not strings are not part of a public key: libtrust ignores them.
             if let Some(text) = value.as_text() {
                 key.insert(name.text().into_owned(), text.into_owned());
             }
         }
-        let info = key.public_key_info().ok_or_else(|| problem("a `jwk` is no public key"))?;
+        let info = key.public_key_info().ok_or_else(|| problem("a `jwk` is not a public key"))?;
         let kid = key_id(&info);
         match key.member("kid") {
             Some(stated) if stated != kid => Err(problem("a `jwk` has the `kid` of another key")),
@@ -94,8 +94,8 @@ impl Jwk {
         }
     }
 
-    /// The key as a SubjectPublicKeyInfo (RFC 5280, 4.1) in DER; nothing if it is no key on P-256, P-384 or P-521, nor
-    /// of RSA.
+    /// The key as a SubjectPublicKeyInfo (RFC 5280, 4.1) in DER; `None` if it is neither an RSA
+    /// key nor a key on P-256, P-384 or P-521.
     #[must_use]
     pub fn public_key_info(&self) -> Option<Vec<u8>> {
         match self.member("kty")? {

@@ -9,13 +9,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use crate::json::{Json, Kind, Pretty, Value};
+use crate::base64url::decode_base64url;
 use crate::jwk::Jwk;
 use crate::{Error, Limits, Timestamp};
+use downshift_json::{Json, Kind, Pretty, Value};
 
 /// A signature to seal a document with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +82,7 @@ pub fn prepare(payload: Vec<u8>, time: Timestamp, limits: &Limits) -> Result<Uns
 
 /// [`prepare`] for a payload that is known to be JSON.
 pub(crate) fn prepare_object(payload: Vec<u8>, time: Timestamp) -> Result<Unsigned, Box<Error>> {
-    let problem = || invalid("the payload is no object with members");
+    let problem = || invalid("the payload is not an object with members");
     let inner = payload.trim_ascii_end().strip_suffix(b"}").ok_or_else(problem)?;
     let format_length = inner.trim_ascii_end().len();
     if matches!(inner.trim_ascii(), b"" | b"{") {
@@ -304,16 +303,4 @@ fn read_protected(protected: &str, format: &mut Format) -> Result<Option<String>
     }
     format.tail = tail;
     Ok(header.member("time").and_then(Value::as_text).map(Into::into))
-}
-
-/// base64url as libtrust and Go read it: line breaks are skipped, padding is optional, left-over bits do not count.
-pub(crate) fn decode_base64url(text: &str) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &alphabet::URL_SAFE,
-        GeneralPurposeConfig::new()
-            .with_decode_allow_trailing_bits(true)
-            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    let letters: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    LENIENT.decode(letters).ok()
 }

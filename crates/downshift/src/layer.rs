@@ -1,7 +1,7 @@
 //! Layer media types, and what a manifest is of.
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use crate::document::{Descriptor, Manifest};
 use crate::{Error, Form};
@@ -104,6 +104,20 @@ impl LayerType {
         let table: &[(&'static str, Self)] = if is_docker { &DOCKER } else { &OCI };
         let found = table.iter().find(|(_, candidate)| *candidate == layer_type);
         found.map(|&(name, _)| name).ok_or_else(|| Error::ZstdLayer { digest: layer.digest.clone() }.into())
+    }
+}
+
+impl Manifest {
+    /// The media type that makes it an artifact instead of an image, if one does.
+    #[must_use]
+    pub fn artifact(&self) -> Option<String> {
+        match Content::of(self) {
+            Content::Artifact(error) => match *error {
+                Error::Artifact { media_type } => Some(media_type),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 }
 

@@ -43,7 +43,7 @@
 //! ```
 //!
 //! A schema 1 payload made from schema 2 is the one that Distribution 2.8 makes, to the byte. That takes the rules of
-//! Go's `encoding/json`, which a small reader and writer of this crate's own follow.
+//! Go's `encoding/json`, which [`downshift_json`] follows.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
@@ -61,6 +61,7 @@
 extern crate alloc;
 
 pub mod answer;
+mod base64url;
 mod capabilities;
 pub mod check;
 mod config;
@@ -71,7 +72,6 @@ mod error;
 mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-pub mod json;
 pub mod jwk;
 pub mod jws;
 pub mod layer;

@@ -65,7 +65,16 @@ impl Limits {
         Ok(())
     }
 
+    /// Checks a quantity against its limit.
     pub(crate) fn check(name: &'static str, limit: usize, actual: usize) -> Result<(), Box<Error>> {
         if actual > limit { Err(Error::LimitExceeded { name, limit, actual }.into()) } else { Ok(()) }
+    }
+}
+
+/// Those that the reading of JSON keeps to.
+impl From<&Limits> for downshift_json::Limits {
+    fn from(limits: &Limits) -> Self {
+        let Limits { document_bytes, depth, string_bytes, .. } = *limits;
+        Self { document_bytes, depth, string_bytes }
     }
 }

@@ -75,3 +75,32 @@ impl FromStr for Platform {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_has_two_or_three_parts() {
+        for text in ["linux/amd64", "linux/arm/v7"] {
+            assert_eq!(text.parse::<Platform>().map(|platform| platform.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x"] {
+            let error = Error::InvalidPlatform { value: text.to_string() };
+            assert_eq!(text.parse::<Platform>(), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_variant_counts_only_if_it_is_asked_for() {
+        let of = |variant: Option<&str>| Platform {
+            variant: variant.map(ToString::to_string),
+            ..Platform::new("linux", "arm")
+        };
+        assert!(of(None).accepts(&of(Some("v7"))));
+        assert!(of(Some("v7")).accepts(&of(Some("v7"))));
+        assert!(!of(Some("v7")).accepts(&of(None)));
+        assert!(!of(None).accepts(&Platform::new("linux", "arm64")));
+        assert!(!of(None).accepts(&Platform::new("windows", "arm")));
+    }
+}

@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
-use crate::json::{Json, Kind, Value};
 use crate::jws;
 use crate::time::GoTime;
 use crate::{Digest, Error, Limits, Timestamp};
+use downshift_json::{Json, Kind, Value};
 
 /// A schema 1 manifest.
 ///

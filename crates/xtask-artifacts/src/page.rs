@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use downshift_tests::samples::{self, Sample};
+use downshift_cases::samples::{self, Sample};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use downshift::Form;
-use downshift_tests::images::{layout, sample};
+use downshift_cases::images::{layout, sample};
 
 /// The repository of the sample image.
 const REPOSITORY: &str = "library/sample";

@@ -1,8 +1,8 @@
 //! `cargo xtask bless`
 
 use clap::Args;
-use downshift_tests::implementation::Native;
-use downshift_tests::strict;
+use downshift_cases::implementation::Native;
+use downshift_cases::strict;
 
 use xtask::command;
 use xtask::program::{self, Build};

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use downshift_tests::images::random;
+use downshift_cases::images::random;
+use downshift_cases::vectors::Vector;
 use downshift_tests::registry::Registry;
-use downshift_tests::vectors::Vector;
 
 /// Records conversions of the reference: pushes random images to a registry of Distribution 2, fetches their tags as
 /// an old client does, and writes the answers as vectors.

@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use downshift_cases::images::{built, sample};
 use downshift_tests::faults::FaultyRegistry;
-use downshift_tests::images::{built, sample};
 use downshift_tests::registry::Registry;
 use downshift_tests::server::Server;
 

@@ -20,7 +20,7 @@ use self::tally::Tally;
 /// Builds the program and runs all tests: those of the crates, and the one suite.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Passed on to the test programs: a part of the names to run, such as native::edge, or options such as --nocapture
+    /// Passed on to the test programs: a part of the names to run, such as node::vectors, or options such as --nocapture
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::docker::Docker;
-use crate::http::Response;
+use downshift_cases::response::Response;
 
 /// A schema 1 manifest, as far as engines read it.
 #[derive(Clone, Debug, Deserialize)]

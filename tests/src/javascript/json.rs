@@ -9,7 +9,7 @@ use downshift::answer::{Record, Request, Root};
 use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp};
 use serde_json::{Value, json};
 
-use crate::implementation::{Answered, Outcome};
+use downshift_cases::implementation::{Answered, Outcome};
 
 /// A request with all the documents that it may need.
 pub(super) fn question(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Value {

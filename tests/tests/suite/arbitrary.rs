@@ -9,8 +9,8 @@ use std::sync::Arc;
 use anyhow::{anyhow, ensure};
 use downshift::answer::{Record, Request, Root};
 use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy, jws};
-use downshift_tests::images::{Family, Image};
-use downshift_tests::implementation::{Answered, Implementation, Outcome};
+use downshift_cases::images::{Family, Image};
+use downshift_cases::implementation::{Answered, Implementation, Outcome};
 use downshift_tests::programs::case;
 use libtest_mimic::Trial;
 use proptest::collection::vec;
@@ -20,14 +20,19 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use serde_json::{Map, Value, json};
 
 use super::registry::{SEED, number};
+use crate::Named;
 
 /// How many cases there are, unless `DOWNSHIFT_IMAGES` says otherwise.
 const CASES: u64 = 1000;
 
+/// A comparison of two implementations.
+type Check = fn(&dyn Implementation, &dyn Implementation) -> anyhow::Result<()>;
+
 pub(crate) fn trials(one: &Arc<dyn Implementation>, other: &Arc<dyn Implementation>) -> Vec<Trial> {
     let (one, other) = (Arc::clone(one), Arc::clone(other));
-    let name = format!("{}::arbitrary::as_{}", other.name(), one.name());
-    vec![case(name, move || agree(one.as_ref(), other.as_ref()))]
+    let (name, run): Named<Check> = named!(agree);
+    let name = format!("{}::arbitrary::{name}::{}", other.name(), one.name());
+    vec![case(name, move || run(one.as_ref(), other.as_ref()))]
 }
 
 fn agree(one: &dyn Implementation, other: &dyn Implementation) -> anyhow::Result<()> {

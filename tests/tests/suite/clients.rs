@@ -3,25 +3,28 @@
 use core::net::SocketAddr;
 
 use anyhow::{Context, ensure};
+use downshift_cases::images::{REPOSITORY, sample};
 use downshift_tests::clients::Client;
-use downshift_tests::front::{Engine, Front, REPOSITORY};
-use downshift_tests::images::sample;
+use downshift_tests::front::{Engine, Front};
 use downshift_tests::programs::{DOCKER, DOCKERD, PODMAN, case_after};
 use downshift_tests::proxy::Proxy;
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// The paths that Docker puts into every container.
 const MADE_BY_DOCKER: [&str; 6] =
     [".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"];
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let name = |client: &str| format!("{}::front::clients::{client}_pulls_every_form", engine.name);
+    let (name, run): Named<fn(Engine, &Client) -> anyhow::Result<()>> = named!(pulls_every_form);
+    let name = |client: &str| format!("{}::front::clients::{name}::{client}", engine.name);
     vec![
         case_after(engine.programs(&[PODMAN]), name("podman"), Client::podman, move |podman| {
-            pulls_every_form(engine, &podman)
+            run(engine, &podman)
         }),
         case_after(engine.programs(&[DOCKER, DOCKERD]), name("docker"), Client::docker, move |docker| {
-            pulls_every_form(engine, &docker)
+            run(engine, &docker)
         }),
     ]
 }

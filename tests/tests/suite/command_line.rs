@@ -5,26 +5,27 @@ use std::os::unix::fs::PermissionsExt;
 
 use anyhow::ensure;
 use downshift::Digest;
-use downshift_tests::front::{signed_schema1, unsigned_schema1};
-use downshift_tests::images::sample;
+use downshift_cases::fixed_key::{signed_schema1, unsigned_schema1};
+use downshift_cases::images::sample;
 use downshift_tests::program::{run, succeed};
 use downshift_tests::programs::case;
 use libtest_mimic::Trial;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::Named;
 use crate::convert::fails;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn(&Files) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(&Files) -> anyhow::Result<()>>| {
         case(format!("command_line::{name}"), move || run(&Files::write()?))
     };
     vec![
-        trial("verify_tells_a_valid_signature_from_a_broken_one", verifies),
-        trial("check_names_the_rule_that_is_broken", checks),
-        trial("inspect_says_what_a_manifest_is", inspects),
-        trial("key_new_makes_a_key_that_only_its_owner_reads", makes_keys),
-        trial("help_and_usage_end_as_they_should", helps),
+        trial(named!(verify_tells_a_valid_signature_from_a_broken_one)),
+        trial(named!(check_names_the_rule_that_is_broken)),
+        trial(named!(inspect_says_what_a_manifest_is)),
+        trial(named!(key_new_makes_a_key_that_only_its_owner_reads)),
+        trial(named!(help_and_usage_end_as_they_should)),
     ]
 }
 
@@ -59,7 +60,7 @@ impl Files {
     }
 }
 
-fn verifies(files: &Files) -> anyhow::Result<()> {
+fn verify_tells_a_valid_signature_from_a_broken_one(files: &Files) -> anyhow::Result<()> {
     let said = String::from_utf8(succeed(["verify", &files.signed])?)?;
     for line in [
         "payload    sha256:116268a0ef52d7b65218f27b525bb803dd7d9fc3868df8ce79a59789f422f771",
@@ -77,7 +78,7 @@ fn verifies(files: &Files) -> anyhow::Result<()> {
     fails(&run(["verify", "/none"])?, 2, "unreadable-file")
 }
 
-fn checks(files: &Files) -> anyhow::Result<()> {
+fn check_names_the_rule_that_is_broken(files: &Files) -> anyhow::Result<()> {
     ensure!(succeed(["check", &files.signed])?.is_empty(), "it finds fault with a sound manifest");
     for (file, rule) in
         [(&files.unsigned, "signatures: signature: "), (&files.schema2, "schemaVersion: schema-version: ")]
@@ -90,7 +91,7 @@ fn checks(files: &Files) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn inspects(files: &Files) -> anyhow::Result<()> {
+fn inspect_says_what_a_manifest_is(files: &Files) -> anyhow::Result<()> {
     let inspect = |arguments: &[&str]| -> anyhow::Result<Value> {
         let report: Value = serde_json::from_slice(&succeed([&["inspect", "--json"], arguments].concat())?)?;
         Ok(report["documents"][0].clone())
@@ -118,7 +119,7 @@ fn inspects(files: &Files) -> anyhow::Result<()> {
     fails(&run(["inspect", "/none"])?, 2, "unreadable-file")
 }
 
-fn makes_keys(files: &Files) -> anyhow::Result<()> {
+fn key_new_makes_a_key_that_only_its_owner_reads(files: &Files) -> anyhow::Result<()> {
     let path = files.folder.path().join("key.json");
     let key = path.display().to_string();
     ensure!(succeed(["key", "new", "--output", &key])?.is_empty(), "it shows the key");
@@ -136,7 +137,7 @@ fn makes_keys(files: &Files) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn helps(_: &Files) -> anyhow::Result<()> {
+fn help_and_usage_end_as_they_should(_: &Files) -> anyhow::Result<()> {
     for command in ["serve", "convert", "verify", "inspect", "check", "key"] {
         let help = String::from_utf8(succeed([command, "--help"])?)?;
         ensure!(help.contains("Usage: downshift"), "{command} has no help: {help}");

@@ -7,15 +7,17 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Limits, jws};
-use downshift_tests::difference;
-use downshift_tests::fixed_key::FixedKey;
+use downshift_cases::difference;
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::{Image, layout, sample};
 use downshift_tests::front::Engine;
-use downshift_tests::images::{Image, layout, sample};
 use downshift_tests::program;
 use downshift_tests::programs::case;
 use libtest_mimic::Trial;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::Named;
 
 /// A folder with an image, on which the command is run.
 struct Bench {
@@ -24,21 +26,21 @@ struct Bench {
 }
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case(format!("{}::convert::{name}", engine.name), move || run(engine))
     };
     vec![
-        trial("writes_the_recorded_schema_1_to_the_byte", writes_the_recorded_schema1),
-        trial("writes_schema_1_without_a_signature", writes_unsigned_schema1),
-        trial("comes_back_to_the_same_digests_from_oci_by_schema_2", comes_back),
-        trial("writes_a_list_of_the_manifests_that_it_writes_one_by_one", writes_a_list),
-        trial("takes_options_in_any_order_and_standard_input", takes_any_order),
-        trial("writes_files_and_a_report", writes_files),
-        trial("fails_with_code_cause_and_remedy", fails_with_reasons),
+        trial(named!(writes_the_recorded_schema_1_to_the_byte)),
+        trial(named!(writes_schema_1_without_a_signature)),
+        trial(named!(comes_back_to_the_same_digests_from_oci_by_schema_2)),
+        trial(named!(writes_a_list_of_the_manifests_that_it_writes_one_by_one)),
+        trial(named!(takes_options_in_any_order_and_standard_input)),
+        trial(named!(writes_files_and_a_report)),
+        trial(named!(fails_with_code_cause_and_remedy)),
     ]
 }
 
-fn writes_the_recorded_schema1(engine: Engine) -> anyhow::Result<()> {
+fn writes_the_recorded_schema_1_to_the_byte(engine: Engine) -> anyhow::Result<()> {
     let fixed_key = FixedKey::read()?;
     for case in &fixed_key.cases {
         let image = case.image()?;
@@ -53,7 +55,7 @@ fn writes_the_recorded_schema1(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn writes_unsigned_schema1(engine: Engine) -> anyhow::Result<()> {
+fn writes_schema_1_without_a_signature(engine: Engine) -> anyhow::Result<()> {
     let bench = Bench::new(engine, &sample::schema2())?;
     let options = ["--to", "schema1", "--name", "a/b", "--tag", "c", "--layout", &bench.path("layout")];
     let unsigned = bench.convert(&[&options[..], &["--unsigned"]].concat())?;
@@ -64,7 +66,7 @@ fn writes_unsigned_schema1(engine: Engine) -> anyhow::Result<()> {
     difference::compare("payload", &unsigned, &jws::parse(&signed.stdout, &Limits::default())?.payload)
 }
 
-fn comes_back(engine: Engine) -> anyhow::Result<()> {
+fn comes_back_to_the_same_digests_from_oci_by_schema_2(engine: Engine) -> anyhow::Result<()> {
     let bench = Bench::new(engine, &sample::oci())?;
     let layout = bench.path("layout");
     let mut written = Vec::new();
@@ -82,7 +84,7 @@ fn comes_back(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn writes_a_list(engine: Engine) -> anyhow::Result<()> {
+fn writes_a_list_of_the_manifests_that_it_writes_one_by_one(engine: Engine) -> anyhow::Result<()> {
     let bench = Bench::new(engine, &sample::index())?;
     let layout = bench.path("layout");
     let list = bench.convert(&["--to", "list", "--layout", &layout])?;
@@ -96,7 +98,7 @@ fn writes_a_list(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn takes_any_order(engine: Engine) -> anyhow::Result<()> {
+fn takes_options_in_any_order_and_standard_input(engine: Engine) -> anyhow::Result<()> {
     let image = sample::schema2();
     let bench = Bench::new(engine, &image)?;
     let (manifest, layout) = (bench.path("manifest.json"), bench.path("layout"));
@@ -115,7 +117,7 @@ fn takes_any_order(engine: Engine) -> anyhow::Result<()> {
     difference::compare("manifest", &first, &child.wait_with_output()?.stdout)
 }
 
-fn writes_files(engine: Engine) -> anyhow::Result<()> {
+fn writes_files_and_a_report(engine: Engine) -> anyhow::Result<()> {
     let bench = Bench::new(engine, &sample::oci())?;
     let (layout, output, report) = (bench.path("layout"), bench.path("out.json"), bench.path("report.json"));
     let options = ["--to", "schema2", "--layout", &layout];
@@ -132,7 +134,7 @@ fn writes_files(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fails_with_reasons(engine: Engine) -> anyhow::Result<()> {
+fn fails_with_code_cause_and_remedy(engine: Engine) -> anyhow::Result<()> {
     let bench = Bench::new(engine, &sample::schema2())?;
     let layout = bench.path("layout");
     let schema1 = ["--to", "schema1", "--name", "a/b", "--tag", "c", "--unsigned"];

@@ -2,14 +2,15 @@
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Form, Limits, jws};
+use downshift_cases::fixed_key::{FixedKey, signed_schema1};
+use downshift_cases::response::Response;
 use downshift_sign::Signer;
 use downshift_tests::engines::Docker;
-use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::front::signed_schema1;
-use downshift_tests::http::Response;
 use downshift_tests::programs::case;
 use libtest_mimic::Trial;
 use serde_json::Value;
+
+use crate::Named;
 
 /// Which of 1.6.2, 1.7.1, 1.8.3, 1.9.1 and 1.10.3 take a manifest.
 type TakenBy = [bool; 5];
@@ -44,15 +45,15 @@ const CHANGES: &[(&str, Change, TakenBy)] = &[
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> anyhow::Result<()>| case(format!("engines::{name}"), run);
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("engines::{name}"), run);
     vec![
-        trial("take_and_refuse_manifests_as_measured", judge_changes),
-        trial("take_and_refuse_signatures_and_digests_as_measured", judge_signatures),
-        trial("refuse_other_bytes_under_a_pinned_digest", refuse_other_bytes),
+        trial(named!(take_and_refuse_manifests_as_measured)),
+        trial(named!(take_and_refuse_signatures_and_digests_as_measured)),
+        trial(named!(refuse_other_bytes_under_a_pinned_digest)),
     ]
 }
 
-fn judge_changes() -> anyhow::Result<()> {
+fn take_and_refuse_manifests_as_measured() -> anyhow::Result<()> {
     let fixed_key = FixedKey::read()?;
     for (what, change, expected) in CHANGES {
         let mut manifest: Value = serde_json::from_slice(&payload(&signed_schema1()?)?)?;
@@ -67,7 +68,7 @@ fn judge_changes() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn judge_signatures() -> anyhow::Result<()> {
+fn take_and_refuse_signatures_and_digests_as_measured() -> anyhow::Result<()> {
     let signed = signed_schema1()?;
     let digest = Some(Digest::of(&payload(&signed)?).to_string());
     let text = String::from_utf8(signed.clone())?;
@@ -86,7 +87,7 @@ fn judge_signatures() -> anyhow::Result<()> {
     judge("no digest", &response(signed, None), ALL)
 }
 
-fn refuse_other_bytes() -> anyhow::Result<()> {
+fn refuse_other_bytes_under_a_pinned_digest() -> anyhow::Result<()> {
     let signed = signed_schema1()?;
     let pinned = Digest::of(&payload(&signed)?);
     let (whole, response) = (Digest::of(&signed), response(signed, Some(pinned.to_string())));

@@ -1,35 +1,25 @@
-//! What the fuzz targets have found, held to every implementation.
+//! What the fuzz targets have found, held to every implementation but the core in this process, whose tests have it.
 
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
-use downshift::answer::Request;
-use downshift::{Capabilities, Form, Platform, Policy};
-use downshift_tests::images::{Family, Image, sample};
-use downshift_tests::implementation::{Implementation, Outcome, schema1_request};
+use downshift_cases::found;
+use downshift_cases::implementation::Implementation;
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
 
+use crate::Named;
+
 pub(crate) fn trials(implementation: &Arc<dyn Implementation>) -> Vec<Trial> {
-    let name = format!("{}::found::a_manifest_listed_under_two_types_is_needed_once", implementation.name());
-    let implementation = Arc::clone(implementation);
-    vec![case_with(implementation.programs(), name, move || needed_once(implementation.as_ref()))]
+    let trial = |(name, run): Named<fn(&dyn Implementation) -> anyhow::Result<()>>| {
+        let implementation = Arc::clone(implementation);
+        let name = format!("{}::found::{name}", implementation.name());
+        case_with(implementation.programs(), name, move || run(implementation.as_ref()))
+    };
+    vec![trial(named!(a_manifest_listed_under_two_types_is_needed_once))]
 }
 
-fn needed_once(implementation: &dyn Implementation) -> anyhow::Result<()> {
-    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
-    let mut list = Image::index(Family::Docker, platforms.map(|platform| (platform, sample::oci())).into());
-    let text = String::from_utf8(list.manifest.bytes)?;
-    let text = text.replacen(Form::Oci.media_type(), Form::Schema2.media_type(), 1);
-    ensure!(text.contains(Form::Oci.media_type()), "the list has one entry only");
-    list.manifest.bytes = text.into_bytes();
-    let request = schema1_request("library/sample", "latest", list.manifest.digest(), Policy::Strict);
-    let request = Request { client: Capabilities::of(&[Form::Index]), ..request };
-    match implementation.answer(&request, &list.documents()) {
-        Outcome::Answered(answered) => {
-            ensure!(answered.form == Form::Index, "it is `{}`", answered.form);
-            Ok(())
-        }
-        outcome => bail!("it is not converted: {outcome:?}"),
-    }
+fn a_manifest_listed_under_two_types_is_needed_once(
+    implementation: &dyn Implementation,
+) -> anyhow::Result<()> {
+    found::a_manifest_listed_under_two_types_is_needed_once(implementation)
 }

@@ -4,11 +4,14 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, EMPTY_LAYER};
-use downshift_tests::front::{Engine, Front, is_refused, manifest_path};
+use downshift_cases::images::{layout, sample};
+use downshift_cases::response::is_refused;
+use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::http;
-use downshift_tests::images::{layout, sample};
 use downshift_tests::programs::{CURL, case_with};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// Method, target, status, code: what there is not.
 #[rustfmt::skip]
@@ -63,25 +66,21 @@ const HOSTILE: &[&str] = &[
 ];
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(&Front) -> anyhow::Result<()>| {
-        case_with(engine.programs(&[]), format!("{}::front::http::{name}", engine.name), move || {
+    let trial = |programs: &[&'static str], (name, run): Named<fn(&Front) -> anyhow::Result<()>>| {
+        case_with(engine.programs(programs), format!("{}::front::http::{name}", engine.name), move || {
             run(&Front::start(engine, &[("latest", sample::schema2()), ("older", sample::oci())])?)
         })
     };
     vec![
-        trial("says_that_it_is_a_registry", says_that_it_is_a_registry),
-        trial("http_1_0_gets_the_same_and_the_end", speaks_http_1_0),
-        case_with(
-            engine.programs(&[CURL]),
-            format!("{}::front::http::http_2_gets_the_same", engine.name),
-            move || speaks_http_2(&Front::start(engine, &[("latest", sample::schema2())])?),
-        ),
-        trial("errors_have_one_entry_with_code_and_reason", errors_have_one_entry),
-        trial("hostile_paths_lead_nowhere", hostile_paths_lead_nowhere),
-        trial("long_headers_and_names_are_refused", long_requests_are_refused),
-        trial("blobs_come_whole_in_ranges_and_not_at_all", blobs_come_in_ranges),
-        trial("the_empty_layer_is_in_every_repository", has_the_empty_layer),
-        trial("tags_come_sorted_and_in_pages", tags_come_in_pages),
+        trial(&[], named!(says_that_it_is_a_registry)),
+        trial(&[], named!(http_1_0_gets_the_same_and_the_end)),
+        trial(&[CURL], named!(http_2_gets_the_same)),
+        trial(&[], named!(errors_have_one_entry_with_code_and_reason)),
+        trial(&[], named!(hostile_paths_lead_nowhere)),
+        trial(&[], named!(long_headers_and_names_are_refused)),
+        trial(&[], named!(blobs_come_whole_in_ranges_and_not_at_all)),
+        trial(&[], named!(the_empty_layer_is_in_every_repository)),
+        trial(&[], named!(tags_come_sorted_and_in_pages)),
     ]
 }
 
@@ -100,7 +99,7 @@ fn says_that_it_is_a_registry(front: &Front) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn speaks_http_1_0(front: &Front) -> anyhow::Result<()> {
+fn http_1_0_gets_the_same_and_the_end(front: &Front) -> anyhow::Result<()> {
     let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
     let old = http::send_1_0(front.address(), &format!("/v2/library/sample/blobs/{}", Digest::of(&layer)))?;
     ensure!(old.status == 200 && old.body == layer, "{old:?}");
@@ -111,7 +110,7 @@ fn speaks_http_1_0(front: &Front) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn speaks_http_2(front: &Front) -> anyhow::Result<()> {
+fn http_2_gets_the_same(front: &Front) -> anyhow::Result<()> {
     let url = format!("http://{}{}", front.address(), manifest_path("latest"));
     let output = Command::new(CURL)
         .args(["-sS", "--http2-prior-knowledge", "-w", "%{http_version}", &url])
@@ -121,7 +120,7 @@ fn speaks_http_2(front: &Front) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn errors_have_one_entry(front: &Front) -> anyhow::Result<()> {
+fn errors_have_one_entry_with_code_and_reason(front: &Front) -> anyhow::Result<()> {
     for &(method, target, status, code) in UNKNOWN {
         let response = front.send(method, target, &[])?;
         ensure!(response.status == status, "{method} {target}: {response:?}");
@@ -157,7 +156,7 @@ fn hostile_paths_lead_nowhere(front: &Front) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn long_requests_are_refused(front: &Front) -> anyhow::Result<()> {
+fn long_headers_and_names_are_refused(front: &Front) -> anyhow::Result<()> {
     let accept = "text/plain, ".repeat(2000);
     let response = front.send("GET", &manifest_path("latest"), &[("Accept", &accept)])?;
     is_refused(&response, 431, "header-bytes")?;
@@ -165,7 +164,7 @@ fn long_requests_are_refused(front: &Front) -> anyhow::Result<()> {
     is_refused(&front.send("GET", &format!("/v2/{name}a/manifests/latest"), &[])?, 400, "invalid-name")
 }
 
-fn blobs_come_in_ranges(front: &Front) -> anyhow::Result<()> {
+fn blobs_come_whole_in_ranges_and_not_at_all(front: &Front) -> anyhow::Result<()> {
     let image = sample::schema2();
     let layer = image.layers.first().map(Vec::as_slice).unwrap_or_default();
     let digest = Digest::of(layer);
@@ -205,7 +204,7 @@ fn blobs_come_in_ranges(front: &Front) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn has_the_empty_layer(front: &Front) -> anyhow::Result<()> {
+fn the_empty_layer_is_in_every_repository(front: &Front) -> anyhow::Result<()> {
     let path = format!("/v2/library/sample/blobs/{}", Digest::EMPTY_LAYER);
     let get = front.send("GET", &path, &[])?;
     ensure!(get.status == 200 && get.body == EMPTY_LAYER, "{get:?}");
@@ -214,7 +213,7 @@ fn has_the_empty_layer(front: &Front) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tags_come_in_pages(front: &Front) -> anyhow::Result<()> {
+fn tags_come_sorted_and_in_pages(front: &Front) -> anyhow::Result<()> {
     let list = |query: &str| front.send("GET", &format!("/v2/library/sample/tags/list{query}"), &[]);
     let all = list("")?;
     ensure!(all.body == b"{\"name\":\"library/sample\",\"tags\":[\"latest\",\"older\"]}\n", "{all:?}");

@@ -4,37 +4,55 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use downshift::Form;
+use downshift_cases::outcomes::{Cell, Outcomes, title};
 use downshift_inspect::{diff, matrix, pack, unpack};
 use downshift_tests::javascript::{JavaScript, Place};
-use downshift_tests::outcomes::{Cell, Outcomes, title};
 use downshift_tests::program::run;
 use downshift_tests::programs::{NODE, case, case_with};
 use downshift_tests::reports::{ReportCase, cases};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
+use crate::Named;
+
 pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
     let node = Arc::new(JavaScript::new(Place::Node));
     let mut trials = Vec::new();
     for report_case in cases()? {
         let (native, program, script) = (report_case.clone(), report_case.clone(), Arc::clone(&node));
-        trials
-            .push(case(format!("native::inspect::{}", native.name), move || native.check(&native.report()?)));
-        trials
-            .push(case(format!("command_line::inspect::{}", program.name), move || says_the_same(&program)));
-        trials.push(case_with([NODE], format!("node::inspect::{}", report_case.name), move || {
-            same(&report_case.report()?, &script.inspect(&report_case.documents)?)
-        }));
+        let (name, check): Named<fn(&ReportCase) -> anyhow::Result<()>> = named!(reports_what_it_must);
+        let name = format!("native::inspect::{name}::{}", native.name);
+        trials.push(case(name, move || check(&native)));
+        let (name, check): Named<fn(&ReportCase) -> anyhow::Result<()>> = named!(says_the_same);
+        let name = format!("command_line::inspect::{name}::{}", program.name);
+        trials.push(case(name, move || check(&program)));
+        let (name, check): Named<fn(&ReportCase, &JavaScript) -> anyhow::Result<()>> =
+            named!(says_the_same_in);
+        let name = format!("node::inspect::{name}::{}", report_case.name);
+        trials.push(case_with([NODE], name, move || check(&report_case, &script)));
     }
-    trials.push(case("native::inspect::matrix-is-that-of-the-outcomes", matches_the_outcomes));
-    trials.push(case("native::inspect::differences-make-one-of-the-other", differences));
-    trials.push(case("native::inspect::what-is-packed-is-unpacked", packs));
-    trials.push(case_with([NODE], "node::inspect::matrix-diff-share-and-conversions", move || {
-        let own = node.run_script()?;
-        ensure!(own == json!({ "ok": true }), "{own}");
-        Ok(())
-    }));
+    let trial =
+        |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("native::inspect::{name}"), run);
+    trials.push(trial(named!(the_matrix_is_that_of_the_outcomes)));
+    trials.push(trial(named!(differences_make_one_of_the_other)));
+    trials.push(trial(named!(what_is_packed_is_unpacked)));
+    let (name, run): Named<fn(&JavaScript) -> anyhow::Result<()>> = named!(matrix_diff_share_and_conversions);
+    trials.push(case_with([NODE], format!("node::inspect::{name}"), move || run(&node)));
     Ok(trials)
+}
+
+fn reports_what_it_must(report_case: &ReportCase) -> anyhow::Result<()> {
+    report_case.check(&report_case.report()?)
+}
+
+fn says_the_same_in(report_case: &ReportCase, script: &JavaScript) -> anyhow::Result<()> {
+    same(&report_case.report()?, &script.inspect(&report_case.documents)?)
+}
+
+fn matrix_diff_share_and_conversions(node: &JavaScript) -> anyhow::Result<()> {
+    let own = node.run_script()?;
+    ensure!(own == json!({ "ok": true }), "{own}");
+    Ok(())
 }
 
 fn same(expected: &Value, found: &Value) -> anyhow::Result<()> {
@@ -62,7 +80,7 @@ fn says_the_same(report_case: &ReportCase) -> anyhow::Result<()> {
 }
 
 /// The clients of the matrix send what the table says, and get what the table says.
-fn matches_the_outcomes() -> anyhow::Result<()> {
+fn the_matrix_is_that_of_the_outcomes() -> anyhow::Result<()> {
     let outcomes = Outcomes::read()?;
     let matrix = matrix(None);
     for row in &matrix.clients {
@@ -104,7 +122,7 @@ fn matches_the_outcomes() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn differences() -> anyhow::Result<()> {
+fn differences_make_one_of_the_other() -> anyhow::Result<()> {
     let documents: Vec<Vec<u8>> =
         cases()?.into_iter().flat_map(|one| one.documents.into_iter().map(|(_, bytes, _)| bytes)).collect();
     for (before, after) in documents.iter().zip(documents.iter().skip(1)) {
@@ -133,7 +151,7 @@ fn differences() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn packs() -> anyhow::Result<()> {
+fn what_is_packed_is_unpacked() -> anyhow::Result<()> {
     use downshift_inspect::Given;
 
     let given = [

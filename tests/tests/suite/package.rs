@@ -8,10 +8,11 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use downshift::Policy;
-use downshift_tests::difference;
-use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::images::sample;
-use downshift_tests::implementation::{Implementation, Native, Outcome, schema1_request};
+use downshift_cases::difference;
+use downshift_cases::documents;
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::sample;
+use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 use downshift_tests::javascript::{JavaScript, Place, built, package, script};
 use downshift_tests::programs::{NODE, NPM, case_with};
 use flate2::Compression;
@@ -19,21 +20,25 @@ use flate2::write::GzEncoder;
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::fixed_key::gives_the_whole_document;
+use crate::Named;
 
 /// Who uses it.
 const CONSUMERS: [Place; 4] = [Place::Node, Place::Bundled, Place::Browser, Place::Workerd];
 
 pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |programs: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
+        case_with(programs, format!("package::{name}"), run)
+    };
     let mut trials = vec![
-        case_with([NODE, NPM], "package::its_types_are_those_of_what_it_exports", types_are_right),
-        case_with([NODE, NPM], "package::its_readme_converts", readme_converts),
-        case_with([NODE], "package::budgets", keeps_to_its_budgets),
+        trial(&[NODE, NPM], named!(its_types_are_those_of_what_it_exports)),
+        trial(&[NODE, NPM], named!(its_readme_converts)),
+        trial(&[NODE], named!(budgets)),
     ];
     trials.extend(CONSUMERS.map(|place| {
         let programs = [&[NPM], place.programs()].concat();
-        let name = format!("package::installed_from_its_archive_it_converts_and_signs::{}", place.name());
-        case_with(programs, name, move || converts_and_signs(place))
+        let (name, run): Named<fn(Place) -> anyhow::Result<()>> =
+            named!(installed_from_its_archive_it_converts_and_signs);
+        case_with(programs, format!("package::{name}::{}", place.name()), move || run(place))
     }));
     trials
 }
@@ -57,19 +62,19 @@ fn npm(folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn converts_and_signs(place: Place) -> anyhow::Result<()> {
+fn installed_from_its_archive_it_converts_and_signs(place: Place) -> anyhow::Result<()> {
     let folder = installed()?;
     let implementation = JavaScript::installed(place, folder.path().to_path_buf());
     let fixed_key = FixedKey::read()?;
     for case in &fixed_key.cases {
-        gives_the_whole_document(&implementation, case, fixed_key.time()?).context(case.name.clone())?;
+        documents::check(&implementation, case, fixed_key.time()?).context(case.name.clone())?;
     }
     Ok(())
 }
 
 /// Has the compiler look at a script that uses the package as its documentation says, and at the names of all that it
 /// exports.
-fn types_are_right() -> anyhow::Result<()> {
+fn its_types_are_those_of_what_it_exports() -> anyhow::Result<()> {
     let folder = installed()?;
     let output = script("types.mjs").arg(folder.path()).output()?;
     let (said, also) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -78,7 +83,7 @@ fn types_are_right() -> anyhow::Result<()> {
 }
 
 /// Runs what the README has below "Convert", in a folder with the files that it reads.
-fn readme_converts() -> anyhow::Result<()> {
+fn its_readme_converts() -> anyhow::Result<()> {
     let (folder, image) = (installed()?, sample::schema2());
     let readme = fs::read_to_string(package()?.join("README.md"))?;
     let section = readme.split("\n## ").find(|section| section.starts_with("Convert\n"));
@@ -104,7 +109,7 @@ fn readme_converts() -> anyhow::Result<()> {
 }
 
 /// What visitors and edges have to load, in bytes after gzip: `budgets/package.tsv`.
-fn keeps_to_its_budgets() -> anyhow::Result<()> {
+fn budgets() -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets/package.tsv");
     let table = fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
     for line in table.lines() {

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::{env, io};
 
 use anyhow::{Context, ensure};
+use downshift_cases::images::sample;
 use downshift_tests::front::{ENGINES, Front};
-use downshift_tests::images::sample;
 use downshift_tests::page::{Browser, Inspector, folder, source};
 use downshift_tests::programs::{NODE, case_with};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// The cases of `tests/js/page/`, and whether Firefox has all that they need: puppeteer cannot cut it off the network,
 /// nor print with it.
@@ -81,17 +83,19 @@ const MAX_LINES: usize = 1500;
 const MAX_LINE: usize = 150;
 
 pub(crate) fn trials() -> Vec<Trial> {
+    let trial =
+        |(name, run): Named<fn() -> anyhow::Result<()>>| case_with([NODE], format!("page::{name}"), run);
     let mut trials = vec![
-        case_with([NODE], "page::is_served_with_types_tags_and_a_policy", is_served),
-        case_with([NODE], "page::budgets", keeps_to_its_budgets),
-        case_with([NODE], "page::types", has_the_types_that_it_says),
+        trial(named!(is_served_with_types_tags_and_a_policy)),
+        trial(named!(budgets)),
+        trial(named!(types)),
     ];
     for browser in [Browser::Chromium, Browser::Firefox] {
         let inspector = Arc::new(Inspector::new(browser));
         for &(case, is_for_all) in CASES {
             if is_for_all || browser == Browser::Chromium {
                 let inspector = Arc::clone(&inspector);
-                let name = format!("{}::page::{case}", browser.name());
+                let name = format!("{}::page::run::{case}", browser.name());
                 trials.push(case_with([NODE, browser.program()], name, move || inspector.run(case)));
             }
         }
@@ -99,7 +103,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-fn is_served() -> anyhow::Result<()> {
+fn is_served_with_types_tags_and_a_policy() -> anyhow::Result<()> {
     let engine = *ENGINES.first().context("there are no engines")?;
     let front = Front::start(engine, &[("latest", sample::schema2())])?;
     ensure!(
@@ -171,7 +175,7 @@ fn media_type(path: &str) -> &'static str {
 /// What a first visit takes: the page, all that it names, and the list of samples; what converts, and what shows reports,
 /// comes after it while there is nothing else to do. And the page's own scripts, which are to stay such that they can
 /// be read in an hour.
-fn keeps_to_its_budgets() -> anyhow::Result<()> {
+fn budgets() -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets/page.tsv");
     let files = files()?;
     let index = files.get("index.html").context("there is no page")?;
@@ -221,7 +225,7 @@ fn keeps_to_its_budgets() -> anyhow::Result<()> {
 }
 
 /// Whether TypeScript finds the scripts to be as their comments say.
-fn has_the_types_that_it_says() -> anyhow::Result<()> {
+fn types() -> anyhow::Result<()> {
     let project = source().join("..");
     let output =
         Command::new(project.join("node_modules/.bin/tsc")).arg("--project").arg(source()).output()?;

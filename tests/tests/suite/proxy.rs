@@ -4,20 +4,25 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use downshift::Form;
-use downshift_tests::images::sample;
+use downshift_cases::images::sample;
 use downshift_tests::programs::{DOCKER_REGISTRY, SKOPEO, case_with};
 use downshift_tests::proxy::Proxy;
 use downshift_tests::registry::Registry;
 use libtest_mimic::Trial;
 
+use crate::Named;
+
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![case_with([DOCKER_REGISTRY, SKOPEO], "reference::skopeo_without_accept_pulls_schema_1", || {
-        let (new, old) = (raw_manifest(None)?, raw_manifest(Some(&[]))?);
-        ensure!(new == sample::schema2().manifest.bytes, "with Accept skopeo does not get what is stored");
-        let old: serde_json::Value = serde_json::from_slice(&old)?;
-        ensure!(old["schemaVersion"] == 1, "without Accept skopeo does not get schema 1: {old}");
-        Ok(())
-    })]
+    let (name, run): Named<fn() -> anyhow::Result<()>> = named!(skopeo_without_accept_pulls_schema_1);
+    vec![case_with([DOCKER_REGISTRY, SKOPEO], format!("reference::{name}"), run)]
+}
+
+fn skopeo_without_accept_pulls_schema_1() -> anyhow::Result<()> {
+    let (new, old) = (raw_manifest(None)?, raw_manifest(Some(&[]))?);
+    ensure!(new == sample::schema2().manifest.bytes, "with Accept skopeo does not get what is stored");
+    let old: serde_json::Value = serde_json::from_slice(&old)?;
+    ensure!(old["schemaVersion"] == 1, "without Accept skopeo does not get schema 1: {old}");
+    Ok(())
 }
 
 /// What skopeo gets from the reference through a proxy.

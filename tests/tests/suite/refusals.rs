@@ -2,11 +2,14 @@
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Form, Platform};
-use downshift_tests::difference;
-use downshift_tests::front::{Engine, Front, is_manifest, is_refused, manifest_path};
-use downshift_tests::images::{Descriptor, Family, Image, Manifest, sample};
+use downshift_cases::difference;
+use downshift_cases::images::{Descriptor, Family, Image, Manifest, sample};
+use downshift_cases::response::{is_manifest, is_refused};
+use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// What the name of a layer that is fetched from elsewhere is in Docker's forms.
 const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
@@ -17,23 +20,23 @@ const CONTAINERD: &[&str] = &["application/vnd.docker.distribution.manifest.v2+j
 const NO_ACCEPT: &[&str] = &[];
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case_with(engine.programs(&[]), format!("{}::front::refusals::{name}", engine.name), move || {
             run(engine)
         })
     };
     vec![
-        trial("docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another", names_another_digest),
-        trial("docker_1_10_asking_by_digest_gets_what_has_it", gives_what_has_the_digest),
-        trial("a_client_gets_the_manifest_for_its_platform", picks_the_platform),
-        trial("layers_that_a_form_cannot_express_are_refused", refuses_layers),
-        trial("foreign_layers_are_refused_to_old_clients", refuses_foreign_layers),
-        trial("an_artifact_is_served_as_it_is_stored_or_not_at_all", passes_an_artifact),
-        trial("a_damaged_document_is_refused", refuses_damage),
+        trial(named!(docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another)),
+        trial(named!(docker_1_10_asking_by_digest_gets_what_has_it)),
+        trial(named!(a_client_gets_the_manifest_for_its_platform)),
+        trial(named!(layers_that_a_form_cannot_express_are_refused)),
+        trial(named!(foreign_layers_are_refused_to_old_clients)),
+        trial(named!(an_artifact_is_served_as_it_is_stored_or_not_at_all)),
+        trial(named!(a_damaged_document_is_refused)),
     ]
 }
 
-fn names_another_digest(engine: Engine) -> anyhow::Result<()> {
+fn docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another(engine: Engine) -> anyhow::Result<()> {
     let images = sample::in_every_form();
     let front = Front::start(engine, &images)?;
     for (tag, image) in &images {
@@ -53,7 +56,7 @@ fn names_another_digest(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn gives_what_has_the_digest(engine: Engine) -> anyhow::Result<()> {
+fn docker_1_10_asking_by_digest_gets_what_has_it(engine: Engine) -> anyhow::Result<()> {
     let image = sample::index();
     let front = Front::start(engine, &[("latest", image.clone())])?;
     let agent = user_agent("1.10.3", "linux", "amd64");
@@ -66,7 +69,7 @@ fn gives_what_has_the_digest(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn picks_the_platform(engine: Engine) -> anyhow::Result<()> {
+fn a_client_gets_the_manifest_for_its_platform(engine: Engine) -> anyhow::Result<()> {
     let image = sample::list();
     let [arm64, amd64] = image.children.as_slice() else { anyhow::bail!("the sample has other platforms") };
     let front = Front::start(engine, &[("latest", image.clone())])?;
@@ -89,7 +92,7 @@ fn picks_the_platform(engine: Engine) -> anyhow::Result<()> {
     is_manifest(&get(&front, None)?, Form::Schema2, &arm64.digest())
 }
 
-fn refuses_layers(engine: Engine) -> anyhow::Result<()> {
+fn layers_that_a_form_cannot_express_are_refused(engine: Engine) -> anyhow::Result<()> {
     let images = [
         ("zstd", sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")),
         (
@@ -113,7 +116,7 @@ fn refuses_layers(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn refuses_foreign_layers(engine: Engine) -> anyhow::Result<()> {
+fn foreign_layers_are_refused_to_old_clients(engine: Engine) -> anyhow::Result<()> {
     let front = Front::start(engine, &[("foreign", sample::with_layers(Family::Docker, FOREIGN))])?;
     is_refused(&front.manifest("foreign", NO_ACCEPT)?, 400, "foreign-layer")?;
     // OCI has them too.
@@ -123,7 +126,7 @@ fn refuses_foreign_layers(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn passes_an_artifact(engine: Engine) -> anyhow::Result<()> {
+fn an_artifact_is_served_as_it_is_stored_or_not_at_all(engine: Engine) -> anyhow::Result<()> {
     let config = Descriptor::of("application/vnd.oci.empty.v1+json", b"{}");
     let layer = Descriptor::of("application/spdx+json", b"{}");
     let artifact = Manifest::single(Family::Oci, config, vec![layer]);
@@ -140,7 +143,7 @@ fn passes_an_artifact(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn refuses_damage(engine: Engine) -> anyhow::Result<()> {
+fn a_damaged_document_is_refused(engine: Engine) -> anyhow::Result<()> {
     let mut config_missing = sample::schema2();
     config_missing.configs.clear();
     let images = [

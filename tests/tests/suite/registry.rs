@@ -8,12 +8,14 @@ use std::thread;
 
 use anyhow::{Context, ensure};
 use downshift::Policy;
-use downshift_tests::images::{Family, Image, random, sample};
-use downshift_tests::implementation::{Implementation, Outcome, schema1_request};
+use downshift_cases::images::{Family, Image, random, sample};
+use downshift_cases::implementation::{Implementation, Outcome, schema1_request};
+use downshift_cases::vectors::{Expected, Fetched};
 use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
-use downshift_tests::registry::{Fetched, Registry};
-use downshift_tests::vectors::Expected;
+use downshift_tests::registry::Registry;
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// Which random images there are, unless `DOWNSHIFT_SEED` says otherwise.
 pub(crate) const SEED: u64 = 1893;
@@ -28,24 +30,38 @@ const THREADS: usize = 4;
 const TOLD: usize = 10;
 
 pub(crate) fn trials(implementation: &Arc<dyn Implementation>) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(&dyn Implementation) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(&dyn Implementation) -> anyhow::Result<()>>| {
         let implementation = Arc::clone(implementation);
         let name = format!("{}::registry::{name}", implementation.name());
         let programs = [&[DOCKER_REGISTRY], implementation.programs()].concat();
         case_with(programs, name, move || run(implementation.as_ref()))
     };
     vec![
-        trial("differential", differs_nowhere),
-        trial("schema2", |implementation| is_converted_alike(implementation, &sample::schema2())),
-        trial("list", |implementation| is_converted_alike(implementation, &sample::list())),
-        trial("without-layers", |implementation| {
-            is_converted_alike(implementation, &sample::without_layers())
-        }),
-        trial("oci", |implementation| gives_what_its_twin_gives(implementation, &sample::oci())),
+        trial(named!(differential)),
+        trial(named!(schema_2_is_converted_alike)),
+        trial(named!(a_list_is_converted_alike)),
+        trial(named!(an_image_without_layers_is_converted_alike)),
+        trial(named!(oci_gives_what_its_twin_gives)),
     ]
 }
 
-fn differs_nowhere(implementation: &dyn Implementation) -> anyhow::Result<()> {
+fn schema_2_is_converted_alike(implementation: &dyn Implementation) -> anyhow::Result<()> {
+    is_converted_alike(implementation, &sample::schema2())
+}
+
+fn a_list_is_converted_alike(implementation: &dyn Implementation) -> anyhow::Result<()> {
+    is_converted_alike(implementation, &sample::list())
+}
+
+fn an_image_without_layers_is_converted_alike(implementation: &dyn Implementation) -> anyhow::Result<()> {
+    is_converted_alike(implementation, &sample::without_layers())
+}
+
+fn oci_gives_what_its_twin_gives(implementation: &dyn Implementation) -> anyhow::Result<()> {
+    gives_what_its_twin_gives(implementation, &sample::oci())
+}
+
+fn differential(implementation: &dyn Implementation) -> anyhow::Result<()> {
     let seed = number("DOWNSHIFT_SEED", SEED)?;
     let images = number("DOWNSHIFT_IMAGES", IMAGES)?;
     let registry = Registry::start()?;

@@ -2,31 +2,33 @@
 
 use anyhow::{Context, ensure};
 use downshift::EMPTY_LAYER;
+use downshift_cases::images::{Family, REPOSITORY, sample};
 use downshift_tests::engines::Docker;
-use downshift_tests::front::{Engine, Front, REPOSITORY};
-use downshift_tests::images::{Family, sample};
+use downshift_tests::front::{Engine, Front};
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
 
+use crate::Named;
+
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |docker: Docker, name: &str, run: fn(Engine, Docker) -> anyhow::Result<()>| {
+    let trial = |docker: Docker, (name, run): Named<fn(Engine, Docker) -> anyhow::Result<()>>| {
         let version = docker.version().replace('.', "_");
         case_with(
             engine.programs(&[]),
-            format!("{}::front::replay::docker_{version}_{name}", engine.name),
+            format!("{}::front::replay::{name}::docker_{version}", engine.name),
             move || run(engine, docker),
         )
     };
     let trials = Docker::ALL.into_iter().flat_map(|docker| {
         [
-            trial(docker, "pulls_by_tag_and_by_reported_digest", pulls),
-            trial(docker, "is_told_why_there_is_no_image", is_told_why),
+            trial(docker, named!(pulls_by_tag_and_by_reported_digest)),
+            trial(docker, named!(is_told_why_there_is_no_image)),
         ]
     });
     trials.collect()
 }
 
-fn pulls(engine: Engine, docker: Docker) -> anyhow::Result<()> {
+fn pulls_by_tag_and_by_reported_digest(engine: Engine, docker: Docker) -> anyhow::Result<()> {
     let images = [
         ("schema2", sample::schema2()),
         ("list", sample::list()),
@@ -49,7 +51,7 @@ fn pulls(engine: Engine, docker: Docker) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_told_why(engine: Engine, docker: Docker) -> anyhow::Result<()> {
+fn is_told_why_there_is_no_image(engine: Engine, docker: Docker) -> anyhow::Result<()> {
     let zstd = sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd");
     let front = Front::start(engine, &[("zstd", zstd)])?;
     let said = |reference: &str| match docker.pull(front.address(), REPOSITORY, reference) {

@@ -2,12 +2,15 @@
 
 use anyhow::ensure;
 use downshift::{Digest, EMPTY_LAYER, Form, Limits, jws};
-use downshift_tests::difference;
-use downshift_tests::front::{Engine, Front, digest_of, is_manifest, signed_schema1, unsigned_schema1};
-use downshift_tests::http::Response;
-use downshift_tests::images::{Image, sample};
+use downshift_cases::difference;
+use downshift_cases::fixed_key::{signed_schema1, unsigned_schema1};
+use downshift_cases::images::{Image, digest_of, sample};
+use downshift_cases::response::{Response, is_manifest};
+use downshift_tests::front::{Engine, Front};
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// What Docker 1.10 to 18.05 accept, each on a line of its own.
 const DOCKER_1_11: [&str; 4] = [
@@ -36,18 +39,18 @@ const WITHOUT_LAYERS_PAYLOAD: &str = r#"{
 }"#;
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case_with(engine.programs(&[]), format!("{}::front::seed::{name}", engine.name), move || run(engine))
     };
     vec![
-        trial("an_image_without_layers_is_served_as_stored_to_who_accepts_schema_2", is_served_as_stored),
-        trial("an_image_without_layers_has_the_empty_layer_in_schema_1", has_the_empty_layer),
-        trial("stored_schema_1_is_served_as_it_is_to_docker_1_11", signed_is_served_as_stored),
-        trial("stored_schema_1_without_a_signature_is_signed_for_docker_1_11", unsigned_is_signed),
+        trial(named!(an_image_without_layers_is_served_as_stored_to_who_accepts_schema_2)),
+        trial(named!(an_image_without_layers_has_the_empty_layer_in_schema_1)),
+        trial(named!(stored_schema_1_is_served_as_it_is_to_docker_1_11)),
+        trial(named!(stored_schema_1_without_a_signature_is_signed_for_docker_1_11)),
     ]
 }
 
-fn is_served_as_stored(engine: Engine) -> anyhow::Result<()> {
+fn an_image_without_layers_is_served_as_stored_to_who_accepts_schema_2(engine: Engine) -> anyhow::Result<()> {
     let image = sample::without_layers();
     let front = Front::start(engine, &[("latest", image.clone())])?;
     let response = front.manifest("latest", &[Form::Schema2.media_type()])?;
@@ -55,7 +58,7 @@ fn is_served_as_stored(engine: Engine) -> anyhow::Result<()> {
     difference::compare("manifest", &image.manifest.bytes, &response.body)
 }
 
-fn has_the_empty_layer(engine: Engine) -> anyhow::Result<()> {
+fn an_image_without_layers_has_the_empty_layer_in_schema_1(engine: Engine) -> anyhow::Result<()> {
     let front = Front::start(engine, &[("latest", sample::without_layers())])?;
     let payload = Digest::of(WITHOUT_LAYERS_PAYLOAD.as_bytes());
     // As curl asks, and as Docker 1.6 to 1.9 do.
@@ -69,7 +72,7 @@ fn has_the_empty_layer(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn signed_is_served_as_stored(engine: Engine) -> anyhow::Result<()> {
+fn stored_schema_1_is_served_as_it_is_to_docker_1_11(engine: Engine) -> anyhow::Result<()> {
     let signed = signed_schema1()?;
     let front = Front::start(engine, &[("latest", Image::bare(Form::Schema1, signed.clone()))])?;
     for accept in rotations(DOCKER_1_11) {
@@ -80,7 +83,7 @@ fn signed_is_served_as_stored(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn unsigned_is_signed(engine: Engine) -> anyhow::Result<()> {
+fn stored_schema_1_without_a_signature_is_signed_for_docker_1_11(engine: Engine) -> anyhow::Result<()> {
     let unsigned = unsigned_schema1()?;
     let front = Front::start(engine, &[("latest", Image::bare(Form::Schema1Unsigned, unsigned.clone()))])?;
     for accept in rotations(DOCKER_1_11) {

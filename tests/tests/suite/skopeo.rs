@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Form, Limits, jws};
-use downshift_tests::difference;
+use downshift_cases::difference;
+use downshift_cases::images::{Image, sample};
 use downshift_tests::front::{Engine, Front};
-use downshift_tests::images::{Image, sample};
 use downshift_tests::programs::{SKOPEO, case_with};
 use downshift_tests::proxy::Proxy;
 use downshift_tests::skopeo::{Pulled, pull};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// The forms that Docker had before OCI.
 const DOCKER_ONLY: &[&str] = &[
@@ -19,29 +21,49 @@ const DOCKER_ONLY: &[&str] = &[
 ];
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case_with(engine.programs(&[SKOPEO]), format!("{}::front::skopeo::{name}", engine.name), move || {
             run(engine)
         })
     };
     vec![
-        trial("pulls_schema_2_as_it_is_stored", |engine| pulls_as_stored(engine, &sample::schema2())),
-        trial("pulls_oci_as_it_is_stored", |engine| pulls_as_stored(engine, &sample::oci())),
-        trial("pulls_every_image_of_an_oci_index", |engine| pulls_as_stored(engine, &sample::index())),
-        trial("without_accept_pulls_schema_2_as_schema_1", |engine| {
-            pulls_schema1(engine, &sample::schema2(), &sample::schema2())
-        }),
-        trial("without_accept_pulls_oci_as_schema_1", |engine| {
-            pulls_schema1(engine, &sample::oci(), &sample::oci())
-        }),
-        trial("without_accept_pulls_a_list_as_schema_1", |engine| {
-            pulls_schema1(engine, &sample::list(), &sample::schema2())
-        }),
-        trial("without_accept_pulls_an_oci_index_as_schema_1", |engine| {
-            pulls_schema1(engine, &sample::index(), &sample::oci())
-        }),
-        trial("with_docker_types_only_pulls_an_oci_index_as_a_list", pulls_a_converted_list),
+        trial(named!(pulls_schema_2_as_it_is_stored)),
+        trial(named!(pulls_oci_as_it_is_stored)),
+        trial(named!(pulls_every_image_of_an_oci_index)),
+        trial(named!(without_accept_pulls_schema_2_as_schema_1)),
+        trial(named!(without_accept_pulls_oci_as_schema_1)),
+        trial(named!(without_accept_pulls_a_list_as_schema_1)),
+        trial(named!(without_accept_pulls_an_oci_index_as_schema_1)),
+        trial(named!(with_docker_types_only_pulls_an_oci_index_as_a_list)),
     ]
+}
+
+fn pulls_schema_2_as_it_is_stored(engine: Engine) -> anyhow::Result<()> {
+    pulls_as_stored(engine, &sample::schema2())
+}
+
+fn pulls_oci_as_it_is_stored(engine: Engine) -> anyhow::Result<()> {
+    pulls_as_stored(engine, &sample::oci())
+}
+
+fn pulls_every_image_of_an_oci_index(engine: Engine) -> anyhow::Result<()> {
+    pulls_as_stored(engine, &sample::index())
+}
+
+fn without_accept_pulls_schema_2_as_schema_1(engine: Engine) -> anyhow::Result<()> {
+    pulls_schema1(engine, &sample::schema2(), &sample::schema2())
+}
+
+fn without_accept_pulls_oci_as_schema_1(engine: Engine) -> anyhow::Result<()> {
+    pulls_schema1(engine, &sample::oci(), &sample::oci())
+}
+
+fn without_accept_pulls_a_list_as_schema_1(engine: Engine) -> anyhow::Result<()> {
+    pulls_schema1(engine, &sample::list(), &sample::schema2())
+}
+
+fn without_accept_pulls_an_oci_index_as_schema_1(engine: Engine) -> anyhow::Result<()> {
+    pulls_schema1(engine, &sample::index(), &sample::oci())
 }
 
 fn pulls_as_stored(engine: Engine, image: &Image) -> anyhow::Result<()> {
@@ -80,7 +102,7 @@ fn pulls_schema1(engine: Engine, image: &Image, picked: &Image) -> anyhow::Resul
     Ok(())
 }
 
-fn pulls_a_converted_list(engine: Engine) -> anyhow::Result<()> {
+fn with_docker_types_only_pulls_an_oci_index_as_a_list(engine: Engine) -> anyhow::Result<()> {
     let image = sample::index();
     let front = Front::start(engine, &[("latest", image.clone())])?;
     let proxy = Proxy::start(front.address(), Some(DOCKER_ONLY))?;

@@ -2,11 +2,14 @@
 
 use anyhow::{Context, ensure};
 use downshift::Form;
-use downshift_tests::front::{Engine, Front, is_refused, manifest_path};
+use downshift_cases::images::{Family, Image, sample};
+use downshift_cases::response::is_refused;
+use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::http;
-use downshift_tests::images::{Family, Image, sample};
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// What the smuggled request asks for, and what its answer has in it.
 const SMUGGLED: &str = "GET /v2/library/sample/tags/list HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -35,18 +38,18 @@ const AMBIGUOUS: &[&str] = &[
 ];
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case_with(engine.programs(&[]), format!("{}::front::threats::{name}", engine.name), move || {
             run(engine)
         })
     };
     vec![
-        trial("no_request_is_smuggled_in_another", smuggles_nothing),
-        trial("documents_that_are_bombs_are_refused", refuses_bombs),
+        trial(named!(no_request_is_smuggled_in_another)),
+        trial(named!(documents_that_are_bombs_are_refused)),
     ]
 }
 
-fn smuggles_nothing(engine: Engine) -> anyhow::Result<()> {
+fn no_request_is_smuggled_in_another(engine: Engine) -> anyhow::Result<()> {
     let front = Front::start(engine, &[("latest", sample::schema2())])?;
     for method in ["GET", "POST"] {
         for ambiguous in AMBIGUOUS {
@@ -68,7 +71,7 @@ fn smuggles_nothing(engine: Engine) -> anyhow::Result<()> {
 }
 
 /// Documents that are small for what it takes to read them, or that are too large for anything.
-fn refuses_bombs(engine: Engine) -> anyhow::Result<()> {
+fn documents_that_are_bombs_are_refused(engine: Engine) -> anyhow::Result<()> {
     let nested = |text: &str| [text.repeat(100_000), "]".repeat(100_000)].concat();
     let with_config = |config: String| Image::single(Family::Docker, config.into_bytes(), Vec::new());
     let config = |members: &str| {

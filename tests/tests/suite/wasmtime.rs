@@ -11,14 +11,17 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail, ensure};
 use downshift::answer::{Request, Root};
 use downshift::{Digest, Limits, Policy};
+use downshift_cases::images::{built, sample};
+use downshift_cases::implementation::{self, Implementation, Outcome, schema1_request};
+use downshift_cases::response::is_refused;
+use downshift_cases::vectors::{self, Vector};
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::{MEMORY_BYTES, Sandbox};
-use downshift_tests::front::{ENGINES, Front, is_refused};
-use downshift_tests::images::{built, sample};
-use downshift_tests::implementation::{self, Implementation, Outcome, schema1_request};
+use downshift_tests::front::{ENGINES, Front};
 use downshift_tests::programs::case;
-use downshift_tests::vectors::{self, Vector};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// The guest component in wasmtime, with a new instance for each request.
 pub(crate) struct Wasmtime {
@@ -53,14 +56,19 @@ impl Implementation for Wasmtime {
     }
 }
 
+/// A check of one guest, by its name and the code of its error.
+type Check = fn(&str, &str, &Vector) -> anyhow::Result<()>;
+
 pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
     let vector = vectors::read_all()?.into_iter().next().context("there are no vectors")?;
     let vector = Arc::new(vector);
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("wasmtime::{name}"), run);
     let mut trials = vec![
-        case("wasmtime::the_guest_imports_nothing", imports_nothing),
-        case("wasmtime::budgets", keeps_to_its_budgets),
+        trial(named!(the_guest_imports_nothing)),
+        trial(named!(budgets)),
+        trial(named!(a_guest_that_asks_for_ever_costs_one_request)),
     ];
-    trials.push(case("wasmtime::a_guest_that_asks_for_ever_costs_one_request", asks_for_ever));
+    let (name, run): Named<Check> = named!(a_guest_that_misbehaves_costs_one_request);
     for (guest, code) in [
         ("loops", "guest-time"),
         ("grows", "guest-memory"),
@@ -70,14 +78,12 @@ pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
         ("records", "guest-answer"),
     ] {
         let vector = Arc::clone(&vector);
-        trials.push(case(format!("wasmtime::a_guest_that_{guest}_costs_one_request"), move || {
-            costs_one_request(guest, code, &vector)
-        }));
+        trials.push(case(format!("wasmtime::{name}::{guest}"), move || run(guest, code, &vector)));
     }
     Ok(trials)
 }
 
-fn imports_nothing() -> anyhow::Result<()> {
+fn the_guest_imports_nothing() -> anyhow::Result<()> {
     let engine = wasmtime::Engine::default();
     let component =
         wasmtime::component::Component::new(&engine, GUEST).map_err(|error| anyhow!("{error:#}"))?;
@@ -92,7 +98,7 @@ fn imports_nothing() -> anyhow::Result<()> {
 }
 
 /// The bad guest fails with `code`, as often as it is asked; beside it the good one goes on.
-fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result<()> {
+fn a_guest_that_misbehaves_costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result<()> {
     let path = artifact("bad_guest.component.wasm")?;
     let component = fs::read(&path).with_context(|| {
         format!("`{}` cannot be read: run the tests with `cargo xtask test`, which builds it", path.display())
@@ -118,7 +124,7 @@ fn costs_one_request(guest: &str, code: &str, vector: &Vector) -> anyhow::Result
 }
 
 /// A guest that needs the same document again and again.
-fn asks_for_ever() -> anyhow::Result<()> {
+fn a_guest_that_asks_for_ever_costs_one_request() -> anyhow::Result<()> {
     let guest = artifact("bad_guest.component.wasm")?.display().to_string();
     let engine =
         ENGINES.iter().find(|engine| engine.name == "wasmtime").context("there is no such engine")?;
@@ -135,7 +141,7 @@ fn asks_for_ever() -> anyhow::Result<()> {
 /// What the guest may cost: its size, and for each vector and the largest config its instructions and memory.
 ///
 /// With `DOWNSHIFT_BLESS=1` the budgets are written anew, to be reviewed as a difference.
-fn keeps_to_its_budgets() -> anyhow::Result<()> {
+fn budgets() -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets/guest.tsv");
     let costs = measure()?;
     ensure!(GUEST.len() <= MAX_GUEST_BYTES, "the guest has `{}` bytes", GUEST.len());

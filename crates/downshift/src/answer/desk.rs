@@ -6,16 +6,21 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Conversion, Documents, Draft, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step};
+use super::documents::Documents;
+use super::draft::{Conversion, Draft, Prepared};
+use super::need::Need;
+use super::record::Record;
+use super::request::{Request, Root};
+use super::step::{Refusal, Step};
 use crate::capabilities::Choice;
 use crate::config::Config;
 use crate::convert::{self, Converted};
 use crate::document::{Descriptor, Document, Index, Manifest};
-use crate::json::Json;
 use crate::layer::Content;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
+use downshift_json::Json;
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
@@ -26,6 +31,12 @@ pub(super) enum Stop {
 impl From<Box<Error>> for Stop {
     fn from(error: Box<Error>) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<Box<downshift_json::Error>> for Stop {
+    fn from(error: Box<downshift_json::Error>) -> Self {
+        Self::Refused(error.into())
     }
 }
 
@@ -461,28 +472,6 @@ impl<'d, 'a> Desk<'d, 'a> {
             return Err(Error::MissingDocument { digest: digest.clone() }.into());
         }
         Ok(found)
-    }
-}
-
-impl Need {
-    /// A manifest of which nothing is known but its digest: what is needed first of all where a tag is asked for, so
-    /// that a shell need not ask for this.
-    #[must_use]
-    pub fn manifest(digest: &Digest) -> Self {
-        Self { digest: digest.clone(), size: None, media_type: None, kind: NeedKind::Manifest }
-    }
-
-    fn entry(entry: &Descriptor) -> Self {
-        Self { kind: NeedKind::Manifest, ..Self::blob(entry) }
-    }
-
-    fn blob(descriptor: &Descriptor) -> Self {
-        Self {
-            digest: descriptor.digest.clone(),
-            size: Some(descriptor.size),
-            media_type: Some(descriptor.media_type.clone()).filter(|media_type| !media_type.is_empty()),
-            kind: NeedKind::Blob,
-        }
     }
 }
 

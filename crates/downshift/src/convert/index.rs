@@ -2,10 +2,11 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::{Converted, begin, begin_descriptor, note, note_descriptor, note_members};
+use super::notes::{note, note_descriptor, note_members};
+use super::output::{Converted, begin, begin_descriptor};
 use crate::document::{Descriptor, EntryPlatform, Index};
-use crate::json::Pretty;
 use crate::{Digest, Error, Form, Limits};
+use downshift_json::Pretty;
 
 /// An entry of the converted list or index: what it was, and the manifest that it names now.
 pub(crate) struct Entry<'e> {

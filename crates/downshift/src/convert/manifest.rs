@@ -3,12 +3,13 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 
-use super::{Converted, begin, begin_descriptor, note_descriptor, note_members};
+use super::notes::{note, note_descriptor, note_members};
+use super::output::{Converted, begin, begin_descriptor};
 use crate::document::{Descriptor, Manifest};
-use crate::json::Pretty;
 use crate::layer::{DOCKER_CONFIG, LayerType, OCI_CONFIG};
 use crate::report::Note;
 use crate::{Error, Form, Limits};
+use downshift_json::Pretty;
 
 /// Makes a schema 2 manifest of an OCI manifest: the same config and layers under Docker's media types.
 pub(crate) fn to_schema2(manifest: &Manifest, limits: &Limits) -> Result<Converted, Box<Error>> {
@@ -52,6 +53,6 @@ fn write_descriptor(json: &mut Pretty<'_>, descriptor: &Descriptor, media_type: 
 fn note_lost(lost: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor) {
     note_descriptor(lost, path, descriptor);
     if descriptor.platform.is_some() {
-        lost.push(super::note("member", format!("{path}platform")));
+        lost.push(note("member", format!("{path}platform")));
     }
 }

@@ -6,17 +6,18 @@ use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha384};
 
-use super::{DOCKER_INDENT, note, note_descriptor, note_members};
+use super::notes::{note, note_descriptor, note_members};
+use super::output::DOCKER_INDENT;
 use crate::check::unreadable_member;
 use crate::config::{Config, History};
 use crate::digest::hex;
 use crate::document::Manifest;
-use crate::json::{Json, Kind, Pretty, Value};
 use crate::layer::LayerType;
 use crate::report::Note;
 use crate::schema1::layer_id;
 use crate::time::GoTime;
 use crate::{Digest, Error, Form, Limits, Policy, Timestamp};
+use downshift_json::{Json, Kind, Pretty, Value};
 
 /// What a schema 1 manifest is made from.
 pub(crate) struct Source<'s> {

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use downshift::Policy;
-use downshift_tests::fixed_key::FixedKey;
+use downshift_cases::images::built;
+use downshift_cases::implementation::{Implementation, Native, schema1_request};
 use downshift_tests::http;
-use downshift_tests::images::built;
-use downshift_tests::implementation::{Implementation, Native, schema1_request};
 use downshift_tests::javascript::{JavaScript, Place, serve_worker};
+use downshift_tests::key_file;
 use downshift_tests::programs::{DOCKER_REGISTRY, locate};
 use downshift_tests::registry::Registry;
 use downshift_tests::server::Server;
@@ -163,7 +163,7 @@ fn pulls(worker: &Path, rounds: u32) -> anyhow::Result<Section> {
     for number in 0..PULLS {
         registry.push(REPOSITORY, &number.to_string(), &built::layers(LAYERS, number))?;
     }
-    let (folder, key) = FixedKey::read()?.in_a_folder()?;
+    let (folder, key) = key_file::write()?;
     let alone = in_memory(worker)?;
     let mut nothing = Row::new("`/`, which needs nothing");
     let mut measured = [

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use downshift::Form;
-use downshift_tests::http::{self, Response};
+use downshift_cases::response::Response;
+use downshift_tests::http;
 use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, locate};
 use downshift_tests::server::{Server, free_address};
 

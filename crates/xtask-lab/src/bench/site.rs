@@ -6,9 +6,10 @@ use std::thread;
 
 use anyhow::{Context, bail, ensure};
 use downshift::{Digest, Form, Limits, Policy, jws};
-use downshift_tests::images::{Image, built, layout};
-use downshift_tests::implementation::{Implementation, Native, Outcome, schema1_request};
-use downshift_tests::registry::{Fetched, Registry};
+use downshift_cases::images::{Image, built, layout};
+use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
+use downshift_cases::vectors::Fetched;
+use downshift_tests::registry::Registry;
 use tempfile::TempDir;
 
 /// How many images the cold load asks for, each under a tag of its own.

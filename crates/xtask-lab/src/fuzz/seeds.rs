@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::sample;
+use downshift_cases::vectors::{self, Expected};
 use downshift_sign::PrivateKey;
-use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::images::sample;
-use downshift_tests::vectors::{self, Expected};
 
 /// Bytes of a seed. The fuzzer makes no longer inputs than the longest.
 const MAX_BYTES: usize = 32 * 1024;

@@ -10,8 +10,8 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use downshift::document::Document;
 use downshift::{Digest, Form, Limits};
-use downshift_tests::images::Image;
-use downshift_tests::random::Random;
+use downshift_cases::images::Image;
+use downshift_cases::random::Random;
 
 use super::client::{Answer, Client};
 use super::flap::Calm;

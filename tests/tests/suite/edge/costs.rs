@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use downshift::Form;
-use downshift_tests::difference;
+use downshift_cases::difference;
+use downshift_cases::images::{REPOSITORY, sample};
+use downshift_cases::response::{Response, is_refused};
 use downshift_tests::faults::FaultyRegistry;
-use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::front::{Front, REPOSITORY, WORKERD, is_refused, manifest_path};
-use downshift_tests::http::{self, Response};
-use downshift_tests::images::sample;
+use downshift_tests::front::{Front, WORKERD, manifest_path};
+use downshift_tests::http;
 use downshift_tests::javascript;
+use downshift_tests::key_file;
 use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
 use downshift_tests::registry::Registry;
 use downshift_tests::tokens::{TokenService, User};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// Who pushes the images, and who the worker is where the registry wants to know.
 const SERVER: User = ("server", "a:secret", &["*"]);
@@ -33,19 +36,19 @@ const COLD: &[(&str, Form, u32)] = &[
 ];
 
 pub(super) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with(WORKERD.programs(&[DOCKER_REGISTRY]), format!("workerd::edge::costs::{name}"), run)
     };
     vec![
-        trial("a_cold_pull_takes_so_many_subrequests_and_no_more", cold_pulls_are_counted),
-        trial("credentials_take_two_more_for_each_repository", tokens_are_kept),
-        trial("an_answer_at_hand_is_not_made_again", answers_are_kept),
-        trial("what_is_at_hand_needs_no_registry", nothing_is_asked),
-        trial("what_a_passing_key_has_signed_is_not_kept", passing_signatures_are_not_kept),
+        trial(named!(a_cold_pull_takes_so_many_subrequests_and_no_more)),
+        trial(named!(credentials_take_two_more_for_each_repository)),
+        trial(named!(an_answer_at_hand_is_not_made_again)),
+        trial(named!(what_is_at_hand_needs_no_registry)),
+        trial(named!(what_a_passing_key_has_signed_is_not_kept)),
     ]
 }
 
-fn cold_pulls_are_counted() -> anyhow::Result<()> {
+fn a_cold_pull_takes_so_many_subrequests_and_no_more() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     for (tag, image) in sample::in_every_form() {
         registry.push(REPOSITORY, tag, &image)?;
@@ -73,7 +76,7 @@ fn accept(form: Form) -> &'static [&'static str] {
     }
 }
 
-fn tokens_are_kept() -> anyhow::Result<()> {
+fn credentials_take_two_more_for_each_repository() -> anyhow::Result<()> {
     let service = Arc::new(TokenService::start(&[SERVER])?);
     let registry = Registry::start_with_tokens(&service, SERVER)?;
     let images = sample::in_every_form();
@@ -99,10 +102,10 @@ fn tokens_are_kept() -> anyhow::Result<()> {
 }
 
 /// WebCrypto's signatures are other ones each time: the same bytes are the same answer.
-fn answers_are_kept() -> anyhow::Result<()> {
+fn an_answer_at_hand_is_not_made_again() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::oci())?;
-    let (folder, key) = FixedKey::read()?.in_a_folder()?;
+    let (folder, key) = key_file::write()?;
     let cache = folder.path().join("cache").display().to_string();
     let arguments = ["--signer", "webcrypto", "--key", &key, "--cache", &cache];
     let mut front = Front::start_before(WORKERD, &arguments, &registry)?;
@@ -123,11 +126,11 @@ fn answers_are_kept() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn nothing_is_asked() -> anyhow::Result<()> {
+fn what_is_at_hand_needs_no_registry() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::index())?;
     let seen = FaultyRegistry::start(&registry)?;
-    let (_folder, key) = FixedKey::read()?.in_a_folder()?;
+    let (_folder, key) = key_file::write()?;
     let arguments = ["--tag-ttl", "3600", "--key", &key];
     let front = Front::start_before_url(WORKERD, &arguments, &seen.url())?;
     let mut references = vec!["latest".to_string()];
@@ -150,10 +153,10 @@ fn nothing_is_asked() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn passing_signatures_are_not_kept() -> anyhow::Result<()> {
+fn what_a_passing_key_has_signed_is_not_kept() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
-    let (folder, key) = FixedKey::read()?.in_a_folder()?;
+    let (folder, key) = key_file::write()?;
     for (name, arguments, is_kept) in
         [("passing", &[] as &[&str], false), ("lasting", &["--key", &key], true)]
     {

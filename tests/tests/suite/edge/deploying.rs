@@ -9,17 +9,19 @@ use downshift_tests::javascript::built;
 use downshift_tests::programs::{NODE, case_with};
 use libtest_mimic::Trial;
 
+use crate::Named;
+
 pub(super) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with([NODE], format!("workerd::edge::deploying::{name}"), run)
     };
     vec![
-        trial("wrangler_finds_all_that_is_to_be_deployed", wrangler_finds_everything),
-        trial("a_wrong_setting_is_an_error_whose_cause_is_in_the_log_only", wrong_settings),
+        trial(named!(wrangler_finds_all_that_is_to_be_deployed)),
+        trial(named!(a_wrong_setting_is_an_error_whose_cause_is_in_the_log_only)),
     ]
 }
 
-fn wrong_settings() -> anyhow::Result<()> {
+fn a_wrong_setting_is_an_error_whose_cause_is_in_the_log_only() -> anyhow::Result<()> {
     for (option, value) in [
         ("--blobs", "nowhere"),
         ("--limit", "layer=1"),
@@ -42,7 +44,7 @@ fn wrong_settings() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wrangler_finds_everything() -> anyhow::Result<()> {
+fn wrangler_finds_all_that_is_to_be_deployed() -> anyhow::Result<()> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the suite has no project")?;
     let (output, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let script = built("DOWNSHIFT_WORKER")?.join("worker.mjs");

@@ -4,11 +4,12 @@ use std::thread;
 
 use anyhow::{Context, anyhow, ensure};
 use downshift::{Digest, Limits, jws};
+use downshift_cases::difference;
+use downshift_cases::images::{REPOSITORY, built, sample};
+use downshift_cases::response::is_refused;
 use downshift_tests::clients::Client;
-use downshift_tests::difference;
-use downshift_tests::front::{Front, REPOSITORY, WORKERD, is_refused};
+use downshift_tests::front::{Front, WORKERD};
 use downshift_tests::http;
-use downshift_tests::images::{built, sample};
 use downshift_tests::javascript::{built as built_folder, serve_worker};
 use downshift_tests::programs::{DOCKER, DOCKER_REGISTRY, DOCKERD, PODMAN, SKOPEO, case_after, case_with};
 use downshift_tests::proxy::Proxy;
@@ -17,30 +18,26 @@ use downshift_tests::server::Server;
 use downshift_tests::skopeo::pull;
 use libtest_mimic::Trial;
 
+use crate::Named;
 use crate::clients::pulls;
 
 /// How many pulls come at the same time as a trap.
 const PULLS: usize = 8;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let name = |name: &str| format!("workerd::edge::instances::{name}");
     let programs = |others: &[&'static str]| WORKERD.programs(&[&[DOCKER_REGISTRY], others].concat());
+    let trial = |others: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
+        case_with(programs(others), format!("workerd::edge::instances::{name}"), run)
+    };
+    let (engine, pull): Named<fn(&Client) -> anyhow::Result<()>> =
+        named!(an_engine_pulls_what_another_one_reported);
+    let name = |client: &str| format!("workerd::edge::instances::{engine}::{client}");
     vec![
-        case_with(programs(&[]), name("a_trap_costs_one_request"), a_trap_costs_one_request),
-        case_with(programs(&[]), name("several_registries_by_prefix"), several_registries),
-        case_with(programs(&[SKOPEO]), name("skopeo_pulls_what_another_one_reported"), skopeo_pulls),
-        case_after(
-            programs(&[PODMAN]),
-            name("podman_pulls_what_another_one_reported"),
-            Client::podman,
-            |podman| engine_pulls(&podman),
-        ),
-        case_after(
-            programs(&[DOCKER, DOCKERD]),
-            name("docker_pulls_what_another_one_reported"),
-            Client::docker,
-            |docker| engine_pulls(&docker),
-        ),
+        trial(&[], named!(a_trap_costs_one_request)),
+        trial(&[], named!(several_registries_by_prefix)),
+        trial(&[SKOPEO], named!(skopeo_pulls_what_another_one_reported)),
+        case_after(programs(&[PODMAN]), name("podman"), Client::podman, move |podman| pull(&podman)),
+        case_after(programs(&[DOCKER, DOCKERD]), name("docker"), Client::docker, move |docker| pull(&docker)),
     ]
 }
 
@@ -74,7 +71,7 @@ fn a_trap_costs_one_request() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn several_registries() -> anyhow::Result<()> {
+fn several_registries_by_prefix() -> anyhow::Result<()> {
     let (one, other) = (Registry::start()?, Registry::start()?);
     one.push("library/sample", "latest", &sample::schema2())?;
     other.push("team/app", "latest", &sample::oci())?;
@@ -121,7 +118,7 @@ fn reported(registry: &Registry, front: &Front) -> anyhow::Result<Vec<String>> {
     Ok(reported)
 }
 
-fn skopeo_pulls() -> anyhow::Result<()> {
+fn skopeo_pulls_what_another_one_reported() -> anyhow::Result<()> {
     let (registry, one, other) = two_workers()?;
     for digest in reported(&registry, &one)? {
         let here = pull(Proxy::start(one.address(), Some(&[]))?.address(), &format!("@{digest}"), &[])?;
@@ -136,7 +133,7 @@ fn skopeo_pulls() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn engine_pulls(client: &Client) -> anyhow::Result<()> {
+fn an_engine_pulls_what_another_one_reported(client: &Client) -> anyhow::Result<()> {
     let (registry, one, other) = two_workers()?;
     let proxy = Proxy::start(other.address(), Some(&[]))?;
     for digest in reported(&registry, &one)? {

@@ -9,18 +9,19 @@ use downshift_tests::programs::case;
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
+use crate::Named;
 use crate::convert::fails;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn(&TempDir) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(&TempDir) -> anyhow::Result<()>>| {
         case(format!("operation::configuration::{name}"), move || run(&tempfile::tempdir()?))
     };
     vec![
-        trial("flags_environment_and_file_mean_the_same", mean_the_same),
-        trial("flags_count_before_the_environment_and_that_before_the_file", count_in_order),
-        trial("what_is_printed_is_read_again", prints),
-        trial("unknown_keys_are_told_with_the_nearest_known_one", unknown_keys),
-        trial("check_config_reads_every_file_that_is_named", checks),
+        trial(named!(flags_environment_and_file_mean_the_same)),
+        trial(named!(flags_count_before_the_environment_and_that_before_the_file)),
+        trial(named!(what_is_printed_is_read_again)),
+        trial(named!(unknown_keys_are_told_with_the_nearest_known_one)),
+        trial(named!(check_config_reads_every_file_that_is_named)),
     ]
 }
 
@@ -39,7 +40,7 @@ fn checked(text: &str, folder: &TempDir) -> anyhow::Result<(Option<i32>, String)
     Ok((output.status.code(), String::from_utf8([output.stdout, output.stderr].concat())?))
 }
 
-fn mean_the_same(folder: &TempDir) -> anyhow::Result<()> {
+fn flags_environment_and_file_mean_the_same(folder: &TempDir) -> anyhow::Result<()> {
     let file = folder.path().join("downshift.toml");
     fs::write(
         &file,
@@ -78,7 +79,7 @@ fn mean_the_same(folder: &TempDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn count_in_order(folder: &TempDir) -> anyhow::Result<()> {
+fn flags_count_before_the_environment_and_that_before_the_file(folder: &TempDir) -> anyhow::Result<()> {
     let file = folder.path().join("downshift.toml");
     fs::write(
         &file,
@@ -99,7 +100,7 @@ fn count_in_order(folder: &TempDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn prints(folder: &TempDir) -> anyhow::Result<()> {
+fn what_is_printed_is_read_again(folder: &TempDir) -> anyhow::Result<()> {
     let first = printed(&["--store", "images", "--limit", "layers=7", "--client-requests", "9"], &[])?;
     let file = folder.path().join("printed.toml");
     fs::write(&file, first.replace("\"images\"", "\"/images\""))?;
@@ -108,7 +109,7 @@ fn prints(folder: &TempDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn unknown_keys(folder: &TempDir) -> anyhow::Result<()> {
+fn unknown_keys_are_told_with_the_nearest_known_one(folder: &TempDir) -> anyhow::Result<()> {
     for (text, expected) in [
         ("store = \"/\"\ntag_ttl = 3", "line 2: there is no key `tag_ttl`; the nearest is `tag-ttl`"),
         (
@@ -126,7 +127,7 @@ fn unknown_keys(folder: &TempDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn checks(folder: &TempDir) -> anyhow::Result<()> {
+fn check_config_reads_every_file_that_is_named(folder: &TempDir) -> anyhow::Result<()> {
     let (code, said) = checked("store = \".\"\ndata = \"data\"", folder)?;
     ensure!(code == Some(0), "{said}");
     ensure!(!folder.path().join("data").exists(), "it makes the data folder");

@@ -7,15 +7,18 @@ use std::net::TcpStream;
 
 use anyhow::{Context, ensure};
 use downshift::Digest;
+use downshift_cases::images::{Image, REPOSITORY, sample};
+use downshift_cases::response::is_refused;
 use downshift_tests::engines::Docker;
-use downshift_tests::front::{REPOSITORY, is_refused, manifest_path};
+use downshift_tests::front::manifest_path;
 use downshift_tests::http;
-use downshift_tests::images::{Image, sample};
 use downshift_tests::operated::Operated;
 use downshift_tests::programs::{CURL, case, case_after, case_with};
 use downshift_tests::web::{Web, hang};
 use libtest_mimic::Trial;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::Named;
 
 /// How many connections do nothing, and how many send a request slowly.
 const IDLE: usize = 10_000;
@@ -25,22 +28,23 @@ const SLOW: usize = 500;
 const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> anyhow::Result<()>| case(format!("operation::limits::{name}"), run);
+    let trial =
+        |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("operation::limits::{name}"), run);
+    let with_curl = |(name, run): Named<fn() -> anyhow::Result<()>>| {
+        case_with([CURL], format!("operation::limits::{name}"), run)
+    };
+    let (name, run): Named<fn(()) -> anyhow::Result<()>> =
+        named!(ten_thousand_idle_and_five_hundred_slow_connections_leave_pulls_working);
     vec![
-        trial("a_connection_too_many_is_told_so", too_many_connections),
-        trial("a_request_too_many_is_told_so", too_many_requests),
-        trial("a_client_with_too_many_requests_is_told_so", too_many_of_a_client),
-        trial("heads_that_take_too_long_are_told_so", slow_heads),
-        trial("connections_with_nothing_to_do_end", idle_connections),
-        trial("whoever_reads_no_answer_is_let_go", stuck_readers),
-        trial("heads_and_bodies_that_are_too_large_are_told_so", too_large),
-        case_with([CURL], "operation::limits::http_2_connections_with_nothing_to_do_end", idle_http2),
-        case_after(
-            [],
-            "operation::limits::ten_thousand_idle_and_five_hundred_slow_connections_leave_pulls_working",
-            room_for_files,
-            crowds,
-        ),
+        trial(named!(a_connection_too_many_is_told_so)),
+        trial(named!(a_request_too_many_is_told_so)),
+        trial(named!(a_client_with_too_many_requests_is_told_so)),
+        trial(named!(heads_that_take_too_long_are_told_so)),
+        trial(named!(connections_with_nothing_to_do_end)),
+        trial(named!(whoever_reads_no_answer_is_let_go)),
+        trial(named!(heads_and_bodies_that_are_too_large_are_told_so)),
+        with_curl(named!(http_2_connections_with_nothing_to_do_end)),
+        case_after([], format!("operation::limits::{name}"), room_for_files, run),
     ]
 }
 
@@ -57,7 +61,7 @@ fn rest(mut stream: &TcpStream) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn too_many_connections() -> anyhow::Result<()> {
+fn a_connection_too_many_is_told_so() -> anyhow::Result<()> {
     let images = [("latest", sample::schema2())];
     let server = Operated::start_with(&images, &["--max-connections", "2"])?;
     let held = [connect(server.address())?, connect(server.address())?];
@@ -86,7 +90,7 @@ fn with_a_request_under_way(arguments: &[&str]) -> anyhow::Result<(Operated, Web
     Ok((server, registry, held))
 }
 
-fn too_many_requests() -> anyhow::Result<()> {
+fn a_request_too_many_is_told_so() -> anyhow::Result<()> {
     let (server, _registry, held) = with_a_request_under_way(&["--max-requests", "1"])?;
     let refused = http::send(server.address(), "GET", "/v2/", &[])?;
     is_refused(&refused, 503, "busy")?;
@@ -97,7 +101,7 @@ fn too_many_requests() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn too_many_of_a_client() -> anyhow::Result<()> {
+fn a_client_with_too_many_requests_is_told_so() -> anyhow::Result<()> {
     let arguments = ["--client-requests", "1", "--trusted-proxy", "127.0.0.1"];
     let (server, _registry, held) = with_a_request_under_way(&arguments)?;
     let refused = http::send(server.address(), "GET", "/v2/", &[])?;
@@ -111,7 +115,7 @@ fn too_many_of_a_client() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn slow_heads() -> anyhow::Result<()> {
+fn heads_that_take_too_long_are_told_so() -> anyhow::Result<()> {
     let images = [("latest", sample::schema2())];
     let server = Operated::start_with(&images, &["--request-timeout", "1"])?;
     let mut first = connect(server.address())?;
@@ -133,7 +137,7 @@ fn slow_heads() -> anyhow::Result<()> {
     server.await_figure("downshift_refused_total{reason=\"slow\"}", 2.0)
 }
 
-fn idle_connections() -> anyhow::Result<()> {
+fn connections_with_nothing_to_do_end() -> anyhow::Result<()> {
     let images = [("latest", sample::schema2())];
     let server = Operated::start_with(&images, &["--idle-timeout", "1"])?;
     let silent = connect(server.address())?;
@@ -145,7 +149,7 @@ fn idle_connections() -> anyhow::Result<()> {
     server.await_figure("downshift_connections", 0.0)
 }
 
-fn idle_http2() -> anyhow::Result<()> {
+fn http_2_connections_with_nothing_to_do_end() -> anyhow::Result<()> {
     let images = [("latest", sample::schema2())];
     let server = Operated::start_with(&images, &["--idle-timeout", "1", "--request-timeout", "1"])?;
     let mut stream = connect(server.address())?;
@@ -169,7 +173,7 @@ fn large() -> Image {
     image
 }
 
-fn stuck_readers() -> anyhow::Result<()> {
+fn whoever_reads_no_answer_is_let_go() -> anyhow::Result<()> {
     let image = large();
     let digest = Digest::of(image.layers.last().context("there are no layers")?);
     let server = Operated::start_with(&[("latest", image)], &["--request-timeout", "1"])?;
@@ -182,7 +186,7 @@ fn stuck_readers() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn too_large() -> anyhow::Result<()> {
+fn heads_and_bodies_that_are_too_large_are_told_so() -> anyhow::Result<()> {
     let server = Operated::start_with(&[("latest", sample::schema2())], &[])?;
     let accept = "text/plain, ".repeat(2000);
     is_refused(&server.manifest("latest", &[("Accept", &accept)])?, 431, "header-bytes")?;
@@ -212,7 +216,7 @@ fn room_for_files() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn crowds(_: ()) -> anyhow::Result<()> {
+fn ten_thousand_idle_and_five_hundred_slow_connections_leave_pulls_working(_: ()) -> anyhow::Result<()> {
     let images = [("schema2", sample::schema2()), ("oci", sample::oci()), ("index", sample::index())];
     let server = Operated::start_with(&images, &["--idle-timeout", "600", "--request-timeout", "600"])?;
     let before = server.memory()?;

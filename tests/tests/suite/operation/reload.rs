@@ -6,9 +6,8 @@ use std::fs;
 use std::thread;
 
 use anyhow::{Context, ensure};
-use downshift_tests::front::REPOSITORY;
+use downshift_cases::images::{REPOSITORY, sample};
 use downshift_tests::http;
-use downshift_tests::images::sample;
 use downshift_tests::operated::{Operated, await_true};
 use downshift_tests::programs::{DOCKER_REGISTRY, OPENSSL, SKOPEO, case_with};
 use downshift_tests::registry::Registry;
@@ -18,22 +17,22 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::tls::make_certificate;
+use crate::Named;
 
 /// How often the certificate and the settings change under load.
 const CHANGES: usize = 10;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |programs: &[&'static str], name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |programs: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with(programs, format!("operation::reload::{name}"), run)
     };
     vec![
-        trial(&[DOCKER_REGISTRY], "a_hangup_takes_over_what_the_file_says", takes_over),
+        trial(&[DOCKER_REGISTRY], named!(a_hangup_takes_over_what_the_file_says)),
         trial(
             &[DOCKER_REGISTRY, OPENSSL, SKOPEO],
-            "no_pull_fails_while_certificate_and_settings_change",
-            under_load,
+            named!(no_pull_fails_while_certificate_and_settings_change),
         ),
-        trial(&[DOCKER_REGISTRY], "a_server_that_is_told_to_stop_ends_what_runs", ends_what_runs),
+        trial(&[DOCKER_REGISTRY], named!(a_server_that_is_told_to_stop_ends_what_runs)),
     ]
 }
 
@@ -43,7 +42,7 @@ fn write(folder: &TempDir, text: &str) -> anyhow::Result<String> {
     Ok(file.display().to_string())
 }
 
-fn takes_over() -> anyhow::Result<()> {
+fn a_hangup_takes_over_what_the_file_says() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let folder = tempfile::tempdir()?;
@@ -80,7 +79,7 @@ fn takes_over() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn under_load() -> anyhow::Result<()> {
+fn no_pull_fails_while_certificate_and_settings_change() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     for (tag, image) in sample::in_every_form() {
         registry.push(REPOSITORY, tag, &image)?;
@@ -136,7 +135,7 @@ fn under_load() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ends_what_runs() -> anyhow::Result<()> {
+fn a_server_that_is_told_to_stop_ends_what_runs() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let faulty = downshift_tests::faults::FaultyRegistry::start(&registry)?;

@@ -7,17 +7,19 @@ use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use downshift::Form;
+use downshift_cases::images::{REPOSITORY, sample};
+use downshift_cases::response::is_refused;
 use downshift_tests::engines::Docker;
-use downshift_tests::front::{REPOSITORY, is_refused, manifest_path};
+use downshift_tests::front::manifest_path;
 use downshift_tests::http;
-use downshift_tests::images::sample;
 use downshift_tests::operated::{Operated, await_true};
 use downshift_tests::program;
-use downshift_tests::programs::{DOCKER_REGISTRY, PROMTOOL, case, case_with};
+use downshift_tests::programs::{DOCKER_REGISTRY, PROMTOOL, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use crate::Named;
 use crate::wasmtime::artifact;
 
 /// What current engines accept.
@@ -29,20 +31,20 @@ const CURRENT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
 const SECRET: &str = "correct-horse-battery-staple";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |programs: &[&'static str], name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |programs: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with(programs, format!("operation::seeing::{name}"), run)
     };
     vec![
-        trial(&[PROMTOOL, DOCKER_REGISTRY], "prometheus_reads_the_figures_and_they_are_right", figures),
-        case("operation::seeing::conversions_that_the_sandbox_stops_are_counted", traps),
-        case("operation::seeing::health_and_unknown_paths", health),
-        trial(&[DOCKER_REGISTRY], "what_is_purged_is_asked_for_again", purges),
-        case("operation::seeing::the_log_has_each_request_and_no_secret", logs),
-        case("operation::seeing::clients_of_five_generations_are_told_as_they_were", clients),
+        trial(&[PROMTOOL, DOCKER_REGISTRY], named!(prometheus_reads_the_figures_and_they_are_right)),
+        trial(&[], named!(conversions_that_the_sandbox_stops_are_counted)),
+        trial(&[], named!(health_and_unknown_paths)),
+        trial(&[DOCKER_REGISTRY], named!(what_is_purged_is_asked_for_again)),
+        trial(&[], named!(the_log_has_each_request_and_no_secret)),
+        trial(&[], named!(clients_of_five_generations_are_told_as_they_were)),
     ]
 }
 
-fn figures() -> anyhow::Result<()> {
+fn prometheus_reads_the_figures_and_they_are_right() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     for (tag, image) in sample::in_every_form() {
         registry.push(REPOSITORY, tag, &image)?;
@@ -103,7 +105,7 @@ fn figures() -> anyhow::Result<()> {
 }
 
 /// Guests that misbehave, each in its way, and are stopped.
-fn traps() -> anyhow::Result<()> {
+fn conversions_that_the_sandbox_stops_are_counted() -> anyhow::Result<()> {
     for (tag, status, reason, outcome) in [
         ("traps", 500, "guest-trap", "failed"),
         ("floods", 500, "guest-answer", "failed"),
@@ -126,7 +128,7 @@ fn traps() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn health() -> anyhow::Result<()> {
+fn health_and_unknown_paths() -> anyhow::Result<()> {
     let server = Operated::start_with(&[("latest", sample::schema2())], &[])?;
     for (method, target, status) in [
         ("GET", "/healthz", 200),
@@ -156,7 +158,7 @@ fn health() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn purges() -> anyhow::Result<()> {
+fn what_is_purged_is_asked_for_again() -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let server = Operated::start(&["--upstream", registry.url(), "--tag-ttl", "3600"])?;
@@ -179,7 +181,7 @@ fn purges() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn logs() -> anyhow::Result<()> {
+fn the_log_has_each_request_and_no_secret() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let users = folder.path().join("users");
     std::fs::write(&users, htpasswd("somebody", SECRET)?)?;
@@ -267,7 +269,7 @@ fn told(data: &str) -> anyhow::Result<Vec<(String, String, String, u64)>> {
     Ok(told)
 }
 
-fn clients() -> anyhow::Result<()> {
+fn clients_of_five_generations_are_told_as_they_were() -> anyhow::Result<()> {
     let images = [("schema2", sample::schema2()), ("oci", sample::oci())];
     let mut server = Operated::start_with(&images, &[])?;
     let data = server.path("data");

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use downshift_cases::images::{REPOSITORY, layout, sample};
 use downshift_tests::container::Podman;
-use downshift_tests::front::{REPOSITORY, manifest_path};
+use downshift_tests::front::manifest_path;
 use downshift_tests::http;
-use downshift_tests::images::{layout, sample};
 use downshift_tests::operated::{Operated, run};
 use downshift_tests::program;
 use downshift_tests::programs::{
-    HAPROXY, NGINX, OPENSSL, PODMAN, SKOPEO, STRIP, SYSTEMD_ANALYZE, case, case_after, case_with, locate,
+    HAPROXY, NGINX, OPENSSL, PODMAN, SKOPEO, STRIP, SYSTEMD_ANALYZE, case_after, case_with, locate,
 };
 use downshift_tests::server::{Server, free_address};
 use downshift_tests::skopeo;
@@ -22,27 +22,25 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use super::tls::make_certificate;
+use crate::Named;
 
 /// The exposure that the service may have, in tenths of systemd's scale from 0 to 10.
 const EXPOSURE: &str = "20";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |programs: &[&'static str], name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |programs: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with(programs, format!("operation::shipping::{name}"), run)
     };
+    let (name, run): Named<fn(Podman) -> anyhow::Result<()>> =
+        named!(podman_builds_the_container_and_skopeo_pulls_from_it);
     vec![
-        trial(&[SYSTEMD_ANALYZE], "systemd_takes_the_unit_and_finds_it_hardened", unit),
-        case("operation::shipping::the_settings_that_come_with_it_are_sound", settings),
-        trial(&["bash"], "shells_take_the_completions", completions),
-        case("operation::shipping::there_is_a_manual_for_each_command", manual),
-        trial(&[NGINX, OPENSSL, SKOPEO], "skopeo_pulls_through_nginx", behind_nginx),
-        trial(&[HAPROXY, OPENSSL, SKOPEO], "skopeo_pulls_through_haproxy", behind_haproxy),
-        case_after(
-            [PODMAN, SKOPEO, STRIP],
-            "operation::shipping::podman_builds_the_container_and_skopeo_pulls_from_it",
-            Podman::start,
-            in_a_container,
-        ),
+        trial(&[SYSTEMD_ANALYZE], named!(systemd_takes_the_unit_and_finds_it_hardened)),
+        trial(&[], named!(the_settings_that_come_with_it_are_sound)),
+        trial(&["bash"], named!(shells_take_the_completions)),
+        trial(&[], named!(there_is_a_manual_for_each_command)),
+        trial(&[NGINX, OPENSSL, SKOPEO], named!(skopeo_pulls_through_nginx)),
+        trial(&[HAPROXY, OPENSSL, SKOPEO], named!(skopeo_pulls_through_haproxy)),
+        case_after([PODMAN, SKOPEO, STRIP], format!("operation::shipping::{name}"), Podman::start, run),
     ]
 }
 
@@ -52,7 +50,7 @@ fn shipped(name: &str) -> anyhow::Result<String> {
     fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
-fn unit() -> anyhow::Result<()> {
+fn systemd_takes_the_unit_and_finds_it_hardened() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("downshift.service");
     // It is verified as well that there is such a program.
@@ -69,7 +67,7 @@ fn unit() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings() -> anyhow::Result<()> {
+fn the_settings_that_come_with_it_are_sound() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("downshift.toml");
     fs::write(&path, shipped("downshift.toml")?)?;
@@ -77,7 +75,7 @@ fn settings() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn completions() -> anyhow::Result<()> {
+fn shells_take_the_completions() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = program::succeed(["completions", shell])?;
@@ -96,7 +94,7 @@ fn completions() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn manual() -> anyhow::Result<()> {
+fn there_is_a_manual_for_each_command() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     program::succeed(["man", &folder.path().display().to_string()])?;
     for page in
@@ -161,7 +159,7 @@ impl Proxied {
     }
 }
 
-fn behind_nginx() -> anyhow::Result<()> {
+fn skopeo_pulls_through_nginx() -> anyhow::Result<()> {
     let proxied = Proxied::start()?;
     let text = proxied.configuration(
         "nginx.conf",
@@ -188,7 +186,7 @@ fn behind_nginx() -> anyhow::Result<()> {
     proxied.pulls()
 }
 
-fn behind_haproxy() -> anyhow::Result<()> {
+fn skopeo_pulls_through_haproxy() -> anyhow::Result<()> {
     let proxied = Proxied::start()?;
     let [certificate, key] =
         ["certificate.pem", "key.pem"].map(|name| fs::read_to_string(proxied.path(name)));
@@ -209,7 +207,7 @@ fn behind_haproxy() -> anyhow::Result<()> {
     proxied.pulls()
 }
 
-fn in_a_container(podman: Podman) -> anyhow::Result<()> {
+fn podman_builds_the_container_and_skopeo_pulls_from_it(podman: Podman) -> anyhow::Result<()> {
     let images = sample::in_every_form();
     let folder = tempfile::tempdir()?;
     layout::write(&folder.path().join(REPOSITORY), &images)?;

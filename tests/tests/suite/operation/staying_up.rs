@@ -10,10 +10,11 @@ use std::thread;
 
 use anyhow::{Context, anyhow, ensure};
 use downshift::Form;
+use downshift_cases::images::{Image, REPOSITORY, layout, sample};
+use downshift_cases::response::{Response, is_manifest, is_refused};
 use downshift_tests::faults::{Fault, FaultyRegistry};
-use downshift_tests::front::{REPOSITORY, is_manifest, is_refused, manifest_path};
-use downshift_tests::http::{self, Response};
-use downshift_tests::images::{Image, layout, sample};
+use downshift_tests::front::manifest_path;
+use downshift_tests::http;
 use downshift_tests::operated::{Operated, await_true, run};
 use downshift_tests::program;
 use downshift_tests::programs::{DOCKER_REGISTRY, E2FSCK, MKFS, case_after, case_with, locate};
@@ -23,6 +24,8 @@ use libtest_mimic::Trial;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tempfile::TempDir;
 
+use crate::Named;
+
 /// Bytes of the disk that gets full.
 const DISK: &str = "8m";
 
@@ -30,40 +33,37 @@ const DISK: &str = "8m";
 const REPAIRABLE_BYTES: u64 = 32 * 1024 * 1024;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with([DOCKER_REGISTRY], format!("operation::staying_up::{name}"), run)
     };
-    let on_disk = |name: &str, run: fn(&Disk) -> anyhow::Result<()>| {
+    let on_disk = |(name, run): Named<fn(&Disk) -> anyhow::Result<()>>| {
         let name = format!("operation::staying_up::{name}");
         case_after([], name, Disk::mount, move |disk: Disk| run(&disk))
     };
+    let alone = |programs: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
+        case_with(programs, format!("operation::staying_up::{name}"), run)
+    };
+    let (name, run): Named<fn(&Repairable) -> anyhow::Result<()>> =
+        named!(a_disk_that_turns_read_only_costs_what_cannot_be_recorded_and_nothing_else);
     vec![
-        trial("tags_are_told_for_a_while_when_their_registry_is_down", stale_tags),
-        trial("a_registry_that_hangs_is_not_waited_for_long", hanging_registry),
-        trial("what_is_private_is_told_to_nobody_while_its_registry_is_down", nothing_private),
-        trial("documents_outlive_the_server", documents_outlive),
-        trial("damaged_documents_are_fetched_again", damaged_documents),
-        case_with([], "operation::staying_up::damaged_machine_code_is_compiled_again", damaged_machine_code),
-        case_with([], "operation::staying_up::machine_code_of_other_versions_goes", other_machine_code),
-        case_with(
-            [],
-            "operation::staying_up::without_a_data_folder_no_machine_code_stays",
-            passing_machine_code,
-        ),
-        trial("documents_take_no_more_room_than_they_may", swept_documents),
-        on_disk("a_full_disk_costs_what_cannot_be_recorded_and_nothing_else", full_disk),
-        on_disk("a_server_does_not_start_where_it_cannot_record", read_only_disk),
+        trial(named!(tags_are_told_for_a_while_when_their_registry_is_down)),
+        trial(named!(a_registry_that_hangs_is_not_waited_for_long)),
+        trial(named!(what_is_private_is_told_to_nobody_while_its_registry_is_down)),
+        trial(named!(documents_outlive_the_server)),
+        trial(named!(damaged_documents_are_fetched_again)),
+        alone(&[], named!(damaged_machine_code_is_compiled_again)),
+        alone(&[], named!(machine_code_of_other_versions_goes)),
+        alone(&[], named!(without_a_data_folder_no_machine_code_stays)),
+        trial(named!(documents_take_no_more_room_than_they_may)),
+        on_disk(named!(a_full_disk_costs_what_cannot_be_recorded_and_nothing_else)),
+        on_disk(named!(a_server_does_not_start_where_it_cannot_record)),
         case_after(
             [MKFS, E2FSCK],
-            "operation::staying_up::a_disk_that_turns_read_only_costs_what_cannot_be_recorded_and_nothing_else",
+            format!("operation::staying_up::{name}"),
             Repairable::mount,
-            |disk| damaged_disk(&disk),
+            move |disk| run(&disk),
         ),
-        case_with(
-            ["env"],
-            "operation::staying_up::a_disk_that_fails_while_it_is_written_is_tried_again",
-            failing_disk,
-        ),
+        alone(&["env"], named!(a_disk_that_fails_while_it_is_written_is_tried_again)),
     ]
 }
 
@@ -85,7 +85,7 @@ fn is_schema1(response: &Response) -> anyhow::Result<String> {
     Ok(response.header("docker-content-digest").context("there is no digest")?.to_string())
 }
 
-fn stale_tags() -> anyhow::Result<()> {
+fn tags_are_told_for_a_while_when_their_registry_is_down() -> anyhow::Result<()> {
     let (_registry, faulty) = registry()?;
     let arguments =
         ["--upstream", &faulty.url(), "--tag-ttl", "0", "--stale-for", "12", "--upstream-timeout", "5"];
@@ -120,7 +120,7 @@ fn stale_tags() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn hanging_registry() -> anyhow::Result<()> {
+fn a_registry_that_hangs_is_not_waited_for_long() -> anyhow::Result<()> {
     let (_registry, faulty) = registry()?;
     let server =
         Operated::start(&["--upstream", &faulty.url(), "--tag-ttl", "1", "--upstream-timeout", "3600"])?;
@@ -131,7 +131,7 @@ fn hanging_registry() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn nothing_private() -> anyhow::Result<()> {
+fn what_is_private_is_told_to_nobody_while_its_registry_is_down() -> anyhow::Result<()> {
     let registry = Registry::start_with_password("somebody", "secret")?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let faulty = FaultyRegistry::start(&registry)?;
@@ -181,7 +181,7 @@ fn files(folder: PathBuf) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn documents_outlive() -> anyhow::Result<()> {
+fn documents_outlive_the_server() -> anyhow::Result<()> {
     let (_registry, faulty) = registry()?;
     let server = Operated::start(&["--upstream", &faulty.url()])?;
     let stored = sample::oci().manifest;
@@ -205,7 +205,7 @@ fn documents_outlive() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn damaged_documents() -> anyhow::Result<()> {
+fn damaged_documents_are_fetched_again() -> anyhow::Result<()> {
     let (_registry, faulty) = registry()?;
     let server = Operated::start(&["--upstream", &faulty.url()])?;
     let digest = is_schema1(&server.manifest("oci", &[])?)?;
@@ -221,7 +221,7 @@ fn damaged_documents() -> anyhow::Result<()> {
     is_manifest(&server.manifest(stored.as_str(), &accept)?, Form::Oci, &stored)
 }
 
-fn damaged_machine_code() -> anyhow::Result<()> {
+fn damaged_machine_code_is_compiled_again() -> anyhow::Result<()> {
     let server = Operated::start_with(&images(), &["--engine", "wasm"])?;
     let digest = is_schema1(&server.manifest("tag0", &[])?)?;
     let folder = PathBuf::from(server.path("data/compiled"));
@@ -240,7 +240,7 @@ fn damaged_machine_code() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn other_machine_code() -> anyhow::Result<()> {
+fn machine_code_of_other_versions_goes() -> anyhow::Result<()> {
     let server = Operated::start_with(&images(), &["--engine", "wasm"])?;
     let all = PathBuf::from(server.path("data/compiled"));
     let stopped = server.stopped()?;
@@ -256,7 +256,7 @@ fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }
 
-fn passing_machine_code() -> anyhow::Result<()> {
+fn without_a_data_folder_no_machine_code_stays() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let [store, temporary] = ["store", "tmp"].map(|name| folder.path().join(name));
     layout::write(&store.join(REPOSITORY), &images())?;
@@ -270,7 +270,7 @@ fn passing_machine_code() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn swept_documents() -> anyhow::Result<()> {
+fn documents_take_no_more_room_than_they_may() -> anyhow::Result<()> {
     const CAPACITY: u64 = 64 * 1024;
     let registry = Registry::start()?;
     let names: Vec<_> = (0..20).map(|number| format!("library/sample{number}")).collect();
@@ -396,7 +396,7 @@ fn images() -> Vec<(&'static str, Image)> {
     tagged.into_iter().chain([("oci", sample::oci())]).collect()
 }
 
-fn full_disk(disk: &Disk) -> anyhow::Result<()> {
+fn a_full_disk_costs_what_cannot_be_recorded_and_nothing_else(disk: &Disk) -> anyhow::Result<()> {
     let data = disk.path().join("data").display().to_string();
     let server = Operated::start_with(&images(), &["--data", &data])?;
     without_writing(
@@ -409,7 +409,9 @@ fn full_disk(disk: &Disk) -> anyhow::Result<()> {
     )
 }
 
-fn damaged_disk(disk: &Repairable) -> anyhow::Result<()> {
+fn a_disk_that_turns_read_only_costs_what_cannot_be_recorded_and_nothing_else(
+    disk: &Repairable,
+) -> anyhow::Result<()> {
     let data = disk.path().join("data").display().to_string();
     let server = Operated::start_with(&images(), &["--data", &data])?;
     let repair = |server: Operated| {
@@ -420,7 +422,7 @@ fn damaged_disk(disk: &Repairable) -> anyhow::Result<()> {
     without_writing(server, |_| disk.damage(), repair)
 }
 
-fn read_only_disk(disk: &Disk) -> anyhow::Result<()> {
+fn a_server_does_not_start_where_it_cannot_record(disk: &Disk) -> anyhow::Result<()> {
     let data = disk.path().join("data").display().to_string();
     let server = Operated::start_with(&images(), &["--data", &data])?;
     let digest = is_schema1(&server.manifest("tag0", &[])?)?;
@@ -435,7 +437,7 @@ fn read_only_disk(disk: &Disk) -> anyhow::Result<()> {
 }
 
 /// A limit on the size of files, which the program meets in the middle of a transaction.
-fn failing_disk() -> anyhow::Result<()> {
+fn a_disk_that_fails_while_it_is_written_is_tried_again() -> anyhow::Result<()> {
     let server = Operated::start_under(&["env", "--ignore-signal=XFSZ"], &images())?;
     let limit = |server: &Operated, current| -> anyhow::Result<()> {
         let pid = Pid::from_raw(server.server().pid().cast_signed());

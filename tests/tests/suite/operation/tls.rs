@@ -6,13 +6,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use downshift_cases::images::sample;
 use downshift_tests::front::manifest_path;
-use downshift_tests::images::sample;
 use downshift_tests::operated::{Operated, await_true, run};
 use downshift_tests::programs::{CURL, OPENSSL, case_with};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use tempfile::TempDir;
+
+use crate::Named;
 
 /// Kinds of keys, the cipher suite that Docker 1.6 to 1.9 have for them, and how OpenSSL makes one.
 const KINDS: [(&str, &str, &[&str]); 2] = [
@@ -21,14 +23,14 @@ const KINDS: [(&str, &str, &[&str]); 2] = [
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with([OPENSSL, CURL], format!("operation::tls::{name}"), run)
     };
     vec![
-        trial("the_handshakes_of_docker_1_6_to_1_9_work", old_handshakes),
-        trial("clients_choose_between_http_1_1_and_2", protocols),
-        trial("a_changed_certificate_is_noticed", changed_certificates),
-        trial("what_is_no_tls_is_no_request", no_tls),
+        trial(named!(the_handshakes_of_docker_1_6_to_1_9_work)),
+        trial(named!(clients_choose_between_http_1_1_and_2)),
+        trial(named!(a_changed_certificate_is_noticed)),
+        trial(named!(what_is_no_tls_is_no_request)),
     ]
 }
 
@@ -75,7 +77,7 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 
-fn old_handshakes() -> anyhow::Result<()> {
+fn the_handshakes_of_docker_1_6_to_1_9_work() -> anyhow::Result<()> {
     for (kind, suite, key) in KINDS {
         let (server, _folder) = with_certificate(key, &[])?;
         let old = ["-tls1_2", "-cipher", suite, "-groups", "P-256", "-sigalgs", "RSA+SHA256:ECDSA+SHA256"];
@@ -97,7 +99,7 @@ fn old_handshakes() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn protocols() -> anyhow::Result<()> {
+fn clients_choose_between_http_1_1_and_2() -> anyhow::Result<()> {
     let (server, folder) = with_certificate(KINDS[1].2, &[])?;
     let certificate = folder.path().join("certificate.pem").display().to_string();
     let url = format!("https://localhost:{}{}", server.address().port(), manifest_path("latest"));
@@ -119,7 +121,7 @@ fn subject(server: &Operated) -> anyhow::Result<String> {
     Ok(subject.with_context(|| said.clone())?.to_string())
 }
 
-fn changed_certificates() -> anyhow::Result<()> {
+fn a_changed_certificate_is_noticed() -> anyhow::Result<()> {
     let (server, folder) = with_certificate(KINDS[1].2, &[])?;
     ensure!(subject(&server)? == "one", "it begins with another certificate");
     make_certificate(folder.path(), "two", KINDS[0].2)?;
@@ -138,7 +140,7 @@ fn changed_certificates() -> anyhow::Result<()> {
     await_true("the fourth certificate", || Ok(subject(&server)? == "four"))
 }
 
-fn no_tls() -> anyhow::Result<()> {
+fn what_is_no_tls_is_no_request() -> anyhow::Result<()> {
     let (server, _folder) = with_certificate(KINDS[1].2, &["--request-timeout", "1"])?;
     let plain = downshift_tests::http::send(server.address(), "GET", "/v2/", &[]);
     ensure!(plain.is_err(), "it speaks HTTP without TLS: {plain:?}");

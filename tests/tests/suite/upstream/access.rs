@@ -8,28 +8,30 @@ use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use downshift::Digest;
-use downshift_tests::front::{Engine, Front, REPOSITORY, manifest_path};
-use downshift_tests::http::Response;
-use downshift_tests::images::sample;
+use downshift_cases::images::{REPOSITORY, sample};
+use downshift_cases::response::Response;
+use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::programs::{DOCKER_REGISTRY, SKOPEO, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
 use downshift_tests::tokens::{TokenService, User};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 const ALICE: User = ("alice", "wonder land", &["*"]);
 /// May pull, and something else.
 const BOB: User = ("bob", "builder", &["library/open"]);
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         let name = format!("{}::upstream::access::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY, SKOPEO]), name, move || run(engine))
     };
     vec![
-        trial("tokens_are_passed_through", tokens_are_passed_through),
-        trial("passwords_are_passed_through", passwords_are_passed_through),
-        trial("users_of_a_file", users_of_a_file),
-        trial("wrong_credentials_of_the_server", wrong_credentials),
+        trial(named!(tokens_are_passed_through)),
+        trial(named!(passwords_are_passed_through)),
+        trial(named!(users_of_a_file)),
+        trial(named!(wrong_credentials_of_the_server)),
     ]
 }
 
@@ -151,7 +153,7 @@ fn users_of_a_file(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wrong_credentials(engine: Engine) -> anyhow::Result<()> {
+fn wrong_credentials_of_the_server(engine: Engine) -> anyhow::Result<()> {
     let service = Arc::new(TokenService::start(&[ALICE, BOB])?);
     for registry in
         [Registry::start_with_tokens(&service, ALICE)?, Registry::start_with_password(ALICE.0, ALICE.1)?]

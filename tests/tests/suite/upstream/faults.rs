@@ -2,15 +2,18 @@
 
 use anyhow::{Context, ensure};
 use downshift::Digest;
+use downshift_cases::images::{REPOSITORY, sample};
+use downshift_cases::response::is_refused;
 use downshift_tests::faults::{Fault, FaultyRegistry};
-use downshift_tests::front::{Engine, Front, REPOSITORY, is_refused, manifest_path};
+use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::http;
-use downshift_tests::images::sample;
 use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
 use downshift_tests::registry::Registry;
 use downshift_tests::server::free_address;
 use downshift_tests::web::{Web, respond};
 use libtest_mimic::Trial;
+
+use crate::Named;
 
 /// What is given up after a second.
 const TIMEOUT: &[&str] = &["--upstream-timeout", "1", "--tag-ttl", "0"];
@@ -46,21 +49,29 @@ fn document_faults() -> Vec<(Fault, u16, &'static str)> {
 }
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         let name = format!("{}::upstream::faults::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY]), name, move || run(engine))
     };
     vec![
-        trial("of_manifests", |engine| of_documents(engine, "/manifests/")),
-        trial("of_configs", |engine| of_documents(engine, "/blobs/")),
-        trial("of_digests_that_tags_have", of_digests),
-        trial("documents_that_are_none_or_are_missing", of_contents),
-        trial("of_blobs", of_blobs),
-        trial("a_blob_of_another_digest_breaks_off", a_wrong_blob_breaks_off),
-        trial("a_registry_that_is_not_there", not_there),
-        trial("a_certificate_that_nobody_has_signed", of_certificates),
-        trial("tokens_that_expire", expired_tokens),
+        trial(named!(of_manifests)),
+        trial(named!(of_configs)),
+        trial(named!(of_digests_that_tags_have)),
+        trial(named!(documents_that_are_none_or_are_missing)),
+        trial(named!(of_blobs)),
+        trial(named!(a_blob_of_another_digest_breaks_off)),
+        trial(named!(a_registry_that_is_not_there)),
+        trial(named!(a_certificate_that_nobody_has_signed)),
+        trial(named!(tokens_that_expire)),
     ]
+}
+
+fn of_manifests(engine: Engine) -> anyhow::Result<()> {
+    of_documents(engine, "/manifests/")
+}
+
+fn of_configs(engine: Engine) -> anyhow::Result<()> {
+    of_documents(engine, "/blobs/")
 }
 
 fn of_documents(engine: Engine, part: &str) -> anyhow::Result<()> {
@@ -87,7 +98,7 @@ fn of_documents(engine: Engine, part: &str) -> anyhow::Result<()> {
 }
 
 /// Wrong documents under a tag: those that the tag's own digest tells apart.
-fn of_digests(engine: Engine) -> anyhow::Result<()> {
+fn of_digests_that_tags_have(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let faulty = FaultyRegistry::start(&registry)?;
@@ -104,7 +115,7 @@ fn of_digests(engine: Engine) -> anyhow::Result<()> {
 }
 
 /// What no registry would have taken, and one that has lost something.
-fn of_contents(engine: Engine) -> anyhow::Result<()> {
+fn documents_that_are_none_or_are_missing(engine: Engine) -> anyhow::Result<()> {
     let stored = sample::schema2().manifest.bytes;
     let registry = Web::start(move |request, client| {
         let body = match request.path.rsplit_once("/manifests/") {
@@ -179,7 +190,7 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn a_wrong_blob_breaks_off(engine: Engine) -> anyhow::Result<()> {
+fn a_blob_of_another_digest_breaks_off(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
@@ -195,7 +206,7 @@ fn a_wrong_blob_breaks_off(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn not_there(engine: Engine) -> anyhow::Result<()> {
+fn a_registry_that_is_not_there(engine: Engine) -> anyhow::Result<()> {
     let address = free_address()?;
     let front = Front::start_before_url(engine, TIMEOUT, &format!("http://{address}"))?;
     is_refused(&front.manifest("latest", &[])?, 502, "upstream-unreachable")?;
@@ -204,7 +215,7 @@ fn not_there(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn of_certificates(engine: Engine) -> anyhow::Result<()> {
+fn a_certificate_that_nobody_has_signed(engine: Engine) -> anyhow::Result<()> {
     let (registry, certificate) = Registry::start_with_tls()?;
     let front = Front::start_before(engine, TIMEOUT, &registry)?;
     is_refused(&front.manifest("latest", &[])?, 502, "upstream-unreachable")?;
@@ -216,7 +227,7 @@ fn of_certificates(engine: Engine) -> anyhow::Result<()> {
 }
 
 /// A registry whose tokens are each good for a few requests, and say that they are good for an hour.
-fn expired_tokens(engine: Engine) -> anyhow::Result<()> {
+fn tokens_that_expire(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let host = registry.host().parse()?;

@@ -9,11 +9,12 @@ use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use downshift::{Digest, Form};
+use downshift_cases::fixed_key::FixedKey;
+use downshift_cases::images::{Family, Image, Manifest, REPOSITORY, sample};
+use downshift_cases::response::{Response, is_refused};
 use downshift_tests::faults::{Fault, FaultyRegistry};
-use downshift_tests::fixed_key::FixedKey;
-use downshift_tests::front::{Engine, Front, REPOSITORY, is_refused, manifest_path};
-use downshift_tests::http::{self, Response};
-use downshift_tests::images::{Family, Image, Manifest, sample};
+use downshift_tests::front::{Engine, Front, manifest_path};
+use downshift_tests::http;
 use downshift_tests::program;
 use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
@@ -24,28 +25,30 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use libtest_mimic::Trial;
 
+use crate::Named;
+
 /// Who the server is at the registry.
 const SERVER: User = ("server", "hunter2-of-the-server", &["*"]);
 /// Who pulls.
 const ALICE: User = ("alice", "hunter2-of-alice", &["*"]);
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
-    let trial = |name: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         let name = format!("{}::upstream::hostile::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY]), name, move || run(engine))
     };
     vec![
-        trial("no_reference_leads_to_another_host", references_lead_nowhere),
-        trial("no_redirect_gets_credentials", redirects_get_no_credentials),
-        trial("what_is_compressed_is_not_unpacked", unpacks_nothing),
-        trial("the_name_of_a_host_cannot_break_a_challenge", hosts_break_no_challenge),
-        trial("no_answer_is_given_to_who_asked_for_another", keeps_answers_apart),
-        trial("no_secret_is_in_a_log_an_error_or_a_core_dump", shows_no_secret),
+        trial(named!(no_reference_leads_to_another_host)),
+        trial(named!(no_redirect_gets_credentials)),
+        trial(named!(what_is_compressed_is_not_unpacked)),
+        trial(named!(the_name_of_a_host_cannot_break_a_challenge)),
+        trial(named!(no_answer_is_given_to_who_asked_for_another)),
+        trial(named!(no_secret_is_in_a_log_an_error_or_a_core_dump)),
     ]
 }
 
 /// Whatever names, targets, headers and documents say: only the registry is asked.
-fn references_lead_nowhere(engine: Engine) -> anyhow::Result<()> {
+fn no_reference_leads_to_another_host(engine: Engine) -> anyhow::Result<()> {
     let elsewhere = Web::start(|_, client| respond(client, 200, &[], b"{}"))?;
     let (host, url) = (elsewhere.address().to_string(), elsewhere.url());
     let registry = Registry::start()?;
@@ -94,7 +97,7 @@ fn references_lead_nowhere(engine: Engine) -> anyhow::Result<()> {
 }
 
 /// A registry with a password that sends whoever asks for a document to another host, and back.
-fn redirects_get_no_credentials(engine: Engine) -> anyhow::Result<()> {
+fn no_redirect_gets_credentials(engine: Engine) -> anyhow::Result<()> {
     let image = sample::schema2();
     let documents: BTreeMap<String, Vec<u8>> =
         image.documents().into_iter().map(|(digest, bytes)| (digest.hex().to_owned(), bytes)).collect();
@@ -135,7 +138,7 @@ fn redirects_get_no_credentials(engine: Engine) -> anyhow::Result<()> {
 }
 
 /// The digest is of what is on the wire: whatever an upstream registry compresses, nobody has to unpack.
-fn unpacks_nothing(engine: Engine) -> anyhow::Result<()> {
+fn what_is_compressed_is_not_unpacked(engine: Engine) -> anyhow::Result<()> {
     let gzip = |bytes: &[u8]| -> anyhow::Result<Vec<u8>> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(bytes)?;
@@ -161,7 +164,7 @@ fn unpacks_nothing(engine: Engine) -> anyhow::Result<()> {
 }
 
 /// Under which name a client knows the server is what it says, and it stands in the challenge that it gets.
-fn hosts_break_no_challenge(engine: Engine) -> anyhow::Result<()> {
+fn the_name_of_a_host_cannot_break_a_challenge(engine: Engine) -> anyhow::Result<()> {
     let service = Arc::new(TokenService::start(&[ALICE])?);
     let registry = Registry::start_with_tokens(&service, ALICE)?;
     let front = Front::start_before(engine, &["--auth", "upstream"], &registry)?;
@@ -184,7 +187,7 @@ fn hosts_break_no_challenge(engine: Engine) -> anyhow::Result<()> {
 
 /// The same again and again, under two names and for clients that understand different things, in another order each
 /// time: everybody gets their own.
-fn keeps_answers_apart(engine: Engine) -> anyhow::Result<()> {
+fn no_answer_is_given_to_who_asked_for_another(engine: Engine) -> anyhow::Result<()> {
     let (index, schema2) = (sample::index(), sample::schema2());
     let registry = Registry::start()?;
     let names = ["library/one", "library/other"];
@@ -279,7 +282,7 @@ fn is_own(
     Ok(())
 }
 
-fn shows_no_secret(engine: Engine) -> anyhow::Result<()> {
+fn no_secret_is_in_a_log_an_error_or_a_core_dump(engine: Engine) -> anyhow::Result<()> {
     let service = Arc::new(TokenService::start(&[SERVER])?);
     let registry = Registry::start_with_tokens(&service, SERVER)?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;

@@ -7,11 +7,11 @@ use std::thread;
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Limits, jws};
+use downshift_cases::difference;
+use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_tests::clients::Client;
-use downshift_tests::difference;
 use downshift_tests::faults::FaultyRegistry;
-use downshift_tests::front::{Engine, Front, REPOSITORY, manifest_path};
-use downshift_tests::images::{Image, sample};
+use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::program;
 use downshift_tests::programs::{DOCKER, DOCKER_REGISTRY, DOCKERD, PODMAN, SKOPEO, case_after, case_with};
 use downshift_tests::proxy::Proxy;
@@ -21,6 +21,7 @@ use downshift_tests::tokens::{TokenService, User};
 use downshift_tests::web::{Web, respond, write_head};
 use libtest_mimic::Trial;
 
+use crate::Named;
 use crate::clients::pulls;
 
 /// Who pushes the images and who pulls them for everybody.
@@ -28,42 +29,50 @@ const SERVER: User = ("server", "a:secret", &["*"]);
 
 pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let name = |name: &str| format!("{}::upstream::pulls::{name}", engine.name);
-    let trial = |what: &str, run: fn(Engine) -> anyhow::Result<()>| {
+    let trial = |(what, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case_with(engine.programs(&[DOCKER_REGISTRY, SKOPEO]), name(what), move || run(engine))
     };
+    let (everywhere, pull): Named<fn(Engine, &Client) -> anyhow::Result<()>> =
+        named!(engine_pulls_everywhere);
     vec![
-        trial("skopeo_in_front_of_an_open_registry", |engine| {
-            let registry = Registry::start()?;
-            skopeo_pulls(engine, &registry, &[])
-        }),
-        trial("skopeo_in_front_of_a_registry_with_a_password", |engine| {
-            let (registry, folder) = registry_with_password()?;
-            let password = folder.path().join("password").display().to_string();
-            let credentials = ["--upstream-username", SERVER.0, "--upstream-password-file", &password];
-            skopeo_pulls(engine, &registry, &credentials)
-        }),
-        trial("skopeo_in_front_of_a_registry_with_tokens", |engine| {
-            let (registry, folder) = registry_with_tokens()?;
-            let config = folder.path().join("config.json").display().to_string();
-            skopeo_pulls(engine, &registry, &["--upstream-docker-config", &config])
-        }),
-        trial("skopeo_with_blobs_that_are_elsewhere", skopeo_follows_blobs),
-        trial("several_registries_by_prefix", several_registries),
-        trial("a_thousand_cold_pulls_ask_once", a_thousand_cold_pulls),
-        trial("lists_go_on_as_the_registry_has_them", lists_go_on),
+        trial(named!(skopeo_in_front_of_an_open_registry)),
+        trial(named!(skopeo_in_front_of_a_registry_with_a_password)),
+        trial(named!(skopeo_in_front_of_a_registry_with_tokens)),
+        trial(named!(skopeo_with_blobs_that_are_elsewhere)),
+        trial(named!(several_registries_by_prefix)),
+        trial(named!(a_thousand_cold_pulls_ask_once)),
+        trial(named!(lists_go_on_as_the_registry_has_them)),
         case_after(
             engine.programs(&[DOCKER_REGISTRY, PODMAN]),
-            name("podman"),
+            name(&format!("{everywhere}::podman")),
             Client::podman,
-            move |podman| engine_pulls_everywhere(engine, &podman),
+            move |podman| pull(engine, &podman),
         ),
         case_after(
             engine.programs(&[DOCKER_REGISTRY, DOCKER, DOCKERD]),
-            name("docker"),
+            name(&format!("{everywhere}::docker")),
             Client::docker,
-            move |docker| engine_pulls_everywhere(engine, &docker),
+            move |docker| pull(engine, &docker),
         ),
     ]
+}
+
+fn skopeo_in_front_of_an_open_registry(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    skopeo_pulls(engine, &registry, &[])
+}
+
+fn skopeo_in_front_of_a_registry_with_a_password(engine: Engine) -> anyhow::Result<()> {
+    let (registry, folder) = registry_with_password()?;
+    let password = folder.path().join("password").display().to_string();
+    let credentials = ["--upstream-username", SERVER.0, "--upstream-password-file", &password];
+    skopeo_pulls(engine, &registry, &credentials)
+}
+
+fn skopeo_in_front_of_a_registry_with_tokens(engine: Engine) -> anyhow::Result<()> {
+    let (registry, folder) = registry_with_tokens()?;
+    let config = folder.path().join("config.json").display().to_string();
+    skopeo_pulls(engine, &registry, &["--upstream-docker-config", &config])
 }
 
 /// A registry with a password, and a folder with the file `password`.
@@ -134,7 +143,7 @@ fn pulls_as_stored(front: &Front, tag: &str, image: &Image) -> anyhow::Result<()
     Ok(())
 }
 
-fn skopeo_follows_blobs(engine: Engine) -> anyhow::Result<()> {
+fn skopeo_with_blobs_that_are_elsewhere(engine: Engine) -> anyhow::Result<()> {
     let images = sample::in_every_form();
     let elsewhere = blobs_of(&images)?;
     let registry = Registry::start_with_redirects(&elsewhere.url())?;
@@ -184,7 +193,7 @@ fn blobs_of(images: &[(&str, Image)]) -> anyhow::Result<Web> {
 }
 
 /// Tags in pages and referrers, from a registry that has both in its own way.
-fn lists_go_on(engine: Engine) -> anyhow::Result<()> {
+fn lists_go_on_as_the_registry_has_them(engine: Engine) -> anyhow::Result<()> {
     let digest = sample::oci().manifest.digest();
     let index = br#"{"schemaVersion":2,"manifests":[]}"#;
     let registry = Web::start(move |request, client| {
@@ -232,7 +241,7 @@ fn lists_go_on(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn several_registries(engine: Engine) -> anyhow::Result<()> {
+fn several_registries_by_prefix(engine: Engine) -> anyhow::Result<()> {
     let (one, other) = (Registry::start()?, Registry::start()?);
     one.push("library/sample", "latest", &sample::schema2())?;
     other.push("team/app", "latest", &sample::oci())?;
@@ -265,7 +274,7 @@ fn several_registries(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn a_thousand_cold_pulls(engine: Engine) -> anyhow::Result<()> {
+fn a_thousand_cold_pulls_ask_once(engine: Engine) -> anyhow::Result<()> {
     const PULLS: usize = 1000;
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;

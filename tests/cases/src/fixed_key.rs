@@ -3,13 +3,12 @@
 use std::fs;
 
 use anyhow::Context;
-use downshift::{Digest, Timestamp};
+use downshift::{Digest, Limits, Timestamp, jws};
 use downshift_sign::{P256Signer, PrivateKey};
 use serde::Deserialize;
-use tempfile::TempDir;
 
+use crate::files;
 use crate::images::{Descriptor, Family, Image, Manifest};
-use crate::vectors;
 
 /// The suite's key, and documents that were signed with it.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,7 +60,7 @@ impl FixedKey {
     /// # Errors
     /// If it cannot be read, or is something else.
     pub fn read() -> anyhow::Result<Self> {
-        let path = vectors::folder().join("fixed-key.json");
+        let path = files::path("vectors/fixed-key.json");
         let text = fs::read(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("`{}` is something else", path.display()))
     }
@@ -78,18 +77,6 @@ impl FixedKey {
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.key.sec1_pem
-    }
-
-    /// The key in a file, and the folder with that, which is gone when it is dropped.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn in_a_folder(&self) -> anyhow::Result<(TempDir, String)> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("key.pem");
-        fs::write(&file, self.pem())?;
-        let file = file.display().to_string();
-        Ok((folder, file))
     }
 
     /// The [time](Self::time), read.
@@ -119,4 +106,22 @@ impl ImageCase {
         );
         Ok(Image { manifest, children: Vec::new(), configs: vec![config], layers: Vec::new() })
     }
+}
+
+/// A signed schema 1 manifest that no part of this project has made.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn signed_schema1() -> anyhow::Result<Vec<u8>> {
+    let case = FixedKey::read()?.cases.into_iter().next().context("there are no cases")?;
+    Ok(case.signed.into_bytes())
+}
+
+/// Another one, without its signature.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn unsigned_schema1() -> anyhow::Result<Vec<u8>> {
+    let case = FixedKey::read()?.cases.into_iter().nth(1).context("there is one case only")?;
+    Ok(jws::parse(case.signed.as_bytes(), &Limits::default())?.payload)
 }

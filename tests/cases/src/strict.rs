@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use downshift::Policy;
 
+use crate::files;
 use crate::implementation::{Implementation, Outcome};
 use crate::vectors::{self, Vector};
 
@@ -62,7 +63,7 @@ pub fn check(table: &Table, implementation: &dyn Implementation, vector: &Vector
 }
 
 fn path() -> PathBuf {
-    vectors::folder().join("strict.tsv")
+    files::path("vectors/strict.tsv")
 }
 
 fn answer(implementation: &dyn Implementation, vector: &Vector) -> anyhow::Result<Outcome> {

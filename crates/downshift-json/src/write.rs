@@ -1,6 +1,8 @@
+//! Writes strings and values as Go does.
+
 use alloc::vec::Vec;
 
-use super::ByteSet;
+use crate::byte_set::ByteSet;
 
 /// Writes `text`, escaped for the inside of a string, as Go does it with HTML escaping on (`encoding/json`, up to Go 1.21:
 /// later ones write U+0008 and U+000C as `\b` and `\f`). If it `is_quoted`, the string stands in a string itself.

@@ -1,10 +1,12 @@
+//! Reads JSON.
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::ByteSet;
+use crate::byte_set::ByteSet;
 use crate::{Error, Limits};
 
 /// A parsed document.
@@ -51,10 +53,18 @@ impl<'a> Json<'a> {
     /// Parses `bytes`; `document` names them in errors.
     ///
     /// # Errors
-    /// [`Error::InvalidJson`], or [`Error::LimitExceeded`].
-    pub fn parse(document: &'static str, bytes: &'a [u8], limits: &Limits) -> Result<Self, Box<Error>> {
+    /// [`Error::Syntax`], or [`Error::Limit`].
+    pub fn parse(
+        document: &'static str,
+        bytes: &'a [u8],
+        limits: impl Into<Limits>,
+    ) -> Result<Self, Box<Error>> {
+        Self::parse_within(document, bytes, limits.into())
+    }
+
+    fn parse_within(document: &'static str, bytes: &'a [u8], limits: Limits) -> Result<Self, Box<Error>> {
         let addressable = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
-        Limits::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
+        Error::check("document-bytes", limits.document_bytes.min(addressable), bytes.len())?;
         // Configs and manifests have a value or key for some 16 bytes.
         let nodes = Vec::with_capacity(bytes.len() / 16);
         let parser = Parser { document, bytes, at: 0, nodes, open: Vec::new(), limits };
@@ -306,7 +316,7 @@ struct Parser<'a> {
     nodes: Vec<Node>,
     /// The nodes of the arrays and objects that are open, outermost first.
     open: Vec<usize>,
-    limits: &'a Limits,
+    limits: Limits,
 }
 
 impl Parser<'_> {
@@ -334,7 +344,7 @@ impl Parser<'_> {
                 Some(b't') => self.literal(b"true", Kind::True)?,
                 Some(b'f') => self.literal(b"false", Kind::False)?,
                 Some(b'n') => self.literal(b"null", Kind::Null)?,
-                Some(_) => return Err(self.problem("no value begins so")),
+                Some(_) => return Err(self.problem("a value was expected")),
                 None => return Err(self.problem("it ends too early")),
             }
             if self.after_value()? {
@@ -371,7 +381,7 @@ impl Parser<'_> {
     }
 
     fn problem(&self, problem: &'static str) -> Box<Error> {
-        Error::InvalidJson { document: self.document, offset: self.at, problem }.into()
+        Error::Syntax { document: self.document, offset: self.at, problem }.into()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -405,7 +415,7 @@ impl Parser<'_> {
 
     fn open(&mut self, kind: Kind) -> Result<(), Box<Error>> {
         self.open.push(self.nodes.len());
-        Limits::check("depth", self.limits.depth, self.open.len())?;
+        Error::check("depth", self.limits.depth, self.open.len())?;
         self.push(kind, self.at);
         self.advance(1);
         Ok(())
@@ -451,7 +461,7 @@ impl Parser<'_> {
             }
         }
         self.advance(1);
-        Limits::check("string-bytes", self.limits.string_bytes, self.at.saturating_sub(start))?;
+        Error::check("string-bytes", self.limits.string_bytes, self.at.saturating_sub(start))?;
         self.push(Kind::String, start);
         if let Some(node) = self.nodes.last_mut() {
             node.is_plain = is_plain;
@@ -505,10 +515,114 @@ impl Parser<'_> {
     fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Box<Error>> {
         let start = self.at;
         if !self.bytes.get(start..).unwrap_or_default().starts_with(word) {
-            return Err(self.problem("no value begins so"));
+            return Err(self.problem("a value was expected"));
         }
         self.advance(word.len());
         self.push(kind, start);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Json<'_>, Box<Error>> {
+        Json::parse("document", bytes, Limits::default())
+    }
+
+    /// The text of a document that is one string.
+    fn text(json: &[u8]) -> String {
+        parse(json).unwrap().root().text().into_owned()
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_with_its_place() {
+        for (bytes, offset, problem) in [
+            (&b""[..], 0, "it ends too early"),
+            (b" x", 1, "a value was expected"),
+            (b"nul", 0, "a value was expected"),
+            (b"{} {", 3, "something follows the value"),
+            (b"[1 2]", 3, "a comma or closing bracket is missing"),
+            (b"[1,]", 3, "a value was expected"),
+            (b"[1}", 2, "a comma or closing bracket is missing"),
+            (b"{\"a\" 1}", 5, "a colon is missing"),
+            (b"{a:1}", 1, "a key is missing"),
+            (b"{\"a\":1,}", 7, "a key is missing"),
+            (b"-", 1, "a number lacks a digit"),
+            (b"1.e1", 2, "a number lacks a digit"),
+            (b"01", 1, "something follows the value"),
+            (b"\"a", 2, "a string does not end"),
+            (b"\"\x01\"", 1, "a string has a control character"),
+            (b"\"\\x\"", 1, "a string has an unknown escape"),
+            (b"\"\\u12g4\"", 1, "a string has an unknown escape"),
+        ] {
+            let expected = Error::Syntax { document: "document", offset, problem };
+            assert_eq!(parse(bytes).err().map(|error| *error), Some(expected), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn limits_are_for_bytes_depth_and_strings() {
+        let limits = Limits { document_bytes: 64, depth: 2, string_bytes: 16 };
+        let limit = |bytes: &[u8]| match Json::parse("document", bytes, limits).err().map(|error| *error) {
+            Some(Error::Limit { name, limit, actual }) => Some((name, limit, actual)),
+            _ => None,
+        };
+        assert_eq!(limit(&[b' '; 65]), Some(("document-bytes", 64, 65)));
+        assert_eq!(limit(b"[[[]]]"), Some(("depth", 2, 3)));
+        assert_eq!(limit(b"[[],[],[[]]]"), Some(("depth", 2, 3)));
+        assert_eq!(limit(b"\"0123456789abcde\""), Some(("string-bytes", 16, 17)));
+        assert_eq!(limit(b"[[1],\"0123456789abcd\"]"), None);
+    }
+
+    #[test]
+    fn strings_are_decoded_as_by_go() {
+        assert_eq!(text(br#""a\"\\\/\b\f\n\r\t""#), "a\"\\/\u{8}\u{c}\n\r\t");
+        assert_eq!(text(br#""\u00e9\ud83d\ude00""#), "\u{e9}\u{1f600}");
+        // Half a pair, and a pair in the wrong order.
+        assert_eq!(text(br#""\ud83d""#), "\u{fffd}");
+        assert_eq!(text(br#""\ude00\ud83d""#), "\u{fffd}\u{fffd}");
+        assert_eq!(text(br#""\ud83d\u0041""#), "\u{fffd}A");
+        // Each byte on its own.
+        assert_eq!(text(b"\"\xe2\x82\xff\""), "\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(text(b"1"), "");
+    }
+
+    #[test]
+    fn members_are_found_by_their_key_and_fields_as_by_go() {
+        let json = parse(b"{\"a\":1,\"A\":2,\"a\":3,\"\\u0061\":4}").unwrap();
+        let root = json.root();
+        assert_eq!(root.member("a").unwrap().raw(), b"4");
+        assert_eq!(root.member("A").unwrap().raw(), b"2");
+        assert_eq!(root.field("a").unwrap().raw(), b"4");
+        assert_eq!(root.members().count(), 4);
+        assert_eq!(root.elements().count(), 0);
+        // U+017F folds to `s`, U+212A to `k`.
+        let json = parse("{\"o\u{17f}\":1,\"to\u{212a}en\":2}".as_bytes()).unwrap();
+        assert_eq!(json.root().field("os").unwrap().raw(), b"1");
+        assert_eq!(json.root().field("token").unwrap().raw(), b"2");
+        assert!(json.root().member("os").is_none());
+    }
+
+    #[test]
+    fn a_number_is_an_integer_if_it_is_spelt_as_one() {
+        let json = parse(b"[0,18446744073709551615,18446744073709551616,1.0,1e0,-1,\"1\"]").unwrap();
+        let numbers: Vec<Option<u64>> = json.root().elements().map(Value::as_u64).collect();
+        assert_eq!(numbers, [Some(0), Some(u64::MAX), None, None, None, None, None]);
+    }
+
+    #[test]
+    fn values_know_where_they_stand() {
+        let bytes = b" {\"a\": [1, {}] , \"b\":null}";
+        let json = parse(bytes).unwrap();
+        let spans: Vec<_> = json.root().members().map(|(key, value)| (key.span(), value.span())).collect();
+        assert_eq!(spans, [(2..5, 7..14), (17..20, 21..25)]);
+        assert_eq!(json.root().raw().to_ascii_lowercase().as_slice(), bytes.trim_ascii());
+        assert_eq!(json.root().member("b").map(Value::is_null), Some(true));
+        assert_eq!(json.root().member("a").unwrap().raw().escape_ascii().to_string(), "[1, {}]");
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
@@ -15,40 +14,48 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::difference;
+use crate::files;
 use crate::images::Manifest;
 use crate::images::random::RandomImage;
 use crate::implementation::{self, Outcome};
-use crate::registry::Fetched;
 
-/// The folder with the vectors.
-#[must_use]
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
+/// The names of the files, without their ending, in order.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn names() -> anyhow::Result<Vec<String>> {
+    let folder = files::path("vectors");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("`{}` cannot be read", folder.display()))? {
+        let name = entry?.file_name();
+        names.extend(name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(ToString::to_string));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The vectors of the file with this name, by line.
+///
+/// # Errors
+/// If the file cannot be read, or a line is not a vector. The error names both.
+pub fn read(name: &str) -> anyhow::Result<Vec<Vector>> {
+    let path = files::path(&format!("vectors/{name}.jsonl"));
+    let text = fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let vector = |(index, line): (usize, &str)| {
+        serde_json::from_str(line)
+            .with_context(|| format!("`{}`, line {}, is not a vector", path.display(), index + 1))
+    };
+    text.lines().enumerate().map(vector).collect()
 }
 
 /// All vectors, by file name and line.
 ///
 /// # Errors
-/// If a file cannot be read, or a line is no vector. The error names both.
+/// As [`read`].
 pub fn read_all() -> anyhow::Result<Vec<Vector>> {
-    let folder = folder();
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("`{}` cannot be read", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "jsonl") {
-            files.push(path);
-        }
-    }
-    files.sort();
     let mut vectors = Vec::new();
-    for path in files {
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-        for (index, line) in text.lines().enumerate() {
-            let vector = serde_json::from_str(line)
-                .with_context(|| format!("`{}`, line {}, is no vector", path.display(), index + 1))?;
-            vectors.push(vector);
-        }
+    for name in names()? {
+        vectors.extend(read(&name)?);
     }
     Ok(vectors)
 }
@@ -95,6 +102,24 @@ pub struct Vector {
 struct Child {
     media_type: String,
     body: String,
+}
+
+/// The reference's answer to a request for a tag.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// An answer.
+    Answer {
+        /// The status.
+        status: u16,
+        /// `Content-Type`.
+        content_type: Option<String>,
+        /// `Docker-Content-Digest`.
+        digest: Option<String>,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// The connection was closed, as the registry does where its handler panics.
+    Dropped,
 }
 
 /// What an image must give to a client that reads nothing but schema 1.
@@ -194,6 +219,12 @@ impl Vector {
         }
     }
 
+    /// The whole document that the reference answered with, signed by a key of its own.
+    #[must_use]
+    pub fn signed_example(&self) -> Option<&str> {
+        self.signed_example.as_deref()
+    }
+
     /// The request of a client that reads nothing but schema 1.
     ///
     /// # Errors
@@ -220,6 +251,32 @@ impl Vector {
         match documents.iter().find(|(digest, bytes)| !digest.matches(bytes)) {
             Some((digest, _)) => bail!("`{}` has something else under `{digest}`", self.id),
             None => Ok(documents),
+        }
+    }
+}
+
+impl Fetched {
+    /// What this asks of an implementation.
+    ///
+    /// # Errors
+    /// If it is neither schema 1 nor an error, or its digest is not its payload's.
+    pub fn expected(&self) -> anyhow::Result<Expected> {
+        match self {
+            Self::Dropped | Self::Answer { status: 400.., .. } => Ok(Expected::Refusal),
+            Self::Answer { status: 200, content_type, digest, body } => {
+                ensure!(
+                    content_type.as_deref() == Some(Form::Schema1.media_type()),
+                    "a tag gave {content_type:?}"
+                );
+                let payload = jws::parse(body, &Limits::default())?.payload;
+                let reported = digest.as_deref().context("a manifest came without its digest")?;
+                ensure!(
+                    Digest::of(&payload).as_str() == reported,
+                    "the payload's digest is not `{reported}`"
+                );
+                Ok(Expected::Payload(payload))
+            }
+            Self::Answer { status, .. } => bail!("a tag gave status {status}"),
         }
     }
 }

@@ -8,9 +8,12 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use downshift::{Digest, Form, Platform};
+use downshift::{Digest, Form, Limits, Platform, jws};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
+
+/// The repository that the images are stored in.
+pub const REPOSITORY: &str = "library/sample";
 
 /// An image as a registry stores it: what a tag points to, and all that it refers to.
 #[derive(Clone, Debug)]
@@ -201,4 +204,15 @@ impl Family {
             Self::Oci => "application/vnd.oci.image.layer.v1.tar+gzip",
         }
     }
+}
+
+/// The digest by which registries know a manifest: of signed schema 1, that of its payload.
+///
+/// # Errors
+/// If it is signed and cannot be taken apart.
+pub fn digest_of(form: Form, manifest: &[u8]) -> anyhow::Result<Digest> {
+    Ok(match form {
+        Form::Schema1 => Digest::of(&jws::parse(manifest, &Limits::default())?.payload),
+        _ => Digest::of(manifest),
+    })
 }

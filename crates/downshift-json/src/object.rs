@@ -1,3 +1,5 @@
+//! Writes small objects and arrays.
+
 use alloc::string::{String, ToString as _};
 
 /// Writes an object, without white space and with no more escapes than JSON demands (RFC 8259, 7).

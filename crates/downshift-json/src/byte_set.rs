@@ -1,3 +1,5 @@
+//! Looks for bytes, eight at a time.
+
 /// A set of bytes to look for, eight at a time.
 pub(crate) struct ByteSet<const N: usize> {
     bytes: [u8; N],

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use downshift::{Form, Platform};
+
+use crate::files;
 
 /// The tables of the file.
 #[derive(Clone, Debug)]
@@ -73,7 +74,7 @@ impl Outcomes {
     /// # Errors
     /// If it cannot be read, or has something else in it.
     pub fn read() -> anyhow::Result<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/outcomes.md");
+        let path = files::path("cases/outcomes.md");
         let text =
             fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
         Self::parse(&text).with_context(|| format!("`{}`", path.display()))

@@ -1,0 +1,94 @@
+//! HTTP messages as data: the parts that requests and responses are made of.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use downshift::Digest;
+
+/// `Docker-Distribution-Api-Version`, without which Docker ≤ 1.9 takes a registry for one of version 1.
+const API_VERSION: &str = "registry/2.0";
+
+/// The media type of JSON that is not a manifest, as Distribution spells it.
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
+
+/// The methods that a registry without writes has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`.
+    Get,
+    /// `HEAD`: the same without the body.
+    Head,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The headers, named in lower case as HTTP/2 wants them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// The body of a [`Response`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// These bytes.
+    Bytes(Bytes),
+    /// This range of the blob that was asked for, from the shell's store.
+    Blob(Range<u64>),
+}
+
+impl Response {
+    /// What this becomes for a request with `method`: for `HEAD` the same without its body. `Content-Length` stays.
+    #[must_use]
+    pub fn for_method(self, method: Method) -> Self {
+        match method {
+            Method::Get => self,
+            Method::Head => Self { body: Body::Bytes(Bytes::new()), ..self },
+        }
+    }
+
+    pub(crate) fn new(status: u16) -> Self {
+        let response = Self { status, headers: Vec::with_capacity(12), body: Body::Bytes(Bytes::new()) };
+        response
+            .with("docker-distribution-api-version", API_VERSION)
+            .with("x-content-type-options", "nosniff")
+    }
+
+    pub(crate) fn moved(location: &str) -> Self {
+        Self::new(301).with("location", location).with("content-length", "0")
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.push(name, value.into());
+        self
+    }
+
+    pub(crate) fn with_number(self, name: &'static str, value: u64) -> Self {
+        self.with(name, value.to_string())
+    }
+
+    fn push(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
+    pub(crate) fn with_body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.set_body(content_type, body.into());
+        self
+    }
+
+    fn set_body(&mut self, content_type: &str, body: Bytes) {
+        self.push("content-type", content_type.to_string());
+        self.push("content-length", body.len().to_string());
+        self.body = Body::Bytes(body);
+    }
+
+    pub(crate) fn with_digest(self, digest: &Digest) -> Self {
+        self.with("docker-content-digest", digest.as_str())
+            .with("etag", ["\"", digest.as_str(), "\""].concat())
+    }
+}

@@ -1,0 +1,27 @@
+//! What has to be kept, so that every reported digest can be pulled.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Digest, Form, Platform, Timestamp};
+
+/// A converted manifest under the digest that was reported for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The repository's name.
+    pub name: String,
+    /// The reported digest: that of `payload`.
+    pub digest: Digest,
+    /// The form that it was converted to.
+    pub form: Form,
+    /// The bytes: for schema 1 the payload, without signatures.
+    pub payload: Vec<u8>,
+    /// The digest of the stored manifest that it was made from.
+    pub source: Digest,
+    /// The tag that was asked for, if it was a tag.
+    pub tag: Option<String>,
+    /// The platform, where it was picked from a list or index.
+    pub platform: Option<Platform>,
+    /// The time that goes into the signature.
+    pub time: Option<Timestamp>,
+}

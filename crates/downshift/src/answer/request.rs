@@ -1,0 +1,77 @@
+//! What is asked for, and by which rules.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use super::record::Record;
+use crate::{Capabilities, Digest, Limits, Platform, Policy, Timestamp};
+
+/// One request for a manifest.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is asked for.
+    pub root: Root,
+    /// What the client understands.
+    pub client: Capabilities,
+    /// What to do where the reference would lose something.
+    pub policy: Policy,
+    /// The platform for clients that do not say theirs.
+    pub default_platform: Platform,
+    /// The time to sign with; without one it is taken from the image.
+    pub time: Option<Timestamp>,
+    /// How much to take in and give out.
+    pub limits: Limits,
+}
+
+/// What is asked for. Looking up tags and records is the shell's.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// A tag.
+    Tag {
+        /// The repository's name. It is written into schema 1.
+        name: String,
+        /// The tag. It is written into schema 1.
+        tag: String,
+        /// The digest that the tag points to.
+        digest: Digest,
+    },
+    /// A digest.
+    Digest {
+        /// The repository's name.
+        name: String,
+        /// The digest as requested.
+        digest: Digest,
+        /// A tag that points to that digest, if the shell knows one.
+        tag: Option<String>,
+        /// What was recorded when this digest was reported, if it was.
+        record: Option<Box<Record>>,
+    },
+}
+
+impl Root {
+    /// The digest of the manifest that is asked for.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Tag { digest, .. } | Self::Digest { digest, .. } => digest,
+        }
+    }
+
+    /// The repository's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tag { name, .. } | Self::Digest { name, .. } => name,
+        }
+    }
+
+    /// The tag, if there is one that points to the digest.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        let tag = match self {
+            Self::Tag { tag, .. } => Some(tag),
+            Self::Digest { tag, .. } => tag.as_ref(),
+        };
+        tag.map(String::as_str).filter(|tag| !tag.is_empty())
+    }
+}

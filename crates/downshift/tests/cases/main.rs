@@ -1,0 +1,5 @@
+//! The core alone, in this process: one program, so that each run has a verdict over all cases.
+
+mod refusals;
+mod signed_documents;
+mod vectors;
