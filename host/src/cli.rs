@@ -1,35 +1,32 @@
 //! The command line.
 
+mod arguments;
 mod check;
 mod check_config;
 mod clients;
 mod compile_guest;
 mod completions;
 mod convert;
+mod input;
 mod inspect;
 mod key;
 mod man;
 mod options;
+mod output;
 mod serve;
+mod verdict;
 mod verify;
 
-use core::fmt::Display;
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use downshift::Limits;
-use serde::Serialize;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::engine::{COMPILE_GUEST, Engine, EngineName};
-use crate::error::Error;
-use crate::layout::read_at_most;
-use crate::log::{self, printable};
-use crate::secrets;
+use self::output::explain;
+use self::verdict::Verdict;
+use crate::core_dumps;
+use crate::engine::COMPILE_GUEST;
 
 /// Serves any container image to any container client, by converting its manifest between OCI, Docker schema 2 and
 /// signed Docker schema 1
@@ -69,60 +66,9 @@ Examples:
   downshift verify schema1.json
 
 Exit status:
-  0  done, and the answer is yes
-  1  the answer is no: a conversion was refused, a signature does not hold, a rule is broken
-  2  nothing was decided: wrong usage, an unreadable file, a broken document";
-
-/// What a command found out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Yes,
-    No,
-}
-
-impl From<bool> for Verdict {
-    fn from(is_yes: bool) -> Self {
-        if is_yes { Self::Yes } else { Self::No }
-    }
-}
-
-/// Limits on the command line.
-#[derive(Args)]
-struct LimitArgs {
-    /// Change a limit: document-bytes, depth, layers, history, entries, converted-children, string-bytes or
-    /// output-bytes
-    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
-    limits: Vec<(String, usize)>,
-}
-
-impl LimitArgs {
-    fn limits(&self) -> Result<Limits, Error> {
-        let mut limits = Limits::default();
-        for (name, value) in &self.limits {
-            limits.set(name, *value)?;
-        }
-        Ok(limits)
-    }
-}
-
-/// The engine on the command line.
-#[derive(Args)]
-struct EngineArgs {
-    /// Where manifests are read and converted: in a sandbox with limits on memory and time (wasm), or in this program
-    /// itself, which takes less time (native)
-    #[arg(long, value_name = "wasm|native", value_enum, default_value_t = EngineName::Wasm)]
-    engine: EngineName,
-    /// Another build of the component that the sandbox runs
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
-    guest: Option<PathBuf>,
-}
-
-impl EngineArgs {
-    /// The engine, for one request.
-    fn engine(&self) -> Result<Engine, Error> {
-        self.engine.engine(self.guest.as_deref())
-    }
-}
+  0  the command succeeded, and its answer is yes
+  1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken
+  2  the command failed: wrong usage, an unreadable file, a broken document";
 
 /// The command line, with what the environment says.
 fn command() -> clap::Command {
@@ -136,7 +82,7 @@ pub fn run() -> ExitCode {
 
 /// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
 pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    secrets::keep_out_of_core_dumps();
+    core_dumps::forbid();
     let matches = command().get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let verdict = match cli.command {
@@ -149,8 +95,8 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Command::Inspect(inspect) => inspect.run(),
         Command::Check(check) => check.run(),
         Command::Key(key) => key.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
+        Command::Completions(completions) => completions.run(command()),
+        Command::Man(man) => man.run(command()),
     };
     match verdict {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
@@ -160,54 +106,4 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
             ExitCode::from(if error.is_verdict() { 1 } else { 2 })
         }
     }
-}
-
-/// Writes an error for people: code, cause and remedy.
-fn explain(error: &Error) {
-    let (red, reset) = if log::has_colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    log::notice(format_args!("{red}error:{reset}  {}", error.code()));
-    log::notice(format_args!("cause:  {}", printable(&error.to_string())));
-    log::notice(format_args!("remedy: {}", error.remedy()));
-}
-
-/// Reads a document from a file, or from standard input if that is called `-`.
-fn read_document(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
-    let limit = limits.document_bytes as u64;
-    let read = |stream: &mut dyn Read| read_at_most(stream, limit);
-    let bytes = match path.to_str() {
-        Some("-") => read(&mut io::stdin().lock()),
-        _ => File::open(path).and_then(|mut file| read(&mut file)),
-    };
-    let bytes = bytes.map_err(|error| Error::unreadable(path, error))?;
-    bytes.ok_or_else(|| Error::document_too_large(limits, limit.saturating_add(1)))
-}
-
-/// Writes exactly `bytes` to a file, or to standard output if there is none.
-fn write_document(path: Option<&Path>, bytes: &[u8]) -> Result<(), Error> {
-    let written = match path {
-        Some(path) => fs::write(path, bytes),
-        None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
-    };
-    written.map_err(|error| Error::unwritable(path.unwrap_or(Path::new("-")), error))
-}
-
-/// `value` as indented JSON, for people and programs.
-fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    let mut json =
-        serde_json::to_vec_pretty(value).map_err(|error| Error::unwritable(Path::new("-"), error.into()))?;
-    json.push(b'\n');
-    Ok(json)
-}
-
-/// Writes lines to standard output.
-fn print(lines: impl IntoIterator<Item = impl Display>) -> Result<(), Error> {
-    let text: String = lines.into_iter().map(|line| printable(&line.to_string()) + "\n").collect();
-    write_document(None, text.as_bytes())
-}
-
-fn limit(text: &str) -> Result<(String, usize), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    let value = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
-    Limits::default().set(name, value).map_err(|error| error.to_string())?;
-    Ok((name.to_owned(), value))
 }
