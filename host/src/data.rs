@@ -110,12 +110,13 @@ pub(crate) fn probe(folder: &Path) -> io::Result<()> {
     written
 }
 
-/// Whether a file of this name is a draft.
+/// True for the name of a draft.
 pub(crate) fn is_draft(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(DRAFT.as_bytes())
 }
 
-/// Whether a file of this name is a draft of a process that is gone. It is for those who have the [`DataFolder`].
+/// True for the name of a draft that another process has left. It is for the owner of the [`DataFolder`], beside whom no
+/// other process writes.
 pub(crate) fn is_leftover(name: &OsStr) -> bool {
     is_draft(name) && !name.as_encoded_bytes().starts_with(own_prefix().as_bytes())
 }

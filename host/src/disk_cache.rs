@@ -40,7 +40,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Bytes of a file with a tag.
 const MAX_TAG_BYTES: u64 = 1024;
 
-/// DiskCache below a folder.
+/// A cache of documents in a folder.
 pub(crate) struct DiskCache {
     folder: PathBuf,
     capacity: u64,

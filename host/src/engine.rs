@@ -149,7 +149,7 @@ enum Interruption {
     NoAnswer(NoAnswer),
 }
 
-/// Why a request has no answer.
+/// The reason why a request has no answer, and what it leaves behind.
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     /// The reason.
@@ -158,7 +158,7 @@ pub(crate) struct NoAnswer {
     pub(crate) records: Vec<Record>,
 }
 
-/// What was found of the documents that a request needs. Their digests are checked.
+/// The documents that were found for a request, with their digests checked.
 #[derive(Debug, Default)]
 pub(crate) struct Found(Vec<(Digest, Option<Bytes>)>);
 

@@ -144,7 +144,7 @@ pub(crate) enum Error {
     },
 }
 
-/// What is fixed for each kind of error.
+/// The facts of an error, which are fixed for its kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts<'e> {
     /// The stable machine code.
@@ -155,7 +155,7 @@ pub(crate) struct Facts<'e> {
     pub(crate) remedy: &'e str,
 }
 
-/// Who, or what, an error is to be blamed on.
+/// The one to blame for an error, who has to mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
     /// The client, which asked for what does not exist, or in a way that cannot be answered.
@@ -206,7 +206,7 @@ impl Error {
             .into()
     }
 
-    /// What is fixed for this kind of error.
+    /// The code, the blame and the remedy.
     pub(crate) fn facts(&self) -> Facts<'_> {
         let facts = |code, blame, remedy| Facts { code, blame, remedy };
         match self {
@@ -308,13 +308,12 @@ impl Error {
         self.facts().code
     }
 
-    /// Whether a command worked and its answer is no, rather than that it could not be carried out.
+    /// True if a command worked and its answer is no, rather than that it could not be carried out.
     pub(crate) fn is_verdict(&self) -> bool {
         matches!(self.facts().blame, Blame::Client | Blame::Image | Blame::Limit)
     }
 
-    /// The refusal for clients where a stored document is to blame; otherwise none, for the cause is nothing that a
-    /// client should be told.
+    /// The refusal for clients, if a stored document is to blame. Other causes are not for clients.
     pub(crate) fn document_failure(&self) -> Option<Failure> {
         let Facts { code, blame, remedy } = self.facts();
         (blame == Blame::Document).then(|| Failure {
@@ -334,12 +333,12 @@ impl Error {
         }
     }
 
-    /// Whether an upstream registry turned away this caller, which says nothing about others.
+    /// True if an upstream registry turned away this caller, which says nothing about others.
     pub(crate) fn is_about_caller(&self) -> bool {
         self.upstream_fault().is_some_and(UpstreamFault::is_about_caller)
     }
 
-    /// Whether the records failed.
+    /// True if the records failed.
     pub(crate) fn is_of_records(&self) -> bool {
         match self {
             Self::Records { .. } => true,

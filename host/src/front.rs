@@ -377,7 +377,7 @@ impl Reply {
         Self { status, headers, body, forms: None }
     }
 
-    /// What this becomes for a request with `method`: for `HEAD` the same without its body.
+    /// The reply to a request with `method`: for `HEAD` the same without its body.
     pub(crate) fn for_method(self, method: Method) -> Self {
         match method {
             Method::Get => self,

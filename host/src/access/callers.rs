@@ -1,4 +1,4 @@
-//! Callers, as it is remembered that they may pull.
+//! Callers who may pull, as they are remembered.
 
 use core::time::Duration;
 
@@ -15,11 +15,11 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 /// How many callers are remembered.
 pub(super) const MAX_REMEMBERED: u64 = 100_000;
 
-/// Makes of what a client says of itself something that can be remembered: nobody who sees it can say the same.
+/// Hashes credentials with a key, so that they can be remembered: nobody who sees the hash can use it to log in.
 pub(super) struct Hasher(hmac::Key);
 
 impl Hasher {
-    /// A hasher with a key of its own, so that no hash is that of another one.
+    /// A hasher with a random key of its own.
     pub(super) fn new() -> Result<Self, Error> {
         let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new());
         key.map(Self).map_err(|_| Error::from(downshift_sign::KeyError::NoRandomness))

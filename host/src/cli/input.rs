@@ -1,4 +1,4 @@
-//! Reading what a command is about.
+//! Reading the documents that a command is about.
 
 use std::fs::File;
 use std::io::{self, Read};

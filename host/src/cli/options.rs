@@ -19,13 +19,13 @@ use crate::log::{Format, Level};
 use crate::settings::{Auth, Settings, file, names};
 use crate::upstream::{Delivery, Described};
 
-/// How the names of the environment's variables begin.
+/// The prefix of environment variables.
 const PREFIX: &str = "DOWNSHIFT_";
 
-/// What is no setting of a server, or, as the guest, names another file while the program is built.
+/// Options that are not settings of a server, or, as the guest, name another file while the program is built.
 const NOT_IN_THE_ENVIRONMENT: [&str; 4] = ["guest", "help", "print-config", "version"];
 
-/// What was said on the command line and in the environment, by the keys of the file.
+/// The settings on the command line and in the environment, by the keys of the file.
 #[derive(Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Options {
@@ -225,8 +225,7 @@ impl UpstreamArgs {
     }
 }
 
-/// Adds to the commands with these options what can be told from the settings: the variables of the environment, and
-/// what counts where nothing is said.
+/// Adds to the commands with these options what is known from the settings: environment variables and defaults.
 pub(super) fn complete(command: Command) -> Command {
     let defaults = Settings::default().table().unwrap_or_default();
     ["serve", "check-config"].into_iter().fold(command, |command, name| {
@@ -251,7 +250,7 @@ fn complete_option(mut option: Arg, defaults: &Table) -> Arg {
     option
 }
 
-/// A default as it is shown, if it is worth it.
+/// A default as the help shows it, if it is worth it.
 fn shown(default: &Value) -> Option<String> {
     match default {
         Value::String(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! Writing what came of a command, for people and for programs.
+//! Writing results and errors of a command, for people and for programs.
 
 use core::fmt::Display;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The answer of a command, which its exit status tells.
 
-/// What a command found out.
+/// The answer of a command that was carried out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is done, or the answer is yes.

@@ -1,4 +1,4 @@
-//! What every connection of a server works with.
+//! The state that all connections of a server share.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -19,7 +19,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A server that runs.
 pub(crate) struct Server {
-    /// What is served, and how. It is another one after the settings were reloaded.
+    /// The current service. It is replaced when the settings are reloaded.
     pub(super) service: ArcSwap<Service>,
     pub(super) http: Builder<TokioExecutor>,
     /// How many connections are open.
@@ -27,7 +27,7 @@ pub(crate) struct Server {
     /// How many requests are under way.
     pub(super) requests: AtomicUsize,
     pub(super) clients: Clients,
-    /// Whether the old clients could not be saved the last time.
+    /// True if the old clients could not be saved the last time.
     pub(super) is_save_failing: AtomicBool,
 }
 
@@ -56,7 +56,7 @@ impl Server {
         (self.connections.load(Ordering::Relaxed), self.requests.load(Ordering::Relaxed))
     }
 
-    /// What is served now.
+    /// The current service.
     pub(super) fn service(&self) -> Arc<Service> {
         self.service.load_full()
     }

@@ -26,7 +26,7 @@ const PARTING: Duration = Duration::from_secs(5);
 /// for. With HTTP/1 the stream itself tells who has no room.
 const STALLED: Duration = Duration::from_secs(600);
 
-/// What a client gets that takes too long to say what it wants.
+/// The response for a client that takes too long to send its request.
 static TOO_SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| closing(&error::request_timeout()));
 
 /// How long clients may take.
@@ -237,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 }
 
-/// A response as HTTP/1.1 writes it, after which the connection is closed.
+/// A response in the syntax of HTTP/1.1, after which the connection is closed.
 fn closing(response: &Response) -> Vec<u8> {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut text = format!("HTTP/1.1 {status}\r\n");

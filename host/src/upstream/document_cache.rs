@@ -17,11 +17,11 @@ const OVERHEAD: usize = 512;
 /// A document, by the repository's name at the registry and its digest.
 pub(super) type Key = (String, Digest);
 
-/// Documents, each of which is fetched once for all that wait for it.
+/// A cache of documents with single flight: each is fetched once for all callers who wait for it.
 pub(super) struct DocumentCache {
-    /// Looked into by code that cannot wait.
+    /// The documents. Code that cannot wait reads them.
     documents: sync::Cache<Key, Bytes>,
-    /// Joins those who wait for the same document. It has no room, and so keeps nothing.
+    /// Single flight: joins the callers who wait for the same document. Its capacity is zero, so it keeps nothing.
     flights: future::Cache<Key, Bytes>,
 }
 
@@ -40,13 +40,13 @@ impl DocumentCache {
         self.documents.get(key)
     }
 
-    /// Whether a document is there. It does not count as used.
+    /// True if a document is there. It does not count as used.
     pub(super) fn contains(&self, key: &Key) -> bool {
         self.documents.contains_key(key)
     }
 
-    /// A document that is there or is fetched with `fetch`: of several callers at once one does so, and the others get
-    /// the same document or error.
+    /// A document from the cache, or from `fetch`: of several callers at once one fetches, and the others get the same
+    /// document or error.
     pub(super) async fn get_or_fetch(
         &self,
         key: Key,
