@@ -10,7 +10,8 @@ use downshift::{Capabilities, Limits, Platform, Policy};
 use downshift_sign::{GraviolaSigner, Signer};
 use tokio::task::JoinSet;
 
-use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Pace, Progress};
+use crate::digest;
+use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Progress, untrue};
 use crate::error::Error;
 use crate::metrics::METRICS;
 use crate::store::Repository;
@@ -69,23 +70,26 @@ impl Converter {
         // Each time something more is found, so this is more than enough.
         for _ in 0..=MAX_ROUNDS {
             // To hand an ordinary image to another thread and back takes as long as to convert it.
-            let here = AssertUnwindSafe(|| self.advance(&request, &mut found, Pace::Short, &shelf));
-            let mut progress = catch_unwind(here).map_err(|_| Error::Panicked)??;
-            if matches!(progress, Progress::Long) {
-                (progress, found) = self.advance_elsewhere(&request, found, &shelf).await?;
-            }
+            let here = AssertUnwindSafe(|| self.advance_shortly(&request, &mut found, &shelf));
+            let progress = match catch_unwind(here).map_err(|_| Error::Panicked)?? {
+                Some(progress) => progress,
+                None => {
+                    let progress;
+                    (progress, found) = self.advance_elsewhere(&request, found, &shelf).await?;
+                    progress
+                }
+            };
             match progress {
                 Progress::Answered(answer) => return Ok(*answer),
-                Progress::Long => unreachable!("elsewhere it may take long"),
                 Progress::Waiting(needs) => {
-                    for (need, bytes) in shelf.fetch(needs).await? {
+                    for (need, bytes) in shelf.fetch(needs, &self.limits).await? {
                         found.add(&request, need, bytes)?;
                     }
                 }
             }
         }
         // The core itself never does that.
-        Err(Error::Core(engine::wasm::endless()).into())
+        Err(Error::Core(untrue::endless()).into())
     }
 
     /// Goes on with a request on one of the threads for what takes long.
@@ -97,25 +101,32 @@ impl Converter {
     ) -> Result<(Progress, Found), NoAnswer> {
         let (converter, request, shelf) = (Arc::clone(self), Arc::clone(request), shelf.clone());
         let job = self.workers.submit(move || {
-            let progress = converter.advance(&request, &mut found, Pace::Any, &shelf)?;
+            let progress = converter.advance(&request, &mut found, &shelf)?;
             Ok((progress, found))
         });
         let job = job.map_err(|_| Error::Busy)?;
         job.await.map_err(|_| Error::Panicked)?
     }
 
-    /// Goes on with a request as far as that goes without waiting, and at this pace.
-    fn advance(
-        &self,
-        request: &Request,
-        found: &mut Found,
-        pace: Pace,
-        shelf: &Shelf,
-    ) -> Result<Progress, NoAnswer> {
+    /// Goes on with a request as far as that goes without waiting.
+    fn advance(&self, request: &Request, found: &mut Found, shelf: &Shelf) -> Result<Progress, NoAnswer> {
         let look_up = |need: &Need| shelf.look_up(need, &self.limits);
         let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
         let _timer = METRICS.conversion_seconds.start_timer();
-        engine::advance(&self.engine, request, found, pace, look_up, sign)
+        engine::advance(&self.engine, request, found, look_up, sign)
+    }
+
+    /// The same on a thread that others wait for; nothing if it takes longer than some milliseconds.
+    fn advance_shortly(
+        &self,
+        request: &Request,
+        found: &mut Found,
+        shelf: &Shelf,
+    ) -> Result<Option<Progress>, NoAnswer> {
+        let look_up = |need: &Need| shelf.look_up(need, &self.limits);
+        let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
+        let _timer = METRICS.conversion_seconds.start_timer();
+        engine::advance_shortly(&self.engine, request, found, look_up, sign)
     }
 }
 
@@ -123,13 +134,7 @@ impl Shelf {
     /// What is known of a document without waiting for anything but the disk.
     fn look_up(&self, need: &Need, limits: &Limits) -> Result<Lookup, Error> {
         match self {
-            Self::Store(repository) => {
-                let bytes = repository.document(&need.digest, limits)?;
-                if let Some(bytes) = &bytes {
-                    engine::check(&need.digest, bytes, limits)?;
-                }
-                Ok(Lookup::Known(bytes.map(Bytes::from)))
-            }
+            Self::Store(repository) => Ok(Lookup::Known(stored(repository, need, limits)?)),
             Self::Upstream { upstream, name, .. } => {
                 let found = upstream.document_at_hand(name, need);
                 Ok(found.map_or(Lookup::Elsewhere, |bytes| Lookup::Known(Some(bytes))))
@@ -137,10 +142,18 @@ impl Shelf {
         }
     }
 
-    /// Fetches documents that are elsewhere, side by side.
-    async fn fetch(&self, needs: Vec<Need>) -> Result<Vec<(Need, Option<Bytes>)>, Arc<Error>> {
-        let Self::Upstream { upstream, name, caller } = self else {
-            unreachable!("what is in a store is at hand")
+    /// Fetches documents that have to be waited for, side by side.
+    async fn fetch(
+        &self,
+        needs: Vec<Need>,
+        limits: &Limits,
+    ) -> Result<Vec<(Need, Option<Bytes>)>, Arc<Error>> {
+        let (upstream, name, caller) = match self {
+            Self::Store(repository) => {
+                let read = |need| stored(repository, &need, limits).map(|bytes| (need, bytes));
+                return Ok(needs.into_iter().map(read).collect::<Result<_, _>>()?);
+            }
+            Self::Upstream { upstream, name, caller } => (upstream, name, caller),
         };
         if let [need] = needs.as_slice() {
             let bytes = upstream.document(name, need, caller).await?;
@@ -160,4 +173,13 @@ impl Shelf {
         }
         Ok(fetched)
     }
+}
+
+/// A document of a stored repository, if it is there. Its digest is checked.
+fn stored(repository: &Repository, need: &Need, limits: &Limits) -> Result<Option<Bytes>, Error> {
+    let bytes = repository.document(&need.digest, limits)?;
+    if let Some(bytes) = &bytes {
+        digest::check(&need.digest, bytes, limits)?;
+    }
+    Ok(bytes.map(Bytes::from))
 }

@@ -1,38 +1,65 @@
-//! What can go wrong around the core: reading, writing, keys.
+//! Everything that can go wrong around the core, each with a stable code, a cause, a remedy, and who has to mend it.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::wasm::UnusableGuest;
-
 use downshift::{Digest, Failure, Fault, Limits};
 use downshift_registry::Fault as UpstreamFault;
 use downshift_sign::KeyError;
 
-/// Why a request or a command failed. Like the core's errors it has a stable code, a cause on one line, and a remedy.
+/// An error of a request or a command. Its [`Display`](fmt::Display) is the cause, on one line.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// The core refused.
     Core(Failure),
     /// A key could not be made or used.
     Key(KeyError),
-    /// A folder is no OCI image layout, or a broken one.
+    /// A folder is not an OCI image layout, or a broken one.
     BrokenLayout {
-        /// The file that says so.
+        /// The file in question.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
-    /// The bytes that are stored under a digest do not have it.
+    /// More requests wait for a conversion than may.
+    Busy,
+    /// A certificate, or its key, cannot be used.
+    Certificate {
+        /// The file with the certificate.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The bytes that are stored under a digest have another one.
     Corrupt {
         /// The digest.
         digest: Digest,
     },
-    /// The component to run in the sandbox is none that can be run there.
-    Guest(UnusableGuest),
-    /// A key file does not hold a key that can be used.
+    /// Another process has the data folder.
+    DataFolderInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The sandbox cannot run the guest component.
+    Guest {
+        /// Why.
+        problem: String,
+    },
+    /// The settings of a server contradict each other, or a value is out of range.
+    InvalidSettings {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// The settings of an upstream registry contradict each other, or a value is out of range.
+    InvalidUpstream {
+        /// Its URL.
+        url: String,
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// A key file does not hold a usable key.
     KeyFile {
         /// The file.
         path: PathBuf,
@@ -44,49 +71,28 @@ pub(crate) enum Error {
         /// Its digest.
         digest: Digest,
     },
-    /// A document that a manifest names was not given with it.
-    NotGiven {
-        /// Its digest.
-        digest: Digest,
-    },
-    /// A config was given that is not the manifest's.
-    OtherConfig {
-        /// The digest that the manifest names.
-        expected: Digest,
-        /// That of the config.
-        actual: Digest,
-    },
-    /// More waits to be converted than can be.
-    Busy,
-    /// A certificate, or its key, cannot be used.
-    Certificate {
-        /// The file with the certificate.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-    /// What an operator says of a server cannot be.
-    InvalidSettings {
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// What an operator says of an upstream registry cannot be.
-    InvalidUpstream {
-        /// Its URL.
-        url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A repository is not there.
+    /// A repository does not exist.
     NoSuchRepository,
-    /// A tag is not there.
+    /// A tag does not exist.
     NoSuchTag {
         /// The tag.
         tag: String,
     },
-    /// It is to be left to the upstream registry who may pull, and there is not one.
+    /// A document is needed that the command was not given.
+    NotGiven {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// Clients are to log in at the upstream registry, and there is not exactly one.
     NotOneUpstream,
-    /// A conversion panicked. What it said is on standard error.
+    /// The command was given a config that is not the manifest's.
+    OtherConfig {
+        /// The digest that the manifest names.
+        expected: Digest,
+        /// The digest of the given config.
+        actual: Digest,
+    },
+    /// A conversion panicked. The panic message is on standard error.
     Panicked,
     /// The records of reported digests cannot be read or written.
     Records {
@@ -95,12 +101,19 @@ pub(crate) enum Error {
         /// Why.
         problem: String,
     },
-    /// What failed for another request as well, which asked for the same.
+    /// The error of another request, which asked for the same at the same time.
     Shared(Arc<Error>),
-    /// The address to listen on could not be had.
+    /// The server cannot listen on an address.
     Unavailable {
         /// The address.
         address: core::net::SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file could not be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -111,15 +124,6 @@ pub(crate) enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// An upstream registry did not give what it should.
-    Upstream(UpstreamFault),
-    /// A file could not be read.
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
     /// A file could not be written.
     Unwritable {
         /// The file.
@@ -127,45 +131,214 @@ pub(crate) enum Error {
         /// Why.
         error: io::Error,
     },
-    /// A document has another size than the manifest that names it says.
+    /// An upstream registry failed, or refused.
+    Upstream(UpstreamFault),
+    /// A document does not have the size that its manifest says.
     WrongSize {
         /// Its digest.
         digest: Digest,
         /// The size that the manifest says, in bytes.
         expected: u64,
-        /// Its size.
+        /// Its size, in bytes.
         actual: usize,
     },
 }
 
+/// The facts of an error, which are fixed for its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'e> {
+    /// The stable machine code.
+    pub(crate) code: &'e str,
+    /// Who has to mend it.
+    pub(crate) blame: Blame,
+    /// How, in one line.
+    pub(crate) remedy: &'e str,
+}
+
+/// The one to blame for an error, who has to mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The client, which asked for what does not exist, or in a way that cannot be answered.
+    Client,
+    /// A stored document, which is broken or missing.
+    Document,
+    /// An image, which is sound and cannot be expressed in the form that was asked for.
+    Image,
+    /// A limit of the core.
+    Limit,
+    /// Nobody: there is more to do than this machine can.
+    Load,
+    /// The machine: its disks, its network, its source of randomness.
+    Machine,
+    /// The person who runs this program: an option, a setting, or a file that these name.
+    Operator,
+    /// This program: a bug.
+    Program,
+    /// An upstream registry.
+    Upstream,
+}
+
 impl Error {
+    /// A file that could not be read.
     pub(crate) fn unreadable(path: &Path, error: io::Error) -> Self {
         Self::Unreadable { path: path.to_path_buf(), error }
     }
 
+    /// A file that could not be written.
     pub(crate) fn unwritable(path: &Path, error: io::Error) -> Self {
         Self::Unwritable { path: path.to_path_buf(), error }
     }
 
+    /// A file that cannot be used.
     pub(crate) fn unusable(path: &Path, problem: impl fmt::Display) -> Self {
         Self::Unusable { path: path.to_path_buf(), problem: problem.to_string() }
     }
 
-    /// What an upstream registry did, if it is about that.
-    pub(crate) fn fault(&self) -> Option<&UpstreamFault> {
+    /// A file of more than `limit` bytes.
+    pub(crate) fn too_large(path: &Path, limit: u64) -> Self {
+        Self::unusable(path, format_args!("it has more than `{limit}` bytes"))
+    }
+
+    /// A document of `size` bytes, which is past the limit and was not read to its end.
+    pub(crate) fn document_too_large(limits: &Limits, size: u64) -> Self {
+        let actual = usize::try_from(size).unwrap_or(usize::MAX);
+        downshift::Error::LimitExceeded { name: "document-bytes", limit: limits.document_bytes, actual }
+            .into()
+    }
+
+    /// The code, the blame and the remedy.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        let facts = |code, blame, remedy| Facts { code, blame, remedy };
+        match self {
+            Self::Core(Failure { code, fault, remedy, .. }) => facts(code, Blame::from(*fault), remedy),
+            Self::Key(error @ KeyError::NoRandomness) => facts(error.code(), Blame::Machine, error.remedy()),
+            Self::Key(error) | Self::KeyFile { error, .. } => {
+                facts(error.code(), Blame::Operator, error.remedy())
+            }
+            Self::BrokenLayout { .. } => facts(
+                "broken-layout",
+                Blame::Document,
+                "write the layout again, for example with skopeo copy",
+            ),
+            Self::Busy => facts("busy", Blame::Load, "try again"),
+            Self::Certificate { .. } => facts(
+                "unusable-certificate",
+                Blame::Operator,
+                "give a file in PEM with the certificate followed by its intermediates, and the private key that \
+                 belongs to it",
+            ),
+            Self::Corrupt { .. } => {
+                facts("corrupt-document", Blame::Document, "push the image again: what is stored is damaged")
+            }
+            Self::DataFolderInUse { .. } => facts(
+                "data-folder-in-use",
+                Blame::Operator,
+                "stop the other server, or give this one a data folder of its own",
+            ),
+            Self::Guest { .. } => facts(
+                "unusable-guest",
+                Blame::Operator,
+                "give the guest component of this version, or use --engine native",
+            ),
+            Self::InvalidSettings { .. } => {
+                facts("invalid-settings", Blame::Operator, "see downshift serve --help")
+            }
+            Self::InvalidUpstream { .. } => {
+                facts("invalid-upstream", Blame::Operator, "see downshift serve --help")
+            }
+            Self::Missing { .. } => facts(
+                "missing-manifest",
+                Blame::Document,
+                "push the image again, with everything that belongs to it",
+            ),
+            Self::NoSuchRepository => facts("no-such-repository", Blame::Client, "check the name"),
+            Self::NoSuchTag { .. } => facts("no-such-tag", Blame::Client, "check the tag"),
+            Self::NotGiven { .. } => facts(
+                "document-not-given",
+                Blame::Operator,
+                "give the config with --config, or with --layout a layout that has every document",
+            ),
+            Self::NotOneUpstream => facts(
+                "not-one-upstream",
+                Blame::Operator,
+                "configure exactly one upstream registry, or use another --auth",
+            ),
+            Self::OtherConfig { .. } => {
+                facts("other-config", Blame::Operator, "give the config that belongs to the manifest")
+            }
+            Self::Panicked => {
+                facts("internal", Blame::Program, "report it, with the lines of the log before this one")
+            }
+            Self::Records { .. } => facts(
+                "unusable-records",
+                Blame::Machine,
+                "check the disk and the permissions of the data folder; if the file is removed, digests that were \
+                 reported before can no longer be pulled",
+            ),
+            Self::Shared(error) => error.facts(),
+            Self::Unavailable { .. } => facts(
+                "address-unavailable",
+                Blame::Operator,
+                "listen on another address, or stop what listens on this one",
+            ),
+            Self::Unreadable { .. } => {
+                facts("unreadable-file", Blame::Operator, "check the path and its permissions")
+            }
+            Self::Unusable { .. } => {
+                facts("unusable-file", Blame::Operator, "correct the file, or give another one")
+            }
+            Self::Unwritable { error, .. } => facts(
+                "unwritable-file",
+                Blame::Operator,
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    "give another path: an existing file is not overwritten"
+                } else {
+                    "check the path, its permissions, and the room on the disk"
+                },
+            ),
+            Self::Upstream(fault) => facts(fault.code(), Blame::Upstream, fault.remedy()),
+            Self::WrongSize { .. } => {
+                facts("wrong-size", Blame::Document, "push the image again: what is stored is damaged")
+            }
+        }
+    }
+
+    /// The stable machine code.
+    pub(crate) fn code(&self) -> &str {
+        self.facts().code
+    }
+
+    /// True if a command worked and its answer is no, rather than that it could not be carried out.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self.facts().blame, Blame::Client | Blame::Image | Blame::Limit)
+    }
+
+    /// The refusal for clients, if a stored document is to blame. Other causes are not for clients.
+    pub(crate) fn document_failure(&self) -> Option<Failure> {
+        let Facts { code, blame, remedy } = self.facts();
+        (blame == Blame::Document).then(|| Failure {
+            code: code.to_owned().into(),
+            fault: Fault::Document,
+            cause: self.to_string(),
+            remedy: remedy.to_owned().into(),
+        })
+    }
+
+    /// The fault of an upstream registry, if that is what failed.
+    pub(crate) fn upstream_fault(&self) -> Option<&UpstreamFault> {
         match self {
             Self::Upstream(fault) => Some(fault),
-            Self::Shared(error) => error.fault(),
+            Self::Shared(error) => error.upstream_fault(),
             _ => None,
         }
     }
 
-    /// Whether it is about who asked an upstream registry, and so says nothing to others.
+    /// True if an upstream registry turned away this caller, which says nothing about others.
     pub(crate) fn is_about_caller(&self) -> bool {
-        self.fault().is_some_and(UpstreamFault::is_about_caller)
+        self.upstream_fault().is_some_and(UpstreamFault::is_about_caller)
     }
 
-    /// Whether it is about the records.
+    /// True if the records failed.
     pub(crate) fn is_of_records(&self) -> bool {
         match self {
             Self::Records { .. } => true,
@@ -173,92 +346,16 @@ impl Error {
             _ => false,
         }
     }
+}
 
-    /// A document that was not even read to its end.
-    pub(crate) fn document_too_large(limits: &Limits, size: u64) -> Self {
-        let actual = usize::try_from(size).unwrap_or(usize::MAX);
-        downshift::Error::LimitExceeded { name: "document-bytes", limit: limits.document_bytes, actual }
-            .into()
-    }
-
-    /// The stable machine code.
-    pub(crate) fn code(&self) -> &str {
-        match self {
-            Self::Core(failure) => &failure.code,
-            Self::Key(error) | Self::KeyFile { error, .. } => error.code(),
-            Self::BrokenLayout { .. } => "broken-layout",
-            Self::Busy => "busy",
-            Self::Certificate { .. } => "unusable-certificate",
-            Self::InvalidSettings { .. } => "invalid-settings",
-            Self::InvalidUpstream { .. } => "invalid-upstream",
-            Self::NoSuchRepository => "no-such-repository",
-            Self::NoSuchTag { .. } => "no-such-tag",
-            Self::NotOneUpstream => "not-one-upstream",
-            Self::Panicked => "internal",
-            Self::Records { .. } => "unusable-records",
-            Self::Shared(error) => error.code(),
-            Self::Unusable { .. } => "unusable-file",
-            Self::Upstream(fault) => fault.code(),
-            Self::Corrupt { .. } => "corrupt-document",
-            Self::Guest(_) => "unusable-guest",
-            Self::Missing { .. } => "missing-manifest",
-            Self::NotGiven { .. } => "document-not-given",
-            Self::OtherConfig { .. } => "other-config",
-            Self::Unavailable { .. } => "address-unavailable",
-            Self::Unreadable { .. } => "unreadable-file",
-            Self::Unwritable { .. } => "unwritable-file",
-            Self::WrongSize { .. } => "wrong-size",
-        }
-    }
-
-    /// What can be done about it, in one line.
-    pub(crate) fn remedy(&self) -> &str {
-        match self {
-            Self::Core(failure) => &failure.remedy,
-            Self::Key(error) | Self::KeyFile { error, .. } => error.remedy(),
-            Self::BrokenLayout { .. } => "write the layout again, for example with skopeo copy",
-            Self::Busy => "try again",
-            Self::Certificate { .. } => {
-                "give a certificate in PEM, those that vouch for it after it, and the key that belongs to it"
-            }
-            Self::InvalidSettings { .. } => "give it as downshift serve --help says",
-            Self::InvalidUpstream { .. } => "give it as downshift serve --help says",
-            Self::NoSuchRepository => "check the name",
-            Self::NoSuchTag { .. } => "check the tag",
-            Self::NotOneUpstream => "give one upstream registry, or another --auth",
-            Self::Panicked => "report it, with the lines before this one",
-            Self::Records { .. } => {
-                "check the disk, and that one server only has this data folder; without the file, digests that were \
-                 reported before cannot be pulled"
-            }
-            Self::Shared(error) => error.remedy(),
-            Self::Unusable { .. } => "give another file, or mend this one",
-            Self::Upstream(fault) => fault.remedy(),
-            Self::Corrupt { .. } | Self::WrongSize { .. } => {
-                "push the image again: what is stored is damaged"
-            }
-            Self::Guest(_) => {
-                "give a build of the guest that belongs to this program, or use --engine native"
-            }
-            Self::Missing { .. } => "push the image again, whole",
-            Self::NotGiven { .. } => {
-                "give the config with --config, or a layout that has all documents with --layout"
-            }
-            Self::OtherConfig { .. } => "give the config that belongs to the manifest",
-            Self::Unavailable { .. } => "listen on another address, or stop what listens on this one",
-            Self::Unwritable { error, .. } if error.kind() == io::ErrorKind::AlreadyExists => {
-                "give another path: an existing file is not overwritten"
-            }
-            Self::Unreadable { .. } | Self::Unwritable { .. } => "check the path and its permissions",
-        }
-    }
-
-    /// Whether the command worked and the answer is no, rather than that it could not be carried out.
-    pub(crate) fn is_verdict(&self) -> bool {
-        match self {
-            Self::Core(failure) => matches!(failure.fault, Fault::Client | Fault::Image | Fault::Limit),
-            Self::Shared(error) => error.is_verdict(),
-            _ => false,
+impl From<Fault> for Blame {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Caller => Self::Program,
+            Fault::Client => Self::Client,
+            Fault::Document => Self::Document,
+            Fault::Image => Self::Image,
+            Fault::Limit => Self::Limit,
         }
     }
 }
@@ -268,60 +365,51 @@ impl fmt::Display for Error {
         match self {
             Self::Core(failure) => failure.fmt(f),
             Self::Key(error) => error.fmt(f),
-            Self::Busy => f.write_str("too many requests wait already"),
+            Self::BrokenLayout { path, problem } => {
+                write!(f, "`{}` is not part of a valid OCI image layout: {problem}", path.display())
+            }
+            Self::Busy => f.write_str("too many requests are waiting already"),
             Self::Certificate { path, problem } => {
                 write!(f, "the certificate in `{}` cannot be used: {problem}", path.display())
             }
-            Self::InvalidSettings { problem } => write!(f, "the settings cannot be used: {problem}"),
-            Self::InvalidUpstream { url, problem } => {
-                write!(f, "`{url}` cannot be an upstream registry: {problem}")
+            Self::Corrupt { digest } => write!(f, "the bytes stored as `{digest}` have another digest"),
+            Self::DataFolderInUse { path } => {
+                write!(f, "the data folder `{}` is in use by another process", path.display())
             }
-            Self::NoSuchRepository => f.write_str("there is no such repository"),
-            Self::NoSuchTag { tag } => write!(f, "there is no tag `{tag}`"),
+            Self::Guest { problem } => write!(f, "the guest component cannot be run: {problem}"),
+            Self::InvalidSettings { problem } => write!(f, "invalid settings: {problem}"),
+            Self::InvalidUpstream { url, problem } => {
+                write!(f, "invalid settings of the upstream registry `{url}`: {problem}")
+            }
+            Self::KeyFile { path, error } => write!(f, "`{}` cannot be used: {error}", path.display()),
+            Self::Missing { digest } => write!(f, "the manifest `{digest}` is missing"),
+            Self::NoSuchRepository => f.write_str("the repository does not exist"),
+            Self::NoSuchTag { tag } => write!(f, "the tag `{tag}` does not exist"),
+            Self::NotGiven { digest } => write!(f, "the document `{digest}` is needed"),
             Self::NotOneUpstream => f.write_str(
-                "with `--auth upstream` there must be one upstream registry, for a token is good for one",
+                "`--auth upstream` needs exactly one upstream registry: a token is good for one only",
             ),
+            Self::OtherConfig { expected, actual } => {
+                write!(f, "the manifest names the config `{expected}`, but the given one is `{actual}`")
+            }
             Self::Panicked => f.write_str("a conversion panicked"),
             Self::Records { path, problem } => {
                 write!(f, "the records in `{}` cannot be used: {problem}", path.display())
             }
             Self::Shared(error) => error.fmt(f),
-            Self::Unusable { path, problem } => write!(f, "`{}` cannot be used: {problem}", path.display()),
-            Self::Upstream(fault) => fault.fmt(f),
-            Self::KeyFile { path, error } => write!(f, "`{}` cannot be used: {error}", path.display()),
-            Self::BrokenLayout { path, problem } => {
-                write!(f, "`{}` is not as an OCI image layout has it: {problem}", path.display())
-            }
-            Self::Corrupt { digest } => write!(f, "the bytes stored as `{digest}` have another digest"),
-            Self::Guest(error) => write!(f, "the guest component cannot be run: {error}"),
-            Self::Missing { digest } => write!(f, "the manifest `{digest}` is missing"),
-            Self::NotGiven { digest } => write!(f, "`{digest}` is needed"),
-            Self::OtherConfig { expected, actual } => {
-                write!(f, "the manifest names the config `{expected}`, given was `{actual}`")
-            }
             Self::Unavailable { address, error } => write!(f, "cannot listen on `{address}`: {error}"),
             Self::Unreadable { path, error } => write!(f, "`{}` cannot be read: {error}", path.display()),
+            Self::Unusable { path, problem } => write!(f, "`{}` cannot be used: {problem}", path.display()),
             Self::Unwritable { path, error } => write!(f, "`{}` cannot be written: {error}", path.display()),
+            Self::Upstream(fault) => fault.fmt(f),
             Self::WrongSize { digest, expected, actual } => {
-                write!(f, "`{digest}` has `{actual}` bytes, its manifest says `{expected}`")
+                write!(f, "`{digest}` has `{actual}` bytes, but its manifest says `{expected}`")
             }
         }
     }
 }
 
 impl core::error::Error for Error {}
-
-/// As the core refuses a document that is broken where it is stored.
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            code: error.code().to_owned().into(),
-            fault: Fault::Document,
-            cause: error.to_string(),
-            remedy: error.remedy().to_owned().into(),
-        }
-    }
-}
 
 impl From<downshift::Error> for Error {
     fn from(error: downshift::Error) -> Self {
@@ -338,5 +426,46 @@ impl From<Box<downshift::Error>> for Error {
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {
         Self::Key(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_documents_are_refused_as_documents() {
+        let digest = Digest::of(b"text");
+        let broken = Error::WrongSize { digest: digest.clone(), expected: 5, actual: 4 };
+        let shared = Error::Shared(Arc::new(Error::Corrupt { digest: digest.clone() }));
+        for error in [broken, shared, Error::Missing { digest: digest.clone() }] {
+            let failure = error.document_failure().unwrap();
+            assert_eq!((&*failure.code, failure.fault), (error.code(), Fault::Document));
+            assert_eq!((failure.cause, &*failure.remedy), (error.to_string(), error.facts().remedy));
+        }
+        let path = || PathBuf::from("/secret");
+        for error in [
+            Error::Busy,
+            Error::Panicked,
+            Error::NotOneUpstream,
+            Error::NotGiven { digest },
+            Error::Key(KeyError::NoRandomness),
+            Error::Records { path: path(), problem: String::new() },
+            Error::unreadable(&path(), io::ErrorKind::NotFound.into()),
+            Error::Upstream(UpstreamFault {
+                host: "a".to_owned(),
+                problem: downshift_registry::Problem::Timeout,
+            }),
+        ] {
+            assert_eq!(error.document_failure(), None, "{error}");
+        }
+    }
+
+    #[test]
+    fn commands_that_failed_are_told_from_those_whose_answer_is_no() {
+        assert!(Error::from(downshift::Error::BaseLayer).is_verdict());
+        assert!(Error::document_too_large(&Limits::default(), u64::MAX).is_verdict());
+        assert!(!Error::from(downshift::Error::MissingMember { path: "config" }).is_verdict());
+        assert!(!Error::NotGiven { digest: Digest::of(b"") }.is_verdict());
     }
 }

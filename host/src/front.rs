@@ -1,11 +1,11 @@
 //! The front: what there is to answer to a request, from a store or from upstream registries.
 
-use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use downshift::answer::{Record, Root};
-use downshift::{Digest, Failure, Form};
+use downshift::{Digest, Form};
 use downshift_registry::{
     AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
     response,
@@ -13,7 +13,8 @@ use downshift_registry::{
 use tokio::task;
 
 use crate::access::Access;
-use crate::answers::{Answers, Given, Made};
+use crate::answer_cache::{AnswerCache, Given, Made};
+use crate::blob_body::{BlobBody, Content};
 use crate::converter::{Converter, Shelf};
 use crate::engine::NoAnswer;
 use crate::error::Error;
@@ -31,7 +32,7 @@ pub(crate) struct Front {
     /// The digests that were reported.
     pub(crate) records: Arc<Records>,
     /// The answers that were made lately.
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<AnswerCache>,
     /// Who makes them.
     pub(crate) converter: Arc<Converter>,
 }
@@ -44,20 +45,24 @@ pub(crate) enum Source {
     Upstreams(Vec<Arc<Upstream>>),
 }
 
-/// A response, and where its body is that of a blob, the bytes.
+/// A response, and where its bytes come from.
 pub(crate) struct Reply {
-    pub(crate) response: Response,
-    pub(crate) content: Option<Content>,
+    /// The status.
+    pub(crate) status: u16,
+    /// The headers, named in lower case.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub(crate) body: ReplyBody,
     /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
     pub(crate) forms: Option<(Form, Form)>,
 }
 
-/// The bytes of a blob.
-pub(crate) enum Content {
-    /// A file, at the first byte that is asked for.
-    File(File),
-    /// What a registry sends; if that is the whole blob, with its digest.
-    Upstream(reqwest::Body, Option<Digest>),
+/// The body of a [`Reply`].
+pub(crate) enum ReplyBody {
+    /// These bytes.
+    Bytes(Bytes),
+    /// A blob, or a part of it.
+    Blob(Box<BlobBody>),
 }
 
 /// A repository that is asked for.
@@ -89,9 +94,7 @@ impl Front {
             Ok(caller) => self.reply(request, caller).await,
             Err(response) => Ok(response.into()),
         };
-        let mut reply = replied.unwrap_or_else(|error| self.failed(request, &error).into());
-        reply.response = reply.response.for_method(request.method);
-        reply
+        replied.unwrap_or_else(|error| self.failed(request, &error).into()).for_method(request.method)
     }
 
     async fn reply(&self, request: &Request, caller: Caller) -> Result<Reply, Arc<Error>> {
@@ -287,11 +290,13 @@ impl Front {
                 }
                 Ok(http::manifest_unknown(name, &Reference::Digest(digest.clone())))
             }
-            error @ (Error::Corrupt { .. } | Error::WrongSize { .. }) => {
-                log::error(error);
-                Ok(http::refusal(&Failure::from(error)))
-            }
-            _ => Err(Arc::clone(&no_answer.error)),
+            error => match error.document_failure() {
+                Some(failure) => {
+                    log::error(error);
+                    Ok(http::refusal(&failure))
+                }
+                None => Err(Arc::clone(&no_answer.error)),
+            },
         }
     }
 
@@ -307,7 +312,7 @@ impl Front {
         if error.is_of_records() {
             return http::not_recorded();
         }
-        error.fault().map_or_else(http::internal, Fault::response)
+        error.upstream_fault().map_or_else(http::internal, Fault::response)
     }
 }
 
@@ -350,7 +355,7 @@ impl Remote {
             Delivered::Blob(Blob { size, part, body }) => {
                 let whole = part.is_none().then(|| digest.clone());
                 let response = response::blob_part(digest, size, part);
-                Reply { content: Some(Content::Upstream(body, whole)), ..response.into() }
+                Reply::with_blob(response, Content::Upstream(body, whole))
             }
             Delivered::Elsewhere(location) => response::blob_elsewhere(digest, &location).into(),
             Delivered::PastTheEnd(size) => http::range_invalid(size).into(),
@@ -359,6 +364,27 @@ impl Remote {
 }
 
 impl Reply {
+    /// The reply with this response, whose blob comes from `content`.
+    fn with_blob(response: Response, content: Content) -> Self {
+        let Response { status, headers, body } = response;
+        let body = match body {
+            Body::Bytes(bytes) => ReplyBody::Bytes(bytes),
+            Body::Blob(range) => {
+                let length = range.end.saturating_sub(range.start);
+                ReplyBody::Blob(Box::new(BlobBody::new(content, length)))
+            }
+        };
+        Self { status, headers, body, forms: None }
+    }
+
+    /// The reply to a request with `method`: for `HEAD` the same without its body.
+    pub(crate) fn for_method(self, method: Method) -> Self {
+        match method {
+            Method::Get => self,
+            Method::Head => Self { body: ReplyBody::Bytes(Bytes::new()), ..self },
+        }
+    }
+
     fn of_manifest(request: &Request, given: &Given) -> Self {
         let Given { manifest, stored } = given;
         Self { forms: Some((*stored, manifest.form)), ..response::manifest(request, manifest).into() }
@@ -366,8 +392,13 @@ impl Reply {
 }
 
 impl From<Response> for Reply {
-    fn from(response: Response) -> Self {
-        Self { response, content: None, forms: None }
+    fn from(Response { status, headers, body }: Response) -> Self {
+        let body = match body {
+            Body::Bytes(bytes) => bytes,
+            // A blob is not opened for `HEAD`.
+            Body::Blob(_) => Bytes::new(),
+        };
+        Self { status, headers, body: ReplyBody::Bytes(body), forms: None }
     }
 }
 
@@ -387,7 +418,7 @@ async fn stored_blob(
         let sought = file.seek(SeekFrom::Start(range.start));
         sought.map_err(|error| Error::unreadable(&path, error))?;
     }
-    Ok(Reply { content: Some(Content::File(file)), ..response.into() })
+    Ok(Reply::with_blob(response, Content::File(file)))
 }
 
 /// Runs what waits for the disk where that keeps nobody waiting.

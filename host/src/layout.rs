@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,7 +14,9 @@ use downshift::{Digest, Limits};
 use rustix::fs::OFlags;
 use serde::Deserialize;
 
+use crate::bounded;
 use crate::error::Error;
+use crate::time;
 
 /// The one version of the layout that there is (image-layout.md, "oci-layout file").
 const LAYOUT_VERSION: &str = "1.0.0";
@@ -85,7 +87,7 @@ impl Layout {
         let path = self.folder.join("oci-layout");
         let marker: Marker = read_json(&path)?;
         if marker.image_layout_version != LAYOUT_VERSION {
-            let problem = format!("the version of the layout is `{}`", marker.image_layout_version);
+            let problem = format!("the layout has the unknown version `{}`", marker.image_layout_version);
             return Err(Error::BrokenLayout { path, problem });
         }
         read_json(&self.index_path())
@@ -133,15 +135,8 @@ impl Stamp {
 
     /// Whether any later change gives another stamp.
     pub(crate) fn is_settled(self) -> bool {
-        self.modified.elapsed().is_ok_and(|age| age > TIME_GRANULARITY)
+        time::age(self.modified) > TIME_GRANULARITY
     }
-}
-
-/// Reads a stream to its end, or gives nothing if that is more than `limit` bytes.
-pub(crate) fn read_at_most(stream: impl Read, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    stream.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
 fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, Error> {
@@ -149,7 +144,7 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, Error> {
     let (file, _) = open(path)
         .map_err(|error| Error::unreadable(path, error))?
         .ok_or_else(|| broken("it is missing".to_owned()))?;
-    let bytes = read_at_most(file, INDEX_BYTES)
+    let bytes = bounded::read(file, INDEX_BYTES)
         .map_err(|error| Error::unreadable(path, error))?
         .ok_or_else(|| broken(format!("it has more than `{INDEX_BYTES}` bytes")))?;
     serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))
@@ -165,7 +160,7 @@ fn open(path: &Path) -> std::io::Result<Option<(File, u64)>> {
     };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a file"));
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok(Some((file, metadata.len())))
 }

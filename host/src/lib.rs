@@ -1,31 +1,48 @@
 //! The native server and command line: what the program `downshift` is made of.
 //!
 //! Only [`engine::wasm`] is of use to others: it runs the core in a sandbox.
+#![cfg_attr(
+    not(test),
+    deny(
+        // What comes from outside must never bring the program down.
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 mod access;
-mod answers;
-mod blob;
+mod answer_cache;
+mod blob_body;
+mod bounded;
 mod cli;
+mod client_generation;
 mod converter;
-mod documents;
+mod core_dumps;
+mod data;
+mod digest;
+mod disk_cache;
 pub mod engine;
 mod error;
 mod front;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod generation;
 mod keys;
 mod layout;
 mod log;
 mod metrics;
+mod old_clients;
 mod page;
 mod records;
-mod secrets;
 mod server;
 mod service;
 mod settings;
-mod sightings;
 mod store;
+mod time;
 mod upstream;
 mod workers;
 

@@ -14,7 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt as lines, reload};
 
-use crate::error::Error;
+use crate::error::{Error, Facts};
+use crate::time;
 
 /// How a server's log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
@@ -55,9 +56,8 @@ impl RequestId {
     pub(crate) fn next() -> Self {
         static NEXT: OnceLock<AtomicU64> = OnceLock::new();
         let next = NEXT.get_or_init(|| {
-            let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
             // Room for a billion requests in each second since 1970, until they come round.
-            AtomicU64::new(now.as_secs() << 30)
+            AtomicU64::new(time::now() << 30)
         });
         Self(next.fetch_add(1, Ordering::Relaxed))
     }
@@ -117,7 +117,7 @@ pub(crate) fn warn(text: impl Display) {
 
 /// Says what went wrong behind a request, on one line.
 pub(crate) fn error(error: &Error) {
-    let (code, cause, remedy) = (error.code(), printable(&error.to_string()), error.remedy());
+    let (Facts { code, remedy, .. }, cause) = (error.facts(), printable(&error.to_string()));
     match (LOG.get(), REQUEST.try_with(|request| *request)) {
         (None, _) => notice(format_args!("downshift: {code}: {cause}; {remedy}")),
         (_, Ok(request)) => tracing::error!(target: "downshift", %request, code, remedy, "{cause}"),

@@ -2,22 +2,19 @@
 
 mod manifests;
 mod names;
+mod registrar;
 
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use downshift_registry::Route;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use self::manifests::Manifests;
 pub(crate) use self::names::{Cache, Outcome, RouteName};
-
-/// Seconds by which requests are told apart: what is at hand takes microseconds, what a registry has to be asked for
-/// the time that this takes.
-const SECONDS: [f64; 12] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+use self::registrar::Registrar;
 
 /// The figures of this process.
 pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -70,9 +67,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     fn new() -> Self {
-        let registry =
-            Registry::new_custom(Some("downshift".to_owned()), None).expect("the prefix is a name");
-        let new = New(&registry);
+        let new = Registrar::new();
         let requests =
             new.counters("requests_total", "Requests by route and outcome.", &["route", "outcome"]);
         let request_seconds =
@@ -82,7 +77,7 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let upstream = "What upstream registries answered: a status, or the code of an error.";
         Self {
-            manifests: Manifests::new(&registry),
+            manifests: Manifests::new(&new),
             requests: RouteName::ALL.map(|route| {
                 Outcome::ALL.map(|outcome| requests.with_label_values(&[route.name(), outcome.name()]))
             }),
@@ -102,29 +97,36 @@ impl Metrics {
                 &["upstream"],
             ),
             upstream_requests: new.counters("upstream_requests_total", upstream, &["upstream", "result"]),
-            stale: new.counter("stale_tags_total", "Tags answered from memory, their registry being down."),
+            stale: new.counter("stale_tags_total", "Tags served stale while their registry was down."),
             records_kept: new.counter("records_kept_total", "Records written or found to be there."),
             records_failed: new.counter("records_failed_total", "Writes of records that failed."),
-            records_evicted: new.counter("records_evicted_total", "Records that had to go for others."),
+            records_evicted: new.counter("records_evicted_total", "Records that were evicted."),
             records_bytes: new.gauge("records_bytes", "Bytes of all records."),
             documents_failed: new.counter("documents_failed_total", "Failures with documents on disk."),
-            documents_swept: new.counter("documents_swept_total", "Documents that had to go from the disk."),
+            documents_swept: new
+                .counter("documents_swept_total", "Documents that were evicted from the disk."),
             guest_traps: new.gauge("guest_traps", "Traps of the guest since the start."),
             old_clients: new.gauge("old_clients", "Pairs of engine and repository seen with old forms."),
             reloads: new.counters("reloads_total", "Reloads of the settings.", &["result"]),
-            registry,
+            registry: new.finish(),
         }
     }
 
     /// Counts a request that was answered.
     pub(crate) fn answered(&self, route: RouteName, outcome: Outcome, begun: Instant) {
-        self.requests[route as usize][outcome as usize].inc();
-        self.request_seconds[route as usize].observe(begun.elapsed().as_secs_f64());
+        if let Some(counter) = self.requests.get(route as usize).and_then(|row| row.get(outcome as usize)) {
+            counter.inc();
+        }
+        if let Some(histogram) = self.request_seconds.get(route as usize) {
+            histogram.observe(begun.elapsed().as_secs_f64());
+        }
     }
 
     /// Counts a lookup in a cache.
     pub(crate) fn looked_up(&self, cache: Cache, is_hit: bool) {
-        self.lookups[cache as usize][usize::from(is_hit)].inc();
+        if let Some([misses, hits]) = self.lookups.get(cache as usize) {
+            if is_hit { hits.inc() } else { misses.inc() }
+        }
     }
 
     /// All figures in Prometheus' text format, version 0.0.4.
@@ -134,6 +136,11 @@ impl Metrics {
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         text
     }
+}
+
+/// A figure as Prometheus' library has them.
+pub(crate) fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 impl RouteName {
@@ -148,41 +155,5 @@ impl RouteName {
             Route::Token { .. } => Self::Token,
             _ => Self::Other,
         }
-    }
-}
-
-/// Makes and registers figures.
-struct New<'a>(&'a Registry);
-
-impl New<'_> {
-    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        let made = made.expect("names and labels are as Prometheus wants them");
-        self.0.register(Box::new(made.clone())).expect("no name is there twice");
-        made
-    }
-
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.register(IntCounter::new(name, help))
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.register(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.register(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> Histogram {
-        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec())))
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
-        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        self.register(HistogramVec::new(options, labels))
     }
 }

@@ -4,62 +4,38 @@ mod activity;
 mod admin;
 mod client;
 mod connection;
+mod listener;
 mod request;
 mod signals;
+mod state;
 mod stream;
 pub(crate) mod tls;
 
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use sd_notify::NotifyState;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::{task, time};
 
-pub(crate) use self::admin::number;
-use self::client::Clients;
 use self::signals::Said;
 pub(crate) use self::signals::Signals;
+use self::state::Server;
 use crate::error::Error;
 use crate::log;
 use crate::metrics::METRICS;
+use crate::old_clients::SAVE_INTERVAL;
 use crate::service::Service;
-use crate::sightings::SAVE_INTERVAL;
-
-/// How long to wait before the next attempt after a connection could not be accepted, for lack of file descriptors most
-/// of the time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often files are looked at that may have changed.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Bytes of a request's line and headers, several times what the registry reads of them.
-const HEADER_BYTES: u32 = 64 * 1024;
-
-/// How often a silent HTTP/2 client that waits for something is asked whether it is still there.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-
 /// How many connections past their limit are told so at once. Others are closed.
 const MAX_REFUSALS: usize = 256;
-
-/// What every connection works with.
-pub(crate) struct Server {
-    /// What is served, and how. It is another one after the settings were reloaded.
-    service: ArcSwap<Service>,
-    http: Builder<TokioExecutor>,
-    connections: AtomicUsize,
-    requests: AtomicUsize,
-    clients: Clients,
-    /// Whether what was seen of clients could not be saved the last time.
-    is_save_failing: AtomicBool,
-}
 
 /// Makes a service of the settings as they are now.
 pub(crate) type Reload = dyn Fn(&Service) -> Result<Service, Error> + Send + Sync;
@@ -79,22 +55,14 @@ pub(crate) async fn run(
     let admin = admin.map(|listener| task::spawn(admin::serve(listener, Arc::clone(&server))));
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        tokio::select! {
+            (stream, peer) = listener::accept(&listener) => {
+                Arc::clone(&server).accept(stream, peer, ending.clone());
+            }
             said = signals.next() => match said {
                 Said::End => break,
-                Said::Reload => {
-                    task::spawn(Arc::clone(&server).reload(Arc::clone(&reload)));
-                    continue;
-                }
+                Said::Reload => drop(task::spawn(Arc::clone(&server).reload(Arc::clone(&reload)))),
             },
-        };
-        match accepted {
-            Ok((stream, peer)) => Arc::clone(&server).accept(stream, peer, ending.clone()),
-            Err(error) => {
-                log::warn(format_args!("a connection could not be accepted: {error}"));
-                time::sleep(ACCEPT_PAUSE).await;
-            }
         }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -111,39 +79,10 @@ pub(crate) async fn run(
     if let Some(admin) = admin {
         admin.abort();
     }
-    server.save_sightings().await;
+    server.save_old_clients().await;
 }
 
 impl Server {
-    fn new(service: Service) -> Self {
-        let mut http = Builder::new(TokioExecutor::new());
-        // The stream knows better than hyper when a head takes too long, and says so.
-        http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEADER_BYTES as usize);
-        http.http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_INTERVAL)
-            .max_header_list_size(HEADER_BYTES);
-        Self {
-            service: ArcSwap::from_pointee(service),
-            http,
-            connections: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
-            clients: Clients::default(),
-            is_save_failing: AtomicBool::new(false),
-        }
-    }
-
-    /// How many connections are open, and how many requests are under way.
-    fn load(&self) -> (usize, usize) {
-        (self.connections.load(Ordering::Relaxed), self.requests.load(Ordering::Relaxed))
-    }
-
-    /// What is served now.
-    pub(crate) fn service(&self) -> Arc<Service> {
-        self.service.load_full()
-    }
-
     /// Serves a connection, unless there is one too many even for saying so.
     fn accept(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, ending: watch::Receiver<bool>) {
         let connections = self.connections.fetch_add(1, Ordering::Relaxed);
@@ -193,14 +132,14 @@ impl Server {
                     let service = self.service();
                     let _ = task::spawn_blocking(move || service.look_at_certificate()).await;
                 }
-                _ = save.tick() => self.save_sightings().await,
+                _ = save.tick() => self.save_old_clients().await,
             }
         }
     }
 
-    async fn save_sightings(&self) {
-        let sightings = Arc::clone(&self.service().sightings);
-        let Ok(saved) = task::spawn_blocking(move || sightings.save()).await else { return };
+    async fn save_old_clients(&self) {
+        let old_clients = Arc::clone(&self.service().old_clients);
+        let Ok(saved) = task::spawn_blocking(move || old_clients.save()).await else { return };
         let was_failing = self.is_save_failing.swap(saved.is_err(), Ordering::Relaxed);
         // Once, and not every few seconds.
         if let Err(error) = saved

@@ -11,20 +11,20 @@ use downshift_registry::Mapping;
 use downshift_sign::{GraviolaSigner, PrivateKey};
 
 use crate::access::{Access, Htpasswd, PassThrough};
-use crate::answers::Answers;
+use crate::answer_cache::AnswerCache;
 use crate::converter::Converter;
-use crate::documents::Documents;
+use crate::data::DataFolder;
+use crate::disk_cache::DiskCache;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::front::{Front, Source};
 use crate::keys;
 use crate::log;
-use crate::metrics::{Cache, METRICS};
+use crate::metrics::{Cache, METRICS, number};
+use crate::old_clients::OldClients;
 use crate::records::Records;
-use crate::server::number;
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
-use crate::sightings::Sightings;
 use crate::store::Store;
 use crate::upstream::{Times, Upstream};
 use crate::workers::Workers;
@@ -36,8 +36,9 @@ pub(crate) struct Service {
     /// What TLS is spoken with, if it is.
     pub(crate) tls: Option<Arc<Tls>>,
     /// Who still asks for the old forms.
-    pub(crate) sightings: Arc<Sightings>,
-    documents: Option<Arc<Documents>>,
+    pub(crate) old_clients: Arc<OldClients>,
+    data: Option<Arc<DataFolder>>,
+    documents: Option<Arc<DiskCache>>,
     /// The id of the key that manifests are signed with.
     kid: String,
     is_stopping: AtomicBool,
@@ -51,21 +52,23 @@ impl Service {
         let sessions = u32::try_from(2 * threads).unwrap_or(u32::MAX);
         let no_threads = |error: io::Error| Error::InvalidSettings { problem: error.to_string() };
         let workers = Arc::new(Workers::start(threads).map_err(no_threads)?);
-        let data = settings.data.as_deref();
+        // First of all: nobody else has it from now on.
+        let data_folder = settings.data.as_deref().map(DataFolder::open).transpose()?.map(Arc::new);
+        let data = data_folder.as_deref().map(DataFolder::path);
         let records = Arc::new(match data {
             Some(data) => Records::open(data, settings.records_capacity())?,
             None => Records::in_memory(settings.records_capacity()),
         });
-        // That has made the data folder, for its owner only.
         let engine = settings.engine.engine_of_server(settings.guest.as_deref(), sessions, data)?;
         let documents = match data {
             Some(data) if settings.documents_bytes > 0 && settings.store.is_none() => {
-                Some(Documents::open(data, settings.documents_bytes, settings.limits()?)?)
+                Some(DiskCache::open(data, settings.documents_bytes, settings.limits()?)?)
             }
             _ => None,
         };
-        let sightings = Arc::new(Sightings::open(data)?);
-        Self::assemble(settings, Lasting { engine, workers, records, documents, sightings }, None)
+        let old_clients = Arc::new(OldClients::open(data)?);
+        let lasting = Lasting { engine, workers, data: data_folder, records, documents, old_clients };
+        Self::assemble(settings, lasting, None)
     }
 
     /// The same with other settings, as far as these can change while it runs.
@@ -77,15 +80,16 @@ impl Service {
         let lasting = Lasting {
             engine: self.front.converter.engine.clone(),
             workers: Arc::clone(&self.front.converter.workers),
+            data: self.data.clone(),
             records: Arc::clone(&self.front.records),
             documents: self.documents.clone(),
-            sightings: Arc::clone(&self.sightings),
+            old_clients: Arc::clone(&self.old_clients),
         };
         Self::assemble(settings, lasting, Some(self))
     }
 
     fn assemble(settings: Settings, lasting: Lasting, former: Option<&Self>) -> Result<Self, Error> {
-        let Lasting { engine, workers, records, documents, sightings } = lasting;
+        let Lasting { engine, workers, data, records, documents, old_clients } = lasting;
         let limits = settings.limits()?;
         let source = source(&settings, &limits, documents.as_ref(), former)?;
         let access = access(&settings, &source)?;
@@ -106,12 +110,12 @@ impl Service {
                 };
                 let (policy, platform) = (settings.policy, settings.platform.clone());
                 let converter = Converter { engine, workers, signer, policy, platform, limits };
-                (Arc::new(converter), Arc::new(Answers::new()))
+                (Arc::new(converter), Arc::new(AnswerCache::new()))
             }
         };
         let front = Front { source, access, records, answers, converter };
         let is_stopping = AtomicBool::new(false);
-        Ok(Self { settings, front, tls, sightings, documents, kid, is_stopping })
+        Ok(Self { settings, front, tls, old_clients, data, documents, kid, is_stopping })
     }
 
     /// Whether answers are the same with these settings.
@@ -187,7 +191,7 @@ impl Service {
             METRICS.records_bytes.set(number(bytes));
         }
         METRICS.guest_traps.set(number(self.front.converter.engine.traps()));
-        METRICS.old_clients.set(number(self.sightings.len() as u64));
+        METRICS.old_clients.set(number(self.old_clients.len() as u64));
     }
 }
 
@@ -195,9 +199,10 @@ impl Service {
 struct Lasting {
     engine: Engine,
     workers: Arc<Workers>,
+    data: Option<Arc<DataFolder>>,
     records: Arc<Records>,
-    documents: Option<Arc<Documents>>,
-    sightings: Arc<Sightings>,
+    documents: Option<Arc<DiskCache>>,
+    old_clients: Arc<OldClients>,
 }
 
 /// Reads everything that the settings name, and writes nothing.
@@ -220,7 +225,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
 fn source(
     settings: &Settings,
     limits: &Limits,
-    documents: Option<&Arc<Documents>>,
+    documents: Option<&Arc<DiskCache>>,
     former: Option<&Service>,
 ) -> Result<Source, Error> {
     if let Some(folder) = &settings.store {

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub(crate) use self::auth::Auth;
-pub(crate) use self::file::read as read_file;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
@@ -140,8 +139,11 @@ impl Settings {
     }
 
     /// All of it as a file, from which it can be read again.
-    pub(crate) fn to_toml(&self) -> String {
-        toml::to_string_pretty(self).expect("settings are text, numbers and lists")
+    ///
+    /// # Errors
+    /// [`Error::InvalidSettings`], where a path is not text.
+    pub(crate) fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string_pretty(self).map_err(|error| not_toml(&error))
     }
 
     /// The limits of the core.
@@ -173,7 +175,7 @@ impl Settings {
     /// These settings as far as they can change, the others as they are in `running`; and which of the others are meant
     /// to change.
     pub(crate) fn reloaded(&self, running: &Self) -> Result<(Self, Vec<&'static str>), Error> {
-        let (mut table, running) = (self.table(), running.table());
+        let (mut table, running) = (self.table()?, running.table()?);
         let mut unchanged = Vec::new();
         for key in FIXED {
             if table.get(key) != running.get(key) {
@@ -188,20 +190,23 @@ impl Settings {
     }
 
     /// What is said or taken for said, by key.
-    pub(crate) fn table(&self) -> Table {
-        Table::try_from(self).expect("settings are text, numbers and lists")
+    ///
+    /// # Errors
+    /// As [`to_toml`](Self::to_toml).
+    pub(crate) fn table(&self) -> Result<Table, Error> {
+        Table::try_from(self).map_err(|error| not_toml(&error))
     }
 
     fn check(&self) -> Result<(), Error> {
         let invalid = |problem: &str| Err(Error::InvalidSettings { problem: problem.to_owned() });
         if self.store.is_some() && !self.upstream.is_empty() {
-            return invalid("there is both a `store` and an `upstream`");
+            return invalid("both `store` and `upstream` are set");
         }
         if self.store.is_none() && self.upstream.is_empty() {
-            return invalid("there is neither a `store` nor an `upstream`");
+            return invalid("neither `store` nor `upstream` is set");
         }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
-            return invalid("of `tls-certificate` and `tls-key` there is one without the other");
+            return invalid("`tls-certificate` and `tls-key` must be set together");
         }
         let limits = [
             ("max-connections", self.max_connections as u64),
@@ -211,22 +216,26 @@ impl Settings {
             ("idle-timeout", self.idle_timeout),
         ];
         if let Some((name, _)) = limits.into_iter().find(|(_, value)| *value == 0) {
-            return invalid(&format!("`{name}` is 0"));
+            return invalid(&format!("`{name}` must be greater than 0"));
         }
         if let Some(url) = &self.public_url
             && !is_public_url(url)
         {
-            return invalid(&format!("`public-url` is `{url}`, and not of the form https://HOST"));
+            return invalid(&format!("`public-url` must be of the form https://HOST, not `{url}`"));
         }
         self.limits()?;
         for (position, upstream) in self.upstream.iter().enumerate() {
             let prefix = &upstream.prefix;
             if self.upstream.iter().take(position).any(|other| other.prefix == *prefix) {
-                return invalid(&format!("the prefix `{prefix}` is there twice"));
+                return invalid(&format!("the prefix `{prefix}` is used twice"));
             }
         }
         Ok(())
     }
+}
+
+fn not_toml(error: &toml::ser::Error) -> Error {
+    Error::InvalidSettings { problem: error.to_string() }
 }
 
 /// Whether `text` is a URL up to its host, to which paths are added.
@@ -256,7 +265,7 @@ mod tests {
             limit: BTreeMap::from([("layers".to_owned(), 7)]),
             ..Settings::default()
         };
-        let read = Settings::of_table(settings.to_toml().parse().unwrap()).unwrap();
+        let read = Settings::of_table(settings.to_toml().unwrap().parse().unwrap()).unwrap();
         assert_eq!(read, settings);
     }
 
@@ -277,8 +286,8 @@ mod tests {
         assert!(Settings::of_table(sound.parse().unwrap()).is_ok());
         assert!(refused("").contains("neither"));
         assert!(refused("store = \"a\"\nupstream = [{ url = \"b\" }]").contains("both"));
-        assert!(refused(&format!("{sound}tls-key = \"a\"")).contains("without the other"));
-        assert!(refused(&format!("{sound}idle-timeout = 0")).contains("`idle-timeout` is 0"));
+        assert!(refused(&format!("{sound}tls-key = \"a\"")).contains("set together"));
+        assert!(refused(&format!("{sound}idle-timeout = 0")).contains("`idle-timeout` must be"));
         assert!(refused(&format!("{sound}public-url = \"example.org\"")).contains("https://HOST"));
         assert!(refused("upstream = [{ url = \"a\" }, { url = \"b\" }]").contains("twice"));
     }

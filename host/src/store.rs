@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downshift::{Digest, Form, Limits};
 
-use crate::engine::schema1_digest;
+use crate::digest;
 use crate::error::Error;
 use crate::layout::{Entry, Layout, Stamp};
 use crate::log;
@@ -153,5 +153,5 @@ fn payload_digest(layout: &Layout, digest: &Digest, limits: &Limits) -> Option<D
     let missing = || Error::Missing { digest: digest.clone() };
     let read = layout.document(digest, limits).and_then(|bytes| bytes.ok_or_else(missing));
     let bytes = read.inspect_err(log::error).ok()?;
-    schema1_digest(&bytes, limits)
+    digest::of_payload(&bytes, limits)
 }

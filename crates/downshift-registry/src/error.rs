@@ -103,6 +103,12 @@ pub fn too_many_requests() -> Response {
     explained(429, "TOOMANYREQUESTS", "too-many-requests", cause, "try again").with("retry-after", "1")
 }
 
+/// The head of a request took too long to come (RFC 9110, 15.5.9).
+#[must_use]
+pub fn request_timeout() -> Response {
+    explained(408, "UNSUPPORTED", "request-timeout", "the request took too long", "send it faster")
+}
+
 /// A request came with more than [`MAX_BODY_BYTES`] of a body, which it does not need.
 #[must_use]
 pub fn body_too_large() -> Response {

@@ -11,9 +11,13 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio::task;
 
-use super::{Hasher, MAX_REMEMBERED, REMEMBERED};
+use super::callers::{Hasher, MAX_REMEMBERED, REMEMBERED};
+use crate::bounded;
 use crate::error::Error;
 use crate::log;
+
+/// Bytes of a file of users: room for some hundred thousand.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How many passwords are checked at once: bcrypt takes a processor for some 100 ms, and whoever sends wrong ones must
 /// not take them all.
@@ -100,12 +104,13 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 fn read(path: &Path) -> Result<HashMap<String, String>, Error> {
-    let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
+    let text = String::from_utf8(bounded::read_file(path, MAX_FILE_BYTES)?)
+        .map_err(|error| Error::unusable(path, error.utf8_error()))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|(number, line)| match line.split_once(':') {
             Some((user, hash)) if hash.starts_with("$2") => Ok((user.to_owned(), hash.trim().to_owned())),
-            _ => Err(Error::unusable(path, format!("line `{number}` is no user with a password in bcrypt"))),
+            _ => Err(Error::unusable(path, format!("line {number} is not a user with a bcrypt password"))),
         })
         .collect()
 }

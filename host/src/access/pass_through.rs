@@ -10,7 +10,8 @@ use downshift_registry::{
 };
 use moka::future::Cache;
 
-use super::{Hasher, MAX_REMEMBERED, REALM, REMEMBERED, basic};
+use super::callers::{Hasher, MAX_REMEMBERED, REMEMBERED};
+use super::realm::{REALM, basic};
 use crate::error::Error;
 use crate::upstream::{Caller, Upstream};
 
@@ -115,7 +116,9 @@ impl PassThrough {
         match status {
             200 => match Token::parse(body) {
                 Some(token) => Ok(response::token(&token)),
-                None => Err(fault(Problem::Invalid("its token service gave no token".to_owned()))),
+                None => {
+                    Err(fault(Problem::Invalid("the answer of its token service has no token".to_owned())))
+                }
             },
             401 | 403 => Ok(http::unauthorized(&basic(), None)),
             429 => Err(fault(Problem::TooManyRequests { retry_after: None })),
@@ -125,7 +128,7 @@ impl PassThrough {
 
     /// The error for a client that the registry did not let.
     pub(super) fn refusal(&self, request: &Request, error: &Error) -> Option<Response> {
-        match &error.fault()?.problem {
+        match &error.upstream_fault()?.problem {
             Problem::Unauthorized(demand) => {
                 Some(http::unauthorized(&self.own(request, demand), request.route.scope().as_ref()))
             }

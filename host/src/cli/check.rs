@@ -6,12 +6,14 @@ use clap::Args;
 use downshift::Limits;
 use downshift::check::check;
 
-use super::{Verdict, print, read_document};
+use super::input::read_document;
+use super::output::print;
+use super::verdict::Verdict;
 use crate::error::Error;
 
-/// Check a schema 1 manifest by the rules of the engines that pull it
+/// Check a schema 1 manifest against the rules of the engines that pull it
 ///
-/// The rules are of its structure, such as the chain of parents. Signatures are verified by `downshift verify`.
+/// The rules are about its structure, such as the chain of parents. `downshift verify` verifies its signatures.
 #[derive(Args)]
 pub(super) struct Check {
     /// The manifest; `-` is standard input

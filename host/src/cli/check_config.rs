@@ -3,13 +3,14 @@
 use clap::Args;
 
 use super::options::Options;
-use super::{Verdict, explain, print};
+use super::output::{explain, print};
+use super::verdict::Verdict;
 use crate::error::Error;
 use crate::service;
 
-/// Check what a server would be told: the file, the environment and the options, and every file that these name
+/// Check the settings of a server: the file, the environment and the options, and every file that these name
 ///
-/// Nothing is written, and no registry is asked.
+/// Nothing is written, and no registry is contacted.
 #[derive(Args)]
 pub(super) struct CheckConfig {
     #[command(flatten)]

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use downshift::Timestamp;
 
-use super::{Verdict, json, print, write_document};
+use super::output::{json, print, write_document};
+use super::verdict::Verdict;
 use crate::error::Error;
-use crate::sightings::{self, Sighting};
+use crate::old_clients::{self, Sighting};
+use crate::time::now;
 
-/// Say who still asks for the old forms: which engine, for which repository, and when it was seen last
+/// List the clients that still ask for old forms: engine, repository, and when they were last seen
 ///
 /// These are clients that do not know OCI manifests. A server writes them into its data folder every few seconds.
 #[derive(Args)]
@@ -17,7 +19,7 @@ pub(super) struct Clients {
     /// The data folder of the server
     #[arg(long, value_name = "DIR", env = "DOWNSHIFT_DATA")]
     data: PathBuf,
-    /// Only those that were seen within so many days
+    /// Only those that were seen within this many days
     #[arg(long, value_name = "DAYS")]
     within: Option<u64>,
     /// Write JSON
@@ -27,9 +29,9 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn run(&self) -> Result<Verdict, Error> {
-        let mut seen = sightings::read(&self.data)?;
+        let mut seen = old_clients::read(&self.data)?;
         if let Some(days) = self.within {
-            let since = sightings::now().saturating_sub(days.saturating_mul(24 * 60 * 60));
+            let since = now().saturating_sub(days.saturating_mul(24 * 60 * 60));
             seen.retain(|sighting| sighting.last >= since);
         }
         if self.json {
@@ -57,8 +59,12 @@ fn lines(seen: &[Sighting]) -> Vec<String> {
         ]
     });
     let rows: Vec<_> = core::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 7] = core::array::from_fn(width);
+    let mut widths = [0; 7];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let line = |row: &[String; 7]| {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()

@@ -1,12 +1,13 @@
 //! `downshift compile-guest`
 
-use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Verdict;
-use crate::engine::Engine;
+use super::verdict::Verdict;
+use crate::bounded;
+use crate::engine::{Engine, MAX_GUEST_BYTES};
 use crate::error::Error;
 
 /// Compile the component on standard input into a folder: a server starts this, and then finds it there
@@ -19,11 +20,10 @@ pub(super) struct CompileGuest {
 
 impl CompileGuest {
     pub(super) fn run(&self) -> Result<Verdict, Error> {
-        let mut component = Vec::new();
-        io::stdin()
-            .lock()
-            .read_to_end(&mut component)
-            .map_err(|error| Error::unreadable("-".as_ref(), error))?;
+        let path = Path::new("-");
+        let component = bounded::read(io::stdin().lock(), MAX_GUEST_BYTES)
+            .map_err(|error| Error::unreadable(path, error))?
+            .ok_or_else(|| Error::too_large(path, MAX_GUEST_BYTES))?;
         Engine::wasm(&component, 1, Some(&self.folder))?;
         Ok(Verdict::Yes)
     }

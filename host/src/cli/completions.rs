@@ -1,12 +1,13 @@
 //! `downshift completions`
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Verdict, write_document};
+use super::output::write_document;
+use super::verdict::Verdict;
 use crate::error::Error;
 
-/// Write what completes this program's command line in a shell
+/// Write a completion script for a shell
 #[derive(Args)]
 pub(super) struct Completions {
     /// The shell
@@ -14,9 +15,9 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self) -> Result<Verdict, Error> {
+    pub(super) fn run(&self, mut command: Command) -> Result<Verdict, Error> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut super::command(), "downshift", &mut script);
+        clap_complete::generate(self.shell, &mut command, "downshift", &mut script);
         write_document(None, &script)?;
         Ok(Verdict::Yes)
     }

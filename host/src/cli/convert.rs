@@ -10,7 +10,10 @@ use downshift::{Capabilities, Digest, Form, Platform, Policy, Timestamp};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
 
-use super::{EngineArgs, LimitArgs, Verdict, json, read_document, write_document};
+use super::arguments::{EngineArgs, LimitArgs};
+use super::input::read_document;
+use super::output::{json, write_document};
+use super::verdict::Verdict;
 use crate::engine;
 use crate::error::Error;
 use crate::keys;
@@ -35,7 +38,7 @@ pub(super) struct Convert {
     /// The image's config
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of an OCI image layout with whatever else is needed
+    /// The folder of an OCI image layout with the other documents that are needed
     #[arg(long, value_name = "DIR")]
     layout: Option<PathBuf>,
     /// The platform to pick from a list or index; the reference policy knows linux/amd64 only
@@ -44,13 +47,13 @@ pub(super) struct Convert {
     /// Leave schema 1 without a signature
     #[arg(long)]
     unsigned: bool,
-    /// The private key to sign with, on P-256, as JWK or in PEM; without it a new one is thrown away afterwards
+    /// The private key to sign with: P-256, as JWK or in PEM; by default a new one, which is thrown away
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     key: Option<PathBuf>,
-    /// The time to sign with, instead of that of the image
+    /// The time to sign with, instead of the image's own
     #[arg(long, value_name = "RFC3339")]
     time: Option<Timestamp>,
-    /// What to do with images that Distribution converts with a loss: refuse them (strict) or do as it does
+    /// What to do with images that Distribution converts with a loss: refuse them (strict) or convert them as it does
     /// (reference)
     #[arg(long, value_name = "strict|reference", default_value_t)]
     policy: Policy,
@@ -61,7 +64,7 @@ pub(super) struct Convert {
     /// Write the manifest to a file instead
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write to a file, as JSON, what was lost or added, and why the digest is another one
+    /// Write a report to a file, as JSON: what was lost or added, and why the digest differs
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
@@ -71,8 +74,8 @@ Examples:
   downshift convert manifest.json --config config.json --to schema1 --name library/httpd --tag latest
   downshift convert - --layout images/library/httpd --to schema2 --platform linux/arm64 < index.json
 
-What else is needed, a config or the manifests of a list or index, is read from the layout's
-blobs/sha256/HEX. Everything must have the digest and size that the manifest says.";
+The other documents that are needed, a config or the manifests of a list or index, are read from
+the layout's blobs/sha256/HEX. Each must have the digest and size that the manifest says.";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Target {
@@ -165,7 +168,7 @@ fn sign(bytes: &[u8], key: Option<PrivateKey>) -> Result<Signature, Error> {
         Some(key) => key,
         None => {
             log::notice(
-                "downshift: the signing key is thrown away: give one with --key, or leave it out with --unsigned",
+                "downshift: the signing key is thrown away after use: give one with --key, or use --unsigned",
             );
             PrivateKey::generate()?
         }
@@ -174,9 +177,9 @@ fn sign(bytes: &[u8], key: Option<PrivateKey>) -> Result<Signature, Error> {
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
-    if is_repository_name(text) { Ok(text.to_owned()) } else { Err("that is no repository's name") }
+    if is_repository_name(text) { Ok(text.to_owned()) } else { Err("not a repository name") }
 }
 
 fn tag(text: &str) -> Result<String, &'static str> {
-    if is_tag(text) { Ok(text.to_owned()) } else { Err("that is no tag") }
+    if is_tag(text) { Ok(text.to_owned()) } else { Err("not a tag") }
 }

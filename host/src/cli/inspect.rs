@@ -9,19 +9,21 @@ use downshift::Limits;
 use downshift_inspect::{DocumentReport, Given, inspect};
 
 use self::lines::lines;
-use super::{Verdict, json, print, read_document, write_document};
+use super::input::read_document;
+use super::output::{json, print, write_document};
+use super::verdict::Verdict;
 use crate::error::Error;
 
-/// Show what manifests are and say, and why a digest is another than expected
+/// Show what manifests contain, and why a digest is not the expected one
 ///
-/// Files that are given together are joined where one names the other: a manifest, its config, the manifests of an
-/// index. A file may also be a response as `curl -i` prints it; then its headers are held against its body.
+/// Files that are given together are linked where one names the other: a manifest, its config, the manifests of an
+/// index. A file may also be a response as `curl -i` prints it; its headers are then checked against its body.
 #[derive(Args)]
 pub(super) struct Inspect {
     /// Manifests, configs or responses; `-` is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// The digest that the first file is expected to have: if it has another, say which change would lead to it
+    /// The digest that the first file should have: if it has another, say which change would lead to it
     #[arg(long, value_name = "DIGEST")]
     expect: Option<String>,
     /// Write JSON, for programs

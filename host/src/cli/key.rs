@@ -5,22 +5,23 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use downshift_sign::PrivateKey;
 
-use super::{Verdict, print, write_document};
+use super::output::{print, write_document};
+use super::verdict::Verdict;
 use crate::error::Error;
 use crate::keys;
 
-/// Make signing keys, and show them
+/// Create and show signing keys
 #[derive(Subcommand)]
 pub(super) enum Key {
-    /// Make a private key on P-256, as a JWK like Docker's key.json
+    /// Create a private key on P-256, as a JWK like Docker's key.json
     New {
-        /// Write it to a file instead of standard output; the file must not exist yet
+        /// Write it to a new file instead of standard output
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Show the public key of a private one, and its id
+    /// Show the public half of a private key, and its id
     Show {
-        /// The private key, on P-256, as JWK or in PEM
+        /// The private key: P-256, as JWK or in PEM
         file: PathBuf,
     },
 }

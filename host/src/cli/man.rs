@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 use clap_mangen::Man as Page;
 
-use super::{Verdict, write_document};
+use super::output::write_document;
+use super::verdict::Verdict;
 use crate::error::Error;
 
-/// Write the manual: the page of this program to standard output, or that and one for each command into a folder
+/// Write the manual: the page of this program to standard output, or all pages into a folder
 #[derive(Args)]
 pub(super) struct Man {
-    /// The folder, which is made if there is none
+    /// The folder, which is created if there is none; it gets a page for each command as well
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
 
 impl Man {
-    pub(super) fn run(&self) -> Result<Verdict, Error> {
-        let mut command = super::command();
+    pub(super) fn run(&self, mut command: Command) -> Result<Verdict, Error> {
         command.build();
         let Some(folder) = &self.folder else {
             write_document(None, &page(&command, "downshift")?)?;

@@ -12,131 +12,131 @@ use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 use toml::{Table, Value};
 
-use super::limit;
+use super::arguments::limit;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log::{Format, Level};
-use crate::settings::{Auth, Settings, names, read_file};
+use crate::settings::{Auth, Settings, file, names};
 use crate::upstream::{Delivery, Described};
 
-/// How the names of the environment's variables begin.
+/// The prefix of environment variables.
 const PREFIX: &str = "DOWNSHIFT_";
 
-/// What is no setting of a server, or, as the guest, names another file while the program is built.
+/// Options that are not settings of a server, or, as the guest, name another file while the program is built.
 const NOT_IN_THE_ENVIRONMENT: [&str; 4] = ["guest", "help", "print-config", "version"];
 
-/// What was said on the command line and in the environment, by the keys of the file.
+/// The settings on the command line and in the environment, by the keys of the file.
 #[derive(Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Options {
-    /// A file in TOML that says any of this: the long options are its keys
+    /// A settings file in TOML; its keys are the names of the long options
     ///
-    /// Registries are tables [[upstream]] in it, with url, prefix, remote-prefix, library, username, password-file,
-    /// docker-config, ca, blobs and timeout. Paths in it begin where it is.
+    /// Upstream registries are tables [[upstream]] in it, with the keys url, prefix, remote-prefix, library, username,
+    /// password-file, docker-config, ca, blobs and timeout. Relative paths are relative to the file.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
     /// A folder of images, with one OCI image layout per repository, such as DIR/library/httpd
     ///
-    /// It is only read, and what changes in it is served at once. Symbolic links in it are followed.
+    /// It is only read, and changes are served at once. Symbolic links in it are followed.
     #[arg(long, value_name = "DIR", group = "source")]
     store: Option<PathBuf>,
-    /// A registry, such as docker.io or http://localhost:5000
+    /// An upstream registry, such as docker.io or http://localhost:5000
     #[arg(long, value_name = "URL", group = "source")]
     #[serde(skip)]
     upstream: Option<String>,
     #[command(flatten)]
     #[serde(skip)]
     of_upstream: UpstreamArgs,
-    /// How long it is taken for granted what a tag of an upstream registry points to, in seconds
+    /// How many seconds to trust what a tag of an upstream registry pointed to
     #[arg(long, value_name = "SECONDS")]
     tag_ttl: Option<u64>,
-    /// How much longer that counts while the registry cannot be asked, in seconds; not where it decides who may pull
+    /// How many more seconds to serve it while the registry is down; never with --auth upstream
     #[arg(long, value_name = "SECONDS")]
     stale_for: Option<u64>,
-    /// Who may pull: everybody (open), the users of a file that htpasswd -B has written (htpasswd:FILE), or whoever the
-    /// upstream registry lets (upstream)
+    /// Who may pull: everybody (open), the users in a file that htpasswd -B has written (htpasswd:FILE), or everybody
+    /// who may pull from the upstream registry (upstream)
     #[arg(long, value_name = "open|htpasswd:FILE|upstream")]
     #[serde(serialize_with = "as_text")]
     auth: Option<Auth>,
-    /// The URL by which clients reach this server, where that is not the name that they use, by HTTP or with
-    /// --tls-certificate by HTTPS
+    /// The URL under which clients reach this server, if it is not http:// (https:// with --tls-certificate) and the
+    /// host of their requests
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// Where to listen; port 0 is any that is free
+    /// The address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where to listen for the operator: /metrics, /healthz, /readyz, /clients and /purge, for whoever can reach it
+    /// The address for the operator: /metrics, /healthz, /readyz, /clients and /purge, without authentication
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<SocketAddr>,
-    /// The folder for what the server keeps: its signing key, every digest that it reports, so that these can be
-    /// pulled for good, documents of upstream registries, and who asks for old forms; without it nothing is written
+    /// The data folder: the signing key, every digest that was reported, so that it can be pulled for good, cached
+    /// documents of upstream registries, and the clients that ask for old forms; without it nothing is written
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// How many bytes of reported digests to keep; those that were reported longest ago go first [default: 1 GiB, and
-    /// 128 MiB without a data folder]
+    /// How many bytes of reported digests to keep; the oldest go first [default: 1 GiB, or 128 MiB without a data
+    /// folder]
     #[arg(long, value_name = "BYTES")]
     records_bytes: Option<u64>,
-    /// How many bytes of upstream registries' manifests and configs to keep in the data folder; those that were used
-    /// longest ago go first
+    /// How many bytes of upstream manifests and configs to cache in the data folder; the least recently used go first
     #[arg(long, value_name = "BYTES")]
     documents_bytes: Option<u64>,
-    /// The private key to sign with, on P-256, as JWK or in PEM
+    /// The private key to sign with: P-256, as JWK or in PEM
     ///
-    /// Without it that in the data folder is used, and made first if there is none; without a data folder, one that
+    /// By default it is the one in the data folder, which is created if there is none; without a data folder, the key
     /// is lost when the server stops.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// What to do with images that Distribution converts with a loss: refuse them (strict) or do as it does
+    /// What to do with images that Distribution converts with a loss: refuse them (strict) or convert them as it does
     /// (reference)
     #[arg(long, value_name = "strict|reference")]
     #[serde(serialize_with = "as_text")]
     policy: Option<Policy>,
-    /// The platform for clients that do not say theirs; the reference policy knows linux/amd64 only
+    /// The platform for clients that do not name theirs; the reference policy knows linux/amd64 only
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     #[serde(serialize_with = "as_text")]
     platform: Option<Platform>,
-    /// Serve by TLS, with the certificate in this file and those that vouch for it, in PEM; a change is noticed
+    /// Serve TLS with the certificate in this PEM file, followed by its intermediates; changes are picked up
     #[arg(long, value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
-    /// How many connections there may be at once; more are answered with 503
+    /// How many connections to serve at once; more are answered with 503
     #[arg(long, value_name = "N")]
     max_connections: Option<usize>,
-    /// How many requests may be under way at once; more are answered with 503
+    /// How many requests to serve at once; more are answered with 503
     #[arg(long, value_name = "N")]
     max_requests: Option<usize>,
-    /// How many of them may be one client's, by its IPv4 address or the first half of its IPv6 address; more are
-    /// answered with 429 [default: no limit]
+    /// How many requests of one client to serve at once, by IPv4 address or IPv6 /64 network; more are answered with
+    /// 429 [default: no limit]
     #[arg(long, value_name = "N")]
     client_requests: Option<usize>,
-    /// A proxy, or a network of them, that is believed when it says in X-Forwarded-For whom it asks for
+    /// A proxy, or a network of proxies, whose X-Forwarded-For is trusted
     #[arg(long, value_name = "ADDR[/BITS]", value_parser = network, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trusted_proxy: Vec<IpNet>,
-    /// How long a client may take for TLS, for the head of a request, or for reading anything of an answer, in seconds
+    /// How many seconds a client may take for the TLS handshake, for the head of a request, or without reading any of a
+    /// response
     #[arg(long, value_name = "SECONDS")]
     request_timeout: Option<u64>,
-    /// How long a connection may have nothing to do, in seconds
+    /// How many seconds a connection may be idle
     #[arg(long, value_name = "SECONDS")]
     idle_timeout: Option<u64>,
-    /// How long requests may go on when the server is told to stop, in seconds
+    /// How many seconds requests may take to finish when the server is stopped
     #[arg(long, value_name = "SECONDS")]
     stop_timeout: Option<u64>,
-    /// How the log looks: lines for people (human) or objects for programs (json)
+    /// The format of the log: lines for people (human), or a JSON object per line (json)
     #[arg(long, value_name = names::<Format>(), value_enum, hide_possible_values = true)]
     log_format: Option<Format>,
-    /// How much is logged
+    /// The level of the log
     #[arg(long, value_name = names::<Level>(), value_enum, hide_possible_values = true)]
     log_level: Option<Level>,
-    /// Log each request
+    /// Log every request
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(hide_possible_values = true)]
     access_log: Option<bool>,
-    /// Where manifests are read and converted: in a sandbox with limits on memory and time (wasm), or in this program
-    /// itself, which takes less time (native)
+    /// Where manifests are parsed and converted: in a sandbox with limits on memory and time (wasm), or in this
+    /// process, which is faster (native)
     #[arg(long, value_name = "wasm|native", value_enum, hide_possible_values = true)]
     engine: Option<EngineName>,
     /// Another build of the component that the sandbox runs
@@ -153,22 +153,23 @@ pub(super) struct Options {
 #[derive(Args)]
 #[group(multiple = true, requires = "upstream")]
 struct UpstreamArgs {
-    /// The user's name at the upstream registry
+    /// The user name at the upstream registry
     #[arg(long, value_name = "NAME", requires = "upstream_password_file")]
     upstream_username: Option<String>,
-    /// A file with the password for it on its first line
+    /// A file with the password on its first line
     #[arg(long, value_name = "FILE", requires = "upstream_username")]
     upstream_password_file: Option<PathBuf>,
-    /// A config.json of Docker's to take the name and password from
+    /// Docker's config.json, to take the user name and password from
     #[arg(long, value_name = "FILE", conflicts_with = "upstream_username")]
     upstream_docker_config: Option<PathBuf>,
-    /// A file in PEM with certificates to trust beside the system's
+    /// A PEM file with certificates to trust beside the system's
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
-    /// How long the upstream registry may be silent, in seconds [default: 30]
+    /// How many seconds the upstream registry may be silent [default: 30]
     #[arg(long, value_name = "SECONDS")]
     upstream_timeout: Option<u64>,
-    /// Send blobs through this server, or clients to where the upstream registry has them [default: stream]
+    /// Send blobs through this server (stream), or redirect clients to where the upstream registry has them (redirect)
+    /// [default: stream]
     #[arg(long, value_name = names::<Delivery>(), value_enum, hide_possible_values = true)]
     blobs: Option<Delivery>,
 }
@@ -177,7 +178,7 @@ impl Options {
     /// The settings of a server, with what the file says now.
     pub(super) fn settings(&self) -> Result<Settings, Error> {
         let mut table = match &self.config {
-            Some(path) => read_file(path)?,
+            Some(path) => file::read(path)?,
             None => Table::new(),
         };
         let own = self.table()?;
@@ -224,10 +225,9 @@ impl UpstreamArgs {
     }
 }
 
-/// Adds to the commands with these options what can be told from the settings: the variables of the environment, and
-/// what counts where nothing is said.
+/// Adds to the commands with these options what is known from the settings: environment variables and defaults.
 pub(super) fn complete(command: Command) -> Command {
-    let defaults = Settings::default().table();
+    let defaults = Settings::default().table().unwrap_or_default();
     ["serve", "check-config"].into_iter().fold(command, |command, name| {
         command.mut_subcommand(name, |command| command.mut_args(|option| complete_option(option, &defaults)))
     })
@@ -250,7 +250,7 @@ fn complete_option(mut option: Arg, defaults: &Table) -> Arg {
     option
 }
 
-/// A default as it is shown, if it is worth it.
+/// A default as the help shows it, if it is worth it.
 fn shown(default: &Value) -> Option<String> {
     match default {
         Value::String(text) => Some(text.clone()),
@@ -264,7 +264,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse()
         .or_else(|_| address())
-        .map_err(|_| format!("`{text}` is no address, nor a network such as 10.0.0.0/8"))
+        .map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))
 }
 
 fn as_text<S: Serializer>(value: &Option<impl ToString>, serializer: S) -> Result<S::Ok, S::Error> {

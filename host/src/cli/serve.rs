@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::options::Options;
-use super::{Verdict, write_document};
+use super::output::write_document;
+use super::verdict::Verdict;
 use crate::error::Error;
 use crate::log;
 use crate::server::{self, Reload, Signals};
@@ -21,15 +22,16 @@ const OTHER_FILES: u64 = 1024;
 
 /// Serve the images of a registry or a folder, to each client in a form that it understands
 ///
-/// At SIGHUP the file, the certificate and everything else that these settings name is read again; at SIGTERM and
-/// SIGINT requests under way are finished first. Each long option is also an environment variable, such as
-/// DOWNSHIFT_TAG_TTL for --tag-ttl, and a key of the file; what is given here counts before those.
+/// At SIGHUP, the settings file and every file that the settings name are read again; at SIGTERM and SIGINT, requests
+/// under way are finished first. Each long option is also an environment variable, such as DOWNSHIFT_TAG_TTL for
+/// --tag-ttl, and a key of the settings file. The command line takes precedence over the environment, and the
+/// environment over the file.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
     #[command(flatten)]
     options: Options,
-    /// Write what all of this comes to as a file in TOML, and do nothing else
+    /// Write the resulting settings as a TOML file, and do nothing else
     #[arg(long)]
     print_config: bool,
 }
@@ -51,7 +53,7 @@ impl Serve {
     pub(super) fn run(self) -> Result<Verdict, Error> {
         let settings = self.options.settings()?;
         if self.print_config {
-            write_document(None, settings.to_toml().as_bytes())?;
+            write_document(None, settings.to_toml()?.as_bytes())?;
             return Ok(Verdict::Yes);
         }
         log::start(settings.log_format, settings.log_level);
@@ -97,8 +99,8 @@ fn make_room(settings: &Settings) {
     let needed = settings.max_connections as u64 + OTHER_FILES;
     if let Some(files) = files.filter(|files| *files < needed) {
         log::warn(format_args!(
-            "the system lets `{files}` files be open, and `{needed}` may be needed for `max-connections`: raise the \
-             limit, or lower that"
+            "the limit on open files is `{files}`, but `max-connections` may need `{needed}`: raise the limit, or lower \
+             `max-connections`"
         ));
     }
 }

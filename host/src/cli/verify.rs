@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use downshift::{Digest, Limits, jws};
 
-use super::{Verdict, print, read_document};
+use super::input::read_document;
+use super::output::print;
+use super::verdict::Verdict;
 use crate::error::Error;
 
 /// Verify the signatures of a signed schema 1 manifest
 ///
-/// They cover the payload, whose digest is shown. Whatever else is in the document is not signed. A signature that is
-/// valid says that the payload is as it was signed, not by whom: that is for you to tell by the key's id. Certificates
-/// that keys come in are not verified.
+/// They cover the payload, whose digest is shown; nothing else in the document is signed. A valid signature says that the
+/// payload is unchanged, not who signed it: compare the id of the key with the one that you expect. Certificates that
+/// come with keys are not verified.
 #[derive(Args)]
 pub(super) struct Verify {
     /// The document; `-` is standard input

@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 use downshift::Digest;
 use tempfile::TempDir;
 
+use crate::data;
+
 /// The command of this program that compiles a component: it reads that from standard input.
 pub(crate) const COMMAND: &str = "compile-guest";
 
@@ -27,23 +29,23 @@ pub(super) enum Compiled {
 }
 
 impl Compiled {
-    /// The folder for `component`, which is compiled now if it was not before. `data` is the data folder, which is
-    /// private; without one, the component is compiled at each start.
+    /// The folder for `component`, which is compiled now if it was not before. `data_folder` is private;
+    /// without one, the component is compiled at each start.
     ///
-    /// There is none where files cannot be written. And nothing may be in it, where no process could be started or the
-    /// component is none: then the sandbox compiles it, or says what is wrong.
-    pub(super) fn find(component: &[u8], data: Option<&Path>) -> Option<Self> {
-        let Some(data) = data else {
+    /// There is none where files cannot be written. And it may be missing, where no process could be started or the
+    /// component cannot be compiled: then the sandbox compiles it, or says what is wrong.
+    pub(super) fn find(component: &[u8], data_folder: Option<&Path>) -> Option<Self> {
+        let Some(data_folder) = data_folder else {
             let folder = tempfile::tempdir().ok()?;
             let _ = compile(component, folder.path());
             return Some(Self::Passing(folder));
         };
-        let all = data.join(FOLDER);
+        let all = data_folder.join(FOLDER);
         let folder = all.join(Digest::of(component).hex());
         if !folder.is_dir() {
             // What is there is that of other versions.
             let _ = fs::remove_dir_all(&all);
-            let _ = compile(component, &folder);
+            let _ = data::make_filled_folder(&folder, |draft| compile(component, draft));
         }
         Some(Self::Kept(folder))
     }
@@ -63,6 +65,7 @@ fn compile(component: &[u8], folder: &Path) -> io::Result<()> {
     // What is in the environment of a server may be secret.
     let mut compiler = command.env_clear().spawn()?;
     let written = compiler.stdin.take().map_or(Ok(()), |mut input| input.write_all(component));
-    compiler.wait()?;
-    written
+    let status = compiler.wait()?;
+    written?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("the compiler failed")) }
 }

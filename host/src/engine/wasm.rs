@@ -3,6 +3,10 @@
 //! Manifests come from strangers. Here they are parsed in an instance that is made for one request and thrown away
 //! with it, that has a limit on memory and on time, and that can call nothing. A trap costs that one request.
 
+mod bindings;
+mod decode;
+mod encode;
+
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -20,12 +24,6 @@ use wasmtime::{
 use self::bindings::downshift::convert::types as wit;
 use self::bindings::{Converter, ConverterPre};
 use crate::log::{self, printable};
-
-mod bindings {
-    wasmtime::component::bindgen!({ path: "../crates/downshift-guest/wit", world: "converter" });
-}
-mod decode;
-mod encode;
 
 /// Bytes of memory that one instance may have. A config of 4 MiB takes 15 MiB if it is plain text, and 85 MiB if every
 /// byte of it has to be escaped (measured).
@@ -156,14 +154,14 @@ impl Sandbox {
             _ if memory.is_exhausted => (
                 "guest-memory",
                 Fault::Limit,
-                "the conversion needs more memory than its sandbox has",
-                "convert with the native engine if the image is to be trusted",
+                "the conversion needs more memory than its sandbox allows",
+                "use the native engine if you trust the image",
             ),
             Some(Trap::Interrupt) => (
                 "guest-time",
                 Fault::Limit,
-                "the conversion takes more time than its sandbox has",
-                "convert with the native engine if the image is to be trusted",
+                "the conversion takes more time than its sandbox allows",
+                "use the native engine if you trust the image",
             ),
             _ => (
                 "guest-trap",
@@ -174,21 +172,6 @@ impl Sandbox {
         };
         Failure { code: code.into(), fault, cause: cause.to_owned(), remedy: remedy.into() }
     }
-}
-
-/// What an answer that cannot be true means to the client.
-fn untrue(what: &str) -> Failure {
-    Failure {
-        code: "guest-answer".into(),
-        fault: Fault::Caller,
-        cause: format!("the conversion gave an answer that cannot be true: {what}"),
-        remedy: "report it, with the manifest and its config".into(),
-    }
-}
-
-/// A guest that asks for documents again and again.
-pub(crate) fn endless() -> Failure {
-    untrue("it needs documents without end")
 }
 
 /// An instance, for the steps of one request.
@@ -278,7 +261,7 @@ fn engine(instances: u32, cache: Option<Cache>) -> wasmtime::Result<Engine> {
     config.cache(cache);
     let pooled = config.clone().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).clone();
     Engine::new(&pooled).or_else(|error| {
-        log::warn(format_args!("no pool of instances, so that each request takes longer: {error:#}"));
+        log::warn(format_args!("no instance pool, so each request takes longer: {error:#}"));
         Engine::new(&config)
     })
 }

@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 
 use downshift::Form;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec};
 
-use super::Outcome;
-use crate::generation::Generation;
+use super::names::Outcome;
+use super::registrar::Registrar;
+use crate::client_generation::ClientGeneration;
 
 /// Places for forms: one for each, and one for none.
 const FORMS: usize = Form::ALL.len() + 1;
@@ -20,24 +21,25 @@ pub(crate) struct Manifests {
 }
 
 impl Manifests {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(super) fn new(new: &Registrar) -> Self {
         let help = "Requests for manifests by the client's generation, the stored form, the form given, and outcome.";
-        let options = Opts::new("manifest_requests_total", help);
-        let counters = IntCounterVec::new(options, &["client", "stored", "served", "outcome"]);
-        let counters = counters.expect("names and labels are as Prometheus wants them");
-        registry.register(Box::new(counters.clone())).expect("no name is there twice");
-        let places = (0..Generation::ALL.len() * FORMS * FORMS * OUTCOMES).map(|_| OnceLock::new()).collect();
+        let counters =
+            new.counters("manifest_requests_total", help, &["client", "stored", "served", "outcome"]);
+        let places =
+            (0..ClientGeneration::ALL.len() * FORMS * FORMS * OUTCOMES).map(|_| OnceLock::new()).collect();
         Self { counters, places }
     }
 
     /// Counts a request. `forms` are the stored one and the one that is given, where there was an answer.
-    pub(crate) fn count(&self, client: Generation, forms: Option<(Form, Form)>, outcome: Outcome) {
+    pub(crate) fn count(&self, client: ClientGeneration, forms: Option<(Form, Form)>, outcome: Outcome) {
         let (stored, served) = forms.map_or((FORMS - 1, FORMS - 1), |(a, b)| (a as usize, b as usize));
         let place = ((client as usize * FORMS + stored) * FORMS + served) * OUTCOMES + outcome as usize;
-        self.places[place].get_or_init(|| self.counter(client, forms, outcome)).inc();
+        if let Some(counter) = self.places.get(place) {
+            counter.get_or_init(|| self.counter(client, forms, outcome)).inc();
+        }
     }
 
-    fn counter(&self, client: Generation, forms: Option<(Form, Form)>, outcome: Outcome) -> IntCounter {
+    fn counter(&self, client: ClientGeneration, forms: Option<(Form, Form)>, outcome: Outcome) -> IntCounter {
         let (stored, served) = forms.map_or(("none", "none"), |(a, b)| (a.name(), b.name()));
         self.counters.with_label_values(&[client.name(), stored, served, outcome.name()])
     }
@@ -49,13 +51,12 @@ mod tests {
 
     #[test]
     fn every_combination_has_a_place_of_its_own() {
-        let registry = Registry::new();
-        let manifests = Manifests::new(&registry);
+        let manifests = Manifests::new(&Registrar::new());
         let mut forms = vec![None];
         for stored in Form::ALL {
             forms.extend(Form::ALL.map(|served| Some((stored, served))));
         }
-        for client in Generation::ALL {
+        for client in ClientGeneration::ALL {
             for &forms in &forms {
                 for outcome in Outcome::ALL {
                     manifests.count(client, forms, outcome);

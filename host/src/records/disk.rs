@@ -1,13 +1,12 @@
 //! Records in a database, written by one thread that makes one transaction of all that waits.
 
 use core::time::Duration;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use downshift::answer::Record;
 use downshift::{Digest, Form, Platform};
@@ -17,7 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::frozen::Frozen;
 use super::{room, size};
+use crate::data::{self, Outlives};
 use crate::error::Error;
+use crate::time::now;
 
 /// The name of the database in a server's data folder.
 const FILE: &str = "records.redb";
@@ -42,7 +43,7 @@ const MAX_BATCH: usize = 1024;
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What is said where the database could not be opened again.
-const GONE: &str = "it has failed, and cannot be opened again";
+const GONE: &str = "it failed, and could not be opened again";
 
 /// How long a record counts as reported now, so that reporting it again and again writes nothing.
 const REFRESH: Duration = Duration::from_secs(3600);
@@ -98,12 +99,7 @@ struct Entry {
 impl Disk {
     pub(super) fn open(data: &Path, capacity: u64) -> Result<Self, Error> {
         let path = data.join(FILE);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data)
-            .and_then(|()| make_private(&path))
-            .map_err(|error| Error::unwritable(&path, error))?;
+        make_private(&path).map_err(|error| Error::unwritable(&path, error))?;
         let unusable = |problem| Error::Records { path: path.clone(), problem };
         let database: Shared = Arc::new(RwLock::new(Some(open(&path).map_err(unusable)?)));
         let (queue, jobs) = mpsc::channel(QUEUE_LENGTH);
@@ -119,7 +115,7 @@ impl Disk {
     /// Keeps records, and says how many others had to go. It is ready when all of that is on the disk.
     pub(super) async fn keep(&self, records: Vec<Record>) -> Result<u64, Error> {
         let (done, written) = oneshot::channel();
-        let stopped = || self.unusable("what writes them has stopped".to_owned());
+        let stopped = || self.unusable("the thread that writes them has stopped".to_owned());
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(Job { records, done }).await.map_err(|_| stopped())?;
         written.await.map_err(|_| stopped())?.map_err(|problem| self.unusable(problem))
@@ -136,7 +132,7 @@ impl Disk {
         };
         let Some((entry, payload)) = self.read(read)? else { return Ok(None) };
         let record = Entry::parse(&entry).and_then(|entry| entry.into_record(name, digest, payload));
-        record.map(Some).ok_or_else(|| self.unusable("an entry in it is broken".to_owned()))
+        record.map(Some).ok_or_else(|| self.unusable("an entry is damaged".to_owned()))
     }
 
     pub(super) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
@@ -195,8 +191,8 @@ impl Entry {
         serde_json::from_slice(bytes).ok()
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an entry is text and numbers")
+    fn to_bytes(&self) -> Result<Vec<u8>, redb::Error> {
+        serde_json::to_vec(self).map_err(|error| redb::Error::Io(error.into()))
     }
 
     fn into_record(self, name: &str, digest: &Digest, payload: Vec<u8>) -> Option<Record> {
@@ -230,10 +226,7 @@ impl Entry {
 
 /// Makes the file, if there is none, so that only its owner can read what is in private repositories.
 fn make_private(path: &Path) -> io::Result<()> {
-    if fs::exists(path)? {
-        return Ok(());
-    }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    if fs::exists(path)? { Ok(()) } else { data::write(path, b"", Outlives::PowerLoss) }
 }
 
 /// Makes the tables, or looks whether they are of this version.
@@ -256,7 +249,9 @@ fn prepare(database: &Database) -> Result<(), String> {
     };
     match prepare() {
         Ok(VERSION) => Ok(()),
-        Ok(version) => Err(format!("its version is `{version}`, and not `{VERSION}`")),
+        Ok(version) => {
+            Err(format!("its format has version `{version}`, and this program knows version `{VERSION}`"))
+        }
         Err(error) => Err(describe(&error)),
     }
 }
@@ -334,7 +329,7 @@ fn write_if_there_is_room(
     is_frozen: &mut bool,
 ) -> Result<u64, String> {
     let records = || batch.iter().flat_map(|job| &job.records);
-    let mut room = room::check(path, records().map(|record| size(&record.payload)).sum());
+    let mut room = room::check(path, records().map(|record| size::of(&record.payload)).sum());
     if *is_frozen {
         room = room.and_then(|()| room::probe(path)).and_then(|()| reopen(database, path));
         *is_frozen = room.is_err();
@@ -442,9 +437,8 @@ impl<'t> Tables<'t> {
             Ok(numbers.get(name)?.map(|number| number.value()).unwrap_or_default())
         };
         let (bytes, next_age) = (number("bytes")?, number("next-age")?);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (records, ages) = (writing.open_table(RECORDS)?, writing.open_table(AGES)?);
-        Ok(Self { records, ages, numbers, bytes, next_age, now })
+        Ok(Self { records, ages, numbers, bytes, next_age, now: now() })
     }
 
     fn insert(&mut self, record: &Record) -> Result<(), redb::Error> {
@@ -463,9 +457,9 @@ impl<'t> Tables<'t> {
             }
             self.remove(age)?;
         }
-        self.records.insert(self.next_age, (entry.to_bytes().as_slice(), record.payload.as_slice()))?;
+        self.records.insert(self.next_age, (entry.to_bytes()?.as_slice(), record.payload.as_slice()))?;
         self.ages.insert(key, self.next_age)?;
-        self.bytes += size(&record.payload);
+        self.bytes += size::of(&record.payload);
         self.next_age += 1;
         Ok(())
     }
@@ -474,7 +468,7 @@ impl<'t> Tables<'t> {
     fn remove(&mut self, age: u64) -> Result<Option<Entry>, redb::Error> {
         let Some(record) = self.records.remove(age)? else { return Ok(None) };
         let (entry, payload) = record.value();
-        self.bytes = self.bytes.saturating_sub(size(payload));
+        self.bytes = self.bytes.saturating_sub(size::of(payload));
         Ok(Entry::parse(entry))
     }
 

@@ -45,8 +45,8 @@ impl Frozen {
         let mut block = Box::new([0; BLOCK_BYTES]);
         let start = number * BLOCK_BYTES as u64;
         let mut filled = 0;
-        while filled < BLOCK_BYTES {
-            match self.file.read_at(&mut block[filled..], start + filled as u64) {
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, start + filled as u64) {
                 // Beyond the end there are zeros.
                 Ok(0) => break,
                 Ok(read) => filled += read,
@@ -77,6 +77,17 @@ fn parts(
     })
 }
 
+/// Copies from one place of so many bytes to another.
+fn copy(from: Option<&[u8]>, to: Option<&mut [u8]>) -> io::Result<()> {
+    match (from, to) {
+        (Some(from), Some(to)) if from.len() == to.len() => {
+            to.copy_from_slice(from);
+            Ok(())
+        }
+        _ => Err(ErrorKind::InvalidInput.into()),
+    }
+}
+
 impl StorageBackend for Frozen {
     fn len(&self) -> io::Result<u64> {
         Ok(self.changes.read().unwrap_or_else(PoisonError::into_inner).len)
@@ -88,7 +99,7 @@ impl StorageBackend for Frozen {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         for (number, within, place) in parts(offset, out.len()) {
-            out[place].copy_from_slice(&self.block(&changes, number)?[within]);
+            copy(self.block(&changes, number)?.get(within), out.get_mut(place))?;
         }
         Ok(())
     }
@@ -101,7 +112,7 @@ impl StorageBackend for Frozen {
         for number in len / BLOCK_BYTES as u64..former.div_ceil(BLOCK_BYTES as u64) {
             let mut block = self.block(&changes, number)?;
             let kept = len.saturating_sub(number * BLOCK_BYTES as u64);
-            block[usize::try_from(kept).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES)..].fill(0);
+            block.iter_mut().skip(usize::try_from(kept).unwrap_or(BLOCK_BYTES)).for_each(|byte| *byte = 0);
             changes.blocks.insert(number, block);
         }
         Ok(())
@@ -115,7 +126,7 @@ impl StorageBackend for Frozen {
         let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
         for (number, within, place) in parts(offset, data.len()) {
             let mut block = self.block(&changes, number)?;
-            block[within].copy_from_slice(&data[place]);
+            copy(data.get(place), block.get_mut(within))?;
             changes.blocks.insert(number, block);
         }
         Ok(())

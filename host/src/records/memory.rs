@@ -62,11 +62,11 @@ impl Inner {
         let key = (record.name.clone(), record.digest.clone());
         let age = self.next_age;
         self.next_age += 1;
-        self.bytes += size(&record.payload);
+        self.bytes += size::of(&record.payload);
         self.ages.insert(age, key.clone());
         if let Some((older, replaced)) = self.records.insert(key, (age, record)) {
             self.ages.remove(&older);
-            self.bytes -= size(&replaced.payload);
+            self.bytes -= size::of(&replaced.payload);
         }
     }
 
@@ -76,7 +76,7 @@ impl Inner {
         while self.bytes > capacity {
             let Some(entry) = self.ages.first_entry().filter(|entry| *entry.key() < first_age) else { break };
             if let Some((_, record)) = self.records.remove(&entry.remove()) {
-                self.bytes -= size(&record.payload);
+                self.bytes -= size::of(&record.payload);
                 evicted += 1;
             }
         }

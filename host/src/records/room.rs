@@ -1,12 +1,11 @@
-//! Whether there is room on a disk, looked at before it is written to: a database that has met its end in the middle of a
-//! transaction has to be opened again before it can even be read.
+//! The room on a disk, looked at before it is written to: a database that has met its end in the middle of a transaction
+//! has to be opened again before it can even be read.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use crate::data;
 
 /// Bytes that have to be free beside what is to be written: for pages that are written anew beside the former ones.
 const RESERVE: u64 = 1024 * 1024;
@@ -23,7 +22,7 @@ pub(super) fn check(path: &Path, bytes: u64) -> Result<(), String> {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let needed = bytes.saturating_mul(FACTOR).saturating_add(RESERVE);
     if free < needed {
-        return Err(format!("the disk is full: `{free}` bytes are free, and `{needed}` may be needed"));
+        return Err(format!("the disk is full: `{free}` bytes are free, but `{needed}` may be needed"));
     }
     Ok(())
 }
@@ -31,14 +30,5 @@ pub(super) fn check(path: &Path, bytes: u64) -> Result<(), String> {
 /// Checks that something can be written beside `path`, by doing it: after an error the kernel makes a file system
 /// read-only without saying so.
 pub(super) fn probe(path: &Path) -> Result<(), String> {
-    let probe = path.with_extension("probe");
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&probe)?;
-        file.write_all(b"probe")?;
-        file.sync_all()
-    };
-    let written = write();
-    // It may not have come to be, or stays where nothing can be written.
-    let _ = fs::remove_file(&probe);
-    written.map_err(|error| error.to_string())
+    data::probe(path.parent().unwrap_or(path)).map_err(|error| error.to_string())
 }

@@ -14,13 +14,14 @@ use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::{task, time};
+use tokio::task;
 
-use super::Server;
 use super::activity::Activity;
+use super::listener;
+use super::state::Server;
 use super::stream::{Timed, Times};
 use crate::log;
-use crate::metrics::METRICS;
+use crate::metrics::{METRICS, number};
 
 /// How many connections there may be at once. More wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -38,10 +39,7 @@ pub(super) async fn serve(listener: TcpListener, server: Arc<Server>) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            time::sleep(super::ACCEPT_PAUSE).await;
-            continue;
-        };
+        let (stream, _) = listener::accept(&listener).await;
         let server = Arc::clone(&server);
         task::spawn(async move {
             let activity = Arc::new(Activity::new());
@@ -84,8 +82,11 @@ async fn respond(server: &Server, request: &Request<Incoming>) -> Response<Full<
             Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         },
         "/clients" => {
-            let seen = serde_json::to_vec(&server.service().sightings.all());
-            response(StatusCode::OK, JSON, seen.expect("sightings are text and numbers"))
+            let clients = serde_json::to_vec(&server.service().old_clients.all());
+            match clients {
+                Ok(clients) => response(StatusCode::OK, JSON, clients),
+                Err(error) => response(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+            }
         }
         _ => purge(server, request).await,
     };
@@ -106,7 +107,7 @@ async fn figures(server: &Server) {
 async fn purge(server: &Server, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     // A page in the browser of somebody who can reach this must not.
     if request.headers().contains_key(ORIGIN) {
-        return response(StatusCode::FORBIDDEN, TEXT, "not from a browser\n");
+        return response(StatusCode::FORBIDDEN, TEXT, "requests of web pages are refused\n");
     }
     let query = request.uri().query().unwrap_or_default();
     let parsed = Url::parse(&format!("http://localhost/?{query}"));
@@ -133,9 +134,4 @@ fn response(status: StatusCode, content_type: &'static str, body: impl Into<Byte
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// A figure as Prometheus' library has them.
-pub(crate) fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

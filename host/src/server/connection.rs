@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time;
 
-use super::Server;
 use super::activity::Activity;
 use super::request::{refuse, respond};
+use super::state::Server;
 use super::stream::{Timed, Times};
 use crate::metrics::METRICS;
 

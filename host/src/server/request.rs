@@ -10,20 +10,21 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use downshift::Form;
-use downshift_registry::{Body as ReplyBody, MAX_BODY_BYTES, Request, Response, Route, error};
+use downshift_registry::{MAX_BODY_BYTES, Request, Response, Route, error};
 use http_body_util::{Either, Full};
-use hyper::Version;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue, USER_AGENT};
+use hyper::http::response::Parts;
 use hyper::http::uri::PathAndQuery;
+use hyper::{StatusCode, Version};
 
-use super::Server;
 use super::activity::Activity;
 use super::client::{self, Permit};
-use crate::blob::BlobBody;
-use crate::front::Reply;
-use crate::generation::Generation;
-use crate::log::{REQUEST, RequestId, printable};
+use super::state::Server;
+use crate::blob_body::BlobBody;
+use crate::client_generation::ClientGeneration;
+use crate::front::{Reply, ReplyBody};
+use crate::log::{self, REQUEST, RequestId, printable};
 use crate::metrics::{METRICS, Outcome, RouteName};
 use crate::page;
 use crate::service::Service;
@@ -66,10 +67,10 @@ pub(super) async fn respond(
         }
         Err(response) => (RouteName::Other, response.into()),
     };
-    let status = reply.response.status;
+    let status = reply.status;
     METRICS.answered(route, Outcome::of(status), begun);
     if status >= 400 {
-        reply.response.headers.push((REQUEST_ID, id.to_string()));
+        reply.headers.push((REQUEST_ID, id.to_string()));
     }
     if service.settings.access_log {
         under_way.line = Some(Box::new(Line::of(&request, id, address, status, begun)));
@@ -125,8 +126,8 @@ fn note_manifest(
     address: IpAddr,
 ) {
     let Route::Manifest { name, .. } = &read.route else { return };
-    let generation = Generation::of(&read.client);
-    METRICS.manifests.count(generation, reply.forms, Outcome::of(reply.response.status));
+    let generation = ClientGeneration::of(&read.client);
+    METRICS.manifests.count(generation, reply.forms, Outcome::of(reply.status));
     if let Some((_, served)) = reply.forms
         && generation.is_old()
     {
@@ -142,23 +143,33 @@ fn note_old_client(
     address: IpAddr,
 ) {
     let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-    service.sightings.note(user_agent, name, served, address);
+    service.old_clients.note(user_agent, name, served, address);
 }
 
-fn into_http(Reply { response, content, .. }: Reply, under_way: UnderWay) -> HttpResponse {
-    let body = match (response.body, content) {
-        (ReplyBody::Bytes(bytes), _) => Either::Left(Full::new(bytes)),
-        (ReplyBody::Blob(range), Some(content)) => {
-            Either::Right(BlobBody::new(content, range.end.saturating_sub(range.start)))
-        }
-        (ReplyBody::Blob(_), None) => unreachable!("a blob comes with its bytes"),
+fn into_http(Reply { status, headers, body, .. }: Reply, under_way: UnderWay) -> HttpResponse {
+    let body = match body {
+        ReplyBody::Bytes(bytes) => Either::Left(Full::new(bytes)),
+        ReplyBody::Blob(body) => Either::Right(*body),
     };
-    let mut builder = hyper::Response::builder().status(response.status);
-    for (name, value) in response.headers {
+    match head(status, headers) {
+        Ok(head) => hyper::Response::from_parts(head, Sent { body, under_way }),
+        Err(error) => {
+            // Headers are made of names, digests, numbers and URLs; were an upstream registry to bring in anything else,
+            // it costs this response.
+            log::warn(format_args!("a response has a header that HTTP does not allow: {error}"));
+            let mut response = hyper::Response::new(Sent { body: Either::Left(Full::default()), under_way });
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+fn head(status: u16, headers: Vec<(&'static str, String)>) -> hyper::http::Result<Parts> {
+    let mut builder = hyper::Response::builder().status(status);
+    for (name, value) in headers {
         builder = builder.header(name, value);
     }
-    let body = Sent { body, under_way };
-    builder.body(body).expect("headers are made of names, digests, numbers and URLs")
+    builder.body(()).map(|response| response.into_parts().0)
 }
 
 /// A request that is under way until the last byte of its response is on its way, or its client is gone.
@@ -285,5 +296,17 @@ impl Line {
             request = %id, client = %address, %method, path, status, bytes, seconds, user_agent,
             "{method} {path}: {status}{end}"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_cannot_be_sent_is_an_error_and_no_panic() {
+        assert!(head(200, vec![("link", "</v2/>".to_owned())]).is_ok());
+        assert!(head(200, vec![("link", "a\r\nb: c".to_owned())]).is_err());
+        assert!(head(0, Vec::new()).is_err());
     }
 }

@@ -5,9 +5,11 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use downshift_registry::{Body, Response, error};
+use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
@@ -24,16 +26,8 @@ const PARTING: Duration = Duration::from_secs(5);
 /// for. With HTTP/1 the stream itself tells who has no room.
 const STALLED: Duration = Duration::from_secs(600);
 
-/// What a client gets that takes too long to say what it wants (RFC 9110, 15.5.9).
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    docker-distribution-api-version: registry/2.0\r\n\
-    content-type: application/json; charset=utf-8\r\n\
-    content-length: 190\r\n\
-    connection: close\r\n\
-    \r\n\
-    {\"errors\":[{\"code\":\"UNSUPPORTED\",\"message\":\"the request took too long; send it faster\",\
-    \"detail\":{\"cause\":\"the request took too long\",\"reason\":\"request-timeout\",\
-    \"remedy\":\"send it faster\"}}]}\n";
+/// The response for a client that takes too long to send its request.
+static TOO_SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| closing(&error::request_timeout()));
 
 /// How long clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -243,16 +237,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 }
 
+/// A response in the syntax of HTTP/1.1, after which the connection is closed.
+fn closing(response: &Response) -> Vec<u8> {
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut text = format!("HTTP/1.1 {status}\r\n");
+    for (name, value) in &response.headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("connection: close\r\n\r\n");
+    let mut bytes = text.into_bytes();
+    if let Body::Bytes(body) = &response.body {
+        bytes.extend_from_slice(body);
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_length_of_what_slow_clients_get_is_right() {
-        let text = str::from_utf8(TOO_SLOW).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(body["errors"][0]["detail"]["reason"], "request-timeout");
+    fn slow_clients_get_a_whole_response() {
+        let body = "{\"errors\":[{\"code\":\"UNSUPPORTED\",\"message\":\"the request took too long; send it faster\",\
+                    \"detail\":{\"cause\":\"the request took too long\",\"reason\":\"request-timeout\",\
+                    \"remedy\":\"send it faster\"}}]}\n";
+        let head = "HTTP/1.1 408 Request Timeout\r\n\
+                    docker-distribution-api-version: registry/2.0\r\n\
+                    x-content-type-options: nosniff\r\n\
+                    cache-control: no-store\r\n\
+                    content-type: application/json; charset=utf-8\r\n\
+                    content-length: 190\r\n\
+                    connection: close\r\n\r\n";
+        assert_eq!(str::from_utf8(&TOO_SLOW).unwrap(), [head, body].concat());
     }
 }

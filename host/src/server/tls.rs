@@ -14,6 +14,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
+use crate::bounded;
 use crate::error::Error;
 use crate::layout::Stamp;
 use crate::log;
@@ -21,6 +22,9 @@ use crate::log;
 /// What is spoken on a connection (RFC 7301), the preferred first. Whoever does not know of the choice, as Docker ≤ 1.9,
 /// speaks HTTP/1.1.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Bytes of a file with certificates, or with a key.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A certificate in files, and what accepts connections with it.
 ///
@@ -114,15 +118,16 @@ impl Tls {
 
 impl Files {
     fn read(&self) -> Result<CertifiedKey, Error> {
-        let read = |path: &Path| fs::read(path).map_err(|error| Error::unreadable(path, error));
-        let (certificates, key) = (read(&self.certificate)?, read(&self.key)?);
+        let certificates = bounded::read_file(&self.certificate, MAX_FILE_BYTES)?;
+        let key = bounded::read_secrets(&self.key, MAX_FILE_BYTES as usize)?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificates).collect();
         let certificates = certificates.map_err(|error| self.unusable(error))?;
         if certificates.is_empty() {
-            return Err(self.unusable("there is none"));
+            return Err(self.unusable("the file has no certificate"));
         }
-        // What is said of a key must not have a part of it.
-        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| self.unusable("its key is none in PEM"))?;
+        // An error of the parser could have a part of the key in it.
+        let key = PrivateKeyDer::from_pem_slice(&key)
+            .map_err(|_| self.unusable("the key file has no private key in PEM"))?;
         CertifiedKey::from_der(certificates, key, &ring::default_provider())
             .map_err(|error| self.unusable(error))
     }

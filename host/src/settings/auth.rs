@@ -23,7 +23,7 @@ impl FromStr for Auth {
             ("open", _) => Ok(Self::Open),
             ("upstream", _) => Ok(Self::Upstream),
             (_, Some(path)) if !path.is_empty() => Ok(Self::Htpasswd(path.into())),
-            _ => Err("write open, htpasswd:FILE or upstream"),
+            _ => Err("use open, htpasswd:FILE or upstream"),
         }
     }
 }

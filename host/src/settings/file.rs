@@ -1,13 +1,12 @@
 //! The file of settings, in TOML.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::{Auth, Settings};
+use crate::bounded;
 use crate::error::Error;
-use crate::layout::read_at_most;
 
 /// Bytes of a file of settings: room for some thousand registries.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -20,10 +19,8 @@ const LIKENESS: f64 = 0.7;
 /// # Errors
 /// [`Error::Unreadable`], and [`Error::Unusable`] with the line: for an unknown key with the one that may be meant.
 pub(crate) fn read(path: &Path) -> Result<Table, Error> {
-    let read = File::open(path).and_then(|file| read_at_most(file, MAX_FILE_BYTES));
-    let bytes = read.map_err(|error| Error::unreadable(path, error))?;
-    let bytes = bytes.ok_or_else(|| Error::unusable(path, "it is too large"))?;
-    let text = String::from_utf8(bytes).map_err(|error| Error::unusable(path, error))?;
+    let text = String::from_utf8(bounded::read_file(path, MAX_FILE_BYTES)?)
+        .map_err(|error| Error::unusable(path, error))?;
     let unusable = |error: toml::de::Error| Error::unusable(path, explain(&error, &text));
     // As a whole, for the types and the keys; what is not said is not known from that.
     toml::from_str::<Settings>(&text).map_err(unusable)?;

@@ -1,18 +1,17 @@
 //! Who this server is towards an upstream registry: from its own settings or from Docker's `config.json`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use downshift_registry::{Credentials, registry_host};
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::bounded;
 use crate::error::Error;
-use crate::layout::read_at_most;
 
 /// Bytes of a file with passwords. Docker's has some hundred for each registry.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// Docker's `config.json`, as far as it holds passwords.
 #[derive(Deserialize)]
@@ -48,16 +47,15 @@ pub(crate) fn password(path: &Path) -> Result<Zeroizing<String>, Error> {
 
 /// Reads a file with passwords, if it is not too large for one.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let read = File::open(path).and_then(|file| read_at_most(file, MAX_FILE_BYTES));
-    let bytes = read.map_err(|error| Error::unreadable(path, error))?;
-    bytes.map(Zeroizing::new).ok_or_else(|| Error::unusable(path, "it is too large"))
+    let bytes = bounded::read_secrets(path, MAX_FILE_BYTES)?;
+    if bytes.len() > MAX_FILE_BYTES { Err(Error::too_large(path, MAX_FILE_BYTES as u64)) } else { Ok(bytes) }
 }
 
 /// Reads from Docker's `config.json` who to be at the registry `host`, if the file says so.
 pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>, Error> {
     let config: DockerConfig = serde_json::from_slice(&read(path)?).map_err(|_| {
         // What serde says of it can have a password in it.
-        Error::unusable(path, "it is not as Docker writes it")
+        Error::unusable(path, "it is not a config.json of Docker")
     })?;
     let is_meant = |key: &&String| registry_host(host_of(key)) == registry_host(host);
     let auth = config.auths.iter().find(|(key, _)| is_meant(key)).map(|(_, auth)| auth);
@@ -65,11 +63,17 @@ pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>
         return Ok(Some(credentials));
     }
     if auth.is_some_and(|auth| auth.identitytoken.is_some()) {
-        return Err(Error::unusable(path, "it has an identity token there, and a password is needed"));
+        return Err(Error::unusable(
+            path,
+            "it has an identity token for this registry; only passwords are supported",
+        ));
     }
     let helper = config.cred_helpers.keys().any(|key| is_meant(&key));
     if helper || (auth.is_some() && config.creds_store.is_some()) {
-        return Err(Error::unusable(path, "the password is with a credential helper, which is not asked"));
+        return Err(Error::unusable(
+            path,
+            "a credential helper has the password; only passwords in the file are supported",
+        ));
     }
     Ok(None)
 }

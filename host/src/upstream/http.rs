@@ -147,7 +147,7 @@ impl Http {
         let url = Url::parse(url).ok().filter(Url::has_host);
         let is_allowed =
             |url: &Url| url.scheme() == "https" || url.scheme() == "http" && self.base.scheme() == "http";
-        let what = "the URL of its token service is none that credentials may go to";
+        let what = "credentials must not be sent to the URL of its token service";
         url.filter(is_allowed).ok_or_else(|| self.fault(Problem::Invalid(what.to_owned())))
     }
 

@@ -28,5 +28,5 @@ pub(super) async fn retry<T, F: Future<Output = Result<T, Error>>>(ask: impl Fn(
 }
 
 fn is_transient(error: &Error) -> bool {
-    error.fault().is_some_and(Fault::is_transient)
+    error.upstream_fault().is_some_and(Fault::is_transient)
 }

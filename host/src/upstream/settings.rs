@@ -1,7 +1,6 @@
 //! What an operator says of the registries to have images from: on the command line or in a file.
 
 use core::time::Duration;
-use std::fs;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -10,10 +9,14 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::credentials;
+use crate::bounded;
 use crate::error::Error;
 
 /// Seconds for which a registry may be silent, if nothing else is said: as long as a client cares to wait.
 pub(crate) const DEFAULT_TIMEOUT: u64 = 30;
+
+/// Bytes of a file with certificates. A system's own, with all authorities of the web, has a quarter of a megabyte.
+const MAX_CA_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How clients get blobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
@@ -79,7 +82,7 @@ impl Described {
     pub(crate) fn settings(self) -> Result<Settings, Error> {
         let invalid =
             |problem: &str| Error::InvalidUpstream { url: shown(&self.url), problem: problem.to_owned() };
-        let base = base(&self.url).ok_or_else(|| invalid("it is not of the form https://HOST"))?;
+        let base = base(&self.url).ok_or_else(|| invalid("the URL must be of the form https://HOST"))?;
         let host = match base.port() {
             Some(port) => format!("{}:{port}", base.host_str().unwrap_or_default()),
             None => base.host_str().unwrap_or_default().to_owned(),
@@ -90,22 +93,22 @@ impl Described {
                 Some(Credentials { username, password: credentials::password(&file)? })
             }
             (None, None, Some(file)) => credentials::from_docker(&file, &host)?,
-            _ => return Err(invalid("give a username and a password file, or Docker's config.json")),
+            _ => return Err(invalid("set `username` and `password-file`, or `docker-config`")),
         };
         let library = self.library.unwrap_or(is_docker_hub(&host));
         let mapping = Mapping { prefix: self.prefix, remote_prefix: self.remote_prefix, library };
         if !mapping.is_valid() {
-            return Err(invalid("its prefix cannot begin a repository's name"));
+            return Err(invalid("a repository name cannot begin with its prefix"));
         }
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
         if timeout == 0 {
-            return Err(invalid("its timeout is 0"));
+            return Err(invalid("its timeout must be greater than 0"));
         }
         let timeout = Duration::from_secs(timeout);
         let ca = match self.ca {
             None => None,
             Some(path) => {
-                let pem = fs::read(&path).map_err(|error| Error::unreadable(&path, error))?;
+                let pem = bounded::read_file(&path, MAX_CA_BYTES)?;
                 Some(Authorities { path, pem })
             }
         };

@@ -6,7 +6,7 @@ use core::time::Duration;
 use downshift::Digest;
 use moka::future::Cache;
 
-use crate::sightings::now;
+use crate::time::now;
 
 /// How many tags are kept.
 const MAX_TAGS: u64 = 100_000;

@@ -10,6 +10,7 @@ use moka::future::Cache;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
+use super::headers::retry_after;
 use super::http::{Ask, Http};
 use crate::error::Error;
 
@@ -122,16 +123,15 @@ impl Tokens {
             200 => {}
             401 | 403 => return Err(fault(Problem::Denied)),
             429 => {
-                return Err(fault(Problem::TooManyRequests {
-                    retry_after: super::retry_after(response.headers()),
-                }));
+                return Err(fault(Problem::TooManyRequests { retry_after: retry_after(response.headers()) }));
             }
             status => return Err(fault(Problem::Status(status))),
         }
         let body = http.read(response, MAX_BYTES).await.map_err(Error::Upstream)?;
-        let token = Token::parse(&body).ok_or_else(|| invalid("its token service gave no token"))?;
-        let authorization =
-            Authorization::bearer(&token.value).ok_or_else(|| invalid("its token service gave no token"))?;
+        let token =
+            Token::parse(&body).ok_or_else(|| invalid("the answer of its token service has no token"))?;
+        let authorization = Authorization::bearer(&token.value)
+            .ok_or_else(|| invalid("the answer of its token service has no token"))?;
         let lifetime = Duration::from_secs(token.lifetime).saturating_sub(MARGIN).min(MAX_LIFETIME);
         Ok(Issued { authorization, lifetime })
     }

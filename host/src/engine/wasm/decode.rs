@@ -13,8 +13,8 @@ use downshift::report::{Described, LeftOut, Note};
 use downshift::{Digest, Failure, Fault, Form, Platform, Timestamp};
 
 use super::bindings::downshift::convert::types as wit;
-use super::untrue;
-use crate::engine::schema1_digest;
+use crate::digest;
+use crate::engine::untrue;
 
 /// The step that answers `request`, from which the guest need not repeat anything.
 pub(super) fn step<'a>(
@@ -35,7 +35,7 @@ pub(super) fn step<'a>(
 /// Documents that are needed: the root, or something for each manifest that is converted with it.
 fn needs<'a>(needs: Vec<wit::Need>, request: &Request) -> Result<Step<'a>, Failure> {
     if needs.len() > request.limits.converted_children.max(1) {
-        return Err(untrue("it needs too many documents"));
+        return Err(untrue::answer("it needs too many documents"));
     }
     Ok(Step::Need(needs.into_iter().map(need).collect::<Result<_, _>>()?))
 }
@@ -82,8 +82,9 @@ fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) ->
         }
         wit::Body::Stored(digest) => {
             let digest: Digest = digest.parse()?;
-            let body =
-                documents.get(&digest).ok_or_else(|| untrue("it gives a document that is not there"))?;
+            let body = documents
+                .get(&digest)
+                .ok_or_else(|| untrue::answer("it gives a document that is not there"))?;
             // That was checked when it was found.
             if decoded.digest.as_ref() != Some(&digest) {
                 check_digest(&decoded, body, request)?;
@@ -96,12 +97,12 @@ fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) ->
 /// Checks the digest that is to be reported, where it is not the one that was asked for: the client checks that.
 fn check_digest(draft: &Draft<'_>, body: &[u8], request: &Request) -> Result<(), Failure> {
     let is_of_body = |digest: &Digest| {
-        digest.matches(body) || schema1_digest(body, &request.limits).as_ref() == Some(digest)
+        digest.matches(body) || digest::of_payload(body, &request.limits).as_ref() == Some(digest)
     };
     let by_digest = matches!(request.root, Root::Digest { .. });
     match &draft.digest {
         Some(digest) if by_digest && digest == request.root.digest() => Ok(()),
-        Some(digest) if !is_of_body(digest) => Err(untrue("it reports another digest")),
+        Some(digest) if !is_of_body(digest) => Err(untrue::answer("it reports another digest")),
         _ => Ok(()),
     }
 }
@@ -125,7 +126,7 @@ fn records(records: Vec<wit::Reported>, root: &Root) -> Result<Vec<Record>, Fail
 fn record(reported: wit::Reported, root: &Root) -> Result<Record, Failure> {
     let digest: Digest = reported.digest.parse()?;
     if !digest.matches(&reported.payload) {
-        return Err(untrue("it records another digest"));
+        return Err(untrue::answer("it records another digest"));
     }
     Ok(Record {
         name: root.name().to_owned(),

@@ -2,6 +2,7 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 
 use bytes::{Bytes, BytesMut};
@@ -10,10 +11,16 @@ use hyper::body::{Body, Frame, SizeHint};
 use ring::digest::{Context as Hash, SHA256, SHA512};
 use tokio_util::io::poll_read_buf;
 
-use crate::front::Content;
-
 /// Bytes of a file that are read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
+
+/// Where the bytes of a blob come from.
+pub(crate) enum Content {
+    /// A file, at the first byte that is asked for.
+    File(File),
+    /// A registry's response; if that is the whole blob, with the digest that it must have.
+    Upstream(reqwest::Body, Option<Digest>),
+}
 
 /// A body of a known length.
 pub(crate) struct BlobBody {
@@ -80,8 +87,7 @@ impl Check {
     }
 
     fn holds(self) -> bool {
-        let hex: String = self.hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        hex == self.expected.hex()
+        base16ct::lower::encode_string(self.hash.finish().as_ref()) == self.expected.hex()
     }
 }
 
@@ -108,7 +114,7 @@ impl Body for BlobBody {
             if let Some(check) = checked {
                 check.hash.update(&chunk);
             }
-            // Nor one with other bytes: of that the end is missing, for Docker 1.6 does not look at the digest.
+            // Nor a blob with other bytes, whose last ones are held back: Docker 1.6 does not check the digest.
             if body.left == 0 && !checked.take().is_some_and(Check::holds) {
                 return Poll::Ready(Some(Err(ErrorKind::InvalidData.into())));
             }
@@ -118,5 +124,27 @@ impl Body for BlobBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn sent(text: &'static str, digest: Digest) -> Option<Bytes> {
+        let content = Content::Upstream(reqwest::Body::from(text), Some(digest));
+        let sent = BlobBody::new(content, text.len() as u64).collect().await;
+        sent.ok().map(|sent| sent.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_blob_with_other_bytes_never_ends_well() {
+        let sha512 = "sha512:ee26b0dd4af7e749aa1a8ee3c10ae9923f618980772e473f8819a5d4940e0db27ac185f8a0e1d5f84f88bc887fd67b143732c304cc5fa9ad8e6f57f50028a8ff";
+        for digest in [Digest::of(b"test"), sha512.parse().unwrap()] {
+            assert_eq!(sent("test", digest.clone()).await, Some("test".into()));
+            assert_eq!(sent("tesT", digest).await, None);
+        }
     }
 }

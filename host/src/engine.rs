@@ -1,25 +1,25 @@
 //! The engine: drives the core's step function for one request, with the shell's documents and signatures.
 
 mod compiled;
+pub(crate) mod untrue;
 pub mod wasm;
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Request, Root, Step, answer};
-use downshift::document::Document;
+use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Refusal, Request, Root, Step, answer};
 use downshift::jws::Signature;
-use downshift::{Digest, Failure, Limits};
+use downshift::{Digest, Failure};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compiled::COMMAND as COMPILE_GUEST;
 use self::compiled::Compiled;
 use self::wasm::Sandbox;
 use crate::error::Error;
+use crate::{bounded, digest};
 
 /// Where the core runs.
 #[derive(Clone)]
@@ -45,6 +45,9 @@ enum Session<'e> {
     Native,
     Wasm(Box<wasm::Session<'e>>),
 }
+
+/// Bytes of a guest component: several times what this program's own has.
+pub(crate) const MAX_GUEST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The guest component that belongs to this program.
 pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
@@ -78,7 +81,7 @@ impl EngineName {
 fn component(guest: Option<&Path>) -> Result<Cow<'static, [u8]>, Error> {
     match guest {
         None => Ok(Cow::Borrowed(GUEST)),
-        Some(path) => fs::read(path).map(Cow::Owned).map_err(|error| Error::unreadable(path, error)),
+        Some(path) => bounded::read_file(path, MAX_GUEST_BYTES).map(Cow::Owned),
     }
 }
 
@@ -93,7 +96,8 @@ impl Engine {
 
     /// The guest `component` in a sandbox, for at most `sessions` requests at once.
     pub(crate) fn wasm(component: &[u8], sessions: u32, cache: Option<&Path>) -> Result<Self, Error> {
-        Ok(Self::Wasm(Sandbox::new(component, sessions, cache).map_err(Error::Guest)?))
+        let sandbox = Sandbox::new(component, sessions, cache);
+        sandbox.map(Self::Wasm).map_err(|error| Error::Guest { problem: error.to_string() })
     }
 
     fn open(&self) -> Result<Session<'_>, Failure> {
@@ -105,41 +109,47 @@ impl Engine {
 }
 
 impl Session<'_> {
-    /// Takes a step; none if that is too long for this pace.
-    fn step<'a>(
+    /// Takes a step.
+    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+        match self {
+            Self::Native => Ok(answer(request, documents)),
+            Self::Wasm(session) => session.step(request, documents),
+        }
+    }
+
+    /// Takes a step if that takes little time.
+    fn short_step<'a>(
         &mut self,
         request: &Request,
         documents: &Documents<'a>,
-        pace: Pace,
-    ) -> Result<Option<Step<'a>>, Failure> {
-        match (self, pace) {
-            (Self::Native, _) => Ok(Some(answer(request, documents))),
-            (Self::Wasm(session), Pace::Any) => session.step(request, documents).map(Some),
-            (Self::Wasm(session), Pace::Short) => session.short_step(request, documents),
+    ) -> Result<Step<'a>, Interruption> {
+        // Natively there is no clock to stop it.
+        let bytes: usize = documents.iter().filter_map(|(_, bytes)| bytes).map(<[u8]>::len).sum();
+        if bytes > SHORT_STEP_BYTES {
+            return Err(Interruption::Long);
         }
-    }
-}
-
-/// How long a request may be worked on.
-#[derive(Clone, Copy)]
-pub(crate) enum Pace {
-    /// Some milliseconds, for others wait for the thread.
-    Short,
-    /// As long as it takes, within the limits.
-    Any,
-}
-
-impl Pace {
-    /// Bytes of documents to work with: within the time, natively as well, where there is no clock.
-    const fn document_bytes(self) -> usize {
         match self {
-            Self::Short => 64 * 1024,
-            Self::Any => usize::MAX,
+            Self::Native => Ok(answer(request, documents)),
+            Self::Wasm(session) => {
+                let step = session.short_step(request, documents);
+                step.map_err(|failure| NoAnswer::from(Error::Core(failure)))?.ok_or(Interruption::Long)
+            }
         }
     }
 }
 
-/// Why a request has no answer.
+/// Bytes of the documents that a short step works with.
+const SHORT_STEP_BYTES: usize = 64 * 1024;
+
+/// The reason why a request did not come further.
+enum Interruption {
+    /// The next step takes too long for this thread.
+    Long,
+    /// There is no answer.
+    NoAnswer(NoAnswer),
+}
+
+/// The reason why a request has no answer, and what it leaves behind.
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     /// The reason.
@@ -148,7 +158,7 @@ pub(crate) struct NoAnswer {
     pub(crate) records: Vec<Record>,
 }
 
-/// What was found of the documents that a request needs. Their digests are checked.
+/// The documents that were found for a request, with their digests checked.
 #[derive(Debug, Default)]
 pub(crate) struct Found(Vec<(Digest, Option<Bytes>)>);
 
@@ -166,8 +176,6 @@ pub(crate) enum Progress {
     Answered(Box<Answer<'static>>),
     /// These documents have to be waited for.
     Waiting(Vec<Need>),
-    /// To go on takes longer than it may.
-    Long,
 }
 
 impl Found {
@@ -194,7 +202,7 @@ impl Found {
         request: &Request,
         needs: Vec<Need>,
         look_up: impl Fn(&Need) -> Result<Lookup, Error>,
-    ) -> Result<Vec<Need>, Error> {
+    ) -> Result<Vec<Need>, NoAnswer> {
         let mut waiting = Vec::new();
         for need in needs {
             match look_up(&need)? {
@@ -205,27 +213,64 @@ impl Found {
         Ok(waiting)
     }
 
-    /// Bytes of all documents.
-    fn bytes(&self) -> usize {
-        self.0.iter().filter_map(|(_, bytes)| bytes.as_ref()).map(Bytes::len).sum()
-    }
-
     fn documents(&self) -> Documents<'_> {
         self.0.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
     }
 }
 
-/// Answers a request as far as that goes without waiting, and at this pace: looks up what the core needs, and signs.
+/// Answers a request as far as that goes without waiting: looks up what the core needs, and signs.
 ///
 /// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given.
 pub(crate) fn advance(
     engine: &Engine,
     request: &Request,
     found: &mut Found,
-    pace: Pace,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
+    let failed = |failure| NoAnswer::from(Error::Core(failure));
+    drive(
+        engine,
+        request,
+        found,
+        |session, found| session.step(request, &found.documents()).map_err(failed),
+        look_up,
+        sign,
+    )
+}
+
+/// The same on a thread that others wait for; nothing if it takes longer than some milliseconds.
+pub(crate) fn advance_shortly(
+    engine: &Engine,
+    request: &Request,
+    found: &mut Found,
+    look_up: impl Fn(&Need) -> Result<Lookup, Error>,
+    sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
+) -> Result<Option<Progress>, NoAnswer> {
+    let step = drive(
+        engine,
+        request,
+        found,
+        |session, found| session.short_step(request, &found.documents()),
+        look_up,
+        sign,
+    );
+    match step {
+        Ok(progress) => Ok(Some(progress)),
+        Err(Interruption::Long) => Ok(None),
+        Err(Interruption::NoAnswer(no_answer)) => Err(no_answer),
+    }
+}
+
+/// Takes steps until there is an answer, or a document has to be waited for.
+fn drive<E: From<NoAnswer>>(
+    engine: &Engine,
+    request: &Request,
+    found: &mut Found,
+    step: impl for<'f> Fn(&mut Session<'_>, &'f Found) -> Result<Step<'f>, E>,
+    look_up: impl Fn(&Need) -> Result<Lookup, Error>,
+    sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
+) -> Result<Progress, E> {
     if let Root::Tag { digest, .. } = &request.root
         && found.0.is_empty()
     {
@@ -234,25 +279,18 @@ pub(crate) fn advance(
             return Ok(Progress::Waiting(waiting));
         }
     }
-    let mut session = engine.open().map_err(Error::Core)?;
+    let mut session = engine.open().map_err(|failure| NoAnswer::from(Error::Core(failure)))?;
     for _ in 0..MAX_ROUNDS {
-        if found.bytes() > pace.document_bytes() {
-            return Ok(Progress::Long);
-        }
-        let step = session.step(request, &found.documents(), pace).map_err(Error::Core)?;
-        let Some(step) = step else { return Ok(Progress::Long) };
-        let needs = match step {
+        let needs = match step(&mut session, found)? {
             Step::Need(needs) => needs,
             Step::Sign(prepared) => {
-                let signature = sign(&prepared.signing_input())?;
-                return Ok(Progress::Answered(Box::new(prepared.seal(signature).map_err(Error::from)?)));
+                let signature = sign(&prepared.signing_input()).map_err(NoAnswer::from)?;
+                let answer = prepared.seal(signature).map_err(|error| NoAnswer::from(Error::from(error)))?;
+                return Ok(Progress::Answered(Box::new(answer)));
             }
             Step::Done(draft) => return Ok(Progress::Answered(Box::new(draft.finish().into_owned()))),
-            Step::Refused(refusal) => {
-                return Err(NoAnswer {
-                    error: Arc::new(Error::Core(refusal.failure)),
-                    records: refusal.records,
-                });
+            Step::Refused(Refusal { failure, records }) => {
+                return Err(NoAnswer { error: Arc::new(Error::Core(failure)), records }.into());
             }
         };
         let waiting = found.look_up(request, needs, &look_up)?;
@@ -261,7 +299,7 @@ pub(crate) fn advance(
         }
     }
     // The core itself never does that.
-    Err(Error::Core(wasm::endless()).into())
+    Err(NoAnswer::from(Error::Core(untrue::endless())).into())
 }
 
 /// Answers a request with documents that are all at hand, and checks these against their digests.
@@ -276,30 +314,19 @@ pub(crate) fn run(
     let look_up = |need: &Need| {
         let bytes = fetch(need)?;
         if let Some(bytes) = &bytes {
-            check(&need.digest, bytes, &request.limits)?;
+            digest::check(&need.digest, bytes, &request.limits)?;
         }
         Ok(Lookup::Known(bytes.map(Bytes::from)))
     };
-    match advance(engine, request, &mut Found::default(), Pace::Any, look_up, sign)? {
+    match advance(engine, request, &mut Found::default(), look_up, sign)? {
         Progress::Answered(answer) => Ok(*answer),
-        Progress::Waiting(_) | Progress::Long => unreachable!("all documents are at hand, and may take long"),
-    }
-}
-
-/// Checks a document as it arrives, so that nothing is made of wrong bytes.
-pub(crate) fn check(digest: &Digest, bytes: &[u8], limits: &Limits) -> Result<(), Error> {
-    if digest.matches(bytes) || schema1_digest(bytes, limits).as_ref() == Some(digest) {
-        Ok(())
-    } else {
-        Err(Error::Corrupt { digest: digest.clone() })
-    }
-}
-
-/// The digest by which registries know a document, where it is schema 1: that of its payload.
-pub(crate) fn schema1_digest(bytes: &[u8], limits: &Limits) -> Option<Digest> {
-    match Document::parse(bytes, limits) {
-        Ok(Document::Schema1(schema1)) => Some(schema1.digest()),
-        _ => None,
+        Progress::Waiting(needs) => {
+            let error = match needs.into_iter().next() {
+                Some(Need { digest, .. }) => Error::NotGiven { digest },
+                None => Error::Core(untrue::endless()),
+            };
+            Err(error.into())
+        }
     }
 }
 
@@ -312,5 +339,11 @@ impl From<Error> for NoAnswer {
 impl From<Arc<Error>> for NoAnswer {
     fn from(error: Arc<Error>) -> Self {
         Self { error, records: Vec::new() }
+    }
+}
+
+impl From<NoAnswer> for Interruption {
+    fn from(no_answer: NoAnswer) -> Self {
+        Self::NoAnswer(no_answer)
     }
 }

@@ -1,4 +1,4 @@
-//! Answers in memory: what was converted and signed once need not be again, as long as nothing behind it has changed.
+//! AnswerCache in memory: what was converted and signed once need not be again, as long as nothing behind it has changed.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ const CAPACITY: u64 = 64 * 1024 * 1024;
 /// What an answer takes beside its body: its key, its digests, and its place in the cache.
 const OVERHEAD: usize = 1024;
 
-/// Answers by what decides them. Where there is no room, those asked for least go.
-pub(crate) struct Answers {
+/// AnswerCache by what decides them. Where there is no room, those asked for least go.
+pub(crate) struct AnswerCache {
     cache: Cache<AnswerKey, Arc<Kept>>,
 }
 
@@ -49,7 +49,7 @@ struct Kept {
     evictions: AtomicU64,
 }
 
-impl Answers {
+impl AnswerCache {
     /// No answers, and room for the usual number.
     pub(crate) fn new() -> Self {
         let weigh = |_: &AnswerKey, kept: &Arc<Kept>| {
@@ -155,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_made_once_for_each_reading_of_the_repository() {
-        let (answers, records) = (Answers::new(), Records::in_memory(1 << 20));
+        let (answers, records) = (AnswerCache::new(), Records::in_memory(1 << 20));
         for (reading, text) in [(1, "one"), (2, "two")] {
             let first = answers.get_or_make(key("a", reading), &records, made(text, &records)).await;
             let again = answers.get_or_make(key("a", reading), &records, made("other", &records)).await;
@@ -170,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_whose_record_had_to_go_is_made_anew() {
         // Room for one record.
-        let (answers, records) = (Answers::new(), Records::in_memory(1100));
+        let (answers, records) = (AnswerCache::new(), Records::in_memory(1100));
         answers.get_or_make(key("a", 1), &records, made("one", &records)).await.unwrap();
         assert!(answers.get(&key("a", 1), &records).await.unwrap().is_some());
         answers.get_or_make(key("b", 1), &records, made("two", &records)).await.unwrap();
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn errors_are_not_kept() {
-        let (answers, records) = (Answers::new(), Records::in_memory(1 << 20));
+        let (answers, records) = (AnswerCache::new(), Records::in_memory(1 << 20));
         let missing = async { Err(Error::Missing { digest: Digest::empty_layer() }.into()) };
         assert!(answers.get_or_make(key("a", 1), &records, missing).await.is_err());
         assert!(answers.get_or_make(key("a", 1), &records, made("one", &records)).await.is_ok());

@@ -7,9 +7,8 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::fs::{self, DirBuilder, DirEntry, File, FileTimes, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirEntry, File, FileTimes, Metadata};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -18,12 +17,13 @@ use bytes::Bytes;
 use downshift::{Digest, Limits};
 use serde::{Deserialize, Serialize};
 
-use crate::engine;
+use crate::bounded;
+use crate::data::{self, Outlives};
+use crate::digest;
 use crate::error::Error;
-use crate::layout::read_at_most;
 use crate::log;
 use crate::metrics::METRICS;
-use crate::sightings::now;
+use crate::time;
 
 /// The name of the folder in a server's data folder.
 const FOLDER: &str = "documents";
@@ -34,20 +34,14 @@ const OVERHEAD: u64 = 4096;
 /// How long a document counts as used now, so that using it again and again writes nothing.
 const REFRESH: Duration = Duration::from_secs(3600);
 
-/// How long a file may be in the making. After that its maker is gone.
-const DRAFT: Duration = Duration::from_secs(3600);
-
 /// How long nothing is said about the disk after something was.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Bytes of a file with a tag.
 const MAX_TAG_BYTES: u64 = 1024;
 
-/// How the name of a file in the making begins.
-const DRAFT_PREFIX: &str = "draft-";
-
-/// Documents below a folder.
-pub(crate) struct Documents {
+/// A cache of documents in a folder.
+pub(crate) struct DiskCache {
     folder: PathBuf,
     capacity: u64,
     limits: Limits,
@@ -61,29 +55,28 @@ pub(crate) struct Documents {
 
 /// The documents of one repository at one registry.
 #[derive(Clone)]
-pub(crate) struct Shelf {
-    documents: Arc<Documents>,
+pub(crate) struct RepositoryFolder {
+    documents: Arc<DiskCache>,
     folder: PathBuf,
 }
 
 /// What a tag pointed to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct Pointed {
+pub(crate) struct TagTarget {
     /// The digest.
     pub(crate) digest: String,
     /// When the registry said so, in seconds since 1970.
     pub(crate) at: u64,
 }
 
-impl Documents {
+impl DiskCache {
     /// The documents in the data folder, with room for `capacity` bytes. They are counted while the server runs.
     ///
     /// # Errors
     /// [`Error::Unwritable`] if their folder cannot be made.
     pub(crate) fn open(data: &Path, capacity: u64, limits: Limits) -> Result<Arc<Self>, Error> {
         let folder = data.join(FOLDER);
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-        made.map_err(|error| Error::unwritable(&folder, error))?;
+        data::make_folder(&folder).map_err(|error| Error::unwritable(&folder, error))?;
         let documents = Arc::new(Self {
             folder,
             capacity,
@@ -97,10 +90,10 @@ impl Documents {
     }
 
     /// The documents of the repository `name` at the registry `url`.
-    pub(crate) fn shelf(self: &Arc<Self>, url: &str, name: &str) -> Shelf {
+    pub(crate) fn repository(self: &Arc<Self>, url: &str, name: &str) -> RepositoryFolder {
         let key = Digest::of(format!("{url} {name}").as_bytes());
         let (first, rest) = key.hex().split_at(2);
-        Shelf { folder: self.folder.join(first).join(rest), documents: Arc::clone(self) }
+        RepositoryFolder { folder: self.folder.join(first).join(rest), documents: Arc::clone(self) }
     }
 
     /// Bytes of all documents.
@@ -128,7 +121,11 @@ impl Documents {
 
     fn write(self: &Arc<Self>, path: &Path, bytes: &[u8]) {
         let before = fs::metadata(path).map(|metadata| metadata.len() + OVERHEAD).unwrap_or(0);
-        if let Err(error) = replace(path, bytes) {
+        // That it outlives a loss of power is not worth waiting for the disk: it is checked when it is read, and can be
+        // fetched again.
+        let folder = path.parent().unwrap_or(&self.folder);
+        let written = data::make_folder(folder).and_then(|()| data::write(path, bytes, Outlives::Crash));
+        if let Err(error) = written {
             self.complain(path, error, Error::unwritable);
             return;
         }
@@ -142,7 +139,7 @@ impl Documents {
 
     /// Reads a file, if it is there.
     fn read(&self, path: &Path, limit: u64) -> Option<Vec<u8>> {
-        match File::open(path).and_then(|file| read_at_most(file, limit)) {
+        match File::open(path).and_then(|file| bounded::read(file, limit)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
@@ -184,11 +181,11 @@ impl Documents {
         let before = self.bytes();
         let mut files = self.files();
         files.retain(|file| {
-            let is_left_over = file.is_draft && file.used.elapsed().is_ok_and(|age| age > DRAFT);
-            if is_left_over {
+            let name = file.path.file_name().unwrap_or_default();
+            if data::is_leftover(name) {
                 self.remove(&file.path);
             }
-            !file.is_draft
+            !data::is_draft(name)
         });
         let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
         if bytes > self.capacity {
@@ -210,41 +207,39 @@ impl Documents {
     }
 
     /// Every file, as far as folders can be read.
-    fn files(&self) -> Vec<Kept> {
+    fn files(&self) -> Vec<CachedFile> {
         let mut files = Vec::new();
         for repository in entries(&self.folder).flat_map(|folder| entries(&folder.path())) {
             let kept = entries(&repository.path());
-            files.extend(kept.filter_map(|file| Some(Kept::of(&file, &file.metadata().ok()?))));
+            files.extend(kept.filter_map(|file| Some(CachedFile::of(&file, &file.metadata().ok()?))));
         }
         files
     }
 }
 
 /// A file.
-struct Kept {
+struct CachedFile {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
-    is_draft: bool,
 }
 
-impl Kept {
+impl CachedFile {
     fn of(file: &DirEntry, metadata: &Metadata) -> Self {
         Self {
             path: file.path(),
             bytes: metadata.len() + OVERHEAD,
             used: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
-            is_draft: file.file_name().to_string_lossy().starts_with(DRAFT_PREFIX),
         }
     }
 }
 
-impl Shelf {
+impl RepositoryFolder {
     /// The document with this digest, if it is there. It waits for the disk.
     pub(crate) fn get(&self, digest: &Digest) -> Option<Bytes> {
         let (documents, path) = (&self.documents, self.path(digest));
         let bytes = documents.read(&path, documents.limits.document_bytes as u64)?;
-        if engine::check(digest, &bytes, &documents.limits).is_err() {
+        if digest::check(digest, &bytes, &documents.limits).is_err() {
             documents.remove(&path);
             return None;
         }
@@ -263,16 +258,19 @@ impl Shelf {
     }
 
     /// What a tag pointed to when that was last kept. It waits for the disk.
-    pub(crate) fn tag(&self, tag: &str) -> Option<Pointed> {
+    pub(crate) fn tag(&self, tag: &str) -> Option<TagTarget> {
         let bytes = self.documents.read(&self.tag_path(tag), MAX_TAG_BYTES)?;
         serde_json::from_slice(&bytes).ok()
     }
 
     /// Keeps what a tag points to. It waits for the disk.
     pub(crate) fn put_tag(&self, tag: &str, digest: &Digest) {
-        let pointed = Pointed { digest: digest.to_string(), at: now() };
-        let json = serde_json::to_vec(&pointed).expect("it is text and a number");
-        self.documents.write(&self.tag_path(tag), &json);
+        let target = TagTarget { digest: digest.to_string(), at: time::now() };
+        let path = self.tag_path(tag);
+        match serde_json::to_vec(&target) {
+            Ok(json) => self.documents.write(&path, &json),
+            Err(error) => self.documents.complain(&path, error.into(), Error::unwritable),
+        }
     }
 
     /// Forgets a tag.
@@ -305,34 +303,21 @@ fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> + use<> {
 /// Says that a file was used now, if it was not lately. That a disk is read-only makes no difference.
 fn touch(path: &Path) {
     let used = |file: &File| -> io::Result<()> {
-        if file.metadata()?.modified()?.elapsed().is_ok_and(|age| age > REFRESH) {
-            file.set_times(FileTimes::new().set_modified(SystemTime::now()))?;
+        if time::age(file.metadata()?.modified()?) > REFRESH {
+            file.set_times(FileTimes::new().set_modified(time::file_time()))?;
         }
         Ok(())
     };
     let _ = File::open(path).and_then(|file| used(&file));
 }
 
-/// Writes a file so that under its name there is always a whole one. It need not outlive a loss of power: a digest tells
-/// what is whole.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static DRAFTS: AtomicU64 = AtomicU64::new(0);
-    let folder = path.parent().unwrap_or(Path::new(""));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
-    let draft = folder.join(format!("{DRAFT_PREFIX}{}-{number}", std::process::id()));
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
-    let written = opened.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&draft, path));
-    written.inspect_err(|_| drop(fs::remove_file(&draft)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn documents(capacity: u64) -> (tempfile::TempDir, Arc<Documents>) {
+    fn documents(capacity: u64) -> (tempfile::TempDir, Arc<DiskCache>) {
         let data = tempfile::tempdir().unwrap();
-        let documents = Documents::open(data.path(), capacity, Limits::default()).unwrap();
+        let documents = DiskCache::open(data.path(), capacity, Limits::default()).unwrap();
         while documents.is_swept.load(Ordering::Acquire) {
             std::thread::yield_now();
         }
@@ -343,70 +328,82 @@ mod tests {
     fn a_document_is_of_its_registry_and_repository() {
         let (_data, documents) = documents(1 << 20);
         let digest = Digest::of(b"text");
-        let shelf = documents.shelf("https://a/", "library/httpd");
-        shelf.put(&digest, b"text");
-        assert_eq!(shelf.get(&digest), Some(Bytes::from("text")));
-        assert_eq!(documents.shelf("https://a/", "library/nginx").get(&digest), None);
-        assert_eq!(documents.shelf("https://b/", "library/httpd").get(&digest), None);
-        shelf.clear();
-        assert_eq!(shelf.get(&digest), None);
+        let folder = documents.repository("https://a/", "library/httpd");
+        folder.put(&digest, b"text");
+        assert_eq!(folder.get(&digest), Some(Bytes::from("text")));
+        assert_eq!(documents.repository("https://a/", "library/nginx").get(&digest), None);
+        assert_eq!(documents.repository("https://b/", "library/httpd").get(&digest), None);
+        folder.clear();
+        assert_eq!(folder.get(&digest), None);
     }
 
     #[test]
     fn what_is_damaged_is_not_there() {
         let (_data, documents) = documents(1 << 20);
         let digest = Digest::of(b"text");
-        let shelf = documents.shelf("https://a/", "library/httpd");
+        let folder = documents.repository("https://a/", "library/httpd");
         for damaged in ["tex", "", "other text"] {
-            shelf.put(&digest, b"text");
-            fs::write(shelf.path(&digest), damaged).unwrap();
-            assert_eq!(shelf.get(&digest), None);
-            assert!(!shelf.path(&digest).exists(), "it stays");
+            folder.put(&digest, b"text");
+            fs::write(folder.path(&digest), damaged).unwrap();
+            assert_eq!(folder.get(&digest), None);
+            assert!(!folder.path(&digest).exists(), "it stays");
         }
     }
 
     #[test]
     fn tags_are_told_with_their_time() {
         let (_data, documents) = documents(1 << 20);
-        let shelf = documents.shelf("https://a/", "library/httpd");
-        shelf.put_tag("latest", &Digest::of(b"text"));
-        let pointed = shelf.tag("latest").unwrap();
+        let folder = documents.repository("https://a/", "library/httpd");
+        folder.put_tag("latest", &Digest::of(b"text"));
+        let pointed = folder.tag("latest").unwrap();
         assert_eq!(pointed.digest, Digest::of(b"text").as_str());
-        assert!(pointed.at.abs_diff(now()) <= 1);
-        assert_eq!(shelf.tag("Latest"), None);
-        shelf.remove_tag("latest");
-        assert_eq!(shelf.tag("latest"), None);
+        assert!(pointed.at.abs_diff(time::now()) <= 1);
+        assert_eq!(folder.tag("Latest"), None);
+        folder.remove_tag("latest");
+        assert_eq!(folder.tag("latest"), None);
     }
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let (_data, documents) = documents(20 * OVERHEAD);
-        let shelf = documents.shelf("https://a/", "library/httpd");
+        let folder = documents.repository("https://a/", "library/httpd");
         let digest = |number: u32| Digest::of(number.to_string().as_bytes());
         for number in 0..19 {
-            shelf.put(&digest(number), number.to_string().as_bytes());
+            folder.put(&digest(number), number.to_string().as_bytes());
             let used = SystemTime::now() - Duration::from_secs(u64::from(100 - number));
-            let file = File::options().write(true).open(shelf.path(&digest(number))).unwrap();
+            let file = File::options().write(true).open(folder.path(&digest(number))).unwrap();
             file.set_modified(used).unwrap();
         }
         documents.sweep();
-        assert!(shelf.get(&digest(0)).is_some());
+        assert!(folder.get(&digest(0)).is_some());
         for number in 19..22 {
-            shelf.put(&digest(number), number.to_string().as_bytes());
+            folder.put(&digest(number), number.to_string().as_bytes());
         }
         documents.sweep();
         assert!(documents.bytes() <= 20 * OVERHEAD, "{}", documents.bytes());
-        assert!(shelf.get(&digest(0)).is_none() && shelf.get(&digest(21)).is_some());
+        assert!(folder.get(&digest(0)).is_none() && folder.get(&digest(21)).is_some());
+    }
+
+    #[test]
+    fn drafts_of_a_crash_are_removed() {
+        let (_data, documents) = documents(1 << 20);
+        let folder = documents.repository("https://a/", "library/httpd");
+        folder.put(&Digest::of(b"text"), b"text");
+        let draft = folder.folder.join("draft-1-2-3");
+        fs::write(&draft, "te").unwrap();
+        documents.sweep();
+        assert!(!draft.exists() && folder.has(&Digest::of(b"text")));
+        assert_eq!(documents.bytes(), 4 + OVERHEAD);
     }
 
     #[test]
     fn a_disk_that_fails_is_no_reason_to_fail() {
         let (_data, documents) = documents(1 << 20);
-        let shelf = documents.shelf("https://a/", "library/httpd");
+        let folder = documents.repository("https://a/", "library/httpd");
         // No folder can be made where a file is.
-        fs::create_dir_all(shelf.folder.parent().unwrap()).unwrap();
-        fs::write(&shelf.folder, "").unwrap();
-        shelf.put(&Digest::of(b"text"), b"text");
-        assert_eq!(shelf.get(&Digest::of(b"text")), None);
+        fs::create_dir_all(folder.folder.parent().unwrap()).unwrap();
+        fs::write(&folder.folder, "").unwrap();
+        folder.put(&Digest::of(b"text"), b"text");
+        assert_eq!(folder.get(&Digest::of(b"text")), None);
     }
 }

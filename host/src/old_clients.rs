@@ -4,19 +4,19 @@ use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::UNIX_EPOCH;
 
 use downshift::Form;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
+use crate::data::{self, Outlives};
 use crate::error::Error;
-use crate::layout::read_at_most;
 use crate::log;
+use crate::time::now;
 
 /// The name of the file in a server's data folder.
 const FILE: &str = "clients.json";
@@ -56,7 +56,7 @@ pub(crate) struct Sighting {
 }
 
 /// What was seen so far.
-pub(crate) struct Sightings {
+pub(crate) struct OldClients {
     file: Option<PathBuf>,
     seen: RwLock<Seen>,
     is_changed: AtomicBool,
@@ -83,7 +83,7 @@ struct Saved {
     clients: Vec<Sighting>,
 }
 
-impl Sightings {
+impl OldClients {
     /// What was seen before, if there is a data folder. A file that cannot be read is put aside.
     pub(crate) fn open(data: Option<&Path>) -> Result<Self, Error> {
         let mut seen = Seen::default();
@@ -146,9 +146,10 @@ impl Sightings {
         if !self.is_changed.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        let json =
-            serde_json::to_vec(&Saved { clients: self.all() }).expect("sightings are text and numbers");
-        replace(file, &json).map_err(|error| {
+        let saved = serde_json::to_vec(&Saved { clients: self.all() })
+            .map_err(io::Error::from)
+            .and_then(|json| data::write(file, &json, Outlives::PowerLoss));
+        saved.map_err(|error| {
             self.is_changed.store(true, Ordering::Relaxed);
             Error::unwritable(file, error)
         })
@@ -236,19 +237,14 @@ impl Entry {
 /// What a server has written into the data folder, the last seen first: nothing if it has written nothing.
 pub(crate) fn read(data: &Path) -> Result<Vec<Sighting>, Error> {
     let path = data.join(FILE);
-    let bytes = match File::open(&path).and_then(|file| read_at_most(file, MAX_FILE_BYTES)) {
+    let bytes = match File::open(&path).and_then(|file| bounded::read(file, MAX_FILE_BYTES)) {
         // A folder that is not there is a slip, a file that is not there a server without old clients.
         Err(error) if error.kind() == ErrorKind::NotFound && data.is_dir() => return Ok(Vec::new()),
         read => read.map_err(|error| Error::unreadable(&path, error))?,
     };
-    let bytes = bytes.ok_or_else(|| Error::unusable(&path, "it is too large"))?;
+    let bytes = bytes.ok_or_else(|| Error::too_large(&path, MAX_FILE_BYTES))?;
     let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| Error::unusable(&path, error))?;
     Ok(saved.clients)
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
 /// The engine that a `User-Agent` begins with.
@@ -256,7 +252,7 @@ fn engine(user_agent: &str) -> &str {
     let engine = user_agent.split_ascii_whitespace().next().unwrap_or_default();
     let is_plain = |byte: &u8| byte.is_ascii_graphic();
     let end = engine.bytes().take(MAX_ENGINE_BYTES).take_while(is_plain).count();
-    &engine[..end]
+    engine.get(..end).unwrap_or_default()
 }
 
 /// The form with this number.
@@ -266,19 +262,6 @@ fn form(number: u8) -> Form {
 
 fn key(sighting: &Sighting) -> (&str, &str) {
     (&sighting.engine, &sighting.repository)
-}
-
-/// Writes a file so that under its name there is always a whole one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension("json.draft");
-    let written =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).and_then(
-            |mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()
-            },
-        );
-    written.and_then(|()| fs::rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
 }
 
 #[cfg(test)]
@@ -293,13 +276,13 @@ mod tests {
     #[test]
     fn what_was_seen_outlives_the_server() {
         let data = tempfile::tempdir().unwrap();
-        let sightings = Sightings::open(Some(data.path())).unwrap();
+        let sightings = OldClients::open(Some(data.path())).unwrap();
         for _ in 0..3 {
             sightings.note(Some(DOCKER), "library/httpd", Form::Schema1, HOME);
         }
         sightings.note(None, "library/nginx", Form::Schema1, HOME);
         sightings.save().unwrap();
-        let again = Sightings::open(Some(data.path())).unwrap();
+        let again = OldClients::open(Some(data.path())).unwrap();
         assert_eq!(again.all(), sightings.all());
         again.note(Some(DOCKER), "library/httpd", Form::Schema2, HOME);
         let httpd = again.all().into_iter().find(|seen| seen.repository == "library/httpd").unwrap();
@@ -311,7 +294,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_there_may_be() {
-        let sightings = Sightings::open(None).unwrap();
+        let sightings = OldClients::open(None).unwrap();
         for number in 0..MAX_SIGHTINGS * 3 {
             sightings.note(Some(DOCKER), &format!("library/{number}"), Form::Schema1, HOME);
         }
@@ -329,10 +312,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_none_is_put_aside() {
+    fn a_broken_file_is_put_aside() {
         let data = tempfile::tempdir().unwrap();
         fs::write(data.path().join(FILE), "something else").unwrap();
-        assert!(Sightings::open(Some(data.path())).unwrap().all().is_empty());
+        assert!(OldClients::open(Some(data.path())).unwrap().all().is_empty());
         assert_eq!(fs::read(data.path().join("clients.json.unusable")).unwrap(), b"something else");
     }
 }

@@ -4,7 +4,7 @@ use downshift::{Capabilities, Form};
 
 /// A generation of clients, by what they understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Generation {
+pub(crate) enum ClientGeneration {
     /// Docker 1.6 to 1.9, by their own words.
     Schema1Engine,
     /// Others that name nothing newer than schema 1: that is how these engines ask, and so does `curl`.
@@ -17,7 +17,7 @@ pub(crate) enum Generation {
     OciOnly,
 }
 
-impl Generation {
+impl ClientGeneration {
     /// Every generation, the oldest first.
     pub(crate) const ALL: [Self; 5] =
         [Self::Schema1Engine, Self::Schema1, Self::Schema2, Self::Current, Self::OciOnly];
@@ -59,12 +59,18 @@ mod tests {
 
     #[test]
     fn generations_are_told_apart_by_what_they_name() {
-        let of = |forms: &[Form]| Generation::of(&Capabilities::of(forms));
-        assert_eq!(Generation::of(&Capabilities::default().with_schema1_engine()), Generation::Schema1Engine);
-        assert_eq!(Generation::of(&Capabilities::default().with_any()), Generation::Schema1);
-        assert_eq!(of(&[Form::Schema1, Form::Schema2, Form::List]), Generation::Schema2);
-        assert_eq!(of(&[Form::Schema2, Form::Oci, Form::Index]), Generation::Current);
-        assert_eq!(of(&[Form::Oci, Form::Index]), Generation::OciOnly);
-        assert_eq!(Generation::of(&Capabilities::default().with_form(Form::Oci, 0)), Generation::Schema1);
+        let of = |forms: &[Form]| ClientGeneration::of(&Capabilities::of(forms));
+        assert_eq!(
+            ClientGeneration::of(&Capabilities::default().with_schema1_engine()),
+            ClientGeneration::Schema1Engine
+        );
+        assert_eq!(ClientGeneration::of(&Capabilities::default().with_any()), ClientGeneration::Schema1);
+        assert_eq!(of(&[Form::Schema1, Form::Schema2, Form::List]), ClientGeneration::Schema2);
+        assert_eq!(of(&[Form::Schema2, Form::Oci, Form::Index]), ClientGeneration::Current);
+        assert_eq!(of(&[Form::Oci, Form::Index]), ClientGeneration::OciOnly);
+        assert_eq!(
+            ClientGeneration::of(&Capabilities::default().with_form(Form::Oci, 0)),
+            ClientGeneration::Schema1
+        );
     }
 }

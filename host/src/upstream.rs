@@ -1,14 +1,14 @@
 //! An upstream registry: what it has, asked for on behalf of this server or of the client, checked and kept for a while.
 
 pub(crate) mod credentials;
+mod document_cache;
+mod headers;
 mod http;
 mod retry;
 mod settings;
 mod tags;
 mod tokens;
 
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -16,30 +16,25 @@ use bytes::Bytes;
 use downshift::answer::{Need, NeedKind};
 use downshift::{Digest, Limits};
 use downshift_registry::{
-    Authorization, Challenge, ContentRange, Demand, Fault, Mapping, Problem, every_type, link,
+    Authorization, Challenge, ContentRange, Demand, Fault, Mapping, Problem, every_type,
 };
-use moka::future::Cache;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
 use tokio::{task, time};
 
+use self::document_cache::DocumentCache;
+use self::headers::{content_range, next_query, retry_after};
 use self::http::{Ask, Http};
 use self::retry::retry;
 pub(crate) use self::settings::{Delivery, Described, Settings};
 use self::tags::{Last, Tags};
 use self::tokens::Tokens;
-use crate::documents::{Documents, Pointed, Shelf};
-use crate::engine::{self, schema1_digest};
+use crate::digest;
+use crate::disk_cache::{DiskCache, RepositoryFolder, TagTarget};
 use crate::error::Error;
 use crate::log;
 use crate::metrics::{Cache as CacheName, METRICS};
-use crate::sightings::now;
-
-/// Bytes of all documents that are kept: some ten thousand manifests and configs of the usual size.
-const DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
-
-/// What a document takes beside its bytes: its key, and its place in the cache.
-const DOCUMENT_OVERHEAD: usize = 512;
+use crate::time::now;
 
 /// How long a registry is waited for where there is a stale answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,9 +56,9 @@ pub(crate) struct Upstream {
     accept: HeaderValue,
     tokens: Tokens,
     limits: Limits,
-    documents: Cache<Key, Bytes>,
+    documents: DocumentCache,
     tags: Tags,
-    disk: Option<Arc<Documents>>,
+    disk: Option<Arc<DiskCache>>,
     times: Times,
 }
 
@@ -75,9 +70,6 @@ pub(crate) struct Times {
     /// The same, longer, while the registry cannot be asked.
     pub(crate) stale: Duration,
 }
-
-/// A document of a repository, by the repository's name at the registry.
-type Key = (String, Digest);
 
 /// On whose behalf the registry is asked.
 #[derive(Clone, Debug)]
@@ -131,20 +123,18 @@ impl Upstream {
         settings: Settings,
         limits: Limits,
         times: Times,
-        disk: Option<Arc<Documents>>,
+        disk: Option<Arc<DiskCache>>,
     ) -> Result<Self, Error> {
         let Settings { mapping, base, credentials, delivery, timeout, ca } = settings.clone();
-        let weigh =
-            |_: &Key, bytes: &Bytes| u32::try_from(bytes.len() + DOCUMENT_OVERHEAD).unwrap_or(u32::MAX);
         Ok(Self {
             mapping,
             delivery,
             http: Http::new(base, ca.as_ref(), timeout)?,
             settings,
-            accept: HeaderValue::from_str(&every_type()).expect("media types are ASCII"),
+            accept: accept(),
             tokens: Tokens::new(credentials),
             limits,
-            documents: Cache::builder().max_capacity(DOCUMENTS_BYTES).weigher(weigh).build(),
+            documents: DocumentCache::new(),
             tags: Tags::new(times.tag, times.stale),
             disk,
             times,
@@ -159,21 +149,15 @@ impl Upstream {
     /// Forgets what is kept of the repository `name`, or of all. It waits for the disk.
     pub(crate) async fn purge(&self, name: Option<&str>) {
         self.tags.purge(name).await;
-        match name {
-            None => self.documents.invalidate_all(),
-            Some(name) => {
-                let keys: Vec<_> = self.documents.iter().map(|(key, _)| key).collect();
-                for key in keys.into_iter().filter(|key| key.0 == name) {
-                    self.documents.invalidate(&*key).await;
-                }
-                self.on_disk(name, |shelf| shelf.clear()).await;
-            }
+        self.documents.purge(name);
+        if let Some(name) = name {
+            self.on_disk(name, |folder| folder.clear()).await;
         }
     }
 
     /// How many documents are in memory, and their bytes.
     pub(crate) fn documents_in_memory(&self) -> (u64, u64) {
-        (self.documents.entry_count(), self.documents.weighted_size())
+        self.documents.size()
     }
 
     /// How many tags are in memory.
@@ -223,7 +207,7 @@ impl Upstream {
             return self.ask_tag(name, tag, caller).await;
         };
         let problem = match time::timeout(PATIENCE, Box::pin(self.ask_tag(name, tag, caller))).await {
-            Ok(Err(error)) if error.fault().is_some_and(Fault::is_outage) => error,
+            Ok(Err(error)) if error.upstream_fault().is_some_and(Fault::is_outage) => error,
             Ok(Err(error)) if error.is_about_caller() && matches!(caller, Caller::Server) => {
                 // What was told before is no business of this server any more, also when the registry is down next.
                 self.keep_last(key.clone(), Some(last), None).await;
@@ -244,7 +228,7 @@ impl Upstream {
             return Some(last);
         }
         let tag = key.1.clone();
-        let Pointed { digest, at } = self.on_disk(&key.0, move |shelf| shelf.tag(&tag)).await??;
+        let TagTarget { digest, at } = self.on_disk(&key.0, move |folder| folder.tag(&tag)).await??;
         let last = Last { digest: Digest::parse(&digest).ok()?, at, written: at };
         self.tags.last.insert(key.clone(), last.clone()).await;
         Some(last)
@@ -280,7 +264,7 @@ impl Upstream {
         let Some(digest) = digest.cloned() else {
             self.tags.last.invalidate(&key).await;
             if last.is_some() {
-                self.on_disk(&name, move |shelf| shelf.remove_tag(&tag)).await;
+                self.on_disk(&name, move |folder| folder.remove_tag(&tag)).await;
             }
             return;
         };
@@ -289,27 +273,27 @@ impl Upstream {
         let written = if is_written { at } else { last.map_or(at, |last| last.written) };
         self.tags.last.insert(key, Last { digest: digest.clone(), at, written }).await;
         if is_written {
-            self.on_disk(&name, move |shelf| shelf.put_tag(&tag, &digest)).await;
+            self.on_disk(&name, move |folder| folder.put_tag(&tag, &digest)).await;
         }
     }
 
     /// Whether a document is kept.
     async fn has_document(&self, name: &str, digest: &Digest) -> bool {
-        if self.documents.contains_key(&(name.to_owned(), digest.clone())) {
+        if self.documents.contains(&(name.to_owned(), digest.clone())) {
             return true;
         }
         let digest = digest.clone();
-        self.on_disk(name, move |shelf| shelf.has(&digest)).await.unwrap_or(false)
+        self.on_disk(name, move |folder| folder.has(&digest)).await.unwrap_or(false)
     }
 
     /// Does something with the documents of a repository on the disk, if there are any, where that keeps nobody waiting.
     async fn on_disk<T: Send + 'static>(
         &self,
         name: &str,
-        job: impl FnOnce(&Shelf) -> T + Send + 'static,
+        job: impl FnOnce(&RepositoryFolder) -> T + Send + 'static,
     ) -> Option<T> {
-        let shelf = self.disk.as_ref()?.shelf(self.settings.base.as_str(), name);
-        task::spawn_blocking(move || job(&shelf)).await.ok()
+        let folder = self.disk.as_ref()?.repository(self.settings.base.as_str(), name);
+        task::spawn_blocking(move || job(&folder)).await.ok()
     }
 
     /// Keeps what a tag points to, as the registry has just said.
@@ -327,7 +311,7 @@ impl Upstream {
         Ok(self.head_manifest(name, reference, caller).await?.is_some())
     }
 
-    /// Whether this caller may pull from a repository, of which nothing else is known: who may may list its tags.
+    /// Whether this caller may pull from a repository, of which nothing else is known: a caller who may can list its tags.
     pub(crate) async fn has_repository(&self, name: &str, caller: &Caller) -> Result<bool, Error> {
         let found =
             self.within(self.ask(Method::GET, &format!("{name}/tags/list?n=1"), name, caller)).await?;
@@ -336,12 +320,7 @@ impl Upstream {
 
     /// A document that is kept, if it is at hand without waiting.
     pub(crate) fn document_at_hand(&self, name: &str, need: &Need) -> Option<Bytes> {
-        let key = (name.to_owned(), need.digest.clone());
-        let mut looking = pin!(self.documents.get(&key));
-        let found = match looking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(found) => found,
-            Poll::Pending => None,
-        };
+        let found = self.documents.get(&(name.to_owned(), need.digest.clone()));
         METRICS.looked_up(CacheName::Documents, found.is_some());
         found
     }
@@ -361,7 +340,7 @@ impl Upstream {
                 document.ok_or_else(|| Error::Missing { digest: need.digest.clone() })
             })
         };
-        let found = match Box::pin(self.documents.try_get_with(key, ask())).await {
+        let found = match self.documents.get_or_fetch(key, ask()).await {
             Err(error) if caller.may_differ(&error) => ask().await.map_err(Arc::new),
             found => found,
         };
@@ -411,7 +390,7 @@ impl Upstream {
             }
             (200, _, Some(size)) => Blob { size, part: None, body: response.into() },
             (200, _, None) => self.small_blob(response).await?,
-            _ => return Err(self.invalid("a part of a blob that is not what was asked for")),
+            _ => return Err(self.invalid("the part of the blob is not the one that was asked for")),
         };
         Ok(Some(Delivered::Blob(blob)))
     }
@@ -432,7 +411,7 @@ impl Upstream {
             .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        length.map(Some).ok_or_else(|| self.invalid("a blob without its length"))
+        length.map(Some).ok_or_else(|| self.invalid("the length of the blob is missing"))
     }
 
     /// The tags of a repository, and the query of the next page, if there is such a repository.
@@ -449,7 +428,7 @@ impl Upstream {
         let path = with_query(&format!("{name}/tags/list"), query);
         let Some((headers, body)) = self.get(&path, name, TAGS_BYTES, caller).await? else { return Ok(None) };
         let tags: Tags =
-            serde_json::from_slice(&body).map_err(|_| self.invalid("a list of tags that is none"))?;
+            serde_json::from_slice(&body).map_err(|_| self.invalid("its tag list is not JSON"))?;
         Ok(Some((tags.tags.unwrap_or_default(), next_query(&headers))))
     }
 
@@ -466,7 +445,7 @@ impl Upstream {
         let Some((headers, index)) = self.get(&path, name, limit, caller).await? else { return Ok(None) };
         // A page that says "not found" with status 200 is no index.
         if serde_json::from_slice::<serde_json::Map<_, _>>(&index).is_err() {
-            return Err(self.invalid("a list of referrers that is none"));
+            return Err(self.invalid("its referrers list is not a JSON object"));
         }
         let filters =
             headers.get("oci-filters-applied").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -506,7 +485,7 @@ impl Upstream {
         caller: &Caller,
     ) -> Result<Option<Bytes>, Error> {
         let digest = need.digest.clone();
-        let read = self.on_disk(name, move |shelf| shelf.get(&digest)).await;
+        let read = self.on_disk(name, move |folder| folder.get(&digest)).await;
         if let Some(read) = &read {
             METRICS.looked_up(CacheName::Disk, read.is_some());
         }
@@ -522,7 +501,7 @@ impl Upstream {
 
     async fn write(&self, name: &str, digest: &Digest, bytes: &Bytes) {
         let (digest, bytes) = (digest.clone(), bytes.clone());
-        self.on_disk(name, move |shelf| shelf.put(&digest, &bytes)).await;
+        self.on_disk(name, move |folder| folder.put(&digest, &bytes)).await;
     }
 
     async fn ask_document(&self, name: &str, need: &Need, caller: &Caller) -> Result<Option<Bytes>, Error> {
@@ -558,13 +537,13 @@ impl Upstream {
                     self.check(&digest, &bytes)?;
                     digest
                 }
-                None => schema1_digest(&bytes, &self.limits).unwrap_or_else(|| Digest::of(&bytes)),
+                None => digest::of_payload(&bytes, &self.limits).unwrap_or_else(|| Digest::of(&bytes)),
             };
             Ok(Some((digest, bytes)))
         }));
         let Some((digest, bytes)) = found.await? else { return Ok(None) };
         self.write(name, &digest, &bytes).await;
-        self.documents.insert((name.to_owned(), digest.clone()), bytes).await;
+        self.documents.insert((name.to_owned(), digest.clone()), bytes);
         Ok(Some(digest))
     }
 
@@ -633,7 +612,7 @@ impl Upstream {
         delivery: Delivery,
     ) -> Result<Response, Error> {
         let url = format!("{}v2/{path}", self.settings.base);
-        let url = Url::parse(&url).map_err(|_| self.invalid("its URL is none"))?;
+        let url = Url::parse(&url).map_err(|_| self.invalid("the URL cannot be parsed"))?;
         let send = async |authorization: Option<&Authorization>| {
             let ask =
                 Ask { method: method.clone(), url: url.clone(), headers: headers.clone(), authorization };
@@ -677,19 +656,19 @@ impl Upstream {
     fn demand(&self, response: &Response) -> Result<Demand, Error> {
         let lines = response.headers().get_all(header::WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
         Demand::strongest(&Challenge::parse_all(lines))
-            .ok_or_else(|| self.invalid("it wants to know who asks, and not how to say so"))
+            .ok_or_else(|| self.invalid("status `401` came without a WWW-Authenticate challenge"))
     }
 
     /// The digest that a response reports. Some registries report none.
     fn reported(&self, headers: &HeaderMap) -> Result<Option<Digest>, Error> {
         let Some(value) = headers.get(DIGEST_HEADER) else { return Ok(None) };
         let digest = value.to_str().ok().and_then(|text| Digest::parse(text).ok());
-        digest.map(Some).ok_or_else(|| self.invalid("a digest that is none"))
+        digest.map(Some).ok_or_else(|| self.invalid("its Docker-Content-Digest is not a digest"))
     }
 
     fn check(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let corrupt = |_| Error::Upstream(self.http.fault(Problem::Corrupt { digest: digest.clone() }));
-        engine::check(digest, bytes, &self.limits).map_err(corrupt)
+        digest::check(digest, bytes, &self.limits).map_err(corrupt)
     }
 
     /// A blob that comes without its length, which clients have to be told first.
@@ -713,19 +692,12 @@ impl Upstream {
     }
 }
 
+/// An `Accept` header that names every type that can be used.
+#[expect(clippy::expect_used, reason = "media types are constants, and ASCII")]
+fn accept() -> HeaderValue {
+    HeaderValue::from_str(&every_type()).expect("media types are ASCII")
+}
+
 fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
-}
-
-fn next_query(headers: &HeaderMap) -> Option<String> {
-    headers.get_all(header::LINK).iter().find_map(|value| link::next_query(value.to_str().ok()?))
-}
-
-/// After how many seconds to come again. A date, which RFC 9110 allows as well, is not passed on.
-fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
-}
-
-fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
-    ContentRange::parse(headers.get(header::CONTENT_RANGE)?.to_str().ok()?)
 }

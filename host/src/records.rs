@@ -4,6 +4,7 @@ mod disk;
 mod frozen;
 mod memory;
 mod room;
+mod size;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::path::Path;
@@ -21,9 +22,6 @@ pub(crate) const MEMORY_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Bytes of all records on disk, if nothing else is said: some hundred thousand.
 pub(crate) const DISK_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// What a record takes beside its payload: its other members, its key twice, and its places in the tables.
-const OVERHEAD: u64 = 1024;
 
 /// Records by repository and digest. Where there is no room, those reported longest ago go first.
 pub(crate) struct Records {
@@ -44,7 +42,7 @@ impl Records {
         Self::new(Kept::Memory(Memory::new(capacity)))
     }
 
-    /// The records in the folder `data`, with room for `capacity` bytes. No other process can have them at the same time.
+    /// The records in the data folder, with room for `capacity` bytes. No other process can have them at the same time.
     ///
     /// # Errors
     /// [`Error::Unwritable`] and [`Error::Records`].
@@ -112,10 +110,6 @@ impl Records {
     }
 }
 
-fn size(payload: &[u8]) -> u64 {
-    payload.len() as u64 + OVERHEAD
-}
-
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
@@ -126,6 +120,7 @@ mod tests {
     use downshift::{Form, Platform};
     use tempfile::TempDir;
 
+    use super::size::OVERHEAD;
     use super::*;
 
     /// Tells the test of this name that it is to be killed.

@@ -1,0 +1,109 @@
+//! The command line.
+
+mod arguments;
+mod check;
+mod check_config;
+mod clients;
+mod compile_guest;
+mod completions;
+mod convert;
+mod input;
+mod inspect;
+mod key;
+mod man;
+mod options;
+mod output;
+mod serve;
+mod verdict;
+mod verify;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::output::explain;
+use self::verdict::Verdict;
+use crate::core_dumps;
+use crate::engine::COMPILE_GUEST;
+
+/// Serves any container image to any container client, by converting its manifest between OCI, Docker schema 2 and
+/// signed Docker schema 1
+#[derive(Parser)]
+#[command(name = "downshift", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(Box<serve::Serve>),
+    CheckConfig(Box<check_config::CheckConfig>),
+    Clients(clients::Clients),
+    #[command(name = COMPILE_GUEST, hide = true)]
+    CompileGuest(compile_guest::CompileGuest),
+    Convert(Box<convert::Convert>),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Check(check::Check),
+    #[command(subcommand)]
+    Key(key::Key),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mkdir -p images/podman
+  skopeo copy docker://quay.io/podman/hello oci:images/podman/hello:latest
+  downshift serve --store images
+  docker pull 127.0.0.1:5000/podman/hello
+
+  downshift convert manifest.json --config config.json --to schema1 \\
+    --name library/httpd --tag latest > schema1.json
+  downshift verify schema1.json
+
+Exit status:
+  0  the command succeeded, and its answer is yes
+  1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken
+  2  the command failed: wrong usage, an unreadable file, a broken document";
+
+/// The command line, with what the environment says.
+fn command() -> clap::Command {
+    options::complete(Cli::command())
+}
+
+/// Runs the command that the arguments of this process name.
+pub fn run() -> ExitCode {
+    run_with(env::args_os())
+}
+
+/// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
+pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    core_dumps::forbid();
+    let matches = command().get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let verdict = match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::CheckConfig(check_config) => check_config.run(),
+        Command::Clients(clients) => clients.run(),
+        Command::CompileGuest(compile_guest) => compile_guest.run(),
+        Command::Convert(convert) => convert.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Check(check) => check.run(),
+        Command::Key(key) => key.run(),
+        Command::Completions(completions) => completions.run(command()),
+        Command::Man(man) => man.run(command()),
+    };
+    match verdict {
+        Ok(Verdict::Yes) => ExitCode::SUCCESS,
+        Ok(Verdict::No) => ExitCode::from(1),
+        Err(error) => {
+            explain(&error);
+            ExitCode::from(if error.is_verdict() { 1 } else { 2 })
+        }
+    }
+}
