@@ -65,7 +65,9 @@ function fromDocker(file, upstream) {
   const { auths = {} } = JSON.parse(readFileSync(file, "utf8"));
   const { username, password, auth } = auths[new URL(upstream).host] ?? {};
   if (username) return [username, password];
-  const [name, ...rest] = Buffer.from(auth ?? "", "base64").toString().split(":");
+  const [name, ...rest] = Buffer.from(auth ?? "", "base64")
+    .toString()
+    .split(":");
   return [name, rest.join(":")];
 }
 
@@ -92,10 +94,14 @@ if (values["upstream-docker-config"]) {
 }
 if (values.key) variables.SIGNING_KEY = readFileSync(values.key, "utf8");
 if (values.limit.length > 0) {
-  variables.LIMITS = JSON.stringify(Object.fromEntries(values.limit.map((limit) => {
-    const [name, value] = limit.split("=");
-    return [name, Number(value)];
-  })));
+  variables.LIMITS = JSON.stringify(
+    Object.fromEntries(
+      values.limit.map((limit) => {
+        const [name, value] = limit.split("=");
+        return [name, Number(value)];
+      }),
+    ),
+  );
 }
 
 /** The modules of a worker, the one that is run first. Looking for them in the script takes longer than the worker's start. */

@@ -17,14 +17,20 @@ async function namesOf(entry, index) {
   const names = Object.keys(await import(pathToFileURL(resolve(entry))));
   const file = join(folder, `names${index}.mts`);
   const list = names.map((name) => `  ${name}: true,\n`).join("");
-  writeFileSync(file, `import type * as all from "${entry}";\nexport const names: Record<keyof typeof all, true> = {\n${list}};\n`);
+  writeFileSync(
+    file,
+    `import type * as all from "${entry}";\nexport const names: Record<keyof typeof all, true> = {\n${list}};\n`,
+  );
   return file;
 }
 
 const names = await Promise.all(["downshift", "downshift/edge", "downshift/p256"].map(namesOf));
 const compiler = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
 const OPTIONS = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom"];
-for (const module of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
+for (const module of [
+  ["nodenext", "nodenext"],
+  ["esnext", "bundler"],
+]) {
   const how = ["--module", module[0], "--moduleResolution", module[1]];
   const { status } = spawnSync(process.execPath, [compiler, ...OPTIONS, ...how, consumer, ...names], {
     cwd: folder,

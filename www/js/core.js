@@ -29,7 +29,9 @@ export async function load() {
   // The small module has signatures verified by the browser, which does so for pages by HTTPS and of this machine only.
   const isSmall = globalThis.crypto?.subtle && !embedded("module");
   // @ts-ignore: the package is put beside these scripts when the page is built.
-  core = isSmall ? await instance("inspect", import("../downshift/inspect.mjs"), import("../downshift/inspect.js")) : await whole();
+  core = isSmall
+    ? await instance("inspect", import("../downshift/inspect.mjs"), import("../downshift/inspect.js"))
+    : await whole();
 }
 
 /** Everything: also what converts, compares and signs, and knows the clients. It is loaded when it is needed first. */

@@ -7,7 +7,10 @@ const parsed = (json) => (json === undefined ? undefined : JSON.parse(json));
 /** To read requests, to convert, and to respond. */
 export function functions(glue) {
   const to = (run) => call(glue, run);
-  const plain = (name) => (argument = null) => parsed(to(() => glue.call(name, JSON.stringify(argument))));
+  const plain =
+    (name) =>
+    (argument = null) =>
+      parsed(to(() => glue.call(name, JSON.stringify(argument))));
   const payloadDigest = (bytes) => to(() => glue.payloadDigest(bytes));
   const [answerPath, remoteName] = ["answerPath", "remoteName"].map(plain);
   return {

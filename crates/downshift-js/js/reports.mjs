@@ -16,7 +16,8 @@ export function reports(glue, convert) {
     const held = to(() => new glue.Documents());
     const free = () => generation(glue) === born && held.free();
     try {
-      for (const { bytes, label = "", expected = "" } of documents) to(() => held.add(bytes, label, expected));
+      for (const { bytes, label = "", expected = "" } of documents)
+        to(() => held.add(bytes, label, expected));
       return run(held);
     } finally {
       free();
@@ -56,7 +57,12 @@ export function reports(glue, convert) {
     const fetchDocument = async (need) => {
       const bytes = found.get(need.digest);
       if (bytes === undefined) {
-        missing.push({ digest: need.digest, media_type: need.mediaType ?? undefined, size: need.size ?? undefined, kind: need.kind });
+        missing.push({
+          digest: need.digest,
+          media_type: need.mediaType ?? undefined,
+          size: need.size ?? undefined,
+          kind: need.kind,
+        });
       }
       return bytes;
     };

@@ -74,7 +74,10 @@ export class PassThrough {
     const { realm, service } = demand;
     // A token is asked for with a name and password, or without anything.
     const header = asked.hasCredentials ? asked.authorization : undefined;
-    const { status, body } = await upstream.clientToken({ realm, service, scopes, account: asked.account }, header);
+    const { status, body } = await upstream.clientToken(
+      { realm, service, scopes, account: asked.account },
+      header,
+    );
     if (status === 401 || status === 403) return { kind: "unauthorized", ...BASIC };
     if (status === 429) throw upstream.fault({ problem: "too-many-requests" });
     if (status !== 200) throw upstream.fault({ problem: "status", status });

@@ -28,7 +28,9 @@ export class Front {
     this.cache = cache;
     this.records = new Records(bucket, cache, budget);
     this.access = settings.auth === "open" ? new Open() : new PassThrough(settings.publicUrl ?? origin);
-    this.upstreams = settings.upstreams.map((upstream) => new Upstream(upstream, { ...settings, cache, budget }));
+    this.upstreams = settings.upstreams.map(
+      (upstream) => new Upstream(upstream, { ...settings, cache, budget }),
+    );
   }
 
   /** What was found: its kind and what belongs to that, and a body. */
@@ -46,7 +48,9 @@ export class Front {
       case "base":
         return { found: await this.access.base(this.upstreams[0], caller) };
       case "token":
-        return { found: await this.access.token(this.upstreams[0], asked, (name) => this.#remote(name)?.name) };
+        return {
+          found: await this.access.token(this.upstreams[0], asked, (name) => this.#remote(name)?.name),
+        };
       case "manifest":
         return this.#manifest(request, asked, caller);
       case "blob":

@@ -44,20 +44,31 @@ function readUpstreams(env) {
   const common = { username: env.UPSTREAM_USERNAME, password: "UPSTREAM_PASSWORD", blobs: env.BLOBS };
   const upstreams = described.map((one) => readUpstream(env, { ...common, ...one }, timeout));
   // That the prefixes can begin a name is looked at here, and not with the first request.
-  remoteName(upstreams.map(({ mapping }) => mapping), "library/any");
+  remoteName(
+    upstreams.map(({ mapping }) => mapping),
+    "library/any",
+  );
   return upstreams;
 }
 
 function readUpstream(env, { url, username, password, blobs = "stream", ...mapping }, timeout) {
   const base = URL.canParse(url ?? "") ? new URL(url) : undefined;
   const isRegistry = base && /^https?:$/.test(base.protocol) && !(base.search || base.hash || base.username);
-  if (!isRegistry) throw invalid("UPSTREAM", "write the registry's URL, such as https://registry.example.org");
+  if (!isRegistry)
+    throw invalid("UPSTREAM", "write the registry's URL, such as https://registry.example.org");
   if (!["stream", "redirect"].includes(blobs)) throw invalid("BLOBS", "write `stream` or `redirect`");
   base.hostname = registryHost(base.hostname);
   base.pathname = `${base.pathname.replace(/\/+$/, "").replace(/\/v2$/, "")}/`;
   const credentials = username ? { username, password: env[password] ?? "" } : undefined;
   const { prefix = "", remotePrefix = "", library = isDockerHub(base.hostname) } = mapping;
-  return { base: base.href, host: base.hostname, credentials, blobs, timeout, mapping: { prefix, remotePrefix, library } };
+  return {
+    base: base.href,
+    host: base.hostname,
+    credentials,
+    blobs,
+    timeout,
+    mapping: { prefix, remotePrefix, library },
+  };
 }
 
 function readLimits(text) {

@@ -79,11 +79,17 @@ export class Upstream {
 
   /** Gets the manifest that a tag points to, keeps it, and gives its digest. */
   async #getTag(name, tag, caller) {
-    const found = await this.#get(`${name}/manifests/${tag}`, name, this.#documentBytes, caller, async (headers, bytes) => {
-      const reported = this.#reported(headers);
-      if (reported !== "") await this.#check(reported, bytes);
-      return reported || payloadDigest(bytes) || (await digestOf(bytes));
-    });
+    const found = await this.#get(
+      `${name}/manifests/${tag}`,
+      name,
+      this.#documentBytes,
+      caller,
+      async (headers, bytes) => {
+        const reported = this.#reported(headers);
+        if (reported !== "") await this.#check(reported, bytes);
+        return reported || payloadDigest(bytes) || (await digestOf(bytes));
+      },
+    );
     if (!found) return undefined;
     await this.#cache.put(this.#path("documents", name, found.value), DOCUMENT_TTL, null, found.bytes);
     return found.value;
@@ -92,14 +98,18 @@ export class Upstream {
   /** The digest of a manifest, `""` if the registry does not say it, or nothing if there is none. */
   async headManifest(name, reference, caller) {
     const path = `${name}/manifests/${reference}`;
-    const found = await retry(() => this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)));
+    const found = await retry(() =>
+      this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)),
+    );
     return found && this.#reported(found.headers);
   }
 
   /** Whether this caller may pull from a repository, of which nothing else is known: who may may list its tags. */
   async hasRepository(name, caller) {
     const path = `${name}/tags/list?n=1`;
-    const found = await retry(() => this.#within((signal) => this.#askOnce("GET", path, name, caller, signal)));
+    const found = await retry(() =>
+      this.#within((signal) => this.#askOnce("GET", path, name, caller, signal)),
+    );
     await found?.body?.cancel();
     return found !== undefined;
   }
@@ -110,8 +120,12 @@ export class Upstream {
     const kept = await this.#cache.get(...path);
     if (kept) return kept.bytes;
     const kind = need.kind === "blob" ? "blobs" : "manifests";
-    const found = await this.#get(`${name}/${kind}/${need.digest}`, name, this.#documentBytes, caller, (_, bytes) =>
-      this.#check(need.digest, bytes),
+    const found = await this.#get(
+      `${name}/${kind}/${need.digest}`,
+      name,
+      this.#documentBytes,
+      caller,
+      (_, bytes) => this.#check(need.digest, bytes),
     );
     if (!found) return undefined;
     await this.#cache.put(path, DOCUMENT_TTL, null, found.bytes);
@@ -142,7 +156,8 @@ export class Upstream {
       return { found: { kind: "blobPart", ...total }, body: response.body, length };
     }
     if (response.status !== 200) throw this.#invalid("a part of a blob that is not what was asked for");
-    if (length !== undefined) return { found: { kind: "blobPart", size: length }, body: response.body, length };
+    if (length !== undefined)
+      return { found: { kind: "blobPart", size: length }, body: response.body, length };
     // Clients have to be told the length first.
     const bytes = await this.#within((signal) => this.#read(response, this.#documentBytes, signal));
     return { found: { kind: "blobPart", size: bytes.byteLength }, body: bytes, length: bytes.byteLength };
@@ -151,7 +166,9 @@ export class Upstream {
   /** How many bytes a blob has, if there is one. */
   async blobSize(name, digest, caller) {
     const path = `${name}/blobs/${digest}`;
-    const found = await retry(() => this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)));
+    const found = await retry(() =>
+      this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)),
+    );
     if (!found) return undefined;
     const length = found.headers.get("content-length");
     if (length === null) throw this.#invalid("a blob without its length");
@@ -220,7 +237,9 @@ export class Upstream {
 
   /** Asks, and follows redirects. What is not there is no error. */
   async #askOnce(method, path, name, caller, signal) {
-    return this.#found(await this.#respond(method, path, { accept: everyType() }, name, caller, signal, true));
+    return this.#found(
+      await this.#respond(method, path, { accept: everyType() }, name, caller, signal, true),
+    );
   }
 
   /** What the registry responds below `/v2/`, once it knows who asks. */
@@ -332,7 +351,8 @@ export class Upstream {
   /** The URL of a token service, to which credentials go: never in the clear where the registry itself has HTTPS. */
   #tokenUrl(text) {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    const isAllowed = url?.protocol === "https:" || (url?.protocol === "http:" && this.base.startsWith("http:"));
+    const isAllowed =
+      url?.protocol === "https:" || (url?.protocol === "http:" && this.base.startsWith("http:"));
     if (!isAllowed) throw this.#invalid("its token service has no URL that can be asked");
     return url;
   }
@@ -368,7 +388,8 @@ export class Upstream {
     } catch (error) {
       throw this.#broken(error, signal);
     }
-    if (announced > length) throw this.fault({ problem: "unreachable", what: "the body ends before its length" });
+    if (announced > length)
+      throw this.fault({ problem: "unreachable", what: "the body ends before its length" });
     const bytes = new Uint8Array(length);
     chunks.reduce((offset, chunk) => (bytes.set(chunk, offset), offset + chunk.byteLength), 0);
     return bytes;
