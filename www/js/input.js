@@ -35,7 +35,7 @@ export function listen(take, expect, fail) {
     const data = event.clipboardData;
     if (!data || isOther(event.target)) return;
     event.preventDefault();
-    if (data.files.length) takeFiles(data.files);
+    if (data.files.length) void takeFiles(data.files);
     else takeText(data.getData("text/plain"), "pasted text");
   });
   text.addEventListener("input", () => (inspect.hidden = !text.value));
@@ -47,7 +47,7 @@ export function listen(take, expect, fail) {
     takeTyped();
   });
   files.addEventListener("change", () => {
-    takeFiles([...(files.files ?? [])]);
+    void takeFiles([...(files.files ?? [])]);
     files.value = "";
   });
   drops(takeFiles, takeText);

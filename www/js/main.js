@@ -67,7 +67,8 @@ async function add(added, before) {
  * @param {(report: import("./core.js").Report) => {index: number, before?: number}} choose
  */
 async function attempt(given, choose) {
-  const run = (latest += 1);
+  latest += 1;
+  const run = latest;
   byId("report").setAttribute("aria-busy", "true");
   try {
     await ready;
@@ -180,7 +181,7 @@ function tray() {
 function remove(at) {
   const given = state.given.filter((_, index) => index !== at);
   if (!given.length) return clear();
-  attempt(given, () => ({
+  void attempt(given, () => ({
     index: Math.min(state.index > at ? state.index - 1 : state.index, given.length - 1),
   })).then(() => byId("verdict-title").focus());
 }
@@ -200,7 +201,7 @@ function expect(digest) {
   const given = state.given.map((one, index) =>
     index === state.index ? { ...one, expected: digest.trim() || undefined } : one,
   );
-  attempt(given, () => ({ index: state.index }));
+  void attempt(given, () => ({ index: state.index }));
 }
 
 /** What is typed before there is a document is expected of the first one. @param {Given[]} given */
@@ -318,7 +319,7 @@ for (const name of ["about", "keys"])
     /** @type {HTMLDialogElement} */ (byId(name)).showModal(),
   );
 addEventListener("hashchange", openLink);
-ready
+void ready
   .then(() => {
     if (!("single" in document.documentElement.dataset)) offerRegistry();
     return openLink();

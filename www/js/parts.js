@@ -180,8 +180,7 @@ export function pairs(pairs) {
     { class: "pairs" },
     pairs
       .filter(([, value]) => isThere(value))
-      .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])
-      .flat(),
+      .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
   );
 }
 

@@ -391,7 +391,11 @@ export class Upstream {
     if (announced > length)
       throw this.fault({ problem: "unreachable", what: "the body ends before its length" });
     const bytes = new Uint8Array(length);
-    chunks.reduce((offset, chunk) => (bytes.set(chunk, offset), offset + chunk.byteLength), 0);
+    let offset = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, offset);
+      offset += chunk.byteLength;
+    }
     return bytes;
   }
 

@@ -29,7 +29,9 @@ async function check(page, state) {
 }
 
 async function openAll(page) {
-  await page.page.$$eval("details", (all) => all.forEach((details) => (details.open = true)));
+  await page.page.$$eval("details", (all) => {
+    for (const details of all) details.open = true;
+  });
 }
 
 const states = {

@@ -55,7 +55,10 @@ async function redraw() {
 }
 
 const figures = {};
-const note = (what, figure) => (figures[what] ??= []).push(figure.toFixed(1));
+const note = (what, figure) => {
+  figures[what] ??= [];
+  figures[what].push(figure.toFixed(1));
+};
 const layers = ["manifest.json", "config.json"].map((name) => [
   name,
   sample(context, `layers/${name}`).toString(),

@@ -27,9 +27,12 @@ export function compare(document, context) {
     others.map(({ label, other }) => h("option", { value: other }, label)),
   );
   const place = h("div");
-  const draw = async () => {
-    if (select.value === "") place.replaceChildren();
-    else place.replaceChildren(await difference(body(context, Number(select.value)), body(context, index)));
+  const draw = () => {
+    if (select.value === "") return place.replaceChildren();
+    difference(body(context, Number(select.value)), body(context, index)).then(
+      (drawn) => place.replaceChildren(drawn),
+      (error) => place.replaceChildren(h("p", { class: "notice bad" }, String(error))),
+    );
   };
   select.addEventListener("change", draw);
   if (before !== undefined) select.value = String(before);
@@ -90,8 +93,7 @@ async function difference(before, after) {
         },
         chunks
           .slice(0, CHUNKS)
-          .map((chunk, at) => shown(chunk, before, after, at === 0, at === chunks.length - 1))
-          .flat(),
+          .flatMap((chunk, at) => shown(chunk, before, after, at === 0, at === chunks.length - 1)),
       ),
     chunks.length > CHUNKS && h("p", {}, `${chunks.length - CHUNKS} more chunks are not shown.`),
     coarse &&

@@ -58,7 +58,7 @@ export function convert(document, context) {
         class: "row options",
         submit: (event) => {
           event.preventDefault();
-          run().then(() => say("Converted again"));
+          void run().then(() => say("Converted again"));
         },
       },
       field("Repository", "name", document.name ?? "library/image"),

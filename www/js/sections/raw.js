@@ -110,8 +110,9 @@ export function raw({ label, response }, bytes) {
 
 /** The next byte that begins a character. @param {Uint8Array} bytes @param {number} at */
 function boundary(bytes, at) {
-  while (at < bytes.length && (bytes[at] & 0xc0) === 0x80) at += 1;
-  return at;
+  let next = at;
+  while (next < bytes.length && (bytes[next] & 0xc0) === 0x80) next += 1;
+  return next;
 }
 
 /** @param {Uint8Array} bytes @param {number} offset */
