@@ -10,7 +10,7 @@ import { answerLines } from "./lines.mjs";
 
 const [folder, key] = process.argv.slice(2);
 const script = `
-import { convert, p256Signer } from "downshift";
+import { convert, p256Signer } from "downshift-oci";
 import { answer, signersOf } from "${new URL("answer.mjs", import.meta.url).pathname}";
 export const answerWith = (key) => {
   const signers = signersOf({ p256Signer }, key);

@@ -8,9 +8,9 @@ import {
   payloadDigest,
   readRequest,
   respond,
-} from "downshift";
-import * as edge from "downshift/edge";
-import { p256Signer, webCryptoSigner } from "downshift/p256";
+} from "downshift-oci";
+import * as edge from "downshift-oci/edge";
+import { p256Signer, webCryptoSigner } from "downshift-oci/p256";
 
 const request = {
   name: "library/httpd",

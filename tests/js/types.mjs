@@ -24,7 +24,7 @@ async function namesOf(entry, index) {
   return file;
 }
 
-const names = await Promise.all(["downshift", "downshift/edge", "downshift/p256"].map(namesOf));
+const names = await Promise.all(["downshift-oci", "downshift-oci/edge", "downshift-oci/p256"].map(namesOf));
 const compiler = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
 const OPTIONS = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom"];
 for (const module of [

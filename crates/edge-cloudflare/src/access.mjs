@@ -1,5 +1,5 @@
 // Who may pull: everybody, or whoever the upstream registry lets.
-import { digestOf, token } from "downshift/edge";
+import { digestOf, token } from "downshift-oci/edge";
 import { Fault } from "./fault.mjs";
 import { Memory } from "./memory.mjs";
 import { SERVER } from "./upstream.mjs";

@@ -1,5 +1,5 @@
 // The front: what there is to answer to a request, from upstream registries.
-import { answerPath, convert, DownshiftError, remoteName } from "downshift/edge";
+import { answerPath, convert, DownshiftError, remoteName } from "downshift-oci/edge";
 import { Open, PassThrough } from "./access.mjs";
 import { Budget } from "./budget.mjs";
 import { NearCache } from "./cache.mjs";

@@ -1,6 +1,6 @@
 // What an operator says of the worker: its bindings and variables.
-import { checkLimits, DownshiftError, isDockerHub, registryHost, remoteName } from "downshift/edge";
-import { generateP256Signer, p256Signer, webCryptoSigner } from "downshift/p256";
+import { checkLimits, DownshiftError, isDockerHub, registryHost, remoteName } from "downshift-oci/edge";
+import { generateP256Signer, p256Signer, webCryptoSigner } from "downshift-oci/p256";
 
 /** Seconds for which a registry may be silent: as long as a client cares to wait. */
 const UPSTREAM_TIMEOUT = 30;

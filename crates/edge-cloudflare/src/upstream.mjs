@@ -10,7 +10,7 @@ import {
   payloadDigest,
   token,
   tokenUrl,
-} from "downshift/edge";
+} from "downshift-oci/edge";
 import { Fault, retry } from "./fault.mjs";
 import { Memory } from "./memory.mjs";
 

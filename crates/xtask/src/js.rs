@@ -64,7 +64,7 @@ pub(crate) fn build() -> anyhow::Result<Built> {
 
 /// Builds a worker that traps, for the suite, from the `package` that was built.
 pub(crate) fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
-    let bad = target_folder()?.join("npm-that-traps/node_modules/downshift");
+    let bad = target_folder()?.join("npm-that-traps/node_modules/downshift-oci");
     if bad.exists() {
         fs::remove_dir_all(&bad)?;
     }
@@ -78,7 +78,7 @@ pub(crate) fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
 /// Builds the package, and says where it is: ready for `npm pack` and `npm publish`.
 pub(crate) fn package() -> anyhow::Result<PathBuf> {
     // Where scripts find it by its name.
-    let package = target_folder()?.join("npm/node_modules/downshift");
+    let package = target_folder()?.join("npm/node_modules/downshift-oci");
     let source = node::project()?.join("crates/downshift-js/js");
     // What an earlier build left, and this one does not make, is no part of it.
     if package.exists() {
@@ -125,7 +125,7 @@ fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
         "--log-level=warning".to_owned(),
         format!("--outfile={}", worker.join("worker.mjs").display()),
     ]);
-    // Where `downshift` is found.
+    // Where `downshift-oci` is found.
     build::run(esbuild.env("NODE_PATH", package.parent().context("the package has no folder")?))?;
     Ok(worker)
 }
