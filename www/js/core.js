@@ -44,7 +44,7 @@ async function instance(name, functions, glue) {
   const { instantiate } = await import("../downshift/instance.mjs");
   const bytes = (await unpacked("module")) ?? (await fetched(`downshift/${name}.wasm`));
   instantiate(await glue, await WebAssembly.compile(bytes));
-  return functions;
+  return (await functions).functionsOf(await glue);
 }
 
 /** What is in this page, where it is one file: compressed, in base64. @param {string} id */

@@ -22,11 +22,21 @@ use tempfile::TempDir;
 use crate::fixed_key::gives_the_whole_document;
 
 /// Who uses it.
-const CONSUMERS: [Place; 4] = [Place::Node, Place::Bundled, Place::Browser, Place::Workerd];
+const CONSUMERS: [Place; 6] = [
+    Place::Node,
+    Place::Bundled,
+    Place::BundledForNode,
+    Place::BundledAsCommonJs,
+    Place::Browser,
+    Place::Workerd,
+];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
-        case_with([NODE, NPM], "package::its_types_are_those_of_what_it_exports", types_are_right),
+        case_with([NODE, NPM], "package::its_types_are_those_of_what_it_exports", || passes("types.mjs")),
+        case_with([NODE, NPM], "package::wrong_arguments_are_named", || passes("wrong.mjs")),
+        case_with([NODE, NPM], "package::errors_alone_bring_no_module", || passes("shaken.mjs")),
+        case_with([NODE, NPM], "package::no_conversion_goes_on_without_end", || passes("rounds.mjs")),
         case_with([NODE, NPM], "package::its_readme_converts", readme_converts),
         case_with([NODE], "package::budgets", keeps_to_its_budgets),
     ];
@@ -67,13 +77,12 @@ fn converts_and_signs(place: Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the compiler look at a script that uses the package as its documentation says, and at the names of all that it
-/// exports.
-fn types_are_right() -> anyhow::Result<()> {
+/// Runs one of the scripts that find for themselves what is wrong with the package.
+fn passes(name: &str) -> anyhow::Result<()> {
     let folder = installed()?;
-    let output = script("types.mjs").arg(folder.path()).output()?;
+    let output = script(name).arg(folder.path()).output()?;
     let (said, also) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success(), "the types are wrong:\n{said}{also}");
+    ensure!(output.status.success(), "`{name}` fails:\n{said}{also}");
     Ok(())
 }
 
