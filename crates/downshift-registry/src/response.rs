@@ -28,6 +28,13 @@ const BY_DIGEST: &str = "max-age=31536000, immutable";
 /// A year, as in Distribution.
 const BLOB: &str = "max-age=31536000";
 
+/// What is for one caller only may be kept by its own cache, which has to ask each time whether it may still have it
+/// (RFC 9111, 5.2.2.7).
+const PRIVATE: &str = "private, no-cache";
+
+/// What no cache keeps.
+const NO_STORE: &str = "no-store";
+
 /// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -56,6 +63,17 @@ impl Response {
             Method::Get => self,
             Method::Head => Self { body: Body::Bytes(Bytes::new()), ..self },
         }
+    }
+
+    /// What this becomes where somebody had to be let in: it is for this caller only, whatever it is.
+    #[must_use]
+    pub fn for_one_caller(mut self) -> Self {
+        match self.headers.iter_mut().find(|(name, _)| *name == "cache-control") {
+            Some((_, value)) if value == NO_STORE => {}
+            Some((_, value)) => *value = PRIVATE.to_string(),
+            None => self.push("cache-control", PRIVATE.to_string()),
+        }
+        self
     }
 
     pub(crate) fn new(status: u16) -> Self {
@@ -119,7 +137,7 @@ pub fn token(token: &Token) -> Response {
     let value = value.as_str();
     let mut body = Object::new();
     body.text("access_token", value).number("expires_in", *lifetime).text("token", value);
-    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.finish().into_bytes())
+    Response::new(200).with("cache-control", NO_STORE).with_body(JSON, body.finish().into_bytes())
 }
 
 /// `/v1/…`: that there is no registry of version 1, in its plain text.
@@ -228,7 +246,7 @@ pub fn blob_elsewhere(digest: &Digest, location: &str) -> Response {
     Response::new(307)
         .with("docker-content-digest", digest.as_str())
         .with("location", location)
-        .with("cache-control", "no-store")
+        .with("cache-control", NO_STORE)
         .with("content-type", "application/octet-stream")
         .with("content-length", "0")
 }
@@ -374,6 +392,28 @@ mod tests {
             "304\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\ncache-control: no-cache\n"
         );
         assert_eq!(shown(&manifest(&request, &answer(None, true))), expected);
+    }
+
+    #[test]
+    fn what_is_for_one_caller_is_in_no_shared_cache() {
+        let control = |response: Response| {
+            let headers = response.for_one_caller().headers.into_iter();
+            headers.filter(|(name, _)| *name == "cache-control").map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let request = request("GET", &format!("/v2/a/manifests/{DIGEST}"), &[]);
+        let digest = Digest::of(b"");
+        for response in [
+            base(),
+            blob_part(&digest, 10, None),
+            blob_part(&digest, 10, Some(4..6)),
+            manifest(&request, &answer(None, false)),
+            tags("a", &Page { n: None, last: None }, ["v1"]),
+        ] {
+            assert_eq!(control(response.clone()), ["private, no-cache"], "{response:?}");
+        }
+        for response in [error::blob_unknown(&digest), blob_elsewhere(&digest, "https://a/")] {
+            assert_eq!(control(response.clone()), ["no-store"], "{response:?}");
+        }
     }
 
     /// What a blob of ten bytes gives.
