@@ -4,6 +4,7 @@ import {
   contentRange,
   demand,
   digestOf,
+  DownshiftError,
   everyType,
   hasDigest,
   nextQuery,
@@ -32,10 +33,16 @@ const DOCUMENT_TTL = 24 * 3600;
 /** Seconds before its end at which a token is taken for expired, and for which it is used at the most. */
 const [MARGIN, MAX_LIFETIME] = [5, 3600];
 
+/** Where a registry has what the core needs, by the kind of that. */
+const PATHS = { manifest: "manifests", blob: "blobs" };
+
 /** On whose behalf a registry is asked, if not on a client's: then that is `{ authorization }`. */
 export const SERVER = Symbol("server");
 
-/** The tokens of this worker, by registry and repository, and the registries that want a password each time. */
+/**
+ * The tokens of this worker, by registry, name there and repository, and which of the first two want a password each
+ * time. One registry may stand twice among the settings, with other credentials.
+ */
 const tokens = new Memory(1000);
 const basic = new Set();
 
@@ -119,7 +126,7 @@ export class Upstream {
     const path = this.#path("documents", name, need.digest);
     const kept = await this.#cache.get(...path);
     if (kept) return kept.bytes;
-    const kind = need.kind === "blob" ? "blobs" : "manifests";
+    const kind = pathOf(need);
     const found = await this.#get(
       `${name}/${kind}/${need.digest}`,
       name,
@@ -132,8 +139,11 @@ export class Upstream {
     return found.bytes;
   }
 
-  /** A blob, or the `range` of it that is passed on as it came: what is found of it, and its body. */
-  async blob(name, digest, range, caller) {
+  /**
+   * A blob, or the `range` of it that is passed on as it came: what is found of it, and its body. `isAsked` tells whether
+   * a part is the one that the client asks for.
+   */
+  async blob(name, digest, range, isAsked, caller) {
     // What is compressed on the way has another length.
     const headers = { "accept-encoding": "identity", ...(range && { range }) };
     const isRedirect = this.#settings.blobs === "redirect";
@@ -148,18 +158,24 @@ export class Upstream {
     if (response.status >= 300 && response.status < 400) {
       return { found: { kind: "blobElsewhere", location: this.#target(response.url, response).href } };
     }
-    const total = contentRange(response.headers.get("content-range") ?? "");
-    if (response.status === 416) return { found: { kind: "rangeInvalid", size: total?.size ?? 0 } };
-    const text = response.headers.get("content-length");
-    const length = text === null ? undefined : Number(text);
-    if (response.status === 206 && total?.start !== null && total && total.end - total.start === length) {
-      return { found: { kind: "blobPart", ...total }, body: response.body, length };
+    const part = contentRange(response.headers.get("content-range") ?? "");
+    if (response.status === 416 && range) return { found: { kind: "rangeInvalid", size: part?.size ?? 0 } };
+    const length = contentLength(response);
+    if (response.status === 206) {
+      const isPart = part && part.start !== null && part.end - part.start === length;
+      if (range && isPart && isAsked(part)) {
+        return { found: { kind: "blobPart", ...part }, body: response.body, length };
+      }
+      await response.body?.cancel();
+      throw range
+        ? this.#invalid("a part of a blob that is not the one that was asked for")
+        : this.fault({ problem: "corrupt", digest });
     }
-    if (response.status !== 200) throw this.#invalid("a part of a blob that is not what was asked for");
-    if (length !== undefined)
-      return { found: { kind: "blobPart", size: length }, body: response.body, length };
-    // Clients have to be told the length first.
+    if (response.status !== 200) throw this.fault({ problem: "status", status: response.status });
+    if (length) return { found: { kind: "blobPart", size: length }, body: response.body, length };
+    // Clients have to be told the length first, and what says that it is empty may be the end of nothing.
     const bytes = await this.#within((signal) => this.#read(response, this.#documentBytes, signal));
+    await this.#check(digest, bytes);
     return { found: { kind: "blobPart", size: bytes.byteLength }, body: bytes, length: bytes.byteLength };
   }
 
@@ -170,9 +186,10 @@ export class Upstream {
       this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)),
     );
     if (!found) return undefined;
-    const length = found.headers.get("content-length");
-    if (length === null) throw this.#invalid("a blob without its length");
-    return Number(length);
+    const length = contentLength(found);
+    if (length === undefined) throw this.#invalid("a blob without its length");
+    if (length === 0) await this.#check(digest, new Uint8Array());
+    return length;
   }
 
   /** The tags of a repository, and the query of the next page. */
@@ -258,12 +275,14 @@ export class Upstream {
 
   async #follow(method, start, headers, header, signal, isFollowed) {
     let url = start;
+    let own = header;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      // Nobody else is told who asks.
-      const own = url.origin === start.origin ? header : undefined;
       const response = await this.#send(method, url, headers, own, signal);
       if (![301, 302, 303, 307, 308].includes(response.status)) return response;
-      url = this.#target(url, response);
+      const target = this.#target(url, response);
+      // Nobody else is told who asks, nor whom they send back with it.
+      if (target.origin !== url.origin) own = undefined;
+      url = target;
       if (!isFollowed) return response;
       await response.body?.cancel();
     }
@@ -316,20 +335,20 @@ export class Upstream {
   /** What to say with a request, before the registry has asked. */
   #atHand(name) {
     const { credentials } = this.#settings;
-    if (credentials && basic.has(this.base)) return authorization(credentials);
-    return tokens.get(`${this.base} ${name}`);
+    if (credentials && basic.has(this.#key())) return credentials.header;
+    return tokens.get(this.#key(name));
   }
 
   /** What to say after the registry has asked, and did not take `used`; nothing if there is nothing else to say. */
   async #renew({ scheme, realm, service }, name, used, signal) {
     const { credentials } = this.#settings;
-    const own = credentials && authorization(credentials);
+    const own = credentials?.header;
     if (scheme === "basic") {
       if (own === undefined || own === used) {
-        basic.delete(this.base);
+        basic.delete(this.#key());
         return undefined;
       }
-      basic.add(this.base);
+      basic.add(this.#key());
       return own;
     }
     const scopes = name === "" ? [] : [{ name, actions: "pull" }];
@@ -344,8 +363,13 @@ export class Upstream {
     const header = issued && authorization({ token: issued.value });
     if (!header) throw this.#invalid("its token service gave no token");
     const lifetime = Math.min(Math.max(issued.lifetime - MARGIN, 0), MAX_LIFETIME);
-    tokens.set(`${this.base} ${name}`, header, lifetime);
+    tokens.set(this.#key(name), header, lifetime);
     return header;
+  }
+
+  /** What a token, or a registry without any, is remembered by. */
+  #key(...name) {
+    return JSON.stringify([this.base, this.#settings.credentials?.username ?? null, ...name]);
   }
 
   /** The URL of a token service, to which credentials go: never in the clear where the registry itself has HTTPS. */
@@ -425,6 +449,23 @@ export class Upstream {
       clearTimeout(timer);
     }
   }
+}
+
+/** The path at a registry of a document that the core needs. */
+function pathOf({ digest, kind }) {
+  if (Object.hasOwn(PATHS, kind)) return PATHS[kind];
+  throw new DownshiftError({
+    code: "unknown-need",
+    fault: "caller",
+    cause: `the core needs \`${digest}\` as a \`${kind}\`, which this worker does not know`,
+    remedy: "build the worker and its module from the same sources",
+  });
+}
+
+/** The length that a response announces. */
+function contentLength({ headers }) {
+  const text = headers.get("content-length");
+  return text === null ? undefined : Number(text);
 }
 
 function withQuery(path, query) {
