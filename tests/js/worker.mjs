@@ -145,3 +145,28 @@ for (const [env, cause] of [
     return true;
   });
 }
+
+// What a registry says that no registry means is its fault, and never an error of this program.
+const answering = (status, headers, body) => {
+  globalThis.fetch = async () => new Response(body, { status, headers });
+};
+const HUGE = "99999999999999999999";
+for (const tags of ['[1,"a"]', '"a"', '{"a":"b"}']) {
+  answering(200, {}, `{"tags":${tags}}`);
+  await assert.rejects(upstream.tags("a", "", SERVER), { code: "upstream-invalid" });
+}
+for (const tags of ['{"tags":null}', "{}"]) {
+  answering(200, {}, tags);
+  assert.deepEqual((await upstream.tags("a", "", SERVER)).tags, []);
+}
+answering(200, { "content-length": HUGE }, null);
+await assert.rejects(upstream.blobSize("a", "sha256:0", SERVER), { code: "upstream-invalid" });
+answering(206, { "content-range": `bytes 0-${HUGE}/${HUGE}`, "content-length": "1" }, "a");
+await assert.rejects(
+  upstream.blob("a", "sha256:0", "bytes=0-", () => true, SERVER),
+  {
+    code: "upstream-invalid",
+  },
+);
+answering(429, { "retry-after": HUGE }, "{}");
+await assert.rejects(upstream.tags("a", "", SERVER), { code: "upstream-too-many-requests" });

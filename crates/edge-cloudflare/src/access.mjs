@@ -10,6 +10,9 @@ const REALM = "downshift";
 /** Where clients get tokens; the registry crate knows the path as well. */
 const TOKEN_PATH = "/_downshift/token";
 
+/** Seconds for which a client is told that a token is good, at the most: a year, which no service means. */
+const MAX_LIFETIME = 365 * 24 * 3600;
+
 const BASIC = { scheme: "basic", realm: REALM };
 
 /** What the registry has said yes to, remembered by this isolate. */
@@ -92,7 +95,7 @@ export class PassThrough {
     if (status !== 200) throw upstream.fault({ problem: "status", status });
     const issued = token(body);
     if (!issued) throw upstream.fault({ problem: "invalid", what: "its token service gave no token" });
-    return { kind: "token", ...issued };
+    return { kind: "token", ...issued, lifetime: Math.min(issued.lifetime, MAX_LIFETIME) };
   }
 
   /** What a tag points to, once the registry has said yes to this caller. */

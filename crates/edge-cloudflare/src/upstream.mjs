@@ -111,7 +111,7 @@ export class Upstream {
     return found && this.#reported(found.headers);
   }
 
-  /** Whether this caller may pull from a repository, of which nothing else is known: who may may list its tags. */
+  /** Whether this caller may pull from a repository, of which nothing else is known: then it may list its tags. */
   async hasRepository(name, caller) {
     const path = `${name}/tags/list?n=1`;
     const found = await retry(() =>
@@ -158,7 +158,7 @@ export class Upstream {
     if (response.status >= 300 && response.status < 400) {
       return { found: { kind: "blobElsewhere", location: this.#target(response.url, response).href } };
     }
-    const part = contentRange(response.headers.get("content-range") ?? "");
+    const part = partOf(response);
     if (response.status === 416 && range) return { found: { kind: "rangeInvalid", size: part?.size ?? 0 } };
     const length = contentLength(response);
     if (response.status === 206) {
@@ -196,8 +196,12 @@ export class Upstream {
   async tags(name, query, caller) {
     const path = withQuery(`${name}/tags/list`, query);
     const found = await this.#get(path, name, TAGS_BYTES, caller, (headers, bytes) => {
-      const { tags } = this.#object(bytes, "a list of tags that is none");
-      return { tags: Array.isArray(tags) ? tags : [], next: next(headers) };
+      const { tags } = this.#object(bytes, "the tag list is not a JSON object");
+      // A repository without tags has none, or null.
+      const all = tags ?? [];
+      const isList = Array.isArray(all) && all.every((tag) => typeof tag === "string");
+      if (!isList) throw this.#invalid("the tags are not a list of strings");
+      return { tags: all, next: next(headers) };
     });
     return found?.value;
   }
@@ -207,7 +211,7 @@ export class Upstream {
     const path = withQuery(`${name}/referrers/${digest}`, query);
     return this.#get(path, name, this.#documentBytes, caller, (headers, bytes) => {
       // A page that says "not found" with status 200 is no index.
-      this.#object(bytes, "a list of referrers that is none");
+      this.#object(bytes, "the list of referrers is not a JSON object");
       return { filters: headers.get("oci-filters-applied"), next: next(headers) };
     });
   }
@@ -328,7 +332,7 @@ export class Upstream {
 
   #demandOf(response) {
     const asked = demand(response.headers.get("www-authenticate") ?? "");
-    if (!asked) throw this.#invalid("it wants to know who asks, and not how to say so");
+    if (!asked) throw this.#invalid("status 401 without a challenge that can be answered");
     return asked;
   }
 
@@ -385,7 +389,8 @@ export class Upstream {
   #reported(headers) {
     const digest = headers.get("docker-content-digest");
     if (digest === null) return "";
-    if (!/^[a-z0-9+._-]+:[a-f0-9]{32,}$/.test(digest)) throw this.#invalid("a digest that is none");
+    if (!/^[a-z0-9+._-]+:[a-f0-9]{32,}$/.test(digest))
+      throw this.#invalid("its `Docker-Content-Digest` is not a digest");
     return digest;
   }
 
@@ -462,10 +467,22 @@ function pathOf({ digest, kind }) {
   });
 }
 
-/** The length that a response announces. */
+/** The length that a response announces, if that can be counted. */
 function contentLength({ headers }) {
-  const text = headers.get("content-length");
-  return text === null ? undefined : Number(text);
+  return counted(headers.get("content-length") ?? "");
+}
+
+/** Which part of a blob a response says that it has, if its numbers can be counted. */
+function partOf({ headers }) {
+  const part = contentRange(headers.get("content-range") ?? "");
+  const isCounted = part && [part.start ?? 0, part.end ?? 0, part.size].every(Number.isSafeInteger);
+  return isCounted ? part : undefined;
+}
+
+/** A whole number that JavaScript has exactly. */
+function counted(text) {
+  const number = /^\s*\d+\s*$/.test(text) ? Number(text) : undefined;
+  return Number.isSafeInteger(number) ? number : undefined;
 }
 
 function withQuery(path, query) {
@@ -479,6 +496,5 @@ function next(headers) {
 
 /** After how many seconds to come again. A date is not passed on. */
 function retryAfter(response) {
-  const text = response.headers.get("retry-after") ?? "";
-  return /^\s*\d+\s*$/.test(text) ? Number(text) : undefined;
+  return counted(response.headers.get("retry-after") ?? "");
 }
