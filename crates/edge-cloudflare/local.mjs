@@ -7,24 +7,6 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Miniflare } from "miniflare";
 
-const USAGE = `Runs the Downshift worker on this machine.
-
-  --upstream URL                  the registry to have images from
-  --upstreams JSON                several, as the variable UPSTREAMS has them
-  --upstream-username NAME        who this worker is towards it
-  --upstream-password-file FILE   a file with the password
-  --upstream-docker-config FILE   Docker's config.json, which may have both
-  --upstream-timeout SECONDS
-  --worker DIR                    what \`cargo xtask build worker\` has built
-  --data DIR                      where reported digests are kept; without it they are gone with the worker
-  --cache DIR                     where documents and answers are kept; without it they are gone with the worker
-  --listen HOST:PORT              127.0.0.1:5000
-  --key FILE                      the signing key, PEM or JWK
-  --signer p256|webcrypto
-  --auth open|upstream            --blobs stream|redirect      --policy strict|reference
-  --platform OS/ARCH              --limit NAME=VALUE           --tag-ttl SECONDS
-  --public-url URL                --subrequests NUMBER`;
-
 /** The module that is run. */
 const MAIN = "worker.mjs";
 
@@ -43,6 +25,7 @@ const { values } = parseArgs({
     cache: TEXT,
     listen: { ...TEXT, default: "127.0.0.1:5000" },
     key: TEXT,
+    secret: { ...TEXT, multiple: true, default: [] },
     signer: TEXT,
     auth: TEXT,
     blobs: TEXT,
@@ -56,8 +39,13 @@ const { values } = parseArgs({
 });
 
 if (values.help || !(values.upstream || values.upstreams)) {
-  console.log(USAGE);
+  console.log(readFileSync(join(import.meta.dirname, "options.txt"), "utf8"));
   process.exit(values.help ? 0 : 2);
+}
+
+/** What is in a file, without the end of its line. */
+function secretOf(file) {
+  return readFileSync(file, "utf8").replace(/\r?\n$/, "");
 }
 
 /** Who Docker's config.json says that this machine is towards a registry. */
@@ -65,7 +53,9 @@ function fromDocker(file, upstream) {
   const { auths = {} } = JSON.parse(readFileSync(file, "utf8"));
   const { username, password, auth } = auths[new URL(upstream).host] ?? {};
   if (username) return [username, password];
-  const [name, ...rest] = Buffer.from(auth ?? "", "base64").toString().split(":");
+  const [name, ...rest] = Buffer.from(auth ?? "", "base64")
+    .toString()
+    .split(":");
   return [name, rest.join(":")];
 }
 
@@ -84,7 +74,11 @@ const variables = {
   SUBREQUESTS: values.subrequests,
 };
 if (values["upstream-password-file"]) {
-  variables.UPSTREAM_PASSWORD = readFileSync(values["upstream-password-file"], "utf8").replace(/\r?\n$/, "");
+  variables.UPSTREAM_PASSWORD = secretOf(values["upstream-password-file"]);
+}
+for (const secret of values.secret) {
+  const [name, ...file] = secret.split("=");
+  variables[name] = secretOf(file.join("="));
 }
 if (values["upstream-docker-config"]) {
   const [name, password] = fromDocker(values["upstream-docker-config"], values.upstream);
@@ -92,10 +86,14 @@ if (values["upstream-docker-config"]) {
 }
 if (values.key) variables.SIGNING_KEY = readFileSync(values.key, "utf8");
 if (values.limit.length > 0) {
-  variables.LIMITS = JSON.stringify(Object.fromEntries(values.limit.map((limit) => {
-    const [name, value] = limit.split("=");
-    return [name, Number(value)];
-  })));
+  variables.LIMITS = JSON.stringify(
+    Object.fromEntries(
+      values.limit.map((limit) => {
+        const [name, value] = limit.split("=");
+        return [name, Number(value)];
+      }),
+    ),
+  );
 }
 
 /** The modules of a worker, the one that is run first. Looking for them in the script takes longer than the worker's start. */

@@ -9,14 +9,14 @@ import { answerLines } from "./lines.mjs";
 
 const [folder, key, browser] = process.argv.slice(2);
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".html": "text/html" };
-const { exports } = JSON.parse(readFileSync(join(folder, "node_modules/downshift/package.json")));
+const { exports } = JSON.parse(readFileSync(join(folder, "node_modules/downshift-oci/package.json")));
 const page = `<!doctype html>
 <title>Downshift</title>
 <script type="importmap">
-  { "imports": { "downshift": "${new URL(exports["."].default, "http://x/node_modules/downshift/").pathname}" } }
+  { "imports": { "downshift-oci": "${new URL(exports["."].default, "http://x/node_modules/downshift-oci/").pathname}" } }
 </script>
 <script type="module">
-  import * as downshift from "downshift";
+  import * as downshift from "downshift-oci";
   import { answer, signersOf } from "/answer.mjs";
   const signers = signersOf(downshift, ${JSON.stringify(readFileSync(key, "utf8"))});
   globalThis.ask = (question) => answer(downshift, signers, question);

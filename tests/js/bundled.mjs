@@ -1,6 +1,7 @@
-// The package in the one file that a bundler makes of it and of a script, for the suite.
+// The package in the one file that a bundler makes of it and of a script, for the suite: for browsers, unless it is said
+// for what.
 //
-// node bundled.mjs FOLDER KEY
+// node bundled.mjs FOLDER KEY [PLATFORM FORMAT]
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,20 +9,21 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { answerLines } from "./lines.mjs";
 
-const [folder, key] = process.argv.slice(2);
+const [folder, key, platform = "browser", format = "esm"] = process.argv.slice(2);
 const script = `
-import { convert, p256Signer } from "downshift";
+import { convert, p256Signer } from "downshift-oci";
 import { answer, signersOf } from "${new URL("answer.mjs", import.meta.url).pathname}";
 export const answerWith = (key) => {
   const signers = signersOf({ p256Signer }, key);
   return (question) => answer({ convert }, signers, question);
 };`;
 const output = mkdtempSync(join(tmpdir(), "downshift-"));
-const outfile = join(output, "bundle.mjs");
+const outfile = join(output, format === "cjs" ? "bundle.cjs" : "bundle.mjs");
 await build({
   stdin: { contents: script, resolveDir: folder, sourcefile: "suite.mjs" },
   bundle: true,
-  format: "esm",
+  format,
+  platform,
   logLevel: "warning",
   outfile,
 });

@@ -8,11 +8,16 @@ import {
   payloadDigest,
   readRequest,
   respond,
-} from "downshift";
-import * as edge from "downshift/edge";
-import { p256Signer, webCryptoSigner } from "downshift/p256";
+} from "downshift-oci";
+import * as edge from "downshift-oci/edge";
+import { p256Signer, webCryptoSigner } from "downshift-oci/p256";
 
-const request = { name: "library/httpd", tag: "2.4", digest: "sha256:00", client: { forms: { schema2: 1000 } } };
+const request = {
+  name: "library/httpd",
+  tag: "2.4",
+  digest: "sha256:00",
+  client: { forms: { schema2: 1000 } },
+};
 const fetchDocument = async (need: Need) => (need.kind === "blob" ? new Uint8Array() : undefined);
 
 const full = await convert(request, fetchDocument, generateP256Signer());

@@ -13,7 +13,7 @@ const [folder, key] = process.argv.slice(2);
 // As a script in that folder finds it.
 const { resolve } = createRequire(join(folder, "script.js"));
 const found = (name) => import(pathToFileURL(resolve(name)));
-const [downshift, small] = [await found("downshift"), await found("downshift/inspect")];
+const [downshift, small] = [await found("downshift-oci"), await found("downshift-oci/inspect")];
 const signers = signersOf(downshift, readFileSync(key));
 await answerLines((question) => {
   if (question.inspect) return report(downshift, small, question.inspect);

@@ -9,8 +9,8 @@ import { Miniflare } from "miniflare";
 
 const [folder, key] = process.argv.slice(2);
 const source = `
-import * as edge from "downshift/edge";
-import * as p256 from "downshift/p256";
+import * as edge from "downshift-oci/edge";
+import * as p256 from "downshift-oci/p256";
 import { answer, signersOf } from "${new URL("answer.mjs", import.meta.url).pathname}";
 const signers = signersOf(p256, ${JSON.stringify(readFileSync(key, "utf8"))});
 export default {

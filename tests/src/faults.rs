@@ -1,6 +1,7 @@
 //! A registry that fails in every way that registries fail, when a test wants it to.
 
 use core::net::SocketAddr;
+use core::ops::Range;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,10 @@ pub enum Fault {
     },
     /// The right answer, in chunks, without its length and digest.
     Chunked,
+    /// That part of the right answer, as a part, whatever was asked for.
+    Part(Range<usize>),
+    /// The right answer's head with a length of 0.
+    Empty,
     /// Something else than HTTP.
     NotHttp,
 }
@@ -132,7 +137,9 @@ fn answer(
         Some(Fault::Huge { announced }) => huge(client, *announced),
         Some(Fault::NotHttp) => client.write_all(b"220 mail.example.org ESMTP\r\n"),
         Some(fault) => {
-            let (head, body) = split(&forward(server, request)?)?;
+            let mut request = request.clone();
+            request.headers.retain(|(name, _)| !matches!(fault, Fault::Part(_)) || name != "range");
+            let (head, body) = split(&forward(server, &request)?)?;
             spoilt(client, fault, &head, body)
         }
     }
@@ -180,6 +187,18 @@ fn spoilt(client: &mut TcpStream, fault: &Fault, head: &str, mut body: Vec<u8>) 
             client.write_all(format!("{:x}\r\n", body.len()).as_bytes())?;
             client.write_all(&body)?;
             client.write_all(b"\r\n0\r\n\r\n")
+        }
+        Fault::Part(part) => {
+            let head = without(&["http/1.1 ", "content-length"]);
+            let range = format!("Content-Range: bytes {}-{}/{}", part.start, part.end - 1, body.len());
+            let length = part.len();
+            client.write_all(format!("HTTP/1.1 206 Part\r\n{head}\r\n{range}\r\n").as_bytes())?;
+            client.write_all(format!("Content-Length: {length}\r\n\r\n").as_bytes())?;
+            client.write_all(&body[part.clone()])
+        }
+        Fault::Empty => {
+            let head = without(&["content-length"]);
+            client.write_all(format!("{head}\r\nContent-Length: 0\r\n\r\n").as_bytes())
         }
         _ => unreachable!("the others need no right answer"),
     }

@@ -43,8 +43,12 @@ pub enum Place {
     Browser,
     /// In workerd, with what an edge needs.
     Workerd,
-    /// In Node as well, from the one file that a bundler makes of it.
+    /// In Node as well, from the one file that a bundler makes of it for browsers.
     Bundled,
+    /// The same, made for Node, in the format of its modules.
+    BundledForNode,
+    /// The same in the format of CommonJS.
+    BundledAsCommonJs,
 }
 
 /// The package, in a process that starts when the first case needs it.
@@ -132,7 +136,9 @@ impl Place {
     pub fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Browser => &[NODE, CHROMIUM],
-            Self::Node | Self::Workerd | Self::Bundled => &[NODE],
+            Self::Node | Self::Workerd | Self::Bundled | Self::BundledForNode | Self::BundledAsCommonJs => {
+                &[NODE]
+            }
         }
     }
 
@@ -144,16 +150,28 @@ impl Place {
             Self::Browser => "browser",
             Self::Workerd => "workerd",
             Self::Bundled => "bundled",
+            Self::BundledForNode => "bundled_for_node",
+            Self::BundledAsCommonJs => "bundled_as_common_js",
         }
+    }
+
+    /// The script that answers questions there, and what it is told beside where the package and the key are.
+    fn script(self) -> anyhow::Result<(&'static str, Vec<PathBuf>)> {
+        Ok(match self {
+            Self::Node => ("node.mjs", Vec::new()),
+            Self::Browser => ("browser.mjs", vec![locate(CHROMIUM).context("there is no browser")?]),
+            Self::Workerd => ("workerd.mjs", Vec::new()),
+            Self::Bundled => ("bundled.mjs", Vec::new()),
+            Self::BundledForNode => ("bundled.mjs", vec!["node".into(), "esm".into()]),
+            Self::BundledAsCommonJs => ("bundled.mjs", vec!["node".into(), "cjs".into()]),
+        })
     }
 
     /// What answers questions there, with the package that is found in `folder`.
     fn command(self, folder: &Path, key: &Path) -> anyhow::Result<Command> {
-        let mut command = script(&format!("{}.mjs", self.name()));
-        command.arg(folder).arg(key);
-        if self == Self::Browser {
-            command.arg(locate(CHROMIUM).context("there is no browser")?);
-        }
+        let (name, more) = self.script()?;
+        let mut command = script(name);
+        command.arg(folder).arg(key).args(more);
         Ok(command)
     }
 }
@@ -246,9 +264,7 @@ impl JavaScript {
                 let agent = Agent::config_builder().http_status_as_error(false).build().new_agent();
                 Asked::Server(Server::start(&mut command)?, agent)
             }
-            Place::Node | Place::Browser | Place::Bundled => {
-                Asked::Lines(Box::new(Lines::start(&mut command)?))
-            }
+            _ => Asked::Lines(Box::new(Lines::start(&mut command)?)),
         };
         Ok(Running { asked, _key: key })
     }

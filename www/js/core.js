@@ -28,24 +28,23 @@ let loading;
 export async function load() {
   // The small module has signatures verified by the browser, which does so for pages by HTTPS and of this machine only.
   const isSmall = globalThis.crypto?.subtle && !embedded("module");
-  // @ts-ignore: the package is put beside these scripts when the page is built.
-  core = isSmall ? await instance("inspect", import("../downshift/inspect.mjs"), import("../downshift/inspect.js")) : await whole();
+  core = isSmall
+    ? await instance("inspect", import("../downshift/inspect.mjs"), import("../downshift/inspect.js"))
+    : await whole();
 }
 
 /** Everything: also what converts, compares and signs, and knows the clients. It is loaded when it is needed first. */
 export function whole() {
-  // @ts-ignore
   loading ??= instance("full", import("../downshift/full.mjs"), import("../downshift/full.js"));
   return loading;
 }
 
 /** @param {string} name @param {Promise<any>} functions @param {Promise<any>} glue */
 async function instance(name, functions, glue) {
-  // @ts-ignore
   const { instantiate } = await import("../downshift/instance.mjs");
   const bytes = (await unpacked("module")) ?? (await fetched(`downshift/${name}.wasm`));
   instantiate(await glue, await WebAssembly.compile(bytes));
-  return functions;
+  return (await functions).functionsOf(await glue);
 }
 
 /** What is in this page, where it is one file: compressed, in base64. @param {string} id */

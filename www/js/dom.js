@@ -53,7 +53,8 @@ function fill(element, attributes = {}, children = []) {
     else if (value !== false && value !== undefined) element.setAttribute(name, String(value));
   }
   for (const child of children.flat()) {
-    if (child !== false && child !== null && child !== undefined) element.append(child instanceof Node ? child : String(child));
+    if (child !== false && child !== null && child !== undefined)
+      element.append(child instanceof Node ? child : String(child));
   }
   return element;
 }

@@ -35,7 +35,7 @@ export function listen(take, expect, fail) {
     const data = event.clipboardData;
     if (!data || isOther(event.target)) return;
     event.preventDefault();
-    if (data.files.length) takeFiles(data.files);
+    if (data.files.length) void takeFiles(data.files);
     else takeText(data.getData("text/plain"), "pasted text");
   });
   text.addEventListener("input", () => (inspect.hidden = !text.value));
@@ -47,7 +47,7 @@ export function listen(take, expect, fail) {
     takeTyped();
   });
   files.addEventListener("change", () => {
-    takeFiles([...(files.files ?? [])]);
+    void takeFiles([...(files.files ?? [])]);
     files.value = "";
   });
   drops(takeFiles, takeText);
@@ -55,7 +55,11 @@ export function listen(take, expect, fail) {
 
 /** Whether text that is pasted here is for another field. @param {EventTarget | null} target */
 function isOther(target) {
-  return target instanceof HTMLElement && target.id !== "text" && target.matches("input, textarea, select, [contenteditable]");
+  return (
+    target instanceof HTMLElement &&
+    target.id !== "text" &&
+    target.matches("input, textarea, select, [contenteditable]")
+  );
 }
 
 /** @param {(list: Iterable<File>) => void} takeFiles @param {(text: string, label: string) => void} takeText */
@@ -67,7 +71,10 @@ function drops(takeFiles, takeText) {
     depth = step ? Math.max(0, depth + step) : 0;
     target.hidden = depth === 0;
   };
-  addEventListener("dragenter", (event) => { event.preventDefault(); enter(1); });
+  addEventListener("dragenter", (event) => {
+    event.preventDefault();
+    enter(1);
+  });
   addEventListener("dragleave", () => enter(-1));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
@@ -83,6 +90,11 @@ function drops(takeFiles, takeText) {
 async function read(list) {
   const files = [...list];
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  if (bytes > MAX_BYTES) throw new Error(`These files are larger than 64 MiB together: manifests have up to 4 MiB. Is one of them a layer?`);
-  return Promise.all(files.map(async (file) => ({ bytes: new Uint8Array(await file.arrayBuffer()), label: file.name })));
+  if (bytes > MAX_BYTES)
+    throw new Error(
+      `These files are larger than 64 MiB together: manifests have up to 4 MiB. Is one of them a layer?`,
+    );
+  return Promise.all(
+    files.map(async (file) => ({ bytes: new Uint8Array(await file.arrayBuffer()), label: file.name })),
+  );
 }

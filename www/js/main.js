@@ -37,15 +37,26 @@ const ready = start();
 
 /** Adds documents, and shows the one of them that no other one names. @param {Given[]} added @param {number} [before] */
 async function add(added, before) {
-  const isShared = (/** @type {Given} */ { bytes }) => new TextDecoder().decode(bytes.subarray(0, SHARED.length)) === SHARED;
-  const unpack = async (/** @type {Given} */ one) => (isShared(one) ? unshared(new TextDecoder().decode(one.bytes)) : [one]);
+  const isShared = (/** @type {Given} */ { bytes }) =>
+    new TextDecoder().decode(bytes.subarray(0, SHARED.length)) === SHARED;
+  const unpack = async (/** @type {Given} */ one) =>
+    isShared(one) ? unshared(new TextDecoder().decode(one.bytes)) : [one];
   const given = (await Promise.all(added.map(unpack))).flat();
   const first = state.given.length;
   await attempt([...state.given, ...given], (report) => {
-    const named = new Set(report.documents.flatMap(({ config, manifests, subject }) =>
-      [config, subject, ...manifests].map((part) => part?.document)));
+    const named = new Set(
+      report.documents.flatMap(({ config, manifests, subject }) =>
+        [config, subject, ...manifests].map((part) => part?.document),
+      ),
+    );
     const indices = given.map((_, index) => first + index);
-    return { index: before === undefined ? (indices.find((index) => !named.has(index)) ?? first) : indices[indices.length - 1], before };
+    return {
+      index:
+        before === undefined
+          ? (indices.find((index) => !named.has(index)) ?? first)
+          : indices[indices.length - 1],
+      before,
+    };
   });
 }
 
@@ -56,7 +67,8 @@ async function add(added, before) {
  * @param {(report: import("./core.js").Report) => {index: number, before?: number}} choose
  */
 async function attempt(given, choose) {
-  const run = (latest += 1);
+  latest += 1;
+  const run = latest;
   byId("report").setAttribute("aria-busy", "true");
   try {
     await ready;
@@ -91,7 +103,10 @@ function draw() {
   tray();
   if (!report || !current) return void welcome();
   if (document.activeElement !== expected) expected.value = given[index].expected ?? "";
-  const fetch = name === undefined ? undefined : (/** @type {import("./core.js").Part[]} */ parts) => fetchLinked(name, parts);
+  const fetch =
+    name === undefined
+      ? undefined
+      : (/** @type {import("./core.js").Part[]} */ parts) => fetchLinked(name, parts);
   view.show({ report, given, index, before, show: select, add, fetch });
   document.title = `${current.title} ${short(current.digests.registry)} – ${TITLE}`;
   say(view.spoken(current));
@@ -101,12 +116,24 @@ function draw() {
 async function welcome() {
   document.title = TITLE;
   expected.value = "";
-  const questions = ["What is this manifest, and which client gets it?", "Why is the digest another one than I expected?",
-    "Does its signature hold, and whose is it?"];
+  const questions = [
+    "What is this manifest, and which client gets it?",
+    "Why is the digest another one than I expected?",
+    "Does its signature hold, and whose is it?",
+  ];
   byId("report").replaceChildren(
-    h("section", { class: "welcome", "aria-labelledby": "welcome-title" },
-      h("h2", { id: "welcome-title" }, "What this page answers"), h("ul", {}, questions.map((question) => h("li", {}, question))),
-      h("h2", {}, "Samples"), await gallery(add, alert)),
+    h(
+      "section",
+      { class: "welcome", "aria-labelledby": "welcome-title" },
+      h("h2", { id: "welcome-title" }, "What this page answers"),
+      h(
+        "ul",
+        {},
+        questions.map((question) => h("li", {}, question)),
+      ),
+      h("h2", {}, "Samples"),
+      await gallery(add, alert),
+    ),
   );
 }
 
@@ -114,13 +141,36 @@ function tray() {
   const { report, index, isLinked } = state;
   const place = byId("tray");
   place.hidden = !report?.documents.length;
-  const row = (/** @type {import("./core.js").DocumentReport} */ { label, title, digests, size }, /** @type {number} */ at) =>
-    h("li", {},
-      h("button", { type: "button", class: "document", "aria-pressed": at === index ? "true" : "false", click: () => select(at) },
-        h("strong", {}, label), h("span", {}, title), h("code", {}, short(digests.registry)), h("small", {}, `${size} bytes`)),
-      button("✕", () => remove(at), `Remove ${label}`));
+  const row = (
+    /** @type {import("./core.js").DocumentReport} */ { label, title, digests, size },
+    /** @type {number} */ at,
+  ) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          class: "document",
+          "aria-pressed": at === index ? "true" : "false",
+          click: () => select(at),
+        },
+        h("strong", {}, label),
+        h("span", {}, title),
+        h("code", {}, short(digests.registry)),
+        h("small", {}, `${size} bytes`),
+      ),
+      button("✕", () => remove(at), `Remove ${label}`),
+    );
   place.replaceChildren(
-    isLinked ? h("p", { class: "note" }, flag("from a link", "warn"), " These documents came with a link: whoever made it chose them.")
+    isLinked
+      ? h(
+          "p",
+          { class: "note" },
+          flag("from a link", "warn"),
+          " These documents came with a link: whoever made it chose them.",
+        )
       : "",
     h("ul", {}, (report?.documents ?? []).map(row)),
     button("Share…", () => import("./share.js").then(({ share }) => share(state.given)).catch(alert)),
@@ -131,8 +181,9 @@ function tray() {
 function remove(at) {
   const given = state.given.filter((_, index) => index !== at);
   if (!given.length) return clear();
-  attempt(given, () => ({ index: Math.min(state.index > at ? state.index - 1 : state.index, given.length - 1) })).then(() =>
-    byId("verdict-title").focus());
+  void attempt(given, () => ({
+    index: Math.min(state.index > at ? state.index - 1 : state.index, given.length - 1),
+  })).then(() => byId("verdict-title").focus());
 }
 
 function clear() {
@@ -147,8 +198,10 @@ function clear() {
 function expect(digest) {
   expected.value = digest;
   if (!state.given.length) return;
-  const given = state.given.map((one, index) => (index === state.index ? { ...one, expected: digest.trim() || undefined } : one));
-  attempt(given, () => ({ index: state.index }));
+  const given = state.given.map((one, index) =>
+    index === state.index ? { ...one, expected: digest.trim() || undefined } : one,
+  );
+  void attempt(given, () => ({ index: state.index }));
 }
 
 /** What is typed before there is a document is expected of the first one. @param {Given[]} given */
@@ -186,7 +239,11 @@ function offerRegistry() {
   const form = byId("fetch");
   form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("focusin", () => import("./registry.js").then(({ offer }) => offer(takeFetched)).catch(alert), { once: true });
+  form.addEventListener(
+    "focusin",
+    () => import("./registry.js").then(({ offer }) => offer(takeFetched)).catch(alert),
+    { once: true },
+  );
 }
 
 /** Adds what was fetched, and its config. @param {string} name @param {Promise<Given>} fetched */
@@ -231,8 +288,10 @@ async function start() {
     await load();
   } catch (error) {
     const why = error instanceof Error ? error.message : error;
-    throw new Error(`The checker does not start in this browser: ${why}. It needs WebAssembly, which extensions and old browsers block. ` +
-      `For a digest, sha256sum does; for the rest, downshift inspect FILE. (${navigator.userAgent})`);
+    throw new Error(
+      `The checker does not start in this browser: ${why}. It needs WebAssembly, which extensions and old browsers block. ` +
+        `For a digest, sha256sum does; for the rest, downshift inspect FILE. (${navigator.userAgent})`,
+    );
   } finally {
     clearTimeout(patience);
   }
@@ -255,10 +314,12 @@ expected.addEventListener("input", () => {
 });
 document.addEventListener("click", follow);
 byId("clear").addEventListener("click", clear);
-for (const name of ["about", "keys"]) byId(`${name}-open`).addEventListener("click",
-  () => /** @type {HTMLDialogElement} */ (byId(name)).showModal());
+for (const name of ["about", "keys"])
+  byId(`${name}-open`).addEventListener("click", () =>
+    /** @type {HTMLDialogElement} */ (byId(name)).showModal(),
+  );
 addEventListener("hashchange", openLink);
-ready
+void ready
   .then(() => {
     if (!("single" in document.documentElement.dataset)) offerRegistry();
     return openLink();

@@ -33,8 +33,12 @@ export function say(words) {
  * @param {...(Child | Child[])} children
  */
 export function section(id, title, ...children) {
-  return h("section", { id, "aria-labelledby": `${id}-title`, class: "part" }, h("h2", { id: `${id}-title`, tabindex: "-1" }, title),
-    ...children);
+  return h(
+    "section",
+    { id, "aria-labelledby": `${id}-title`, class: "part" },
+    h("h2", { id: `${id}-title`, tabindex: "-1" }, title),
+    ...children,
+  );
 }
 
 /**
@@ -100,13 +104,22 @@ export function digest(text, what) {
 /** A size as people and as programs say it. @param {number | undefined} bytes */
 export function sized(bytes) {
   if (bytes === undefined) return h("span", { class: "muted" }, "–");
-  return h("span", { class: "size" }, size(bytes), bytes >= 1024 && h("small", {}, `${grouped(bytes)} bytes`));
+  return h(
+    "span",
+    { class: "size" },
+    size(bytes),
+    bytes >= 1024 && h("small", {}, `${grouped(bytes)} bytes`),
+  );
 }
 
 /** A command for a shell. @param {string} text @param {string} what */
 export function command(text, what) {
-  return h("div", { class: "command" }, h("pre", { tabindex: "0", role: "region", "aria-label": `Command: ${what}` },
-    h("code", {}, text)), copy(`the command: ${what}`, text));
+  return h(
+    "div",
+    { class: "command" },
+    h("pre", { tabindex: "0", role: "region", "aria-label": `Command: ${what}` }, h("code", {}, text)),
+    copy(`the command: ${what}`, text),
+  );
 }
 
 /** A word on a coloured ground. @param {string} word @param {string} [kind] */
@@ -132,8 +145,20 @@ export function table(caption, heads, rows, kind = "") {
       "table",
       { class: kind },
       h("caption", { class: "unseen" }, caption),
-      h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, cells(row)))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((head) => h("th", { scope: "col" }, head)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) => h("tr", {}, cells(row))),
+      ),
     ),
   );
 }
@@ -144,10 +169,19 @@ export function table(caption, heads, rows, kind = "") {
  * @param {[string, Child | Child[]][]} pairs
  */
 export function pairs(pairs) {
-  const isThere = (/** @type {Child | Child[]} */ value) => value !== undefined && value !== false && value !== null && value !== ""
-    && !(Array.isArray(value) && !value.length);
-  return h("dl", { class: "pairs" }, pairs.filter(([, value]) => isThere(value)).map(([name, value]) =>
-    [h("dt", {}, name), h("dd", {}, value)]).flat());
+  const isThere = (/** @type {Child | Child[]} */ value) =>
+    value !== undefined &&
+    value !== false &&
+    value !== null &&
+    value !== "" &&
+    !(Array.isArray(value) && !value.length);
+  return h(
+    "dl",
+    { class: "pairs" },
+    pairs
+      .filter(([, value]) => isThere(value))
+      .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 }
 
 /** What can be opened: the browser's search opens it, too. @param {string} summary @param {...(Child | Child[])} children */
@@ -168,7 +202,9 @@ export function doorway(part, { report, show, fetch }, what) {
     const open = button("Show", () => show(index), `Show the ${what}, ${report.documents[index].label}`);
     return h("span", {}, open, isWrong && flag("another size than said here", "bad"));
   }
-  return fetch ? button("Fetch", () => fetch([part]), `Fetch the ${what}`) : h("span", { class: "muted" }, "not given");
+  return fetch
+    ? button("Fetch", () => fetch([part]), `Fetch the ${what}`)
+    : h("span", { class: "muted" }, "not given");
 }
 
 /** Text in which what is quoted stands between backticks. @param {string} text @returns {Child[]} */
@@ -183,6 +219,11 @@ export function sentence(text) {
 
 /** A list of problems or the like, each with its severity in words. @param {string} severity @param {...(Child | Child[])} children */
 export function item(severity, ...children) {
-  return h("li", { class: severity }, flag(severity, severity === "error" ? "bad" : severity === "warning" ? "warn" : ""), " ",
-    ...children);
+  return h(
+    "li",
+    { class: severity },
+    flag(severity, severity === "error" ? "bad" : severity === "warning" ? "warn" : ""),
+    " ",
+    ...children,
+  );
 }

@@ -14,7 +14,9 @@ export function offer(take) {
     if (as.options.length < clients.length) {
       as.replaceChildren(...clients.map(({ id, name }) => h("option", { value: id }, name)));
       // Unless somebody says who asks: one that knows all forms, and so gets what is stored.
-      as.value = clients.filter(({ request }) => request.some(({ value }) => value.includes("image.index"))).pop()?.id ?? "";
+      as.value =
+        clients.filter(({ request }) => request.some(({ value }) => value.includes("image.index"))).pop()
+          ?.id ?? "";
     }
     return clients;
   };
@@ -36,7 +38,8 @@ export function offer(take) {
 function split(text) {
   const [name, digest] = text.split("@", 2);
   const colon = name.lastIndexOf(":");
-  const [bare, tag] = colon > name.lastIndexOf("/") ? [name.slice(0, colon), name.slice(colon + 1)] : [name, "latest"];
+  const [bare, tag] =
+    colon > name.lastIndexOf("/") ? [name.slice(0, colon), name.slice(colon + 1)] : [name, "latest"];
   return [bare, digest ?? tag];
 }
 
@@ -61,7 +64,9 @@ async function ask(path, accept) {
   try {
     return await fetch(path, { headers: { Accept: accept }, cache: "no-store" });
   } catch {
-    throw new Error(`The browser got no answer to ${path}: the server is away, or sends it to another host, which this page may not ask. ` +
-      "Fetch it with curl -i, and paste what that prints.");
+    throw new Error(
+      `The browser got no answer to ${path}: the server is away, or sends it to another host, which this page may not ask. ` +
+        "Fetch it with curl -i, and paste what that prints.",
+    );
   }
 }

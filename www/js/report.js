@@ -19,17 +19,37 @@ import { verdict } from "./sections/verdict.js";
 export { spoken } from "./sections/verdict.js";
 
 /** In their order. Each is a function of the report, and is nothing where it has nothing to say. */
-const SECTIONS = [unreadable, errors, problems, digests, identity, response, signatures, platforms, layers, image, chain, explain,
-  matrix, convert, compare];
+const SECTIONS = [
+  unreadable,
+  errors,
+  problems,
+  digests,
+  identity,
+  response,
+  signatures,
+  platforms,
+  layers,
+  image,
+  chain,
+  explain,
+  matrix,
+  convert,
+  compare,
+];
 
 /** @param {Omit<import("./parts.js").Context, "point">} context */
 export function show(context) {
   const document = context.report.documents[context.index];
   const { element, point } = raw(document, body({ ...context, point: () => {} }, context.index));
-  const sections = [...SECTIONS.map((section) => section(document, { ...context, point })),
-    element].filter((section) => section !== undefined);
-  const report = h("div", { class: "report" }, verdict(document),
-    h("div", { class: "columns" }, nav(sections), h("div", { class: "parts" }, sections)));
+  const sections = [...SECTIONS.map((section) => section(document, { ...context, point })), element].filter(
+    (section) => section !== undefined,
+  );
+  const report = h(
+    "div",
+    { class: "report" },
+    verdict(document),
+    h("div", { class: "columns" }, nav(sections), h("div", { class: "parts" }, sections)),
+  );
   const focused = focusedSection();
   byId("report").replaceChildren(report);
   if (focused) (byId(`${focused}-title`) ?? byId("verdict-title")).focus({ preventScroll: true });
@@ -37,7 +57,9 @@ export function show(context) {
 
 /** The section that has the focus, which goes with its elements. */
 function focusedSection() {
-  return byId("report").contains(document.activeElement) ? (document.activeElement?.closest("section")?.id ?? "verdict") : undefined;
+  return byId("report").contains(document.activeElement)
+    ? (document.activeElement?.closest("section")?.id ?? "verdict")
+    : undefined;
 }
 
 /** @param {HTMLElement[]} sections */

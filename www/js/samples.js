@@ -14,8 +14,11 @@ let embedded;
 export async function gallery(take, fail) {
   const samples = /** @type {Sample[]} */ (JSON.parse(new TextDecoder().decode(await bytes("index.json"))));
   const open = async (/** @type {Sample} */ { files, compare }) => {
-    const read = async (/** @type {File} */ { label, file, expected }) =>
-      ({ bytes: await bytes(file), label, expected: expected ?? undefined });
+    const read = async (/** @type {File} */ { label, file, expected }) => ({
+      bytes: await bytes(file),
+      label,
+      expected: expected ?? undefined,
+    });
     take(await Promise.all(files.map(read)), compare ? 0 : undefined);
   };
   const card = (/** @type {Sample} */ sample) =>
@@ -25,7 +28,11 @@ export async function gallery(take, fail) {
       h(
         "button",
         { type: "button", class: "sample", id: `sample-${sample.id}`, click: () => open(sample).catch(fail) },
-        [h("strong", {}, sample.title), h("span", {}, sample.text), h("small", {}, counted(sample.files.length, "file"))],
+        [
+          h("strong", {}, sample.title),
+          h("span", {}, sample.text),
+          h("small", {}, counted(sample.files.length, "file")),
+        ],
       ),
     );
   return h("ul", { class: "samples" }, samples.map(card));
@@ -35,5 +42,7 @@ export async function gallery(take, fail) {
 async function bytes(file) {
   embedded ??= unpacked("samples").then((all) => all && JSON.parse(new TextDecoder().decode(all)));
   const text = (await embedded)?.[file];
-  return text === undefined ? new Uint8Array(await fetched(`samples/${file}`)) : new TextEncoder().encode(text);
+  return text === undefined
+    ? new Uint8Array(await fetched(`samples/${file}`))
+    : new TextEncoder().encode(text);
 }

@@ -2,9 +2,16 @@
 import { check } from "./document.mjs";
 import { DownshiftError } from "./error.mjs";
 import { call, generation } from "./instance.mjs";
+import { bytes as bytesOf } from "./shapes.mjs";
 
 /** After a trap of another request, with the instance gone: begin again. */
 const AGAIN = Symbol("again");
+
+/**
+ * How often a request begins again at the most. Each time, another one has trapped while this one waited; no input is
+ * known that traps, so that more of them mean that nothing works.
+ */
+const MAX_ATTEMPTS = 8;
 
 /** `convert` over the functions of a module. */
 export function converter(glue, payloadDigest) {
@@ -12,14 +19,20 @@ export function converter(glue, payloadDigest) {
     const found = new Map();
     const fetch = async (need) => {
       const bytes = await fetchDocument(need);
-      if (bytes !== undefined) await check(need, bytes, payloadDigest);
+      if (bytes !== undefined) await check(need, bytesOf(bytes, "fetchDocument()"), payloadDigest);
       else if (need.digest === request.digest) throw missing(need.digest);
       found.set(need.digest, bytes);
     };
-    for (;;) {
+    for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
       const result = await attempt(glue, request, found, fetch, signer);
       if (result !== AGAIN) return result;
     }
+    throw new DownshiftError({
+      code: "trap",
+      fault: "caller",
+      cause: `other conversions failed in the sandbox \`${MAX_ATTEMPTS}\` times while this one waited`,
+      remedy: "report the conversion that fails, with its manifest and config",
+    });
   };
 }
 
@@ -31,7 +44,8 @@ async function attempt(glue, { record, ...request }, found, fetch, signer) {
   const conversion = call(glue, () => new glue.Conversion(json, payload));
   try {
     const added = new Set();
-    for (;;) {
+    const maxRounds = call(glue, () => glue.maxRounds());
+    for (let rounds = 0; rounds < maxRounds; rounds += 1) {
       for (const [digest, bytes] of found) {
         if (!added.has(digest)) call(glue, () => conversion.add(digest, bytes));
         added.add(digest);
@@ -42,7 +56,7 @@ async function attempt(glue, { record, ...request }, found, fetch, signer) {
         if (isGone()) return AGAIN;
       } else if (step.sign) {
         const input = call(glue, () => conversion.signingInput());
-        const signature = await signer.sign(input);
+        const signature = bytesOf(await signer.sign(input), "signer.sign()");
         if (isGone()) return AGAIN;
         const { x, y } = signer.publicKey;
         return answered(glue, conversion, JSON.parse(call(glue, () => conversion.seal(signature, x, y))));
@@ -53,6 +67,7 @@ async function attempt(glue, { record, ...request }, found, fetch, signer) {
   } finally {
     if (!isGone()) conversion.free();
   }
+  throw endless(request.digest);
 }
 
 function answered(glue, conversion, { answer, refused, records = answer.records }) {
@@ -70,5 +85,15 @@ function missing(digest) {
     fault: "document",
     cause: `there is no document \`${digest}\``,
     remedy: "push the image again, or ask for another one",
+  });
+}
+
+/** The core never does that: it documents how many rounds a request takes. */
+function endless(digest) {
+  return new DownshiftError({
+    code: "endless-conversion",
+    fault: "caller",
+    cause: `the conversion of \`${digest}\` asks for documents without end`,
+    remedy: "report it, with the manifest and its config",
   });
 }

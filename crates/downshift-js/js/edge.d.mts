@@ -111,7 +111,10 @@ export type UpstreamFault = { host: string } & (
 );
 
 /** What there is to respond with. */
-export type Found =
+export type Found = {
+  /** Whether somebody had to be let in for it, so that it is for this caller only. */
+  isPrivate?: boolean;
+} & (
   | { kind: "root" | "base" | "emptyLayer" | "noV1" | "unknownPath" | "internal" | "noReferrers" }
   | { kind: "denied" | "blobUnknown" | "nameUnknown" }
   | { kind: "manifest"; form: Form; digest: Digest; source?: Digest | null; byPlatform: boolean }
@@ -125,7 +128,8 @@ export type Found =
   | { kind: "blobElsewhere"; location: string }
   | { kind: "rangeInvalid"; size: number }
   | { kind: "tags"; tags: string[]; next?: string | null }
-  | { kind: "referrers"; filters?: string | null; next?: string | null };
+  | { kind: "referrers"; filters?: string | null; next?: string | null }
+);
 
 /** What a request asks for; nothing where `respond` has its response without anything else, whatever is found. */
 export function readRequest(request: HttpRequest): Asked | undefined;
@@ -135,6 +139,9 @@ export function respond(request: HttpRequest, found: Found, bytes?: Uint8Array):
 
 /** The path of an answer in a cache: of the manifest with `digest`, for this request; nothing if it asks for none. */
 export function answerPath(request: HttpRequest, digest: Digest): string | undefined;
+
+/** Whether a request asks for this part of a blob: up to but without `end`, of `size` bytes. */
+export function asksFor(request: HttpRequest, part: { start: number; end: number; size: number }): boolean;
 
 /** The `Authorization` header of a name and a password, or of a token if that can stand in one. */
 export function authorization(credentials: { username: string; password: string; token?: undefined }): string;

@@ -46,7 +46,7 @@ export interface ConversionReport {
   left_out: { digest: Digest; platform?: Platform; code: string }[];
 }
 
-/** As `convert` of `downshift/edge`, with a report. */
+/** As `convert` of `downshift-oci/edge`, with a report. */
 export function convert(
   request: ConversionRequest,
   fetchDocument: (need: Need) => Promise<Uint8Array | undefined>,

@@ -1,6 +1,9 @@
 // The instance of a module: how it is made, called, and made anew.
 import { DownshiftError } from "./error.mjs";
 
+/** How each module is had that is not needed until the first call. */
+const sources = new WeakMap();
+
 /** How often each module was made anew. What was made in an older instance is of no use in a newer one. */
 const generations = new WeakMap();
 
@@ -10,10 +13,19 @@ export function instantiate(glue, module) {
     glue.initSync({ module });
     generations.set(glue, 0);
   }
+  return glue;
 }
 
-/** Which instance of a module this is. */
+/** Has a module from its bytes in base64, with the first call. */
+export function fromBase64(glue, base64) {
+  // Engines compile a module of this size without a promise: Chromium since 114, all others always.
+  sources.set(glue, () => new WebAssembly.Module(decoded(base64)));
+  return glue;
+}
+
+/** Which instance of a module this is: the first is made here. */
 export function generation(glue) {
+  if (!generations.has(glue)) instantiate(glue, sources.get(glue)());
   return generations.get(glue);
 }
 
@@ -22,12 +34,13 @@ export function generation(glue) {
  * state, there is a new one.
  */
 export function call(glue, run) {
+  generation(glue);
   try {
     return run();
   } catch (thrown) {
     if (typeof thrown === "string") throw new DownshiftError(JSON.parse(thrown));
     if (!(thrown instanceof WebAssembly.RuntimeError || thrown instanceof RangeError)) throw thrown;
-    generations.set(glue, generation(glue) + 1);
+    generations.set(glue, generations.get(glue) + 1);
     glue.__wbg_reset_state();
     throw new DownshiftError({
       code: "trap",
@@ -38,7 +51,9 @@ export function call(glue, run) {
   }
 }
 
-/** Bytes of base64. */
-export function decoded(base64) {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+function decoded(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }

@@ -1,4 +1,4 @@
-// The reports: what people want to know of manifests. Exported from `downshift`, the full module.
+// The reports: what people want to know of manifests. Exported from `downshift-oci`, the full module.
 //
 // Documents go in as exact bytes, reports come out as plain objects. They are those of `downshift inspect --json`, and
 // so their members are named as there, in snake case. A member with `?` is absent where there is nothing to say; an

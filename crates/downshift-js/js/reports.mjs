@@ -1,6 +1,8 @@
 // What people want to know of manifests: types and meaning of all of it are in report.d.ts.
-import { DownshiftError } from "./error.mjs";
+import * as parameters from "./arguments.mjs";
+import { DownshiftError, invalidArgument } from "./error.mjs";
 import { call, generation } from "./instance.mjs";
+import { checked, checkedAsync } from "./shapes.mjs";
 import { holds } from "./verify.mjs";
 
 const FORMS = ["schema1", "schema1-unsigned", "schema2", "list", "oci", "index"];
@@ -16,7 +18,8 @@ export function reports(glue, convert) {
     const held = to(() => new glue.Documents());
     const free = () => generation(glue) === born && held.free();
     try {
-      for (const { bytes, label = "", expected = "" } of documents) to(() => held.add(bytes, label, expected));
+      for (const { bytes, label = "", expected = "" } of documents)
+        to(() => held.add(bytes, label, expected));
       return run(held);
     } finally {
       free();
@@ -24,7 +27,7 @@ export function reports(glue, convert) {
   }
 
   /** What the engine says of the signatures that it has to verify. */
-  async function checked(documents) {
+  async function verifications(documents) {
     const open = within(documents, (held) =>
       parsed(() => held.unchecked()).map((one, index) => ({
         ...one,
@@ -41,12 +44,12 @@ export function reports(glue, convert) {
   }
 
   async function inspect(documents) {
-    const results = await checked(documents);
+    const results = await verifications(documents);
     return within(documents, (held) => parsed(() => held.report(results)));
   }
 
   async function verify(bytes) {
-    const results = await checked([{ bytes }]);
+    const results = await verifications([{ bytes }]);
     return within([{ bytes }], (held) => parsed(() => held.verify(results)));
   }
 
@@ -56,7 +59,12 @@ export function reports(glue, convert) {
     const fetchDocument = async (need) => {
       const bytes = found.get(need.digest);
       if (bytes === undefined) {
-        missing.push({ digest: need.digest, media_type: need.mediaType ?? undefined, size: need.size ?? undefined, kind: need.kind });
+        missing.push({
+          digest: need.digest,
+          media_type: need.mediaType ?? undefined,
+          size: need.size ?? undefined,
+          kind: need.kind,
+        });
       }
       return bytes;
     };
@@ -74,6 +82,10 @@ export function reports(glue, convert) {
 
   async function conversions(documents, options, signer) {
     const { document, name = "library/image", tag = "latest", policy, platform } = options;
+    if (document >= documents.length) {
+      const cause = `\`options.document\` must be the index of one of \`${documents.length}\` documents, not \`${document}\``;
+      throw invalidArgument(cause);
+    }
     const report = await inspect(documents);
     const found = new Map();
     report.documents.forEach(({ digests, span }, index) => {
@@ -91,15 +103,17 @@ export function reports(glue, convert) {
   }
 
   return {
-    inspect,
-    verify,
-    conversions,
-    check: (bytes) => parsed(() => glue.check(bytes)),
-    variant: (bytes, code) => to(() => glue.variant(bytes, code)),
-    payload: (bytes) => to(() => glue.payload(bytes)),
-    diff: (before, after) => parsed(() => glue.diff(before, after)),
-    matrix: (own) => parsed(() => glue.matrix(own && JSON.stringify(own))),
-    secrets: (documents) => within(documents, (held) => parsed(() => held.secrets())),
+    inspect: checkedAsync(parameters.inspect, inspect),
+    verify: checkedAsync(parameters.verify, verify),
+    conversions: checkedAsync(parameters.conversions, conversions),
+    check: checked(parameters.check, (bytes) => parsed(() => glue.check(bytes))),
+    variant: checked(parameters.variant, (bytes, code) => to(() => glue.variant(bytes, code))),
+    payload: checked(parameters.payload, (bytes) => to(() => glue.payload(bytes))),
+    diff: checked(parameters.diff, (before, after) => parsed(() => glue.diff(before, after))),
+    matrix: checked(parameters.matrix, (own) => parsed(() => glue.matrix(own && JSON.stringify(own)))),
+    secrets: checked(parameters.secrets, (documents) =>
+      within(documents, (held) => parsed(() => held.secrets())),
+    ),
     pack: (documents) => within(documents, (held) => to(() => held.pack())),
     unpack(bytes) {
       const born = generation(glue);

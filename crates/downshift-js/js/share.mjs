@@ -1,5 +1,7 @@
 // Documents in the fragment of a URL: a version, a dot, and in base64url what `pack` makes, deflated.
+import * as parameters from "./arguments.mjs";
 import { DownshiftError } from "./error.mjs";
+import { checkedAsync } from "./shapes.mjs";
 
 const VERSION = "1.";
 const SHORT = 8 * 1024;
@@ -9,24 +11,28 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 /** `share` and `unshare` over what packs and unpacks. */
 export function sharing({ pack, unpack }) {
+  async function share({ documents }) {
+    const packed = pack(documents);
+    const fragment = VERSION + base64url(await through(packed, new CompressionStream("deflate-raw")));
+    const length = fragment.length <= SHORT ? "short" : fragment.length <= LONG ? "long" : "too-long";
+    return { fragment, length };
+  }
+
+  async function unshare(fragment) {
+    const text = fragment.replace(/^#/, "").split("&", 1)[0];
+    if (!text.startsWith(VERSION)) throw broken();
+    let packed;
+    try {
+      packed = await through(bytes(text.slice(VERSION.length)), new DecompressionStream("deflate-raw"));
+    } catch {
+      throw broken();
+    }
+    return { documents: unpack(packed) };
+  }
+
   return {
-    async share({ documents }) {
-      const packed = pack(documents);
-      const fragment = VERSION + base64url(await through(packed, new CompressionStream("deflate-raw")));
-      const length = fragment.length <= SHORT ? "short" : fragment.length <= LONG ? "long" : "too-long";
-      return { fragment, length };
-    },
-    async unshare(fragment) {
-      const text = fragment.replace(/^#/, "").split("&", 1)[0];
-      if (!text.startsWith(VERSION)) throw broken();
-      let packed;
-      try {
-        packed = await through(bytes(text.slice(VERSION.length)), new DecompressionStream("deflate-raw"));
-      } catch {
-        throw broken();
-      }
-      return { documents: unpack(packed) };
-    },
+    share: checkedAsync(parameters.share, share),
+    unshare: checkedAsync(parameters.unshare, unshare),
   };
 }
 

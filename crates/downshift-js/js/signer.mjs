@@ -1,5 +1,7 @@
 // Signers: P-256 in wasm, and what the engine has of its own.
+import * as parameters from "./arguments.mjs";
 import { call, generation } from "./instance.mjs";
+import { checked, checkedAsync } from "./shapes.mjs";
 
 /** The signers over the functions of a module. */
 export function signers(glue) {
@@ -20,7 +22,7 @@ export function signers(glue) {
     const member = (name) => call(glue, () => alive().member(name));
     return {
       publicKey: { kid: member("kid"), x: member("x"), y: member("y") },
-      sign: (input) => call(glue, () => alive().sign(input)),
+      sign: checked(parameters.sign, (input) => call(glue, () => alive().sign(input))),
       toJwk: () => call(glue, () => alive().toJwk()),
     };
   }
@@ -42,10 +44,17 @@ export function signers(glue) {
     const jwk = { kty: "EC", crv: "P-256", d, x, y };
     const algorithm = { name: "ECDSA", namedCurve: "P-256" };
     const key = await crypto.subtle.importKey("jwk", jwk, algorithm, false, ["sign"]);
-    const sign = async (input) =>
-      new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, input));
+    const sign = checkedAsync(
+      parameters.sign,
+      async (input) =>
+        new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, input)),
+    );
     return { publicKey, sign };
   }
 
-  return { p256Signer, generateP256Signer, webCryptoSigner };
+  return {
+    p256Signer: checked(parameters.p256Signer, p256Signer),
+    generateP256Signer: checked(parameters.generateP256Signer, generateP256Signer),
+    webCryptoSigner: checkedAsync(parameters.webCryptoSigner, webCryptoSigner),
+  };
 }

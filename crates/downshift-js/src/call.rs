@@ -17,6 +17,7 @@ pub fn call(function: &str, argument: &str) -> Result<Option<String>, Thrown> {
     let given = Given::of(&json, &problems);
     let result = match function {
         "answerPath" => registry::answer_path(given),
+        "asksFor" => registry::asks_for(given),
         "authorization" => registry::authorization(given),
         "checkLimits" => registry::check_limits(given),
         "contentRange" => upstream::content_range(given),

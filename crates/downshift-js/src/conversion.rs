@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
+use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Record, Request, Step, answer};
 use downshift::document::Document;
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
@@ -98,6 +98,12 @@ impl Conversion {
         self.payloads = payloads(answer.records);
         encoded
     }
+}
+
+/// How many steps a conversion takes at the most.
+#[wasm_bindgen(js_name = maxRounds)]
+pub fn max_rounds() -> usize {
+    MAX_ROUNDS
 }
 
 /// The digest by which registries know a document, where it is schema 1: that of its payload.

@@ -11,6 +11,7 @@ use downshift_registry::{
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::given::{self, Given, Problems};
+use crate::json::flag;
 use crate::reply::{self, Reply};
 use crate::thrown::Thrown;
 use crate::{decode, encode};
@@ -94,6 +95,15 @@ pub(crate) fn answer_path(given: Given<'_>) -> Option<String> {
     };
     let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client };
     Some(string(&key.path()))
+}
+
+/// Whether a `request` asks for this `part` of a blob.
+pub(crate) fn asks_for(given: Given<'_>) -> Option<String> {
+    let part = given.required("part")?;
+    let (start, end, size) = (part.number("start"), part.number("end"), part.number("size"));
+    let request = parse(given.required("request")?);
+    let asks = request.is_ok_and(|request| request.asks_for(&(start..end), size));
+    Some(flag(asks))
 }
 
 /// The response to a request: what was `found`, as JSON with its `kind`, and where that has a body of its own, `bytes`.

@@ -52,7 +52,8 @@ impl Reply {
 
 /// The response to a request: what was `found`, and the `bytes` of it.
 pub(crate) fn response_to(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
-    response(request, found, bytes).for_method(request.method)
+    let response = response(request, found, bytes).for_method(request.method);
+    if found.is("isPrivate") { response.for_one_caller() } else { response }
 }
 
 fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {

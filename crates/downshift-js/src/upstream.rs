@@ -10,6 +10,7 @@ use downshift_registry::{
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::given::Given;
+use crate::json::flag;
 
 /// The name of a repository at an upstream registry, and which of the `mappings` says so: `{name, index}`.
 pub(crate) fn remote(given: Given<'_>) -> Option<String> {
@@ -37,8 +38,7 @@ pub(crate) fn registry_host(given: Given<'_>) -> Option<String> {
 
 /// Whether a host is Docker Hub's.
 pub(crate) fn is_docker_hub(given: Given<'_>) -> Option<String> {
-    let is_docker_hub = downshift_registry::is_docker_hub(&given.as_argument());
-    Some((if is_docker_hub { "true" } else { "false" }).to_string())
+    Some(flag(downshift_registry::is_docker_hub(&given.as_argument())))
 }
 
 /// The `Accept` header with every type that can be used.

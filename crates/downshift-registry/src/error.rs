@@ -11,7 +11,7 @@ use downshift::{Digest, Failure, Fault};
 use downshift_json::{Object, array, string};
 
 use crate::limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
-use crate::message::JSON;
+use crate::message::{JSON, NO_STORE};
 use crate::{Demand, Reference, Response, Scope};
 
 /// Why an image is not given in a form that the client understands, or cannot be read.
@@ -123,7 +123,7 @@ pub(crate) fn not_pulled(name: &str) -> Response {
         "{name} was not pulled: GET /v2/{name}/manifests/TAG of this registry, with curl for example, says why and what to do"
     );
     Response::new(400)
-        .with("cache-control", "no-store")
+        .with("cache-control", NO_STORE)
         .with_body("text/plain; charset=utf-8", text.into_bytes())
 }
 
@@ -218,7 +218,7 @@ fn entry(status: u16, code: &str, message: &str, detail: &str) -> Response {
     let mut body = Object::new().json("errors", &array([entry.finish()])).finish();
     body.push('\n');
     // A cache must not go on denying what has come to be there.
-    Response::new(status).with("cache-control", "no-store").with_body(JSON, body.into_bytes())
+    Response::new(status).with("cache-control", NO_STORE).with_body(JSON, body.into_bytes())
 }
 
 /// The beginning of what a client wrote, for it may be as long as the whole request.

@@ -13,6 +13,13 @@ const API_VERSION: &str = "registry/2.0";
 /// The media type of JSON that is not a manifest, as Distribution spells it.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 
+/// What is for one caller only may be kept by its own cache, which has to ask each time whether it may still have it
+/// (RFC 9111, 5.2.2.7).
+const PRIVATE: &str = "private, no-cache";
+
+/// What no cache keeps.
+pub(crate) const NO_STORE: &str = "no-store";
+
 /// The methods that a registry without writes has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -50,6 +57,17 @@ impl Response {
             Method::Get => self,
             Method::Head => Self { body: Body::Bytes(Bytes::new()), ..self },
         }
+    }
+
+    /// What this becomes where somebody had to be let in: it is for this caller only, whatever it is.
+    #[must_use]
+    pub fn for_one_caller(mut self) -> Self {
+        match self.headers.iter_mut().find(|(name, _)| *name == "cache-control") {
+            Some((_, value)) if value == NO_STORE => {}
+            Some((_, value)) => *value = PRIVATE.to_string(),
+            None => self.push("cache-control", PRIVATE.to_string()),
+        }
+        self
     }
 
     pub(crate) fn new(status: u16) -> Self {

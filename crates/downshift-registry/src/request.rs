@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use downshift::{Capabilities, Digest};
 
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
 use crate::{Authorization, Method, Response, Route, UserAgent, accept, error};
 
@@ -94,6 +95,14 @@ impl Request {
         self.conditions.one_range(digest).filter(|_| self.method == Method::Get)
     }
 
+    /// Whether this asks for that `part` of a blob of `size` bytes, and not for the whole or for another part.
+    #[must_use]
+    pub fn asks_for(&self, part: &Range<u64>, size: u64) -> bool {
+        let Route::Blob { digest, .. } = &self.route else { return false };
+        self.method == Method::Get
+            && matches!(self.conditions.select(digest, size), Selection::Part(asked) if asked == *part)
+    }
+
     /// Whether the client has the representation with this digest already.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
@@ -110,6 +119,8 @@ fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use downshift::{Form, Platform};
 
     use super::*;
@@ -157,6 +168,29 @@ mod tests {
         }
         for name in ["", "a/b", "a\"b", "a b", "user@a", &"a".repeat(256)] {
             assert_eq!(host(name), Ok(None), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_asked_for_if_it_is_the_very_one() {
+        let target = format!("/v2/a/blobs/{}", Digest::of(b""));
+        let asks = |method, headers: &[_], part: Range<u64>, size| {
+            read(method, &target, headers).unwrap().asks_for(&part, size)
+        };
+        for (range, part) in
+            [("bytes=2-4", 2..5), ("bytes=2-", 2..10), ("bytes=-3", 7..10), ("bytes=8-99", 8..10)]
+        {
+            let headers = [("range", range)];
+            assert!(asks("GET", &headers, part.clone(), 10), "{range}");
+            assert!(!asks("GET", &headers, part.start..part.end - 1, 10), "less of {range}");
+            assert!(!asks("GET", &headers, part.start - 1..part.end, 10), "more of {range}");
+            assert!(!asks("HEAD", &headers, part.clone(), 10), "HEAD of {range}");
+            let other = [("range", range), ("if-range", "\"sha256:x\"")];
+            assert!(!asks("GET", &other, part, 10), "{range} of something else");
+        }
+        assert!(!asks("GET", &[("range", "bytes=-3")], 7..10, 11), "the size is another");
+        for headers in [&[] as &[_], &[("range", "bytes=0-1,3-4")], &[("range", "lines=0-9")]] {
+            assert!(!asks("GET", headers, 0..10, 10), "the whole is no part: {headers:?}");
         }
     }
 

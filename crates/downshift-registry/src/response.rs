@@ -11,7 +11,7 @@ use downshift::{Digest, EMPTY_LAYER, Form};
 use downshift_json::{Object, array, string};
 
 use crate::conditions::Selection;
-use crate::message::JSON;
+use crate::message::{JSON, NO_STORE};
 use crate::{Body, Method, Page, Reference, Request, Response, Route, Token, error, is_tag};
 
 /// What a tag points to may change: caches may keep it, and ask each time.
@@ -43,7 +43,7 @@ pub fn token(token: &Token) -> Response {
     let value = value.as_str();
     let mut body = Object::new();
     body.text("access_token", value).number("expires_in", *lifetime).text("token", value);
-    Response::new(200).with("cache-control", "no-store").with_body(JSON, body.finish().into_bytes())
+    Response::new(200).with("cache-control", NO_STORE).with_body(JSON, body.finish().into_bytes())
 }
 
 /// `/v1/…`: that there is no registry of version 1, in its plain text.
@@ -152,7 +152,7 @@ pub fn blob_elsewhere(digest: &Digest, location: &str) -> Response {
     Response::new(307)
         .with("docker-content-digest", digest.as_str())
         .with("location", location)
-        .with("cache-control", "no-store")
+        .with("cache-control", NO_STORE)
         .with("content-type", "application/octet-stream")
         .with("content-length", "0")
 }
@@ -299,6 +299,28 @@ mod tests {
             "304\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\ncache-control: no-cache\n"
         );
         assert_eq!(shown(&manifest(&request, &answer(None, true))), expected);
+    }
+
+    #[test]
+    fn what_is_for_one_caller_is_in_no_shared_cache() {
+        let control = |response: Response| {
+            let headers = response.for_one_caller().headers.into_iter();
+            headers.filter(|(name, _)| *name == "cache-control").map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let request = request("GET", &format!("/v2/a/manifests/{DIGEST}"), &[]);
+        let digest = Digest::of(b"");
+        for response in [
+            base(),
+            blob_part(&digest, 10, None),
+            blob_part(&digest, 10, Some(4..6)),
+            manifest(&request, &answer(None, false)),
+            tags("a", &Page { n: None, last: None }, ["v1"]),
+        ] {
+            assert_eq!(control(response.clone()), ["private, no-cache"], "{response:?}");
+        }
+        for response in [error::blob_unknown(&digest), blob_elsewhere(&digest, "https://a/")] {
+            assert_eq!(control(response.clone()), ["no-store"], "{response:?}");
+        }
     }
 
     /// What a blob of ten bytes gives.

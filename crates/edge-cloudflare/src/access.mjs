@@ -1,11 +1,8 @@
-// Who may pull: everybody, or whoever the upstream registry lets.
-import { digestOf, token } from "downshift/edge";
+// Who may pull: everybody, or those whom the upstream registry lets in.
+import { token } from "downshift-oci/edge";
 import { Fault } from "./fault.mjs";
-import { Memory } from "./memory.mjs";
+import { callerId, Permits } from "./permits.mjs";
 import { SERVER } from "./upstream.mjs";
-
-/** Seconds for which it is remembered that somebody may pull, so that a right that was taken away is gone then. */
-const REMEMBERED = 60;
 
 /** What is told to people who have to log in. */
 const REALM = "downshift";
@@ -13,14 +10,20 @@ const REALM = "downshift";
 /** Where clients get tokens; the registry crate knows the path as well. */
 const TOKEN_PATH = "/_downshift/token";
 
-/** Who may pull from which repository, by a hash of what they say of themselves. */
-const permits = new Memory(10_000);
+/** Seconds for which a client is told that a token is good, at the most: a year, which no service means. */
+const MAX_LIFETIME = 365 * 24 * 3600;
 
 const BASIC = { scheme: "basic", realm: REALM };
 
+/** What the registry has said yes to, remembered by this isolate. */
+const permits = new Permits();
+
 /** Everybody may pull. */
 export class Open {
-  caller() {
+  /** Whether answers are for one caller only. */
+  isPrivate = false;
+
+  async caller() {
     return SERVER;
   }
 
@@ -40,27 +43,36 @@ export class Open {
     return true;
   }
 
+  refused() {
+    // It is this worker that was refused, and not the caller.
+  }
+
   refusal() {
     return undefined;
   }
 }
 
-/** Whoever the upstream registry lets: its demands in this worker's name, and what it has said yes to. */
+/** Those whom the upstream registry lets in: its demands in this worker's name, and what it has said yes to. */
 export class PassThrough {
+  isPrivate = true;
   #origin;
 
   constructor(origin) {
     this.#origin = origin;
   }
 
-  caller({ authorization }) {
-    return { authorization: authorization ?? undefined };
+  /** On whose behalf the registry is asked: what the caller says of itself, and what stands for that in memory. */
+  async caller(asked) {
+    const authorization = asked.authorization ?? undefined;
+    return { authorization, id: await callerId(authorization) };
   }
 
   /** `/v2/`: whether the registry wants to know who asks. */
   async base(upstream, caller) {
     const demand = await upstream.demand(caller);
-    return demand ? { kind: "unauthorized", ...this.#own(demand) } : { kind: "base" };
+    if (!demand) return { kind: "base" };
+    this.refused(caller);
+    return { kind: "unauthorized", ...this.#own(demand) };
   }
 
   /** A token from the registry's token service. */
@@ -74,41 +86,54 @@ export class PassThrough {
     const { realm, service } = demand;
     // A token is asked for with a name and password, or without anything.
     const header = asked.hasCredentials ? asked.authorization : undefined;
-    const { status, body } = await upstream.clientToken({ realm, service, scopes, account: asked.account }, header);
+    const { status, body } = await upstream.clientToken(
+      { realm, service, scopes, account: asked.account },
+      header,
+    );
     if (status === 401 || status === 403) return { kind: "unauthorized", ...BASIC };
     if (status === 429) throw upstream.fault({ problem: "too-many-requests" });
     if (status !== 200) throw upstream.fault({ problem: "status", status });
     const issued = token(body);
     if (!issued) throw upstream.fault({ problem: "invalid", what: "its token service gave no token" });
-    return { kind: "token", ...issued };
+    return { kind: "token", ...issued, lifetime: Math.min(issued.lifetime, MAX_LIFETIME) };
   }
 
   /** What a tag points to, once the registry has said yes to this caller. */
   async tag(upstream, name, tag, caller) {
-    const key = await permit(upstream, name, caller);
-    if (permits.get(key)) return upstream.tag(name, tag, caller);
-    const digest = await upstream.askTag(name, tag, caller);
-    if (digest !== undefined) permits.set(key, true, REMEMBERED);
-    return digest;
+    const repository = repositoryAt(upstream, name);
+    if (permits.has(caller.id, repository)) return upstream.tag(name, tag, caller);
+    return permits.ask(caller.id, repository, () => upstream.askTag(name, tag, caller));
   }
 
   /** Whether the registry says yes to this caller: for a manifest, and where that is gone, for the repository. */
   async mayPull(upstream, name, source, caller) {
-    const key = await permit(upstream, name, caller);
-    if (permits.get(key)) return true;
-    const isThere =
-      (await upstream.headManifest(name, await source(), caller)) !== undefined ||
-      (await upstream.hasRepository(name, caller));
-    if (isThere) permits.set(key, true, REMEMBERED);
-    return isThere;
+    const repository = repositoryAt(upstream, name);
+    if (permits.has(caller.id, repository)) return true;
+    return permits.ask(
+      caller.id,
+      repository,
+      async () =>
+        (await upstream.headManifest(name, await source(), caller)) !== undefined ||
+        (await upstream.hasRepository(name, caller)),
+    );
   }
 
-  /** What to say to a client that the registry did not let, if that is what `error` is about. */
-  refusal(error) {
+  /**
+   * The registry has said no to this caller, whatever was asked for: that it said yes before is forgotten, for the
+   * repository, or where the answer was about none of them, for all.
+   */
+  refused({ authorization, id }, remote) {
+    if (remote) permits.refuse(id, repositoryAt(remote.upstream, remote.name));
+    // A registry that wants to hear something has not turned away those who say nothing.
+    else if (authorization !== undefined) permits.refuse(id);
+  }
+
+  /** What to say to a client that the registry turned away, if that is what `error` is about. */
+  refusal(error, { name }) {
     if (!(error instanceof Fault)) return undefined;
     const { problem } = error.described;
     if (problem === "unauthorized") return { kind: "unauthorized", ...this.#own(error.described) };
-    return problem === "denied" ? { kind: "denied" } : undefined;
+    return problem === "denied" && name !== undefined ? { kind: "denied" } : undefined;
   }
 
   /** The registry's demand in this worker's name, so that clients never hear of the registry's own. */
@@ -117,7 +142,6 @@ export class PassThrough {
   }
 }
 
-async function permit(upstream, name, { authorization = "" }) {
-  const hash = await digestOf(new TextEncoder().encode(authorization));
-  return `${hash} ${upstream.base} ${name}`;
+function repositoryAt(upstream, name) {
+  return `${upstream.base} ${name}`;
 }

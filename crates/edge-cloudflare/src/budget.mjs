@@ -1,5 +1,5 @@
 // How much one request may ask for: platforms end a request that asks for more.
-import { DownshiftError } from "downshift/edge";
+import { DownshiftError } from "downshift-oci/edge";
 
 /** Calls of the Cache API that one request may make on the free plan (Cloudflare, "Workers limits"). */
 const CACHE_CALLS = 50;

@@ -1,5 +1,5 @@
 // What can go wrong with an upstream registry.
-import { fault } from "downshift/edge";
+import { fault } from "downshift-oci/edge";
 
 /** How often something is asked at the most. */
 const MAX_ATTEMPTS = 3;

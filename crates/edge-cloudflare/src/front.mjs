@@ -1,5 +1,5 @@
 // The front: what there is to answer to a request, from upstream registries.
-import { answerPath, convert, DownshiftError, remoteName } from "downshift/edge";
+import { answerPath, asksFor, convert, DownshiftError, remoteName } from "downshift-oci/edge";
 import { Open, PassThrough } from "./access.mjs";
 import { Budget } from "./budget.mjs";
 import { NearCache } from "./cache.mjs";
@@ -28,29 +28,35 @@ export class Front {
     this.cache = cache;
     this.records = new Records(bucket, cache, budget);
     this.access = settings.auth === "open" ? new Open() : new PassThrough(settings.publicUrl ?? origin);
-    this.upstreams = settings.upstreams.map((upstream) => new Upstream(upstream, { ...settings, cache, budget }));
+    this.upstreams = settings.upstreams.map(
+      (upstream) => new Upstream(upstream, { ...settings, cache, budget }),
+    );
   }
 
   /** What was found: its kind and what belongs to that, and a body. */
   async find(request, asked) {
-    try {
-      return await this.#lookUp(request, asked);
-    } catch (error) {
-      return { found: await this.#failed(error) };
-    }
+    const caller = await this.access.caller(asked);
+    const { found, ...content } = await this.#lookUp(request, asked, caller).catch(async (error) => {
+      if (error instanceof Fault && error.isAboutCaller) this.#refused(asked, caller);
+      return { found: await this.#failed(error, asked) };
+    });
+    // Load balancers look at `/`, which nobody has to be let in for.
+    const isPrivate = this.access.isPrivate && asked.route !== "root";
+    return { found: { ...found, isPrivate }, ...content };
   }
 
-  async #lookUp(request, asked) {
-    const caller = this.access.caller(asked);
+  async #lookUp(request, asked, caller) {
     switch (asked.route) {
       case "base":
         return { found: await this.access.base(this.upstreams[0], caller) };
       case "token":
-        return { found: await this.access.token(this.upstreams[0], asked, (name) => this.#remote(name)?.name) };
+        return {
+          found: await this.access.token(this.upstreams[0], asked, (name) => this.#remote(name)?.name),
+        };
       case "manifest":
         return this.#manifest(request, asked, caller);
       case "blob":
-        return this.#blob(asked, caller);
+        return this.#blob(request, asked, caller);
       case "tags":
         return { found: await this.#tags(asked, caller) };
       case "referrers":
@@ -114,7 +120,7 @@ export class Front {
     return [policy, platform, JSON.stringify(limits ?? {}), signer.publicKey.kid];
   }
 
-  async #blob(asked, caller) {
+  async #blob(request, asked, caller) {
     const unknown = { found: { kind: "blobUnknown" } };
     const remote = this.#remote(asked.name);
     if (!remote) return unknown;
@@ -123,13 +129,17 @@ export class Front {
       const size = await upstream.blobSize(name, asked.digest, caller);
       return size === undefined ? unknown : { found: { kind: "blob", size } };
     }
-    return (await upstream.blob(name, asked.digest, asked.range, caller)) ?? unknown;
+    const isAsked = (part) => asksFor(request, part);
+    return (await upstream.blob(name, asked.digest, asked.range, isAsked, caller)) ?? unknown;
   }
 
   async #tags(asked, caller) {
     const remote = this.#remote(asked.name);
     const tags = remote && (await remote.upstream.tags(remote.name, asked.query, caller));
-    return tags ? { kind: "tags", ...tags } : { kind: "nameUnknown" };
+    if (tags) return { kind: "tags", ...tags };
+    // Registries hide what somebody may not see: for them there is no such repository.
+    this.#refused(asked, caller);
+    return { kind: "nameUnknown" };
   }
 
   async #referrers(asked, caller) {
@@ -139,20 +149,25 @@ export class Front {
     return { found: { kind: "referrers", ...found.value }, bytes: found.bytes };
   }
 
-  async #failed(error) {
-    const refusal = this.access.refusal(error);
+  /** The registry has turned this caller away: from a repository, or where none is asked for, from all of it. */
+  #refused({ name }, caller) {
+    this.access.refused(caller, name === undefined ? undefined : this.#remote(name));
+  }
+
+  async #failed(error, asked) {
+    const refusal = this.access.refusal(error, asked);
     if (refusal) return refusal;
     if (error instanceof Fault) {
       console.error(`${error.code}: ${error.message}`);
       return { kind: "fault", ...error.described };
     }
     if (error instanceof Missing) return { kind: "manifestUnknown", digest: error.digest };
-    if (error instanceof DownshiftError) return this.#refused(error);
+    if (error instanceof DownshiftError) return this.#notConverted(error);
     console.error(error);
     return { kind: "internal" };
   }
 
-  async #refused({ code, fault, cause, remedy, records }) {
+  async #notConverted({ code, fault, cause, remedy, records }) {
     try {
       await this.records.keep(records);
     } catch (error) {

@@ -28,4 +28,11 @@ export class Memory {
   delete(key) {
     this.#entries.delete(key);
   }
+
+  /** Forgets everything whose key begins so. */
+  deleteBelow(prefix) {
+    for (const key of this.#entries.keys()) {
+      if (key.startsWith(prefix)) this.#entries.delete(key);
+    }
+  }
 }

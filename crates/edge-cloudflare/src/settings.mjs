@@ -1,6 +1,13 @@
 // What an operator says of the worker: its bindings and variables.
-import { checkLimits, DownshiftError, isDockerHub, registryHost, remoteName } from "downshift/edge";
-import { generateP256Signer, p256Signer, webCryptoSigner } from "downshift/p256";
+import {
+  authorization,
+  checkLimits,
+  DownshiftError,
+  isDockerHub,
+  registryHost,
+  remoteName,
+} from "downshift-oci/edge";
+import { generateP256Signer, p256Signer, webCryptoSigner } from "downshift-oci/p256";
 
 /** Seconds for which a registry may be silent: as long as a client cares to wait. */
 const UPSTREAM_TIMEOUT = 30;
@@ -10,6 +17,9 @@ const TAG_TTL = 10;
 
 /** Subrequests of one request that the free plan allows (Cloudflare, "Workers limits"). */
 const SUBREQUESTS = 50;
+
+/** What may be said of a registry in `UPSTREAMS`. */
+const MEMBERS = ["url", "prefix", "remotePrefix", "library", "blobs", "username", "password"];
 
 /** Reads the settings, and checks all of them. */
 export async function readSettings(env) {
@@ -36,28 +46,77 @@ export async function readSettings(env) {
 }
 
 function readUpstreams(env) {
-  const described = env.UPSTREAMS ? parsed(env.UPSTREAMS) : [{ url: env.UPSTREAM }];
-  if (!Array.isArray(described) || described.length === 0) {
-    throw invalid("UPSTREAMS", "write an array of registries, each with its `url`");
-  }
   const timeout = 1000 * number(env, "UPSTREAM_TIMEOUT", UPSTREAM_TIMEOUT);
-  const common = { username: env.UPSTREAM_USERNAME, password: "UPSTREAM_PASSWORD", blobs: env.BLOBS };
-  const upstreams = described.map((one) => readUpstream(env, { ...common, ...one }, timeout));
+  const upstreams = described(env).map((one) => readUpstream(env, one, timeout));
   // That the prefixes can begin a name is looked at here, and not with the first request.
-  remoteName(upstreams.map(({ mapping }) => mapping), "library/any");
+  remoteName(
+    upstreams.map(({ mapping }) => mapping),
+    "library/any",
+  );
   return upstreams;
 }
 
-function readUpstream(env, { url, username, password, blobs = "stream", ...mapping }, timeout) {
+/** What is said of each registry. */
+function described(env) {
+  if (!env.UPSTREAMS) {
+    const isKnown = env.UPSTREAM_USERNAME || env.UPSTREAM_PASSWORD;
+    const credentials = isKnown ? { username: env.UPSTREAM_USERNAME, password: "UPSTREAM_PASSWORD" } : {};
+    return [{ url: env.UPSTREAM, ...credentials }];
+  }
+  // They would be told to every one of them.
+  for (const name of ["UPSTREAM_USERNAME", "UPSTREAM_PASSWORD"]) {
+    if (env[name]) {
+      const remedy = "give the registry that they are for its own `username` and `password` in `UPSTREAMS`";
+      throw wrong(`\`${name}\` is for the one registry of \`UPSTREAM\`, and \`UPSTREAMS\` is set`, remedy);
+    }
+  }
+  const all = parsed(env.UPSTREAMS);
+  if (!Array.isArray(all) || all.length === 0 || all.some((one) => typeof one !== "object" || one === null)) {
+    throw invalid("UPSTREAMS", "write an array of registries, each with its `url`");
+  }
+  for (const name of all.flatMap(Object.keys)) {
+    if (!MEMBERS.includes(name)) {
+      throw wrong(
+        `a registry of \`UPSTREAMS\` has the unknown member \`${name}\``,
+        `write ${choice(MEMBERS)}`,
+      );
+    }
+  }
+  return all;
+}
+
+function readUpstream(env, { url, username, password, blobs = env.BLOBS || "stream", ...mapping }, timeout) {
   const base = URL.canParse(url ?? "") ? new URL(url) : undefined;
-  const isRegistry = base && /^https?:$/.test(base.protocol) && !(base.search || base.hash || base.username);
-  if (!isRegistry) throw invalid("UPSTREAM", "write the registry's URL, such as https://registry.example.org");
+  const isRegistry =
+    base && /^https?:$/.test(base.protocol) && !(base.search || base.hash || base.username || base.password);
+  if (!isRegistry)
+    throw invalid("UPSTREAM", "write the registry's URL, such as https://registry.example.org");
   if (!["stream", "redirect"].includes(blobs)) throw invalid("BLOBS", "write `stream` or `redirect`");
   base.hostname = registryHost(base.hostname);
   base.pathname = `${base.pathname.replace(/\/+$/, "").replace(/\/v2$/, "")}/`;
-  const credentials = username ? { username, password: env[password] ?? "" } : undefined;
   const { prefix = "", remotePrefix = "", library = isDockerHub(base.hostname) } = mapping;
-  return { base: base.href, host: base.hostname, credentials, blobs, timeout, mapping: { prefix, remotePrefix, library } };
+  return {
+    base: base.href,
+    host: base.hostname,
+    credentials: readCredentials(env, base.host, username, password),
+    blobs,
+    timeout,
+    mapping: { prefix, remotePrefix, library },
+  };
+}
+
+/** Who this worker is towards one registry. `password` is the name of the secret that has it. */
+function readCredentials(env, host, username, password) {
+  if (!username && !password) return undefined;
+  const value = env[password];
+  if (!username || typeof value !== "string" || value === "") {
+    const missing = username ? `its secret \`${password}\`` : "its `username`";
+    throw wrong(
+      `the registry \`${host}\` has credentials without ${missing}`,
+      "give both the name, and the secret that has the password",
+    );
+  }
+  return { username, header: authorization({ username, password: value }) };
 }
 
 function readLimits(text) {
@@ -78,7 +137,7 @@ async function readSigner(env) {
 
 function oneOf(env, name, values) {
   const value = env[name] || values[0];
-  if (!values.includes(value)) throw invalid(name, `write ${values.map((one) => `\`${one}\``).join(" or ")}`);
+  if (!values.includes(value)) throw invalid(name, `write ${choice(values)}`);
   return value;
 }
 
@@ -96,7 +155,14 @@ function parsed(json) {
   }
 }
 
+function choice(values) {
+  return values.map((one) => `\`${one}\``).join(" or ");
+}
+
 function invalid(name, remedy) {
-  const cause = `the variable \`${name}\` is missing or wrong`;
+  return wrong(`the variable \`${name}\` is missing or wrong`, remedy);
+}
+
+function wrong(cause, remedy) {
   return new DownshiftError({ code: "invalid-setting", fault: "caller", cause, remedy });
 }

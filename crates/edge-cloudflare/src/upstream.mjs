@@ -4,13 +4,14 @@ import {
   contentRange,
   demand,
   digestOf,
+  DownshiftError,
   everyType,
   hasDigest,
   nextQuery,
   payloadDigest,
   token,
   tokenUrl,
-} from "downshift/edge";
+} from "downshift-oci/edge";
 import { Fault, retry } from "./fault.mjs";
 import { Memory } from "./memory.mjs";
 
@@ -32,10 +33,16 @@ const DOCUMENT_TTL = 24 * 3600;
 /** Seconds before its end at which a token is taken for expired, and for which it is used at the most. */
 const [MARGIN, MAX_LIFETIME] = [5, 3600];
 
+/** Where a registry has what the core needs, by the kind of that. */
+const PATHS = { manifest: "manifests", blob: "blobs" };
+
 /** On whose behalf a registry is asked, if not on a client's: then that is `{ authorization }`. */
 export const SERVER = Symbol("server");
 
-/** The tokens of this worker, by registry and repository, and the registries that want a password each time. */
+/**
+ * The tokens of this worker, by registry, name there and repository, and which of the first two want a password each
+ * time. One registry may stand twice among the settings, with other credentials.
+ */
 const tokens = new Memory(1000);
 const basic = new Set();
 
@@ -79,11 +86,17 @@ export class Upstream {
 
   /** Gets the manifest that a tag points to, keeps it, and gives its digest. */
   async #getTag(name, tag, caller) {
-    const found = await this.#get(`${name}/manifests/${tag}`, name, this.#documentBytes, caller, async (headers, bytes) => {
-      const reported = this.#reported(headers);
-      if (reported !== "") await this.#check(reported, bytes);
-      return reported || payloadDigest(bytes) || (await digestOf(bytes));
-    });
+    const found = await this.#get(
+      `${name}/manifests/${tag}`,
+      name,
+      this.#documentBytes,
+      caller,
+      async (headers, bytes) => {
+        const reported = this.#reported(headers);
+        if (reported !== "") await this.#check(reported, bytes);
+        return reported || payloadDigest(bytes) || (await digestOf(bytes));
+      },
+    );
     if (!found) return undefined;
     await this.#cache.put(this.#path("documents", name, found.value), DOCUMENT_TTL, null, found.bytes);
     return found.value;
@@ -92,14 +105,18 @@ export class Upstream {
   /** The digest of a manifest, `""` if the registry does not say it, or nothing if there is none. */
   async headManifest(name, reference, caller) {
     const path = `${name}/manifests/${reference}`;
-    const found = await retry(() => this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)));
+    const found = await retry(() =>
+      this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)),
+    );
     return found && this.#reported(found.headers);
   }
 
-  /** Whether this caller may pull from a repository, of which nothing else is known: who may may list its tags. */
+  /** Whether this caller may pull from a repository, of which nothing else is known: then it may list its tags. */
   async hasRepository(name, caller) {
     const path = `${name}/tags/list?n=1`;
-    const found = await retry(() => this.#within((signal) => this.#askOnce("GET", path, name, caller, signal)));
+    const found = await retry(() =>
+      this.#within((signal) => this.#askOnce("GET", path, name, caller, signal)),
+    );
     await found?.body?.cancel();
     return found !== undefined;
   }
@@ -109,17 +126,24 @@ export class Upstream {
     const path = this.#path("documents", name, need.digest);
     const kept = await this.#cache.get(...path);
     if (kept) return kept.bytes;
-    const kind = need.kind === "blob" ? "blobs" : "manifests";
-    const found = await this.#get(`${name}/${kind}/${need.digest}`, name, this.#documentBytes, caller, (_, bytes) =>
-      this.#check(need.digest, bytes),
+    const kind = pathOf(need);
+    const found = await this.#get(
+      `${name}/${kind}/${need.digest}`,
+      name,
+      this.#documentBytes,
+      caller,
+      (_, bytes) => this.#check(need.digest, bytes),
     );
     if (!found) return undefined;
     await this.#cache.put(path, DOCUMENT_TTL, null, found.bytes);
     return found.bytes;
   }
 
-  /** A blob, or the `range` of it that is passed on as it came: what is found of it, and its body. */
-  async blob(name, digest, range, caller) {
+  /**
+   * A blob, or the `range` of it that is passed on as it came: what is found of it, and its body. `isAsked` tells whether
+   * a part is the one that the client asks for.
+   */
+  async blob(name, digest, range, isAsked, caller) {
     // What is compressed on the way has another length.
     const headers = { "accept-encoding": "identity", ...(range && { range }) };
     const isRedirect = this.#settings.blobs === "redirect";
@@ -134,36 +158,50 @@ export class Upstream {
     if (response.status >= 300 && response.status < 400) {
       return { found: { kind: "blobElsewhere", location: this.#target(response.url, response).href } };
     }
-    const total = contentRange(response.headers.get("content-range") ?? "");
-    if (response.status === 416) return { found: { kind: "rangeInvalid", size: total?.size ?? 0 } };
-    const text = response.headers.get("content-length");
-    const length = text === null ? undefined : Number(text);
-    if (response.status === 206 && total?.start !== null && total && total.end - total.start === length) {
-      return { found: { kind: "blobPart", ...total }, body: response.body, length };
+    const part = partOf(response);
+    if (response.status === 416 && range) return { found: { kind: "rangeInvalid", size: part?.size ?? 0 } };
+    const length = contentLength(response);
+    if (response.status === 206) {
+      const isPart = part && part.start !== null && part.end - part.start === length;
+      if (range && isPart && isAsked(part)) {
+        return { found: { kind: "blobPart", ...part }, body: response.body, length };
+      }
+      await response.body?.cancel();
+      throw range
+        ? this.#invalid("a part of a blob that is not the one that was asked for")
+        : this.fault({ problem: "corrupt", digest });
     }
-    if (response.status !== 200) throw this.#invalid("a part of a blob that is not what was asked for");
-    if (length !== undefined) return { found: { kind: "blobPart", size: length }, body: response.body, length };
-    // Clients have to be told the length first.
+    if (response.status !== 200) throw this.fault({ problem: "status", status: response.status });
+    if (length) return { found: { kind: "blobPart", size: length }, body: response.body, length };
+    // Clients have to be told the length first, and what says that it is empty may be the end of nothing.
     const bytes = await this.#within((signal) => this.#read(response, this.#documentBytes, signal));
+    await this.#check(digest, bytes);
     return { found: { kind: "blobPart", size: bytes.byteLength }, body: bytes, length: bytes.byteLength };
   }
 
   /** How many bytes a blob has, if there is one. */
   async blobSize(name, digest, caller) {
     const path = `${name}/blobs/${digest}`;
-    const found = await retry(() => this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)));
+    const found = await retry(() =>
+      this.#within((signal) => this.#askOnce("HEAD", path, name, caller, signal)),
+    );
     if (!found) return undefined;
-    const length = found.headers.get("content-length");
-    if (length === null) throw this.#invalid("a blob without its length");
-    return Number(length);
+    const length = contentLength(found);
+    if (length === undefined) throw this.#invalid("a blob without its length");
+    if (length === 0) await this.#check(digest, new Uint8Array());
+    return length;
   }
 
   /** The tags of a repository, and the query of the next page. */
   async tags(name, query, caller) {
     const path = withQuery(`${name}/tags/list`, query);
     const found = await this.#get(path, name, TAGS_BYTES, caller, (headers, bytes) => {
-      const { tags } = this.#object(bytes, "a list of tags that is none");
-      return { tags: Array.isArray(tags) ? tags : [], next: next(headers) };
+      const { tags } = this.#object(bytes, "the tag list is not a JSON object");
+      // A repository without tags has none, or null.
+      const all = tags ?? [];
+      const isList = Array.isArray(all) && all.every((tag) => typeof tag === "string");
+      if (!isList) throw this.#invalid("the tags are not a list of strings");
+      return { tags: all, next: next(headers) };
     });
     return found?.value;
   }
@@ -173,7 +211,7 @@ export class Upstream {
     const path = withQuery(`${name}/referrers/${digest}`, query);
     return this.#get(path, name, this.#documentBytes, caller, (headers, bytes) => {
       // A page that says "not found" with status 200 is no index.
-      this.#object(bytes, "a list of referrers that is none");
+      this.#object(bytes, "the list of referrers is not a JSON object");
       return { filters: headers.get("oci-filters-applied"), next: next(headers) };
     });
   }
@@ -220,7 +258,9 @@ export class Upstream {
 
   /** Asks, and follows redirects. What is not there is no error. */
   async #askOnce(method, path, name, caller, signal) {
-    return this.#found(await this.#respond(method, path, { accept: everyType() }, name, caller, signal, true));
+    return this.#found(
+      await this.#respond(method, path, { accept: everyType() }, name, caller, signal, true),
+    );
   }
 
   /** What the registry responds below `/v2/`, once it knows who asks. */
@@ -239,12 +279,14 @@ export class Upstream {
 
   async #follow(method, start, headers, header, signal, isFollowed) {
     let url = start;
+    let own = header;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      // Nobody else is told who asks.
-      const own = url.origin === start.origin ? header : undefined;
       const response = await this.#send(method, url, headers, own, signal);
       if (![301, 302, 303, 307, 308].includes(response.status)) return response;
-      url = this.#target(url, response);
+      const target = this.#target(url, response);
+      // Nobody else is told who asks, nor whom they send back with it.
+      if (target.origin !== url.origin) own = undefined;
+      url = target;
       if (!isFollowed) return response;
       await response.body?.cancel();
     }
@@ -290,27 +332,27 @@ export class Upstream {
 
   #demandOf(response) {
     const asked = demand(response.headers.get("www-authenticate") ?? "");
-    if (!asked) throw this.#invalid("it wants to know who asks, and not how to say so");
+    if (!asked) throw this.#invalid("status 401 without a challenge that can be answered");
     return asked;
   }
 
   /** What to say with a request, before the registry has asked. */
   #atHand(name) {
     const { credentials } = this.#settings;
-    if (credentials && basic.has(this.base)) return authorization(credentials);
-    return tokens.get(`${this.base} ${name}`);
+    if (credentials && basic.has(this.#key())) return credentials.header;
+    return tokens.get(this.#key(name));
   }
 
   /** What to say after the registry has asked, and did not take `used`; nothing if there is nothing else to say. */
   async #renew({ scheme, realm, service }, name, used, signal) {
     const { credentials } = this.#settings;
-    const own = credentials && authorization(credentials);
+    const own = credentials?.header;
     if (scheme === "basic") {
       if (own === undefined || own === used) {
-        basic.delete(this.base);
+        basic.delete(this.#key());
         return undefined;
       }
-      basic.add(this.base);
+      basic.add(this.#key());
       return own;
     }
     const scopes = name === "" ? [] : [{ name, actions: "pull" }];
@@ -325,14 +367,20 @@ export class Upstream {
     const header = issued && authorization({ token: issued.value });
     if (!header) throw this.#invalid("its token service gave no token");
     const lifetime = Math.min(Math.max(issued.lifetime - MARGIN, 0), MAX_LIFETIME);
-    tokens.set(`${this.base} ${name}`, header, lifetime);
+    tokens.set(this.#key(name), header, lifetime);
     return header;
+  }
+
+  /** What a token, or a registry without any, is remembered by. */
+  #key(...name) {
+    return JSON.stringify([this.base, this.#settings.credentials?.username ?? null, ...name]);
   }
 
   /** The URL of a token service, to which credentials go: never in the clear where the registry itself has HTTPS. */
   #tokenUrl(text) {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    const isAllowed = url?.protocol === "https:" || (url?.protocol === "http:" && this.base.startsWith("http:"));
+    const isAllowed =
+      url?.protocol === "https:" || (url?.protocol === "http:" && this.base.startsWith("http:"));
     if (!isAllowed) throw this.#invalid("its token service has no URL that can be asked");
     return url;
   }
@@ -341,7 +389,8 @@ export class Upstream {
   #reported(headers) {
     const digest = headers.get("docker-content-digest");
     if (digest === null) return "";
-    if (!/^[a-z0-9+._-]+:[a-f0-9]{32,}$/.test(digest)) throw this.#invalid("a digest that is none");
+    if (!/^[a-z0-9+._-]+:[a-f0-9]{32,}$/.test(digest))
+      throw this.#invalid("its `Docker-Content-Digest` is not a digest");
     return digest;
   }
 
@@ -368,9 +417,14 @@ export class Upstream {
     } catch (error) {
       throw this.#broken(error, signal);
     }
-    if (announced > length) throw this.fault({ problem: "unreachable", what: "the body ends before its length" });
+    if (announced > length)
+      throw this.fault({ problem: "unreachable", what: "the body ends before its length" });
     const bytes = new Uint8Array(length);
-    chunks.reduce((offset, chunk) => (bytes.set(chunk, offset), offset + chunk.byteLength), 0);
+    let offset = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, offset);
+      offset += chunk.byteLength;
+    }
     return bytes;
   }
 
@@ -402,6 +456,35 @@ export class Upstream {
   }
 }
 
+/** The path at a registry of a document that the core needs. */
+function pathOf({ digest, kind }) {
+  if (Object.hasOwn(PATHS, kind)) return PATHS[kind];
+  throw new DownshiftError({
+    code: "unknown-need",
+    fault: "caller",
+    cause: `the core needs \`${digest}\` as a \`${kind}\`, which this worker does not know`,
+    remedy: "build the worker and its module from the same sources",
+  });
+}
+
+/** The length that a response announces, if that can be counted. */
+function contentLength({ headers }) {
+  return counted(headers.get("content-length") ?? "");
+}
+
+/** Which part of a blob a response says that it has, if its numbers can be counted. */
+function partOf({ headers }) {
+  const part = contentRange(headers.get("content-range") ?? "");
+  const isCounted = part && [part.start ?? 0, part.end ?? 0, part.size].every(Number.isSafeInteger);
+  return isCounted ? part : undefined;
+}
+
+/** A whole number that JavaScript has exactly. */
+function counted(text) {
+  const number = /^\s*\d+\s*$/.test(text) ? Number(text) : undefined;
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
 function withQuery(path, query) {
   return query === "" ? path : `${path}?${query}`;
 }
@@ -413,6 +496,5 @@ function next(headers) {
 
 /** After how many seconds to come again. A date is not passed on. */
 function retryAfter(response) {
-  const text = response.headers.get("retry-after") ?? "";
-  return /^\s*\d+\s*$/.test(text) ? Number(text) : undefined;
+  return counted(response.headers.get("retry-after") ?? "");
 }

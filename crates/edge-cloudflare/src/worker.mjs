@@ -1,6 +1,6 @@
-// The worker: a request in, a response out. What to answer comes from `downshift/edge`; what is fetched, streamed, cached
+// The worker: a request in, a response out. What to answer comes from `downshift-oci/edge`; what is fetched, streamed, cached
 // and signed with is the platform's.
-import { readRequest, respond } from "downshift/edge";
+import { readRequest, respond } from "downshift-oci/edge";
 import { Front } from "./front.mjs";
 import { readSettings } from "./settings.mjs";
 

@@ -81,7 +81,7 @@ pub fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
 /// If it cannot be built.
 pub fn package() -> anyhow::Result<PathBuf> {
     // Where scripts find it by its name.
-    let package = target_folder()?.join("npm/node_modules/downshift");
+    let package = target_folder()?.join("npm/node_modules/downshift-oci");
     let project = project()?;
     // What an earlier build left, and this one does not make, is no part of it.
     make_empty(&package)?;

@@ -13,7 +13,10 @@ async function check(page, state) {
   // The page's own policy forbids scripts of others, and has to go on doing so.
   await page.page.evaluate(AXE);
   const found = await page.page.evaluate(async (values) => {
-    const { violations } = await axe.run(document, { runOnly: { type: "tag", values }, resultTypes: ["violations"] });
+    const { violations } = await axe.run(document, {
+      runOnly: { type: "tag", values },
+      resultTypes: ["violations"],
+    });
     return violations.map(
       ({ id, impact, nodes }) =>
         `${impact}: ${id}: ${nodes
@@ -26,7 +29,9 @@ async function check(page, state) {
 }
 
 async function openAll(page) {
-  await page.page.$$eval("details", (all) => all.forEach((details) => (details.open = true)));
+  await page.page.$$eval("details", (all) => {
+    for (const details of all) details.open = true;
+  });
 }
 
 const states = {
@@ -90,7 +95,8 @@ const fits = (width) => async (context) => {
     const [wide, seen, wideOnes] = await page.page.evaluate(() => {
       const seen = document.documentElement.clientWidth;
       const wide = [...document.querySelectorAll("body *")].filter(
-        (element) => element.getBoundingClientRect().right > seen + 1 && !element.closest(".scroll, pre, nav, .unseen"),
+        (element) =>
+          element.getBoundingClientRect().right > seen + 1 && !element.closest(".scroll, pre, nav, .unseen"),
       );
       return [
         document.documentElement.scrollWidth,

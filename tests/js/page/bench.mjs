@@ -10,7 +10,11 @@ const context = { browser: await launch(name, executable), url, folder, opened: 
 /** A manifest of just under 4 MiB. */
 function large() {
   const type = "application/vnd.oci.image.layer.v1.tar+gzip";
-  const layers = Array.from({ length: 25_000 }, (_, size) => ({ mediaType: type, size, digest: sha256(`${size}`) }));
+  const layers = Array.from({ length: 25_000 }, (_, size) => ({
+    mediaType: type,
+    size,
+    digest: sha256(`${size}`),
+  }));
   const config = { mediaType: "application/vnd.oci.image.config.v1+json", size: 2, digest: sha256("{}") };
   const mediaType = "application/vnd.oci.image.manifest.v1+json";
   return JSON.stringify({ schemaVersion: 2, mediaType, config, layers });
@@ -51,10 +55,19 @@ async function redraw() {
 }
 
 const figures = {};
-const note = (what, figure) => (figures[what] ??= []).push(figure.toFixed(1));
-const layers = ["manifest.json", "config.json"].map((name) => [name, sample(context, `layers/${name}`).toString()]);
+const note = (what, figure) => {
+  figures[what] ??= [];
+  figures[what].push(figure.toFixed(1));
+};
+const layers = ["manifest.json", "config.json"].map((name) => [
+  name,
+  sample(context, `layers/${name}`).toString(),
+]);
 for (let round = 0; round < Number(rounds); round += 1) {
-  for (const [what, files] of [["127 layers", layers], ["4 MiB", [["large.json", large()]]]]) {
+  for (const [what, files] of [
+    ["127 layers", layers],
+    ["4 MiB", [["large.json", large()]]],
+  ]) {
     const page = await open(context);
     await page.all_is_loaded();
     const { verdict, longest } = await page.page.evaluate(measure, files);

@@ -107,7 +107,10 @@ class Opened {
     const fits = (selector, source) =>
       new RegExp(source, "s").test(document.querySelector(selector)?.textContent ?? "");
     await this.page.waitForFunction(fits, { timeout: PATIENCE }, selector, pattern.source).catch(async () => {
-      const found = await this.page.evaluate((selector) => document.querySelector(selector)?.textContent, selector);
+      const found = await this.page.evaluate(
+        (selector) => document.querySelector(selector)?.textContent,
+        selector,
+      );
       assert.fail(`\`${selector}\` does not get to be ${pattern}, it is: ${found}`);
     });
     await this.settle();
@@ -118,7 +121,8 @@ class Opened {
     const handle = await this.page.waitForFunction(
       (selector, name) =>
         [...document.querySelectorAll(selector)].find(
-          (element) => !name || element.getAttribute("aria-label") === name || element.textContent.trim() === name,
+          (element) =>
+            !name || element.getAttribute("aria-label") === name || element.textContent.trim() === name,
         ),
       { timeout: PATIENCE },
       selector,
@@ -152,7 +156,10 @@ class Opened {
 
   /** Drops files. */
   drop(files) {
-    const encoded = Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")]);
+    const encoded = Object.entries(files).map(([name, bytes]) => [
+      name,
+      Buffer.from(bytes).toString("base64"),
+    ]);
     return this.page.evaluate((files) => {
       const dataTransfer = new DataTransfer();
       for (const [name, base64] of files) {

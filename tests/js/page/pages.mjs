@@ -80,9 +80,16 @@ export const pages = {
     await page.sample("schema1");
     await page.page.emulateMediaType("print");
     for (const selector of ["nav", "#input", "footer"]) {
-      assert.equal(await page.page.$eval(selector, (element) => getComputedStyle(element).display), "none", selector);
+      assert.equal(
+        await page.page.$eval(selector, (element) => getComputedStyle(element).display),
+        "none",
+        selector,
+      );
     }
-    assert.notEqual(await page.page.$eval("#verdict", (element) => getComputedStyle(element).display), "none");
+    assert.notEqual(
+      await page.page.$eval("#verdict", (element) => getComputedStyle(element).display),
+      "none",
+    );
     await page.settle();
   },
 

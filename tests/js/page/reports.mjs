@@ -36,7 +36,10 @@ export const reports = {
     const page = await open(context);
     const signed = sample(context, "schema1/schema1.json");
     await page.sample("schema1");
-    await page.shows("#digests", new RegExp(`${sha256(signed)}.*sha256sum.*${sha256(payload(signed))}.*registries`));
+    await page.shows(
+      "#digests",
+      new RegExp(`${sha256(signed)}.*sha256sum.*${sha256(payload(signed))}.*registries`),
+    );
     await page.shows("#digests", /skopeo manifest-digest FILE/);
     for (const [digest, verdict] of [
       [sha256(signed), "matches"],
@@ -172,10 +175,14 @@ export const reports = {
     const page = await open(context);
     await page.sample("two-digests");
     const cards = await page.page.$$eval("#explain article", (cards) =>
-      cards.map((card) => [card.querySelector("h3").textContent, card.querySelector(".command code").textContent]),
+      cards.map((card) => [
+        card.querySelector("h3").textContent,
+        card.querySelector(".command code").textContent,
+      ]),
     );
     assert.ok(cards.length >= 2);
-    for (const [title, command] of cards) assert.ok(title.endsWith("?") && command.length > 10, `${title}: ${command}`);
+    for (const [title, command] of cards)
+      assert.ok(title.endsWith("?") && command.length > 10, `${title}: ${command}`);
   },
 
   async bytes_are_shown_as_they_are(context) {

@@ -83,7 +83,10 @@ export const sharing = {
     await page.page.focus("#digests .copy");
     await page.page.keyboard.press("Enter");
     await page.shows("#status", /Copied digest of these bytes/);
-    assert.equal(await page.page.evaluate(() => window.copied), sha256(sample(context, "schema2/schema2.json")));
+    assert.equal(
+      await page.page.evaluate(() => window.copied),
+      sha256(sample(context, "schema2/schema2.json")),
+    );
     assert.equal(await page.page.evaluate(() => document.activeElement.className), "copy");
   },
 };

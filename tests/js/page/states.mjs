@@ -74,7 +74,10 @@ export const states = {
     config.history[0].created_by = markup;
     await page.drop({ [`${markup}.json`]: JSON.stringify(config) });
     await page.shows("#image", /<img src=x/);
-    assert.equal(await page.page.$$eval("#report img, #report script, #tray img", (found) => found.length), 0);
+    assert.equal(
+      await page.page.$$eval("#report img, #report script, #tray img", (found) => found.length),
+      0,
+    );
   },
 
   async a_browser_without_webassembly_is_told_so(context) {

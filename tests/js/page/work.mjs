@@ -66,7 +66,9 @@ export const work = {
     await page.paste(sample(context, "unsigned/unsigned.json").toString());
     await page.shows("#verdict-title", /schema 1/);
     await page.shows("#convert", /There is no conversion of this document to: .*OCI manifest/);
-    const foreign = sample(context, "schema2/schema2.json").toString().replace("rootfs.diff", "rootfs.foreign.diff");
+    const foreign = sample(context, "schema2/schema2.json")
+      .toString()
+      .replace("rootfs.diff", "rootfs.foreign.diff");
     await page.drop({ "foreign.json": foreign, "config.json": sample(context, "schema2/config.json") });
     await page.shows("#verdict", /foreign\.json/);
     await page.shows("#convert", /As signed schema 1not possible.*foreign/);

@@ -23,7 +23,14 @@ use tempfile::TempDir;
 use crate::Named;
 
 /// Who uses it.
-const CONSUMERS: [Place; 4] = [Place::Node, Place::Bundled, Place::Browser, Place::Workerd];
+const CONSUMERS: [Place; 6] = [
+    Place::Node,
+    Place::Bundled,
+    Place::BundledForNode,
+    Place::BundledAsCommonJs,
+    Place::Browser,
+    Place::Workerd,
+];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |programs: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
@@ -31,6 +38,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     };
     let mut trials = vec![
         trial(&[NODE, NPM], named!(its_types_are_those_of_what_it_exports)),
+        trial(&[NODE, NPM], named!(wrong_arguments_are_named)),
+        trial(&[NODE, NPM], named!(errors_alone_bring_no_module)),
+        trial(&[NODE, NPM], named!(no_conversion_goes_on_without_end)),
         trial(&[NODE, NPM], named!(its_readme_converts)),
         trial(&[NODE], named!(budgets)),
     ];
@@ -75,10 +85,27 @@ fn installed_from_its_archive_it_converts_and_signs(place: Place) -> anyhow::Res
 /// Has the compiler look at a script that uses the package as its documentation says, and at the names of all that it
 /// exports.
 fn its_types_are_those_of_what_it_exports() -> anyhow::Result<()> {
+    passes("types.mjs")
+}
+
+fn wrong_arguments_are_named() -> anyhow::Result<()> {
+    passes("wrong.mjs")
+}
+
+fn errors_alone_bring_no_module() -> anyhow::Result<()> {
+    passes("shaken.mjs")
+}
+
+fn no_conversion_goes_on_without_end() -> anyhow::Result<()> {
+    passes("rounds.mjs")
+}
+
+/// Runs one of the scripts that find for themselves what is wrong with the package.
+fn passes(name: &str) -> anyhow::Result<()> {
     let folder = installed()?;
-    let output = script("types.mjs").arg(folder.path()).output()?;
+    let output = script(name).arg(folder.path()).output()?;
     let (said, also) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success(), "the types are wrong:\n{said}{also}");
+    ensure!(output.status.success(), "`{name}` fails:\n{said}{also}");
     Ok(())
 }
 

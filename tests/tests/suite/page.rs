@@ -78,7 +78,7 @@ const MAX_VISIT: usize = 140 * 1024;
 const MAX_SINGLE: usize = 500 * 1024;
 
 /// Lines of the page's own scripts with something on them but comments.
-const MAX_LINES: usize = 1500;
+const MAX_LINES: usize = 2400;
 /// Characters of such a line.
 const MAX_LINE: usize = 150;
 

@@ -6,7 +6,12 @@ import { digest, flag, more, section, sentence, table } from "../parts.js";
 /** @typedef {import("../core.js").DocumentReport["chain"][number]} Link */
 
 const [WIDTH, BOX, GAP, LEFT] = [460, 44, 26, 64];
-const RULES = { "layer-and-parent": "of layer and parent", config: "of the config", unknown: "not of what is here", invalid: "no id" };
+const RULES = {
+  "layer-and-parent": "of layer and parent",
+  config: "of the config",
+  unknown: "not of what is here",
+  invalid: "no id",
+};
 
 /** @param {import("../core.js").DocumentReport} document */
 export function chain({ chain, history }) {
@@ -15,18 +20,29 @@ export function chain({ chain, history }) {
   return section(
     "chain",
     "Chain of v1 ids",
-    h("p", {},
+    h(
+      "p",
+      {},
       "Each layer of schema 1 has an id, and names that of the layer below as its parent. Docker 1.9 and older store and show images by them. ",
-      broken ? h("strong", {}, `The chain is broken in ${broken} places.`) : "Every parent is the id below."),
-    h("div", { class: "scroll picture", role: "region", tabindex: "0", "aria-label": "Picture of the chain" }, picture(chain, history)),
+      broken ? h("strong", {}, `The chain is broken in ${broken} places.`) : "Every parent is the id below.",
+    ),
+    h(
+      "div",
+      { class: "scroll picture", role: "region", tabindex: "0", "aria-label": "Picture of the chain" },
+      picture(chain, history),
+    ),
     more(
       "The same as a table",
-      table("Chain of ids, lowest first", ["Layer", "Id", "Parent", "How the id comes about"], chain.map((link) => [
-        String(link.layer + 1),
-        digest(link.id),
-        [link.parent ? digest(link.parent) : "none", " ", !link.joined && flag("not the id below", "bad")],
-        sentence(link.text),
-      ])),
+      table(
+        "Chain of ids, lowest first",
+        ["Layer", "Id", "Parent", "How the id comes about"],
+        chain.map((link) => [
+          String(link.layer + 1),
+          digest(link.id),
+          [link.parent ? digest(link.parent) : "none", " ", !link.joined && flag("not the id below", "bad")],
+          sentence(link.text),
+        ]),
+      ),
     ),
   );
 }
@@ -38,10 +54,23 @@ function picture(chain, history) {
   const links = chain.map((link, index) => {
     const y = height - (index + 1) * (BOX + GAP) + GAP / 2;
     const by = step(history[link.history]?.created_by ?? "");
-    return [...drawn(link, index, y, chain), svg("text", { x: WIDTH + 16, y: y + 27, class: "mono small muted" }, by.slice(0, 70))];
+    return [
+      ...drawn(link, index, y, chain),
+      svg("text", { x: WIDTH + 16, y: y + 27, class: "mono small muted" }, by.slice(0, 70)),
+    ];
   });
-  return svg("svg", { class: "chain", viewBox: `0 0 ${2 * WIDTH} ${height}`, width: 2 * WIDTH, height, role: "img", "aria-label": name },
-    links.flat());
+  return svg(
+    "svg",
+    {
+      class: "chain",
+      viewBox: `0 0 ${2 * WIDTH} ${height}`,
+      width: 2 * WIDTH,
+      height,
+      role: "img",
+      "aria-label": name,
+    },
+    links.flat(),
+  );
 }
 
 /** @param {Link} link @param {number} index @param {number} y @param {Link[]} chain */
@@ -53,8 +82,12 @@ function drawn({ id, parent, joined, rule, layer }, index, y, chain) {
   const arrow = below && [
     svg("path", { class: `arrow ${kind}`, d: `M${middle} ${from}V${to - 6}` }),
     svg("path", { class: `head ${kind}`, d: `M${middle - 4} ${to - 7}h8l-4 6z` }),
-    !joined && svg("text", { x: middle + 12, y: from + 17, class: "small bad" },
-      `✕ parent is ${parent ? parent.slice(0, 12) : "missing"}`),
+    !joined &&
+      svg(
+        "text",
+        { x: middle + 12, y: from + 17, class: "small bad" },
+        `✕ parent is ${parent ? parent.slice(0, 12) : "missing"}`,
+      ),
   ];
   const place = index === 0 ? "base" : index === chain.length - 1 ? "newest" : "";
   return [

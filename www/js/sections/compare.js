@@ -17,19 +17,39 @@ const INVISIBLE = /** @type {Record<string, string>} */ ({ "\r": "␍", "\uFEFF"
 export function compare(document, context) {
   const { report, index, before } = context;
   if (report.documents.length < 2) return undefined;
-  const others = report.documents.map(({ label }, other) => ({ label, other })).filter(({ other }) => other !== index);
-  const select = h("select", { id: "compare-with" }, h("option", { value: "" }, "choose a document"),
-    others.map(({ label, other }) => h("option", { value: other }, label)));
+  const others = report.documents
+    .map(({ label }, other) => ({ label, other }))
+    .filter(({ other }) => other !== index);
+  const select = h(
+    "select",
+    { id: "compare-with" },
+    h("option", { value: "" }, "choose a document"),
+    others.map(({ label, other }) => h("option", { value: other }, label)),
+  );
   const place = h("div");
-  const draw = async () => {
-    if (select.value === "") place.replaceChildren();
-    else place.replaceChildren(await difference(body(context, Number(select.value)), body(context, index)));
+  const draw = () => {
+    if (select.value === "") return place.replaceChildren();
+    difference(body(context, Number(select.value)), body(context, index)).then(
+      (drawn) => place.replaceChildren(drawn),
+      (error) => place.replaceChildren(h("p", { class: "notice bad" }, String(error))),
+    );
   };
   select.addEventListener("change", draw);
   if (before !== undefined) select.value = String(before);
   draw();
-  return section("compare", "Compare", h("p", { class: "row" }, h("label", { for: "compare-with" }, "What changes from"), select,
-    ` to ${document.label}?`), place, command("cmp -l BEFORE AFTER | head", "show which bytes differ"));
+  return section(
+    "compare",
+    "Compare",
+    h(
+      "p",
+      { class: "row" },
+      h("label", { for: "compare-with" }, "What changes from"),
+      select,
+      ` to ${document.label}?`,
+    ),
+    place,
+    command("cmp -l BEFORE AFTER | head", "show which bytes differ"),
+  );
 }
 
 /** The bytes of a document, without the head of the response in which it came. @param {Context} context @param {number} index */
@@ -46,21 +66,51 @@ async function difference(before, after) {
   return h(
     "div",
     {},
-    h("p", {}, flag(verdict.replaceAll("-", " "), verdict.startsWith("same") ? "ok" : "warn"), " ", h("strong", {}, sentence(words))),
-    moved.length > 0 && table("Layers of one only", ["In", "Layer"],
-      moved.map((layer) => [`only in ${layer.in === "before" ? "the first" : "the second"}`, digest(layer.digest)])),
-    changed > 0 && h("pre", { class: "text diff", tabindex: "0", role: "region",
-      "aria-label": `Exact difference: ${counted(changed, "change")}` },
-      chunks.slice(0, CHUNKS).map((chunk, at) => shown(chunk, before, after, at === 0, at === chunks.length - 1)).flat()),
+    h(
+      "p",
+      {},
+      flag(verdict.replaceAll("-", " "), verdict.startsWith("same") ? "ok" : "warn"),
+      " ",
+      h("strong", {}, sentence(words)),
+    ),
+    moved.length > 0 &&
+      table(
+        "Layers of one only",
+        ["In", "Layer"],
+        moved.map((layer) => [
+          `only in ${layer.in === "before" ? "the first" : "the second"}`,
+          digest(layer.digest),
+        ]),
+      ),
+    changed > 0 &&
+      h(
+        "pre",
+        {
+          class: "text diff",
+          tabindex: "0",
+          role: "region",
+          "aria-label": `Exact difference: ${counted(changed, "change")}`,
+        },
+        chunks
+          .slice(0, CHUNKS)
+          .flatMap((chunk, at) => shown(chunk, before, after, at === 0, at === chunks.length - 1)),
+      ),
     chunks.length > CHUNKS && h("p", {}, `${chunks.length - CHUNKS} more chunks are not shown.`),
-    coarse && h("p", { class: "muted" },
-      "There are too many lines to compare them one by one: what lies between the common beginning and end is shown as one change."),
+    coarse &&
+      h(
+        "p",
+        { class: "muted" },
+        "There are too many lines to compare them one by one: what lies between the common beginning and end is shown as one change.",
+      ),
   );
 }
 
 /** @param {Chunk} chunk @param {Uint8Array} before @param {Uint8Array} after @param {boolean} isFirst @param {boolean} isLast */
 function shown({ kind, before: from, after: to, before_line, parts }, before, after, isFirst, isLast) {
-  const [old, young] = [visible(before.subarray(from.start, from.end)), visible(after.subarray(to.start, to.end))];
+  const [old, young] = [
+    visible(before.subarray(from.start, from.end)),
+    visible(after.subarray(to.start, to.end)),
+  ];
   if (kind === "same") {
     const lines = old.split(/(?<=\n)/);
     if (lines.length <= 2 * CONTEXT + 1) return [cut(old)];
@@ -80,19 +130,26 @@ function shown({ kind, before: from, after: to, before_line, parts }, before, af
 /** Text in which what cannot be seen is a sign; of what changes, blanks and line breaks too. @param {Uint8Array} bytes @param {boolean} [isChange] */
 function visible(bytes, isChange = false) {
   const shown = text(bytes).replace(/[\r\t\uFEFF]/g, (character) => INVISIBLE[character]);
-  return isChange ? shown.replaceAll("\n", "⏎\n").replace(/^ +$/gm, (blanks) => "·".repeat(blanks.length)) : shown;
+  return isChange
+    ? shown.replaceAll("\n", "⏎\n").replace(/^ +$/gm, (blanks) => "·".repeat(blanks.length))
+    : shown;
 }
 
 /** @param {string} text */
 function cut(text) {
-  return text.length > CHARACTERS ? `${text.slice(0, CHARACTERS)}\n⋯ ${counted(text.length - CHARACTERS, "character")} more\n` : text;
+  return text.length > CHARACTERS
+    ? `${text.slice(0, CHARACTERS)}\n⋯ ${counted(text.length - CHARACTERS, "character")} more\n`
+    : text;
 }
 
 /** A button that compares once it is asked to. @param {() => [Uint8Array, Uint8Array]} documents @param {string} name */
 export function onRequest(documents, name) {
   const place = h("div");
-  const ask = button("Exact difference", async () => place.replaceChildren(await difference(...documents())),
-    `Exact difference: ${name}`);
+  const ask = button(
+    "Exact difference",
+    async () => place.replaceChildren(await difference(...documents())),
+    `Exact difference: ${name}`,
+  );
   place.append(ask);
   return place;
 }

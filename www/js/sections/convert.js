@@ -2,7 +2,21 @@
 import { whole } from "../core.js";
 import { h } from "../dom.js";
 import { FORMS, counted, text } from "../format.js";
-import { button, command, copy, digest, download, doorway, flag, more, pairs, say, section, sentence, sized } from "../parts.js";
+import {
+  button,
+  command,
+  copy,
+  digest,
+  download,
+  doorway,
+  flag,
+  more,
+  pairs,
+  say,
+  section,
+  sentence,
+  sized,
+} from "../parts.js";
 import { body, onRequest } from "./compare.js";
 
 /** @typedef {import("../core.js").DocumentReport} DocumentReport */
@@ -10,7 +24,13 @@ import { body, onRequest } from "./compare.js";
 /** @typedef {import("../core.js").ConversionResult} Result */
 
 /** What was chosen, for the next document too. The key is in this page's memory, and nowhere else. */
-const chosen = { name: "", tag: "", platform: "", policy: /** @type {"strict" | "reference"} */ ("strict"), key: "" };
+const chosen = {
+  name: "",
+  tag: "",
+  platform: "",
+  policy: /** @type {"strict" | "reference"} */ ("strict"),
+  key: "",
+};
 
 /** @param {DocumentReport} document @param {Context} context */
 export function convert(document, context) {
@@ -27,15 +47,35 @@ export function convert(document, context) {
   return section(
     "convert",
     "Convert",
-    h("p", {}, "Computed here, with the rules of the server. Layers are never touched; this document stays as it is."),
-    h("form", { class: "row options", submit: (event) => { event.preventDefault(); run().then(() => say("Converted again")); } },
+    h(
+      "p",
+      {},
+      "Computed here, with the rules of the server. Layers are never touched; this document stays as it is.",
+    ),
+    h(
+      "form",
+      {
+        class: "row options",
+        submit: (event) => {
+          event.preventDefault();
+          void run().then(() => say("Converted again"));
+        },
+      },
       field("Repository", "name", document.name ?? "library/image"),
       field("Tag", "tag", document.tag ?? "latest"),
       isList && field("Platform", "platform", "linux/amd64"),
       h("label", {}, "Policy ", policy()),
-      more("Sign with a key of your own", h("label", { for: "key" },
-        "A P-256 key, as PEM or JWK. It stays in this page until you close it. Without one, a new key signs, and is thrown away."), key()),
-      h("button", {}, "Convert again")),
+      more(
+        "Sign with a key of your own",
+        h(
+          "label",
+          { for: "key" },
+          "A P-256 key, as PEM or JWK. It stays in this page until you close it. Without one, a new key signs, and is thrown away.",
+        ),
+        key(),
+      ),
+      h("button", {}, "Convert again"),
+    ),
     results,
     command("downshift convert --help", "convert on a command line"),
   );
@@ -43,21 +83,44 @@ export function convert(document, context) {
 
 /** @param {string} label @param {"name" | "tag" | "platform"} member @param {string} usual */
 function field(label, member, usual) {
-  const input = h("input", { value: chosen[member], placeholder: usual, spellcheck: "false", autocomplete: "off", autocapitalize: "none",
-    input: () => { chosen[member] = input.value; } });
+  const input = h("input", {
+    value: chosen[member],
+    placeholder: usual,
+    spellcheck: "false",
+    autocomplete: "off",
+    autocapitalize: "none",
+    input: () => {
+      chosen[member] = input.value;
+    },
+  });
   return h("label", {}, `${label} `, input);
 }
 
 function policy() {
-  const select = h("select", { change: () => { chosen.policy = select.value === "reference" ? "reference" : "strict"; } },
+  const select = h(
+    "select",
+    {
+      change: () => {
+        chosen.policy = select.value === "reference" ? "reference" : "strict";
+      },
+    },
     h("option", { value: "strict" }, "strict: lose nothing in silence"),
-    h("option", { value: "reference" }, "reference: as Distribution 2.8"));
+    h("option", { value: "reference" }, "reference: as Distribution 2.8"),
+  );
   select.value = chosen.policy;
   return select;
 }
 
 function key() {
-  const area = h("textarea", { id: "key", rows: 4, spellcheck: "false", autocomplete: "off", input: () => { chosen.key = area.value; } });
+  const area = h("textarea", {
+    id: "key",
+    rows: 4,
+    spellcheck: "false",
+    autocomplete: "off",
+    input: () => {
+      chosen.key = area.value;
+    },
+  });
   area.value = chosen.key;
   return area;
 }
@@ -68,13 +131,24 @@ async function converted(document, context) {
     const core = await whole();
     const signer = chosen.key.trim() ? core.p256Signer(chosen.key) : core.generateP256Signer();
     const { policy, ...texts } = chosen;
-    const named = Object.fromEntries(Object.entries({ name: document.name, tag: document.tag, ...filled(texts) }).filter(([name]) =>
-      name !== "key"));
-    const results = await core.conversions(context.given, { document: context.index, policy, ...named }, signer);
+    const named = Object.fromEntries(
+      Object.entries({ name: document.name, tag: document.tag, ...filled(texts) }).filter(
+        ([name]) => name !== "key",
+      ),
+    );
+    const results = await core.conversions(
+      context.given,
+      { document: context.index, policy, ...named },
+      signer,
+    );
     const none = results.filter(isNone);
-    const cards = results.filter((result) => !none.includes(result)).map((result) => card(result, document, context));
+    const cards = results
+      .filter((result) => !none.includes(result))
+      .map((result) => card(result, document, context));
     const names = none.map(({ form }) => FORMS[form]).join(", ");
-    return names ? [...cards, h("p", { class: "card muted" }, `There is no conversion of this document to: ${names}.`)] : cards;
+    return names
+      ? [...cards, h("p", { class: "card muted" }, `There is no conversion of this document to: ${names}.`)]
+      : cards;
   } catch (error) {
     return [h("p", { class: "card bad" }, error instanceof Error ? error.message : String(error))];
   }
@@ -83,7 +157,10 @@ async function converted(document, context) {
 /** Whether a document stays in another form, whoever asks. @param {Result} result */
 function isNone({ form, failure, report }) {
   const made = report?.result.form ?? form;
-  return failure?.code === "not-acceptable" || (made !== form && !(made.startsWith("schema1") && form.startsWith("schema1")));
+  return (
+    failure?.code === "not-acceptable" ||
+    (made !== form && !(made.startsWith("schema1") && form.startsWith("schema1")))
+  );
 }
 
 /** Those that were filled in. @param {Record<string, string>} texts */
@@ -101,19 +178,35 @@ function card(result, document, context) {
     { class: `card ${body ? "" : "muted-card"}` },
     h("h3", {}, `As ${name}`),
     body ? made(result, body, document, context) : undefined,
-    failure && [h("p", {}, flag("not possible", "warn"), " ", sentence(failure.cause)), h("p", {}, sentence(failure.remedy))],
-    parts.length > 0 && [h("p", {}, flag("not yet", ""), ` ${counted(parts.length, "document")} must be given too:`),
-      h("ul", { class: "plain" }, parts.map((part) => h("li", {}, digest(part.digest, "its digest"), " ",
-      doorway(part, context, "document"))))],
+    failure && [
+      h("p", {}, flag("not possible", "warn"), " ", sentence(failure.cause)),
+      h("p", {}, sentence(failure.remedy)),
+    ],
+    parts.length > 0 && [
+      h("p", {}, flag("not yet", ""), ` ${counted(parts.length, "document")} must be given too:`),
+      h(
+        "ul",
+        { class: "plain" },
+        parts.map((part) =>
+          h("li", {}, digest(part.digest, "its digest"), " ", doorway(part, context, "document")),
+        ),
+      ),
+    ],
   );
 }
 
 /** @param {Result} result @param {Uint8Array} bytes @param {DocumentReport} document @param {Context} context */
 function made({ form, digest: named, report, media_type }, bytes, document, context) {
   const name = FORMS[form];
-  const notes = (/** @type {import("../core.js").Note[]} */ list) => list.length > 0
-    && h("ul", { class: "plain" }, list.map(({ code, path }) =>
-    h("li", {}, h("code", {}, path), " ", h("span", { class: "muted" }, code))));
+  const notes = (/** @type {import("../core.js").Note[]} */ list) =>
+    list.length > 0 &&
+    h(
+      "ul",
+      { class: "plain" },
+      list.map(({ code, path }) =>
+        h("li", {}, h("code", {}, path), " ", h("span", { class: "muted" }, code)),
+      ),
+    );
   const file = `${form}.json`;
   return [
     pairs([
@@ -124,14 +217,28 @@ function made({ form, digest: named, report, media_type }, bytes, document, cont
       ["Platform", report?.platform && `${report.platform.os}/${report.platform.architecture}`],
       ["Lost", report && (notes(report.lost) || "nothing")],
       ["Added", report && (notes(report.added) || "nothing")],
-      ["Left out", report && report.left_out.length > 0 && h("ul", { class: "plain" },
-        report.left_out.map(({ digest: of, code }) => h("li", {}, digest(of), ` ${code}`)))],
+      [
+        "Left out",
+        report &&
+          report.left_out.length > 0 &&
+          h(
+            "ul",
+            { class: "plain" },
+            report.left_out.map(({ digest: of, code }) => h("li", {}, digest(of), ` ${code}`)),
+          ),
+      ],
     ]),
-    h("p", { class: "row" },
+    h(
+      "p",
+      { class: "row" },
       copy(`the ${name}`, () => text(bytes)),
       button("Download", () => download(bytes, file), `Download the ${name}`),
-      button("Open", () => context.add([{ bytes, label: `${document.label} as ${name}` }], context.index),
-        `Open the ${name} as a document`)),
+      button(
+        "Open",
+        () => context.add([{ bytes, label: `${document.label} as ${name}` }], context.index),
+        `Open the ${name} as a document`,
+      ),
+    ),
     onRequest(() => [body(context, context.index), bytes], `to ${name}`),
   ];
 }

@@ -6,8 +6,12 @@ import { button, command, digest, download, flag, more, pairs, prose, section } 
 /** @typedef {import("../parts.js").Context} Context */
 /** @typedef {NonNullable<import("../core.js").DocumentReport["digests"]["expected"]>} Expected */
 
-const MARKS = { bytes: ["matches", "ok"], payload: ["matches", "ok"], variant: ["after a change", "warn"],
-  other: ["of another document", "warn"] };
+const MARKS = {
+  bytes: ["matches", "ok"],
+  payload: ["matches", "ok"],
+  variant: ["after a change", "warn"],
+  other: ["of another document", "warn"],
+};
 
 /** @param {import("../core.js").DocumentReport} document @param {Context} context */
 export function digests(document, context) {
@@ -19,12 +23,20 @@ export function digests(document, context) {
     "Digests",
     pairs([
       ["These bytes", [digest(bytes, "digest of these bytes"), " ", marks("bytes"), who("sha256sum")]],
-      ["The signed payload", payload && [digest(payload, "digest of the payload"), " ", marks("payload"),
-        who("registries, docker pull, skopeo manifest-digest")]],
+      [
+        "The signed payload",
+        payload && [
+          digest(payload, "digest of the payload"),
+          " ",
+          marks("payload"),
+          who("registries, docker pull, skopeo manifest-digest"),
+        ],
+      ],
       ["You expected", expected && [digest(expected.digest), " ", mark(expected)]],
     ]),
     expected && expectation(expected, document, context),
-    payload ? command("skopeo manifest-digest FILE", "print the digest of the payload")
+    payload
+      ? command("skopeo manifest-digest FILE", "print the digest of the payload")
       : command("sha256sum FILE", "print the digest of the bytes"),
   );
 }
@@ -36,7 +48,11 @@ function mark({ verdict }) {
 }
 
 /** What came of the search for an expected digest. @param {Expected} expected @param {import("../core.js").DocumentReport} document @param {Context} context */
-export function expectation({ text, variant, document: other, tried }, document, { given, index, add, show }) {
+export function expectation(
+  { text, variant, document: other, tried },
+  document,
+  { given, index, add, show },
+) {
   const change = () => {
     const { span } = document;
     const changed = variant && core.variant(given[index].bytes.subarray(span.start, span.end), variant.code);
@@ -49,12 +65,26 @@ export function expectation({ text, variant, document: other, tried }, document,
     h(
       "p",
       { class: "row" },
-      variant && button("Compare with the changed document", () => { const made = change(); if (made) add([made], index); }),
-      variant && button("Download the changed document", () => { const made = change(); if (made) download(made.bytes,
-        "changed.json"); }),
+      variant &&
+        button("Compare with the changed document", () => {
+          const made = change();
+          if (made) add([made], index);
+        }),
+      variant &&
+        button("Download the changed document", () => {
+          const made = change();
+          if (made) download(made.bytes, "changed.json");
+        }),
       other !== undefined && button("Show that document", () => show(other)),
     ),
-    tried.length > 0 && more(`Changes that were tried: ${tried.length}`,
-      h("ul", {}, tried.map(({ text, cause }) => h("li", {}, text, h("span", { class: "muted" }, ` – ${cause}`))))),
+    tried.length > 0 &&
+      more(
+        `Changes that were tried: ${tried.length}`,
+        h(
+          "ul",
+          {},
+          tried.map(({ text, cause }) => h("li", {}, text, h("span", { class: "muted" }, ` – ${cause}`))),
+        ),
+      ),
   );
 }

@@ -6,8 +6,15 @@ import { command, prose, section } from "../parts.js";
 export function explain(_, { report, index }) {
   const fitting = report.explanations.filter(({ documents }) => documents.includes(index));
   if (!fitting.length) return undefined;
-  const card = (/** @type {import("../core.js").Report["explanations"][number]} */ { code, title, text, command: shell }) =>
-    h("article", { class: "card", id: `explain-${code}` }, h("h3", {}, prose(title)), h("p", {}, prose(text.join(" "))),
-      command(shell, title));
+  const card = (
+    /** @type {import("../core.js").Report["explanations"][number]} */ { code, title, text, command: shell },
+  ) =>
+    h(
+      "article",
+      { class: "card", id: `explain-${code}` },
+      h("h3", {}, prose(title)),
+      h("p", {}, prose(text.join(" "))),
+      command(shell, title),
+    );
   return section("explain", "Questions this answers", h("div", { class: "cards" }, fitting.map(card)));
 }

@@ -5,9 +5,16 @@ import { command, digest, doorway, flag, more, pairs, prose, section, sized } fr
 
 /** @param {import("../core.js").DocumentReport} document @param {import("../parts.js").Context} context */
 export function identity(document, context) {
-  const { title, media_type, size, name, tag, platform, artifact, config, subject, why, annotations } = document;
+  const { title, media_type, size, name, tag, platform, artifact, config, subject, why, annotations } =
+    document;
   const part = (/** @type {import("../core.js").Part | undefined} */ part, /** @type {string} */ what) =>
-    part && [digest(part.digest, `digest of the ${what}`), " ", sized(part.size), " ", doorway(part, context, what)];
+    part && [
+      digest(part.digest, `digest of the ${what}`),
+      " ",
+      sized(part.size),
+      " ",
+      doorway(part, context, what),
+    ];
   return section(
     "identity",
     "What it is",
@@ -21,7 +28,10 @@ export function identity(document, context) {
       ["Artifact type", artifact && h("code", {}, artifact)],
       ["Config, the image's id", part(config, "config")],
       ["About", part(subject, "manifest that it is about")],
-      ["Annotations", annotations.length > 0 && more(`${annotations.length} annotations`, texts(annotations))],
+      [
+        "Annotations",
+        annotations.length > 0 && more(`${annotations.length} annotations`, texts(annotations)),
+      ],
     ]),
     command("downshift inspect FILE", "tell what a file is"),
   );

@@ -6,15 +6,37 @@ import { texts } from "./identity.js";
 /** @param {import("../core.js").DocumentReport} document */
 export function image({ image, kind }) {
   if (!image) return undefined;
-  const words = (/** @type {string[] | undefined} */ list) => list && list.length > 0
-    && h("code", { class: "text" }, JSON.stringify(list));
-  const { created, author, docker_version, user, working_dir, entrypoint, cmd, env, labels, exposed_ports, volumes, stop_signal, shell,
-    health_check, diff_ids } = image;
+  const words = (/** @type {string[] | undefined} */ list) =>
+    list && list.length > 0 && h("code", { class: "text" }, JSON.stringify(list));
+  const {
+    created,
+    author,
+    docker_version,
+    user,
+    working_dir,
+    entrypoint,
+    cmd,
+    env,
+    labels,
+    exposed_ports,
+    volumes,
+    stop_signal,
+    shell,
+    health_check,
+    diff_ids,
+  } = image;
   return section(
     "image",
     "What it runs with",
-    h("p", {}, kind === "config" ? "As this config says." : kind.startsWith("schema1") ? "As its newest history entry says."
-      : "As its config says, which is given too."),
+    h(
+      "p",
+      {},
+      kind === "config"
+        ? "As this config says."
+        : kind.startsWith("schema1")
+          ? "As its newest history entry says."
+          : "As its config says, which is given too.",
+    ),
     pairs([
       ["Entrypoint", words(entrypoint)],
       ["Cmd", words(cmd)],
@@ -30,8 +52,18 @@ export function image({ image, kind }) {
       ["Created", created && h("time", { datetime: created }, created)],
       ["Author", author],
       ["Docker version", docker_version],
-      ["Diff ids", diff_ids.length > 0 && more(`${diff_ids.length}, of the uncompressed layers, lowest first`,
-        h("ol", {}, diff_ids.map((id) => h("li", {}, digest(id)))))],
+      [
+        "Diff ids",
+        diff_ids.length > 0 &&
+          more(
+            `${diff_ids.length}, of the uncompressed layers, lowest first`,
+            h(
+              "ol",
+              {},
+              diff_ids.map((id) => h("li", {}, digest(id))),
+            ),
+          ),
+      ],
     ]),
   );
 }

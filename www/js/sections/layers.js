@@ -9,7 +9,12 @@ import { button, command, digest, flag, more, pairs, section, sized, table } fro
 
 /** Rows that are shown at first. */
 const ROWS = 300;
-const FLAGS = /** @type {Record<string, string>} */ ({ foreign: "warn", zstd: "warn", encrypted: "warn", "unknown-type": "warn" });
+const FLAGS = /** @type {Record<string, string>} */ ({
+  foreign: "warn",
+  zstd: "warn",
+  encrypted: "warn",
+  "unknown-type": "warn",
+});
 
 /** @param {DocumentReport} document */
 export function layers(document) {
@@ -20,7 +25,11 @@ export function layers(document) {
   const all = () => shown.replaceChildren(rowsOf(document, rows));
   const sum = totals && [
     counted(totals.layers, "layer"),
-    totals.empty ? (kind.startsWith("schema1") ? `${totals.empty} of them empty` : `${totals.empty} history entries without one`) : "",
+    totals.empty
+      ? kind.startsWith("schema1")
+        ? `${totals.empty} of them empty`
+        : `${totals.empty} history entries without one`
+      : "",
     totals.size === undefined ? "" : `${size(totals.size)} together, each distinct one once`,
   ];
   return section(
@@ -36,8 +45,11 @@ export function layers(document) {
     ),
     shown,
     rows.length > ROWS && button(`Show all ${rows.length} rows`, all),
-    layers.length > 0 && command(`curl -L REGISTRY/v2/NAME/blobs/${layers[0].digest} | sha256sum`,
-      "fetch the lowest layer, and compute its digest"),
+    layers.length > 0 &&
+      command(
+        `curl -L REGISTRY/v2/NAME/blobs/${layers[0].digest} | sha256sum`,
+        "fetch the lowest layer, and compute its digest",
+      ),
   );
 }
 
@@ -45,8 +57,13 @@ export function layers(document) {
 function joined(layers, history) {
   const named = new Set(history.map(({ layer }) => layer));
   const rest = layers.filter((_, index) => !named.has(index));
-  return [...history.map((entry) => ({ entry, layer: entry.layer === undefined ? undefined : layers[entry.layer] })),
-    ...rest.map((layer) => ({ layer }))];
+  return [
+    ...history.map((entry) => ({
+      entry,
+      layer: entry.layer === undefined ? undefined : layers[entry.layer],
+    })),
+    ...rest.map((layer) => ({ layer })),
+  ];
 }
 
 /** @param {DocumentReport} document @param {{layer?: Layer, entry?: Entry}[]} rows */
@@ -58,7 +75,8 @@ function rowsOf({ totals, history }, rows) {
     heads,
     rows.map(({ layer, entry }) => [
       layer ? String(layer.number) : h("span", { class: "muted" }, "none"),
-      layer ? [digest(layer.digest, `digest of layer ${layer.number}`), kind(layer), ids(layer)]
+      layer
+        ? [digest(layer.digest, `digest of layer ${layer.number}`), kind(layer), ids(layer)]
         : h("span", { class: "muted" }, "an entry without a layer"),
       layer && [sized(layer.size), largest > 0 && bar((layer.size ?? 0) / largest)],
       ...(history.length ? [made(entry)] : []),
@@ -71,13 +89,22 @@ function rowsOf({ totals, history }, rows) {
 /** @param {Layer} layer */
 function ids({ diff_id, chain_id }) {
   if (!diff_id && !chain_id) return false;
-  return more("uncompressed", pairs([["Diff id", diff_id && digest(diff_id)], ["Chain id", chain_id && digest(chain_id)]]));
+  return more(
+    "uncompressed",
+    pairs([
+      ["Diff id", diff_id && digest(diff_id)],
+      ["Chain id", chain_id && digest(chain_id)],
+    ]),
+  );
 }
 
 /** A part of the largest. @param {number} part */
 function bar(part) {
-  return svg("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("rect", { width: Math.max(0.5, part * 100).toFixed(1), height: 6 }));
+  return svg(
+    "svg",
+    { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { width: Math.max(0.5, part * 100).toFixed(1), height: 6 }),
+  );
 }
 
 /** @param {Entry | undefined} entry */
@@ -87,7 +114,11 @@ function made(entry) {
   return more(
     step(by) || comment || "(nothing said)",
     h("pre", { class: "text" }, by),
-    pairs([["Created", created && h("time", { datetime: created }, created)], ["Author", author], ["Comment", comment]]),
+    pairs([
+      ["Created", created && h("time", { datetime: created }, created)],
+      ["Author", author],
+      ["Comment", comment],
+    ]),
   );
 }
 

@@ -12,19 +12,39 @@ export function platforms({ manifests }, context) {
   const missing = manifests.filter(({ document }) => document === undefined);
   const row = (/** @type {Entry} */ entry, /** @type {number} */ index) => [
     name(entry, manifests),
-    [digest(entry.digest, `digest of entry ${index + 1}`), entry.annotations.length > 0 && more("annotations", texts(entry.annotations))],
+    [
+      digest(entry.digest, `digest of entry ${index + 1}`),
+      entry.annotations.length > 0 && more("annotations", texts(entry.annotations)),
+    ],
     sized(entry.size),
-    [entry.role !== "image" && flag(entry.role), entry.artifact && h("code", {}, entry.artifact),
-      h("code", { class: "type", title: entry.media_type }, entry.media_type?.replace(/^application\/vnd\./, ""))],
+    [
+      entry.role !== "image" && flag(entry.role),
+      entry.artifact && h("code", {}, entry.artifact),
+      h(
+        "code",
+        { class: "type", title: entry.media_type },
+        entry.media_type?.replace(/^application\/vnd\./, ""),
+      ),
+    ],
     doorway(entry, context, `manifest for ${entry.platform ? platformName(entry.platform) : "no platform"}`),
   ];
   return section(
     "platforms",
     "Platforms",
     h("p", {}, "In the document's order, which decides where several would do."),
-    table("Manifests of this list", ["Platform", "Digest", "Size", "Kind", "Document"], manifests.map(row), "platforms"),
-    context.fetch && missing.length > 1 && h("p", {}, button(`Fetch all ${missing.length} that are not given`,
-      () => context.fetch?.(missing))),
+    table(
+      "Manifests of this list",
+      ["Platform", "Digest", "Size", "Kind", "Document"],
+      manifests.map(row),
+      "platforms",
+    ),
+    context.fetch &&
+      missing.length > 1 &&
+      h(
+        "p",
+        {},
+        button(`Fetch all ${missing.length} that are not given`, () => context.fetch?.(missing)),
+      ),
     command("skopeo inspect --raw docker://REGISTRY/NAME@DIGEST", "fetch one of them"),
   );
 }
@@ -35,6 +55,9 @@ function name({ platform, os_version, os_features, role, about }, entries) {
     const target = about === undefined ? undefined : entries[about].platform;
     return [h("span", { class: "muted" }, "attestation"), target && ` about ${platformName(target)}`];
   }
-  return [platform ? platformName(platform) : h("span", { class: "muted" }, "no platform"),
-    os_version && h("small", {}, ` ${os_version}`), os_features.length > 0 && h("small", {}, ` ${os_features.join(", ")}`)];
+  return [
+    platform ? platformName(platform) : h("span", { class: "muted" }, "no platform"),
+    os_version && h("small", {}, ` ${os_version}`),
+    os_features.length > 0 && h("small", {}, ` ${os_features.join(", ")}`),
+  ];
 }

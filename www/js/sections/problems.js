@@ -15,16 +15,48 @@ export function problems({ problems, findings, failure }, { point }) {
   return section(
     "problems",
     "Problems",
-    failure && h("div", { class: "card bad" }, h("p", {}, h("strong", {}, sentence(failure.cause))),
-      h("p", {}, sentence(failure.remedy)), h("p", { class: "muted" }, "Reason: ", h("code", {}, failure.code))),
-    problems.length > 0 && h("ul", { class: "problems" }, problems.map(({ severity, text, pointer, span, line, column }) =>
-      item(severity, prose(text), " ", pointer && h("code", {}, pointer), line && ` line ${line}, column ${column}`, " ",
-        span && button("Show", () => point(span), `Show ${pointer ?? "it"} in the bytes`)))),
+    failure &&
+      h(
+        "div",
+        { class: "card bad" },
+        h("p", {}, h("strong", {}, sentence(failure.cause))),
+        h("p", {}, sentence(failure.remedy)),
+        h("p", { class: "muted" }, "Reason: ", h("code", {}, failure.code)),
+      ),
+    problems.length > 0 &&
+      h(
+        "ul",
+        { class: "problems" },
+        problems.map(({ severity, text, pointer, span, line, column }) =>
+          item(
+            severity,
+            prose(text),
+            " ",
+            pointer && h("code", {}, pointer),
+            line && ` line ${line}, column ${column}`,
+            " ",
+            span && button("Show", () => point(span), `Show ${pointer ?? "it"} in the bytes`),
+          ),
+        ),
+      ),
     findings.length > 0 && [
       h("h3", {}, "What old engines refuse"),
-      h("ul", { class: "problems" }, findings.map(({ engines, path, detail, rule }) =>
-        item("warning", h("strong", {}, engines), ": ", prose(detail), " ", h("code", {}, path), " ",
-        h("code", { class: "muted" }, rule)))),
+      h(
+        "ul",
+        { class: "problems" },
+        findings.map(({ engines, path, detail, rule }) =>
+          item(
+            "warning",
+            h("strong", {}, engines),
+            ": ",
+            prose(detail),
+            " ",
+            h("code", {}, path),
+            " ",
+            h("code", { class: "muted" }, rule),
+          ),
+        ),
+      ),
       command("downshift check FILE", "check these rules"),
     ],
   );
@@ -42,9 +74,18 @@ export function unreadable({ unreadable, span }, { given, index, point }) {
     "Where it stops being JSON",
     h("p", {}, h("strong", {}, sentence(guess))),
     h("p", {}, `Line ${line}, column ${column}, byte ${offset}: `, prose(problem)),
-    h("pre", { class: "text excerpt", tabindex: "0", role: "region", "aria-label": "The place in the document" }, before, place,
-      text(bytes.subarray(offset + 1, offset + AROUND))),
-    h("p", {}, button("Go to the place", () => (point({ start: offset, end: offset + 1 })))),
+    h(
+      "pre",
+      { class: "text excerpt", tabindex: "0", role: "region", "aria-label": "The place in the document" },
+      before,
+      place,
+      text(bytes.subarray(offset + 1, offset + AROUND)),
+    ),
+    h(
+      "p",
+      {},
+      button("Go to the place", () => point({ start: offset, end: offset + 1 })),
+    ),
   );
 }
 
@@ -52,7 +93,12 @@ export function unreadable({ unreadable, span }, { given, index, point }) {
 export function errors({ errors }) {
   if (!errors.length) return undefined;
   const row = (/** @type {DocumentReport["errors"][number]} */ { code, message, detail, text }) =>
-    h("div", { class: "card warn" }, h("p", {}, h("strong", {}, code), message && `: ${message}`), h("p", {}, prose(text)),
-      detail && h("pre", { class: "text" }, detail));
+    h(
+      "div",
+      { class: "card warn" },
+      h("p", {}, h("strong", {}, code), message && `: ${message}`),
+      h("p", {}, prose(text)),
+      detail && h("pre", { class: "text" }, detail),
+    );
   return section("errors", "What the registry says", errors.map(row));
 }

@@ -7,7 +7,13 @@ import { button, copy, download, say, section } from "../parts.js";
 const [TEXT, HEX] = [64 * 1024, 2048];
 /** What is tinted: names, texts, numbers and words. */
 const TOKENS = /("(?:[^"\\\n]|\\.)*")(\s*:)?|(-?\b\d[\d.eE+-]*|\b(?:true|false|null)\b)/g;
-const INVISIBLE = /** @type {Record<string, string>} */ ({ "\r": "␍", "\n": "⏎\n", "\t": "⇥\t", " ": "·", "\uFEFF": "⟨BOM⟩" });
+const INVISIBLE = /** @type {Record<string, string>} */ ({
+  "\r": "␍",
+  "\n": "⏎\n",
+  "\t": "⇥\t",
+  " ": "·",
+  "\uFEFF": "⟨BOM⟩",
+});
 
 /** @typedef {import("../core.js").Span} Span */
 
@@ -16,37 +22,79 @@ export function raw({ label, response }, bytes) {
   const state = { start: 0, view: "text" };
   /** @type {Span | undefined} */
   let marked;
-  const pre = h("pre", { class: "text raw", tabindex: "0", role: "region", "aria-label": "Text of the document" });
+  const pre = h("pre", {
+    class: "text raw",
+    tabindex: "0",
+    role: "region",
+    "aria-label": "Text of the document",
+  });
   const place = h("span", { class: "muted" });
   const window = () => (state.view === "hex" ? HEX : TEXT);
-  const go = (/** @type {number} */ start) => { state.start = Math.max(0, Math.min(start, bytes.length - 1)); draw(); };
+  const go = (/** @type {number} */ start) => {
+    state.start = Math.max(0, Math.min(start, bytes.length - 1));
+    draw();
+  };
   const earlier = button("Earlier", () => go(state.start - window()));
   const later = button("Later", () => go(state.start + window()));
-  const view = h("select", { id: "view", change: () => { state.view = view.value; draw(); } },
-    [["text", "exact text"], ["invisible", "with blanks and line ends shown"],
-      ["hex", "hexadecimal"]].map(([value, name]) => h("option", { value }, name)));
+  const view = h(
+    "select",
+    {
+      id: "view",
+      change: () => {
+        state.view = view.value;
+        draw();
+      },
+    },
+    [
+      ["text", "exact text"],
+      ["invisible", "with blanks and line ends shown"],
+      ["hex", "hexadecimal"],
+    ].map(([value, name]) => h("option", { value }, name)),
+  );
 
   function draw() {
     const end = Math.min(bytes.length, boundary(bytes, state.start + window()));
     state.start = boundary(bytes, state.start);
     const part = bytes.subarray(state.start, end);
-    const shown = state.view === "hex" ? dump(part, state.start) : state.view === "invisible"
-      ? text(part).replace(/[\r\n\t \uFEFF]/g, (character) => INVISIBLE[character]) : text(part);
+    const shown =
+      state.view === "hex"
+        ? dump(part, state.start)
+        : state.view === "invisible"
+          ? text(part).replace(/[\r\n\t \uFEFF]/g, (character) => INVISIBLE[character])
+          : text(part);
     const node = document.createTextNode(shown);
     pre.replaceChildren(node);
     [earlier.hidden, later.hidden] = [state.start === 0, end === bytes.length];
-    place.textContent = bytes.length > window() ? `bytes ${grouped(state.start)} to ${grouped(end)} of ${grouped(bytes.length)}`
-      : `${grouped(bytes.length)} bytes`;
-    highlight(state.view === "text" ? node : undefined, part, marked
-      && { start: marked.start - state.start, end: marked.end - state.start });
+    place.textContent =
+      bytes.length > window()
+        ? `bytes ${grouped(state.start)} to ${grouped(end)} of ${grouped(bytes.length)}`
+        : `${grouped(bytes.length)} bytes`;
+    highlight(
+      state.view === "text" ? node : undefined,
+      part,
+      marked && { start: marked.start - state.start, end: marked.end - state.start },
+    );
   }
 
   draw();
   const element = section(
     "raw",
     response ? "The document, without the response's head" : "The bytes",
-    h("p", { class: "row" }, h("label", { for: "view" }, "Show"), view, place, earlier, later, copy("the exact text", () => text(bytes)),
-      button("Download", () => download(bytes, label.replaceAll("/", "-")), `Download the exact ${size(bytes.length)}`)),
+    h(
+      "p",
+      { class: "row" },
+      h("label", { for: "view" }, "Show"),
+      view,
+      place,
+      earlier,
+      later,
+      copy("the exact text", () => text(bytes)),
+      button(
+        "Download",
+        () => download(bytes, label.replaceAll("/", "-")),
+        `Download the exact ${size(bytes.length)}`,
+      ),
+    ),
     pre,
   );
   const point = (/** @type {Span} */ span) => {
@@ -62,8 +110,9 @@ export function raw({ label, response }, bytes) {
 
 /** The next byte that begins a character. @param {Uint8Array} bytes @param {number} at */
 function boundary(bytes, at) {
-  while (at < bytes.length && (bytes[at] & 0xc0) === 0x80) at += 1;
-  return at;
+  let next = at;
+  while (next < bytes.length && (bytes[next] & 0xc0) === 0x80) next += 1;
+  return next;
 }
 
 /** @param {Uint8Array} bytes @param {number} offset */
@@ -71,7 +120,10 @@ function dump(bytes, offset) {
   const lines = [];
   for (let at = 0; at < bytes.length; at += 16) {
     const row = [...bytes.subarray(at, at + 16)];
-    const digits = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ").padEnd(47);
+    const digits = row
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join(" ")
+      .padEnd(47);
     const letters = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
     lines.push(`${(offset + at).toString(16).padStart(8, "0")}  ${digits}  ${letters}`);
   }
@@ -85,11 +137,19 @@ function highlight(node, bytes, marked) {
   if (!node) return;
   /** @type {Record<string, Range[]>} */
   const ranges = { name: [], string: [], literal: [], marked: [] };
-  for (const match of node.data.matchAll(TOKENS)) ranges[match[3] ? "literal" : match[2] ? "name"
-    : "string"].push(range(node, match.index, match.index + (match[1] ?? match[3]).length));
+  for (const match of node.data.matchAll(TOKENS))
+    ranges[match[3] ? "literal" : match[2] ? "name" : "string"].push(
+      range(node, match.index, match.index + (match[1] ?? match[3]).length),
+    );
   const character = (/** @type {number} */ byte) => text(bytes.subarray(0, Math.max(0, byte))).length;
-  if (marked && marked.end > 0) ranges.marked.push(range(node, character(marked.start),
-    Math.min(node.length, Math.max(character(marked.end), character(marked.start) + 1))));
+  if (marked && marked.end > 0)
+    ranges.marked.push(
+      range(
+        node,
+        character(marked.start),
+        Math.min(node.length, Math.max(character(marked.end), character(marked.start) + 1)),
+      ),
+    );
   for (const [name, list] of Object.entries(ranges)) CSS.highlights.set(name, new Highlight(...list));
 }
 
@@ -104,7 +164,10 @@ function range(node, start, end) {
 /** Scrolls a text to about this byte. @param {HTMLElement} pre @param {number} offset */
 function scrollTo(pre, offset) {
   const marked = [...(CSS.highlights?.get("marked") ?? [])][0];
-  const top = marked instanceof Range ? marked.getBoundingClientRect().top - pre.getBoundingClientRect().top + pre.scrollTop : offset / 4;
+  const top =
+    marked instanceof Range
+      ? marked.getBoundingClientRect().top - pre.getBoundingClientRect().top + pre.scrollTop
+      : offset / 4;
   pre.scrollTop = Math.max(0, top - pre.clientHeight / 3);
   pre.scrollIntoView({ block: "nearest" });
 }

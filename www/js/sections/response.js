@@ -14,13 +14,27 @@ export function response(document, context) {
     "response",
     "The response it came in",
     h("p", {}, h("code", {}, `${version} ${status}`), `, lines end with ${crlf ? "CRLF" : "LF"}.`),
-    claims.length > 0 && table("What headers claim", ["Header", "Value", "Claim", "Why"],
-      claims.map(({ code, value, holds, text, expected }) => {
-      const [word, kind] = HOLDS[holds];
-      return [h("code", {}, code), value === undefined ? h("span", { class: "muted" }, "not sent") : h("code", { class: "text" }, value),
-        flag(word, kind), [...prose(text), expected && ["variant", "other"].includes(expected.verdict)
-        && expectation(expected, document, context)]];
-    })),
+    claims.length > 0 &&
+      table(
+        "What headers claim",
+        ["Header", "Value", "Claim", "Why"],
+        claims.map(({ code, value, holds, text, expected }) => {
+          const [word, kind] = HOLDS[holds];
+          return [
+            h("code", {}, code),
+            value === undefined
+              ? h("span", { class: "muted" }, "not sent")
+              : h("code", { class: "text" }, value),
+            flag(word, kind),
+            [
+              ...prose(text),
+              expected &&
+                ["variant", "other"].includes(expected.verdict) &&
+                expectation(expected, document, context),
+            ],
+          ];
+        }),
+      ),
     more(`All ${headers.length} headers`, texts(headers)),
     earlier.map(({ version, status, headers }) => more(`Before it: ${version} ${status}`, texts(headers))),
   );

@@ -7,14 +7,22 @@ import { button, command, flag, pairs, section, sentence } from "../parts.js";
 /** @typedef {DocumentReport["signatures"][number]} Signature */
 /** @typedef {import("../parts.js").Context} Context */
 
-const VERDICTS = { valid: ["holds", "ok"], invalid: ["does not hold", "bad"], unchecked: ["not verified", "warn"] };
+const VERDICTS = {
+  valid: ["holds", "ok"],
+  invalid: ["does not hold", "bad"],
+  unchecked: ["not verified", "warn"],
+};
 
 /** @param {DocumentReport} document @param {Context} context */
 export function signatures(document, context) {
   const { signatures, anatomy, kind } = document;
   if (!signatures.length && !kind.startsWith("schema1")) return undefined;
-  if (!signatures.length) return section("signatures", "Signatures",
-    h("p", {}, "There are none. Docker 1.6 to 1.9 refuse schema 1 without a signature."));
+  if (!signatures.length)
+    return section(
+      "signatures",
+      "Signatures",
+      h("p", {}, "There are none. Docker 1.6 to 1.9 refuse schema 1 without a signature."),
+    );
   return section(
     "signatures",
     signatures.length === 1 ? "Signature" : "Signatures",
@@ -36,7 +44,13 @@ function card({ algorithm, key_id, key, certificate, time, verdict, code, text, 
       ["Key id", key_id && h("code", { class: "text" }, key_id)],
       ["Key", key],
       ["Certificate", certificate],
-      ["Time", time && [h("time", { datetime: time }, time), h("span", { class: "muted" }, " – signed, checked by nobody")]],
+      [
+        "Time",
+        time && [
+          h("time", { datetime: time }, time),
+          h("span", { class: "muted" }, " – signed, checked by nobody"),
+        ],
+      ],
       ["Reason", code && h("code", {}, code)],
     ]),
     span && button("Show it in the bytes", () => point(span)),
@@ -51,18 +65,44 @@ function strip({ size }, { head, signatures, tail, payload_size }, { point }) {
     ["signature", "the signatures", signatures],
     ["tail", "the end", { start: signatures.end, end: size }],
   ];
-  const drawn = pieces.map(([kind, , { start, end }]) => svg("rect",
-    { class: kind, x: (1000 * start) / size, width: Math.max(3, (1000 * (end - start)) / size), height: 24 }));
+  const drawn = pieces.map(([kind, , { start, end }]) =>
+    svg("rect", {
+      class: kind,
+      x: (1000 * start) / size,
+      width: Math.max(3, (1000 * (end - start)) / size),
+      height: 24,
+    }),
+  );
   const rows = pieces.map(([kind, name, span]) =>
-    h("li", {}, h("span", { class: `swatch ${kind}`, "aria-hidden": "true" }),
-      ` ${name}: bytes ${grouped(span.start)} to ${grouped(span.end)} `, button("Show", () => point(span), `Show ${name} in the bytes`)));
+    h(
+      "li",
+      {},
+      h("span", { class: `swatch ${kind}`, "aria-hidden": "true" }),
+      ` ${name}: bytes ${grouped(span.start)} to ${grouped(span.end)} `,
+      button("Show", () => point(span), `Show ${name} in the bytes`),
+    ),
+  );
   return h(
     "figure",
     {},
-    h("figcaption", {}, `How they lie in the bytes. The payload, ${counted(payload_size, "byte")}, is the beginning and `,
-      h("code", {}, JSON.stringify(tail)), "; its digest is what registries name the manifest by."),
-    svg("svg", { class: "anatomy", viewBox: "0 0 1000 24", preserveAspectRatio: "none", role: "img",
-      "aria-label": "The document to scale, as listed below" }, drawn),
+    h(
+      "figcaption",
+      {},
+      `How they lie in the bytes. The payload, ${counted(payload_size, "byte")}, is the beginning and `,
+      h("code", {}, JSON.stringify(tail)),
+      "; its digest is what registries name the manifest by.",
+    ),
+    svg(
+      "svg",
+      {
+        class: "anatomy",
+        viewBox: "0 0 1000 24",
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": "The document to scale, as listed below",
+      },
+      drawn,
+    ),
     h("ul", { class: "plain" }, rows),
   );
 }

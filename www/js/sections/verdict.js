@@ -18,7 +18,12 @@ export function verdict(document) {
   return h(
     "section",
     { id: "verdict", class: `verdict ${level}`, "aria-labelledby": "verdict-title" },
-    h("p", { class: "kind" }, document.label, document.name && ` · ${document.name}${document.tag ? `:${document.tag}` : ""}`),
+    h(
+      "p",
+      { class: "kind" },
+      document.label,
+      document.name && ` · ${document.name}${document.tag ? `:${document.tag}` : ""}`,
+    ),
     h("h2", { id: "verdict-title", tabindex: "-1" }, prose(document.summary)),
     h("ul", { class: "lines" }, lines.map(line)),
   );
@@ -41,25 +46,46 @@ function statements(document) {
   /** @type {(Line | false | undefined)[]} */
   const lines = [failed(document), signed(document), ...expected(document), ...claimed(document)];
   const { bytes, payload } = document.digests;
-  if (payload) lines.push(["note",
-    `Registries name it ${short(payload)}: the digest of its payload, not of these bytes (${short(bytes)}).`, "digests"]);
+  if (payload)
+    lines.push([
+      "note",
+      `Registries name it ${short(payload)}: the digest of its payload, not of these bytes (${short(bytes)}).`,
+      "digests",
+    ]);
   else if (!document.digests.expected) lines.push(["note", `Its digest is ${short(bytes)}.`, "digests"]);
-  for (const [severity, level] of /** @type {const} */ ([["error", "bad"], ["warning", "warn"]])) {
+  for (const [severity, level] of /** @type {const} */ ([
+    ["error", "bad"],
+    ["warning", "warn"],
+  ])) {
     const count = document.problems.filter((problem) => problem.severity === severity).length;
     lines.push(count > 0 && [level, `${counted(count, severity)} in what it says.`, "problems"]);
   }
   const { findings } = document;
-  lines.push(findings.length > 0 && ["warn", `Old engines refuse it for ${counted(findings.length, "reason")}.`, "problems"]);
+  lines.push(
+    findings.length > 0 && [
+      "warn",
+      `Old engines refuse it for ${counted(findings.length, "reason")}.`,
+      "problems",
+    ],
+  );
   const said = lines.filter((line) => Array.isArray(line));
   return said.sort(([some], [others]) => LEVELS.indexOf(others) - LEVELS.indexOf(some));
 }
 
 /** @param {DocumentReport} document @returns {Line | undefined} */
 function failed({ failure, unreadable, errors }) {
-  if (errors.length) return ["warn", `A registry's answer instead of a document: ${errors.map(({ code }) => code).join(", ")}.`,
-    "errors"];
-  if (unreadable) return ["bad", `It stops being JSON at line ${unreadable.line}, column ${unreadable.column}. ${unreadable.text}`,
-    "unreadable"];
+  if (errors.length)
+    return [
+      "warn",
+      `A registry's answer instead of a document: ${errors.map(({ code }) => code).join(", ")}.`,
+      "errors",
+    ];
+  if (unreadable)
+    return [
+      "bad",
+      `It stops being JSON at line ${unreadable.line}, column ${unreadable.column}. ${unreadable.text}`,
+      "unreadable",
+    ];
   return failure && ["bad", `${upper(failure.cause)}: ${failure.remedy}.`, "problems"];
 }
 
@@ -72,7 +98,11 @@ function signed({ signatures }) {
   if (open) return ["warn", `A signature cannot be verified here: ${open.text}`, "signatures"];
   const [first] = signatures;
   const which = signatures.length === 1 ? "Its signature holds" : `Its ${signatures.length} signatures hold`;
-  return ["ok", `${which}: ${first.algorithm}${first.key_id ? `, key ${first.key_id.slice(0, 14)}…` : ""}.`, "signatures"];
+  return [
+    "ok",
+    `${which}: ${first.algorithm}${first.key_id ? `, key ${first.key_id.slice(0, 14)}…` : ""}.`,
+    "signatures",
+  ];
 }
 
 /** @param {DocumentReport} document @returns {Line[]} */

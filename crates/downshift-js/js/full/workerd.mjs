@@ -1,8 +1,4 @@
-// For workers: the module as the platform has compiled it.
-import * as glue from "../full.js";
-import module from "../full.wasm";
-import { instantiate } from "../instance.mjs";
-
-instantiate(glue, module);
-
-export * from "../full.mjs";
+// For workers. Nothing happens in this file, so that bundlers leave out what is not used of it.
+export { digestOf, hasDigest } from "../document.mjs";
+export { DownshiftError } from "../error.mjs";
+export * from "./functions.workerd.mjs";

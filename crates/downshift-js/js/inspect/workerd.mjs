@@ -1,8 +1,4 @@
-// For workers: the module as the platform has compiled it.
-import * as glue from "../inspect.js";
-import module from "../inspect.wasm";
-import { instantiate } from "../instance.mjs";
-
-instantiate(glue, module);
-
-export * from "../inspect.mjs";
+// For workers. Nothing happens in this file, so that bundlers leave out what is not used of it.
+export { digestOf } from "../document.mjs";
+export { DownshiftError } from "../error.mjs";
+export * from "./functions.workerd.mjs";

@@ -1,8 +1,3 @@
-// For workers: the module as the platform has compiled it.
-import * as glue from "../p256.js";
-import module from "../p256.wasm";
-import { instantiate } from "../instance.mjs";
-
-instantiate(glue, module);
-
-export * from "../p256.mjs";
+// For workers. Nothing happens in this file, so that bundlers leave out what is not used of it.
+export { DownshiftError } from "../error.mjs";
+export * from "./functions.workerd.mjs";

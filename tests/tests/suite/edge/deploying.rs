@@ -1,5 +1,6 @@
 //! What Cloudflare's own tool makes of the worker, as far as that goes without an account.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial(named!(wrangler_finds_all_that_is_to_be_deployed)),
         trial(named!(a_wrong_setting_is_an_error_whose_cause_is_in_the_log_only)),
+        trial(named!(its_options_are_listed)),
     ]
 }
 
@@ -30,6 +32,8 @@ fn a_wrong_setting_is_an_error_whose_cause_is_in_the_log_only() -> anyhow::Resul
         ("--upstream-timeout", "soon"),
         ("--upstreams", "[]"),
         ("--upstreams", "[{\"url\":\"http://127.0.0.1:1\",\"prefix\":\"No\"}]"),
+        ("--upstreams", "[{\"url\":\"http://127.0.0.1:1\",\"username\":\"a\"}]"),
+        ("--upstream-username", "alice"),
     ] {
         let front = Front::start_before_url(WORKERD, &[option, value], "http://127.0.0.1:1")?;
         for target in ["/v2/", "/v2/library/sample/manifests/latest"] {
@@ -40,6 +44,22 @@ fn a_wrong_setting_is_an_error_whose_cause_is_in_the_log_only() -> anyhow::Resul
         }
         let refused = front.send("PUT", "/v2/library/sample/manifests/latest", &[])?;
         ensure!(refused.status == 405, "what needs no setting: {refused:?}");
+    }
+    Ok(())
+}
+
+/// What `local.mjs` takes is in its help, which is that of `cargo xtask worker`.
+fn its_options_are_listed() -> anyhow::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/edge-cloudflare");
+    let output = Command::new(NODE).arg(folder.join("local.mjs")).arg("--help").output()?;
+    ensure!(output.status.success(), "{output:?}");
+    let help = String::from_utf8(output.stdout)?;
+    let script = fs::read_to_string(folder.join("local.mjs"))?;
+    let (_, options) = script.split_once("options: {").context("it takes no options")?;
+    let (options, _) = options.split_once("\n  },").context("its options have no end")?;
+    let names = options.lines().filter_map(|line| line.trim().split_once(':'));
+    for option in names.map(|(name, _)| name.trim_matches('"')).filter(|option| *option != "help") {
+        ensure!(help.contains(&format!("  --{option} ")), "`--{option}` is not in the help: {help}");
     }
     Ok(())
 }

@@ -1,21 +1,27 @@
 //! Several instances: of the module, where one trapped, and of the worker, where others have reported what is asked for.
 
+use std::fs;
 use std::thread;
 
 use anyhow::{Context, anyhow, ensure};
-use downshift::{Digest, Limits, jws};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use downshift::{Digest, Form, Limits, jws};
 use downshift_cases::difference;
 use downshift_cases::images::{REPOSITORY, built, sample};
 use downshift_cases::response::is_refused;
 use downshift_tests::clients::Client;
 use downshift_tests::front::{Front, WORKERD};
 use downshift_tests::http;
-use downshift_tests::javascript::{built as built_folder, serve_worker};
-use downshift_tests::programs::{DOCKER, DOCKER_REGISTRY, DOCKERD, PODMAN, SKOPEO, case_after, case_with};
+use downshift_tests::javascript::{built as built_folder, package, script, serve_worker};
+use downshift_tests::programs::{
+    DOCKER, DOCKER_REGISTRY, DOCKERD, NODE, PODMAN, SKOPEO, case_after, case_with,
+};
 use downshift_tests::proxy::Proxy;
 use downshift_tests::registry::Registry;
 use downshift_tests::server::Server;
 use downshift_tests::skopeo::pull;
+use downshift_tests::web::{Web, respond};
 use libtest_mimic::Trial;
 
 use crate::Named;
@@ -29,12 +35,17 @@ pub(super) fn trials() -> Vec<Trial> {
     let trial = |others: &[&'static str], (name, run): Named<fn() -> anyhow::Result<()>>| {
         case_with(programs(others), format!("workerd::edge::instances::{name}"), run)
     };
+    let in_node = |(name, run): Named<fn() -> anyhow::Result<()>>| {
+        case_with([NODE], format!("workerd::edge::instances::{name}"), run)
+    };
     let (engine, pull): Named<fn(&Client) -> anyhow::Result<()>> =
         named!(an_engine_pulls_what_another_one_reported);
     let name = |client: &str| format!("workerd::edge::instances::{engine}::{client}");
     vec![
         trial(&[], named!(a_trap_costs_one_request)),
         trial(&[], named!(several_registries_by_prefix)),
+        in_node(named!(several_registries_have_credentials_of_their_own)),
+        in_node(named!(its_parts_keep_to_themselves)),
         trial(&[SKOPEO], named!(skopeo_pulls_what_another_one_reported)),
         case_after(programs(&[PODMAN]), name("podman"), Client::podman, move |podman| pull(&podman)),
         case_after(programs(&[DOCKER, DOCKERD]), name("docker"), Client::docker, move |docker| pull(&docker)),
@@ -93,6 +104,70 @@ fn several_registries_by_prefix() -> anyhow::Result<()> {
     let tags = get("/v2/mirror/app/tags/list", &[])?;
     ensure!(tags.json()? == serde_json::json!({ "name": "mirror/app", "tags": ["latest"] }), "{tags:?}");
     ensure!(get("/v2/mirror/none/tags/list", &[])?.status == 404, "there is a repository of any name");
+    Ok(())
+}
+
+/// Three registries of which two are one, with another name for each of them: nobody hears of the others' passwords.
+fn several_registries_have_credentials_of_their_own() -> anyhow::Result<()> {
+    let image = sample::schema2();
+    let guarded = |challenge: &'static str| {
+        let manifest = image.manifest.bytes.clone();
+        Web::start(move |request, client| {
+            if request.values("authorization").next().is_none() {
+                return respond(client, 401, &[("WWW-Authenticate", challenge)], b"{}");
+            }
+            respond(client, 200, &[("Content-Type", Form::Schema2.media_type())], &manifest)
+        })
+    };
+    let (one, other) = (guarded("Basic realm=\"x\"")?, guarded("Basic realm=\"y\"")?);
+    let folder = tempfile::tempdir()?;
+    let secret = |name: &str, password: &str| -> anyhow::Result<String> {
+        let file = folder.path().join(name);
+        fs::write(&file, password)?;
+        Ok(format!("{name}={}", file.display()))
+    };
+    let upstreams = serde_json::json!([
+        { "url": one.url(), "prefix": "a", "username": "alice", "password": "OF_ALICE" },
+        { "url": one.url(), "prefix": "c", "username": "carol", "password": "OF_CAROL" },
+        { "url": other.url(), "prefix": "b" },
+    ]);
+    let arguments = [
+        "--upstreams".to_string(),
+        upstreams.to_string(),
+        "--secret".to_string(),
+        secret("OF_ALICE", "wonderland")?,
+        "--secret".to_string(),
+        secret("OF_CAROL", "christmas")?,
+    ];
+    let server = serve_worker(&built_folder("DOWNSHIFT_WORKER")?, &arguments)?;
+    let accept = [("Accept", Form::Schema2.media_type())];
+    let status = |name: &str| -> anyhow::Result<u16> {
+        let target = format!("/v2/{name}/manifests/latest");
+        Ok(http::send(server.address(), "GET", &target, &accept)?.status)
+    };
+    for (name, expected) in [("a/app", 200), ("c/thing", 200), ("a/other", 200), ("b/app", 403)] {
+        let status = status(name)?;
+        ensure!(status == expected, "`{name}`: {status}");
+    }
+    let told: Vec<_> = one
+        .seen()
+        .iter()
+        .flat_map(|request| request.values("authorization").map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    let (alice, carol) = (basic("alice:wonderland"), basic("carol:christmas"));
+    ensure!(told == [&*alice, &carol, &alice], "it was told {told:?}");
+    let leak = other.seen().into_iter().find(|request| request.values("authorization").next().is_some());
+    ensure!(leak.is_none(), "another registry's credentials: {leak:?}");
+    Ok(())
+}
+
+/// Runs `tests/js/worker.mjs`.
+fn its_parts_keep_to_themselves() -> anyhow::Result<()> {
+    let folder = package()?.ancestors().nth(2).context("the package is in no folder")?.to_path_buf();
+    let output = script("worker.mjs").arg(folder).output()?;
+    let (said, also) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "`worker.mjs` fails:\n{said}{also}");
     Ok(())
 }
 

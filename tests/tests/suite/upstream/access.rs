@@ -10,11 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use downshift::Digest;
 use downshift_cases::images::{REPOSITORY, sample};
 use downshift_cases::response::Response;
+use downshift_tests::faults::{Fault, FaultyRegistry};
 use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::programs::{DOCKER_REGISTRY, SKOPEO, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
 use downshift_tests::tokens::{TokenService, User};
 use libtest_mimic::Trial;
+use tempfile::TempDir;
 
 use crate::Named;
 
@@ -27,12 +29,17 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         let name = format!("{}::upstream::access::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY, SKOPEO]), name, move || run(engine))
     };
-    vec![
+    let mut trials = vec![
         trial(named!(tokens_are_passed_through)),
         trial(named!(passwords_are_passed_through)),
         trial(named!(users_of_a_file)),
         trial(named!(wrong_credentials_of_the_server)),
-    ]
+        trial(named!(a_no_forgets_the_yes_at_once)),
+    ];
+    if engine.is_worker {
+        trials.push(trial(named!(what_somebody_was_let_in_for_is_private)));
+    }
+    trials
 }
 
 fn basic((name, password, _): &User) -> String {
@@ -124,6 +131,106 @@ fn passwords_are_passed_through(engine: Engine) -> anyhow::Result<()> {
     ensure!(skopeo_inspects(&front, &ALICE, REPOSITORY)?, "skopeo does not pull");
     ensure!(!skopeo_inspects(&front, &BOB, REPOSITORY)?, "skopeo pulls for anybody");
     Ok(())
+}
+
+/// A registry that turns away somebody whom it has let in: from then on nothing that is at hand is given to them.
+fn a_no_forgets_the_yes_at_once(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start_with_password(ALICE.0, ALICE.1)?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let faulty = FaultyRegistry::start(&registry)?;
+    let arguments = ["--auth", "upstream", "--tag-ttl", "0"];
+    let front = Front::start_before_url(engine, &arguments, &faulty.url())?;
+    let alice = basic(&ALICE);
+    let ask = |method: &str, target: &str| front.send(method, target, &[("Authorization", &alice)]);
+    let tag = manifest_path("latest");
+    let demand = || vec![("WWW-Authenticate", "Basic realm=\"test\"".to_string())];
+    let layer = Digest::of(&sample::schema2().layers[0]);
+    let mut refused = vec![("GET", tag.clone()), ("HEAD", tag.clone())];
+    if engine.is_worker {
+        // The server forgets when it is asked for a tag.
+        refused.extend([
+            ("GET", format!("/v2/{REPOSITORY}/blobs/{layer}")),
+            ("HEAD", format!("/v2/{REPOSITORY}/blobs/{layer}")),
+            ("GET", format!("/v2/{REPOSITORY}/tags/list")),
+            ("GET", format!("/v2/{REPOSITORY}/referrers/{layer}")),
+            ("GET", "/v2/".to_string()),
+        ]);
+    }
+    for (method, target) in &refused {
+        for (status, headers) in [(401, demand()), (403, Vec::new())] {
+            let pulled = ask("GET", &tag)?;
+            ensure!(pulled.status == 200, "{pulled:?}");
+            let reported = manifest_path(pulled.header("docker-content-digest").context("no digest")?);
+            ensure!(ask("GET", &reported)?.status == 200, "it is not given by digest");
+            faulty.set("/", Fault::Status(status, headers));
+            let turned_away = ask(method, target)?;
+            ensure!(turned_away.status == status, "{method} {target}: {turned_away:?}");
+            let given = ask("GET", &reported)?;
+            ensure!(given.status == status, "given after {status} for {method} {target}: {given:?}");
+            faulty.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Whatever a client gets where it had to be let in is for no shared cache; where everybody may pull, it is.
+fn what_somebody_was_let_in_for_is_private(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start_with_password(ALICE.0, ALICE.1)?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let (folder, password) = password_file(ALICE.1)?;
+    let own = ["--upstream-username", ALICE.0, "--upstream-password-file", &password];
+    let alice = basic(&ALICE);
+    let stored = sample::schema2().manifest.digest();
+    let layer = Digest::of(&sample::schema2().layers[0]);
+    let targets = |reported: &str| {
+        [
+            ("/v2/".to_string(), 200, None),
+            (manifest_path("latest"), 200, None),
+            (manifest_path("none"), 404, None),
+            (manifest_path(stored.as_str()), 200, Some("max-age=31536000, immutable")),
+            (manifest_path(reported), 200, Some("max-age=31536000, immutable")),
+            (format!("/v2/{REPOSITORY}/blobs/{layer}"), 200, Some("max-age=31536000")),
+            (format!("/v2/{REPOSITORY}/blobs/{}", Digest::of(b"none")), 404, None),
+            (format!("/v2/{REPOSITORY}/tags/list"), 200, None),
+            (format!("/v2/{REPOSITORY}/referrers/{stored}"), 404, None),
+        ]
+    };
+    for (arguments, is_private) in [(&["--auth", "upstream"] as &[&str], true), (&own, false)] {
+        let front = Front::start_before(engine, arguments, &registry)?;
+        let authorization = [("Authorization", alice.as_str())];
+        let pulled = front.send("GET", &manifest_path("latest"), &authorization)?;
+        let reported = pulled.header("docker-content-digest").context("no digest")?.to_string();
+        for (target, status, shared) in targets(&reported) {
+            for method in ["GET", "HEAD"] {
+                for more in [&[] as &[_], &[("Range", "bytes=0-1")], &[("If-None-Match", "*")]] {
+                    let given = front.send(method, &target, &[&authorization, more].concat())?;
+                    let is_less = matches!(given.status, 206 | 304);
+                    ensure!(given.status == status || status == 200 && is_less, "{target}: {given:?}");
+                    let control = given.header("cache-control").unwrap_or_default();
+                    match shared {
+                        Some(shared) if !is_private => ensure!(control == shared, "{target}: {given:?}"),
+                        _ if is_private => ensure!(
+                            matches!(control, "private, no-cache" | "no-store"),
+                            "{method} {target} is for everybody: {given:?}"
+                        ),
+                        _ => ensure!(!control.contains("private"), "{target} is for nobody: {given:?}"),
+                    }
+                }
+            }
+        }
+        let root = front.send("GET", "/", &[])?;
+        ensure!(root.header("cache-control") == Some("no-cache"), "{root:?}");
+    }
+    drop(folder);
+    Ok(())
+}
+
+fn password_file(password: &str) -> anyhow::Result<(TempDir, String)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("password");
+    fs::write(&file, password)?;
+    let path = file.display().to_string();
+    Ok((folder, path))
 }
 
 fn users_of_a_file(engine: Engine) -> anyhow::Result<()> {

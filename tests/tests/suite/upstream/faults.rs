@@ -53,7 +53,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         let name = format!("{}::upstream::faults::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY]), name, move || run(engine))
     };
-    vec![
+    let mut trials = vec![
         trial(named!(of_manifests)),
         trial(named!(of_configs)),
         trial(named!(of_digests_that_tags_have)),
@@ -63,7 +63,11 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(a_registry_that_is_not_there)),
         trial(named!(a_certificate_that_nobody_has_signed)),
         trial(named!(tokens_that_expire)),
-    ]
+    ];
+    if engine.is_worker {
+        trials.push(trial(named!(parts_that_nobody_asked_for_and_blobs_that_are_empty)));
+    }
+    trials
 }
 
 fn of_manifests(engine: Engine) -> anyhow::Result<()> {
@@ -187,6 +191,58 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
     ensure!(head.header("content-length") == Some(&layer.len().to_string()), "{head:?}");
     let none = Digest::of(b"none");
     ensure!(front.blob(none.as_str())?.status == 404, "there is a blob of anything");
+    Ok(())
+}
+
+/// Parts in the place of the whole, other parts than the one that is asked for, and nothing at all: from the registry, and
+/// from where it redirects to.
+fn parts_that_nobody_asked_for_and_blobs_that_are_empty(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
+    let digest = Digest::of(&layer);
+    let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
+    let faulty = FaultyRegistry::start(&registry)?;
+    let redirecting = Web::start({
+        let target = faulty.url();
+        move |request, client| {
+            respond(client, 307, &[("Location", &format!("{target}{}", request.path))], b"")
+        }
+    })?;
+    for url in [faulty.url(), redirecting.url()] {
+        let front = Front::start_before_url(engine, TIMEOUT, &url)?;
+        let get = |range: Option<&str>| {
+            let headers: Vec<_> = range.map(|range| ("Range", range)).into_iter().collect();
+            front.send("GET", &path, &headers)
+        };
+        for (fault, range, reason) in [
+            (Fault::Part(3..10), None, "upstream-corrupt"),
+            (Fault::Part(0..layer.len()), None, "upstream-corrupt"),
+            (Fault::Part(3..10), Some("bytes=4-9"), "upstream-invalid"),
+            (Fault::Part(3..10), Some("bytes=3-10"), "upstream-invalid"),
+            (Fault::Part(3..10), Some("bytes=3-"), "upstream-invalid"),
+            (Fault::Part(3..10), Some("bytes=-7"), "upstream-invalid"),
+            // Several ranges are none that are passed on.
+            (Fault::Part(3..10), Some("bytes=3-9,11-12"), "upstream-corrupt"),
+            (Fault::Empty, None, "upstream-corrupt"),
+            (Fault::Empty, Some("bytes=3-9"), "upstream-corrupt"),
+        ] {
+            faulty.set("/blobs/", fault.clone());
+            let refused = get(range)?;
+            is_refused(&refused, 502, reason).with_context(|| format!("{fault:?} for {range:?}"))?;
+        }
+        // It was set last.
+        let head = front.send("HEAD", &path, &[])?;
+        ensure!(head.status == 502, "an empty blob by HEAD: {head:?}");
+        faulty.set("/blobs/", Fault::Part(3..10));
+        let part = get(Some("bytes=3-9"))?;
+        ensure!(part.status == 206 && part.body == layer[3..10], "the very part: {part:?}");
+        faulty.clear();
+        let good = get(None)?;
+        ensure!(good.status == 200 && good.body == layer, "after that: {good:?}");
+        let end = get(Some("bytes=-7"))?;
+        ensure!(end.status == 206 && end.body == layer[layer.len() - 7..], "after that: {end:?}");
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, ensure};
 use base64::Engine as _;
@@ -40,6 +40,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     vec![
         trial(named!(no_reference_leads_to_another_host)),
         trial(named!(no_redirect_gets_credentials)),
+        trial(named!(no_redirect_brings_credentials_back)),
         trial(named!(what_is_compressed_is_not_unpacked)),
         trial(named!(the_name_of_a_host_cannot_break_a_challenge)),
         trial(named!(no_answer_is_given_to_who_asked_for_another)),
@@ -134,6 +135,65 @@ fn no_redirect_gets_credentials(engine: Engine) -> anyhow::Result<()> {
     ensure!(seen.len() >= 2, "nobody follows: {seen:?}");
     let leak = seen.iter().find(|request| request.values("authorization").next().is_some());
     ensure!(leak.is_none(), "credentials go to another host: {leak:?}");
+    Ok(())
+}
+
+/// A registry that sends whoever asks for a document to another host, which sends them back to where nobody is asked who
+/// they are.
+fn no_redirect_brings_credentials_back(engine: Engine) -> anyhow::Result<()> {
+    let image = sample::schema2();
+    let documents: BTreeMap<String, Vec<u8>> =
+        image.documents().into_iter().map(|(digest, bytes)| (digest.hex().to_owned(), bytes)).collect();
+    let manifest = image.manifest.bytes.clone();
+    let home = Arc::new(OnceLock::<String>::new());
+    let elsewhere = Web::start({
+        let home = Arc::clone(&home);
+        move |request, client| {
+            let home = home.get().map(String::as_str).unwrap_or_default();
+            respond(client, 307, &[("Location", &format!("{home}/back{}", request.path))], b"")
+        }
+    })?;
+    let expected = format!("Basic {}", STANDARD.encode(format!("{}:{}", SERVER.0, SERVER.1)));
+    let registry = Web::start({
+        let (elsewhere, expected) = (elsewhere.url(), expected.clone());
+        move |request, client| {
+            if request.path.starts_with("/back/") {
+                let document = documents.iter().find(|(hex, _)| request.path.contains(hex.as_str()));
+                let document = document.map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
+                return respond(client, 200, &[], document);
+            }
+            if !request.values("authorization").eq([expected.as_str()]) {
+                return respond(client, 401, &[("WWW-Authenticate", "Basic realm=\"x\"")], b"{}");
+            }
+            if request.path.contains("/manifests/") {
+                let kind = ("Content-Type", Form::Schema2.media_type());
+                return respond(client, 200, &[kind], &manifest);
+            }
+            respond(client, 307, &[("Location", &format!("{elsewhere}{}", request.path))], b"")
+        }
+    })?;
+    home.get_or_init(|| registry.url());
+    let folder = tempfile::tempdir()?;
+    let password = folder.path().join("password");
+    fs::write(&password, SERVER.1)?;
+    let password = password.display().to_string();
+    let arguments = ["--upstream-username", SERVER.0, "--upstream-password-file", &password];
+    let layer = &image.layers[0];
+    let path = format!("/v2/{REPOSITORY}/blobs/{}", Digest::of(layer));
+    for (arguments, headers) in [
+        (&arguments as &[&str], &[] as &[_]),
+        (&["--auth", "upstream"], &[("Authorization", expected.as_str())]),
+    ] {
+        let front = Front::start_before_url(engine, arguments, &registry.url())?;
+        let converted = front.send("GET", &manifest_path("latest"), headers)?;
+        ensure!(converted.status == 200, "{converted:?}");
+        ensure!(front.send("GET", &path, headers)?.body == *layer, "the layer does not come");
+    }
+    let seen = registry.seen();
+    let back: Vec<_> = seen.iter().filter(|request| request.path.starts_with("/back/")).collect();
+    ensure!(back.len() >= 4, "nobody comes back: {seen:?}");
+    let leak = back.iter().find(|request| request.values("authorization").next().is_some());
+    ensure!(leak.is_none(), "credentials come back: {leak:?}");
     Ok(())
 }
 
