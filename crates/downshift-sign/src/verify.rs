@@ -1,4 +1,4 @@
-//! Do the signatures of a document hold?
+//! Verifies the signatures of a document.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
@@ -10,7 +10,14 @@ use downshift::jws::{SignatureBlock, SignedDocument};
 use crate::error::Outside;
 use crate::public_key::{KeyKind, PublicKey};
 
-/// Verifies each signature of `document` over its recovered payload.
+/// How many signatures of one document are verified.
+///
+/// Each covers the whole payload behind a header of its own, so that nothing is hashed once for all of them: a document
+/// of 4 MiB has room for thousands, which would take minutes. Every document found so far has one; libtrust lets each
+/// party to a manifest add its own.
+pub const VERIFIED_SIGNATURES: usize = 16;
+
+/// Verifies the signatures of `document` over its recovered payload: the first [`VERIFIED_SIGNATURES`] of them.
 ///
 /// It is verified with the key in the signature's own header, be it in a certificate there, as libtrust and the engines
 /// do. Whose key that is, no signature tells: that is for the caller to decide, by the key id. ES256 is verified with
@@ -30,7 +37,11 @@ pub fn verify_with(document: &SignedDocument, decide: impl Fn(usize) -> Option<b
             key: found.map(|key| key.kind.to_string()),
             certificate: found.and_then(|key| key.certificate.clone()),
             algorithm: block.algorithm.clone(),
-            outcome: key.and_then(|key| check(&key, block, &document.payload, || decide(index))),
+            outcome: if index < VERIFIED_SIGNATURES {
+                key.and_then(|key| check(&key, block, &document.payload, || decide(index)))
+            } else {
+                Err(Problem::TooManySignatures)
+            },
         }
     };
     Verification { verdicts: document.signatures.iter().enumerate().map(verdict).collect() }
@@ -95,7 +106,7 @@ pub enum Problem {
         /// The key's curve, or its type where it has none.
         key: String,
     },
-    /// The first certificate of the chain (`x5c`) is none.
+    /// The first certificate of the chain (`x5c`) cannot be read.
     InvalidCertificate,
     /// The key's coordinates are not on its curve, or it is of an unknown kind.
     InvalidKey,
@@ -115,6 +126,8 @@ pub enum Problem {
         /// Bits of its modulus.
         bits: usize,
     },
+    /// So many signatures precede it that it is not verified: see [`VERIFIED_SIGNATURES`].
+    TooManySignatures,
     /// The algorithm fits the key, but is not verified here.
     UnsupportedAlgorithm {
         /// The algorithm.
@@ -134,6 +147,7 @@ impl Problem {
             Self::MissingKey => "missing-key",
             Self::ShortKey { .. } => "short-key",
             Self::SignatureLength { .. } => "signature-length",
+            Self::TooManySignatures => "too-many-signatures",
             Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
         }
     }
@@ -143,18 +157,21 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlgorithmMismatch { algorithm, key } => {
-                write!(f, "the algorithm `{}` is not that of a `{}` key", Outside(algorithm), Outside(key))
+                write!(f, "the algorithm `{}` does not fit a `{}` key", Outside(algorithm), Outside(key))
             }
             Self::InvalidCertificate => {
                 f.write_str("the first certificate of its chain (`x5c`) cannot be read")
             }
-            Self::InvalidKey => f.write_str("the key is not a point of its curve, or of an unknown kind"),
-            Self::InvalidSignature => f.write_str("the signature is not one of this key over this payload"),
-            Self::MissingKey => f.write_str("the signature comes without a key"),
+            Self::InvalidKey => f.write_str("the key is not a point on its curve, or its kind is not known"),
+            Self::InvalidSignature => f.write_str("the signature was not made by this key over this payload"),
+            Self::MissingKey => f.write_str("the signature has no key"),
             Self::SignatureLength { expected, actual } => {
                 write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
             }
             Self::ShortKey { bits } => write!(f, "an RSA key of `{bits}` bits proves nothing"),
+            Self::TooManySignatures => {
+                write!(f, "it is not verified: only the first `{VERIFIED_SIGNATURES}` of a document are")
+            }
             Self::UnsupportedAlgorithm { algorithm } => {
                 write!(f, "the algorithm `{}` cannot be verified here", Outside(algorithm))
             }
