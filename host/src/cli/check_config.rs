@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::options::Options;
-use super::{Verdict, explain, print};
+use super::{Verdict, print};
 use crate::error::Error;
+use crate::log::explain;
 use crate::service;
 
 /// Check what a server would be told: the file, the environment and the options, and every file that these name

@@ -7,6 +7,7 @@ use downshift::Timestamp;
 
 use super::{Verdict, json, print, write_document};
 use crate::error::Error;
+use crate::log::printable;
 use crate::sightings::{self, Sighting};
 
 /// Say who still asks for the old forms: which engine, for which repository, and when it was seen last
@@ -56,6 +57,8 @@ fn lines(seen: &[Sighting]) -> Vec<String> {
             address.clone(),
         ]
     });
+    // What is escaped takes more room.
+    let rows = rows.map(|row| row.map(|cell| printable(&cell)));
     let rows: Vec<_> = core::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 7] = core::array::from_fn(width);

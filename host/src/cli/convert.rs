@@ -174,9 +174,9 @@ fn sign(bytes: &[u8], key: Option<PrivateKey>) -> Result<Signature, Error> {
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
-    if is_repository_name(text) { Ok(text.to_owned()) } else { Err("that is no repository's name") }
+    if is_repository_name(text) { Ok(text.to_owned()) } else { Err("this is not a valid repository name") }
 }
 
 fn tag(text: &str) -> Result<String, &'static str> {
-    if is_tag(text) { Ok(text.to_owned()) } else { Err("that is no tag") }
+    if is_tag(text) { Ok(text.to_owned()) } else { Err("this is not a valid tag") }
 }

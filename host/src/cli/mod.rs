@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use downshift::Limits;
+use downshift_text::{escape_in_json, is_hidden};
 use serde::Serialize;
 
 use crate::engine::{COMPILE_GUEST, Engine, EngineName};
@@ -137,8 +138,8 @@ pub fn run() -> ExitCode {
 /// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
 pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     secrets::keep_out_of_core_dumps();
-    let matches = command().get_matches_from(arguments);
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = command().try_get_matches_from(arguments);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| end(&error));
     let verdict = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::CheckConfig(check_config) => check_config.run(),
@@ -156,18 +157,20 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(1),
         Err(error) => {
-            explain(&error);
+            log::explain(&error);
             ExitCode::from(if error.is_verdict() { 1 } else { 2 })
         }
     }
 }
 
-/// Writes an error for people: code, cause and remedy.
-fn explain(error: &Error) {
-    let (red, reset) = if log::has_colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    log::notice(format_args!("{red}error:{reset}  {}", error.code()));
-    log::notice(format_args!("cause:  {}", printable(&error.to_string())));
-    log::notice(format_args!("remedy: {}", error.remedy()));
+/// Ends this process as clap does: with what was asked for, such as the help, or with an error, which repeats arguments.
+fn end(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    if !text.chars().any(|c| is_hidden(c) && c != '\n') {
+        error.exit();
+    }
+    text.lines().for_each(log::notice);
+    std::process::exit(error.exit_code());
 }
 
 /// Reads a document from a file, or from standard input if that is called `-`.
@@ -191,12 +194,11 @@ fn write_document(path: Option<&Path>, bytes: &[u8]) -> Result<(), Error> {
     written.map_err(|error| Error::unwritable(path.unwrap_or(Path::new("-")), error))
 }
 
-/// `value` as indented JSON, for people and programs.
+/// `value` as indented JSON, for people and programs. What a terminal would obey, or nobody sees, is escaped.
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    let mut json =
-        serde_json::to_vec_pretty(value).map_err(|error| Error::unwritable(Path::new("-"), error.into()))?;
-    json.push(b'\n');
-    Ok(json)
+    let json = serde_json::to_string_pretty(value);
+    let json = json.map_err(|error| Error::unwritable(Path::new("-"), error.into()))?;
+    Ok(format!("{}\n", escape_in_json(&json)).into_bytes())
 }
 
 /// Writes lines to standard output.
