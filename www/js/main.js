@@ -120,7 +120,7 @@ function tray() {
         h("strong", {}, label), h("span", {}, title), h("code", {}, short(digests.registry)), h("small", {}, `${size} bytes`)),
       button("✕", () => remove(at), `Remove ${label}`));
   place.replaceChildren(
-    isLinked ? h("p", { class: "note" }, flag("from a link", "warn"), " These documents came with a link: whoever made it chose them.")
+    isLinked ? h("p", { class: "note" }, flag("from a link", "warn"), " These documents came with a link, and its author chose them.")
       : "",
     h("ul", {}, (report?.documents ?? []).map(row)),
     button("Share…", () => import("./share.js").then(({ share }) => share(state.given)).catch(alert)),

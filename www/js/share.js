@@ -23,7 +23,7 @@ export async function share(given) {
     show(
       heading("Link to this report"),
       h("p", {},
-        `It holds ${counted(given.length, "document")}, every byte of them, and is never sent to a server. Whoever has the link has the documents.`),
+        `It holds ${counted(given.length, "document")}, every byte of them, and is never sent to a server. Anyone with the link has the documents.`),
       length === "too-long"
         ? h("p", {}, `With ${size(url.length)} it is too long for a link. Give the file instead: this page opens it.`)
         : [length === "long"

@@ -1,6 +1,7 @@
 // Two documents side by side: a sentence, the layers, and the exact difference.
+import { sh } from "../command.js";
 import { whole } from "../core.js";
-import { h } from "../dom.js";
+import { h, shown } from "../dom.js";
 import { counted, text } from "../format.js";
 import { button, command, digest, flag, section, sentence, table } from "../parts.js";
 
@@ -11,6 +12,8 @@ import { button, command, digest, flag, section, sentence, table } from "../part
 const CONTEXT = 3;
 /** Characters of a chunk, and changes, that are shown. */
 const [CHARACTERS, CHUNKS] = [20_000, 200];
+/** Parts of a chunk that are shown one by one. */
+const PARTS = 2000;
 const INVISIBLE = /** @type {Record<string, string>} */ ({ "\r": "␍", "\uFEFF": "⟨BOM⟩", "\t": "⇥\t" });
 
 /** @param {import("../core.js").DocumentReport} document @param {Context} context */
@@ -29,7 +32,7 @@ export function compare(document, context) {
   if (before !== undefined) select.value = String(before);
   draw();
   return section("compare", "Compare", h("p", { class: "row" }, h("label", { for: "compare-with" }, "What changes from"), select,
-    ` to ${document.label}?`), place, command("cmp -l BEFORE AFTER | head", "show which bytes differ"));
+    ` to ${document.label}?`), place, command(sh`cmp -l BEFORE AFTER | head`, "show which bytes differ"));
 }
 
 /** The bytes of a document, without the head of the response in which it came. @param {Context} context @param {number} index */
@@ -51,7 +54,7 @@ async function difference(before, after) {
       moved.map((layer) => [`only in ${layer.in === "before" ? "the first" : "the second"}`, digest(layer.digest)])),
     changed > 0 && h("pre", { class: "text diff", tabindex: "0", role: "region",
       "aria-label": `Exact difference: ${counted(changed, "change")}` },
-      chunks.slice(0, CHUNKS).map((chunk, at) => shown(chunk, before, after, at === 0, at === chunks.length - 1)).flat()),
+      chunks.slice(0, CHUNKS).map((chunk, at) => drawn(chunk, before, after, at === 0, at === chunks.length - 1)).flat()),
     chunks.length > CHUNKS && h("p", {}, `${chunks.length - CHUNKS} more chunks are not shown.`),
     coarse && h("p", { class: "muted" },
       "There are too many lines to compare them one by one: what lies between the common beginning and end is shown as one change."),
@@ -59,7 +62,7 @@ async function difference(before, after) {
 }
 
 /** @param {Chunk} chunk @param {Uint8Array} before @param {Uint8Array} after @param {boolean} isFirst @param {boolean} isLast */
-function shown({ kind, before: from, after: to, before_line, parts }, before, after, isFirst, isLast) {
+function drawn({ kind, before: from, after: to, before_line, parts }, before, after, isFirst, isLast) {
   const [old, young] = [visible(before.subarray(from.start, from.end)), visible(after.subarray(to.start, to.end))];
   if (kind === "same") {
     const lines = old.split(/(?<=\n)/);
@@ -69,7 +72,7 @@ function shown({ kind, before: from, after: to, before_line, parts }, before, af
     const left = `⋯ the same from line ${before_line + above}, ${counted(lines.length - above - below, "line")}\n`;
     return [cut(head.join("")), h("span", { class: "gap" }, left), cut(tail.join(""))];
   }
-  if (!parts.length) return [old && h("del", {}, cut(old)), young && h("ins", {}, cut(young))];
+  if (!parts.length || parts.length > PARTS) return [old && h("del", {}, cut(old)), young && h("ins", {}, cut(young))];
   return parts.map(({ kind, before: from, after: to }) => {
     if (kind === "removed") return h("del", {}, cut(visible(before.subarray(from.start, from.end), true)));
     const bytes = after.subarray(to.start, to.end);
@@ -79,8 +82,8 @@ function shown({ kind, before: from, after: to, before_line, parts }, before, af
 
 /** Text in which what cannot be seen is a sign; of what changes, blanks and line breaks too. @param {Uint8Array} bytes @param {boolean} [isChange] */
 function visible(bytes, isChange = false) {
-  const shown = text(bytes).replace(/[\r\t\uFEFF]/g, (character) => INVISIBLE[character]);
-  return isChange ? shown.replaceAll("\n", "⏎\n").replace(/^ +$/gm, (blanks) => "·".repeat(blanks.length)) : shown;
+  const seen = shown(text(bytes).replace(/[\r\t\uFEFF]/g, (character) => INVISIBLE[character]));
+  return isChange ? seen.replaceAll("\n", "⏎\n").replace(/^ +$/gm, (blanks) => "·".repeat(blanks.length)) : seen;
 }
 
 /** @param {string} text */

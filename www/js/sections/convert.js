@@ -1,4 +1,5 @@
 // The document in every other form: a new document each, never a change to this one.
+import { sh } from "../command.js";
 import { whole } from "../core.js";
 import { h } from "../dom.js";
 import { FORMS, counted, text } from "../format.js";
@@ -37,7 +38,7 @@ export function convert(document, context) {
         "A P-256 key, as PEM or JWK. It stays in this page until you close it. Without one, a new key signs, and is thrown away."), key()),
       h("button", {}, "Convert again")),
     results,
-    command("downshift convert --help", "convert on a command line"),
+    command(sh`downshift convert --help`, "convert on a command line"),
   );
 }
 

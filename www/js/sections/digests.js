@@ -1,4 +1,5 @@
 // The digests: of the bytes, of the signed payload, and the one that was expected.
+import { sh } from "../command.js";
 import { h } from "../dom.js";
 import { core } from "../core.js";
 import { button, command, digest, download, flag, more, pairs, prose, section } from "../parts.js";
@@ -24,8 +25,8 @@ export function digests(document, context) {
       ["You expected", expected && [digest(expected.digest), " ", mark(expected)]],
     ]),
     expected && expectation(expected, document, context),
-    payload ? command("skopeo manifest-digest FILE", "print the digest of the payload")
-      : command("sha256sum FILE", "print the digest of the bytes"),
+    payload ? command(sh`skopeo manifest-digest FILE`, "print the digest of the payload")
+      : command(sh`sha256sum FILE`, "print the digest of the bytes"),
   );
 }
 
