@@ -22,11 +22,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use downshift_text::is_hidden;
 
-use self::output::explain;
 use self::verdict::Verdict;
 use crate::core_dumps;
 use crate::engine::COMPILE_GUEST;
+use crate::log;
 
 /// Serves any container image to any container client, by converting its manifest between OCI, Docker schema 2 and
 /// signed Docker schema 1
@@ -83,8 +84,8 @@ pub fn run() -> ExitCode {
 /// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
 pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     core_dumps::forbid();
-    let matches = command().get_matches_from(arguments);
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = command().try_get_matches_from(arguments);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| end(&error));
     let verdict = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::CheckConfig(check_config) => check_config.run(),
@@ -102,8 +103,18 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(1),
         Err(error) => {
-            explain(&error);
+            log::explain(&error);
             ExitCode::from(if error.is_verdict() { 1 } else { 2 })
         }
     }
+}
+
+/// Ends this process as clap does: with what was asked for, such as the help, or with an error, which repeats arguments.
+fn end(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    if !text.chars().any(|c| is_hidden(c) && c != '\n') {
+        error.exit();
+    }
+    text.lines().for_each(log::notice);
+    std::process::exit(error.exit_code());
 }

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use downshift_text::Printable;
 use serde::{Deserialize, Serialize};
 use tokio::task_local;
 use tracing::level_filters::LevelFilter;
@@ -92,23 +93,37 @@ pub(crate) fn set_level(level: Level) {
     }
 }
 
-/// Says something to whoever started the program.
-///
-/// That nobody listens any more is no reason to stop, which `eprintln!` would do.
+/// Writes a line to standard error.
 pub(crate) fn notice(text: impl Display) {
+    line(printable(&text.to_string()));
+}
+
+/// Writes an error for people: code, cause and remedy.
+pub(crate) fn explain(error: &Error) {
+    let (red, reset) = if has_colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let Facts { code, remedy, .. } = error.facts();
+    line(format_args!("{red}error:{reset}  {}", printable(code)));
+    notice(format_args!("cause:  {error}"));
+    notice(format_args!("remedy: {remedy}"));
+}
+
+/// Unlike `eprintln!` this does not stop the program when nobody reads any more.
+fn line(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Says what a server does.
+/// Logs what a server does.
 pub(crate) fn info(text: impl Display) {
+    let text = printable(&text.to_string());
     match LOG.get() {
         Some(_) => tracing::info!(target: "downshift", "{text}"),
         None => notice(text),
     }
 }
 
-/// Says what may become wrong.
+/// Logs what may become wrong.
 pub(crate) fn warn(text: impl Display) {
+    let text = printable(&text.to_string());
     match LOG.get() {
         Some(_) => tracing::warn!(target: "downshift", "{text}"),
         None => notice(format_args!("downshift: {text}")),
@@ -117,7 +132,8 @@ pub(crate) fn warn(text: impl Display) {
 
 /// Says what went wrong behind a request, on one line.
 pub(crate) fn error(error: &Error) {
-    let (Facts { code, remedy, .. }, cause) = (error.facts(), printable(&error.to_string()));
+    let Facts { code, remedy, .. } = error.facts();
+    let [code, cause, remedy] = [code, &error.to_string(), remedy].map(printable);
     match (LOG.get(), REQUEST.try_with(|request| *request)) {
         (None, _) => notice(format_args!("downshift: {code}: {cause}; {remedy}")),
         (_, Ok(request)) => tracing::error!(target: "downshift", %request, code, remedy, "{cause}"),
@@ -125,13 +141,10 @@ pub(crate) fn error(error: &Error) {
     }
 }
 
-/// `text` without the control characters that a document may have brought in.
+/// `text` on one line, in which the characters that a terminal would obey, or that nobody sees, are escaped: documents,
+/// headers and file names may have brought them in.
 pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() { printable.extend(char.escape_default()) } else { printable.push(char) }
-    }
-    printable
+    Printable::new(text).to_string()
 }
 
 /// Whether standard error is read by somebody who sees colours.

@@ -169,7 +169,7 @@ function tray() {
           "p",
           { class: "note" },
           flag("from a link", "warn"),
-          " These documents came with a link: whoever made it chose them.",
+          " These documents came with a link, and its author chose them.",
         )
       : "",
     h("ul", {}, (report?.documents ?? []).map(row)),

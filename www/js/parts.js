@@ -1,5 +1,6 @@
 // What all sections are made of.
-import { h } from "./dom.js";
+import { digestWord } from "./command.js";
+import { h, shown } from "./dom.js";
 import { grouped, size } from "./format.js";
 
 /** @typedef {import("./dom.js").Child} Child */
@@ -18,11 +19,14 @@ import { grouped, size } from "./format.js";
  * @property {number | undefined} before The document to compare with.
  */
 
+/** Things that are shown at first. */
+const ROWS = 300;
+
 const status = () => /** @type {HTMLElement} */ (document.getElementById("status"));
 
 /** Says something to those who do not see it happen. @param {string} words */
 export function say(words) {
-  status().textContent = words;
+  status().textContent = shown(words);
 }
 
 /**
@@ -77,8 +81,9 @@ async function write(text) {
   }
 }
 
-/** Gives bytes as a file. @param {Uint8Array} bytes @param {string} name */
-export function download(bytes, name) {
+/** Gives bytes as a file. @param {Uint8Array} bytes @param {string} title */
+export function download(bytes, title) {
+  const name = shown(title).replace(/[/\\]/g, "-");
   const url = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type: "application/octet-stream" }));
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
@@ -98,7 +103,8 @@ export function button(label, click, name) {
  */
 export function digest(text, what) {
   const code = h("code", { class: "digest", title: text }, text);
-  return what ? h("span", { class: "with-copy" }, code, copy(what, text)) : code;
+  // A stranger may have put anything in its place, which nobody should paste into a shell.
+  return what && digestWord(text) === text ? h("span", { class: "with-copy" }, code, copy(what, text)) : code;
 }
 
 /** A size as people and as programs say it. @param {number | undefined} bytes */
@@ -112,8 +118,8 @@ export function sized(bytes) {
   );
 }
 
-/** A command for a shell. @param {string} text @param {string} what */
-export function command(text, what) {
+/** A command for a shell. @param {import("./command.js").Command} command @param {string} what */
+export function command({ shell: text }, what) {
   return h(
     "div",
     { class: "command" },
@@ -182,6 +188,28 @@ export function pairs(pairs) {
       .filter(([, value]) => isThere(value))
       .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
   );
+}
+
+/**
+ * Elements for many things, of which browsers take seconds to lay out thousands: the first, and a button for all.
+ *
+ * @template T
+ * @param {T[]} things
+ * @param {(some: T[]) => Child | Child[]} render
+ */
+export function some(things, render) {
+  if (things.length <= ROWS) return h("div", {}, render(things));
+  const place = h(
+    "div",
+    {},
+    render(things.slice(0, ROWS)),
+    h(
+      "p",
+      {},
+      button(`Show all ${grouped(things.length)}`, () => place.replaceChildren(h("div", {}, render(things)))),
+    ),
+  );
+  return place;
 }
 
 /** What can be opened: the browser's search opens it, too. @param {string} summary @param {...(Child | Child[])} children */

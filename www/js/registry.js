@@ -1,4 +1,5 @@
 // Documents from the registry that serves this page.
+import { digestWord } from "./command.js";
 import { whole } from "./core.js";
 import { byId, h } from "./dom.js";
 
@@ -45,6 +46,8 @@ function split(text) {
 
 /** What a part is, with its exact bytes. @param {string} name @param {import("./core.js").Part} part @returns {Promise<Given>} */
 export async function linked(name, { digest, media_type: type = "" }) {
+  // A document may have anything in its place, such as another path of this server.
+  if (digestWord(digest) !== digest) throw new Error(`${digest} is not a digest: there is nothing to fetch`);
   const isManifest = /manifest|index/.test(type);
   const answer = await ask(`/v2/${name}/${isManifest ? "manifests" : "blobs"}/${digest}`, type || "*/*");
   if (!answer.ok) return response(answer, digest);

@@ -28,7 +28,7 @@ export async function share(given) {
       h(
         "p",
         {},
-        `It holds ${counted(given.length, "document")}, every byte of them, and is never sent to a server. Whoever has the link has the documents.`,
+        `It holds ${counted(given.length, "document")}, every byte of them, and is never sent to a server. Anyone with the link has the documents.`,
       ),
       length === "too-long"
         ? h(

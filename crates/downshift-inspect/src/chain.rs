@@ -8,16 +8,16 @@ use downshift::schema1::{Schema1, layer_id};
 use downshift_json::Json;
 
 use crate::config;
-use crate::kind::Kind;
 use crate::limits::Limits;
-use crate::read::Read;
-use crate::report::{ChainLink, HistoryEntry};
+use crate::read::Documents;
+use crate::report::{ChainLink, HistoryEntry, IdRule, Kind};
 
-const BY_LAYER: &str = "SHA-256 of the layer's digest, a space, and the parent's id: as Distribution and Docker 1.10 and later make it";
+const BY_LAYER: &str = "SHA-256 of the layer's digest, a space, and the parent's id, as Distribution and Docker 1.10 and later make it";
 const BY_CONFIG: &str =
-    "SHA-256 of the layer's digest, a space, the parent's id, a space, and the config that is given";
-const UNKNOWN: &str = "made from what is not in this manifest: at random, as by Docker 1.8 and earlier, or from a config that is not given";
-const INVALID: &str = "no id: engines want 64 hexadecimal digits";
+    "SHA-256 of the layer's digest, a space, the parent's id, a space, and the given config";
+const UNKNOWN: &str = "not made from data in this manifest: at random, as by Docker 1.8 and earlier, or from a config that is not given";
+const NOT_TRIED: &str = "perhaps made from a given config: there are too many bytes of them to try each";
+const INVALID: &str = "not an id: engines want 64 hexadecimal digits";
 
 /// A record of schema 1.
 struct Record {
@@ -26,7 +26,7 @@ struct Record {
 }
 
 /// The chain and the history, both oldest first.
-pub(crate) fn read(schema1: &Schema1<'_>, documents: &[Read<'_>]) -> (Vec<ChainLink>, Vec<HistoryEntry>) {
+pub(crate) fn read(schema1: &Schema1<'_>, documents: &Documents<'_>) -> (Vec<ChainLink>, Vec<HistoryEntry>) {
     let mut history = Vec::with_capacity(schema1.history.len());
     let mut records = Vec::with_capacity(schema1.history.len());
     for text in schema1.history.iter().rev() {
@@ -45,7 +45,7 @@ pub(crate) fn read(schema1: &Schema1<'_>, documents: &[Read<'_>]) -> (Vec<ChainL
     (chain(schema1, &records, documents), history)
 }
 
-fn chain(schema1: &Schema1<'_>, records: &[Record], documents: &[Read<'_>]) -> Vec<ChainLink> {
+fn chain(schema1: &Schema1<'_>, records: &[Record], documents: &Documents<'_>) -> Vec<ChainLink> {
     let newest = records.len().saturating_sub(1);
     let mut below: Option<&Record> = None;
     let mut chain = Vec::with_capacity(records.len());
@@ -71,30 +71,34 @@ fn rule(
     blob: &str,
     below: Option<&Record>,
     is_newest: bool,
-    documents: &[Read<'_>],
-) -> (&'static str, &'static str) {
+    documents: &Documents<'_>,
+) -> (IdRule, &'static str) {
     let is_id =
         record.id.len() == 64 && record.id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !is_id {
-        return ("invalid", INVALID);
+        return (IdRule::Invalid, INVALID);
     }
     // Not that which the lowest record prints: no id is made from the id of a base layer.
     let parent = below.map_or("", |below| below.id.as_str());
     if Digest::parse(blob).is_ok() {
         if layer_id(blob, parent, None) == record.id {
-            return ("layer-and-parent", BY_LAYER);
+            return (IdRule::LayerAndParent, BY_LAYER);
         }
-        let mut configs = documents.iter().filter(|read| read.kind == Kind::Config);
-        if is_newest && configs.any(|config| layer_id(blob, parent, Some(config.bytes)) == record.id) {
-            return ("config", BY_CONFIG);
+        for config in documents.iter().filter(|read| is_newest && read.kind == Kind::Config) {
+            if !documents.may_hash(config.bytes.len()) {
+                return (IdRule::Unknown, NOT_TRIED);
+            }
+            if layer_id(blob, parent, Some(config.bytes)) == record.id {
+                return (IdRule::Config, BY_CONFIG);
+            }
         }
     }
-    ("unknown", UNKNOWN)
+    (IdRule::Unknown, UNKNOWN)
 }
 
 /// Whether a chain is one that a registry made from schema 2: all ids but the newest follow from the layers.
 pub(crate) fn is_converted(chain: &[ChainLink]) -> bool {
-    let made = |link: &ChainLink| matches!(link.rule, "layer-and-parent" | "config");
+    let made = |link: &ChainLink| matches!(link.rule, IdRule::LayerAndParent | IdRule::Config);
     match chain.split_last() {
         Some((newest, [])) => made(newest),
         Some((_, rest)) => rest.iter().all(made),

@@ -1,37 +1,19 @@
-//! What the headers of a response claim, held against its body.
+//! Checks the claims of a response's headers against its body.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
-use crate::digests::{Expected, ExpectedVerdict};
-use crate::kind::{Kind, is_type_of};
-use crate::read::Read;
+use crate::evidence::is_type_of;
+use crate::expected;
+use crate::read::{Documents, Read};
+use crate::report::{Claim, ExpectedVerdict, Holds};
 use crate::response::Responses;
 use crate::text::{Outside, count};
 
-/// What a header claims.
-#[derive(Clone, Debug, Serialize)]
-pub struct Claim {
-    /// The header, in lower case.
-    pub code: &'static str,
-    /// What it says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// `true`, `false` or `unclear`.
-    pub holds: &'static str,
-    /// Why.
-    pub text: String,
-    /// A digest, compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected: Option<Expected>,
-}
-
-/// What the headers of the document at `own` claim.
-pub(crate) fn claims(documents: &[Read<'_>], own: usize) -> Vec<Claim> {
+/// The claims of the headers of the document at `own`.
+pub(crate) fn claims(documents: &Documents<'_>, own: usize) -> Vec<Claim> {
     let Some(read) = documents.get(own) else { return Vec::new() };
     let Some(responses) = &read.responses else { return Vec::new() };
     let mut claims = Vec::new();
@@ -50,9 +32,9 @@ pub(crate) fn claims(documents: &[Read<'_>], own: usize) -> Vec<Claim> {
 
 fn claim(code: &'static str, value: Option<&str>, holds: Option<bool>, text: impl Into<String>) -> Claim {
     let holds = match holds {
-        Some(true) => "true",
-        Some(false) => "false",
-        None => "unclear",
+        Some(true) => Holds::True,
+        Some(false) => Holds::False,
+        None => Holds::Unclear,
     };
     Claim { code, value: value.map(str::to_owned), holds, text: text.into(), expected: None }
 }
@@ -66,37 +48,36 @@ fn content_type(read: &Read<'_>, responses: &Responses) -> Claim {
         return claim(code, None, Some(false), text);
     };
     if read.bytes.is_empty() {
-        return claim(code, Some(value), None, "there is no body: as for HEAD");
+        return claim(code, Some(value), None, "there is no body, as for HEAD");
     }
-    let holds = is_type_of(value, read, own.as_deref());
-    let text = match (&own, holds) {
-        (_, true) => format!("the body is {}", read.kind.title()),
-        // Docker ≥ 1.10 reads schema 1 under both names.
-        (Some(own), false) => format!("the body is {}, which is served as `{own}`", read.kind.title()),
-        (None, false) => format!("the body is {}", read.kind.title()),
+    let holds = is_type_of(value, read, own);
+    let title = read.kind.title();
+    let text = match own {
+        Some(own) if !holds => format!("the body is {title}, which is served as `{own}`"),
+        _ => format!("the body is {title}"),
     };
     claim(code, Some(value), Some(holds), text)
 }
 
-fn digest(documents: &[Read<'_>], own: usize, responses: &Responses) -> Option<Claim> {
+fn digest(documents: &Documents<'_>, own: usize, responses: &Responses) -> Option<Claim> {
     let code = "docker-content-digest";
     let read = documents.get(own)?;
     let Some(value) = responses.header(code) else {
         let is_manifest = read.kind.form().is_some();
-        let text = "there is no Docker-Content-Digest: Docker 1.6 and 1.7 cannot push or pull by it, and HEAD tells nothing";
+        let text = "there is no Docker-Content-Digest: Docker 1.6 and 1.7 cannot push or pull by digest then, and HEAD returns none";
         return is_manifest.then(|| claim(code, None, None, text));
     };
     if read.bytes.is_empty() {
-        return Some(claim(code, Some(value), None, "there is no body to compare with: as for HEAD"));
+        return Some(claim(code, Some(value), None, "there is no body to compare with, as for HEAD"));
     }
-    let expected = Expected::of(value, documents, own);
+    let expected = expected::compare(value, documents, own);
     let holds = match expected.verdict {
         ExpectedVerdict::Unsupported => None,
         verdict => Some(verdict.is_met()),
     };
     let text = match expected.verdict {
         ExpectedVerdict::Bytes if read.payload().is_some() => {
-            "it is the digest of all bytes: engines expect that of the payload, without the signatures"
+            "it is the digest of all bytes: engines expect the digest of the payload, without the signatures"
                 .to_owned()
         }
         _ => expected.text.clone(),
@@ -114,10 +95,10 @@ fn content_length(read: &Read<'_>, responses: &Responses) -> Option<Claim> {
     let value = responses.header(code)?;
     let size = read.bytes.len();
     let Ok(length) = value.parse::<usize>() else {
-        return Some(claim(code, Some(value), Some(false), "it is no number"));
+        return Some(claim(code, Some(value), Some(false), "it is not a number"));
     };
     if size == 0 {
-        return Some(claim(code, Some(value), None, "there is no body: as for HEAD"));
+        return Some(claim(code, Some(value), None, "there is no body, as for HEAD"));
     }
     let bytes = |number| count(number, "byte");
     let text = match length.checked_sub(size) {
@@ -131,7 +112,7 @@ fn content_length(read: &Read<'_>, responses: &Responses) -> Option<Claim> {
 fn content_encoding(responses: &Responses) -> Option<Claim> {
     let code = "content-encoding";
     let value = responses.header(code).filter(|value| !value.eq_ignore_ascii_case("identity"))?;
-    let text = "compressed on the way: Docker 1.5 to 1.9 then see no length and fail on blobs";
+    let text = "the body is compressed in transit: Docker 1.5 to 1.9 see no length then, and fail on blobs";
     Some(claim(code, Some(value), None, text))
 }
 
@@ -142,7 +123,7 @@ fn etag(read: &Read<'_>, responses: &Responses) -> Option<Claim> {
     let digests = &read.digests;
     let is_payload = digests.payload.as_ref().is_some_and(|payload| payload.as_str() == opaque);
     let (holds, text) = if is_payload && !value.starts_with("W/") {
-        let text = "it is the digest of the payload, while the signatures may differ with each answer: strong, but not of these bytes";
+        let text = "it is the digest of the payload, but signatures may differ between responses: a strong ETag must change with the bytes";
         (None, text)
     } else if opaque == digests.registry.as_str() {
         (Some(true), "it is the digest")
@@ -172,16 +153,14 @@ fn cache_control(responses: &Responses) -> Option<Claim> {
     let joined = responses.joined(code)?;
     let is_kept = joined.contains("immutable") || joined.contains("max-age");
     let text = if is_kept {
-        "right for an answer by digest; what a tag points to may change"
+        "right for a response by digest; a tag may move"
     } else {
-        "caches ask each time, or keep nothing"
+        "caches revalidate each time, or store nothing"
     };
     Some(claim(code, Some(&Outside(&joined).to_string()), None, text))
 }
 
 /// Whether a registry's answer is one of success with a manifest.
 pub(crate) fn is_manifest_answer(read: &Read<'_>) -> bool {
-    read.kind.form().is_some()
-        && read.kind != Kind::NotJson
-        && read.responses.as_ref().is_some_and(|found| found.head.status == 200)
+    read.kind.form().is_some() && read.responses.as_ref().is_some_and(|found| found.head.status == 200)
 }

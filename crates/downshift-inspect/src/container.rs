@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use downshift::Error;
 
-use crate::inspect::{Given, limit};
+use crate::given::{Given, limit};
 use crate::limits::Limits;
 
 const VERSION: u8 = 1;

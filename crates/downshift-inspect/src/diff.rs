@@ -8,71 +8,15 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use imara_diff::{Algorithm, InternedInput};
-use serde::Serialize;
 
-use crate::inspect::Given;
+use crate::given::Given;
 use crate::limits::Limits;
 use crate::read::Read;
-use crate::report::{Part as NamedPart, Span};
+use crate::report::{
+    Chunk, ChunkKind, Diff, DiffLayer, DiffPart, DiffPartKind, DiffPlace, DiffVerdict, Span,
+};
 use crate::text::count;
 use crate::variant::variant;
-
-/// What is the same in two documents, and what is not.
-#[derive(Clone, Debug, Serialize)]
-pub struct Diff {
-    /// A stable code.
-    pub verdict: &'static str,
-    /// The verdict in one sentence.
-    pub text: String,
-    /// The layers of both.
-    pub layers: Vec<DiffLayer>,
-    /// All lines of both.
-    pub chunks: Vec<Chunk>,
-    /// Whether there were too many lines.
-    pub coarse: bool,
-}
-
-/// A layer of one of two manifests, or of both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DiffLayer {
-    /// Its digest.
-    pub digest: String,
-    /// `both`, `before` or `after`.
-    #[serde(rename = "in")]
-    pub place: &'static str,
-}
-
-/// Lines that are the same in both, or that are not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Chunk {
-    /// `same` or `changed`.
-    pub kind: &'static str,
-    /// In the one document.
-    pub before: Span,
-    /// In the other.
-    pub after: Span,
-    /// The number of its first line in the one, from 1.
-    pub before_line: usize,
-    /// The number of its first line in the other, from 1.
-    pub after_line: usize,
-    /// How many lines of the one.
-    pub before_lines: usize,
-    /// How many lines of the other.
-    pub after_lines: usize,
-    /// What exactly differs.
-    pub parts: Vec<Part>,
-}
-
-/// A part of changed lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Part {
-    /// `same`, `removed` or `added`.
-    pub kind: &'static str,
-    /// In the one document.
-    pub before: Span,
-    /// In the other.
-    pub after: Span,
-}
 
 /// Compares two documents: their content, and their bytes.
 #[must_use]
@@ -82,38 +26,40 @@ pub fn diff(before: &[u8], after: &[u8]) -> Diff {
     Diff { verdict, text, layers, chunks, coarse }
 }
 
-fn content(before: &[u8], after: &[u8]) -> (&'static str, String, Vec<DiffLayer>) {
+fn content(before: &[u8], after: &[u8]) -> (DiffVerdict, String, Vec<DiffLayer>) {
     let [given, other] = [Given::of(before), Given::of(after)];
     let rescued = [OnceCell::new(), OnceCell::new()];
     let [one, other] = [Read::of(&given, 0, &rescued[0]), Read::of(&other, 1, &rescued[1])];
     let (blobs, others) = (Blobs::of(&one), Blobs::of(&other));
     let layers = align(&blobs.layers, &others.layers);
     let all = |place| layers.iter().filter(|layer| layer.place == place).count();
-    let (removed, added) = (all("before"), all("after"));
+    let (removed, added) = (all(DiffPlace::Before), all(DiffPlace::After));
     if before == after {
-        return ("same-bytes", "the bytes are the same".into(), layers);
+        return (DiffVerdict::SameBytes, "the bytes are the same".into(), layers);
     }
     if let (Some(compact), Some(other)) = (plain(before), plain(after))
         && compact == other
     {
         return (
-            "same-content",
-            "the same JSON, written otherwise: only white space or escapes differ".into(),
+            DiffVerdict::SameContent,
+            "the same JSON, written differently: only white space or escapes differ".into(),
             layers,
         );
     }
     let is_manifest = |blobs: &Blobs| blobs.config.is_some() || !blobs.layers.is_empty();
     if !is_manifest(&blobs) || !is_manifest(&others) {
-        return ("other", "the content differs".into(), layers);
+        return (DiffVerdict::Other, "the content differs".into(), layers);
     }
     if removed == 0 && added == 0 {
-        let wrapper = if one.kind == other.kind { "other members differ" } else { "the form is another" };
+        let wrapper = if one.kind == other.kind { "other members differ" } else { "the form differs" };
         return match (&blobs.config, &others.config) {
             (Some(config), Some(other)) if config != other => {
-                ("same-layers", "the same layers, with another config".into(), layers)
+                (DiffVerdict::SameLayers, "the same layers, but another config".into(), layers)
             }
-            (Some(_), Some(_)) => ("same-image", format!("the same config and layers; {wrapper}"), layers),
-            _ => ("same-image", format!("the same layers; {wrapper}"), layers),
+            (Some(_), Some(_)) => {
+                (DiffVerdict::SameImage, format!("the same config and layers; {wrapper}"), layers)
+            }
+            _ => (DiffVerdict::SameImage, format!("the same layers; {wrapper}"), layers),
         };
     }
     let sorted = |blobs: &Blobs| {
@@ -124,9 +70,12 @@ fn content(before: &[u8], after: &[u8]) -> (&'static str, String, Vec<DiffLayer>
     let text = if sorted(&blobs) == sorted(&others) {
         "the same layers in another order".to_owned()
     } else {
-        format!("other layers: {removed} removed, {added} added, {} the same", count(all("both"), "layer"))
+        format!(
+            "other layers: {removed} removed, {added} added, {} the same",
+            count(all(DiffPlace::Both), "layer")
+        )
     };
-    ("other-layers", text, layers)
+    (DiffVerdict::OtherLayers, text, layers)
 }
 
 /// What a manifest is made of.
@@ -143,7 +92,7 @@ impl Blobs {
         match &read.document {
             Some(Document::Manifest(manifest)) => Self {
                 config: Some(manifest.config.digest.to_string()),
-                layers: manifest.layers.iter().map(|layer| NamedPart::of(layer, &[]).digest).collect(),
+                layers: manifest.layers.iter().map(|layer| layer.digest.to_string()).collect(),
             },
             // The empty layers of schema 1 stand for history entries, which others have in the config.
             Some(Document::Schema1(schema1)) => Self {
@@ -185,12 +134,15 @@ fn align(before: &[String], after: &[String]) -> Vec<DiffLayer> {
     };
     for hunk in found.hunks() {
         let range = hunk.before.start as usize..hunk.before.end as usize;
-        add(before.get(at..range.start).unwrap_or_default(), "both");
-        add(before.get(range.clone()).unwrap_or_default(), "before");
-        add(after.get(hunk.after.start as usize..hunk.after.end as usize).unwrap_or_default(), "after");
+        add(before.get(at..range.start).unwrap_or_default(), DiffPlace::Both);
+        add(before.get(range.clone()).unwrap_or_default(), DiffPlace::Before);
+        add(
+            after.get(hunk.after.start as usize..hunk.after.end as usize).unwrap_or_default(),
+            DiffPlace::After,
+        );
         at = range.end;
     }
-    add(before.get(at..).unwrap_or_default(), "both");
+    add(before.get(at..).unwrap_or_default(), DiffPlace::Both);
     layers
 }
 
@@ -228,7 +180,7 @@ fn chunks(before: &[u8], after: &[u8]) -> (Vec<Chunk>, bool) {
         }
         let span = Span { start: offset(&starts, lines.0), end: offset(&starts, lines.1) };
         let other = Span { start: offset(&other_starts, others.0), end: offset(&other_starts, others.1) };
-        let parts = if kind == "changed" { parts(before, after, span, other) } else { Vec::new() };
+        let parts = if kind == ChunkKind::Changed { parts(before, after, span, other) } else { Vec::new() };
         chunks.push(Chunk {
             kind,
             before: span,
@@ -241,11 +193,11 @@ fn chunks(before: &[u8], after: &[u8]) -> (Vec<Chunk>, bool) {
         });
     };
     for (range, other) in hunks {
-        add("same", (at, range.0), (other_at, other.0));
-        add("changed", range, other);
+        add(ChunkKind::Same, (at, range.0), (other_at, other.0));
+        add(ChunkKind::Changed, range, other);
         (at, other_at) = (range.1, other.1);
     }
-    add("same", (at, lines.len()), (other_at, other_lines.len()));
+    add(ChunkKind::Same, (at, lines.len()), (other_at, other_lines.len()));
     (chunks, coarse)
 }
 
@@ -272,7 +224,7 @@ fn middle(before: &[&[u8]], after: &[&[u8]]) -> Hunks {
 }
 
 /// What exactly differs in a changed chunk: by words, numbers and signs.
-fn parts(before: &[u8], after: &[u8], span: Span, other: Span) -> Vec<Part> {
+fn parts(before: &[u8], after: &[u8], span: Span, other: Span) -> Vec<DiffPart> {
     let (one, two) = (span.of(before), other.of(after));
     if one.len().saturating_add(two.len()) > Limits::DIFF_CHUNK_BYTES {
         return Vec::new();
@@ -286,16 +238,16 @@ fn parts(before: &[u8], after: &[u8], span: Span, other: Span) -> Vec<Part> {
         let before = Span { start: offset(&lengths, range.0), end: offset(&lengths, range.1) };
         let after = Span { start: offset(&other_lengths, others.0), end: offset(&other_lengths, others.1) };
         if before.start < before.end || after.start < after.end {
-            parts.push(Part { kind, before, after });
+            parts.push(DiffPart { kind, before, after });
         }
     };
     for (range, others) in hunks(&words, &other_words) {
-        add("same", (at, range.0), (other_at, others.0));
-        add("removed", range, (others.0, others.0));
-        add("added", (range.1, range.1), others);
+        add(DiffPartKind::Same, (at, range.0), (other_at, others.0));
+        add(DiffPartKind::Removed, range, (others.0, others.0));
+        add(DiffPartKind::Added, (range.1, range.1), others);
         (at, other_at) = (range.1, others.1);
     }
-    add("same", (at, words.len()), (other_at, other_words.len()));
+    add(DiffPartKind::Same, (at, words.len()), (other_at, other_words.len()));
     parts
 }
 

@@ -1,6 +1,7 @@
-//! From documents to their report.
+//! The report on documents.
 
 use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -14,38 +15,19 @@ use downshift_json::Value;
 use crate::chain;
 use crate::claims::claims;
 use crate::config;
-use crate::digests::Expected;
+use crate::evidence::why;
+use crate::expected;
 use crate::explain::explain;
-use crate::kind::{Kind, why};
+use crate::given::{Given, limit};
 use crate::layers;
 use crate::limits::Limits;
 use crate::parts::{entries, named, pairs};
 use crate::problems::problems;
-use crate::read::Read;
-use crate::report::{DocumentReport, Part, RegistryError, Report};
-use crate::response::ResponseReport;
+use crate::read::{Documents, Read};
+use crate::report::{DocumentReport, Kind, Part, RegistryError, Report, ResponseReport, Role};
 use crate::signatures::{Checked, anatomy, signatures};
-use crate::text::count;
+use crate::text::{Outside, count};
 use crate::unreadable::unreadable;
-
-/// A document that is given: a manifest, a config, or a response with one of these as its body.
-#[derive(Clone, Debug, Default)]
-pub struct Given<'g> {
-    /// The exact bytes.
-    pub bytes: &'g [u8],
-    /// A name to show.
-    pub label: Option<String>,
-    /// The digest that it is expected to have.
-    pub expected: Option<String>,
-}
-
-impl<'g> Given<'g> {
-    /// A document of which nothing more is known.
-    #[must_use]
-    pub fn of(bytes: &'g [u8]) -> Self {
-        Self { bytes, label: None, expected: None }
-    }
-}
 
 /// Reports on documents that are given together. `checked` is what others say of signatures that are not verified
 /// here: see [`unchecked`](crate::unchecked).
@@ -59,9 +41,9 @@ pub fn inspect(given: &[Given<'_>], checked: &[Checked]) -> Result<Report, Error
     limit("given-bytes", Limits::GIVEN_BYTES, bytes)?;
     let rescued: Vec<OnceCell<Vec<u8>>> = given.iter().map(|_| OnceCell::new()).collect();
     let documents = given.iter().zip(&rescued).enumerate();
-    let documents: Vec<Read<'_>> =
-        documents.map(|(index, (given, rescued))| Read::of(given, index, rescued)).collect();
-    let naming: Vec<Vec<(String, String)>> = documents.iter().map(named).collect();
+    let documents =
+        Documents::new(documents.map(|(index, (given, rescued))| Read::of(given, index, rescued)).collect());
+    let naming = naming(&documents);
     let mut reports: Vec<DocumentReport> =
         (0..documents.len()).filter_map(|index| document(&documents, index, &naming, checked)).collect();
     for (read, report) in documents.iter().zip(&mut reports) {
@@ -72,20 +54,18 @@ pub fn inspect(given: &[Given<'_>], checked: &[Checked]) -> Result<Report, Error
     Ok(Report { documents: reports, explanations })
 }
 
-pub(crate) fn limit(name: &'static str, limit: usize, actual: usize) -> Result<(), Error> {
-    if actual > limit { Err(Error::LimitExceeded { name, limit, actual }) } else { Ok(()) }
-}
-
 fn document(
-    documents: &[Read<'_>],
+    documents: &Documents<'_>,
     index: usize,
-    naming: &[Vec<(String, String)>],
+    naming: &Naming,
     checked: &[Checked],
 ) -> Option<DocumentReport> {
     let read = documents.get(index)?;
     let mut digests = read.digests.clone();
-    digests.expected =
-        read.expected.filter(|text| !text.trim().is_empty()).map(|text| Expected::of(text, documents, index));
+    digests.expected = read
+        .expected
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| expected::compare(text, documents, index));
     let mut report = DocumentReport {
         label: read.label.clone(),
         span: read.span,
@@ -93,10 +73,8 @@ fn document(
         size: read.bytes.len(),
         kind: read.kind,
         title: read.kind.title().to_owned(),
-        media_type: read.media_type(),
-        why: why(read, &named_by(documents, index, naming), &|index| {
-            documents.get(index).map(|read| read.label.clone()).unwrap_or_default()
-        }),
+        media_type: read.media_type().map(str::to_owned),
+        why: why(read, &named_by(documents, index, naming)),
         digests,
         failure: read.failure(),
         unreadable: unreadable(read),
@@ -116,22 +94,38 @@ fn document(
     Some(report)
 }
 
-/// What other given documents call the one at `index`.
-fn named_by(documents: &[Read<'_>], index: usize, naming: &[Vec<(String, String)>]) -> Vec<(usize, String)> {
-    let Some(own) = documents.get(index) else { return Vec::new() };
-    let is_own = |digest: &str| {
-        digest == own.digests.bytes.as_str()
-            || own.digests.payload.as_ref().is_some_and(|payload| payload.as_str() == digest)
-    };
-    let others = naming.iter().enumerate().filter(|(other, _)| *other != index);
-    let found = others.filter_map(|(other, named)| {
-        let (_, media_type) = named.iter().find(|(digest, _)| is_own(digest))?;
-        Some((other, media_type.clone()))
-    });
-    found.collect()
+/// The media types that documents give each other: by the digest that is named, the naming document and the type.
+type Naming = BTreeMap<String, Vec<(usize, String)>>;
+
+fn naming(documents: &Documents<'_>) -> Naming {
+    let mut naming = Naming::new();
+    for (index, read) in documents.iter().enumerate() {
+        for (digest, media_type) in named(read) {
+            let found = naming.entry(digest).or_default();
+            // What a document says of another first.
+            if found.last().is_none_or(|(last, _)| *last != index) {
+                found.push((index, media_type));
+            }
+        }
+    }
+    naming
 }
 
-fn response(documents: &[Read<'_>], index: usize) -> Option<ResponseReport> {
+/// The labels of the documents that name the one at `index`, and the media types that they give it.
+fn named_by<'d>(documents: &'d Documents<'_>, index: usize, naming: &'d Naming) -> Vec<(&'d str, &'d str)> {
+    let Some(own) = documents.get(index) else { return Vec::new() };
+    let digests = [Some(&own.digests.bytes), own.digests.payload.as_ref()].into_iter().flatten();
+    let mut types: BTreeMap<usize, &str> = BTreeMap::new();
+    for (other, media_type) in digests.filter_map(|digest| naming.get(digest.as_str())).flatten() {
+        if *other != index {
+            types.entry(*other).or_insert(media_type);
+        }
+    }
+    let label = |other: usize| documents.get(other).map_or("", |read| read.label.as_str());
+    types.into_iter().map(|(other, media_type)| (label(other), media_type)).collect()
+}
+
+fn response(documents: &Documents<'_>, index: usize) -> Option<ResponseReport> {
     let responses = documents.get(index)?.responses.as_ref()?;
     Some(ResponseReport {
         head: responses.head.clone(),
@@ -147,7 +141,7 @@ fn of_config(root: Value<'_>, report: &mut DocumentReport) {
     report.image = Some(config::image(root));
 }
 
-fn of_document(documents: &[Read<'_>], index: usize, checked: &[Checked], report: &mut DocumentReport) {
+fn of_document(documents: &Documents<'_>, index: usize, checked: &[Checked], report: &mut DocumentReport) {
     let Some(read) = documents.get(index) else { return };
     match &read.document {
         Some(Document::Schema1(schema1)) => {
@@ -218,26 +212,26 @@ fn errors(root: Value<'_>) -> Vec<RegistryError> {
 fn meaning(code: &str) -> &'static str {
     match code {
         "MANIFEST_UNKNOWN" => {
-            "there is no such tag or digest, or the client does not accept the form in which it is stored: name the OCI types in Accept, and try again"
+            "there is no such tag or digest, or the client does not accept the stored form: name the OCI types in Accept, and try again"
         }
         "MANIFEST_INVALID" => {
-            "the manifest cannot be read, or not be converted to a form that the client accepts"
+            "the manifest cannot be read, or cannot be converted to a form that the client accepts"
         }
         "MANIFEST_UNVERIFIED" => "a signature of the manifest does not hold",
         "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" => {
             "a layer or config is not in this repository: push it again"
         }
-        "NAME_UNKNOWN" => "there is no such repository, or none that this client may see",
-        "NAME_INVALID" => "that is no name of a repository",
-        "UNAUTHORIZED" => "the registry wants to know who asks: log in, or get a token for this repository",
+        "NAME_UNKNOWN" => "there is no such repository, or this client may not see it",
+        "NAME_INVALID" => "this is not a valid repository name",
+        "UNAUTHORIZED" => "the registry wants credentials: log in, or get a token for this repository",
         "DENIED" => "this client may not do that with this repository",
-        "TOOMANYREQUESTS" => "the registry limits how often is asked: wait, or log in",
-        "UNSUPPORTED" => "the registry does not do that",
-        "DIGEST_INVALID" => "the content does not have the digest that was given for it",
-        "SIZE_INVALID" => "the content does not have the length that was given for it",
-        "TAG_INVALID" => "the tag in the manifest is not the one in the path, or is no tag",
-        "UNAVAILABLE" => "the registry cannot answer now: try again",
-        _ => "the registry says no more than this",
+        "TOOMANYREQUESTS" => "the registry limits the rate of requests: wait, or log in",
+        "UNSUPPORTED" => "the registry does not support this",
+        "DIGEST_INVALID" => "the content does not have the given digest",
+        "SIZE_INVALID" => "the content does not have the given length",
+        "TAG_INVALID" => "the tag in the manifest differs from the one in the path, or is not a tag",
+        "UNAVAILABLE" => "the registry cannot answer now: try again later",
+        _ => "the code is not one of the specification",
     }
 }
 
@@ -247,33 +241,33 @@ fn summary(report: &DocumentReport) -> String {
         Kind::NotJson => report
             .unreadable
             .as_ref()
-            .map_or_else(|| "no JSON".to_owned(), |unreadable| format!("no JSON: {}", unreadable.text)),
+            .map_or_else(|| "not JSON".to_owned(), |unreadable| format!("not JSON: {}", unreadable.text)),
         Kind::Errors => {
             let codes: Vec<&str> = report.errors.iter().map(|error| error.code.as_str()).collect();
-            format!("{title}: {}", crate::text::Outside(&codes.join(", ")))
+            format!("{title}: {}", Outside(&codes.join(", ")))
         }
         Kind::List | Kind::Index => {
-            let images = report.manifests.iter().filter(|entry| entry.role == "image").count();
-            let attestations = report.manifests.iter().filter(|entry| entry.role == "attestation").count();
+            let images = report.manifests.iter().filter(|entry| entry.role == Role::Image).count();
+            let attestations =
+                report.manifests.iter().filter(|entry| entry.role == Role::Attestation).count();
             match attestations {
                 0 => format!("{title}: {}", count(images, "image")),
                 _ => format!("{title}: {}, {}", count(images, "image"), count(attestations, "attestation")),
             }
         }
         Kind::Config => match &report.platform {
-            Some(platform) => format!("{title} for {}", crate::text::Outside(&platform.to_string())),
+            Some(platform) => format!("{title} for {}", Outside(&platform.to_string())),
             None => title.clone(),
         },
         _ => match (&report.artifact, &report.totals) {
-            (Some(artifact), _) => format!("{title} of an artifact: `{}`", crate::text::Outside(artifact)),
+            (Some(artifact), _) => format!("{title} of an artifact: `{}`", Outside(artifact)),
             (None, Some(totals)) => {
                 let layers = count(totals.layers, "layer");
-                // What schema 1 counts among its layers, others do not.
-                let is_schema1 = matches!(report.kind, Kind::Schema1 | Kind::Schema1Unsigned);
+                // Schema 1 counts them among its layers, the other forms do not.
                 match totals.empty {
                     0 => format!("{title}: {layers}"),
-                    empty if is_schema1 => format!("{title}: {layers}, {empty} of them empty"),
-                    empty => format!("{title}: {layers}, {empty} history entries without one"),
+                    empty if report.kind.is_schema1() => format!("{title}: {layers}, {empty} of them empty"),
+                    empty => format!("{title}: {layers}, {} without one", count(empty, "history entry")),
                 }
             }
             _ => title.clone(),

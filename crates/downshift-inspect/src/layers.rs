@@ -9,11 +9,11 @@ use downshift::document::Manifest;
 use downshift::schema1::Schema1;
 
 use crate::parts::flags;
-use crate::read::Read;
+use crate::read::Documents;
 use crate::report::{HistoryEntry, Layer, Part, Totals};
 
 /// The layers of a schema 2 or OCI manifest.
-pub(crate) fn of_manifest(manifest: &Manifest, documents: &[Read<'_>]) -> Vec<Layer> {
+pub(crate) fn of_manifest(manifest: &Manifest, documents: &Documents<'_>) -> Vec<Layer> {
     let mut layers: Vec<Layer> = manifest
         .layers
         .iter()
@@ -31,7 +31,7 @@ pub(crate) fn of_manifest(manifest: &Manifest, documents: &[Read<'_>]) -> Vec<La
 }
 
 /// The layers of schema 1, lowest first.
-pub(crate) fn of_schema1(schema1: &Schema1<'_>, documents: &[Read<'_>]) -> Vec<Layer> {
+pub(crate) fn of_schema1(schema1: &Schema1<'_>, documents: &Documents<'_>) -> Vec<Layer> {
     let mut layers: Vec<Layer> = schema1
         .layers
         .iter()

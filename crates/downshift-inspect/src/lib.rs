@@ -1,4 +1,4 @@
-//! What people want to know of manifests: bytes in, report out.
+//! Reports on manifests: bytes in, report out.
 //!
 //! [`inspect()`] reports on documents that are given together, [`diff()`] compares two of them, and [`matrix()`] says
 //! which client gets what. The reports are plain data that serialise to the JSON which `downshift inspect --json`
@@ -32,12 +32,15 @@ extern crate alloc;
 
 mod chain;
 mod claims;
+mod command;
 mod config;
 mod container;
 #[cfg(feature = "compare")]
 mod diff;
-mod digests;
+mod evidence;
+mod expected;
 mod explain;
+mod given;
 mod inspect;
 mod kind;
 mod layers;
@@ -56,14 +59,12 @@ mod variant;
 
 pub use container::{pack, unpack};
 #[cfg(feature = "compare")]
-pub use diff::{Chunk, Diff, DiffLayer, Part as DiffPart, diff};
-pub use inspect::{Given, inspect};
-pub use kind::{Evidence, Kind};
+pub use diff::diff;
+pub use given::Given;
+pub use inspect::inspect;
 pub use limits::Limits;
-pub use matrix::{Cell, ClientRow, Matrix, RegistryRow, matrix};
+pub use matrix::matrix;
 pub use report::*;
-pub use response::ResponseReport;
-pub use secrets::{Secret, secrets};
-pub use signatures::{Checked, SignatureReport, Unchecked, unchecked, verify};
-pub use unreadable::Unreadable;
-pub use variant::{Variant, payload, variant};
+pub use secrets::secrets;
+pub use signatures::{Checked, Unchecked, unchecked, verify};
+pub use variant::{payload, variant};

@@ -13,14 +13,17 @@ impl Limits {
     pub const READ_BYTES: usize = 16 * 1024 * 1024;
     /// Bytes of a manifest that Distribution takes: larger ones are a problem.
     pub const MANIFEST_BYTES: usize = 4 * 1024 * 1024;
-    /// Problems that are reported of one document: further ones are left out.
+    /// Problems that are reported of one document, the worst first, and errors of a registry: a note counts the others.
     pub const PROBLEMS: usize = 200;
-    /// Headers that are read of one response: further ones are left out.
+    /// Headers that are read of one response: a problem counts the others.
     pub const HEADERS: usize = 200;
     /// Responses that are read of one redirected request: further ones are taken for the body.
     pub const RESPONSES: usize = 16;
-    /// Bytes that are hashed in search for the change that leads to an expected digest.
-    pub const VARIANT_BYTES: usize = 24 * 1024 * 1024;
+    /// Bytes that are changed and hashed for all documents together, in search of what has an expected digest or an id:
+    /// every change to a document of 1 MiB, in a second at the most. What is left out, the report says.
+    pub const SEARCH_BYTES: usize = 64 * 1024 * 1024;
+    /// Bytes of a changed document. Indenting makes a deep one as large as one likes: there is no such change then.
+    pub const VARIANT_BYTES: usize = 32 * 1024 * 1024;
     /// Lines of both documents that are compared: of more, the changed middle is one chunk.
     pub const DIFF_LINES: usize = 400_000;
     /// Bytes of a changed chunk in which the exact parts are found.

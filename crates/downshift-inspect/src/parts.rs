@@ -1,6 +1,7 @@
-//! What documents name: configs, subjects, and the manifests of a list or index.
+//! The parts that documents name: configs, subjects, and the manifests of a list or index.
 
 use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,20 +11,20 @@ use downshift::document::{Descriptor, Document, Index};
 use downshift::layer::LayerType;
 use downshift_json::Value;
 
-use crate::read::{Read, find};
-use crate::report::{Entry, Pair, Part};
+use crate::read::{Documents, Read};
+use crate::report::{Entry, Pair, Part, Role};
 
 impl Part {
-    pub(crate) fn of(descriptor: &Descriptor, documents: &[Read<'_>]) -> Self {
+    pub(crate) fn of(descriptor: &Descriptor, documents: &Documents<'_>) -> Self {
         Self {
             media_type: Some(descriptor.media_type.clone()).filter(|media_type| !media_type.is_empty()),
             ..Self::new(descriptor.digest.as_str(), Some(descriptor.size), documents)
         }
     }
 
-    /// A part of which no more is known than a digest, and perhaps a size.
-    pub(crate) fn new(digest: &str, size: Option<u64>, documents: &[Read<'_>]) -> Self {
-        let document = find(documents, digest);
+    /// A part that is known by its digest, and perhaps its size.
+    pub(crate) fn new(digest: &str, size: Option<u64>, documents: &Documents<'_>) -> Self {
+        let document = documents.find(digest);
         let given = document.and_then(|index| documents.get(index)).map(|read| read.bytes.len() as u64);
         // A descriptor of signed schema 1 may count either.
         let is_signed = document
@@ -34,7 +35,7 @@ impl Part {
     }
 
     /// A descriptor as it stands in a document.
-    pub(crate) fn of_json(descriptor: Value<'_>, documents: &[Read<'_>]) -> Option<Self> {
+    pub(crate) fn of_json(descriptor: Value<'_>, documents: &Documents<'_>) -> Option<Self> {
         let digest = descriptor.member("digest")?.as_text()?;
         let size = descriptor.member("size").and_then(Value::as_u64);
         let media_type = descriptor.member("mediaType").and_then(Value::as_text);
@@ -44,7 +45,7 @@ impl Part {
 }
 
 /// The entries of a list or index.
-pub(crate) fn entries(index: &Index, root: Value<'_>, documents: &[Read<'_>]) -> Vec<Entry> {
+pub(crate) fn entries(index: &Index, root: Value<'_>, documents: &Documents<'_>) -> Vec<Entry> {
     let spelt = root.member("manifests").into_iter().flat_map(Value::elements);
     let mut entries: Vec<Entry> = index
         .entries
@@ -65,30 +66,30 @@ pub(crate) fn entries(index: &Index, root: Value<'_>, documents: &[Read<'_>]) ->
             annotations: spelt.member("annotations").map(pairs).unwrap_or_default(),
         })
         .collect();
-    for at in 0..entries.len() {
-        let about = entries.get(at).filter(|entry| entry.role == "attestation").and_then(|entry| {
-            let digest = entry.annotations.iter().find(|pair| pair.name == "vnd.docker.reference.digest")?;
-            entries.iter().position(|other| other.part.digest == digest.value)
-        });
-        if let Some(entry) = entries.get_mut(at) {
-            entry.about = about;
-        }
+    // The first with a digest.
+    let mut by_digest = BTreeMap::new();
+    for (at, descriptor) in index.entries.iter().enumerate() {
+        by_digest.entry(descriptor.digest.as_str()).or_insert(at);
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.role == Role::Attestation) {
+        let digest = entry.annotations.iter().find(|pair| pair.name == "vnd.docker.reference.digest");
+        entry.about = digest.and_then(|digest| by_digest.get(digest.value.as_str()).copied());
     }
     entries
 }
 
-fn role(descriptor: &Descriptor) -> &'static str {
+fn role(descriptor: &Descriptor) -> Role {
     if descriptor.is_attestation {
-        return "attestation";
+        return Role::Attestation;
     }
     match Form::from_media_type(&descriptor.media_type) {
-        Some(form) if form.is_index() => "nested",
-        Some(_) if descriptor.artifact_type.as_ref().is_none_or(String::is_empty) => "image",
-        _ => "other",
+        Some(form) if form.is_index() => Role::Nested,
+        Some(_) if descriptor.artifact_type.as_ref().is_none_or(String::is_empty) => Role::Image,
+        _ => Role::Other,
     }
 }
 
-/// The members of an object of strings. What is no string is written as it is spelt.
+/// The members of an object of strings. Other values are written as they are spelt.
 pub(crate) fn pairs(object: Value<'_>) -> Vec<Pair> {
     object
         .members()
@@ -121,7 +122,7 @@ pub(crate) fn named(read: &Read<'_>) -> Vec<(String, String)> {
     named
 }
 
-/// What is special about the type of a layer.
+/// The peculiarities of a layer's type.
 pub(crate) fn flags(descriptor: &Descriptor) -> Vec<&'static str> {
     use downshift::layer::Compression;
 

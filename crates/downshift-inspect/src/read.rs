@@ -1,27 +1,70 @@
 //! Documents, read as far as they can be.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
+use core::ops::Deref;
 
 use downshift::document::Document;
 use downshift::jws::{self, SignedDocument};
-use downshift::{Error, Failure};
+use downshift::{Digest, Error, Failure};
 use downshift_json::{Json, Kind as JsonKind, Value};
 
-use crate::digests::Digests;
-use crate::inspect::Given;
-use crate::kind::Kind;
+use crate::given::Given;
+use crate::kind::of_json;
 use crate::limits::Limits;
-use crate::report::Span;
+use crate::report::{Digests, Kind, Span};
 use crate::response::Responses;
-use crate::signatures::has_signatures;
+
+/// Documents that were read together.
+pub(crate) struct Documents<'g> {
+    reads: Vec<Read<'g>>,
+    /// The first document with a digest, be it that of its payload. Those of SHA-256 only: others are rare.
+    by_digest: BTreeMap<Digest, usize>,
+    /// Bytes that may still be hashed in a search.
+    search: Cell<usize>,
+}
+
+impl<'g> Documents<'g> {
+    pub(crate) fn new(reads: Vec<Read<'g>>) -> Self {
+        let mut by_digest = BTreeMap::new();
+        for (index, read) in reads.iter().enumerate() {
+            for digest in [Some(&read.digests.bytes), read.digests.payload.as_ref()].into_iter().flatten() {
+                by_digest.entry(digest.clone()).or_insert(index);
+            }
+        }
+        Self { reads, by_digest, search: Cell::new(Limits::SEARCH_BYTES) }
+    }
+
+    /// The document with a digest: an index.
+    pub(crate) fn find(&self, digest: &str) -> Option<usize> {
+        self.by_digest.get(&Digest::parse(digest).ok()?).copied()
+    }
+
+    /// Whether a search may go on for so many bytes, which counts as done then.
+    pub(crate) fn may_hash(&self, bytes: usize) -> bool {
+        let left = self.search.get().checked_sub(bytes);
+        self.search.set(left.unwrap_or_default());
+        left.is_some()
+    }
+}
+
+impl<'g> Deref for Documents<'g> {
+    type Target = [Read<'g>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.reads
+    }
+}
 
 /// A document, read as far as it can be.
 pub(crate) struct Read<'g> {
     pub(crate) label: String,
+    /// Whether the label was given.
+    pub(crate) is_labelled: bool,
     pub(crate) expected: Option<&'g str>,
     /// Where it is in the bytes that were given.
     pub(crate) span: Span,
@@ -42,6 +85,7 @@ impl<'g> Read<'g> {
     /// Reads a document. `rescued` is room for what can be saved of one that was changed after it was signed.
     pub(crate) fn of(given: &'g Given<'g>, index: usize, rescued: &'g OnceCell<Vec<u8>>) -> Self {
         let label = given.label.clone().filter(|label| !label.is_empty());
+        let is_labelled = label.is_some();
         let label = label.unwrap_or_else(|| format!("document {}", index.saturating_add(1)));
         let responses = Responses::parse(given.bytes);
         let span = responses.as_ref().map_or(Span { start: 0, end: given.bytes.len() }, |found| found.body);
@@ -51,7 +95,7 @@ impl<'g> Read<'g> {
             Ok(json) => (Some(json), None),
             Err(error) => (None, Some(error)),
         };
-        let kind = json.as_ref().map_or(Kind::NotJson, |json| Kind::of_json(json.root()));
+        let kind = json.as_ref().map_or(Kind::NotJson, |json| of_json(json.root()));
         let (document, error) = match (kind, json_error) {
             (_, Some(error)) => (None, Some(error.into())),
             (Kind::Json, None) if json.as_ref().is_some_and(|json| seems_manifest(json.root())) => {
@@ -75,10 +119,23 @@ impl<'g> Read<'g> {
             Some(Document::Schema1(schema1)) if error.is_none() => Some(schema1.payload()),
             _ => None,
         };
-        let digests = Digests::of(bytes, payload);
+        let digests = digests(bytes, payload);
         let expected = given.expected.as_deref();
         let signed = OnceCell::new();
-        Self { label, expected, span, bytes, responses, json, document, error, kind, digests, signed }
+        Self {
+            label,
+            is_labelled,
+            expected,
+            span,
+            bytes,
+            responses,
+            json,
+            document,
+            error,
+            kind,
+            digests,
+            signed,
+        }
     }
 
     /// The outermost value.
@@ -111,9 +168,39 @@ impl<'g> Read<'g> {
         }
     }
 
+    /// The media type under which the document is served.
+    pub(crate) fn media_type(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Errors => Some("application/json"),
+            _ => self.kind.form().map(downshift::Form::media_type),
+        }
+    }
+
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.error.as_deref().map(Failure::from)
     }
+}
+
+fn digests(bytes: &[u8], payload: Option<&[u8]>) -> Digests {
+    let digest = Digest::of(bytes);
+    // A document that is not signed is its own payload.
+    let payload = payload.filter(|payload| *payload != bytes).map(Digest::of);
+    let registry = payload.as_ref().unwrap_or(&digest).clone();
+    Digests { bytes: digest, payload, registry, expected: None }
+}
+
+/// Whether a document may have a member `signatures`. From the end, near which it stands.
+pub(crate) fn has_signatures(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"signatures\"";
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().rposition(|&byte| byte == b's') {
+        // The last letter of the name.
+        if bytes.get(..at.saturating_add(2)).is_some_and(|head| head.ends_with(NAME)) {
+            return true;
+        }
+        rest = rest.get(..at).unwrap_or_default();
+    }
+    false
 }
 
 /// What a schema 1 manifest says whose signatures do not fit it: the document with them cut out.
@@ -131,12 +218,4 @@ fn without_signatures(bytes: &[u8], root: Value<'_>) -> Option<Vec<u8>> {
 fn seems_manifest(root: Value<'_>) -> bool {
     root.kind() == JsonKind::Object
         && ["schemaVersion", "fsLayers", "manifests"].iter().any(|name| root.member(name).is_some())
-}
-
-/// The given document with a digest: an index. Those of SHA-256 only, which all others are rare beside.
-pub(crate) fn find(documents: &[Read<'_>], digest: &str) -> Option<usize> {
-    documents.iter().position(|read| {
-        read.digests.bytes.as_str() == digest
-            || read.digests.payload.as_ref().is_some_and(|payload| payload.as_str() == digest)
-    })
 }

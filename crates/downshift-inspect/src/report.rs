@@ -1,18 +1,46 @@
-//! The report, as data. What each member means is written in `report.d.ts` of the package for JavaScript.
+//! The reports, as data: nothing of this crate is imported here.
+//!
+//! `report.d.ts` of the package for JavaScript has the same types, and says what each member means;
+//! `tests/types.rs` holds the two to each other.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use downshift::check::Finding;
-use downshift::{Failure, Platform};
-use serde::Serialize;
+use downshift::{Digest, Failure, Form, Platform};
+use serde::{Serialize, Serializer};
 
-use crate::digests::Digests;
-use crate::kind::{Evidence, Kind};
-use crate::response::ResponseReport;
-use crate::signatures::SignatureReport;
-use crate::unreadable::Unreadable;
+/// Declares an enum whose values are words in JSON.
+macro_rules! words {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $value:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $value,)+ }
+
+        impl $name {
+            /// The word in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$value => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+    };
+}
 
 /// What there is to know of documents that were given together.
 #[derive(Clone, Debug, Serialize)]
@@ -147,16 +175,16 @@ pub struct Problem {
     pub column: Option<usize>,
 }
 
-/// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// It cannot be used.
-    Error,
-    /// Some clients will fail, or somebody is misled.
-    Warning,
-    /// Good to know.
-    Note,
+words! {
+    /// How bad a problem is.
+    pub enum Severity {
+        /// It cannot be used.
+        Error = "error",
+        /// Some clients will fail, or somebody is misled.
+        Warning = "warning",
+        /// Good to know.
+        Note = "note",
+    }
 }
 
 /// Another document or blob that a document names.
@@ -252,8 +280,8 @@ pub struct Entry {
     pub os_version: Option<String>,
     /// What it needs of its operating system.
     pub os_features: Vec<String>,
-    /// `image`, `attestation`, `nested` or `other`.
-    pub role: &'static str,
+    /// The entry's purpose.
+    pub role: Role,
     /// An attestation: the entry that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<usize>,
@@ -262,6 +290,20 @@ pub struct Entry {
     pub artifact: Option<String>,
     /// Its annotations.
     pub annotations: Vec<Pair>,
+}
+
+words! {
+    /// The purpose of an entry of a list or index.
+    pub enum Role {
+        /// An image.
+        Image = "image",
+        /// An attestation for another entry, as BuildKit writes it.
+        Attestation = "attestation",
+        /// Itself a list or index.
+        Nested = "nested",
+        /// Anything else.
+        Other = "other",
+    }
 }
 
 /// A name and a text.
@@ -324,10 +366,24 @@ pub struct ChainLink {
     pub history: usize,
     /// Whether the parent is the id below.
     pub joined: bool,
-    /// How the id comes about.
-    pub rule: &'static str,
+    /// How the id was made.
+    pub rule: IdRule,
     /// The rule in one sentence.
     pub text: &'static str,
+}
+
+words! {
+    /// How an id of schema 1 was made.
+    pub enum IdRule {
+        /// From the layer's digest and the parent's id.
+        LayerAndParent = "layer-and-parent",
+        /// From these and the config.
+        Config = "config",
+        /// From data that is not in the manifest.
+        Unknown = "unknown",
+        /// It is not an id.
+        Invalid = "invalid",
+    }
 }
 
 /// How payload and signatures lie in the bytes.
@@ -371,4 +427,481 @@ pub struct Explanation {
     pub command: String,
     /// The documents that it is about.
     pub documents: Vec<usize>,
+}
+
+words! {
+    /// The kind of a document.
+    #[derive(Default)]
+    pub enum Kind {
+        /// A manifest in Docker schema 1, signed.
+        Schema1 = "schema1",
+        /// A manifest in Docker schema 1 without a signature.
+        Schema1Unsigned = "schema1-unsigned",
+        /// A manifest in Docker schema 2.
+        Schema2 = "schema2",
+        /// A Docker manifest list.
+        List = "list",
+        /// An OCI manifest.
+        Oci = "oci",
+        /// An OCI index.
+        Index = "index",
+        /// The config of an image.
+        Config = "config",
+        /// A registry's error response.
+        Errors = "errors",
+        /// JSON of an unknown kind.
+        Json = "json",
+        /// Not JSON.
+        #[default]
+        NotJson = "not-json",
+    }
+}
+
+impl From<Form> for Kind {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Schema1 => Self::Schema1,
+            Form::Schema1Unsigned => Self::Schema1Unsigned,
+            Form::Schema2 => Self::Schema2,
+            Form::List => Self::List,
+            Form::Oci => Self::Oci,
+            Form::Index => Self::Index,
+        }
+    }
+}
+
+impl Kind {
+    /// The form of a manifest of this kind.
+    #[must_use]
+    pub fn form(self) -> Option<Form> {
+        Form::ALL.into_iter().find(|&form| Self::from(form) == self)
+    }
+
+    /// The kind in words.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Schema1 => "Docker schema 1, signed",
+            Self::Schema1Unsigned => "Docker schema 1, not signed",
+            Self::Schema2 => "Docker schema 2",
+            Self::List => "Docker manifest list",
+            Self::Oci => "OCI manifest",
+            Self::Index => "OCI index",
+            Self::Config => "image config",
+            Self::Errors => "a registry's error response",
+            Self::Json => "JSON of an unknown kind",
+            Self::NotJson => "not JSON",
+        }
+    }
+
+    /// Whether it is schema 1, signed or not.
+    #[must_use]
+    pub const fn is_schema1(self) -> bool {
+        matches!(self, Self::Schema1 | Self::Schema1Unsigned)
+    }
+}
+
+/// Why a document is of its kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evidence {
+    /// Its stable code.
+    pub code: &'static str,
+    /// The evidence.
+    pub text: String,
+    /// Whether it speaks for the kind.
+    pub agrees: bool,
+}
+
+/// The digests of a document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Digests {
+    /// Of its bytes.
+    pub bytes: Digest,
+    /// Of its payload, if it is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Digest>,
+    /// By which registries and engines name it.
+    pub registry: Digest,
+    /// The digest that it is expected to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+}
+
+impl Default for Digests {
+    fn default() -> Self {
+        let empty = Digest::of(b"");
+        Self { bytes: empty.clone(), payload: None, registry: empty, expected: None }
+    }
+}
+
+/// The result of comparing an expected digest.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expected {
+    /// The digest, as given.
+    pub digest: String,
+    /// Whether it is the document's.
+    pub verdict: ExpectedVerdict,
+    /// The verdict in one sentence.
+    pub text: String,
+    /// The change that leads to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+    /// The given document that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<usize>,
+    /// The changes that were tried.
+    pub tried: Vec<Variant>,
+}
+
+words! {
+    /// The verdict on an expected digest.
+    pub enum ExpectedVerdict {
+        /// It is that of the document's bytes.
+        Bytes = "bytes",
+        /// It is that of the document's payload.
+        Payload = "payload",
+        /// A change to the document leads to it.
+        Variant = "variant",
+        /// It is that of another given document.
+        Other = "other",
+        /// No change that was tried leads to it.
+        None = "none",
+        /// It is not a digest.
+        Unsupported = "unsupported",
+    }
+}
+
+impl ExpectedVerdict {
+    /// Whether the document is the expected one.
+    #[must_use]
+    pub const fn is_met(self) -> bool {
+        matches!(self, Self::Bytes | Self::Payload)
+    }
+}
+
+/// A change that keeps what a document says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Variant {
+    /// Its stable code.
+    pub code: &'static str,
+    /// What is changed.
+    pub text: &'static str,
+    /// What does that.
+    pub cause: &'static str,
+}
+
+/// Where a document stops being JSON, and what it may be instead.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unreadable {
+    /// Where, in bytes.
+    pub offset: usize,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in bytes.
+    pub column: usize,
+    /// What is wrong there.
+    pub problem: String,
+    /// What it may be: a stable code.
+    pub guess: &'static str,
+    /// The guess as a sentence.
+    pub text: &'static str,
+}
+
+/// The result of verifying a signature.
+#[derive(Clone, Debug, Serialize)]
+pub struct SignatureReport {
+    /// The algorithm that its header names.
+    pub algorithm: String,
+    /// The id of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// The kind of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The subject of the certificate that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The time in the protected header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Whether it holds.
+    pub verdict: SignatureVerdict,
+    /// The code of the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The verdict in one sentence.
+    pub text: String,
+    /// Where its block is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+}
+
+words! {
+    /// The verdict on a signature.
+    pub enum SignatureVerdict {
+        /// It holds.
+        Valid = "valid",
+        /// It does not hold.
+        Invalid = "invalid",
+        /// It was not verified.
+        Unchecked = "unchecked",
+    }
+}
+
+/// A response, and those before it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ResponseReport {
+    /// Its status line and headers.
+    #[serde(flatten)]
+    pub head: ResponseHead,
+    /// Whether lines end with CRLF.
+    pub crlf: bool,
+    /// The responses that redirect to it.
+    pub earlier: Vec<ResponseHead>,
+    /// What headers claim, held against the body.
+    pub claims: Vec<Claim>,
+}
+
+/// The status line and headers of a response.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ResponseHead {
+    /// The protocol, such as `HTTP/2`.
+    pub version: String,
+    /// The status.
+    pub status: u16,
+    /// The headers, as written.
+    pub headers: Vec<Pair>,
+}
+
+/// The claim of a header.
+#[derive(Clone, Debug, Serialize)]
+pub struct Claim {
+    /// The header, in lower case.
+    pub code: &'static str,
+    /// Its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Whether the claim is true.
+    pub holds: Holds,
+    /// Why.
+    pub text: String,
+    /// A digest, compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+}
+
+words! {
+    /// Whether a claim is true.
+    pub enum Holds {
+        /// It is.
+        True = "true",
+        /// It is not.
+        False = "false",
+        /// It can be neither shown nor refuted.
+        Unclear = "unclear",
+    }
+}
+
+/// What looks secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Secret {
+    /// The document: an index.
+    pub document: usize,
+    /// Where it was found: a stable code.
+    #[serde(rename = "where")]
+    pub place: &'static str,
+    /// Its name, never its value.
+    pub name: String,
+    /// Why it looks secret.
+    pub text: &'static str,
+}
+
+/// A comparison of two documents.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diff {
+    /// What differs.
+    pub verdict: DiffVerdict,
+    /// The verdict in one sentence.
+    pub text: String,
+    /// The layers of both.
+    pub layers: Vec<DiffLayer>,
+    /// All lines of both.
+    pub chunks: Vec<Chunk>,
+    /// Whether there were too many lines.
+    pub coarse: bool,
+}
+
+words! {
+    /// What differs between two documents.
+    pub enum DiffVerdict {
+        /// Nothing.
+        SameBytes = "same-bytes",
+        /// Only how the JSON is written.
+        SameContent = "same-content",
+        /// The form or other members, but neither config nor layers.
+        SameImage = "same-image",
+        /// The config, but not the layers.
+        SameLayers = "same-layers",
+        /// The layers.
+        OtherLayers = "other-layers",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+/// A layer of one of two manifests, or of both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiffLayer {
+    /// Its digest.
+    pub digest: String,
+    /// Which of the two have it.
+    #[serde(rename = "in")]
+    pub place: DiffPlace,
+}
+
+words! {
+    /// Which of two manifests have a layer.
+    pub enum DiffPlace {
+        /// Both.
+        Both = "both",
+        /// The first.
+        Before = "before",
+        /// The second.
+        After = "after",
+    }
+}
+
+/// Lines that are the same in both, or that are not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chunk {
+    /// Whether they differ.
+    pub kind: ChunkKind,
+    /// In the one document.
+    pub before: Span,
+    /// In the other.
+    pub after: Span,
+    /// The number of its first line in the one, from 1.
+    pub before_line: usize,
+    /// The number of its first line in the other, from 1.
+    pub after_line: usize,
+    /// How many lines of the one.
+    pub before_lines: usize,
+    /// How many lines of the other.
+    pub after_lines: usize,
+    /// What exactly differs.
+    pub parts: Vec<DiffPart>,
+}
+
+words! {
+    /// Whether lines differ.
+    pub enum ChunkKind {
+        /// They are the same.
+        Same = "same",
+        /// They differ.
+        Changed = "changed",
+    }
+}
+
+/// A part of changed lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DiffPart {
+    /// What became of it.
+    pub kind: DiffPartKind,
+    /// In the one document.
+    pub before: Span,
+    /// In the other.
+    pub after: Span,
+}
+
+words! {
+    /// What became of a part of changed lines.
+    pub enum DiffPartKind {
+        /// It stayed.
+        Same = "same",
+        /// It is in the first document only.
+        Removed = "removed",
+        /// It is in the second document only.
+        Added = "added",
+    }
+}
+
+/// What each client gets of each stored form, from each kind of registry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Matrix {
+    /// The registries.
+    pub registries: Vec<RegistryRow>,
+    /// The stored forms.
+    pub stored: Vec<Form>,
+    /// What each client gets.
+    pub clients: Vec<ClientRow>,
+}
+
+/// A kind of registry.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RegistryRow {
+    /// Its stable id.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// How it chooses.
+    pub text: &'static str,
+}
+
+/// What a client gets.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientRow {
+    /// Its stable id.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The headers that it sends.
+    pub request: Vec<Pair>,
+    /// The forms that it can use.
+    pub understands: Vec<Form>,
+    /// By registry, by what is asked for, by what is stored.
+    pub answers: BTreeMap<&'static str, BTreeMap<AskedBy, BTreeMap<Form, Cell>>>,
+}
+
+words! {
+    /// How a client names the manifest that it asks for.
+    pub enum AskedBy {
+        /// By a tag.
+        Tag = "tag",
+        /// By a digest.
+        Digest = "digest",
+    }
+}
+
+/// What a client gets of one stored form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// What becomes of the stored manifest.
+    pub outcome: Outcome,
+    /// The outcome in a word or two.
+    pub word: String,
+    /// The form of the manifest that it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
+    /// The status of the response.
+    pub status: u16,
+    /// The headers that show it.
+    pub response: Vec<Pair>,
+    /// Why.
+    pub text: String,
+}
+
+words! {
+    /// What becomes of a stored manifest when a client asks for it.
+    pub enum Outcome {
+        /// It is served as stored.
+        Stored = "stored",
+        /// It is converted to another form.
+        Converted = "converted",
+        /// One of the manifests of the list or index is served.
+        Child = "child",
+        /// The response is an error.
+        Refused = "refused",
+        /// The client gets what it cannot read.
+        Unusable = "unusable",
+    }
 }

@@ -5,43 +5,17 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
-use crate::claims::Claim;
 use crate::limits::Limits;
-use crate::report::{Pair, Span};
+use crate::report::{Pair, ResponseHead, Span};
 
-/// A response, and those before it.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct ResponseReport {
-    /// Its status line and headers.
-    #[serde(flatten)]
-    pub head: Head,
-    /// Whether lines end with CRLF.
-    pub crlf: bool,
-    /// The responses that redirect to it.
-    pub earlier: Vec<Head>,
-    /// What headers claim, held against the body.
-    pub claims: Vec<Claim>,
-}
-
-/// The status line and headers of a response.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Head {
-    /// The protocol, such as `HTTP/2`.
-    pub version: String,
-    /// The status.
-    pub status: u16,
-    /// The headers, as written.
-    pub headers: Vec<Pair>,
-}
-
-/// What was found in a paste.
+/// The responses of a paste.
 #[derive(Clone, Debug)]
 pub(crate) struct Responses {
-    pub(crate) head: Head,
-    pub(crate) earlier: Vec<Head>,
+    pub(crate) head: ResponseHead,
+    pub(crate) earlier: Vec<ResponseHead>,
     pub(crate) crlf: bool,
+    /// How many headers were not read.
+    pub(crate) left_out: usize,
     /// The body, in the bytes that were given.
     pub(crate) body: Span,
 }
@@ -52,7 +26,7 @@ impl Responses {
     /// What `curl -v` writes between is skipped: its lines begin with `*`, `>`, `{` or `}` and a space, and those of
     /// headers with `<` and a space.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader { bytes, at: 0, is_verbose: false, crlf: false };
+        let mut reader = Reader { bytes, at: 0, is_verbose: false, crlf: false, left_out: 0 };
         reader.skip_notes();
         let mut heads = vec![reader.head()?];
         while heads.len() < Limits::RESPONSES {
@@ -69,7 +43,7 @@ impl Responses {
         reader.skip_notes();
         let head = heads.pop()?;
         let body = Span { start: reader.at, end: reader.end() };
-        Some(Self { head, earlier: heads, crlf: reader.crlf, body })
+        Some(Self { head, earlier: heads, crlf: reader.crlf, left_out: reader.left_out, body })
     }
 
     /// The last header of a name, in any case.
@@ -91,6 +65,7 @@ struct Reader<'b> {
     at: usize,
     is_verbose: bool,
     crlf: bool,
+    left_out: usize,
 }
 
 impl<'b> Reader<'b> {
@@ -120,16 +95,16 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads a status line and headers, up to and with the empty line.
-    fn head(&mut self) -> Option<Head> {
-        let start = self.at;
+    fn head(&mut self) -> Option<ResponseHead> {
+        let (start, left_out) = (self.at, self.left_out);
         let head = self.try_head();
         if head.is_none() {
-            self.at = start;
+            (self.at, self.left_out) = (start, left_out);
         }
         head
     }
 
-    fn try_head(&mut self) -> Option<Head> {
+    fn try_head(&mut self) -> Option<ResponseHead> {
         let (line, next, crlf) = self.line()?;
         let (mut head, is_verbose) = match line.strip_prefix(b"< ") {
             Some(line) => (status_line(line)?, true),
@@ -153,13 +128,14 @@ impl<'b> Reader<'b> {
             if let (Some(header), true) = (head.headers.last_mut(), text.starts_with([' ', '\t'])) {
                 header.value.push(' ');
                 header.value.push_str(text.trim());
-            } else if let Some((name, value)) = text.split_once(':')
-                && head.headers.len() < Limits::HEADERS
-            {
-                head.headers.push(Pair::new(name.trim(), value.trim()));
-            } else if text.split_once(':').is_none() {
-                // A document, and not a header: then there was no response.
-                return None;
+            } else {
+                // Without a colon it is a document and not a header: then there was no response.
+                let (name, value) = text.split_once(':')?;
+                if head.headers.len() < Limits::HEADERS {
+                    head.headers.push(Pair::new(name.trim(), value.trim()));
+                } else {
+                    self.left_out = self.left_out.saturating_add(1);
+                }
             }
         }
         // The answer to HEAD, without its last line break.
@@ -193,12 +169,12 @@ impl<'b> Reader<'b> {
 }
 
 /// `HTTP/1.1 200 OK`, `HTTP/2 200`.
-fn status_line(line: &[u8]) -> Option<Head> {
+fn status_line(line: &[u8]) -> Option<ResponseHead> {
     let line = core::str::from_utf8(line).ok()?;
     let (version, rest) = line.split_once(' ')?;
     version
         .strip_prefix("HTTP/")
         .filter(|number| matches!(number.as_bytes(), [b'1'..=b'3'] | [b'0'..=b'9', b'.', b'0'..=b'9']))?;
     let status = rest.trim_start().get(..3)?.parse().ok().filter(|status| (100..=599).contains(status))?;
-    Some(Head { version: version.to_owned(), status, headers: Vec::new() })
+    Some(ResponseHead { version: version.to_owned(), status, headers: Vec::new() })
 }

@@ -5,27 +5,12 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use downshift_json::{Json, Kind, Value};
-use serde::Serialize;
-
 use crate::config::split;
-use crate::inspect::Given;
+use crate::given::Given;
 use crate::limits::Limits;
+use crate::report::Secret;
 use crate::response::Responses;
-
-/// What looks secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Secret {
-    /// The document: an index.
-    pub document: usize,
-    /// What it stands in: a stable code.
-    #[serde(rename = "where")]
-    pub place: &'static str,
-    /// Its name, never its value.
-    pub name: String,
-    /// Why it looks secret.
-    pub text: &'static str,
-}
+use downshift_json::{Json, Kind, Value};
 
 /// Parts of names that secrets have, in lower case without separators.
 const NAMES: [&str; 13] = [
@@ -60,11 +45,11 @@ const VALUES: [&str; 12] = [
     "sk_live_",
 ];
 
-const BY_NAME: &str = "its name says that it is secret";
+const BY_NAME: &str = "its name is that of a secret";
 const BY_VALUE: &str = "its value looks like a key or token";
-const BY_URL: &str = "it holds a URL with a name and password";
+const BY_URL: &str = "it has a URL with a user name and password";
 
-/// What looks secret in documents: by its name, or by its value.
+/// Finds what looks secret in documents, by its name or by its value.
 #[must_use]
 pub fn secrets(given: &[Given<'_>]) -> Vec<Secret> {
     let mut search = Search { document: 0, found: Vec::new() };
@@ -160,7 +145,7 @@ impl Search {
         }
         let plain: String =
             name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-        // A path to a secret is none.
+        // A path to a secret is not secret.
         let is_path = value.starts_with('/')
             || plain.ends_with("file")
             || plain.ends_with("path")

@@ -5,44 +5,19 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use downshift::Digest;
+use downshift::jws::{self, SignedDocument};
 use downshift_json::Value;
-use downshift_sign::{Problem, Verdict};
-use serde::Serialize;
+use downshift_sign::{Problem, VERIFIED_SIGNATURES, Verdict};
 
-use crate::read::Read;
-use crate::report::{Anatomy, Span};
+use crate::given::Given;
+use crate::limits::Limits;
+use crate::read::{Read, has_signatures};
+use crate::report::{Anatomy, SignatureReport, SignatureVerdict, Span};
+use crate::response::Responses;
 use crate::text::Outside;
 
-/// What comes of a signature.
-#[derive(Clone, Debug, Serialize)]
-pub struct SignatureReport {
-    /// The algorithm that its header names.
-    pub algorithm: String,
-    /// The id of its key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_id: Option<String>,
-    /// The kind of its key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The subject of the certificate that holds the key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<String>,
-    /// The time in the protected header.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-    /// `valid`, `invalid` or `unchecked`.
-    pub verdict: &'static str,
-    /// The code of what is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
-    /// What the verdict says.
-    pub text: String,
-    /// Where its block is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub span: Option<Span>,
-}
-
-/// A signature that others have to verify: what WebCrypto wants to know for it.
+/// A signature that others have to verify, as WebCrypto takes it.
 #[derive(Clone, Debug)]
 pub struct Unchecked {
     /// The document: an index.
@@ -59,7 +34,7 @@ pub struct Unchecked {
     pub bytes: Vec<u8>,
 }
 
-/// What others say of a signature.
+/// The verdict of others on a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The document: an index.
@@ -70,7 +45,7 @@ pub struct Checked {
     pub holds: bool,
 }
 
-const VALID: &str = "the payload is as it was signed by whoever holds this key; the key came with the signature, so that says nothing about who that is";
+const VALID: &str = "the payload is as the holder of this key signed it; the key came with the signature, so this does not say who that is";
 
 /// The signatures of a document that has some.
 pub(crate) fn signatures(read: &Read<'_>, index: usize, checked: &[Checked]) -> Vec<SignatureReport> {
@@ -89,7 +64,7 @@ pub(crate) fn signatures(read: &Read<'_>, index: usize, checked: &[Checked]) -> 
     reports
 }
 
-fn reports(verdicts: &[Verdict], signed: &downshift::jws::SignedDocument) -> Vec<SignatureReport> {
+fn reports(verdicts: &[Verdict], signed: &SignedDocument) -> Vec<SignatureReport> {
     verdicts
         .iter()
         .zip(&signed.signatures)
@@ -101,11 +76,13 @@ fn report(verdict: &Verdict, time: Option<String>) -> SignatureReport {
     let problem = verdict.outcome.as_ref().err();
     let (name, text) = match problem {
         None if verdict.certificate.is_some() => {
-            ("valid", format!("{VALID}; nobody checks the certificate that it came in"))
+            (SignatureVerdict::Valid, format!("{VALID}; nobody checks the certificate that it came in"))
         }
-        None => ("valid", VALID.to_owned()),
-        Some(problem @ Problem::UnsupportedAlgorithm { .. }) => ("unchecked", problem.to_string()),
-        Some(problem) => ("invalid", problem.to_string()),
+        None => (SignatureVerdict::Valid, VALID.to_owned()),
+        Some(problem @ (Problem::TooManySignatures | Problem::UnsupportedAlgorithm { .. })) => {
+            (SignatureVerdict::Unchecked, problem.to_string())
+        }
+        Some(problem) => (SignatureVerdict::Invalid, problem.to_string()),
     };
     SignatureReport {
         algorithm: Outside(&verdict.algorithm).to_string(),
@@ -120,15 +97,15 @@ fn report(verdict: &Verdict, time: Option<String>) -> SignatureReport {
     }
 }
 
-/// What comes of each signature of a signed document: whether all hold, the digest of the payload, and the signatures.
+/// Verifies the signatures of a signed document: whether all hold, the digest of the payload, and a report on each.
 ///
 /// # Errors
 /// As [`downshift::jws::parse`].
 pub fn verify(
     bytes: &[u8],
     checked: &[Checked],
-) -> Result<(bool, downshift::Digest, Vec<SignatureReport>), downshift::Error> {
-    let signed = downshift::jws::parse(bytes, &crate::Limits::core())?;
+) -> Result<(bool, Digest, Vec<SignatureReport>), downshift::Error> {
+    let signed = jws::parse(bytes, &Limits::core())?;
     let decide = |signature: usize| {
         checked
             .iter()
@@ -137,22 +114,22 @@ pub fn verify(
     };
     let verification = downshift_sign::verify_with(&signed, decide);
     let reports = reports(verification.verdicts(), &signed);
-    Ok((verification.is_valid(), downshift::Digest::of(&signed.payload), reports))
+    Ok((verification.is_valid(), Digest::of(&signed.payload), reports))
 }
 
 /// The signatures of documents that are not verified here, for those who can.
 #[must_use]
-pub fn unchecked(given: &[crate::Given<'_>]) -> Vec<Unchecked> {
+pub fn unchecked(given: &[Given<'_>]) -> Vec<Unchecked> {
     let mut all = Vec::new();
     for (document, given) in given.iter().enumerate() {
-        let responses = crate::response::Responses::parse(given.bytes);
+        let responses = Responses::parse(given.bytes);
         let bytes = responses.map_or(given.bytes, |found| found.body.of(given.bytes));
         // Most have none, and need not be read for that.
         if !has_signatures(bytes) {
             continue;
         }
-        let Ok(signed) = downshift::jws::parse(bytes, &crate::Limits::core()) else { continue };
-        for (signature, block) in signed.signatures.iter().enumerate() {
+        let Ok(signed) = jws::parse(bytes, &Limits::core()) else { continue };
+        for (signature, block) in signed.signatures.iter().enumerate().take(VERIFIED_SIGNATURES) {
             let Some(key) = downshift_sign::unsupported_key(block) else { continue };
             all.push(Unchecked {
                 document,
@@ -179,18 +156,4 @@ pub(crate) fn anatomy(read: &Read<'_>) -> Option<Anatomy> {
         tail: String::from_utf8_lossy(tail).into_owned(),
         payload_size: signed.payload.len(),
     })
-}
-
-/// Whether a document may have a member `signatures`. From the end, near which it stands.
-pub(crate) fn has_signatures(bytes: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"signatures\"";
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().rposition(|&byte| byte == b's') {
-        // The last letter of the name.
-        if bytes.get(..at.saturating_add(2)).is_some_and(|head| head.ends_with(NAME)) {
-            return true;
-        }
-        rest = rest.get(..at).unwrap_or_default();
-    }
-    false
 }

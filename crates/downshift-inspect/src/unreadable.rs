@@ -1,39 +1,21 @@
-//! What bytes may be that are no JSON.
+//! Documents that are not JSON.
 
 use alloc::borrow::ToOwned as _;
-use alloc::string::{String, ToString as _};
-
-use downshift::Error;
-use serde::Serialize;
+use alloc::string::ToString as _;
 
 use crate::read::Read;
-use crate::text::{line_breaks, position};
+use crate::report::Unreadable;
+use crate::text::Lines;
+use downshift::Error;
 
-/// Where a document stops being JSON, and what it may be instead.
-#[derive(Clone, Debug, Serialize)]
-pub struct Unreadable {
-    /// Where, in bytes.
-    pub offset: usize,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in bytes.
-    pub column: usize,
-    /// What is wrong there.
-    pub problem: String,
-    /// What it may be: a stable code.
-    pub guess: &'static str,
-    /// The guess as a sentence.
-    pub text: &'static str,
-}
-
-/// What a document is that is no JSON; nothing if it is JSON.
+/// Why a document is not JSON, and what it may be instead; nothing if it is JSON.
 pub(crate) fn unreadable(read: &Read<'_>) -> Option<Unreadable> {
     let (offset, problem) = match read.error.as_deref()? {
         Error::InvalidJson { document: "document", offset, problem } => (*offset, (*problem).to_owned()),
         error if read.json.is_none() => (0, error.to_string()),
         _ => return None,
     };
-    let (line, column) = position(&line_breaks(read.bytes), offset);
+    let (line, column) = Lines::of(read.bytes).position(offset);
     let (guess, text) = guess(read.bytes, offset);
     Some(Unreadable { offset, line, column, problem, guess, text })
 }
@@ -43,7 +25,7 @@ fn guess(bytes: &[u8], offset: usize) -> (&'static str, &'static str) {
     let lower = trimmed.get(..trimmed.len().min(64)).unwrap_or_default().to_ascii_lowercase();
     let rest = bytes.get(offset..).unwrap_or_default();
     match bytes {
-        [] => return ("empty", "there are no bytes: a response to HEAD, or a failed download"),
+        [] => return ("empty", "it is empty: a response to HEAD, or a failed download"),
         [0x1f, 0x8b, ..] => {
             return ("gzip", "it is compressed with gzip: run `gunzip`, or `curl --compressed`");
         }
@@ -57,7 +39,7 @@ fn guess(bytes: &[u8], offset: usize) -> (&'static str, &'static str) {
         _ => {}
     }
     if lower.starts_with(b"<!doctype") || lower.starts_with(b"<html") || lower.starts_with(b"<?xml") {
-        return ("html", "it is a web page: a proxy's or a login's, in place of the registry's answer");
+        return ("html", "it is a web page, of a proxy or a login, in place of the registry's response");
     }
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(byte);
     if trimmed.len() >= 16 && trimmed.starts_with(b"ey") && trimmed.iter().all(is_base64) {
@@ -69,7 +51,7 @@ fn guess(bytes: &[u8], offset: usize) -> (&'static str, &'static str) {
             return ("truncated", "it ends too early: something cut it off");
         }
         if rest.trim_ascii_start().first().is_some_and(is_brace) {
-            return ("two-documents", "another document follows the first: give each in a file of its own");
+            return ("two-documents", "another document follows the first: give each one separately");
         }
     }
     let first = trimmed.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
@@ -78,13 +60,13 @@ fn guess(bytes: &[u8], offset: usize) -> (&'static str, &'static str) {
         && first.iter().all(u8::is_ascii_hexdigit)
         && trimmed.contains(&b'{')
     {
-        return ("chunked", "it is in chunks, as it was on the wire: run `curl` without `--raw`");
+        return ("chunked", "it is in chunked transfer coding: run `curl` without `--raw`");
     }
     if trimmed.is_empty() {
-        ("empty", "there is nothing but white space")
+        ("empty", "it is nothing but white space")
     } else if bytes.contains(&0) || core::str::from_utf8(bytes).is_err() {
-        ("binary", "it is no text: a layer, or another blob")
+        ("binary", "it is binary: a layer, or another blob")
     } else {
-        ("text", "it is text of another kind")
+        ("text", "it is some other text")
     }
 }

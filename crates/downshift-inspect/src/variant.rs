@@ -2,23 +2,10 @@
 
 use alloc::vec::Vec;
 
+use crate::limits::Limits;
+use crate::report::Variant;
 use downshift::Error;
 use downshift::jws;
-use downshift_json::Json;
-use serde::Serialize;
-
-use crate::limits::Limits;
-
-/// A change that keeps what a document says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Variant {
-    /// Its stable code.
-    pub code: &'static str,
-    /// What is changed.
-    pub text: &'static str,
-    /// What does that.
-    pub cause: &'static str,
-}
 
 /// A change, and how it is made.
 pub(crate) struct Change {
@@ -51,8 +38,8 @@ enum Layout {
     Compact,
     /// On one line, a space after commas and colons.
     Spaced,
-    /// A line for each member and element, indented by this for each level.
-    Indented(&'static [u8]),
+    /// A line for each member and element, indented by so many of these for each level.
+    Indented(usize, u8),
 }
 
 /// What becomes of `<`, `>` and `&` in strings.
@@ -133,13 +120,13 @@ pub(crate) static CHANGES: [Change; 25] = [
         Escapes::Kept,
         true,
     ),
-    json("indent-3", "indented by three spaces", GO, Layout::Indented(b"   "), Escapes::Kept, false),
-    json("indent-2", "indented by two spaces", JQ, Layout::Indented(b"  "), Escapes::Kept, false),
+    json("indent-3", "indented by three spaces", GO, Layout::Indented(3, b' '), Escapes::Kept, false),
+    json("indent-2", "indented by two spaces", JQ, Layout::Indented(2, b' '), Escapes::Kept, false),
     json(
         "indent-2-newline",
         "indented by two spaces, with a line break at the end",
         JQ,
-        Layout::Indented(b"  "),
+        Layout::Indented(2, b' '),
         Escapes::Kept,
         true,
     ),
@@ -147,7 +134,7 @@ pub(crate) static CHANGES: [Change; 25] = [
         "indent-4",
         "indented by four spaces",
         "Python and editors do that",
-        Layout::Indented(b"    "),
+        Layout::Indented(4, b' '),
         Escapes::Kept,
         false,
     ),
@@ -155,7 +142,7 @@ pub(crate) static CHANGES: [Change; 25] = [
         "indent-tab",
         "indented by tabs",
         "some builders and editors do that",
-        Layout::Indented(b"\t"),
+        Layout::Indented(1, b'\t'),
         Escapes::Kept,
         false,
     ),
@@ -189,7 +176,7 @@ pub(crate) static CHANGES: [Change; 25] = [
         "indent-3-escaped",
         "indented by three spaces, `<`, `>` and `&` escaped",
         GO,
-        Layout::Indented(b"   "),
+        Layout::Indented(3, b' '),
         Escapes::Made,
         false,
     ),
@@ -197,7 +184,7 @@ pub(crate) static CHANGES: [Change; 25] = [
         "indent-2-escaped",
         "indented by two spaces, `<`, `>` and `&` escaped",
         "builders in Go write so",
-        Layout::Indented(b"  "),
+        Layout::Indented(2, b' '),
         Escapes::Made,
         false,
     ),
@@ -205,7 +192,7 @@ pub(crate) static CHANGES: [Change; 25] = [
         "indent-4-newline",
         "indented by four spaces, with a line break at the end",
         "Python's `json.tool` does that",
-        Layout::Indented(b"    "),
+        Layout::Indented(4, b' '),
         Escapes::Kept,
         true,
     ),
@@ -226,11 +213,11 @@ pub(crate) static CHANGES: [Change; 25] = [
 const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
 impl Change {
-    /// The changed bytes; nothing where there is nothing to change. `is_json` says whether `bytes` are JSON.
+    /// The changed bytes; nothing where there is nothing to change, or where that makes too much. `is_json` says whether `bytes` are JSON.
     pub(crate) fn make(&self, bytes: &[u8], is_json: bool) -> Option<Vec<u8>> {
         let made = match &self.make {
             Make::Bytes(make) => make(bytes)?,
-            Make::Json(style) if is_json => style.write(bytes),
+            Make::Json(style) if is_json => style.write(bytes)?,
             Make::Json(_) => return None,
         };
         (made != bytes).then_some(made)
@@ -287,7 +274,8 @@ fn encoded_once(bytes: &[u8]) -> Option<Vec<u8>> {
 
 impl Style {
     /// Writes valid JSON anew. Names, numbers and strings are copied as they are spelt, but for what `escapes` says.
-    fn write(self, bytes: &[u8]) -> Vec<u8> {
+    /// Nothing if that makes too much.
+    fn write(self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut writer = Writer {
             style: self,
             out: Vec::with_capacity(bytes.len().saturating_add(bytes.len() / 4)),
@@ -297,7 +285,7 @@ impl Style {
         if self.newline {
             writer.out.push(b'\n');
         }
-        writer.out
+        (writer.out.len() <= Limits::VARIANT_BYTES).then_some(writer.out)
     }
 }
 
@@ -312,6 +300,9 @@ impl Writer {
         let is_kept = matches!(self.style.layout, Layout::Kept);
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
+            if self.out.len() > Limits::VARIANT_BYTES {
+                return;
+            }
             rest = after;
             match byte {
                 b'"' => rest = self.string(after),
@@ -392,11 +383,11 @@ impl Writer {
     }
 
     fn line(&mut self) {
-        if let Layout::Indented(indent) = self.style.layout {
+        if let Layout::Indented(count, byte) = self.style.layout {
             self.out.push(b'\n');
-            for _ in 0..self.depth {
-                self.out.extend_from_slice(indent);
-            }
+            let indented = self.out.len().saturating_add(self.depth.saturating_mul(count));
+            // One byte too much is enough to be given up.
+            self.out.resize(indented.min(Limits::VARIANT_BYTES.saturating_add(1)), byte);
         }
     }
 }

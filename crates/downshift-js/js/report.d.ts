@@ -1,4 +1,5 @@
-// The reports: what people want to know of manifests. Exported from `downshift-oci`, the full module.
+// The reports on manifests. Exported from `downshift-oci`, the full module. A test of `downshift-inspect` holds the types to
+// those of Rust.
 //
 // Documents go in as exact bytes, reports come out as plain objects. They are those of `downshift inspect --json`, and
 // so their members are named as there, in snake case. A member with `?` is absent where there is nothing to say; an
@@ -10,7 +11,7 @@ export type Form = "schema1" | "schema1-unsigned" | "schema2" | "list" | "oci" |
 
 /**
  * What a document is: a manifest in one of the forms; `config`: an image's config; `errors`: a registry's error
- * answer; `json`: JSON of no known kind, or a manifest that cannot be read (then `failure` says why); `not-json`.
+ * answer; `json`: JSON of an unknown kind, or a manifest that cannot be read (then `failure` says why); `not-json`.
  */
 export type Kind = Form | "config" | "errors" | "json" | "not-json";
 
@@ -83,7 +84,8 @@ export interface DocumentReport {
   failure?: Failure;
   /** Where it stops being JSON, and what it may be instead. */
   unreadable?: Unreadable;
-  /** What is missing, odd or contradicts itself, most severe first. At most 200. */
+  /** What is missing, odd or contradicts itself, most severe first: at most 200, and a note `problems-left-out` that counts
+   * the others. */
   problems: Problem[];
 
   /** Schema 1: the repository's name. */
@@ -110,13 +112,13 @@ export interface DocumentReport {
   image?: ImageConfig;
   /** Schema 1: the chain of its ids, lowest first. */
   chain: ChainLink[];
-  /** Schema 1: in the document's order, verified. */
+  /** Schema 1: in the document's order. The first 16 are verified, and the others `unchecked` (`too-many-signatures`). */
   signatures: SignatureReport[];
   /** Signed schema 1: how payload and signatures lie in the bytes. */
   anatomy?: Anatomy;
   /** The structural rules of old engines that it breaks: what `downshift check` prints. */
   findings: Finding[];
-  /** A registry's error answer: its errors. */
+  /** A registry's error response: its errors, at most 200 (problem `errors-left-out`). */
   errors: RegistryError[];
   /** The annotations of the manifest itself. */
   annotations: Pair[];
@@ -147,7 +149,7 @@ export interface Expected {
   /**
    * `bytes` or `payload`: it is that digest. `variant`: the document would have it with a change, see `variant`.
    * `other`: it is that of another document that is given, see `document`. `none`: no change that was tried leads to
-   * it. `unsupported`: it is no digest, or of an algorithm other than sha256 and sha512.
+   * it. `unsupported`: it is not a digest, or its algorithm is not sha256, sha384 or sha512.
    */
   verdict: "bytes" | "payload" | "variant" | "other" | "none" | "unsupported";
   /** The verdict in one sentence. */
@@ -156,7 +158,8 @@ export interface Expected {
   variant?: Variant;
   /** The given document that has it: an index into `documents`. */
   document?: number;
-  /** The changes that were tried, in this order, up to the one that leads to it. */
+  /** The changes that were tried, in this order, up to the one that leads to it. Where the documents are too large to try
+   * all, `text` says so. */
   tried: Variant[];
 }
 
@@ -306,7 +309,7 @@ export interface ChainLink {
   /**
    * How the id comes about: `layer-and-parent`: SHA-256 of the layer's digest, a space, and the parent's id, as
    * Distribution and Docker 1.10 and later make them. `config`: the same with the config's bytes, of a config that is
-   * given. `unknown`: from what is not in the manifest: random, or from a config that is not given. `invalid`: no id.
+   * given. `unknown`: not from data in the manifest: random, or from a config that is not given. `invalid`: not an id.
    */
   rule: "layer-and-parent" | "config" | "unknown" | "invalid";
   /** The rule in one sentence. */
@@ -374,7 +377,8 @@ export interface Explanation {
   title: string;
   /** The answer, one sentence each, at most five. */
   text: string[];
-  /** For a POSIX shell. Upper-case words stand for what the reader knows. */
+  /** For a POSIX shell: one line, in which what a stranger wrote is at most one word, in quotes. Upper-case words stand for
+   * what the reader knows. */
   command: string;
   /** The documents that it is about: indices into `documents`. */
   documents: number[];
@@ -387,7 +391,7 @@ export interface ResponseReport {
   /** Such as `HTTP/1.1` or `HTTP/2`. */
   version: string;
   status: number;
-  /** As written: names in their case, in order, with repetitions. */
+  /** As written: names in their case, in order, with repetitions. At most 200 (problem `headers-left-out`). */
   headers: Pair[];
   /** Whether lines end with CRLF. */
   crlf: boolean;
@@ -617,7 +621,7 @@ export interface Secret {
 /** The structural rules of old engines that a manifest breaks. */
 export function check(bytes: Uint8Array): Finding[];
 
-/** What comes of each signature of a signed manifest. Throws if there is none. */
+/** Verifies the signatures of a signed manifest. Throws if there is none. */
 export function verify(bytes: Uint8Array): Promise<{
   /** There is a signature, and every one holds. */
   valid: boolean;

@@ -2,7 +2,10 @@
 
 use alloc::string::{String, ToString as _};
 
-/// Writes an object, without white space and with no more escapes than JSON demands (RFC 8259, 7).
+use downshift_text::{is_hidden, push_json_escape};
+
+/// Writes an object, without white space. Beside what JSON demands (RFC 8259, 7), the characters that cannot be seen are
+/// escaped.
 ///
 /// It is for what Downshift itself says: bodies of errors, and plain data on its way to JavaScript. What has to come
 /// out as Go writes it is written elsewhere.
@@ -113,10 +116,9 @@ fn push_string(json: &mut String, text: &str) {
             '\n' => 'n',
             '\u{c}' => 'f',
             '\r' => 'r',
-            '\0'..' ' => {
-                json.push_str(r"\u00");
-                let digits = [u32::from(char) >> 4, u32::from(char) & 0xf];
-                json.extend(digits.map(|digit| char::from_digit(digit, 16).unwrap_or('0')));
+            // Those of C0, as JSON demands; and those that terminals obey, or that nobody sees.
+            _ if is_hidden(char) => {
+                push_json_escape(json, char);
                 continue;
             }
             _ => {
@@ -138,9 +140,20 @@ mod tests {
 
     #[test]
     fn strings_are_written_as_serde_json_writes_them() {
-        let all: String = ('\0'..='\u{ff}').chain(['\u{2028}', '\u{ffff}', '\u{10ffff}']).collect();
+        let all: String = ('\0'..='\u{ff}')
+            .chain(['\u{ffff}', '\u{10ffff}'])
+            .filter(|&c| c < '\u{7f}' || !is_hidden(c))
+            .collect();
         let expected: Result<String, _> = serde_json::to_string(&all);
         assert_eq!(string(&all), expected.unwrap_or_default());
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped() {
+        let text = "\u{7f}\u{85}\u{9b}\u{ad}\u{200b}\u{2028}\u{202e}\u{feff}\u{e0001}";
+        let expected = r#""\u007f\u0085\u009b\u00ad\u200b\u2028\u202e\ufeff\udb40\udc01""#;
+        assert_eq!(string(text), expected);
+        assert_eq!(serde_json::from_str::<String>(expected).ok().as_deref(), Some(text));
     }
 
     #[test]

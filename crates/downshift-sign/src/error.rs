@@ -1,9 +1,10 @@
 //! Why a key cannot be used.
 
 use alloc::string::{String, ToString as _};
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use downshift::{Failure, Fault};
+use downshift_text::Printable;
 
 /// Why a key was not read or made, or did not sign.
 ///
@@ -126,14 +127,6 @@ pub(crate) struct Outside<'a>(pub(crate) &'a str);
 impl fmt::Display for Outside<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const CHARACTERS: usize = 128;
-        let mut characters = self.0.chars();
-        for character in characters.by_ref().take(CHARACTERS) {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
-            }
-        }
-        if characters.next().is_some() { f.write_char('…') } else { Ok(()) }
+        Printable::excerpt(self.0, CHARACTERS).fmt(f)
     }
 }

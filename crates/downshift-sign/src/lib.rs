@@ -3,7 +3,7 @@
 //! The core says which bytes to sign; whoever holds the key signs them. Here that is a [`PrivateKey`] on P-256 with
 //! a signer: [`P256Signer`], whose signatures are the same wherever the same key signs the same bytes; `GraviolaSigner`
 //! (with the feature `graviola`), which makes the same ones in a third of the time; or `RingSigner` (with the feature
-//! `ring`), which never signs alike twice. [`verify`] tells for each signature of a document whether it holds.
+//! `ring`), which never signs alike twice. [`verify`] says of each signature of a document if it holds.
 //!
 //! ```
 //! use downshift_sign::{P256Signer, PrivateKey, Signer};
@@ -29,7 +29,7 @@ mod verify;
 
 pub use error::KeyError;
 pub use key::PrivateKey;
-pub use problem::Problem;
+pub use problem::{Problem, VERIFIED_SIGNATURES};
 #[cfg(feature = "graviola")]
 pub use signer::GraviolaSigner;
 #[cfg(feature = "ring")]

@@ -5,6 +5,13 @@ use core::fmt;
 
 use crate::error::Outside;
 
+/// How many signatures of one document are verified.
+///
+/// Each covers the whole payload behind a header of its own, so that nothing is hashed once for all of them: a document
+/// of 4 MiB has room for thousands, which would take minutes. Every document found so far has one; libtrust lets each
+/// party to a manifest add its own.
+pub const VERIFIED_SIGNATURES: usize = 16;
+
 /// Why a signature does not hold, or cannot be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,6 +43,8 @@ pub enum Problem {
         /// Bits of its modulus.
         bits: usize,
     },
+    /// So many signatures precede it that it is not verified: see [`VERIFIED_SIGNATURES`].
+    TooManySignatures,
     /// The algorithm fits the key, but is not verified here.
     UnsupportedAlgorithm {
         /// The algorithm.
@@ -55,6 +64,7 @@ impl Problem {
             Self::MissingKey => "missing-key",
             Self::ShortKey { .. } => "short-key",
             Self::SignatureLength { .. } => "signature-length",
+            Self::TooManySignatures => "too-many-signatures",
             Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
         }
     }
@@ -82,6 +92,9 @@ impl fmt::Display for Problem {
             }
             Self::ShortKey { bits } => {
                 write!(f, "an RSA key of `{bits}` bits is too short to prove anything")
+            }
+            Self::TooManySignatures => {
+                write!(f, "it is not verified: only the first `{VERIFIED_SIGNATURES}` of a document are")
             }
             Self::UnsupportedAlgorithm { algorithm } => {
                 write!(f, "the algorithm `{}` cannot be verified here", Outside(algorithm))

@@ -1,7 +1,7 @@
 //! The public key of a signature: in its header, or in the certificate there.
 
 use alloc::borrow::ToOwned as _;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -10,7 +10,8 @@ use der::{Decode as _, Encode as _, Header, SliceReader, Tag};
 use downshift::jwk::{Jwk, key_id};
 use downshift::jws::SignatureBlock;
 
-use crate::Problem;
+use crate::error::Outside;
+use crate::problem::Problem;
 use crate::values::{Values, context_specific};
 
 /// A public key, as it verifies a signature.
@@ -134,12 +135,7 @@ fn name(name: AnyRef<'_>) -> String {
         while let Some(attribute) = attributes.next() {
             let Some(mut parts) = Values::new(attribute.value()) else { continue };
             let (Some(_), Some(value)) = (parts.next(), parts.next()) else { continue };
-            let text: String = String::from_utf8_lossy(value.value())
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(128)
-                .collect();
-            texts.push(text);
+            texts.push(Outside(&String::from_utf8_lossy(value.value())).to_string());
         }
     }
     texts.join(", ")

@@ -1,4 +1,4 @@
-//! Do the signatures of a document hold?
+//! Verifies the signatures of a document.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
@@ -9,7 +9,7 @@ use downshift::jws::{SignatureBlock, SignedDocument};
 use crate::Problem;
 use crate::public_key::{KeyKind, PublicKey};
 
-/// Verifies each signature of `document` over its recovered payload.
+/// Verifies the signatures of `document` over its recovered payload: the first [`VERIFIED_SIGNATURES`] of them.
 ///
 /// It is verified with the key in the signature's own header, be it in a certificate there, as libtrust and the engines
 /// do. Whose key that is, no signature tells: that is for the caller to decide, by the key id. ES256 is verified with
@@ -29,7 +29,11 @@ pub fn verify_with(document: &SignedDocument, decide: impl Fn(usize) -> Option<b
             key: found.map(|key| key.kind.to_string()),
             certificate: found.and_then(|key| key.certificate.clone()),
             algorithm: block.algorithm.clone(),
-            outcome: key.and_then(|key| check(&key, block, &document.payload, || decide(index))),
+            outcome: if index < VERIFIED_SIGNATURES {
+                key.and_then(|key| check(&key, block, &document.payload, || decide(index)))
+            } else {
+                Err(Problem::TooManySignatures)
+            },
         }
     };
     Verification { verdicts: document.signatures.iter().enumerate().map(verdict).collect() }

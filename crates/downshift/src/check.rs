@@ -5,6 +5,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use crate::digest::is_lower_hex;
 use crate::document::Document;
+use crate::error::Cut;
 use crate::schema1::Schema1;
 use crate::time::GoTime;
 use crate::{Digest, Error, Limits};
@@ -74,7 +76,12 @@ pub(crate) fn check_schema1(schema1: &Schema1<'_>, limits: &Limits) -> Vec<Findi
     }
     for (index, blob) in schema1.layers.iter().enumerate() {
         if Digest::parse(blob).is_err() {
-            findings.add("digest", ALL, &format!("fsLayers[{index}]"), &format!("`{blob}` is not a digest"));
+            findings.add(
+                "digest",
+                ALL,
+                &format!("fsLayers[{index}]"),
+                &format!("`{}` is not a digest", Cut(blob)),
+            );
         }
     }
     let images: Vec<Image> = schema1
@@ -124,7 +131,7 @@ impl Image {
         let text = |name| root.field(name).map(Value::text).map(Cow::into_owned).unwrap_or_default();
         let image = Self { id: text("id"), parent: text("parent") };
         if image.id.len() != 64 || !image.id.bytes().all(is_lower_hex) {
-            let detail = format!("`{}` is not an id of 64 hexadecimal digits", image.id);
+            let detail = format!("`{}` is not an id of 64 hexadecimal digits", Cut(&image.id));
             findings.add("id", ALL, path, &detail);
         }
         if let Some(Error::UnreadableConfig { path: member, expected }) = unreadable_member(root) {
@@ -144,25 +151,23 @@ fn check_chain(images: &[Image], findings: &mut Findings) {
             "base-parent",
             SINCE_1_8_3,
             &path,
-            &format!("the lowest layer has the parent `{}`", base.parent),
+            &format!("the lowest layer has the parent `{}`", Cut(&base.parent)),
         );
     }
     let mut previous: Option<&str> = None;
-    let mut seen: Vec<&str> = Vec::with_capacity(images.len());
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for (index, image) in images.iter().enumerate() {
-        if previous != Some(&image.id) {
-            if seen.contains(&image.id.as_str()) {
-                let detail = format!("the id `{}` appears in more than one place", image.id);
-                findings.add("duplicate-id", SINCE_1_8_3, &format!("history[{index}]"), &detail);
-            }
-            seen.push(&image.id);
+        if previous != Some(&image.id) && !seen.insert(&image.id) {
+            let detail = format!("the id `{}` occurs more than once", Cut(&image.id));
+            findings.add("duplicate-id", SINCE_1_8_3, &format!("history[{index}]"), &detail);
         }
         previous = Some(&image.id);
     }
     for (index, pair) in images.windows(2).enumerate() {
         let [newer, older] = pair else { continue };
         if newer.id != older.id && newer.parent != older.id {
-            let detail = format!("the parent is `{}`, but the next entry is `{}`", newer.parent, older.id);
+            let detail =
+                format!("the parent is `{}`, but the next entry is `{}`", Cut(&newer.parent), Cut(&older.id));
             findings.add("parent-chain", SINCE_1_8_3, &format!("history[{index}]"), &detail);
         }
     }

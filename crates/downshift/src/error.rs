@@ -3,8 +3,9 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use core::fmt::{self, Write as _};
+use core::fmt;
 
+use downshift_text::Printable;
 use serde::Serialize;
 
 use crate::{Digest, Form};
@@ -501,19 +502,12 @@ impl fmt::Display for Error {
 }
 
 /// A value from outside, on one line and cut to what a message has room for.
-struct Cut<'c>(&'c str);
+pub(crate) struct Cut<'c>(pub(crate) &'c str);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const CHARACTERS: usize = 256;
-        for (index, c) in self.0.chars().enumerate() {
-            match c {
-                _ if index == CHARACTERS => return f.write_char('…'),
-                c if c.is_control() => write!(f, "{}", c.escape_unicode())?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
+        Printable::excerpt(self.0, CHARACTERS).fmt(f)
     }
 }
 

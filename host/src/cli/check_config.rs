@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::options::Options;
-use super::output::{explain, print};
+use super::output::print;
 use super::verdict::Verdict;
 use crate::error::Error;
+use crate::log::explain;
 use crate::service;
 
 /// Check the settings of a server: the file, the environment and the options, and every file that these name

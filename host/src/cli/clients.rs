@@ -8,6 +8,7 @@ use downshift::Timestamp;
 use super::output::{json, print, write_document};
 use super::verdict::Verdict;
 use crate::error::Error;
+use crate::log::printable;
 use crate::old_clients::{self, Sighting};
 use crate::time::now;
 
@@ -58,6 +59,8 @@ fn lines(seen: &[Sighting]) -> Vec<String> {
             address.clone(),
         ]
     });
+    // What is escaped takes more room.
+    let rows = rows.map(|row| row.map(|cell| printable(&cell)));
     let rows: Vec<_> = core::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let mut widths = [0; 7];
     for row in &rows {

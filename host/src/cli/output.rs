@@ -5,19 +5,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use downshift_text::escape_in_json;
 use serde::Serialize;
 
-use crate::error::{Error, Facts};
-use crate::log::{self, printable};
-
-/// Writes an error for people: code, cause and remedy.
-pub(super) fn explain(error: &Error) {
-    let (red, reset) = if log::has_colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    let Facts { code, remedy, .. } = error.facts();
-    log::notice(format_args!("{red}error:{reset}  {code}"));
-    log::notice(format_args!("cause:  {}", printable(&error.to_string())));
-    log::notice(format_args!("remedy: {remedy}"));
-}
+use crate::error::Error;
+use crate::log::printable;
 
 /// Writes exactly `bytes` to a file, or to standard output if there is none.
 pub(super) fn write_document(path: Option<&Path>, bytes: &[u8]) -> Result<(), Error> {
@@ -28,12 +20,11 @@ pub(super) fn write_document(path: Option<&Path>, bytes: &[u8]) -> Result<(), Er
     written.map_err(|error| Error::unwritable(path.unwrap_or(Path::new("-")), error))
 }
 
-/// `value` as indented JSON, for people and programs.
+/// `value` as indented JSON, for people and programs. What a terminal would obey, or nobody sees, is escaped.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    let mut json =
-        serde_json::to_vec_pretty(value).map_err(|error| Error::unwritable(Path::new("-"), error.into()))?;
-    json.push(b'\n');
-    Ok(json)
+    let json = serde_json::to_string_pretty(value);
+    let json = json.map_err(|error| Error::unwritable(Path::new("-"), error.into()))?;
+    Ok(format!("{}\n", escape_in_json(&json)).into_bytes())
 }
 
 /// Writes lines to standard output.

@@ -80,6 +80,34 @@ export const states = {
     );
   },
 
+  async what_cannot_be_seen_is_shown(context) {
+    const page = await open(context);
+    const hidden = "a\u0007\u009b\u00ad\u200b\u2028\u202e\u2066\ufeff\u{e0041}z";
+    const shown = /aU\+0007U\+009BU\+00ADU\+200BU\+2028U\+202EU\+2066U\+FEFFU\+E0041z/;
+    const config = JSON.parse(sample(context, "schema2/config.json"));
+    config.config.Labels = { [hidden]: hidden };
+    config.history[0].created_by = hidden;
+    await page.drop({ [`${hidden}.json`]: JSON.stringify(config) });
+    for (const place of ["#image", "#layers", "#tray", "#verdict"]) await page.shows(place, shown);
+    await page.shows("#raw", /⟨U\+202E⟩/);
+    const raw = await page.page.evaluate(() => /[\u202e\u200b\u2066\ufeff\u009b]/.test(document.documentElement.outerHTML));
+    assert.equal(raw, false);
+  },
+
+  async commands_hold_no_text_of_strangers(context) {
+    const page = await open(context);
+    const stored = sample(context, "unsigned/unsigned.json").toString();
+    const { fsLayers } = JSON.parse(stored);
+    for (const hostile of ["x$(touch PWNED)", "x;touch PWNED", "x\ntouch PWNED", "' ; touch PWNED '", "x\u202e"]) {
+      const text = JSON.stringify(hostile).slice(1, -1);
+      await page.paste(stored.replaceAll(fsLayers.at(-1).blobSum, text).replace('"name": "', `"name": "${text}`));
+      await page.shows("#layers .command", /^\$? ?curl -L REGISTRY\/v2\/NAME\/blobs\/DIGEST \| sha256sum/);
+      const commands = await page.page.$$eval(".command code", (all) => all.map(({ textContent }) => textContent));
+      for (const command of commands) assert.doesNotMatch(command, /PWNED|[\n\u202e]/);
+      await page.press("#clear");
+    }
+  },
+
   async a_browser_without_webassembly_is_told_so(context) {
     const page = await open(context, { before: () => delete window.WebAssembly.compile, waits: "#alert p" });
     await page.shows("#alert", /does not start.*sha256sum/);

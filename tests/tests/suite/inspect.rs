@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use downshift::Form;
 use downshift_cases::outcomes::{Cell, Outcomes, title};
-use downshift_inspect::{diff, matrix, pack, unpack};
+use downshift_inspect::{AskedBy, ChunkKind, DiffPartKind, diff, matrix, pack, unpack};
 use downshift_tests::javascript::{JavaScript, Place};
 use downshift_tests::program::run;
 use downshift_tests::programs::{NODE, case, case_with};
@@ -95,18 +95,18 @@ fn the_matrix_is_that_of_the_outcomes() -> anyhow::Result<()> {
         ensure!(own == headers, "{}: {own:?} and not {headers:?}", row.id);
         // What the real one does is checked against the same table: where there is no OCI, as Downshift.
         for form in [Form::Schema1, Form::Schema2, Form::List] {
-            let answer = |registry: &str| row.answers[registry]["tag"][form.name()].form;
+            let answer = |registry: &str| row.answers[registry][&AskedBy::Tag][&form].form;
             ensure!(
                 answer("distribution-2") == answer("downshift"),
                 "{} of {form} from Distribution",
                 row.id
             );
         }
-        for (by, name) in [("tag", title::BY_TAG), ("digest", title::BY_STORED_DIGEST)] {
+        for (by, name) in [(AskedBy::Tag, title::BY_TAG), (AskedBy::Digest, title::BY_STORED_DIGEST)] {
             for form in &matrix.stored {
                 let cell =
                     outcomes.find(&[name], row.id, form.name()).context("the table has no such cell")?;
-                let found = &row.answers["downshift"][by][form.name()];
+                let found = &row.answers["downshift"][&by][form];
                 let expected = match cell {
                     Cell::Same => Some(*form),
                     Cell::Signed => Some(Form::Schema1),
@@ -132,7 +132,7 @@ fn differences_make_one_of_the_other() -> anyhow::Result<()> {
         for chunk in &diff.chunks {
             ensure!((chunk.before.start, chunk.after.start) == (at, other), "there is a gap at {at}");
             (at, other) = (chunk.before.end, chunk.after.end);
-            if chunk.kind == "same" {
+            if chunk.kind == ChunkKind::Same {
                 ensure!(chunk.before.of(before) == chunk.after.of(after), "what is the same differs");
             }
             let (mut part, mut other_part) = (chunk.before.start, chunk.after.start);
@@ -142,7 +142,10 @@ fn differences_make_one_of_the_other() -> anyhow::Result<()> {
                     "there is a gap in a chunk"
                 );
                 (part, other_part) = (one.before.end, one.after.end);
-                ensure!(one.kind != "same" || one.before.of(before) == one.after.of(after), "a part differs");
+                ensure!(
+                    one.kind != DiffPartKind::Same || one.before.of(before) == one.after.of(after),
+                    "a part differs"
+                );
             }
             made.extend_from_slice(chunk.after.of(after));
         }

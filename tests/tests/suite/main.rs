@@ -33,6 +33,7 @@ mod registry;
 mod replay;
 mod seed;
 mod skopeo;
+mod terminal;
 mod threats;
 mod upstream;
 mod vectors;
@@ -78,6 +79,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(page::trials());
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());
+    trials.extend(terminal::trials());
     trials.extend(inspect::trials()?);
     trials.extend(engines::trials());
     trials.extend(operation::trials());

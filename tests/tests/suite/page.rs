@@ -53,6 +53,8 @@ const CASES: &[(&str, bool)] = &[
     ("two_kinds_in_one_contradict_each_other", true),
     ("a_broken_signature_is_malformed_and_not_wrong", true),
     ("markup_in_documents_is_text", true),
+    ("what_cannot_be_seen_is_shown", true),
+    ("commands_hold_no_text_of_strangers", true),
     ("a_browser_without_webassembly_is_told_so", true),
     ("it_works_without_a_network", false),
     ("documents_are_removed_and_cleared", true),

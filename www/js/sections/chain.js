@@ -1,16 +1,18 @@
 // The chain of schema 1's ids: a picture, and the same as a table.
 import { h, svg } from "../dom.js";
 import { step } from "../format.js";
-import { digest, flag, more, section, sentence, table } from "../parts.js";
+import { digest, flag, more, section, sentence, some, table } from "../parts.js";
 
 /** @typedef {import("../core.js").DocumentReport["chain"][number]} Link */
 
 const [WIDTH, BOX, GAP, LEFT] = [460, 44, 26, 64];
+/** Links of the longest chain that is drawn. */
+const LINKS = 300;
 const RULES = {
   "layer-and-parent": "of layer and parent",
   config: "of the config",
-  unknown: "not of what is here",
-  invalid: "no id",
+  unknown: "of other data",
+  invalid: "not an id",
 };
 
 /** @param {import("../core.js").DocumentReport} document */
@@ -26,22 +28,29 @@ export function chain({ chain, history }) {
       "Each layer of schema 1 has an id, and names that of the layer below as its parent. Docker 1.9 and older store and show images by them. ",
       broken ? h("strong", {}, `The chain is broken in ${broken} places.`) : "Every parent is the id below.",
     ),
-    h(
-      "div",
-      { class: "scroll picture", role: "region", tabindex: "0", "aria-label": "Picture of the chain" },
-      picture(chain, history),
-    ),
+    chain.length <= LINKS &&
+      h(
+        "div",
+        { class: "scroll picture", role: "region", tabindex: "0", "aria-label": "Picture of the chain" },
+        picture(chain, history),
+      ),
     more(
-      "The same as a table",
-      table(
-        "Chain of ids, lowest first",
-        ["Layer", "Id", "Parent", "How the id comes about"],
-        chain.map((link) => [
-          String(link.layer + 1),
-          digest(link.id),
-          [link.parent ? digest(link.parent) : "none", " ", !link.joined && flag("not the id below", "bad")],
-          sentence(link.text),
-        ]),
+      "As a table",
+      some(chain, (chain) =>
+        table(
+          "Chain of ids, lowest first",
+          ["Layer", "Id", "Parent", "How the id was made"],
+          chain.map((link) => [
+            String(link.layer + 1),
+            digest(link.id),
+            [
+              link.parent ? digest(link.parent) : "none",
+              " ",
+              !link.joined && flag("not the id below", "bad"),
+            ],
+            sentence(link.text),
+          ]),
+        ),
       ),
     ),
   );

@@ -1,6 +1,7 @@
 // Two documents side by side: a sentence, the layers, and the exact difference.
+import { sh } from "../command.js";
 import { whole } from "../core.js";
-import { h } from "../dom.js";
+import { h, shown } from "../dom.js";
 import { counted, text } from "../format.js";
 import { button, command, digest, flag, section, sentence, table } from "../parts.js";
 
@@ -11,6 +12,8 @@ import { button, command, digest, flag, section, sentence, table } from "../part
 const CONTEXT = 3;
 /** Characters of a chunk, and changes, that are shown. */
 const [CHARACTERS, CHUNKS] = [20_000, 200];
+/** Parts of a chunk that are shown one by one. */
+const PARTS = 2000;
 const INVISIBLE = /** @type {Record<string, string>} */ ({ "\r": "␍", "\uFEFF": "⟨BOM⟩", "\t": "⇥\t" });
 
 /** @param {import("../core.js").DocumentReport} document @param {Context} context */
@@ -48,7 +51,7 @@ export function compare(document, context) {
       ` to ${document.label}?`,
     ),
     place,
-    command("cmp -l BEFORE AFTER | head", "show which bytes differ"),
+    command(sh`cmp -l BEFORE AFTER | head`, "show which bytes differ"),
   );
 }
 
@@ -93,7 +96,7 @@ async function difference(before, after) {
         },
         chunks
           .slice(0, CHUNKS)
-          .flatMap((chunk, at) => shown(chunk, before, after, at === 0, at === chunks.length - 1)),
+          .flatMap((chunk, at) => drawn(chunk, before, after, at === 0, at === chunks.length - 1)),
       ),
     chunks.length > CHUNKS && h("p", {}, `${chunks.length - CHUNKS} more chunks are not shown.`),
     coarse &&
@@ -106,7 +109,7 @@ async function difference(before, after) {
 }
 
 /** @param {Chunk} chunk @param {Uint8Array} before @param {Uint8Array} after @param {boolean} isFirst @param {boolean} isLast */
-function shown({ kind, before: from, after: to, before_line, parts }, before, after, isFirst, isLast) {
+function drawn({ kind, before: from, after: to, before_line, parts }, before, after, isFirst, isLast) {
   const [old, young] = [
     visible(before.subarray(from.start, from.end)),
     visible(after.subarray(to.start, to.end)),
@@ -119,7 +122,8 @@ function shown({ kind, before: from, after: to, before_line, parts }, before, af
     const left = `⋯ the same from line ${before_line + above}, ${counted(lines.length - above - below, "line")}\n`;
     return [cut(head.join("")), h("span", { class: "gap" }, left), cut(tail.join(""))];
   }
-  if (!parts.length) return [old && h("del", {}, cut(old)), young && h("ins", {}, cut(young))];
+  if (!parts.length || parts.length > PARTS)
+    return [old && h("del", {}, cut(old)), young && h("ins", {}, cut(young))];
   return parts.map(({ kind, before: from, after: to }) => {
     if (kind === "removed") return h("del", {}, cut(visible(before.subarray(from.start, from.end), true)));
     const bytes = after.subarray(to.start, to.end);
@@ -129,10 +133,10 @@ function shown({ kind, before: from, after: to, before_line, parts }, before, af
 
 /** Text in which what cannot be seen is a sign; of what changes, blanks and line breaks too. @param {Uint8Array} bytes @param {boolean} [isChange] */
 function visible(bytes, isChange = false) {
-  const shown = text(bytes).replace(/[\r\t\uFEFF]/g, (character) => INVISIBLE[character]);
+  const seen = shown(text(bytes).replace(/[\r\t\uFEFF]/g, (character) => INVISIBLE[character]));
   return isChange
-    ? shown.replaceAll("\n", "⏎\n").replace(/^ +$/gm, (blanks) => "·".repeat(blanks.length))
-    : shown;
+    ? seen.replaceAll("\n", "⏎\n").replace(/^ +$/gm, (blanks) => "·".repeat(blanks.length))
+    : seen;
 }
 
 /** @param {string} text */

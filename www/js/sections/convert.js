@@ -1,4 +1,5 @@
 // The document in every other form: a new document each, never a change to this one.
+import { sh } from "../command.js";
 import { whole } from "../core.js";
 import { h } from "../dom.js";
 import { FORMS, counted, text } from "../format.js";
@@ -77,7 +78,7 @@ export function convert(document, context) {
       h("button", {}, "Convert again"),
     ),
     results,
-    command("downshift convert --help", "convert on a command line"),
+    command(sh`downshift convert --help`, "convert on a command line"),
   );
 }
 

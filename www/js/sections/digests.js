@@ -1,4 +1,5 @@
 // The digests: of the bytes, of the signed payload, and the one that was expected.
+import { sh } from "../command.js";
 import { h } from "../dom.js";
 import { core } from "../core.js";
 import { button, command, digest, download, flag, more, pairs, prose, section } from "../parts.js";
@@ -36,8 +37,8 @@ export function digests(document, context) {
     ]),
     expected && expectation(expected, document, context),
     payload
-      ? command("skopeo manifest-digest FILE", "print the digest of the payload")
-      : command("sha256sum FILE", "print the digest of the bytes"),
+      ? command(sh`skopeo manifest-digest FILE`, "print the digest of the payload")
+      : command(sh`sha256sum FILE`, "print the digest of the bytes"),
   );
 }
 

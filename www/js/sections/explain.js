@@ -1,4 +1,5 @@
 // Answers to what people ask about such documents, each with a command that proves it.
+import { made } from "../command.js";
 import { h } from "../dom.js";
 import { command, prose, section } from "../parts.js";
 
@@ -14,7 +15,7 @@ export function explain(_, { report, index }) {
       { class: "card", id: `explain-${code}` },
       h("h3", {}, prose(title)),
       h("p", {}, prose(text.join(" "))),
-      command(shell, title),
+      command(made(shell), title),
     );
   return section("explain", "Questions this answers", h("div", { class: "cards" }, fitting.map(card)));
 }

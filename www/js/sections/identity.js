@@ -1,7 +1,8 @@
 // What the document is, and what says so.
+import { sh } from "../command.js";
 import { h } from "../dom.js";
 import { platformName } from "../format.js";
-import { command, digest, doorway, flag, more, pairs, prose, section, sized } from "../parts.js";
+import { command, digest, doorway, flag, more, pairs, prose, section, sized, some } from "../parts.js";
 
 /** @param {import("../core.js").DocumentReport} document @param {import("../parts.js").Context} context */
 export function identity(document, context) {
@@ -33,7 +34,7 @@ export function identity(document, context) {
         annotations.length > 0 && more(`${annotations.length} annotations`, texts(annotations)),
       ],
     ]),
-    command("downshift inspect FILE", "tell what a file is"),
+    command(sh`downshift inspect FILE`, "tell what a file is"),
   );
 }
 
@@ -44,5 +45,5 @@ function evidence({ text, agrees }) {
 
 /** Names and texts, as they stand in a document. @param {import("../core.js").Pair[]} list */
 export function texts(list) {
-  return pairs(list.map(({ name, value }) => [name, h("code", { class: "text" }, value || "(empty)")]));
+  return some(list, (list) => pairs(list.map(({ name, value }) => [name, h("code", { class: "text" }, value || "(empty)")])));
 }

@@ -1,6 +1,6 @@
 // What the image runs with.
 import { h } from "../dom.js";
-import { digest, more, pairs, section } from "../parts.js";
+import { digest, more, pairs, section, some } from "../parts.js";
 import { texts } from "./identity.js";
 
 /** @param {import("../core.js").DocumentReport} document */
@@ -57,10 +57,12 @@ export function image({ image, kind }) {
         diff_ids.length > 0 &&
           more(
             `${diff_ids.length}, of the uncompressed layers, lowest first`,
-            h(
-              "ol",
-              {},
-              diff_ids.map((id) => h("li", {}, digest(id))),
+            some(diff_ids, (ids) =>
+              h(
+                "ol",
+                {},
+                ids.map((id) => h("li", {}, digest(id))),
+              ),
             ),
           ),
       ],

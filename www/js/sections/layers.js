@@ -1,14 +1,13 @@
 // Layers with what made them: history and layers joined, lowest first.
+import { digestWord, sh } from "../command.js";
 import { h, svg } from "../dom.js";
 import { counted, size, step } from "../format.js";
-import { button, command, digest, flag, more, pairs, section, sized, table } from "../parts.js";
+import { command, digest, flag, more, pairs, section, sized, some, table } from "../parts.js";
 
 /** @typedef {import("../core.js").DocumentReport} DocumentReport */
 /** @typedef {DocumentReport["layers"][number]} Layer */
 /** @typedef {DocumentReport["history"][number]} Entry */
 
-/** Rows that are shown at first. */
-const ROWS = 300;
 const FLAGS = /** @type {Record<string, string>} */ ({
   foreign: "warn",
   zstd: "warn",
@@ -21,8 +20,6 @@ export function layers(document) {
   const { layers, history, totals, kind } = document;
   if (!layers.length && !history.length) return undefined;
   const rows = joined(layers, history);
-  const shown = h("div", {}, rowsOf(document, rows.slice(0, ROWS)));
-  const all = () => shown.replaceChildren(rowsOf(document, rows));
   const sum = totals && [
     counted(totals.layers, "layer"),
     totals.empty
@@ -43,11 +40,10 @@ export function layers(document) {
       kind.startsWith("schema1") && "Schema 1 stores them the other way round, without their sizes. ",
       layers.length > 0 && !history.length && "What made them is in the config, which is not given.",
     ),
-    shown,
-    rows.length > ROWS && button(`Show all ${rows.length} rows`, all),
+    some(rows, (rows) => rowsOf(document, rows)),
     layers.length > 0 &&
       command(
-        `curl -L REGISTRY/v2/NAME/blobs/${layers[0].digest} | sha256sum`,
+        sh`curl -L REGISTRY/v2/NAME/blobs/${digestWord(layers[0].digest)} | sha256sum`,
         "fetch the lowest layer, and compute its digest",
       ),
   );

@@ -1,4 +1,5 @@
 // Which client gets what, by what is stored and who serves it.
+import { made, sh } from "../command.js";
 import { whole } from "../core.js";
 import { h } from "../dom.js";
 import { FORMS } from "../format.js";
@@ -154,7 +155,7 @@ function show(detail, { name, request }, form, { status, response, text }) {
   const lines = (/** @type {import("../core.js").Pair[]} */ list) =>
     list.map(({ name, value }) => `${name}: ${value}`).join("\n");
   const reference = chosen.by === "tag" ? "TAG" : "sha256:STORED";
-  const headers = request.map(({ name, value }) => ` -H '${name}: ${value}'`).join("");
+  const headers = request.map(({ name, value }) => sh` -H ${`${name}: ${value}`}`.shell).join("");
   detail.replaceChildren(
     h("h3", {}, `${name}, stored as ${FORMS[form]}`),
     h("p", {}, sentence(text)),
@@ -163,6 +164,6 @@ function show(detail, { name, request }, form, { status, response, text }) {
       { class: "text" },
       `GET /v2/NAME/manifests/${reference}\n${lines(request)}\n\n${status}\n${lines(response)}`,
     ),
-    command(`curl -i${headers} REGISTRY/v2/NAME/manifests/${reference}`, "ask as this client does"),
+    command(made(`curl -i${headers} REGISTRY/v2/NAME/manifests/${reference}`), "ask as this client does"),
   );
 }

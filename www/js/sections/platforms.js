@@ -1,7 +1,8 @@
 // What a list or index lists.
+import { sh } from "../command.js";
 import { h } from "../dom.js";
 import { platformName } from "../format.js";
-import { button, command, digest, doorway, flag, more, section, sized, table } from "../parts.js";
+import { button, command, digest, doorway, flag, more, section, sized, some, table } from "../parts.js";
 import { texts } from "./identity.js";
 
 /** @typedef {import("../core.js").DocumentReport["manifests"][number]} Entry */
@@ -32,11 +33,13 @@ export function platforms({ manifests }, context) {
     "platforms",
     "Platforms",
     h("p", {}, "In the document's order, which decides where several would do."),
-    table(
-      "Manifests of this list",
-      ["Platform", "Digest", "Size", "Kind", "Document"],
-      manifests.map(row),
-      "platforms",
+    some(manifests, (manifests) =>
+      table(
+        "Manifests of this list",
+        ["Platform", "Digest", "Size", "Kind", "Document"],
+        manifests.map(row),
+        "platforms",
+      ),
     ),
     context.fetch &&
       missing.length > 1 &&
@@ -45,7 +48,7 @@ export function platforms({ manifests }, context) {
         {},
         button(`Fetch all ${missing.length} that are not given`, () => context.fetch?.(missing)),
       ),
-    command("skopeo inspect --raw docker://REGISTRY/NAME@DIGEST", "fetch one of them"),
+    command(sh`skopeo inspect --raw docker://REGISTRY/NAME@DIGEST`, "fetch one of them"),
   );
 }
 

@@ -1,7 +1,8 @@
 // What is wrong with a document, and where.
+import { sh } from "../command.js";
 import { h } from "../dom.js";
 import { text } from "../format.js";
-import { button, command, item, prose, section, sentence } from "../parts.js";
+import { button, command, item, prose, section, sentence, some } from "../parts.js";
 
 /** @typedef {import("../core.js").DocumentReport} DocumentReport */
 /** @typedef {import("../parts.js").Context} Context */
@@ -41,23 +42,25 @@ export function problems({ problems, findings, failure }, { point }) {
       ),
     findings.length > 0 && [
       h("h3", {}, "What old engines refuse"),
-      h(
-        "ul",
-        { class: "problems" },
-        findings.map(({ engines, path, detail, rule }) =>
-          item(
-            "warning",
-            h("strong", {}, engines),
-            ": ",
-            prose(detail),
-            " ",
-            h("code", {}, path),
-            " ",
-            h("code", { class: "muted" }, rule),
+      some(findings, (findings) =>
+        h(
+          "ul",
+          { class: "problems" },
+          findings.map(({ engines, path, detail, rule }) =>
+            item(
+              "warning",
+              h("strong", {}, engines),
+              ": ",
+              prose(detail),
+              " ",
+              h("code", {}, path),
+              " ",
+              h("code", { class: "muted" }, rule),
+            ),
           ),
         ),
       ),
-      command("downshift check FILE", "check these rules"),
+      command(sh`downshift check FILE`, "check these rules"),
     ],
   );
 }

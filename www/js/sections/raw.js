@@ -1,12 +1,12 @@
 // The bytes: exact text, a part of it at a time where there is much, or hexadecimal.
-import { h } from "../dom.js";
+import { h, shown } from "../dom.js";
 import { grouped, size, text } from "../format.js";
 import { button, copy, download, say, section } from "../parts.js";
 
 /** Bytes that are shown at a time: browsers take seconds to lay out some megabytes of text. */
 const [TEXT, HEX] = [64 * 1024, 2048];
 /** What is tinted: names, texts, numbers and words. */
-const TOKENS = /("(?:[^"\\\n]|\\.)*")(\s*:)?|(-?\b\d[\d.eE+-]*|\b(?:true|false|null)\b)/g;
+const TOKENS = /("(?:[^"\\\n]|\\.)*"?)(\s*:)?|(-?\b\d[\d.eE+-]*|\b(?:true|false|null)\b)/g;
 const INVISIBLE = /** @type {Record<string, string>} */ ({
   "\r": "␍",
   "\n": "⏎\n",
@@ -56,13 +56,15 @@ export function raw({ label, response }, bytes) {
     const end = Math.min(bytes.length, boundary(bytes, state.start + window()));
     state.start = boundary(bytes, state.start);
     const part = bytes.subarray(state.start, end);
-    const shown =
+    const node = document.createTextNode(
       state.view === "hex"
         ? dump(part, state.start)
-        : state.view === "invisible"
-          ? text(part).replace(/[\r\n\t \uFEFF]/g, (character) => INVISIBLE[character])
-          : text(part);
-    const node = document.createTextNode(shown);
+        : shown(
+            state.view === "invisible"
+              ? text(part).replace(/[\r\n\t \uFEFF]/g, (character) => INVISIBLE[character])
+              : text(part),
+          ),
+    );
     pre.replaceChildren(node);
     [earlier.hidden, later.hidden] = [state.start === 0, end === bytes.length];
     place.textContent =
@@ -89,11 +91,7 @@ export function raw({ label, response }, bytes) {
       earlier,
       later,
       copy("the exact text", () => text(bytes)),
-      button(
-        "Download",
-        () => download(bytes, label.replaceAll("/", "-")),
-        `Download the exact ${size(bytes.length)}`,
-      ),
+      button("Download", () => download(bytes, label), `Download the exact ${size(bytes.length)}`),
     ),
     pre,
   );
@@ -130,7 +128,7 @@ function dump(bytes, offset) {
   return lines.join("\n");
 }
 
-/** Tints the text without elements in it, so that what is selected and copied is the text. @param {Text | undefined} node @param {Uint8Array} bytes @param {Span | undefined} marked */
+/** Tints the text without elements in it, so that it can be selected and copied as it is. @param {Text | undefined} node @param {Uint8Array} bytes @param {Span | undefined} marked */
 function highlight(node, bytes, marked) {
   if (!CSS.highlights) return;
   for (const name of ["name", "string", "literal", "marked"]) CSS.highlights.delete(name);
@@ -141,7 +139,7 @@ function highlight(node, bytes, marked) {
     ranges[match[3] ? "literal" : match[2] ? "name" : "string"].push(
       range(node, match.index, match.index + (match[1] ?? match[3]).length),
     );
-  const character = (/** @type {number} */ byte) => text(bytes.subarray(0, Math.max(0, byte))).length;
+  const character = (/** @type {number} */ byte) => shown(text(bytes.subarray(0, Math.max(0, byte)))).length;
   if (marked && marked.end > 0)
     ranges.marked.push(
       range(

@@ -1,7 +1,8 @@
 // Signatures: whether they hold, whose key it is, and how they lie in the bytes.
+import { sh } from "../command.js";
 import { h, svg } from "../dom.js";
 import { counted, grouped } from "../format.js";
-import { button, command, flag, pairs, section, sentence } from "../parts.js";
+import { button, command, flag, pairs, section, sentence, some } from "../parts.js";
 
 /** @typedef {import("../core.js").DocumentReport} DocumentReport */
 /** @typedef {DocumentReport["signatures"][number]} Signature */
@@ -26,9 +27,9 @@ export function signatures(document, context) {
   return section(
     "signatures",
     signatures.length === 1 ? "Signature" : "Signatures",
-    signatures.map((signature) => card(signature, context)),
+    some(signatures, (signatures) => signatures.map((signature) => card(signature, context))),
     anatomy && strip(document, anatomy, context),
-    command("downshift verify FILE", "verify all signatures"),
+    command(sh`downshift verify FILE`, "verify all signatures"),
   );
 }
 

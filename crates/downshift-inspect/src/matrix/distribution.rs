@@ -9,8 +9,8 @@ use downshift::Form;
 
 use super::clients::Client;
 use super::samples::Sample;
-use super::{By, Cell, words};
-use crate::report::Pair;
+use super::words::words;
+use crate::report::{AskedBy, Cell, Outcome, Pair};
 
 /// Whether `Accept` names a form: types are compared exactly, and parameters are cut off, so that `q=0` still counts.
 fn names(client: &Client<'_>, form: Form) -> bool {
@@ -21,21 +21,20 @@ fn names(client: &Client<'_>, form: Form) -> bool {
 }
 
 /// Version 2.7 and 2.8.
-pub(super) fn version_2(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
+pub(super) fn version_2(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
     match sample.form {
         Form::Schema1 | Form::Schema1Unsigned => served(
-            "stored",
+            Outcome::Stored,
             Form::Schema1,
             "sha256:STORED",
-            "schema 1 goes to everybody, signed anew for each answer",
+            "schema 1 goes to everybody, signed again for each response",
         ),
         Form::Oci | Form::Index if !names(client, sample.form) => unknown(sample.form),
-        Form::Schema2 if by == By::Tag && !names(client, Form::Schema2) => converted(),
-        Form::List if by == By::Tag && !names(client, Form::List) => {
+        Form::Schema2 if by == AskedBy::Tag && !names(client, Form::Schema2) => converted(),
+        Form::List if by == AskedBy::Tag && !names(client, Form::List) => {
             if names(client, Form::Schema2) {
-                let text =
-                    "Accept does not name lists: the manifest for linux/amd64, whatever runs the client";
-                served("child", Form::Schema2, "sha256:CHILD", text)
+                let text = "Accept does not name lists: the manifest for linux/amd64, on any client";
+                served(Outcome::Child, Form::Schema2, "sha256:CHILD", text)
             } else {
                 converted()
             }
@@ -45,25 +44,24 @@ pub(super) fn version_2(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
 }
 
 /// Version 3.
-pub(super) fn version_3(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
+pub(super) fn version_3(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
     match sample.form {
         Form::Schema1 | Form::Schema1Unsigned => Cell {
             status: 404,
             word: "404".into(),
-            ..error("it does not know schema 1 any more, and cannot hold it")
+            ..error("schema 1 is no longer supported, and cannot be stored")
         },
         Form::Oci | Form::Index if !names(client, sample.form) => unknown(sample.form),
-        Form::List if by == By::Tag && !names(client, Form::List) => {
+        Form::List if by == AskedBy::Tag && !names(client, Form::List) => {
             if names(client, Form::Schema2) {
-                let text =
-                    "Accept does not name lists: the manifest for linux/amd64, whatever runs the client";
-                served("child", Form::Schema2, "sha256:CHILD", text)
+                let text = "Accept does not name lists: the manifest for linux/amd64, on any client";
+                served(Outcome::Child, Form::Schema2, "sha256:CHILD", text)
             } else {
-                error("Accept names neither lists nor schema 2, and nothing is converted any more")
+                error("Accept names neither lists nor schema 2, and nothing is converted any longer")
             }
         }
-        Form::Schema2 if by == By::Tag && !names(client, Form::Schema2) => served(
-            "stored",
+        Form::Schema2 if by == AskedBy::Tag && !names(client, Form::Schema2) => served(
+            Outcome::Stored,
             Form::Schema2,
             "sha256:STORED",
             "schema 2 goes to everybody, whatever Accept says",
@@ -72,20 +70,21 @@ pub(super) fn version_3(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
     }
 }
 
-fn stored(form: Form, by: By) -> Cell {
+fn stored(form: Form, by: AskedBy) -> Cell {
     let text = match by {
-        By::Tag => format!("{} is stored, and Accept names it", words(form)),
-        By::Digest => "by digest the answer is what is stored".to_owned(),
+        AskedBy::Tag => format!("{} is stored, and Accept names it", words(form)),
+        AskedBy::Digest => "by digest the response is the stored manifest".to_owned(),
     };
-    served("stored", form, "sha256:STORED", &text)
+    served(Outcome::Stored, form, "sha256:STORED", &text)
 }
 
 fn converted() -> Cell {
-    let text = "Accept does not name schema 2, so it is converted to schema 1; the digest that is reported cannot be pulled";
-    served("converted", Form::Schema1, "sha256:CONVERTED", text)
+    let text =
+        "Accept does not name schema 2, so it is converted to schema 1; the reported digest cannot be pulled";
+    served(Outcome::Converted, Form::Schema1, "sha256:CONVERTED", text)
 }
 
-fn served(outcome: &'static str, form: Form, digest: &str, text: &str) -> Cell {
+fn served(outcome: Outcome, form: Form, digest: &str, text: &str) -> Cell {
     let response = vec![
         Pair::new("Content-Type", form.media_type()),
         Pair::new("Docker-Content-Digest", digest),
@@ -108,7 +107,7 @@ fn unknown(form: Form) -> Cell {
 
 fn error(text: &str) -> Cell {
     Cell {
-        outcome: "refused",
+        outcome: Outcome::Refused,
         word: "400".into(),
         form: None,
         status: 400,

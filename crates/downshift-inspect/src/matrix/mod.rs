@@ -1,8 +1,9 @@
-//! Which client gets what.
+//! The matrix of clients, registries and stored forms.
 
 mod clients;
 mod distribution;
 mod samples;
+mod words;
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
@@ -13,89 +14,32 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use downshift::answer::{Documents, Record, Request, Root, Step, answer};
-use downshift::jwk::Jwk;
-use downshift::jws::Signature;
 use downshift::{Digest, Form, Limits, Platform, Policy};
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Response, error};
-use serde::Serialize;
 
 use self::clients::{CLIENTS, Client};
-use self::samples::Sample;
-use crate::report::Pair;
-
-/// What each client gets of each stored form, from each kind of registry.
-#[derive(Clone, Debug, Serialize)]
-pub struct Matrix {
-    /// The registries.
-    pub registries: Vec<RegistryRow>,
-    /// What is stored.
-    pub stored: Vec<Form>,
-    /// What each client gets.
-    pub clients: Vec<ClientRow>,
-}
-
-/// A kind of registry.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct RegistryRow {
-    /// Its stable id.
-    pub id: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// How it chooses.
-    pub text: &'static str,
-}
-
-/// What a client gets.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClientRow {
-    /// Its stable id.
-    pub id: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// The headers that it sends.
-    pub request: Vec<Pair>,
-    /// The forms that it can use.
-    pub understands: Vec<Form>,
-    /// By registry, by what is asked for, by what is stored.
-    pub answers: BTreeMap<&'static str, BTreeMap<&'static str, BTreeMap<&'static str, Cell>>>,
-}
-
-/// What a client gets of one stored form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cell {
-    /// A stable code.
-    pub outcome: &'static str,
-    /// The outcome in a word or two.
-    pub word: String,
-    /// The form of what it gets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
-    /// The status of the response.
-    pub status: u16,
-    /// The headers that show it.
-    pub response: Vec<Pair>,
-    /// Why.
-    pub text: String,
-}
+use self::samples::{Sample, placeholder};
+use self::words::words;
+use crate::report::{AskedBy, Cell, ClientRow, Matrix, Outcome, Pair, RegistryRow};
 
 const DOWNSHIFT: RegistryRow = RegistryRow {
     id: "downshift",
     name: "Downshift",
-    text: "converts in either direction to the nearest form that the client names, and keeps what it reports",
+    text: "converts in either direction to the nearest form that the client names, and can serve every digest that it reports",
 };
 const DISTRIBUTION_2: RegistryRow = RegistryRow {
     id: "distribution-2",
     name: "Distribution 2.7 and 2.8",
-    text: "converts schema 2 to schema 1 for clients that do not name schema 2; serves OCI to those only that name it",
+    text: "converts schema 2 to schema 1 for clients that do not name schema 2; serves OCI only to clients that name it",
 };
 const DISTRIBUTION_3: RegistryRow = RegistryRow {
     id: "distribution-3",
     name: "Distribution 3",
-    text: "knows no schema 1 and converts nothing; serves OCI to those only that name it",
+    text: "does not know schema 1 and converts nothing; serves OCI only to clients that name it",
 };
 
-/// Which client gets what. `own` is a client to add as the first: the lines of its `Accept` header, and its
+/// Computes the matrix. `own` is a client to add as the first: the lines of its `Accept` header, and its
 /// `User-Agent`.
 #[must_use]
 pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
@@ -128,15 +72,14 @@ pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
 fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
     let mut answers: BTreeMap<_, BTreeMap<_, BTreeMap<_, _>>> = BTreeMap::new();
     for sample in samples {
-        for by in [By::Tag, By::Digest] {
-            let stored = sample.form.name();
+        for by in [AskedBy::Tag, AskedBy::Digest] {
             let mut add = |registry: RegistryRow, cell: Cell| {
                 answers
                     .entry(registry.id)
                     .or_default()
-                    .entry(by.name())
+                    .entry(by)
                     .or_default()
-                    .insert(stored, usable(cell, client));
+                    .insert(sample.form, usable(cell, client));
             };
             add(DOWNSHIFT, downshift(client, sample, by));
             add(DISTRIBUTION_2, distribution::version_2(client, sample, by));
@@ -152,48 +95,20 @@ fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
     }
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Tag,
-    Digest,
-}
-
-impl By {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Tag => "tag",
-            Self::Digest => "digest",
-        }
-    }
-}
-
-/// What the client cannot read is of no use to it.
+/// A cell as it is for a client, which may be unable to read what it gets.
 fn usable(mut cell: Cell, client: &Client<'_>) -> Cell {
     if let Some(form) = cell.form.filter(|form| !client.understands.contains(form)) {
-        cell.outcome = "unusable";
+        cell.outcome = Outcome::Unusable;
         cell.text = format!("{}; {} cannot read {}", cell.text, client.name, words(form));
     }
     cell
 }
 
-/// A form in a word or two.
-const fn words(form: Form) -> &'static str {
-    match form {
-        Form::Schema1 => "signed schema 1",
-        Form::Schema1Unsigned => "unsigned schema 1",
-        Form::Schema2 => "schema 2",
-        Form::List => "manifest list",
-        Form::Oci => "OCI manifest",
-        Form::Index => "OCI index",
-    }
-}
-
-/// What Downshift answers: by its own functions.
-fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
+/// Downshift's answer, by its own functions.
+fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
     let reference = match by {
-        By::Tag => samples::TAG.to_owned(),
-        By::Digest => sample.digest.to_string(),
+        AskedBy::Tag => samples::TAG.to_owned(),
+        AskedBy::Digest => sample.digest.to_string(),
     };
     let target = format!("/v2/{}/manifests/{reference}", samples::NAME);
     let headers = client.headers().map(|(name, value)| (name, value.as_bytes()));
@@ -203,8 +118,8 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
     };
     let name = samples::NAME.to_owned();
     let root = match by {
-        By::Tag => Root::Tag { name, tag: samples::TAG.into(), digest: sample.digest.clone() },
-        By::Digest => Root::Digest {
+        AskedBy::Tag => Root::Tag { name, tag: samples::TAG.into(), digest: sample.digest.clone() },
+        AskedBy::Digest => Root::Digest {
             name,
             digest: sample.digest.clone(),
             tag: Some(samples::TAG.into()),
@@ -233,38 +148,37 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: By) -> Cell {
     let (form, digest, source) = (answered.form, answered.digest.clone(), answered.source.clone());
     let response = response::manifest(&request, &Manifest::from(answered));
     let outcome = if form == sample.form && source.is_none() {
-        "stored"
-    } else if sample.documents.iter().any(|(stored, _)| *stored == digest) {
-        "child"
+        Outcome::Stored
+    } else if sample.form.is_index() && sample.documents.iter().any(|(stored, _)| *stored == digest) {
+        Outcome::Child
     } else {
-        "converted"
+        Outcome::Converted
     };
     let text = match (by, outcome) {
-        (By::Digest, "stored") => "by digest the answer is exactly what is stored".to_owned(),
-        (_, "stored") => format!("{} is stored, and the client takes it", words(sample.form)),
-        (_, "child") => format!("the client names no list: it gets the {} for its platform", words(form)),
+        (AskedBy::Digest, Outcome::Stored) => {
+            "by digest the response is exactly the stored manifest".to_owned()
+        }
+        (_, Outcome::Stored) => format!("{} is stored, and the client accepts it", words(sample.form)),
+        (_, Outcome::Child) => {
+            format!("the client names no list: it gets the {} for its platform", words(form))
+        }
         _ if form.is_schema1() && sample.form.is_schema1() => {
-            "the payload and its digest stay, and it is signed".to_owned()
+            "it is signed; the payload and its digest stay the same".to_owned()
         }
         _ if sample.form.is_index() && !form.is_index() => {
             format!(
-                "the client names no list that there could be: the manifest for its platform, converted to {}",
+                "the client names no list that it could get: the manifest for its platform, converted to {}",
                 words(form)
             )
         }
-        _ => format!("{} is the nearest that the client names", words(form)),
+        _ => format!("{} is the nearest form that the client names", words(form)),
     };
     cell(outcome, form, &response, sample, text)
 }
 
-/// A signature that shows where one is: nobody sees its bytes.
-fn placeholder() -> Signature {
-    Signature { key: Jwk::p256(&[0; 32], &[0; 32]), algorithm: "ES256", bytes: vec![0; 64] }
-}
-
 fn refused(response: &Response, text: String) -> Cell {
     Cell {
-        outcome: "refused",
+        outcome: Outcome::Refused,
         word: format!("{}", response.status),
         form: None,
         status: response.status,
@@ -273,7 +187,7 @@ fn refused(response: &Response, text: String) -> Cell {
     }
 }
 
-fn cell(outcome: &'static str, form: Form, response: &Response, sample: &Sample, text: String) -> Cell {
+fn cell(outcome: Outcome, form: Form, response: &Response, sample: &Sample, text: String) -> Cell {
     Cell {
         outcome,
         word: words(form).to_owned(),

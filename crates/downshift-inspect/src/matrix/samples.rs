@@ -5,6 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use downshift::answer::{Documents, Request, Root, Step, answer};
+use downshift::jwk::Jwk;
+use downshift::jws::Signature;
 use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
 
 pub(super) const NAME: &str = "library/image";
@@ -102,9 +104,14 @@ fn schema1(schema2: &Sample, form: Form) -> Sample {
     let body = match answer(&request, &documents) {
         Step::Done(draft) => draft.finish().body.into_owned(),
         Step::Sign(prepared) => {
-            prepared.seal(super::placeholder()).map(|answer| answer.body.into_owned()).unwrap_or_default()
+            prepared.seal(placeholder()).map(|answer| answer.body.into_owned()).unwrap_or_default()
         }
         Step::Need(_) | Step::Refused(_) => Vec::new(),
     };
     Sample::new(form, body, Vec::new())
+}
+
+/// A signature that takes the place of one: nobody sees its bytes.
+pub(super) fn placeholder() -> Signature {
+    Signature { key: Jwk::p256(&[0; 32], &[0; 32]), algorithm: "ES256", bytes: vec![0; 64] }
 }

@@ -1,6 +1,6 @@
 //! A report as text.
 
-use downshift_inspect::{DocumentReport, Entry, Explanation, Layer, Part, Report, Severity};
+use downshift_inspect::{DocumentReport, Entry, Explanation, Layer, Part, Report, Role};
 
 /// The lines of a report: a paragraph for each document, and one for each explanation.
 pub(super) fn lines(report: &Report) -> Vec<String> {
@@ -8,7 +8,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     if let ([paragraph], [document]) = (&mut *paragraphs, &*report.documents)
         && document.response.is_none()
     {
-        // Which one it is, everybody knows.
+        // There is only one, which needs no name.
         paragraph.remove(0);
     }
     paragraphs.extend(report.explanations.iter().map(explanation));
@@ -66,7 +66,7 @@ fn document(document: &DocumentReport) -> Vec<String> {
         lines.add("id", format!("{}  {}{joined}", link.id, link.rule));
     }
     for signature in &document.signatures {
-        let outcome = signature.code.unwrap_or(signature.verdict);
+        let outcome = signature.code.unwrap_or(signature.verdict.name());
         let key = signature.key_id.as_deref().unwrap_or("no key");
         let time = signature.time.as_deref().unwrap_or("no time");
         lines.add("signature", format!("{outcome}  {}  {key}  {time}", signature.algorithm));
@@ -108,13 +108,11 @@ fn digests(document: &DocumentReport, lines: &mut Paragraph) {
 
 fn findings(document: &DocumentReport, lines: &mut Paragraph) {
     for problem in &document.problems {
-        let label = match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
         let at = problem.line.zip(problem.column).map(|(line, column)| format!("{line}:{column}: "));
-        lines.add(label, format!("{}{}: {}", at.unwrap_or_default(), problem.code, problem.text));
+        lines.add(
+            problem.severity.name(),
+            format!("{}{}: {}", at.unwrap_or_default(), problem.code, problem.text),
+        );
     }
     if let Some(unreadable) = &document.unreadable {
         lines.add("perhaps", unreadable.text);
@@ -140,7 +138,7 @@ fn layer(layer: &Layer) -> String {
 }
 
 fn entry(entry: &Entry) -> String {
-    let role = Some(entry.role).filter(|role| *role != "image").map(str::to_owned);
+    let role = Some(entry.role).filter(|role| *role != Role::Image).map(|role| role.to_string());
     columns([Some(part(&entry.part)), entry.platform.as_ref().map(ToString::to_string), role])
 }
 

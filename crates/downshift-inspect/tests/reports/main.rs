@@ -1,0 +1,10 @@
+//! Reports on documents, to the byte.
+
+mod commands;
+mod differences;
+mod findings;
+mod golden;
+mod largest;
+mod problems;
+mod support;
+mod verdicts;
