@@ -173,6 +173,7 @@ fn chunks(before: &[u8], after: &[u8]) -> (Vec<Chunk>, bool) {
     let hunks = if coarse { middle(&lines, &other_lines) } else { hunks(&lines, &other_lines) };
     let offset = |starts: &[usize], line: usize| starts.get(line).copied().unwrap_or_default();
     let mut chunks = Vec::new();
+    let mut words_left = Limits::DIFF_WORDS;
     let (mut at, mut other_at) = (0_usize, 0_usize);
     let mut add = |kind, lines: (usize, usize), others: (usize, usize)| {
         if lines.0 == lines.1 && others.0 == others.1 {
@@ -180,7 +181,11 @@ fn chunks(before: &[u8], after: &[u8]) -> (Vec<Chunk>, bool) {
         }
         let span = Span { start: offset(&starts, lines.0), end: offset(&starts, lines.1) };
         let other = Span { start: offset(&other_starts, others.0), end: offset(&other_starts, others.1) };
-        let parts = if kind == ChunkKind::Changed { parts(before, after, span, other) } else { Vec::new() };
+        let parts = if kind == ChunkKind::Changed {
+            parts(before, after, span, other, &mut words_left)
+        } else {
+            Vec::new()
+        };
         chunks.push(Chunk {
             kind,
             before: span,
@@ -224,12 +229,12 @@ fn middle(before: &[&[u8]], after: &[&[u8]]) -> Hunks {
 }
 
 /// What exactly differs in a changed chunk: by words, numbers and signs.
-fn parts(before: &[u8], after: &[u8], span: Span, other: Span) -> Vec<DiffPart> {
-    let (one, two) = (span.of(before), other.of(after));
-    if one.len().saturating_add(two.len()) > Limits::DIFF_CHUNK_BYTES {
-        return Vec::new();
+fn parts(before: &[u8], after: &[u8], span: Span, other: Span, words_left: &mut usize) -> Vec<DiffPart> {
+    let (words, other_words) = (words(span.of(before)), words(other.of(after)));
+    match words_left.checked_sub(words.len().saturating_add(other_words.len())) {
+        Some(left) => *words_left = left,
+        None => return Vec::new(),
     }
-    let (words, other_words) = (words(one), words(two));
     let (lengths, other_lengths) = (offsets(&words, span.start), offsets(&other_words, other.start));
     let offset = |offsets: &[usize], index: usize| offsets.get(index).copied().unwrap_or_default();
     let mut parts = Vec::new();

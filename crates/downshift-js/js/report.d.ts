@@ -452,7 +452,7 @@ export interface Chunk {
   /** Number of lines. */
   before_lines: number;
   after_lines: number;
-  /** Of a changed chunk: what exactly differs, in order; empty where the chunk is too large for that. */
+  /** Of a changed chunk: what exactly differs, in order; empty where there is too much to compare. */
   parts: DiffPart[];
 }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::check::check;
 use downshift::{Form, Limits};
-use downshift_inspect::{Given, diff, secrets, unchecked, variant, verify};
+use downshift_inspect::{ChunkKind, Given, diff, secrets, unchecked, variant, verify};
 use downshift_sign::Signer as _;
 
 use crate::support::{descriptor, digest, index, report_on, signer};
@@ -29,14 +29,7 @@ fn within<T>(what: &str, work: impl FnOnce() -> T) -> T {
 fn history_entries_with_long_ids() {
     // Alike up to their end, so that each comparison goes on to it.
     let id = |number: usize| format!("{}{number:05}", "a".repeat(395));
-    let mut document = r#"{"schemaVersion":1,"name":"a","tag":"b","fsLayers":["#.to_owned();
-    document.push_str(&vec![format!("{{\"blobSum\":\"{}\"}}", digest("layer")); 8192].join(","));
-    document.push_str("],\"history\":[");
-    for number in 0..8192 {
-        let comma = if number == 0 { "" } else { "," };
-        write!(document, r#"{comma}{{"v1Compatibility":"{{\"id\":\"{}\"}}"}}"#, id(number)).unwrap();
-    }
-    document.push_str("]}");
+    let document = history(8192, id);
     let mut limits = Limits::default();
     limits.document_bytes = 16 * 1024 * 1024;
     let findings = within("check", || check(document.as_bytes(), &limits).unwrap());
@@ -44,6 +37,24 @@ fn history_entries_with_long_ids() {
     assert_eq!(findings.iter().filter(|finding| finding.rule == "duplicate-id").count(), 0);
     let report = within("inspect", || report_on(&[Given::of(document.as_bytes())]));
     assert_eq!(report.documents[0].chain.len(), 8192);
+    // Where an operator has raised the limit.
+    limits.history = 100_000;
+    let document = history(limits.history, |number| format!("{number:064}"));
+    let findings = within("check of more", || check(document.as_bytes(), &limits).unwrap());
+    assert_eq!(findings.iter().filter(|finding| finding.rule == "duplicate-id").count(), 0);
+}
+
+/// Schema 1 of so many history entries with these ids.
+fn history(entries: usize, id: impl Fn(usize) -> String) -> String {
+    let mut document = r#"{"schemaVersion":1,"name":"a","tag":"b","fsLayers":["#.to_owned();
+    document.push_str(&vec!["{\"blobSum\":\"\"}"; entries].join(","));
+    document.push_str("],\"history\":[");
+    for number in 0..entries {
+        let comma = if number == 0 { "" } else { "," };
+        write!(document, r#"{comma}{{"v1Compatibility":"{{\"id\":\"{}\"}}"}}"#, id(number)).unwrap();
+    }
+    document.push_str("]}");
+    document
 }
 
 /// Signed schema 1 with `count` signatures, each over a header of its own and a payload of so many bytes.
@@ -180,4 +191,29 @@ fn a_diff_of_lines_that_all_differ() {
     let (before, after) = (lines('a'), lines('b'));
     let found = within("diff", || diff(before.as_bytes(), after.as_bytes()));
     assert_eq!(found.chunks.len(), 1);
+}
+
+#[test]
+fn diffs_of_what_is_repeated_and_of_layers_that_all_differ() {
+    // The time for these grows with the square of their number.
+    let lines = |number: usize| ("a\n".repeat(number), "a\nb\n".repeat(number / 2));
+    let (before, after) = lines(30_000);
+    let found = within("lines", || diff(before.as_bytes(), after.as_bytes()));
+    assert!(!found.coarse && found.chunks.len() > 10_000);
+    let (before, after) = lines(300_000);
+    let found = within("more lines", || diff(before.as_bytes(), after.as_bytes()));
+    assert!(found.coarse);
+    // A line of each chunk is the same, so that there are many of them.
+    let words = |word: &str| format!("{}\nx\n", word.repeat(20_000)).repeat(20);
+    let (before, after) = (words("a "), words("a b "));
+    let found = within("words", || diff(before.as_bytes(), after.as_bytes()));
+    assert!(found.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Changed && chunk.parts.is_empty()));
+    let entries = |from: usize| -> Vec<String> {
+        (from..from + 4096)
+            .map(|number| descriptor(Form::Oci.media_type(), number.to_string().as_bytes(), ""))
+            .collect()
+    };
+    let (before, after) = (index(Form::Index, &entries(0)), index(Form::Index, &entries(4096)));
+    let found = within("layers", || diff(before.as_bytes(), after.as_bytes()));
+    assert_eq!(found.layers.len(), 8192);
 }
