@@ -18,7 +18,7 @@ impl Arguments {
         let table = strict::bless(&Native)?;
         println!("wrote {}", table.display());
         // What the guest costs is known only where it runs, which is in the suite.
-        program::build(Build::Tested)?;
+        program::build(Build::Plain)?;
         let mut suite = command::cargo();
         suite.args(["test", "--package", "downshift-tests", "--test", "suite", "--", "wasmtime::budgets"]);
         command::run(suite.env("DOWNSHIFT_BLESS", "1"))

@@ -89,7 +89,7 @@ impl Arguments {
 /// The program as it is shipped, if it was built so; else the one for tests.
 fn program() -> anyhow::Result<PathBuf> {
     let release = command::target_folder()?.join("release/downshift");
-    if release.is_file() { Ok(release) } else { program::build(Build::Tested) }
+    if release.is_file() { Ok(release) } else { program::build(Build::Plain) }
 }
 
 /// Pushes images, and says what is asked for.

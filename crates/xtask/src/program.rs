@@ -11,8 +11,6 @@ use crate::{guest, page};
 pub enum Build {
     /// In as little time as possible: not optimised, and with the page as [`page::plain`] makes it.
     Plain,
-    /// Not optimised, but with the page that is shipped.
-    Tested,
     /// With optimisations, and with the page that is shipped.
     Release,
 }
@@ -37,6 +35,14 @@ pub fn build(build: Build) -> anyhow::Result<PathBuf> {
         command.arg("--release");
     }
     run(&mut command)?;
+    path(build)
+}
+
+/// Where the program is, once it is built.
+///
+/// # Errors
+/// If cargo's target folder cannot be told.
+pub fn path(build: Build) -> anyhow::Result<PathBuf> {
     let profile = if build == Build::Release { "release" } else { "debug" };
     Ok(target_folder()?.join(profile).join("downshift").with_extension(env::consts::EXE_EXTENSION))
 }
