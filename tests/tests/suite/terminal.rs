@@ -9,20 +9,20 @@ use anyhow::ensure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::{Digest, Form};
-use downshift_tests::front::signed_schema1;
+use downshift_cases::fixed_key::signed_schema1;
 use downshift_tests::program::run;
 use downshift_tests::programs::case;
 use downshift_text::is_hidden;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
+use crate::Named;
+
 pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("command_line::{name}"), run);
     vec![
-        case("command_line::nothing_hidden_is_printed", nothing_hidden_is_printed),
-        case(
-            "command_line::the_largest_documents_are_looked_at_soon",
-            the_largest_documents_are_looked_at_soon,
-        ),
+        trial(named!(nothing_hidden_is_printed)),
+        trial(named!(the_largest_documents_are_looked_at_soon)),
     ]
 }
 

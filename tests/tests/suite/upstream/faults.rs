@@ -225,13 +225,13 @@ fn parts_that_nobody_asked_for_and_blobs_that_are_empty(engine: Engine) -> anyho
             // Several ranges are none that are passed on.
             (Fault::Part(3..10), Some("bytes=3-9,11-12"), "upstream-corrupt"),
             (Fault::Empty, None, "upstream-corrupt"),
-            (Fault::Empty, Some("bytes=3-9"), "upstream-corrupt"),
+            (Fault::Empty, Some("bytes=3-9"), "upstream-invalid"),
         ] {
             faulty.set("/blobs/", fault.clone());
             let refused = get(range)?;
             is_refused(&refused, 502, reason).with_context(|| format!("{fault:?} for {range:?}"))?;
         }
-        // It was set last.
+        faulty.set("/blobs/", Fault::Empty);
         let head = front.send("HEAD", &path, &[])?;
         ensure!(head.status == 502, "an empty blob by HEAD: {head:?}");
         faulty.set("/blobs/", Fault::Part(3..10));
