@@ -32,17 +32,25 @@ impl Arguments {
         eprint!("{plan}");
         let built = build()?;
         announce("the tests");
-        let mut tests = cargo();
-        tests.arg("test").args(TESTED).args(["--no-fail-fast", "--"]).args(&self.arguments);
-        let tally = count(tests.envs(built))?;
+        let mut tally = Tally::default();
+        for packages in [TOGETHER, ALONE] {
+            let mut tests = cargo();
+            tests.arg("test").args(packages).args(["--no-fail-fast", "--"]).args(&self.arguments);
+            count(tests.envs(built.clone()), &mut tally)?;
+        }
         println!("\n{}", tally.line(begun.elapsed()));
         if tally.is_success() { Ok(()) } else { bail!("there are tests that failed") }
     }
 }
 
-/// The packages whose tests are run: all but one that has none, with which cargo would compile the sandbox a second time,
-/// with other features.
-const TESTED: [&str; 4] = ["--locked", "--workspace", "--exclude", "xtask-artifacts"];
+/// The packages whose tests are run together: all but one that has none, with which cargo would compile the sandbox a
+/// second time, with other features, and those that are tested [`ALONE`].
+const TOGETHER: &[&str] =
+    &["--locked", "--workspace", "--exclude", "xtask-artifacts", "--exclude", "downshift-inspect"];
+
+/// What is tested with its own features: beside the server, which verifies every algorithm, others would have none left
+/// to verify.
+const ALONE: &[&str] = &["--locked", "--package", "downshift-inspect"];
 
 /// Builds the tests and what they are about, and says by which variables they find that.
 fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
@@ -52,7 +60,7 @@ fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     page::shipped()?;
     announce("the server and the tests: compiling the sandbox, wasmtime, is most of it");
     // All at once: cargo gives dependencies the features that the packages of one call want together.
-    run(cargo().arg("build").args(TESTED).args(["--bins", "--tests"]))?;
+    run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]))?;
     let mut built = vec![("DOWNSHIFT_BIN", program::path(Build::Plain)?)];
     announce("a guest that misbehaves, for the sandbox to stop");
     guest::build_bad()?;
@@ -68,10 +76,9 @@ fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
 }
 
 /// Runs the tests, passes on what they say, and counts.
-fn count(tests: &mut Command) -> anyhow::Result<Tally> {
+fn count(tests: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
     let mut child = tests.stdout(Stdio::piped()).spawn().context("cargo does not start")?;
     let output = child.stdout.take().context("the tests have no output")?;
-    let mut tally = Tally::default();
     let mut shown = std::io::stdout().lock();
     for line in BufReader::new(output).split(b'\n') {
         let line = line.context("what the tests say cannot be read")?;
@@ -80,5 +87,5 @@ fn count(tests: &mut Command) -> anyhow::Result<Tally> {
         tally.read(&String::from_utf8_lossy(&line));
     }
     tally.ended(child.wait()?);
-    Ok(tally)
+    Ok(())
 }

@@ -20,10 +20,7 @@ use crate::Named;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("command_line::{name}"), run);
-    vec![
-        trial(named!(nothing_hidden_is_printed)),
-        trial(named!(the_largest_documents_are_looked_at_soon)),
-    ]
+    vec![trial(named!(nothing_hidden_is_printed)), trial(named!(the_largest_documents_are_looked_at_soon))]
 }
 
 /// Characters that move the cursor, reorder the line or are not seen: of each kind one.

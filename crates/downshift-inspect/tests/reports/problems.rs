@@ -43,10 +43,13 @@ fn json_that_ends_too_early() {
 
 #[test]
 fn a_manifest_that_cannot_be_read() {
-    has(&[br#"{"schemaVersion":3}"#], &["error unknown-document - `3` is no manifest that can be read"]);
+    has(
+        &[br#"{"schemaVersion":3}"#],
+        &["error unknown-document - `3` is not a manifest type that can be read"],
+    );
     has(
         &[br#"{"schemaVersion":2,"mediaType":"a\u202e\n"}"#],
-        &[r"error unknown-document - `a\u{202e}\n` is no manifest that can be read"],
+        &[r"error unknown-document - `a\u{202e}\n` is not a manifest type that can be read"],
     );
 }
 

@@ -95,7 +95,7 @@ fn each_verdict_on_a_signature() {
     assert_eq!(of(&signed), (json!("valid"), Value::Null, json!(valid)));
     let text = String::from_utf8(signed).unwrap();
     let tampered = text.replacen("\"architecture\": \"amd64\"", "\"architecture\": \"amd65\"", 1);
-    let invalid = "the signature was not made by this key over this payload";
+    let invalid = "this key did not sign this payload";
     assert_eq!(of(tampered.as_bytes()), (json!("invalid"), json!("invalid-signature"), json!(invalid)));
     let unknown = "the algorithm `ES384` cannot be verified here";
     assert_eq!(of(&es384()), (json!("unchecked"), json!("unsupported-algorithm"), json!(unknown)));
@@ -208,7 +208,7 @@ fn each_guess_at_what_is_not_json() {
     let report = json_of(b"{\n\"a\": x}");
     assert_eq!(
         report["unreadable"],
-        json!({ "offset": 7, "line": 2, "column": 6, "problem": "no value begins so", "guess": "text", "text": "it is some other text" })
+        json!({ "offset": 7, "line": 2, "column": 6, "problem": "a value was expected", "guess": "text", "text": "it is some other text" })
     );
 }
 

@@ -36,7 +36,7 @@ impl Tally {
 
     /// Notes how the tests ended: cargo fails, too, where a test program does not compile.
     pub(super) fn ended(&mut self, status: ExitStatus) {
-        self.has_failed = !status.success();
+        self.has_failed |= !status.success();
     }
 
     /// Whether everything that was to run did, and passed.
