@@ -40,6 +40,11 @@ impl Access {
         }
     }
 
+    /// True if the answer to a request is for its caller only: somebody had to be let in for it.
+    pub(crate) fn is_private(&self, request: &Request) -> bool {
+        !matches!(self, Self::Open) && !matches!(request.route, Route::Root)
+    }
+
     /// The error for a client that an upstream registry did not let, if that is what `error` is about.
     pub(crate) fn refusal(&self, request: &Request, error: &Error) -> Option<Response> {
         match self {

@@ -8,7 +8,7 @@ use downshift::answer::{Record, Root};
 use downshift::{Digest, Form};
 use downshift_registry::{
     AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
-    response,
+    keep_private, response,
 };
 use tokio::task;
 
@@ -94,7 +94,11 @@ impl Front {
             Ok(caller) => self.reply(request, caller).await,
             Err(response) => Ok(response.into()),
         };
-        replied.unwrap_or_else(|error| self.failed(request, &error).into()).for_method(request.method)
+        let mut reply = replied.unwrap_or_else(|error| self.failed(request, &error).into());
+        if self.access.is_private(request) {
+            keep_private(&mut reply.headers);
+        }
+        reply.for_method(request.method)
     }
 
     async fn reply(&self, request: &Request, caller: Caller) -> Result<Reply, Arc<Error>> {
