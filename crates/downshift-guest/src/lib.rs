@@ -43,4 +43,9 @@ impl Guest for Component {
     }
 }
 
-bindings::export!(Component with_types_in bindings);
+#[expect(unsafe_code, reason = "generated code: what the component exports")]
+mod exports {
+    use super::{Component, bindings};
+
+    bindings::export!(Component with_types_in bindings);
+}

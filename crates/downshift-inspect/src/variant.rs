@@ -6,6 +6,7 @@ use crate::limits::Limits;
 use crate::report::Variant;
 use downshift::Error;
 use downshift::jws;
+use downshift_json::Json;
 
 /// A change, and how it is made.
 pub(crate) struct Change {

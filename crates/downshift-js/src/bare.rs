@@ -13,7 +13,7 @@ struct OneThread;
 critical_section::set_impl!(OneThread);
 
 #[cfg(feature = "sign")]
-// Safety: there is nobody to be kept out.
+#[expect(unsafe_code, reason = "there is one thread, and so nobody is to be kept out")]
 unsafe impl critical_section::Impl for OneThread {
     unsafe fn acquire() -> critical_section::RawRestoreState {}
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use downshift::jws::{SignatureBlock, SignedDocument};
 
-use crate::Problem;
+use crate::problem::{Problem, VERIFIED_SIGNATURES};
 use crate::public_key::{KeyKind, PublicKey};
 
 /// Verifies the signatures of `document` over its recovered payload: the first [`VERIFIED_SIGNATURES`] of them.

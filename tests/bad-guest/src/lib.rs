@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-#[expect(clippy::all, reason = "generated code; the interface is documented in world.wit")]
+#[expect(clippy::all, unsafe_code, reason = "generated code; the interface is documented in world.wit")]
 mod bindings {
     wit_bindgen::generate!({
         path: "../../crates/downshift-guest/wit",
@@ -47,7 +47,12 @@ impl Guest for Component {
     }
 }
 
-bindings::export!(Component with_types_in bindings);
+#[expect(unsafe_code, reason = "generated code: what the component exports")]
+mod exports {
+    use super::{Component, bindings};
+
+    bindings::export!(Component with_types_in bindings);
+}
 
 /// Never ends.
 fn spin() -> ! {
