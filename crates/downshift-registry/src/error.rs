@@ -114,7 +114,13 @@ pub fn too_many_logins() -> Response {
 #[must_use]
 pub fn host_invalid() -> Response {
     let cause = "the request does not have exactly one `Host` header";
-    explained(400, "UNSUPPORTED", "invalid-host", cause, "send one `Host` header with the name of the registry")
+    explained(
+        400,
+        "UNSUPPORTED",
+        "invalid-host",
+        cause,
+        "send one `Host` header with the name of the registry",
+    )
 }
 
 /// The head of a request took too long to come (RFC 9110, 15.5.9).

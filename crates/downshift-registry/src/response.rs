@@ -259,7 +259,10 @@ mod tests {
         let json = "200\ncontent-type: application/json; charset=utf-8\ncontent-length: 2\n{}";
         assert_eq!(shown(&base()), json);
         assert_eq!(shown(&root()), "200\ncache-control: no-cache\ncontent-length: 0\n");
-        assert_eq!(shown(&Response::moved("/v2/")), "301\nlocation: /v2/\ncache-control: no-store\ncontent-length: 0\n");
+        assert_eq!(
+            shown(&Response::moved("/v2/")),
+            "301\nlocation: /v2/\ncache-control: no-store\ncontent-length: 0\n"
+        );
         let text = "404\ncontent-type: text/plain; charset=utf-8\ncontent-length: 36\n\
                     this registry speaks version 2 only\n";
         assert_eq!(shown(&no_v1()), text);
@@ -278,8 +281,7 @@ mod tests {
     #[test]
     fn a_converted_manifest_names_its_source_and_what_it_depends_on() {
         let request = request("HEAD", &format!("/v2/a/manifests/{DIGEST}"), &[]);
-        let response =
-            manifest(&request, &answer(Some(Digest::empty_layer()))).for_method(request.method);
+        let response = manifest(&request, &answer(Some(Digest::empty_layer()))).for_method(request.method);
         let expected = format!(
             "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\n\
              cache-control: max-age=31536000, immutable\ndownshift-source-digest: {0}\n\
@@ -316,7 +318,9 @@ mod tests {
         ] {
             assert_eq!(control(response.clone()), ["private, no-cache"], "{response:?}");
         }
-        for response in [Response::moved("/v2/"), error::blob_unknown(&digest), blob_elsewhere(&digest, "https://a/")] {
+        for response in
+            [Response::moved("/v2/"), error::blob_unknown(&digest), blob_elsewhere(&digest, "https://a/")]
+        {
             assert_eq!(control(response.clone()), ["no-store"], "{response:?}");
         }
     }

@@ -256,13 +256,7 @@ impl Expectations<'_> {
             }
             Cell::Signed | Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
         };
-        Ok(Answer::Manifest(Expected {
-            form,
-            digest: record.digest,
-            body,
-            is_stored: false,
-            sources,
-        }))
+        Ok(Answer::Manifest(Expected { form, digest: record.digest, body, is_stored: false, sources }))
     }
 
     /// Asks with every method and under every condition. `kind` is `tag` or `digest`; `ask` takes a method and the

@@ -313,7 +313,8 @@ fn a_shared_cache_gives_nobody_what_another_one_was_let_in_for(engine: Engine) -
             }
         }
         // By digest the User-Agent decides as well.
-        let old = ask(&stored, &[("Authorization", alice.as_str()), ("User-Agent", "docker/1.9.1 os/linux")])?;
+        let old =
+            ask(&stored, &[("Authorization", alice.as_str()), ("User-Agent", "docker/1.9.1 os/linux")])?;
         ensure!(old.status == 400, "an old engine gets what was for another client: {old:?}");
     }
     Ok(())
