@@ -1,5 +1,6 @@
 //! The front: what there is to answer to a request, from a store or from upstream registries.
 
+use core::net::IpAddr;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -88,9 +89,9 @@ struct Resolved {
 }
 
 impl Front {
-    /// Answers a request.
-    pub(crate) async fn answer(&self, request: &Request) -> Reply {
-        let replied = match self.access.admit(request).await {
+    /// Answers a request of `client`.
+    pub(crate) async fn answer(&self, request: &Request, client: IpAddr) -> Reply {
+        let replied = match self.access.admit(request, client).await {
             Ok(caller) => self.reply(request, caller).await,
             Err(response) => Ok(response.into()),
         };

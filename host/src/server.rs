@@ -2,7 +2,7 @@
 
 mod activity;
 mod admin;
-mod client;
+pub(crate) mod client;
 mod connection;
 mod listener;
 mod request;

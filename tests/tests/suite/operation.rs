@@ -2,6 +2,7 @@
 
 mod configuration;
 mod limits;
+mod logins;
 mod reload;
 mod seeing;
 mod shipping;
@@ -14,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = configuration::trials();
     trials.extend(tls::trials());
     trials.extend(limits::trials());
+    trials.extend(logins::trials());
     trials.extend(reload::trials());
     trials.extend(seeing::trials());
     trials.extend(staying_up::trials());
