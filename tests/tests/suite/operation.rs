@@ -6,6 +6,7 @@ mod logins;
 mod reload;
 mod seeing;
 mod shipping;
+mod starting;
 mod staying_up;
 mod tls;
 
@@ -18,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(logins::trials());
     trials.extend(reload::trials());
     trials.extend(seeing::trials());
+    trials.extend(starting::trials());
     trials.extend(staying_up::trials());
     trials.extend(shipping::trials());
     trials
