@@ -160,7 +160,7 @@ impl Users {
     fn stand_in(&self, username: &str) -> String {
         let tag = hmac::sign(&self.spread, username.as_bytes());
         let number = tag.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u128::from(*byte));
-        let index = number * self.costs.len() as u128 >> 64;
+        let index = (number * self.costs.len() as u128) >> 64;
         let cost = usize::try_from(index).ok().and_then(|index| self.costs.get(index)).copied();
         format!("$2y${:02}${NOBODY}", cost.unwrap_or(DEFAULT_COST))
     }

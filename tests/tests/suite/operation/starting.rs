@@ -1,7 +1,8 @@
 //! The start of a server: where it listens, and what it warns of.
 
+use core::net::{Ipv6Addr, SocketAddr};
 use std::fs::{self, Permissions};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
