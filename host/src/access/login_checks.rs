@@ -151,6 +151,11 @@ mod tests {
         (sender, move || receiver.lock().unwrap().recv().is_ok())
     }
 
+    /// What comes of a check that waits for no other one; a failure is told rather than waited for.
+    async fn soon<T>(check: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), check).await.expect("it waits for others")
+    }
+
     /// Waits until as many logins are checked or wait for it.
     async fn until_waiting(checks: &LoginChecks, number: usize) {
         while checks.places.available_permits() != MAX_IN_ALL - number {
@@ -173,7 +178,7 @@ mod tests {
         }
         until_waiting(&checks, MAX_OF_CLIENT).await;
         for number in 100..200 {
-            let refused = checks.check(key(number), ATTACKER, || true).await;
+            let refused = soon(checks.check(key(number), ATTACKER, || true)).await;
             assert_eq!(refused, Err(NotChecked::ClientBusy), "{number}");
         }
         // Another client waits for those two, and for nothing else.
@@ -194,7 +199,7 @@ mod tests {
     async fn the_queue_has_an_end() {
         let checks = Arc::new(LoginChecks::new());
         let _all = Arc::clone(&checks.places).try_acquire_many_owned(MAX_IN_ALL as u32).unwrap();
-        assert_eq!(checks.check(key(1), OTHER, || true).await, Err(NotChecked::AllBusy));
+        assert_eq!(soon(checks.check(key(1), OTHER, || true)).await, Err(NotChecked::AllBusy));
     }
 
     #[tokio::test]
