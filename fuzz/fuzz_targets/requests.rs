@@ -105,7 +105,6 @@ fn responses(request: &Request) -> Vec<Response> {
         digest: digest.clone(),
         body: b"{}".to_vec().into(),
         source: Some(Digest::of(b"y")),
-        by_platform: true,
     };
     let response = response::manifest(request, &manifest);
     assert!(matches!(response.status, 200 | 304), "{response:?}");

@@ -149,7 +149,7 @@ mod tests {
         let (form, source) = (record.form, Some(record.source.clone()));
         records.keep(vec![record]).await?;
         let body = text.to_owned().into();
-        let manifest = Manifest { form, digest: digest.clone(), body, source, by_platform: false };
+        let manifest = Manifest { form, digest: digest.clone(), body, source };
         Ok(Made { given: Given { manifest, stored: Form::Schema2 }, recorded: vec![digest] })
     }
 

@@ -106,7 +106,7 @@ pub(crate) enum Error {
     /// The server cannot listen on an address.
     Unavailable {
         /// The address.
-        address: core::net::SocketAddr,
+        address: String,
         /// Why.
         error: io::Error,
     },

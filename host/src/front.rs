@@ -1,5 +1,6 @@
 //! The front: what there is to answer to a request, from a store or from upstream registries.
 
+use core::net::IpAddr;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use downshift::answer::{Record, Root};
 use downshift::{Digest, Form};
 use downshift_registry::{
     AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
-    response,
+    keep_private, response,
 };
 use tokio::task;
 
@@ -88,13 +89,17 @@ struct Resolved {
 }
 
 impl Front {
-    /// Answers a request.
-    pub(crate) async fn answer(&self, request: &Request) -> Reply {
-        let replied = match self.access.admit(request).await {
+    /// Answers a request of `client`.
+    pub(crate) async fn answer(&self, request: &Request, client: IpAddr) -> Reply {
+        let replied = match self.access.admit(request, client).await {
             Ok(caller) => self.reply(request, caller).await,
             Err(response) => Ok(response.into()),
         };
-        replied.unwrap_or_else(|error| self.failed(request, &error).into()).for_method(request.method)
+        let mut reply = replied.unwrap_or_else(|error| self.failed(request, &error).into());
+        if self.access.is_private(request) {
+            keep_private(&mut reply.headers);
+        }
+        reply.for_method(request.method)
     }
 
     async fn reply(&self, request: &Request, caller: Caller) -> Result<Reply, Arc<Error>> {

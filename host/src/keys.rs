@@ -1,7 +1,7 @@
 //! Key files.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use downshift_sign::PrivateKey;
 
@@ -27,9 +27,14 @@ pub(crate) fn write_new(path: &Path, key: &PrivateKey) -> Result<(), Error> {
     written.map_err(|error| Error::unwritable(path, error))
 }
 
+/// Where the key is in the data folder of a server.
+pub(crate) fn path_in(data: &Path) -> PathBuf {
+    data.join(SERVER_KEY)
+}
+
 /// Reads the key in the data folder of a server, and makes it first where there is none. The caller has the folder.
 pub(crate) fn read_or_make(data: &Path) -> Result<PrivateKey, Error> {
-    let path = data.join(SERVER_KEY);
+    let path = path_in(data);
     if !path.exists() {
         let key = PrivateKey::generate()?;
         data::write(&path, key.to_jwk().as_bytes(), Outlives::PowerLoss)
@@ -40,6 +45,6 @@ pub(crate) fn read_or_make(data: &Path) -> Result<PrivateKey, Error> {
 
 /// Reads the key in the data folder of a server, if there is one.
 pub(crate) fn read_if_made(data: &Path) -> Result<Option<PrivateKey>, Error> {
-    let path = data.join(SERVER_KEY);
+    let path = path_in(data);
     if path.exists() { read(&path).map(Some) } else { Ok(None) }
 }

@@ -37,6 +37,7 @@ mod log;
 mod metrics;
 mod old_clients;
 mod page;
+mod permissions;
 mod records;
 mod server;
 mod service;

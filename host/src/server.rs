@@ -2,7 +2,7 @@
 
 mod activity;
 mod admin;
-mod client;
+pub(crate) mod client;
 mod connection;
 mod listener;
 mod request;
@@ -18,10 +18,11 @@ use std::io;
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::{task, time};
 
+pub(crate) use self::listener::Listener;
 use self::signals::Said;
 pub(crate) use self::signals::Signals;
 use self::state::Server;
@@ -42,8 +43,8 @@ pub(crate) type Reload = dyn Fn(&Service) -> Result<Service, Error> + Send + Syn
 
 /// Serves until a signal comes; then requests under way are finished, unless there is another signal.
 pub(crate) async fn run(
-    listener: TcpListener,
-    admin: Option<TcpListener>,
+    listener: Listener,
+    admin: Option<Listener>,
     service: Service,
     reload: Arc<Reload>,
     mut signals: Signals,
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
-            (stream, peer) = listener::accept(&listener) => {
+            (stream, peer) = listener.accept() => {
                 Arc::clone(&server).accept(stream, peer, ending.clone());
             }
             said = signals.next() => match said {

@@ -22,6 +22,7 @@ use crate::keys;
 use crate::log;
 use crate::metrics::{Cache, METRICS, number};
 use crate::old_clients::OldClients;
+use crate::permissions;
 use crate::records::Records;
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
@@ -68,7 +69,9 @@ impl Service {
         };
         let old_clients = Arc::new(OldClients::open(data)?);
         let lasting = Lasting { engine, workers, data: data_folder, records, documents, old_clients };
-        Self::assemble(settings, lasting, None)
+        let service = Self::assemble(settings, lasting, None)?;
+        warn_of_permissions(&service.settings);
+        Ok(service)
     }
 
     /// The same with other settings, as far as these can change while it runs.
@@ -219,7 +222,14 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
         (None, Some(data)) => drop(keys::read_if_made(data)?),
         (None, None) => {}
     }
+    warn_of_permissions(settings);
     Ok(())
+}
+
+fn warn_of_permissions(settings: &Settings) {
+    let data = settings.data.as_deref();
+    let key = settings.key.clone().or_else(|| data.map(keys::path_in));
+    permissions::warn(key.as_deref(), data);
 }
 
 fn source(

@@ -2,9 +2,11 @@
 
 mod auth;
 pub(crate) mod file;
+mod listen;
+mod optional_text;
 mod text;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub(crate) use self::auth::Auth;
+pub(crate) use self::listen::{Host, Listen};
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
@@ -27,9 +30,11 @@ use crate::upstream::Described;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
     /// Where to listen for clients.
-    pub(crate) listen: SocketAddr,
+    #[serde(with = "text")]
+    pub(crate) listen: Listen,
     /// Where to listen for the operator.
-    pub(crate) admin_listen: Option<SocketAddr>,
+    #[serde(with = "optional_text")]
+    pub(crate) admin_listen: Option<Listen>,
     /// A folder of images.
     pub(crate) store: Option<PathBuf>,
     /// The folder for what the server keeps.
@@ -92,7 +97,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            listen: Listen { host: Some(Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST))), port: 5000 },
             admin_listen: None,
             store: None,
             data: None,

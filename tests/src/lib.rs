@@ -12,6 +12,7 @@ pub mod front;
 pub mod http;
 pub mod javascript;
 pub mod key_file;
+pub mod nginx;
 pub mod operated;
 pub mod page;
 pub mod program;

@@ -117,7 +117,8 @@ export type Found = {
 } & (
   | { kind: "root" | "base" | "emptyLayer" | "noV1" | "unknownPath" | "internal" | "noReferrers" }
   | { kind: "denied" | "blobUnknown" | "nameUnknown" }
-  | { kind: "manifest"; form: Form; digest: Digest; source?: Digest | null; byPlatform: boolean }
+  // As an answer of `convert` has it. `byPlatform` decides nothing: every manifest varies on the User-Agent.
+  | { kind: "manifest"; form: Form; digest: Digest; source?: Digest | null; byPlatform?: boolean }
   | { kind: "manifestUnknown"; digest?: Digest | null }
   | ({ kind: "refused" } & Failure)
   | ({ kind: "fault" } & UpstreamFault)

@@ -121,6 +121,5 @@ fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Manifest {
         digest: found.digest("digest"),
         body: bytes.into(),
         source: source.and_then(|source| found.accept(source.parse())),
-        by_platform: found.is("byPlatform"),
     }
 }

@@ -11,7 +11,7 @@ use downshift::{Digest, Failure, Fault};
 use downshift_json::{Object, array, string};
 
 use crate::limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
-use crate::message::{JSON, NO_STORE};
+use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE};
 use crate::{Demand, Reference, Response, Scope};
 
 /// Why an image is not given in a form that the client understands, or cannot be read.
@@ -22,12 +22,11 @@ use crate::{Demand, Reference, Response, Scope};
 #[must_use]
 pub fn refusal(failure: &Failure) -> Response {
     let Failure { code, fault, cause, remedy } = failure;
-    match fault {
-        Fault::Caller => explained(500, "UNKNOWN", code, cause, remedy),
-        Fault::Client | Fault::Document | Fault::Image | Fault::Limit => {
-            explained(400, "MANIFEST_INVALID", code, cause, remedy)
-        }
-    }
+    let (status, entry) = match fault {
+        Fault::Caller => (500, "UNKNOWN"),
+        Fault::Client | Fault::Document | Fault::Image | Fault::Limit => (400, "MANIFEST_INVALID"),
+    };
+    explained(status, entry, code, cause, remedy).with("vary", DECIDES_MANIFESTS)
 }
 
 /// There is no such manifest in the repository, or no such repository.
@@ -39,7 +38,8 @@ pub fn manifest_unknown(name: &str, reference: &Reference) -> Response {
             Object::new().text("Name", name).text("Revision", digest.as_str()).finish()
         }
     };
-    entry(404, "MANIFEST_UNKNOWN", "manifest unknown", &detail)
+    // A client that takes the index as it is gets it, where another one is told that a manifest of it is missing.
+    entry(404, "MANIFEST_UNKNOWN", "manifest unknown", &detail).with("vary", DECIDES_MANIFESTS)
 }
 
 /// There is no such blob in the repository, or no such repository.
@@ -101,6 +101,26 @@ pub fn not_recorded() -> Response {
 pub fn too_many_requests() -> Response {
     let cause = "this client has too many requests in flight";
     explained(429, "TOOMANYREQUESTS", "too-many-requests", cause, "try again").with("retry-after", "1")
+}
+
+/// Too many logins of this client are waiting to be checked. It may come again after the seconds of `Retry-After`.
+#[must_use]
+pub fn too_many_logins() -> Response {
+    let cause = "too many logins of this client are waiting to be checked";
+    explained(429, "TOOMANYREQUESTS", "too-many-logins", cause, "try again").with("retry-after", "1")
+}
+
+/// A request has no `Host` header, or more than one (RFC 9112, 3.2).
+#[must_use]
+pub fn host_invalid() -> Response {
+    let cause = "the request does not have exactly one `Host` header";
+    explained(
+        400,
+        "UNSUPPORTED",
+        "invalid-host",
+        cause,
+        "send one `Host` header with the name of the registry",
+    )
 }
 
 /// The head of a request took too long to come (RFC 9110, 15.5.9).
@@ -261,6 +281,15 @@ mod tests {
         assert_body(&blob_unknown(&Digest::empty_layer()), 404, body);
         let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{"name":"a"}}]}"#;
         assert_body(&name_unknown("a"), 404, body);
+    }
+
+    #[test]
+    fn errors_of_manifests_name_the_headers_that_decide() {
+        let digest = Reference::Digest(Digest::empty_layer());
+        for response in [refusal(&Error::NoRootfs.into()), manifest_unknown("a", &digest)] {
+            let vary = response.headers.iter().find(|(name, _)| *name == "vary").map(|(_, value)| &**value);
+            assert_eq!(vary, Some("Accept, User-Agent"), "{response:?}");
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub use conditions::ContentRange;
 pub use fault::{BadRedirect, Fault, Problem};
 pub use limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
-pub use message::{Body, Method, Response};
+pub use message::{Body, Method, Response, keep_private};
 pub use name::{Reference, is_repository_name, is_tag};
 pub use request::Request;
 pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH};

@@ -13,12 +13,16 @@ const API_VERSION: &str = "registry/2.0";
 /// The media type of JSON that is not a manifest, as Distribution spells it.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 
-/// What is for one caller only may be kept by its own cache, which has to ask each time whether it may still have it
-/// (RFC 9111, 5.2.2.7).
+/// The value of `Cache-Control` for one caller only: its own cache may keep the answer, and has to ask each time whether
+/// it may still have it (RFC 9111, 5.2.2.4 and 5.2.2.7).
 const PRIVATE: &str = "private, no-cache";
 
 /// What no cache keeps.
 pub(crate) const NO_STORE: &str = "no-store";
+
+/// The value of `Vary` for every answer to a request for a manifest, errors included. The `User-Agent` decides beside the
+/// `Accept`: it names the platform, and by digest an engine that would fail on the bytes is told so, where others get them.
+pub(crate) const DECIDES_MANIFESTS: &str = "Accept, User-Agent";
 
 /// The methods that a registry without writes has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +63,10 @@ impl Response {
         }
     }
 
-    /// What this becomes where somebody had to be let in: it is for this caller only, whatever it is.
+    /// The same response where a caller had to be let in: it is for this caller only, whatever it is.
     #[must_use]
     pub fn for_one_caller(mut self) -> Self {
-        match self.headers.iter_mut().find(|(name, _)| *name == "cache-control") {
-            Some((_, value)) if value == NO_STORE => {}
-            Some((_, value)) => *value = PRIVATE.to_string(),
-            None => self.push("cache-control", PRIVATE.to_string()),
-        }
+        keep_private(&mut self.headers);
         self
     }
 
@@ -78,7 +78,8 @@ impl Response {
     }
 
     pub(crate) fn moved(location: &str) -> Self {
-        Self::new(301).with("location", location).with("content-length", "0")
+        // Without a word about it, a cache may keep a 301 for as long as it likes (RFC 9110, 15.4.2).
+        Self::new(301).with("location", location).with("cache-control", NO_STORE).with("content-length", "0")
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -108,5 +109,15 @@ impl Response {
     pub(crate) fn with_digest(self, digest: &Digest) -> Self {
         self.with("docker-content-digest", digest.as_str())
             .with("etag", ["\"", digest.as_str(), "\""].concat())
+    }
+}
+
+/// Has no shared cache keep the response with these `headers`: their `Cache-Control` becomes `private, no-cache`, unless
+/// no cache at all may keep it.
+pub fn keep_private(headers: &mut Vec<(&'static str, String)>) {
+    match headers.iter_mut().find(|(name, _)| *name == "cache-control") {
+        Some((_, value)) if value == NO_STORE => {}
+        Some((_, value)) => *value = PRIVATE.to_string(),
+        None => headers.push(("cache-control", PRIVATE.to_string())),
     }
 }

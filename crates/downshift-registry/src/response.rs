@@ -11,7 +11,7 @@ use downshift::{Digest, EMPTY_LAYER, Form};
 use downshift_json::{Object, array, string};
 
 use crate::conditions::Selection;
-use crate::message::{JSON, NO_STORE};
+use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE};
 use crate::{Body, Method, Page, Reference, Request, Response, Route, Token, error, is_tag};
 
 /// What a tag points to may change: caches may keep it, and ask each time.
@@ -64,14 +64,12 @@ pub struct Manifest {
     pub body: Bytes,
     /// The digest of the stored manifest that this was made from, where it is not that manifest itself.
     pub source: Option<Digest>,
-    /// Whether it depends on the client's platform.
-    pub by_platform: bool,
 }
 
 impl From<Answer<'_>> for Manifest {
     fn from(answer: Answer<'_>) -> Self {
-        let Answer { form, digest, body, source, by_platform, .. } = answer;
-        Self { form, digest, body: body.into_owned().into(), source, by_platform }
+        let Answer { form, digest, body, source, .. } = answer;
+        Self { form, digest, body: body.into_owned().into(), source }
     }
 }
 
@@ -82,7 +80,7 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
     let by_digest = matches!(&request.route, Route::Manifest { reference: Reference::Digest(_), .. });
     let mut response = Response::new(if not_modified { 304 } else { 200 })
         .with_digest(&manifest.digest)
-        .with("vary", if manifest.by_platform { "Accept, User-Agent" } else { "Accept" })
+        .with("vary", DECIDES_MANIFESTS)
         .with("cache-control", if by_digest { BY_DIGEST } else { BY_TAG });
     if let (Some(source), Route::Manifest { name, .. }) = (&manifest.source, &request.route) {
         // The same image as it is stored (RFC 8288; `alternate` is of HTML).
@@ -238,9 +236,9 @@ mod tests {
         Request::read(method, target, headers.iter().map(|&(name, value)| (name, value.as_bytes()))).unwrap()
     }
 
-    fn answer(source: Option<Digest>, by_platform: bool) -> Manifest {
+    fn answer(source: Option<Digest>) -> Manifest {
         let (form, digest, body) = (Form::Schema1, Digest::of(b""), Bytes::from_static(br#"{"a":1}"#));
-        Manifest { form, digest, body, source, by_platform }
+        Manifest { form, digest, body, source }
     }
 
     /// The status, the headers but for the two that every response has, and the body.
@@ -261,7 +259,10 @@ mod tests {
         let json = "200\ncontent-type: application/json; charset=utf-8\ncontent-length: 2\n{}";
         assert_eq!(shown(&base()), json);
         assert_eq!(shown(&root()), "200\ncache-control: no-cache\ncontent-length: 0\n");
-        assert_eq!(shown(&Response::moved("/v2/")), "301\nlocation: /v2/\ncontent-length: 0\n");
+        assert_eq!(
+            shown(&Response::moved("/v2/")),
+            "301\nlocation: /v2/\ncache-control: no-store\ncontent-length: 0\n"
+        );
         let text = "404\ncontent-type: text/plain; charset=utf-8\ncontent-length: 36\n\
                     this registry speaks version 2 only\n";
         assert_eq!(shown(&no_v1()), text);
@@ -271,17 +272,16 @@ mod tests {
     fn a_manifest_by_tag_is_asked_for_again_each_time() {
         let request = request("GET", "/v2/a/manifests/latest", &[]);
         let expected = format!(
-            "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept\ncache-control: no-cache\n\
+            "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\ncache-control: no-cache\n\
              content-type: application/vnd.docker.distribution.manifest.v1+prettyjws\ncontent-length: 7\n{{\"a\":1}}"
         );
-        assert_eq!(shown(&manifest(&request, &answer(None, false))), expected);
+        assert_eq!(shown(&manifest(&request, &answer(None))), expected);
     }
 
     #[test]
     fn a_converted_manifest_names_its_source_and_what_it_depends_on() {
         let request = request("HEAD", &format!("/v2/a/manifests/{DIGEST}"), &[]);
-        let response =
-            manifest(&request, &answer(Some(Digest::empty_layer()), true)).for_method(request.method);
+        let response = manifest(&request, &answer(Some(Digest::empty_layer()))).for_method(request.method);
         let expected = format!(
             "200\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\n\
              cache-control: max-age=31536000, immutable\ndownshift-source-digest: {0}\n\
@@ -298,7 +298,7 @@ mod tests {
         let expected = format!(
             "304\ndocker-content-digest: {DIGEST}\netag: {ETAG}\nvary: Accept, User-Agent\ncache-control: no-cache\n"
         );
-        assert_eq!(shown(&manifest(&request, &answer(None, true))), expected);
+        assert_eq!(shown(&manifest(&request, &answer(None))), expected);
     }
 
     #[test]
@@ -313,12 +313,14 @@ mod tests {
             base(),
             blob_part(&digest, 10, None),
             blob_part(&digest, 10, Some(4..6)),
-            manifest(&request, &answer(None, false)),
+            manifest(&request, &answer(None)),
             tags("a", &Page { n: None, last: None }, ["v1"]),
         ] {
             assert_eq!(control(response.clone()), ["private, no-cache"], "{response:?}");
         }
-        for response in [error::blob_unknown(&digest), blob_elsewhere(&digest, "https://a/")] {
+        for response in
+            [Response::moved("/v2/"), error::blob_unknown(&digest), blob_elsewhere(&digest, "https://a/")]
+        {
             assert_eq!(control(response.clone()), ["no-store"], "{response:?}");
         }
     }

@@ -154,7 +154,6 @@ impl Registry<'_> {
                 digest: answered.digest,
                 body: answered.body.into(),
                 source: answered.source,
-                by_platform: answered.by_platform,
             }),
             Outcome::Refused { failure, .. } => Err(error::refusal(&failure)),
             Outcome::Missing(digest) => bail!("the document `{digest}` is asked for, and is no part of it"),

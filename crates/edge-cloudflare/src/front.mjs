@@ -85,8 +85,8 @@ export class Front {
     if (kept) return { found: { kind: "manifest", ...kept.about }, bytes: kept.bytes };
     const { body, records, ...answer } = await this.#make(asked, digest, remote, caller);
     await this.records.keep(records);
-    const { form, source, byPlatform } = answer;
-    const about = { form, digest: answer.digest, source, byPlatform };
+    const { form, source } = answer;
+    const about = { form, digest: answer.digest, source };
     // What a passing key has signed is of no use to anybody else.
     if (this.settings.isLasting || !form.startsWith("schema1")) {
       await this.cache.put(path, ANSWER_TTL, about, body);

@@ -3,7 +3,7 @@
 //! Each that has a long name is an environment variable and a key of the file as well, by the same name: what is said
 //! twice counts as on the command line, else as in the environment.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Args, Command};
@@ -16,7 +16,7 @@ use super::arguments::limit;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log::{Format, Level};
-use crate::settings::{Auth, Settings, file, names};
+use crate::settings::{Auth, Listen, Settings, file, names};
 use crate::upstream::{Delivery, Described};
 
 /// The prefix of environment variables.
@@ -63,12 +63,14 @@ pub(super) struct Options {
     /// host of their requests
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The address to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
+    /// The address to listen on; without a HOST on every address, with a name on all that it has; port 0 picks a free one
+    #[arg(long, value_name = "[HOST]:PORT")]
+    #[serde(serialize_with = "as_text")]
+    listen: Option<Listen>,
     /// The address for the operator: /metrics, /healthz, /readyz, /clients and /purge, without authentication
-    #[arg(long, value_name = "ADDR")]
-    admin_listen: Option<SocketAddr>,
+    #[arg(long, value_name = "[HOST]:PORT")]
+    #[serde(serialize_with = "as_text")]
+    admin_listen: Option<Listen>,
     /// The data folder: the signing key, every digest that was reported, so that it can be pulled for good, cached
     /// documents of upstream registries, and the clients that ask for old forms; without it nothing is written
     #[arg(long, value_name = "DIR")]

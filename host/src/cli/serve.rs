@@ -5,7 +5,6 @@ use std::sync::Arc;
 use clap::Args;
 use downshift_registry::PAGE_PATH;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::options::Options;
@@ -13,7 +12,7 @@ use super::output::write_document;
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::log;
-use crate::server::{self, Reload, Signals};
+use crate::server::{self, Listener, Reload, Signals};
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -57,8 +56,8 @@ impl Serve {
             return Ok(Verdict::Yes);
         }
         log::start(settings.log_format, settings.log_level);
-        let (listen, admin_listen) = (settings.listen, settings.admin_listen);
-        let unavailable = |error| Error::Unavailable { address: listen, error };
+        let (listen, admin_listen) = (settings.listen.clone(), settings.admin_listen.clone());
+        let unavailable = |error| Error::Unavailable { address: listen.to_string(), error };
         make_room(&settings);
         let scheme = if settings.tls().is_some() { "https" } else { "http" };
         let runtime = Runtime::new().map_err(unavailable)?;
@@ -71,18 +70,16 @@ impl Serve {
         let reload: Arc<Reload> =
             Arc::new(move |service: &Service| service.reloaded(&self.options.settings()?));
         runtime.block_on(async {
-            let listener = TcpListener::bind(listen).await.map_err(unavailable)?;
-            let address = listener.local_addr().map_err(unavailable)?;
-            let admin = match admin_listen {
+            let listener = Listener::bind(&listen).await?;
+            let admin = match &admin_listen {
                 None => None,
-                Some(address) => {
-                    let bound = TcpListener::bind(address).await;
-                    Some(bound.map_err(|error| Error::Unavailable { address, error })?)
-                }
+                Some(listen) => Some(Listener::bind(listen).await?),
             };
-            log::info(format_args!("listening on {scheme}://{address}"));
-            log::info(format_args!("for browsers: {scheme}://{address}{PAGE_PATH}/"));
-            if let Some(address) = admin.as_ref().and_then(|listener| listener.local_addr().ok()) {
+            for address in listener.addresses() {
+                log::info(format_args!("listening on {scheme}://{address}"));
+                log::info(format_args!("for browsers: {scheme}://{address}{PAGE_PATH}/"));
+            }
+            for address in admin.iter().flat_map(Listener::addresses) {
                 log::info(format_args!("for the operator: http://{address}/metrics"));
             }
             server::run(listener, admin, service, reload, signals).await;

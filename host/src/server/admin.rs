@@ -12,12 +12,11 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use reqwest::Url;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task;
 
 use super::activity::Activity;
-use super::listener;
+use super::listener::Listener;
 use super::state::Server;
 use super::stream::{Timed, Times};
 use crate::log;
@@ -35,11 +34,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 
 /// Serves until it is aborted.
-pub(super) async fn serve(listener: TcpListener, server: Arc<Server>) {
+pub(super) async fn serve(listener: Listener, server: Arc<Server>) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-        let (stream, _) = listener::accept(&listener).await;
+        let (stream, _) = listener.accept().await;
         let server = Arc::clone(&server);
         task::spawn(async move {
             let activity = Arc::new(Activity::new());

@@ -30,17 +30,17 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 
 /// How many requests of each client are under way. Those with none take no room.
 #[derive(Default)]
-pub(super) struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A request that is under way.
-pub(super) struct Permit {
+pub(crate) struct Permit {
     clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
     client: IpAddr,
 }
 
 impl Clients {
     /// Admits a request, if fewer than `limit` of its client are under way.
-    pub(super) fn admit(&self, address: IpAddr, limit: usize) -> Option<Permit> {
+    pub(crate) fn admit(&self, address: IpAddr, limit: usize) -> Option<Permit> {
         let client = client_of(address);
         let mut requests = lock(&self.0);
         let count = requests.entry(client).or_default();
@@ -64,8 +64,9 @@ impl Drop for Permit {
     }
 }
 
-/// What counts as one client: whoever has an IPv6 address has the network of its first half.
-fn client_of(address: IpAddr) -> IpAddr {
+/// What counts as one client: an IPv4 address, or the network of the first half of an IPv6 address, all of which one
+/// client has.
+pub(crate) fn client_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

@@ -13,7 +13,7 @@ use downshift::Form;
 use downshift_registry::{MAX_BODY_BYTES, Request, Response, Route, error};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper::http::response::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{StatusCode, Version};
@@ -61,7 +61,7 @@ pub(super) async fn respond(
         Ok(read) => {
             let route = RouteName::of(&read.route);
             // Boxed, for an idle connection has the room for this as well.
-            let reply = REQUEST.scope(id, Box::pin(service.front.answer(&read))).await;
+            let reply = REQUEST.scope(id, Box::pin(service.front.answer(&read, address))).await;
             note_manifest(&service, &request, &read, &reply, address);
             (route, reply)
         }
@@ -96,6 +96,9 @@ pub(super) fn refuse(
 }
 
 fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
+    if !is_host_sound(request.version(), request.headers().get_all(HOST).iter().count()) {
+        return Err(for_method(error::host_invalid(), request));
+    }
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     // HTTP/2 has the host in the URI.
     let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
@@ -106,6 +109,13 @@ fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
         return Err(for_method(error::body_too_large(), request));
     }
     Ok(read)
+}
+
+/// True if a request with so many `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by
+/// `:authority` if not with one, and HTTP/1.0 maybe not at all (RFC 9112, 3.2; RFC 9113, 8.3.1). With two, who sits in
+/// between may take it for another host's.
+fn is_host_sound(version: Version, hosts: usize) -> bool {
+    hosts == 1 || hosts == 0 && version != Version::HTTP_11
 }
 
 fn for_method(response: Response, request: &hyper::Request<Incoming>) -> Response {
@@ -302,6 +312,14 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn http_1_1_has_one_host_and_no_version_has_two() {
+        let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2];
+        assert_eq!(versions.map(|version| is_host_sound(version, 0)), [true, false, true]);
+        assert_eq!(versions.map(|version| is_host_sound(version, 1)), [true; 3]);
+        assert_eq!(versions.map(|version| is_host_sound(version, 2)), [false; 3]);
+    }
 
     #[test]
     fn a_header_that_cannot_be_sent_is_an_error_and_no_panic() {

@@ -227,8 +227,8 @@ async fn is_public_host(host: &str) -> bool {
     }
 }
 
-/// Whether an address is one of the internet's, rather than of a machine, a network or a provider's own services
-/// (RFC 6890 and the IANA registries of special-purpose addresses).
+/// True for an address of the internet, rather than of a machine, a network or a provider's own services (IANA's
+/// registries of special-purpose addresses, RFC 6890, and of the space of IPv6, RFC 4291).
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -237,12 +237,14 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    let is_special = match (first, second) {
-        (0 | 240.., _) => true,
-        // Shared by a provider's customers, and by whoever measures networks.
-        (100, 64..128) | (198, 18 | 19) => true,
-        (192, 0) => third == 0,
+    let is_special = match address.octets() {
+        [0 | 240.., ..] => true,
+        // Shared by a provider's customers, and by benchmarks.
+        [100, 64..128, ..] | [198, 18 | 19, ..] => true,
+        // Protocols, among them what stands for the nearest NAT and relay; and the nearest relay of 6to4.
+        [192, 0, 0, _] | [192, 88, 99, _] => true,
+        // Azure's own services for its virtual machines, under an address of the internet.
+        [168, 63, 129, 16] => true,
         _ => false,
     };
     !(is_special
@@ -254,19 +256,19 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    let embedded = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    match segments {
-        // IPv4 in other clothes: mapped, compatible, translated (RFC 6052), tunnelled (RFC 3056). The loopback and the
-        // unspecified address are among them.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            is_public_v4(embedded(high, low))
-        }
-        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
-        // Translation inside of a network, nothing at all, Teredo and documentation; once for sites.
-        [0x64, 0xff9b, 1, ..] | [0x100, 0, 0, 0, ..] | [0x2001, 0 | 0xdb8, ..] => false,
-        [0x3fff, ..0x1000, ..] | [0xfec0..0xff00, ..] => false,
-        _ => !(address.is_multicast() || address.is_unique_local() || address.is_unicast_link_local()),
+    let embedded = |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    match address.segments() {
+        // IPv4 in other clothes is what it is underneath: compatible and mapped (RFC 4291), translated (RFC 2765 and
+        // RFC 6052), tunnelled (RFC 3056 and RFC 5214). The loopback and the unspecified address are among the first.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => embedded(high, low),
+        [0x2000..0x4000, _, _, _, 0 | 0x200, 0x5efe, high, low] if !embedded(high, low) => false,
+        // Protocols, Teredo and benchmarks among them, and documentation.
+        [0x2001, ..0x200 | 0xdb8, ..] | [0x3fff, ..0x1000, ..] => false,
+        // All that is given to networks of the internet. The rest is private, or not given to anybody.
+        [first, ..] => (0x2000..0x4000).contains(&first),
     }
 }
 
@@ -306,18 +308,65 @@ mod tests {
 
     #[test]
     fn public_addresses_are_told_from_those_inside() {
-        let outside = "8.8.8.8 100.128.0.1 172.32.0.1 192.0.1.1 198.20.0.1 2606:4700::1111 2001:4860::1 ::ffff:1.1.1.1 \
-                       64:ff9b::808:808 2002:808:808::1";
-        for address in outside.split(' ') {
+        let outside = "8.8.8.8 1.1.1.1 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.1 126.255.255.255 128.0.0.0 \
+                       168.63.129.15 168.63.129.17 169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.1 191.255.255.255 \
+                       192.0.1.1 192.0.3.0 192.88.98.255 192.88.100.0 192.167.255.255 192.169.0.0 198.17.255.255 \
+                       198.20.0.1 198.51.99.255 198.51.101.0 203.0.112.255 203.0.114.0 223.255.255.255 \
+                       2606:4700::1111 2001:4860::1 2001:200::1 2001:db7::1 2001:db9::1 2003::1 3fff:1000::1 3ffe::1 \
+                       ::ffff:1.1.1.1 ::ffff:0:1.1.1.1 ::1.1.1.1 64:ff9b::808:808 2002:808:808::1 \
+                       2606:4700::5efe:808:808";
+        for address in outside.split_whitespace() {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
-        let inside = "127.0.0.1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 \
-                      255.255.255.255 192.0.0.8 198.19.0.1 203.0.113.9 240.0.0.1 \
-                      ::1 :: fe80::1 fec0::1 fd00:ec2::254 ff02::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254 \
-                      ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::1 2002:7f00:1:: 2001::1 2001:db8::1 100::1";
+        let inside =
+            "168.63.129.16 169.254.169.254 100.100.100.200 192.0.0.192 fd00:ec2::254 fec0::1 4000::1 1::1";
         for address in inside.split(' ') {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
+    }
+
+    /// IANA's registries of special-purpose addresses (RFC 6890, as of 2025) and multicast: the first and the last address
+    /// of each range, in every form of IPv6 that has an IPv4 address in it.
+    #[test]
+    fn special_purpose_addresses_are_inside() {
+        let v4 = "0.0.0.0/8 0.0.0.0/32 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 \
+                  192.0.0.0/29 192.0.0.8/32 192.0.0.9/32 192.0.0.10/32 192.0.0.170/32 192.0.0.171/32 192.0.2.0/24 \
+                  192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 \
+                  255.255.255.255/32 224.0.0.0/4 168.63.129.16/32";
+        for range in v4.split_whitespace() {
+            let network: ipnet::Ipv4Net = range.parse().unwrap();
+            for address in [network.network(), network.broadcast()] {
+                assert!(!is_public(address.into()), "{address} of {range}");
+                let [a, b, c, d] = address.octets();
+                let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                for clothes in [
+                    format!("::ffff:{address}"),
+                    format!("::ffff:0:{address}"),
+                    format!("::{address}"),
+                    format!("64:ff9b::{address}"),
+                    format!("64:ff9b:1::{address}"),
+                    format!("2002:{high:x}:{low:x}::1"),
+                    format!("2606:4700::5efe:{address}"),
+                    format!("2606:4700::200:5efe:{address}"),
+                ] {
+                    assert!(!is_public(clothes.parse().unwrap()), "{clothes} of {range}");
+                }
+            }
+        }
+        // Reachable from everywhere: the nodes that answer for private networks, and relays of multicast.
+        for range in ["192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24"] {
+            assert!(is_public(range.parse::<ipnet::Ipv4Net>().unwrap().network().into()), "{range}");
+        }
+        let v6 = "::1/128 ::/128 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001::/32 2001:1::1/128 2001:1::2/128 \
+                  2001:1::3/128 2001:2::/48 2001:3::/32 2001:4:112::/48 2001:10::/28 2001:20::/28 2001:30::/28 \
+                  2001:db8::/32 3fff::/20 5f00::/16 fc00::/7 fe80::/10 ff00::/8";
+        for range in v6.split_whitespace() {
+            let network: ipnet::Ipv6Net = range.parse().unwrap();
+            for address in [network.network(), network.broadcast()] {
+                assert!(!is_public(address.into()), "{address} of {range}");
+            }
+        }
+        assert!(is_public("2620:4f:8000::1".parse().unwrap()));
     }
 
     /// Nothing goes out: a public registry is only pretended, and what it leads to is on this machine.

@@ -45,8 +45,6 @@ pub struct Expected {
     pub is_stored: bool,
     /// The source, or where several give the same, any of these; none if it is not converted.
     pub sources: Vec<Digest>,
-    /// Whether the list or index that is asked for has others for other platforms.
-    pub by_platform: bool,
 }
 
 /// Every image that is stored, by its tag.
@@ -132,7 +130,6 @@ impl Expectations<'_> {
     /// If the image cannot give what the cell says.
     pub fn by_tag(&self, tag: &str, image: &Image, cell: &Cell) -> anyhow::Result<Answer> {
         let root = &image.manifest;
-        let by_platform = root.form.is_index();
         let stored = |manifest: &Manifest| {
             Ok(Answer::Manifest(Expected {
                 form: manifest.form,
@@ -140,7 +137,6 @@ impl Expectations<'_> {
                 body: manifest.bytes.clone(),
                 is_stored: true,
                 sources: Vec::new(),
-                by_platform,
             }))
         };
         match cell {
@@ -161,7 +157,6 @@ impl Expectations<'_> {
             body: answered.body,
             is_stored: false,
             sources: answered.source.into_iter().collect(),
-            by_platform: image.manifest.form.is_index(),
         }))
     }
 
@@ -208,7 +203,6 @@ impl Expectations<'_> {
             body,
             is_stored: true,
             sources: Vec::new(),
-            by_platform: form.is_index(),
         }))
     }
 
@@ -262,14 +256,7 @@ impl Expectations<'_> {
             }
             Cell::Signed | Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
         };
-        Ok(Answer::Manifest(Expected {
-            form,
-            digest: record.digest,
-            body,
-            is_stored: false,
-            sources,
-            by_platform: form.is_index(),
-        }))
+        Ok(Answer::Manifest(Expected { form, digest: record.digest, body, is_stored: false, sources }))
     }
 
     /// Asks with every method and under every condition. `kind` is `tag` or `digest`; `ask` takes a method and the
@@ -288,8 +275,7 @@ impl Expectations<'_> {
         match answer {
             Answer::Manifest(expected) => {
                 expected.check(&get, is_signed_anew)?;
-                let origin = if expected.by_platform { "list or index" } else { "image" };
-                self.check_headers(&get, kind, origin)?;
+                self.check_headers(&get, kind, "manifest")?;
                 let source = get.header("downshift-source-digest");
                 let sources = &expected.sources;
                 let is_expected = match source {
@@ -326,8 +312,8 @@ impl Expectations<'_> {
         Ok(())
     }
 
-    fn check_headers(&self, response: &Response, kind: &str, origin: &str) -> anyhow::Result<()> {
-        let [cache_control, vary] = self.outcomes.headers(kind, origin)?;
+    fn check_headers(&self, response: &Response, kind: &str, answer: &str) -> anyhow::Result<()> {
+        let [cache_control, vary] = self.outcomes.headers(kind, answer)?;
         has(response, "cache-control", cache_control.as_deref())?;
         has(response, "vary", vary.as_deref())
     }

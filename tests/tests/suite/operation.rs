@@ -2,9 +2,11 @@
 
 mod configuration;
 mod limits;
+mod logins;
 mod reload;
 mod seeing;
 mod shipping;
+mod starting;
 mod staying_up;
 mod tls;
 
@@ -14,8 +16,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = configuration::trials();
     trials.extend(tls::trials());
     trials.extend(limits::trials());
+    trials.extend(logins::trials());
     trials.extend(reload::trials());
     trials.extend(seeing::trials());
+    trials.extend(starting::trials());
     trials.extend(staying_up::trials());
     trials.extend(shipping::trials());
     trials

@@ -1,5 +1,9 @@
 //! What is sent to break the server itself: the rows of `SECURITY.md` that need no registry behind.
 
+use core::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use anyhow::{Context, ensure};
 use downshift::Form;
 use downshift_cases::images::{Family, Image, sample};
@@ -43,10 +47,15 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
             run(engine)
         })
     };
-    vec![
+    let mut trials = vec![
         trial(named!(no_request_is_smuggled_in_another)),
         trial(named!(documents_that_are_bombs_are_refused)),
-    ]
+    ];
+    // The worker gets its requests from the CDN, which has read them.
+    if !engine.is_worker {
+        trials.push(trial(named!(a_request_names_one_host)));
+    }
+    trials
 }
 
 fn no_request_is_smuggled_in_another(engine: Engine) -> anyhow::Result<()> {
@@ -67,6 +76,36 @@ fn no_request_is_smuggled_in_another(engine: Engine) -> anyhow::Result<()> {
     let sent = format!("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n{SMUGGLED}");
     let responses = http::converse(front.address(), sent.as_bytes())?;
     ensure!(responses.len() == 2, "requests on one connection are not answered: {responses:?}");
+    Ok(())
+}
+
+/// HTTP/1.1 has exactly one `Host`, and no request has two of them (RFC 9112, 3.2).
+fn a_request_names_one_host(engine: Engine) -> anyhow::Result<()> {
+    let front = Front::start(engine, &[("latest", sample::schema2())])?;
+    for (sent, is_sound) in [
+        ("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("GET /v2/ HTTP/1.1\r\nHost:\r\n\r\n", true),
+        ("GET http://a/v2/ HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("GET /v2/ HTTP/1.0\r\n\r\n", true),
+        ("GET /v2/ HTTP/1.1\r\n\r\n", false),
+        ("HEAD /v2/ HTTP/1.1\r\n\r\n", false),
+        ("GET http://a/v2/ HTTP/1.1\r\n\r\n", false),
+        ("GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", false),
+        ("GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false),
+        ("GET /v2/ HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", false),
+        ("GET /_downshift/ HTTP/1.1\r\n\r\n", false),
+    ] {
+        let head = sent.starts_with("HEAD");
+        let mut stream = TcpStream::connect(front.address())?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.write_all(sent.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes())?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes)?;
+        let answer = String::from_utf8_lossy(&bytes);
+        let status = if is_sound { " 200 " } else { " 400 " };
+        ensure!(answer.lines().next().is_some_and(|line| line.contains(status)), "{sent:?}: {answer}");
+        ensure!(answer.contains("\"reason\":\"invalid-host\"") != (is_sound || head), "{sent:?}: {answer}");
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use downshift_cases::images::{REPOSITORY, layout, sample};
 use downshift_tests::container::Podman;
 use downshift_tests::front::manifest_path;
 use downshift_tests::http;
+use downshift_tests::nginx::Nginx;
 use downshift_tests::operated::{Operated, run};
 use downshift_tests::program;
 use downshift_tests::programs::{
@@ -170,19 +171,7 @@ fn skopeo_pulls_through_nginx() -> anyhow::Result<()> {
             ("http://127.0.0.1:5000", &format!("http://{}", proxied.server.address())),
         ],
     )?;
-    let folder = proxied.folder.path().display();
-    let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
-        .map(|name| format!("{name}_temp_path {folder}/{name};\n"))
-        .collect();
-    // One process, so that none is left when it is ended.
-    let text = format!(
-        "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
-    );
-    let path = proxied.path("nginx.conf");
-    fs::write(&path, text)?;
-    let program = locate(NGINX).context("it is not installed")?;
-    let _nginx = Server::start_at(proxied.address, Command::new(program).arg("-c").arg(&path))?;
+    let _nginx = Nginx::start(proxied.address, |_| Ok(text))?;
     proxied.pulls()
 }
 

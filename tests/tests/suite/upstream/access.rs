@@ -1,4 +1,4 @@
-//! Who may pull: the users of a file, or whoever the registry behind lets.
+//! Who may pull: the users of a file, or everybody who may pull from the registry behind.
 
 use std::fs;
 use std::process::Command;
@@ -12,9 +12,12 @@ use downshift_cases::images::{REPOSITORY, sample};
 use downshift_cases::response::Response;
 use downshift_tests::faults::{Fault, FaultyRegistry};
 use downshift_tests::front::{Engine, Front, manifest_path};
+use downshift_tests::http;
+use downshift_tests::nginx::Nginx;
 use downshift_tests::operated::await_true;
-use downshift_tests::programs::{DOCKER_REGISTRY, SKOPEO, case_with};
+use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, SKOPEO, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
+use downshift_tests::server::free_address;
 use downshift_tests::tokens::{TokenService, User};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
@@ -30,17 +33,19 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         let name = format!("{}::upstream::access::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY, SKOPEO]), name, move || run(engine))
     };
-    let mut trials = vec![
+    let behind_nginx: Named<fn(Engine) -> anyhow::Result<()>> =
+        named!(a_shared_cache_gives_nobody_what_another_one_was_let_in_for);
+    let (name, run) = behind_nginx;
+    let programs = engine.programs(&[DOCKER_REGISTRY, NGINX]);
+    vec![
         trial(named!(tokens_are_passed_through)),
         trial(named!(passwords_are_passed_through)),
         trial(named!(users_of_a_file)),
         trial(named!(wrong_credentials_of_the_server)),
         trial(named!(a_no_forgets_the_yes_at_once)),
-    ];
-    if engine.is_worker {
-        trials.push(trial(named!(what_somebody_was_let_in_for_is_private)));
-    }
-    trials
+        trial(named!(what_somebody_was_let_in_for_is_private)),
+        case_with(programs, format!("{}::upstream::access::{name}", engine.name), move || run(engine)),
+    ]
 }
 
 fn basic((name, password, _): &User) -> String {
@@ -174,17 +179,28 @@ fn a_no_forgets_the_yes_at_once(engine: Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whatever a client gets where it had to be let in is for no shared cache; where everybody may pull, it is.
+/// A file of users with Alice in it, the folder that has it, and the option that names it.
+fn users_file() -> anyhow::Result<(TempDir, String)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("users");
+    fs::write(&file, htpasswd(ALICE.0, ALICE.1)?)?;
+    let option = format!("htpasswd:{}", file.display());
+    Ok((folder, option))
+}
+
+/// What a client gets where it had to be let in is for no shared cache; where everybody may pull, it is.
 fn what_somebody_was_let_in_for_is_private(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start_with_password(ALICE.0, ALICE.1)?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
-    let (folder, password) = password_file(ALICE.1)?;
+    let (_password_folder, password) = password_file(ALICE.1)?;
     let own = ["--upstream-username", ALICE.0, "--upstream-password-file", &password];
+    let (_users_folder, users) = users_file()?;
     let alice = basic(&ALICE);
     let stored = sample::schema2().manifest.digest();
     let layer = Digest::of(&sample::schema2().layers[0]);
     let targets = |reported: &str| {
         [
+            ("/v2".to_string(), 301, None),
             ("/v2/".to_string(), 200, None),
             (manifest_path("latest"), 200, None),
             (manifest_path("none"), 404, None),
@@ -194,10 +210,21 @@ fn what_somebody_was_let_in_for_is_private(engine: Engine) -> anyhow::Result<()>
             (format!("/v2/{REPOSITORY}/blobs/{}", Digest::of(b"none")), 404, None),
             (format!("/v2/{REPOSITORY}/tags/list"), 200, None),
             (format!("/v2/{REPOSITORY}/referrers/{stored}"), 404, None),
+            (format!("/v2/{REPOSITORY}/none"), 404, None),
         ]
     };
-    for (arguments, is_private) in [(&["--auth", "upstream"] as &[&str], true), (&own, false)] {
-        let front = Front::start_before(engine, arguments, &registry)?;
+    let mut fronts = vec![
+        (Front::start_before(engine, &["--auth", "upstream"], &registry)?, true),
+        (Front::start_before(engine, &own, &registry)?, false),
+    ];
+    if !engine.is_worker {
+        let with_users = ["--auth", users.as_str()];
+        let images = [("latest", sample::schema2())];
+        fronts.push((Front::start_before(engine, &[&own as &[_], &with_users].concat(), &registry)?, true));
+        fronts.push((Front::start_with(engine, &with_users, &images)?, true));
+        fronts.push((Front::start_with(engine, &[], &images)?, false));
+    }
+    for (front, is_private) in fronts {
         let authorization = [("Authorization", alice.as_str())];
         let pulled = front.send("GET", &manifest_path("latest"), &authorization)?;
         let reported = pulled.header("docker-content-digest").context("no digest")?.to_string();
@@ -208,6 +235,9 @@ fn what_somebody_was_let_in_for_is_private(engine: Engine) -> anyhow::Result<()>
                     let is_less = matches!(given.status, 206 | 304);
                     ensure!(given.status == status || status == 200 && is_less, "{target}: {given:?}");
                     let control = given.header("cache-control").unwrap_or_default();
+                    if target.contains("/manifests/") {
+                        ensure!(given.header("vary") == Some("Accept, User-Agent"), "{target}: {given:?}");
+                    }
                     match shared {
                         Some(shared) if !is_private => ensure!(control == shared, "{target}: {given:?}"),
                         _ if is_private => ensure!(
@@ -219,10 +249,75 @@ fn what_somebody_was_let_in_for_is_private(engine: Engine) -> anyhow::Result<()>
                 }
             }
         }
+        for (target, user) in [("/v2/", None), (manifest_path("latest").as_str(), Some(basic(&BOB)))] {
+            let headers: Vec<_> = user.iter().map(|value| ("Authorization", value.as_str())).collect();
+            let given = front.send("GET", target, &headers)?;
+            ensure!((given.status == 401) == is_private, "{given:?}");
+            ensure!(!is_private || given.header("cache-control") == Some("no-store"), "{given:?}");
+        }
         let root = front.send("GET", "/", &[])?;
         ensure!(root.header("cache-control") == Some("no-cache"), "{root:?}");
     }
-    drop(folder);
+    Ok(())
+}
+
+/// nginx with a cache before a server, and what it gives to whom.
+fn a_shared_cache_gives_nobody_what_another_one_was_let_in_for(engine: Engine) -> anyhow::Result<()> {
+    let registry = Registry::start_with_password(ALICE.0, ALICE.1)?;
+    registry.push(REPOSITORY, "latest", &sample::schema2())?;
+    let (_password_folder, password) = password_file(ALICE.1)?;
+    let own = ["--upstream-username", ALICE.0, "--upstream-password-file", &password];
+    let (_users_folder, users) = users_file()?;
+    let (alice, bob) = (basic(&ALICE), basic(&BOB));
+    let stored = manifest_path(sample::schema2().manifest.digest().as_str());
+    let layer = Digest::of(&sample::schema2().layers[0]);
+    let mut fronts = vec![
+        (Front::start_before(engine, &["--auth", "upstream"], &registry)?, true),
+        (Front::start_before(engine, &own, &registry)?, false),
+    ];
+    if !engine.is_worker {
+        let with_users = [&own as &[_], &["--auth", users.as_str()]].concat();
+        fronts.push((Front::start_before(engine, &with_users, &registry)?, true));
+    }
+    for (front, is_private) in fronts {
+        let address = free_address()?;
+        let _nginx = Nginx::start(address, |folder| {
+            Ok(format!(
+                "proxy_cache_path {}/cache keys_zone=shared:1m;\nserver {{ listen {address}; location / {{\n\
+                 proxy_pass http://{}; proxy_http_version 1.1; proxy_set_header Host $http_host;\n\
+                 proxy_set_header Connection \"\"; proxy_cache shared;\n\
+                 add_header X-Cache $upstream_cache_status always;\n}} }}\n",
+                folder.display(),
+                front.address()
+            ))
+        })?;
+        let ask = |target: &str, headers: &[(&str, &str)]| http::send(address, "GET", target, headers);
+        let curl = ("User-Agent", "curl/7.88.1");
+        let as_alice = [("Authorization", alice.as_str()), curl];
+        let pulled = ask(&manifest_path("latest"), &as_alice)?;
+        ensure!(pulled.status == 200, "{pulled:?}");
+        let reported = manifest_path(pulled.header("docker-content-digest").context("no digest")?);
+        let layer = format!("/v2/{REPOSITORY}/blobs/{layer}");
+        for target in [&manifest_path("latest"), &reported, &stored, &layer] {
+            for time in 0..2 {
+                let given = ask(target, &as_alice)?;
+                ensure!(given.status == 200, "{target}: {given:?}");
+                let is_kept = given.header("x-cache") == Some("HIT");
+                ensure!(!is_private || !is_kept, "{target} comes out of the cache: {given:?}");
+                // A cache that keeps nothing would show nothing.
+                let is_fixed = *target == stored || *target == layer;
+                ensure!(is_private || is_kept || time == 0 || !is_fixed, "{target} is not kept: {given:?}");
+            }
+            for other in [&[curl] as &[_], &[("Authorization", bob.as_str()), curl]] {
+                let given = ask(target, other)?;
+                ensure!(given.status == if is_private { 401 } else { 200 }, "{target}: {given:?}");
+            }
+        }
+        // By digest the User-Agent decides as well.
+        let old =
+            ask(&stored, &[("Authorization", alice.as_str()), ("User-Agent", "docker/1.9.1 os/linux")])?;
+        ensure!(old.status == 400, "an old engine gets what was for another client: {old:?}");
+    }
     Ok(())
 }
 
