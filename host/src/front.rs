@@ -348,7 +348,7 @@ impl Remote {
             let response = size.map(|size| response::blob(request, digest, size));
             return Ok(response.unwrap_or_else(|| http::blob_unknown(digest)).into());
         }
-        let Some(delivered) = upstream.blob(name, digest, request.range(digest), caller).await? else {
+        let Some(delivered) = upstream.blob(name, digest, request, caller).await? else {
             return Ok(http::blob_unknown(digest).into());
         };
         Ok(match delivered {
