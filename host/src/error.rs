@@ -284,8 +284,8 @@ impl Error {
             Self::Records { .. } => facts(
                 "unusable-records",
                 Blame::Machine,
-                "check the disk and the permissions of the data folder; if the file is removed, digests that were \
-                 reported before can no longer be pulled",
+                "check the disk and the permissions of the data folder; if the file is damaged, restore a copy of it, \
+                 or remove it: then digests that were reported before can no longer be pulled",
             ),
             Self::Shared(error) => error.facts(),
             Self::Unavailable { .. } => facts(
