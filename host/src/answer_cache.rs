@@ -4,14 +4,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use downshift::{Digest, Form};
-use downshift_registry::AnswerKey;
 use downshift_registry::response::Manifest;
+use downshift_registry::{AnswerKey, Reference};
 use moka::future::Cache;
 
 use crate::engine::NoAnswer;
 use crate::error::Error;
 use crate::metrics::{Cache as CacheName, METRICS};
-use crate::records::Records;
+use crate::records::{REFRESH, Records};
+use crate::time;
 
 /// Bytes of all answers: some ten thousand manifests of the usual size.
 const CAPACITY: u64 = 64 * 1024 * 1024;
@@ -47,6 +48,8 @@ struct Kept {
     recorded: Vec<Digest>,
     /// The state of [`Records::evictions`] in which all of them were there.
     evictions: AtomicU64,
+    /// When the record of the digest that is asked for was last told so, in seconds since 1970.
+    asked: AtomicU64,
 }
 
 impl AnswerCache {
@@ -67,6 +70,13 @@ impl AnswerCache {
             self.cache.invalidate(key).await;
             return Ok(None);
         }
+        if let Reference::Digest(digest) = &key.reference {
+            let now = time::now();
+            if now.abs_diff(kept.asked.load(Ordering::Relaxed)) >= REFRESH.as_secs() {
+                kept.asked.store(now, Ordering::Relaxed);
+                records.protect(&key.name, digest);
+            }
+        }
         Ok(Some(kept.given.clone()))
     }
 
@@ -81,7 +91,8 @@ impl AnswerCache {
         let make = async {
             // Before the records are kept: whatever goes from then on is noticed.
             let evictions = AtomicU64::new(records.evictions());
-            make.await.map(|Made { given, recorded }| Arc::new(Kept { given, recorded, evictions }))
+            let asked = AtomicU64::new(time::now());
+            make.await.map(|Made { given, recorded }| Arc::new(Kept { given, recorded, evictions, asked }))
         };
         // Boxed, for the cache has the future in several of its own.
         let kept = Box::pin(self.cache.try_get_with(key, Box::pin(make)));
@@ -123,7 +134,7 @@ impl Kept {
 mod tests {
     use downshift::Capabilities;
     use downshift::answer::Record;
-    use downshift_registry::{Meaning, Reference};
+    use downshift_registry::Meaning;
 
     use super::*;
 

@@ -2,8 +2,44 @@
 
 use downshift::document::Document;
 use downshift::{Digest, Limits};
+use ring::digest::{Context, SHA256, SHA384, SHA512};
 
 use crate::error::Error;
+
+/// A digest that is checked while the bytes come.
+pub(crate) struct DigestCheck {
+    expected: Digest,
+    hash: Context,
+}
+
+impl DigestCheck {
+    /// The check for bytes that must have the digest `expected`, by any of the three algorithms that a [`Digest`] has.
+    pub(crate) fn new(expected: Digest) -> Self {
+        let algorithm = match expected.algorithm() {
+            "sha256" => &SHA256,
+            "sha384" => &SHA384,
+            _ => &SHA512,
+        };
+        Self { expected, hash: Context::new(algorithm) }
+    }
+
+    /// Takes the next bytes in.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+    }
+
+    /// Checks the digest of all bytes so far.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if base16ct::lower::encode_string(self.hash.finish().as_ref()) == self.expected.hex() {
+            Ok(())
+        } else {
+            Err(Error::Corrupt { digest: self.expected })
+        }
+    }
+}
 
 /// Checks a document as it arrives, so that nothing is made of wrong bytes.
 ///

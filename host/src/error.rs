@@ -66,6 +66,13 @@ pub(crate) enum Error {
         /// Why.
         error: KeyError,
     },
+    /// A link in a store leads to where links may not lead.
+    LinkOutside {
+        /// The path with the link in it.
+        path: PathBuf,
+        /// What it leads to.
+        target: PathBuf,
+    },
     /// The manifest that was asked for, or that a tag points to, is not there.
     Missing {
         /// Its digest.
@@ -246,6 +253,11 @@ impl Error {
             Self::InvalidUpstream { .. } => {
                 facts("invalid-upstream", Blame::Operator, "see downshift serve --help")
             }
+            Self::LinkOutside { .. } => facts(
+                "link-outside-store",
+                Blame::Operator,
+                "replace the link by what it leads to, or name the folder that it leads into with --store-links",
+            ),
             Self::Missing { .. } => facts(
                 "missing-manifest",
                 Blame::Document,
@@ -272,8 +284,8 @@ impl Error {
             Self::Records { .. } => facts(
                 "unusable-records",
                 Blame::Machine,
-                "check the disk and the permissions of the data folder; if the file is removed, digests that were \
-                 reported before can no longer be pulled",
+                "check the disk and the permissions of the data folder; if the file is damaged, restore a copy of it, \
+                 or remove it: then digests that were reported before can no longer be pulled",
             ),
             Self::Shared(error) => error.facts(),
             Self::Unavailable { .. } => facts(
@@ -382,6 +394,14 @@ impl fmt::Display for Error {
                 write!(f, "invalid settings of the upstream registry `{url}`: {problem}")
             }
             Self::KeyFile { path, error } => write!(f, "`{}` cannot be used: {error}", path.display()),
+            Self::LinkOutside { path, target } => {
+                write!(
+                    f,
+                    "`{}` is not served: it leads out of the store, to `{}`",
+                    path.display(),
+                    target.display()
+                )
+            }
             Self::Missing { digest } => write!(f, "the manifest `{digest}` is missing"),
             Self::NoSuchRepository => f.write_str("the repository does not exist"),
             Self::NoSuchTag { tag } => write!(f, "the tag `{tag}` does not exist"),

@@ -15,7 +15,7 @@ use tokio::task;
 
 use crate::access::Access;
 use crate::answer_cache::{AnswerCache, Given, Made};
-use crate::blob_body::{BlobBody, Content};
+use crate::blob_body::{BlobBody, Content, StoredContent};
 use crate::converter::{Converter, Shelf};
 use crate::engine::NoAnswer;
 use crate::error::Error;
@@ -23,6 +23,7 @@ use crate::log;
 use crate::records::Records;
 use crate::store::{Repository, Store};
 use crate::upstream::{Blob, Caller, Delivered, Referrers, Upstream};
+use crate::verified_blobs::{BlobState, SMALL_BYTES};
 
 /// A read-only registry.
 pub(crate) struct Front {
@@ -118,7 +119,7 @@ impl Front {
             }
             Route::Blob { name, digest } => {
                 return match self.repository(name, caller).await? {
-                    Some(Repo::Stored(repository)) => Ok(stored_blob(request, repository, digest).await?),
+                    Some(Repo::Stored(repository)) => stored_blob(request, repository, digest).await,
                     Some(Repo::Remote(remote)) => Ok(remote.blob(request, digest).await?),
                     None => Ok(http::blob_unknown(digest).into()),
                 };
@@ -353,7 +354,7 @@ impl Remote {
             let response = size.map(|size| response::blob(request, digest, size));
             return Ok(response.unwrap_or_else(|| http::blob_unknown(digest)).into());
         }
-        let Some(delivered) = upstream.blob(name, digest, request.range(digest), caller).await? else {
+        let Some(delivered) = upstream.blob(name, digest, request, caller).await? else {
             return Ok(http::blob_unknown(digest).into());
         };
         Ok(match delivered {
@@ -411,19 +412,32 @@ async fn stored_blob(
     request: &Request,
     repository: Arc<Repository>,
     digest: &Digest,
-) -> Result<Reply, Error> {
-    let digest_to_open = digest.clone();
-    let opened = blocking(move || {
-        let opened = repository.layout.blob(&digest_to_open)?;
-        Ok(opened.map(|(file, size)| (file, size, repository.layout.blob_path(&digest_to_open))))
-    });
-    let Some((mut file, size, path)) = opened.await? else { return Ok(http::blob_unknown(digest).into()) };
+) -> Result<Reply, Arc<Error>> {
+    let verified = Arc::clone(&repository.verified);
+    let to_open = digest.clone();
+    let opened = blocking(move || repository.layout.blob(&to_open)).await?;
+    let Some(mut blob) = opened else { return Ok(http::blob_unknown(digest).into()) };
+    let size = blob.stamp.size();
     let response = response::blob(request, digest, size);
-    if let Body::Blob(range) = &response.body {
-        let sought = file.seek(SeekFrom::Start(range.start));
-        sought.map_err(|error| Error::unreadable(&path, error))?;
+    let (Body::Blob(range), Method::Get) = (&response.body, request.method) else {
+        return Ok(response.into());
+    };
+    let state = BlobState { digest: digest.clone(), stamp: blob.stamp };
+    let is_whole = *range == (0..size);
+    let mut is_verified = verified.contains(&state);
+    // A part says nothing of the whole, and a small one can still be refused with a reason.
+    if !is_verified && (!is_whole || size <= SMALL_BYTES) {
+        if let Err(error) = verified.verify(&state, &blob).await {
+            let Some(failure) = error.document_failure() else { return Err(error) };
+            log::error(&error);
+            return Ok(http::refusal(&failure).into());
+        }
+        // One that may change unseen is checked again as it goes out.
+        is_verified = state.stamp.is_settled() || !is_whole;
     }
-    Ok(Reply::with_blob(response, Content::File(file)))
+    blob.file.seek(SeekFrom::Start(range.start)).map_err(|error| Error::unreadable(&blob.path, error))?;
+    let unverified = (!is_verified).then_some(verified);
+    Ok(Reply::with_blob(response, Content::File(StoredContent { file: blob.file, state, unverified })))
 }
 
 /// Runs what waits for the disk where that keeps nobody waiting.

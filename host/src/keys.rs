@@ -43,6 +43,11 @@ pub(crate) fn read_or_make(data: &Path) -> Result<PrivateKey, Error> {
     read(&path)
 }
 
+/// Whether a server has made a key in this data folder.
+pub(crate) fn is_made(data: &Path) -> bool {
+    data.join(SERVER_KEY).exists()
+}
+
 /// Reads the key in the data folder of a server, if there is one.
 pub(crate) fn read_if_made(data: &Path) -> Result<Option<PrivateKey>, Error> {
     let path = path_in(data);

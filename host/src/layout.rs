@@ -1,21 +1,22 @@
 //! An OCI image layout on disk (OCI image specification, image-layout.md): `oci-layout`, `index.json` and `blobs`.
 //!
-//! Symbolic links are followed: whoever may write into the layout decides what is in it.
+//! Every file is opened by [`StoreFiles`], which decides where links may lead.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use downshift::{Digest, Limits};
-use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use crate::bounded;
 use crate::error::Error;
+use crate::store_files::{StoreFiles, is_absence};
 use crate::time;
 
 /// The one version of the layout that there is (image-layout.md, "oci-layout file").
@@ -31,7 +32,20 @@ const TIME_GRANULARITY: Duration = Duration::from_secs(1);
 /// A folder that is an OCI image layout.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    folder: PathBuf,
+    files: Arc<StoreFiles>,
+    /// Where it is below the folder of `files`.
+    name: PathBuf,
+}
+
+/// The file of a blob, opened. Its bytes are not checked against the digest.
+#[derive(Debug)]
+pub(crate) struct BlobFile {
+    /// The file, at its first byte.
+    pub(crate) file: File,
+    /// The state that it was opened in.
+    pub(crate) stamp: Stamp,
+    /// Where it is, for errors.
+    pub(crate) path: PathBuf,
 }
 
 /// What an `index.json` says.
@@ -53,21 +67,24 @@ pub(crate) struct Entry {
     pub(crate) annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Which state of a file was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of a file: another one wherever its bytes were changed, or another file has taken its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
     modified: SystemTime,
+    /// When the inode was last changed: unlike the time of modification, nobody can set it.
+    changed: SystemTime,
     size: u64,
+    device: u64,
     inode: u64,
 }
 
 impl Layout {
-    /// The layout in `folder`. Nothing is read yet.
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// The layout `name` among `files`; with an empty name the folder of these itself. Nothing is read yet.
+    pub(crate) fn new(files: Arc<StoreFiles>, name: impl Into<PathBuf>) -> Self {
+        Self { files, name: name.into() }
     }
 
-    /// Which state `index.json` is in, if it exists.
+    /// Which state `index.json` is in, if it exists. Links to it are followed wherever they lead, for nothing is read.
     pub(crate) fn stamp(&self) -> Result<Option<Stamp>, Error> {
         let path = self.index_path();
         match fs::metadata(&path) {
@@ -77,43 +94,43 @@ impl Layout {
         }
     }
 
-    /// Reads `index.json`, after a look at `oci-layout`.
-    pub(crate) fn index(&self) -> Result<Index, Error> {
+    /// Reads `index.json`, after a look at `oci-layout`, and gives the state that it was in; nothing if there is none.
+    pub(crate) fn index(&self) -> Result<Option<(Index, Stamp)>, Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Marker {
             image_layout_version: String,
         }
-        let path = self.folder.join("oci-layout");
-        let marker: Marker = read_json(&path)?;
+        let Some((index, stamp)) = self.open("index.json")? else { return Ok(None) };
+        let path = self.path("oci-layout");
+        let missing = || Error::BrokenLayout { path: path.clone(), problem: "it is missing".to_owned() };
+        let (marker, _) = self.open("oci-layout")?.ok_or_else(missing)?;
+        let marker: Marker = read_json(marker, &path)?;
         if marker.image_layout_version != LAYOUT_VERSION {
             let problem = format!("the layout has the unknown version `{}`", marker.image_layout_version);
             return Err(Error::BrokenLayout { path, problem });
         }
-        read_json(&self.index_path())
+        Ok(Some((read_json(index, &self.index_path())?, stamp)))
     }
 
-    /// Where the blob with `digest` is.
-    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join("blobs").join(digest.algorithm()).join(digest.hex())
-    }
-
-    /// Opens the blob with `digest`, if it is there, and says how many bytes it has.
-    pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, Error> {
-        let path = self.blob_path(digest);
-        open(&path).map_err(|error| Error::unreadable(&path, error))
+    /// Opens the blob with `digest`, if it is there and a regular file.
+    pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<BlobFile>, Error> {
+        let name = format!("blobs/{}/{}", digest.algorithm(), digest.hex());
+        let opened = self.open(&name)?;
+        Ok(opened.map(|(file, stamp)| BlobFile { file, stamp, path: self.path(&name) }))
     }
 
     /// Reads the document with `digest`, if it is there. Its bytes are not checked against the digest.
     pub(crate) fn document(&self, digest: &Digest, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
-        let Some((mut file, size)) = self.blob(digest)? else { return Ok(None) };
+        let Some(BlobFile { mut file, stamp, path }) = self.blob(digest)? else { return Ok(None) };
+        let size = stamp.size();
         let too_large = || Error::document_too_large(limits, size);
         let length = usize::try_from(size).ok().filter(|&length| length <= limits.document_bytes);
         // In one go: without a known length it would be read in a dozen pieces.
         let mut bytes = vec![0; length.ok_or_else(too_large)?];
         match file.read_exact(&mut bytes) {
             Ok(()) => Ok(Some(bytes)),
-            Err(error) => Err(Error::unreadable(&self.blob_path(digest), error)),
+            Err(error) => Err(Error::unreadable(&path, error)),
         }
     }
 
@@ -123,49 +140,50 @@ impl Layout {
     }
 
     fn index_path(&self) -> PathBuf {
-        self.folder.join("index.json")
+        self.path("index.json")
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.files.folder().join(&self.name).join(file)
+    }
+
+    fn open(&self, file: &str) -> Result<Option<(File, Stamp)>, Error> {
+        let unreadable = |error| Error::unreadable(&self.path(file), error);
+        let Some(file) = self.files.open(&self.name.join(file)).map_err(unreadable)? else { return Ok(None) };
+        let stamp = file.metadata().and_then(|metadata| Stamp::of(&metadata)).map_err(unreadable)?;
+        Ok(Some((file, stamp)))
     }
 }
 
 impl Stamp {
     /// The state of a file.
     pub(crate) fn of(metadata: &fs::Metadata) -> std::io::Result<Self> {
-        Ok(Self { modified: metadata.modified()?, size: metadata.len(), inode: metadata.ino() })
+        let seconds = Duration::from_secs(u64::try_from(metadata.ctime()).unwrap_or_default());
+        let nanoseconds = Duration::from_nanos(u64::try_from(metadata.ctime_nsec()).unwrap_or_default());
+        Ok(Self {
+            modified: metadata.modified()?,
+            changed: SystemTime::UNIX_EPOCH + seconds + nanoseconds,
+            size: metadata.len(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn size(self) -> u64 {
+        self.size
     }
 
     /// Whether any later change gives another stamp.
     pub(crate) fn is_settled(self) -> bool {
-        time::age(self.modified) > TIME_GRANULARITY
+        time::age(self.modified.max(self.changed)) > TIME_GRANULARITY
     }
 }
 
-fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, Error> {
+fn read_json<T: for<'a> Deserialize<'a>>(file: File, path: &Path) -> Result<T, Error> {
     let broken = |problem: String| Error::BrokenLayout { path: path.to_path_buf(), problem };
-    let (file, _) = open(path)
-        .map_err(|error| Error::unreadable(path, error))?
-        .ok_or_else(|| broken("it is missing".to_owned()))?;
     let bytes = bounded::read(file, INDEX_BYTES)
         .map_err(|error| Error::unreadable(path, error))?
         .ok_or_else(|| broken(format!("it has more than `{INDEX_BYTES}` bytes")))?;
     serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))
-}
-
-/// Opens a regular file, if there is one.
-fn open(path: &Path) -> std::io::Result<Option<(File, u64)>> {
-    // Opening a pipe would wait for whoever writes to it.
-    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(without_waiting).open(path) {
-        Err(error) if is_absence(&error) => return Ok(None),
-        file => file?,
-    };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
-    }
-    Ok(Some((file, metadata.len())))
-}
-
-/// Whether there is no such file: none of that name, a file where a folder should be, or a name too long for any.
-fn is_absence(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }

@@ -43,8 +43,10 @@ mod server;
 mod service;
 mod settings;
 mod store;
+mod store_files;
 mod time;
 mod upstream;
+mod verified_blobs;
 mod workers;
 
 pub use cli::{run, run_with};

@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
     pub(crate) records_failed: IntCounter,
     /// Records that had to go.
     pub(crate) records_evicted: IntCounter,
+    /// Records that were damaged on the disk.
+    pub(crate) records_damaged: IntCounter,
     /// Bytes of all records.
     pub(crate) records_bytes: IntGauge,
     /// Documents that could not be written to the disk or read from it.
@@ -101,6 +103,7 @@ impl Metrics {
             records_kept: new.counter("records_kept_total", "Records written or found to be there."),
             records_failed: new.counter("records_failed_total", "Writes of records that failed."),
             records_evicted: new.counter("records_evicted_total", "Records that were evicted."),
+            records_damaged: new.counter("records_damaged_total", "Records that were damaged and are gone."),
             records_bytes: new.gauge("records_bytes", "Bytes of all records."),
             documents_failed: new.counter("documents_failed_total", "Failures with documents on disk."),
             documents_swept: new

@@ -1,13 +1,23 @@
 //! The digests that were reported for converted manifests, so that they can be pulled.
+//!
+//! Where there is no room for all, those go first that were only reported: anybody can have images converted, however
+//! large, but what was asked for by digest is pinned somewhere. Of these there is a segment with most of the room, in the
+//! order in which they were asked for; what has to leave that is treated as reported just now.
 
 mod disk;
+mod entry;
 mod frozen;
 mod memory;
+mod packed;
+mod panics;
 mod room;
 mod size;
+mod tables;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
 use std::path::Path;
+use std::sync::Arc;
 
 use downshift::Digest;
 use downshift::answer::Record;
@@ -23,10 +33,23 @@ pub(crate) const MEMORY_BYTES: u64 = 128 * 1024 * 1024;
 /// Bytes of all records on disk, if nothing else is said: some hundred thousand.
 pub(crate) const DISK_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Records by repository and digest. Where there is no room, those reported longest ago go first.
+/// How long a record counts as reported, or asked for, now: doing that again and again writes nothing.
+pub(crate) const REFRESH: Duration = Duration::from_secs(3600);
+
+/// From which place on records were asked for by digest. A place is that, or nothing, and the record's age: a number that
+/// grows with each record.
+const PROTECTED: u64 = 1 << 63;
+
+/// The age in a place.
+const fn age_of(place: u64) -> u64 {
+    place & !PROTECTED
+}
+
+/// Records by repository and digest. Where there is no room, those reported longest ago go first, and those that were asked
+/// for by digest last.
 pub(crate) struct Records {
     kept: Kept,
-    evictions: AtomicU64,
+    evictions: Arc<AtomicU64>,
     /// Whether the last attempt to keep some failed.
     is_failing: AtomicBool,
 }
@@ -39,7 +62,7 @@ enum Kept {
 impl Records {
     /// No records, and room for `capacity` bytes in memory.
     pub(crate) fn in_memory(capacity: u64) -> Self {
-        Self::new(Kept::Memory(Memory::new(capacity)))
+        Self::new(Kept::Memory(Memory::new(capacity)), Arc::default())
     }
 
     /// The records in the data folder, with room for `capacity` bytes. No other process can have them at the same time.
@@ -47,11 +70,12 @@ impl Records {
     /// # Errors
     /// [`Error::Unwritable`] and [`Error::Records`].
     pub(crate) fn open(data: &Path, capacity: u64) -> Result<Self, Error> {
-        Ok(Self::new(Kept::Disk(Disk::open(data, capacity)?)))
+        let evictions = Arc::default();
+        Ok(Self::new(Kept::Disk(Disk::open(data, capacity, Arc::clone(&evictions))?), evictions))
     }
 
-    fn new(kept: Kept) -> Self {
-        Self { kept, evictions: AtomicU64::new(0), is_failing: AtomicBool::new(false) }
+    fn new(kept: Kept, evictions: Arc<AtomicU64>) -> Self {
+        Self { kept, evictions, is_failing: AtomicBool::new(false) }
     }
 
     /// Keeps `records`, for good before this is ready. One that is kept already counts as reported now.
@@ -64,18 +88,30 @@ impl Records {
         }
         let count = records.len() as u64;
         let kept = match &self.kept {
-            Kept::Memory(memory) => Ok(memory.keep(records)),
+            Kept::Memory(memory) => {
+                let evicted = memory.keep(records);
+                METRICS.records_evicted.inc_by(evicted);
+                self.evictions.fetch_add(evicted, Ordering::Relaxed);
+                Ok(())
+            }
             Kept::Disk(disk) => disk.keep(records).await,
         };
         self.is_failing.store(kept.is_err(), Ordering::Relaxed);
-        let evicted = kept.inspect_err(|_| METRICS.records_failed.inc())?;
+        kept.inspect_err(|_| METRICS.records_failed.inc())?;
         METRICS.records_kept.inc_by(count);
-        METRICS.records_evicted.inc_by(evicted);
-        self.evictions.fetch_add(evicted, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The record of `digest` in the repository `name`. It may wait for the disk.
+    /// Notes that `digest` was asked for in the repository `name`. It waits for nothing.
+    pub(crate) fn protect(&self, name: &str, digest: &Digest) {
+        match &self.kept {
+            Kept::Memory(memory) => drop(memory.protect(name, digest)),
+            Kept::Disk(disk) => disk.protect(name, digest),
+        }
+    }
+
+    /// The record of `digest` in the repository `name`, which is asked for. One that is damaged is as good as none. It may
+    /// wait for the disk.
     pub(crate) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
         match &self.kept {
             Kept::Memory(memory) => Ok(memory.get(name, digest)),
@@ -111,7 +147,7 @@ impl Records {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use core::time::Duration;
     use std::io::{BufRead, BufReader, Write};
     use std::process::{Command, Stdio};
@@ -126,7 +162,7 @@ mod tests {
     /// Tells the test of this name that it is to be killed.
     const VICTIM: &str = "DOWNSHIFT_RECORDS_OF_A_VICTIM";
 
-    fn record(payload: &str) -> Record {
+    pub(crate) fn record(payload: &str) -> Record {
         Record {
             name: "library/httpd".to_owned(),
             digest: Digest::of(payload.as_bytes()),
@@ -211,6 +247,154 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"something else");
     }
 
+    #[tokio::test]
+    async fn what_was_asked_for_by_digest_outlives_what_was_only_reported() {
+        let (_folder, kinds) = of_each_kind(10 * (OVERHEAD + 10));
+        let digest = |payload: &str| Digest::of(payload.as_bytes());
+        for records in kinds {
+            records.keep(vec![record("pinned"), record("other")]).await.unwrap();
+            assert!(records.get("library/httpd", &digest("pinned")).unwrap().is_some());
+            for number in 0..40 {
+                records.keep(vec![record(&format!("stranger's {number}"))]).await.unwrap();
+            }
+            assert!(records.contains("library/httpd", &digest("pinned")).unwrap());
+            assert!(!records.contains("library/httpd", &digest("other")).unwrap());
+            assert!(records.bytes().unwrap() <= 10 * (OVERHEAD + 10));
+            // Those of the segment that were asked for longest ago make room.
+            for number in 0..12 {
+                let payload = format!("pinned {number}");
+                records.keep(vec![record(&payload)]).await.unwrap();
+                assert!(records.get("library/httpd", &digest(&payload)).unwrap().is_some());
+                records.keep(vec![record("stranger's")]).await.unwrap();
+            }
+            assert!(!records.contains("library/httpd", &digest("pinned")).unwrap());
+            for number in 5..12 {
+                let payload = format!("pinned {number}");
+                assert!(records.contains("library/httpd", &digest(&payload)).unwrap(), "{payload}");
+            }
+            assert!(records.bytes().unwrap() <= 10 * (OVERHEAD + 10));
+        }
+    }
+
+    #[tokio::test]
+    async fn large_payloads_that_are_all_the_same_take_no_room() {
+        let (_folder, kinds) = of_each_kind(1 << 20);
+        let large = |number: u32| format!("{number}{}", "\\u003c".repeat(1 << 19));
+        for records in kinds {
+            records.keep(vec![record("a")]).await.unwrap();
+            for number in 0..40 {
+                records.keep(vec![record(&large(number))]).await.unwrap();
+            }
+            assert_eq!(records.evictions(), 0);
+            assert!(kept(&records, "a") && kept(&records, &large(0)) && kept(&records, &large(39)));
+        }
+    }
+
+    /// The file of a database with some records, which is closed.
+    async fn file_of(folder: &Path, count: u32) -> Vec<u8> {
+        let records = Records::open(folder, 1 << 20).unwrap();
+        for number in 0..count {
+            let records = &records;
+            records.keep(vec![record(&format!("payload {number}"))]).await.unwrap();
+        }
+        drop(records);
+        fs::read(folder.join("records.redb")).unwrap()
+    }
+
+    /// Opens a file of records, and says how many of them are there; nothing if it is refused with its code.
+    fn readable(bytes: &[u8], count: u32) -> Option<u32> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("records.redb"), bytes).unwrap();
+        let records = match Records::open(folder.path(), 1 << 20) {
+            Ok(records) => records,
+            Err(error) => {
+                assert_eq!(error.code(), "unusable-records");
+                return None;
+            }
+        };
+        let is_there = |number: &u32| {
+            let expected = record(&format!("payload {number}"));
+            // What is there is right, and what is not was told.
+            let found = records.get(&expected.name, &expected.digest);
+            found.is_ok_and(|found| found.map(|found| assert_eq!(found, expected)).is_some())
+        };
+        Some(u32::try_from((0..count).filter(is_there).count()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn no_damage_to_the_file_is_a_panic_or_believed() {
+        const COUNT: u32 = 20;
+        let folder = tempfile::tempdir().unwrap();
+        let sound = file_of(folder.path(), COUNT).await;
+        assert_eq!(readable(&sound, COUNT), Some(COUNT));
+        // Empty, short, and of something else.
+        for len in [1, 4095, 4096, sound.len() / 2, sound.len() - 1] {
+            assert_ne!(readable(&sound[..len], COUNT), Some(0), "the first {len} bytes");
+        }
+        assert_eq!(readable(&vec![0; sound.len()], COUNT), None);
+        // Pages that are lost.
+        let used: Vec<_> = (0..sound.len() / 4096)
+            .filter(|page| sound[page * 4096..][..4096].iter().any(|byte| *byte != 0))
+            .collect();
+        for page in used {
+            let mut damaged = sound.clone();
+            damaged[page * 4096..][..4096].fill(0);
+            assert_ne!(readable(&damaged, COUNT), Some(0), "page {page}");
+        }
+        // Bits of the values, of which there are several copies in pages that are no longer used.
+        let mut lost = 0;
+        for (needle, at) in
+            [("library/httpd", 3), ("latest", 2), ("payload 7", 4), ("arm64", 1), ("2016-01-02", 3)]
+        {
+            let places =
+                sound.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle.as_bytes());
+            for (place, _) in places.take(200) {
+                let mut damaged = sound.clone();
+                damaged[place + at] ^= 1 << (place % 8);
+                let readable = readable(&damaged, COUNT).unwrap_or(0);
+                lost += COUNT - readable;
+            }
+        }
+        assert!(lost > 0, "nothing of that was in use");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_is_gone_and_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = file_of(folder.path(), 1).await;
+        let places: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"arm64")).collect();
+        for place in places {
+            bytes[place] = b'A';
+        }
+        fs::write(folder.path().join("records.redb"), bytes).unwrap();
+        let records = Records::open(folder.path(), 1 << 20).unwrap();
+        let damaged = record("payload 0");
+        assert!(records.contains(&damaged.name, &damaged.digest).unwrap());
+        assert_eq!(records.get(&damaged.name, &damaged.digest).unwrap(), None);
+        // So that nobody counts on it.
+        assert!(!records.contains(&damaged.name, &damaged.digest).unwrap());
+        assert_eq!(records.evictions(), 1);
+        records.keep(vec![damaged.clone()]).await.unwrap();
+        assert_eq!(records.get(&damaged.name, &damaged.digest).unwrap(), Some(damaged));
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_beside_a_key_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.redb");
+        fs::write(&path, "").unwrap();
+        // As a first start leaves it that was stopped at once.
+        drop(Records::open(folder.path(), 1 << 20).unwrap());
+        crate::keys::read_or_make(folder.path()).unwrap();
+        drop(Records::open(folder.path(), 1 << 20).unwrap());
+        fs::write(&path, "").unwrap();
+        let Err(error) = Records::open(folder.path(), 1 << 20) else { panic!("it is opened") };
+        assert_eq!(error.code(), "unusable-records");
+        assert!(error.to_string().contains("are lost"), "{error}");
+        fs::remove_file(&path).unwrap();
+        assert!(Records::open(folder.path(), 1 << 20).is_ok());
+    }
+
     /// Not a test, but what [`no_reported_digest_is_lost_by_a_kill`] kills.
     #[test]
     fn victim() {
@@ -218,9 +402,9 @@ mod tests {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
         runtime.block_on(async {
-            let records = std::sync::Arc::new(Records::open(Path::new(&folder), DISK_BYTES).unwrap());
+            let records = Arc::new(Records::open(Path::new(&folder), DISK_BYTES).unwrap());
             for keeper in 0..8 {
-                let records = std::sync::Arc::clone(&records);
+                let records = Arc::clone(&records);
                 tokio::spawn(async move {
                     for number in 0.. {
                         let payload = format!("{} {keeper} {number}", process::id());

@@ -2,7 +2,6 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -27,6 +26,7 @@ use crate::records::Records;
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
 use crate::store::Store;
+use crate::store_files::StoreFiles;
 use crate::upstream::{Times, Upstream};
 use crate::workers::Workers;
 
@@ -239,7 +239,8 @@ fn source(
     former: Option<&Service>,
 ) -> Result<Source, Error> {
     if let Some(folder) = &settings.store {
-        return Ok(Source::Store(store(folder, limits, former)?));
+        let files = StoreFiles::new(folder, &settings.store_links, settings.data.as_deref())?;
+        return Ok(Source::Store(store(files, limits, former)?));
     }
     // rustls has several libraries for its cryptography, and wants to be told which.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -260,10 +261,10 @@ fn source(
     Ok(Source::Upstreams(settings.upstream.iter().map(open).collect::<Result<_, _>>()?))
 }
 
-fn store(folder: &Path, limits: &Limits, former: Option<&Service>) -> Result<Arc<Store>, Error> {
+fn store(files: StoreFiles, limits: &Limits, former: Option<&Service>) -> Result<Arc<Store>, Error> {
     match former.map(|former| &former.front.source) {
-        Some(Source::Store(store)) if store.is_as(folder, limits) => Ok(Arc::clone(store)),
-        _ => Store::open(folder.to_path_buf(), limits.clone()).map(Arc::new),
+        Some(Source::Store(store)) if store.is_as(&files, limits) => Ok(Arc::clone(store)),
+        _ => Store::open(files, limits.clone()).map(Arc::new),
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: Option<Listen>,
     /// A folder of images.
     pub(crate) store: Option<PathBuf>,
+    /// The folders outside of it that links in it may lead into.
+    pub(crate) store_links: Vec<PathBuf>,
     /// The folder for what the server keeps.
     pub(crate) data: Option<PathBuf>,
     /// How many bytes of records to keep, if not the usual.
@@ -100,6 +102,7 @@ impl Default for Settings {
             listen: Listen { host: Some(Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST))), port: 5000 },
             admin_listen: None,
             store: None,
+            store_links: Vec::new(),
             data: None,
             records_bytes: None,
             documents_bytes: 1024 * 1024 * 1024,
@@ -266,6 +269,7 @@ mod tests {
         let upstream = Described { url: "https://example.org".to_owned(), ..Described::default() };
         let settings = Settings {
             upstream: vec![upstream],
+            store_links: vec!["shared".into(), "more".into()],
             trusted_proxy: vec!["10.0.0.0/8".parse().unwrap()],
             limit: BTreeMap::from([("layers".to_owned(), 7)]),
             ..Settings::default()

@@ -5,7 +5,6 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downshift::{Digest, Form, Limits};
@@ -14,14 +13,17 @@ use crate::digest;
 use crate::error::Error;
 use crate::layout::{Entry, Layout, Stamp};
 use crate::log;
+use crate::store_files::StoreFiles;
+use crate::verified_blobs::VerifiedBlobs;
 
 /// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// A folder of repositories.
 pub(crate) struct Store {
-    folder: PathBuf,
+    files: Arc<StoreFiles>,
     limits: Limits,
+    verified: Arc<VerifiedBlobs>,
     /// What was loaded, by the repository's name. An entry is good as long as its stamp is.
     loaded: Mutex<HashMap<String, Arc<Repository>>>,
 }
@@ -31,6 +33,8 @@ pub(crate) struct Store {
 pub(crate) struct Repository {
     /// Where its documents and blobs are.
     pub(crate) layout: Layout,
+    /// The blobs of the store whose digests were checked.
+    pub(crate) verified: Arc<VerifiedBlobs>,
     stamp: Stamp,
     /// Which reading of a repository this is. No two have the same.
     pub(crate) reading: u64,
@@ -40,20 +44,20 @@ pub(crate) struct Repository {
 }
 
 impl Store {
-    /// The store in `folder`.
+    /// The store in `files`.
     ///
     /// # Errors
     /// [`Error::Unreadable`] if that is no folder.
-    pub(crate) fn open(folder: PathBuf, limits: Limits) -> Result<Self, Error> {
-        match std::fs::read_dir(&folder) {
-            Ok(_) => Ok(Self { folder, limits, loaded: Mutex::default() }),
-            Err(error) => Err(Error::unreadable(&folder, error)),
-        }
+    pub(crate) fn open(files: StoreFiles, limits: Limits) -> Result<Self, Error> {
+        let folder = files.folder();
+        std::fs::read_dir(folder).map_err(|error| Error::unreadable(folder, error))?;
+        let verified = Arc::new(VerifiedBlobs::new());
+        Ok(Self { files: Arc::new(files), limits, verified, loaded: Mutex::default() })
     }
 
     /// Whether one that is opened anew would be the same.
-    pub(crate) fn is_as(&self, folder: &Path, limits: &Limits) -> bool {
-        self.folder == folder && self.limits == *limits
+    pub(crate) fn is_as(&self, files: &StoreFiles, limits: &Limits) -> bool {
+        *self.files == *files && self.limits == *limits
     }
 
     /// The repository called `name`, if there is one. A `name` of the registry's grammar cannot lead out of the store.
@@ -61,7 +65,7 @@ impl Store {
     /// # Errors
     /// [`Error::BrokenLayout`] or [`Error::Unreadable`].
     pub(crate) fn repository(&self, name: &str) -> Result<Option<Arc<Repository>>, Error> {
-        let layout = Layout::new(self.folder.join(name));
+        let layout = self.layout(name);
         let Some(stamp) = layout.stamp()? else {
             self.lock().remove(name);
             return Ok(None);
@@ -71,8 +75,11 @@ impl Store {
         }
         // Settled before the reading starts: a change in the meantime then shows.
         let is_settled = stamp.is_settled();
-        let repository = Arc::new(Repository::load(layout, stamp, &self.limits)?);
-        if is_settled {
+        let Some(repository) = Repository::load(layout, &self.limits, Arc::clone(&self.verified))? else {
+            return Ok(None);
+        };
+        let repository = Arc::new(repository);
+        if is_settled && repository.stamp == stamp {
             self.lock().insert(name.to_owned(), Arc::clone(&repository));
         }
         Ok(Some(repository))
@@ -80,12 +87,16 @@ impl Store {
 
     /// The repository called `name`, if it was read before and has not changed since.
     pub(crate) fn loaded(&self, name: &str) -> Option<Arc<Repository>> {
-        let stamp = Layout::new(self.folder.join(name)).stamp().ok()??;
+        let stamp = self.layout(name).stamp().ok()??;
         self.read_before(name, stamp)
     }
 
     fn read_before(&self, name: &str, stamp: Stamp) -> Option<Arc<Repository>> {
         self.lock().get(name).filter(|loaded| loaded.stamp == stamp).map(Arc::clone)
+    }
+
+    fn layout(&self, name: &str) -> Layout {
+        Layout::new(Arc::clone(&self.files), name)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Repository>>> {
@@ -94,11 +105,12 @@ impl Store {
 }
 
 impl Repository {
-    fn load(layout: Layout, stamp: Stamp, limits: &Limits) -> Result<Self, Error> {
+    fn load(layout: Layout, limits: &Limits, verified: Arc<VerifiedBlobs>) -> Result<Option<Self>, Error> {
         static READINGS: AtomicU64 = AtomicU64::new(0);
+        let Some((index, stamp)) = layout.index()? else { return Ok(None) };
         let mut tags = BTreeMap::new();
         let mut payloads = HashMap::new();
-        for entry in layout.index()?.manifests.unwrap_or_default() {
+        for entry in index.manifests.unwrap_or_default() {
             let digest = Digest::parse(&entry.digest).map_err(|error| layout.broken_index(&error))?;
             if may_be_schema1(&entry)
                 && let Some(payload) = payload_digest(&layout, &digest, limits)
@@ -111,7 +123,7 @@ impl Repository {
             }
         }
         let reading = READINGS.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { layout, stamp, reading, tags, payloads })
+        Ok(Some(Self { layout, verified, stamp, reading, tags, payloads }))
     }
 
     /// The tags, sorted.

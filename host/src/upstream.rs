@@ -16,7 +16,7 @@ use bytes::Bytes;
 use downshift::answer::{Need, NeedKind};
 use downshift::{Digest, Limits};
 use downshift_registry::{
-    Authorization, Challenge, ContentRange, Demand, Fault, Mapping, Problem, every_type,
+    Authorization, Challenge, ContentRange, Demand, Fault, Mapping, Problem, Request, every_type,
 };
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
@@ -351,14 +351,16 @@ impl Upstream {
         }
     }
 
-    /// Asks for a blob: the whole, or the `range` of it that is passed on as it came.
+    /// Asks for the blob that a client's `request` asks for: the whole, or the one range of it, which is passed on as it
+    /// came.
     pub(crate) async fn blob(
         &self,
         name: &str,
         digest: &Digest,
-        range: Option<&str>,
+        request: &Request,
         caller: &Caller,
     ) -> Result<Option<Delivered>, Error> {
+        let range = request.range(digest);
         let path = format!("{name}/blobs/{digest}");
         let mut headers = HeaderMap::new();
         // What is compressed on the way has another length.
@@ -377,20 +379,25 @@ impl Upstream {
             return Ok(target.map(|target| Delivered::Elsewhere(target.into())));
         }
         let total = content_range(response.headers());
-        if status == 416 {
+        if status == 416 && range.is_some() {
             let size = total.map_or(0, |range| range.size);
             return Ok(Some(Delivered::PastTheEnd(size)));
         }
-        let length = response.content_length();
-        let blob = match (status, total, length) {
+        let blob = match (status, total, response.content_length()) {
             (206, Some(ContentRange { part: Some(part), size }), Some(length))
-                if part.end - part.start == length =>
+                if part.end - part.start == length && request.asks_for(&part, size) =>
             {
                 Blob { size, part: Some(part), body: response.into() }
             }
-            (200, _, Some(size)) => Blob { size, part: None, body: response.into() },
-            (200, _, None) => self.small_blob(response).await?,
-            _ => return Err(self.invalid("the part of the blob is not the one that was asked for")),
+            (206, ..) if range.is_some() => {
+                return Err(self.invalid("the part of the blob is not the one that was asked for"));
+            }
+            // The whole was asked for, and what comes cannot be checked.
+            (206, ..) => return Err(self.corrupt(digest)),
+            // Of those that are empty the end comes too late for a check.
+            (200, _, Some(size)) if size > 0 => Blob { size, part: None, body: response.into() },
+            (200, ..) => self.small_blob(digest, response).await?,
+            (status, ..) => return Err(Error::Upstream(self.http.fault(Problem::Status(status)))),
         };
         Ok(Some(Delivered::Blob(blob)))
     }
@@ -411,7 +418,11 @@ impl Upstream {
             .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        length.map(Some).ok_or_else(|| self.invalid("the length of the blob is missing"))
+        let length = length.ok_or_else(|| self.invalid("the length of the blob is missing"))?;
+        if length == 0 && !digest.matches(b"") {
+            return Err(self.corrupt(digest));
+        }
+        Ok(Some(length))
     }
 
     /// The tags of a repository, and the query of the next page, if there is such a repository.
@@ -667,14 +678,21 @@ impl Upstream {
     }
 
     fn check(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
-        let corrupt = |_| Error::Upstream(self.http.fault(Problem::Corrupt { digest: digest.clone() }));
-        digest::check(digest, bytes, &self.limits).map_err(corrupt)
+        digest::check(digest, bytes, &self.limits).map_err(|_| self.corrupt(digest))
     }
 
-    /// A blob that comes without its length, which clients have to be told first.
-    async fn small_blob(&self, response: Response) -> Result<Blob, Error> {
+    /// That something came which does not have the digest that was asked for.
+    fn corrupt(&self, digest: &Digest) -> Error {
+        Error::Upstream(self.http.fault(Problem::Corrupt { digest: digest.clone() }))
+    }
+
+    /// A blob that comes without its length, which clients have to be told first, or is empty. It is checked.
+    async fn small_blob(&self, digest: &Digest, response: Response) -> Result<Blob, Error> {
         let reading = self.http.read(response, self.limits.document_bytes);
         let bytes = self.within(async { reading.await.map_err(Error::Upstream) }).await?;
+        if !digest.matches(&bytes) {
+            return Err(self.corrupt(digest));
+        }
         Ok(Blob { size: bytes.len() as u64, part: None, body: bytes.into() })
     }
 

@@ -1,6 +1,7 @@
 //! `downshift convert`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use downshift::answer::{Need, NeedKind, Request, Root};
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::keys;
 use crate::layout::Layout;
 use crate::log;
+use crate::store_files::StoreFiles;
 
 /// Convert one manifest, and write its exact bytes to standard output
 #[derive(Args)]
@@ -92,7 +94,7 @@ impl Convert {
         let manifest = read_document(&self.manifest, &limits)?;
         let config = self.config.as_deref().map(|path| read_document(path, &limits)).transpose()?;
         let key = self.key.as_deref().map(keys::read).transpose()?;
-        let layout = self.layout.map(Layout::new);
+        let layout = self.layout.map(|folder| Layout::new(Arc::new(StoreFiles::with_all_links(folder)), ""));
 
         let engine = self.engine.engine()?;
         let form = self.to.form(self.unsigned);

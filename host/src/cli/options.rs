@@ -38,9 +38,16 @@ pub(super) struct Options {
     config: Option<PathBuf>,
     /// A folder of images, with one OCI image layout per repository, such as DIR/library/httpd
     ///
-    /// It is only read, and changes are served at once. Symbolic links in it are followed.
+    /// It is only read, and changes are served at once. Every file is checked against its digest. Symbolic links are
+    /// followed inside DIR; see --store-links for others.
     #[arg(long, value_name = "DIR", group = "source")]
     store: Option<PathBuf>,
+    /// A folder outside of the store that symbolic links in the store may lead into; can be repeated
+    ///
+    /// No link leads into the data folder, even if DIR contains it.
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    store_links: Vec<PathBuf>,
     /// An upstream registry, such as docker.io or http://localhost:5000
     #[arg(long, value_name = "URL", group = "source")]
     #[serde(skip)]

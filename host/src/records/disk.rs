@@ -1,37 +1,43 @@
 //! Records in a database, written by one thread that makes one transaction of all that waits.
+//!
+//! What a disk returns is not believed: every value has a checksum ([`Entry`]), and the tables are read through when they are
+//! opened. A value that is damaged is gone; what leads to the values is made anew from them where it is damaged.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use downshift::Digest;
 use downshift::answer::Record;
-use downshift::{Digest, Form, Platform};
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
-use serde::{Deserialize, Serialize};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task;
 
+use super::entry::Entry;
 use super::frozen::Frozen;
-use super::{room, size};
+use super::packed::{COMPRESSED_FROM, Packed};
+use super::panics::caught;
+use super::tables::{NUMBERS, Numbers, PLACES, RECORDS, Tables, mend};
+use super::{PROTECTED, room, size};
 use crate::data::{self, Outlives};
 use crate::error::Error;
-use crate::time::now;
+use crate::keys;
+use crate::log;
+use crate::metrics::METRICS;
 
 /// The name of the database in a server's data folder.
 const FILE: &str = "records.redb";
 
 /// What the tables below mean. Another meaning gets another number.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
-/// Records by age: the smaller the number, the longer ago it was reported. So what is written together is together.
-const RECORDS: TableDefinition<'_, u64, (&[u8], &[u8])> = TableDefinition::new("records");
-/// The age of a record, by the repository's name and the digest.
-const AGES: TableDefinition<'_, Key<'_>, u64> = TableDefinition::new("ages");
-/// The version, the bytes of all records, and the next age.
-const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+/// The version whose values have no checksum, and are read and written anew one by one.
+const FORMER_VERSION: u64 = 1;
 
 /// How many requests' records wait to be written at the most. More wait in line.
 const QUEUE_LENGTH: usize = 1024;
@@ -44,9 +50,6 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What is said where the database could not be opened again.
 const GONE: &str = "it failed, and could not be opened again";
-
-/// How long a record counts as reported now, so that reporting it again and again writes nothing.
-const REFRESH: Duration = Duration::from_secs(3600);
 
 /// From how many jobs on a transaction waits for more, as each costs the disk the same.
 const CROWD: usize = 6;
@@ -63,8 +66,6 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// How many transactions go on at once after one that has waited in vain.
 const HASTE: u32 = 32;
 
-type Key<'a> = (&'a str, &'a str);
-
 /// The database; nothing where it could not even be read after it had failed.
 type Shared = Arc<RwLock<Option<Database>>>;
 
@@ -76,69 +77,121 @@ pub(super) struct Disk {
     writer: Option<JoinHandle<()>>,
 }
 
-/// Records that somebody waits for.
-struct Job {
-    records: Vec<Record>,
-    done: oneshot::Sender<Result<u64, String>>,
-}
-
-/// What a record is beside its key and payload.
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    name: String,
-    digest: String,
-    /// When it was reported, in seconds since 1970.
-    reported: u64,
-    form: String,
-    source: String,
-    tag: Option<String>,
-    platform: Option<[Option<String>; 3]>,
-    time: Option<String>,
+/// What the writer does.
+enum Job {
+    /// Keeps records that somebody waits for.
+    Keep(Vec<Packed>, oneshot::Sender<Result<(), String>>),
+    /// Notes that a record was asked for by its digest.
+    Protect(String, Digest),
+    /// Removes a record if it is damaged.
+    Remove(String, Digest, std::sync::mpsc::Sender<()>),
 }
 
 impl Disk {
-    pub(super) fn open(data: &Path, capacity: u64) -> Result<Self, Error> {
+    /// Opens the database in the data folder, or makes it. Records that have to go are counted in `evictions`.
+    pub(super) fn open(data: &Path, capacity: u64, evictions: Arc<AtomicU64>) -> Result<Self, Error> {
         let path = data.join(FILE);
-        make_private(&path).map_err(|error| Error::unwritable(&path, error))?;
         let unusable = |problem| Error::Records { path: path.clone(), problem };
-        let database: Shared = Arc::new(RwLock::new(Some(open(&path).map_err(unusable)?)));
+        let bytes = match fs::metadata(&path) {
+            Ok(metadata) => Some(metadata.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(unusable(error.to_string())),
+        };
+        match bytes {
+            // A server that was stopped before it had written anything has no key either.
+            Some(0) if keys::is_made(data) => {
+                return Err(unusable(
+                    "it is empty, and the digests that were reported before are lost".to_owned(),
+                ));
+            }
+            None if keys::is_made(data) => log::warn(format_args!(
+                "there is no `{}`: digests that were reported before can no longer be pulled",
+                path.display()
+            )),
+            _ => {}
+        }
+        make_private(&path).map_err(|error| Error::unwritable(&path, error))?;
+        let database: Shared = Arc::new(RwLock::new(Some(open_checked(&path).map_err(unusable)?)));
         let (queue, jobs) = mpsc::channel(QUEUE_LENGTH);
         let writer = {
             let (database, path) = (Arc::clone(&database), path.clone());
-            move || write(&database, &path, capacity, jobs)
+            move || Writer { database, path, capacity, evictions, is_frozen: false }.write(jobs)
         };
         let started = thread::Builder::new().name("records".to_owned()).spawn(writer);
         let writer = Some(started.map_err(|error| unusable(error.to_string()))?);
         Ok(Self { database, path, queue: Some(queue), writer })
     }
 
-    /// Keeps records, and says how many others had to go. It is ready when all of that is on the disk.
-    pub(super) async fn keep(&self, records: Vec<Record>) -> Result<u64, Error> {
+    /// Keeps records. It is ready when all of that is on the disk.
+    pub(super) async fn keep(&self, records: Vec<Record>) -> Result<(), Error> {
+        let pack = |records: Vec<Record>| records.into_iter().map(Packed::of).collect();
+        // What takes long is done where it keeps nobody waiting.
+        let packed = if records.iter().any(|record| record.payload.len() >= COMPRESSED_FROM) {
+            task::spawn_blocking(move || pack(records)).await.map_err(|_| Error::Panicked)?
+        } else {
+            pack(records)
+        };
         let (done, written) = oneshot::channel();
         let stopped = || self.unusable("the thread that writes them has stopped".to_owned());
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.send(Job { records, done }).await.map_err(|_| stopped())?;
+        queue.send(Job::Keep(packed, done)).await.map_err(|_| stopped())?;
         written.await.map_err(|_| stopped())?.map_err(|problem| self.unusable(problem))
     }
 
+    /// A record that is asked for by its digest.
     pub(super) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
         let read = |database: &Database| -> Result<_, redb::Error> {
             let reading = database.begin_read()?;
             let key = (name, digest.as_str());
-            let Some(age) = reading.open_table(AGES)?.get(key)? else { return Ok(None) };
-            let Some(record) = reading.open_table(RECORDS)?.get(age.value())? else { return Ok(None) };
-            let (entry, payload) = record.value();
-            Ok(Some((entry.to_vec(), payload.to_vec())))
+            let Some(place) = reading.open_table(PLACES)?.get(key)? else { return Ok(None) };
+            let place = place.value();
+            let record = reading.open_table(RECORDS)?.get(place)?;
+            let value = record.map(|record| {
+                let (entry, payload) = record.value();
+                (entry.to_vec(), payload.to_vec())
+            });
+            Ok(Some((place, value)))
         };
-        let Some((entry, payload)) = self.read(read)? else { return Ok(None) };
-        let record = Entry::parse(&entry).and_then(|entry| entry.into_record(name, digest, payload));
-        record.map(Some).ok_or_else(|| self.unusable("an entry is damaged".to_owned()))
+        let Some((place, value)) = self.read(read)? else { return Ok(None) };
+        let read = value.and_then(|(entry, payload)| {
+            let entry = Entry::parse(&entry, &payload)?;
+            let is_fresh = place >= PROTECTED && entry.is_current && entry.is_fresh();
+            Some((entry.into_packed(name, digest, payload)?.unpack()?, is_fresh))
+        });
+        let Some((record, is_fresh)) = read else {
+            self.lose(name, digest);
+            return Ok(None);
+        };
+        if !is_fresh {
+            self.protect(name, digest);
+        }
+        Ok(Some(record))
+    }
+
+    /// Notes that a record was asked for by its digest, unless too much waits to be written.
+    pub(super) fn protect(&self, name: &str, digest: &Digest) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.try_send(Job::Protect(name.to_owned(), digest.clone()));
+        }
+    }
+
+    /// Removes a record that is damaged, so that nothing counts on it.
+    fn lose(&self, name: &str, digest: &Digest) {
+        log::warn(format_args!("the record of `{digest}` in `{name}` is damaged, and counts as gone"));
+        METRICS.records_damaged.inc();
+        let (done, removed) = std::sync::mpsc::channel();
+        if let Some(queue) = &self.queue
+            && queue.try_send(Job::Remove(name.to_owned(), digest.clone(), done)).is_ok()
+        {
+            // If it could not be, it is found again.
+            let _ = removed.recv();
+        }
     }
 
     pub(super) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
         self.read(|database| {
             let reading = database.begin_read()?;
-            Ok(reading.open_table(AGES)?.get((name, digest.as_str()))?.is_some())
+            Ok(reading.open_table(PLACES)?.get((name, digest.as_str()))?.is_some())
         })
     }
 
@@ -152,7 +205,8 @@ impl Disk {
     fn read<T>(&self, read: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Error> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or_else(|| self.unusable(GONE.to_owned()))?;
-        read(database).map_err(|error| self.unusable(describe(&error)))
+        let read = || read(database).map_err(|error| describe(&error));
+        caught(read, |panic| panic).map_err(|problem| self.unusable(problem))
     }
 
     fn unusable(&self, problem: String) -> Error {
@@ -167,60 +221,7 @@ impl Drop for Disk {
             // That it panicked is on stderr already.
             let _ = writer.join();
         }
-    }
-}
-
-impl Entry {
-    fn of(record: &Record, reported: u64) -> Self {
-        let Record { name, digest, form, source, tag, platform, time, .. } = record;
-        let platform = platform.clone();
-        Self {
-            name: name.clone(),
-            digest: digest.to_string(),
-            reported,
-            form: form.name().to_owned(),
-            source: source.to_string(),
-            tag: tag.clone(),
-            platform: platform
-                .map(|Platform { os, architecture, variant }| [Some(os), Some(architecture), variant]),
-            time: time.map(|time| time.to_string()),
-        }
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
-    }
-
-    fn to_bytes(&self) -> Result<Vec<u8>, redb::Error> {
-        serde_json::to_vec(self).map_err(|error| redb::Error::Io(error.into()))
-    }
-
-    fn into_record(self, name: &str, digest: &Digest, payload: Vec<u8>) -> Option<Record> {
-        let platform = match self.platform {
-            Some([os, architecture, variant]) => {
-                Some(Platform { os: os?, architecture: architecture?, variant })
-            }
-            None => None,
-        };
-        Some(Record {
-            name: name.to_owned(),
-            digest: digest.clone(),
-            form: Form::ALL.into_iter().find(|form| form.name() == self.form)?,
-            payload,
-            source: Digest::parse(&self.source).ok()?,
-            tag: self.tag,
-            platform,
-            time: self.time.and_then(|time| time.parse().ok()),
-        })
-    }
-
-    /// Whether the other one says the same of the record.
-    fn is_like(&self, other: &Self) -> bool {
-        let parts = |entry: &Self| {
-            let Self { form, source, tag, platform, time, .. } = entry;
-            (form.clone(), source.clone(), tag.clone(), platform.clone(), time.clone())
-        };
-        parts(self) == parts(other)
+        close(&mut self.database.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -229,22 +230,28 @@ fn make_private(path: &Path) -> io::Result<()> {
     if fs::exists(path)? { Ok(()) } else { data::write(path, b"", Outlives::PowerLoss) }
 }
 
-/// Makes the tables, or looks whether they are of this version.
+/// Makes the tables, or looks whether they are of this version or the one before.
 fn prepare(database: &Database) -> Result<(), String> {
     let prepare = || -> Result<u64, redb::Error> {
         let writing = database.begin_write()?;
         let mut version = VERSION;
         {
             let mut numbers = writing.open_table(NUMBERS)?;
-            let stored = numbers.get("version")?.map(|number| number.value());
-            match stored {
-                Some(number) => version = number,
-                None => drop(numbers.insert("version", VERSION)?),
+            match numbers.get("version")?.map(|number| number.value()) {
+                Some(number) if number != FORMER_VERSION => version = number,
+                _ => {}
+            }
+            if version == VERSION {
+                numbers.insert("version", VERSION)?;
             }
             writing.open_table(RECORDS)?;
-            writing.open_table(AGES)?;
+            writing.open_table(PLACES)?;
         }
-        writing.commit()?;
+        if version == VERSION {
+            writing.commit()?;
+        } else {
+            writing.abort()?;
+        }
         Ok(version)
     };
     match prepare() {
@@ -256,18 +263,115 @@ fn prepare(database: &Database) -> Result<(), String> {
     }
 }
 
-/// Writes what comes, until nobody can send anything any more.
-fn write(database: &Shared, path: &Path, capacity: u64, jobs: mpsc::Receiver<Job>) {
-    let mut batches = Batches { jobs, batch: Vec::new(), haste: 0 };
-    let mut is_frozen = false;
-    while let Some(batch) = batches.next() {
-        let written = write_if_there_is_room(database, path, capacity, batch, &mut is_frozen);
-        for (position, job) in batch.drain(..).enumerate() {
-            // Nobody waits if the client is gone. All that had to go are counted once.
-            let evicted = written.clone().map(|evicted| if position == 0 { evicted } else { 0 });
-            let _ = job.done.send(evicted);
+/// Reads every record, so that what is damaged beyond what checksums of values can tell is known before anything is
+/// answered; and says whether places and numbers are those of the records.
+fn look_through(database: &Database) -> Result<bool, redb::Error> {
+    let reading = database.begin_read()?;
+    let records = reading.open_table(RECORDS)?;
+    let (mut count, mut is_readable) = (0, true);
+    let mut numbers = Numbers::default();
+    for record in records.iter()? {
+        let (place, value) = record?;
+        // It panics where the lengths are others.
+        match caught(|| Ok(size::of(value.value().1)), |_| ()) {
+            Ok(size) => numbers.add(place.value(), size),
+            Err(()) => is_readable = false,
+        }
+        count += 1;
+    }
+    if count != records.len()? {
+        return Err(redb::Error::Corrupted("it has another number of records than it says".to_owned()));
+    }
+    let are_sound = || -> Result<bool, redb::Error> {
+        let places = reading.open_table(PLACES)?;
+        let (mut last, mut found) = (None, 0);
+        for entry in places.iter()? {
+            let (key, place) = entry?;
+            let (name, digest) = key.value();
+            let key = Some((name.to_owned(), digest.to_owned()));
+            if key <= last || records.get(place.value())?.is_none() {
+                return Ok(false);
+            }
+            last = key;
+            found += 1;
+        }
+        Ok(found == count)
+    };
+    // It panics at keys that are no text.
+    let stored = Numbers::read(&reading.open_table(NUMBERS)?)?;
+    let are_right = is_readable && numbers.are_within(&stored);
+    Ok(are_right && caught(are_sound, redb::Error::Corrupted).unwrap_or(false))
+}
+
+/// Writes what comes.
+struct Writer {
+    database: Shared,
+    path: PathBuf,
+    capacity: u64,
+    evictions: Arc<AtomicU64>,
+    /// Whether the database can only be read.
+    is_frozen: bool,
+}
+
+impl Writer {
+    /// Goes on until nobody can send anything any more.
+    fn write(mut self, jobs: mpsc::Receiver<Job>) {
+        let mut batches = Batches { jobs, batch: Vec::new(), haste: 0 };
+        while let Some(batch) = batches.next() {
+            let written = self.write_if_there_is_room(batch);
+            for job in batch.drain(..) {
+                // Nobody waits if the client is gone.
+                match job {
+                    Job::Keep(_, done) => drop(done.send(written.clone())),
+                    Job::Remove(.., done) => drop(done.send(())),
+                    Job::Protect(..) => {}
+                }
+            }
         }
     }
+
+    /// Writes all of it or nothing. A database that fails is opened again, at once or with what comes next; until then it
+    /// is frozen.
+    fn write_if_there_is_room(&mut self, batch: &[Job]) -> Result<(), String> {
+        let bytes = kept(batch).map(|packed| size::of(&packed.record.payload)).sum();
+        let mut room = room::check(&self.path, bytes);
+        if self.is_frozen {
+            room =
+                room.and_then(|()| room::probe(&self.path)).and_then(|()| reopen(&self.database, &self.path));
+            self.is_frozen = room.is_err();
+        }
+        let written = {
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = database.as_ref().ok_or(GONE)?;
+            let write = || match &room {
+                Ok(()) => write_batch(database, self.capacity, batch).map(Some),
+                // What is there already need not be written.
+                Err(_) => are_there(database, kept(batch)).map(|are_there| are_there.then_some(0)),
+            };
+            caught(|| write().map_err(|error| describe(&error)), |panic| panic)
+        };
+        match written {
+            Ok(Some(evicted)) => {
+                METRICS.records_evicted.inc_by(evicted);
+                self.evictions.fetch_add(evicted, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(None) => room,
+            Err(problem) => {
+                // That it cannot be is noticed when the next one comes.
+                self.is_frozen = reopen(&self.database, &self.path).is_err();
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// The records that are to be kept.
+fn kept(batch: &[Job]) -> impl Iterator<Item = &Packed> {
+    batch.iter().flat_map(|job| match job {
+        Job::Keep(records, _) => records.as_slice(),
+        _ => &[],
+    })
 }
 
 /// The jobs, as they are written together.
@@ -319,61 +423,60 @@ impl Batches {
     }
 }
 
-/// Writes all of it or nothing, and says how many records had to go. A database that fails is opened again, at once or
-/// with what comes next; until then it is frozen.
-fn write_if_there_is_room(
-    database: &Shared,
-    path: &Path,
-    capacity: u64,
-    batch: &[Job],
-    is_frozen: &mut bool,
-) -> Result<u64, String> {
-    let records = || batch.iter().flat_map(|job| &job.records);
-    let mut room = room::check(path, records().map(|record| size::of(&record.payload)).sum());
-    if *is_frozen {
-        room = room.and_then(|()| room::probe(path)).and_then(|()| reopen(database, path));
-        *is_frozen = room.is_err();
-    }
-    let written = {
-        let database = database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(GONE)?;
-        match room {
-            Ok(()) => write_batch(database, capacity, batch),
-            // What is there already need not be written.
-            Err(problem) => match are_there(database, records()) {
-                Ok(false) => return Err(problem),
-                are_there => are_there.map(|_| 0),
-            },
-        }
-    };
-    written.map_err(|error| {
-        // That it cannot be is noticed when the next one comes.
-        *is_frozen = reopen(database, path).is_err();
-        describe(&error)
-    })
-}
-
 /// Whether all records are there as they are, whenever they were reported.
 fn are_there<'r>(
     database: &Database,
-    mut records: impl Iterator<Item = &'r Record>,
+    mut records: impl Iterator<Item = &'r Packed>,
 ) -> Result<bool, redb::Error> {
     let reading = database.begin_read()?;
-    let (ages, kept) = (reading.open_table(AGES)?, reading.open_table(RECORDS)?);
-    let is_there = |record: &Record| -> Result<bool, redb::Error> {
-        let Some(age) = ages.get((record.name.as_str(), record.digest.as_str()))? else { return Ok(false) };
-        let entry = kept.get(age.value())?.and_then(|kept| Entry::parse(kept.value().0));
-        Ok(entry.is_some_and(|entry| entry.is_like(&Entry::of(record, 0))))
+    let (places, kept) = (reading.open_table(PLACES)?, reading.open_table(RECORDS)?);
+    let is_there = |packed: &Packed| -> Result<bool, redb::Error> {
+        let key = (packed.record.name.as_str(), packed.record.digest.as_str());
+        let Some(place) = places.get(key)? else { return Ok(false) };
+        let entry = kept.get(place.value())?.and_then(|kept| Entry::parse(kept.value().0, kept.value().1));
+        Ok(entry.is_some_and(|entry| entry.is_like(&Entry::of(packed, 0))))
     };
-    records.try_fold(true, |all, record| Ok(all && is_there(record)?))
+    records.try_fold(true, |all, packed| Ok(all && is_there(packed)?))
 }
 
 /// Opens the database, or makes it.
 fn open(path: &Path) -> Result<Database, String> {
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create(path);
-    let database = database.map_err(|error| describe(&error.into()))?;
-    prepare(&database)?;
-    Ok(database)
+    let open = || {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path);
+        let database = database.map_err(|error| describe(&error.into()))?;
+        prepare(&database)?;
+        Ok(database)
+    };
+    caught(open, |panic| panic)
+}
+
+/// Opens the database as [`open`] does, reads it through, and mends it where it can be.
+fn open_checked(path: &Path) -> Result<Database, String> {
+    let database = open(path)?;
+    let check = || {
+        if !look_through(&database)? {
+            log::warn(format_args!("`{}` is damaged, and mended from its records", path.display()));
+            mend(&database)?;
+        }
+        Ok(())
+    };
+    match caught(|| check().map_err(|error: redb::Error| describe(&error)), |panic| panic) {
+        Ok(()) => Ok(database),
+        Err(problem) => {
+            close(&mut Some(database));
+            Err(problem)
+        }
+    }
+}
+
+/// Closes the database, if it is open.
+fn close(database: &mut Option<Database>) {
+    // It writes when it is closed, and has nobody to tell that this failed.
+    let close = || {
+        drop(database.take());
+        Ok::<_, String>(())
+    };
+    let _ = caught(close, |panic| panic);
 }
 
 /// Opens the database again, which after a failure can neither be written nor read. Where it cannot be written, that is
@@ -381,7 +484,7 @@ fn open(path: &Path) -> Result<Database, String> {
 fn reopen(database: &Shared, path: &Path) -> Result<(), String> {
     let mut database = database.write().unwrap_or_else(PoisonError::into_inner);
     // Before the next one, for there can be one only.
-    *database = None;
+    close(&mut database);
     let opened = open(path);
     let is_open = opened.as_ref().map(drop).map_err(Clone::clone);
     *database = opened.or_else(|_| open_frozen(path)).ok();
@@ -390,9 +493,12 @@ fn reopen(database: &Shared, path: &Path) -> Result<(), String> {
 
 /// Opens the database to read what is on the disk, and writes nothing there.
 fn open_frozen(path: &Path) -> Result<Database, String> {
-    let file = Frozen::open(path).map_err(|error| error.to_string())?;
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(file);
-    database.map_err(|error| describe(&error.into()))
+    let open = || {
+        let file = Frozen::open(path).map_err(|error| error.to_string())?;
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(file);
+        database.map_err(|error| describe(&error.into()))
+    };
+    caught(open, |panic| panic)
 }
 
 /// Writes all of it or nothing, and says how many records had to go.
@@ -401,16 +507,23 @@ fn write_batch(database: &Database, capacity: u64, batch: &[Job]) -> Result<u64,
     let mut evicted = 0;
     let is_changed = {
         let mut tables = Tables::open(&writing)?;
-        let before = tables.next_age;
-        for record in batch.iter().flat_map(|job| &job.records) {
-            tables.insert(record)?;
+        for job in batch {
+            match job {
+                Job::Protect(name, digest) => tables.protect(name, digest)?,
+                Job::Remove(name, digest, _) => evicted += tables.remove_damaged(name, digest)?,
+                Job::Keep(..) => {}
+            }
         }
-        let is_changed = tables.next_age > before;
-        if is_changed {
-            evicted = tables.shrink_to(capacity, before)?;
+        tables.balance(capacity)?;
+        let first_age = tables.next_age();
+        kept(batch).try_for_each(|packed| tables.insert(packed))?;
+        if tables.next_age() > first_age {
+            evicted += tables.shrink_to(capacity, first_age)?;
+        }
+        if tables.is_changed {
             tables.finish()?;
         }
-        is_changed
+        tables.is_changed
     };
     if is_changed {
         writing.commit()?;
@@ -420,82 +533,97 @@ fn write_batch(database: &Database, capacity: u64, batch: &[Job]) -> Result<u64,
     Ok(evicted)
 }
 
-/// The tables, within a transaction.
-struct Tables<'t> {
-    records: Table<'t, u64, (&'static [u8], &'static [u8])>,
-    ages: Table<'t, Key<'static>, u64>,
-    numbers: Table<'t, &'static str, u64>,
-    bytes: u64,
-    next_age: u64,
-    now: u64,
-}
-
-impl<'t> Tables<'t> {
-    fn open(writing: &'t WriteTransaction) -> Result<Self, redb::Error> {
-        let numbers = writing.open_table(NUMBERS)?;
-        let number = |name| -> Result<u64, redb::Error> {
-            Ok(numbers.get(name)?.map(|number| number.value()).unwrap_or_default())
-        };
-        let (bytes, next_age) = (number("bytes")?, number("next-age")?);
-        let (records, ages) = (writing.open_table(RECORDS)?, writing.open_table(AGES)?);
-        Ok(Self { records, ages, numbers, bytes, next_age, now: now() })
-    }
-
-    fn insert(&mut self, record: &Record) -> Result<(), redb::Error> {
-        let key = (record.name.as_str(), record.digest.as_str());
-        let entry = Entry::of(record, self.now);
-        let age = self.ages.get(key)?.map(|age| age.value());
-        if let Some(age) = age {
-            let is_fresh = self.records.get(age)?.is_some_and(|older| {
-                let older = Entry::parse(older.value().0);
-                older.is_some_and(|older| {
-                    older.is_like(&entry) && self.now.abs_diff(older.reported) < REFRESH.as_secs()
-                })
-            });
-            if is_fresh {
-                return Ok(());
-            }
-            self.remove(age)?;
-        }
-        self.records.insert(self.next_age, (entry.to_bytes()?.as_slice(), record.payload.as_slice()))?;
-        self.ages.insert(key, self.next_age)?;
-        self.bytes += size::of(&record.payload);
-        self.next_age += 1;
-        Ok(())
-    }
-
-    /// Takes a record out, and gives what it is beside its payload.
-    fn remove(&mut self, age: u64) -> Result<Option<Entry>, redb::Error> {
-        let Some(record) = self.records.remove(age)? else { return Ok(None) };
-        let (entry, payload) = record.value();
-        self.bytes = self.bytes.saturating_sub(size::of(payload));
-        Ok(Entry::parse(entry))
-    }
-
-    /// Lets the oldest go until the rest fits, but none from `first_age` on, and says how many these were.
-    fn shrink_to(&mut self, capacity: u64, first_age: u64) -> Result<u64, redb::Error> {
-        let mut evicted = 0;
-        while self.bytes > capacity {
-            let oldest = self.records.first()?.map(|(age, _)| age.value());
-            let Some(age) = oldest.filter(|&age| age < first_age) else { break };
-            if let Some(entry) = self.remove(age)? {
-                self.ages.remove((entry.name.as_str(), entry.digest.as_str()))?;
-            }
-            evicted += 1;
-        }
-        Ok(evicted)
-    }
-
-    fn finish(&mut self) -> Result<(), redb::Error> {
-        self.numbers.insert("bytes", self.bytes)?;
-        self.numbers.insert("next-age", self.next_age)?;
-        Ok(())
-    }
-}
-
 fn describe(error: &redb::Error) -> String {
     match error {
         redb::Error::DatabaseAlreadyOpen => "another process has it open".to_owned(),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Records;
+    use crate::records::tests::record;
+
+    /// Writes a database as the former version did.
+    fn write_former(path: &Path, records: &[Record]) {
+        let database = Database::create(path).unwrap();
+        let writing = database.begin_write().unwrap();
+        {
+            let mut numbers = writing.open_table(NUMBERS).unwrap();
+            let (mut kept, mut places) =
+                (writing.open_table(RECORDS).unwrap(), writing.open_table(PLACES).unwrap());
+            let mut bytes = 0;
+            for (age, record) in (0..).zip(records) {
+                let entry = serde_json::to_vec(&Entry::of(&Packed::of(record.clone()), 7)).unwrap();
+                kept.insert(age, (entry.as_slice(), record.payload.as_slice())).unwrap();
+                places.insert((record.name.as_str(), record.digest.as_str()), age).unwrap();
+                bytes += size::of(&record.payload);
+            }
+            for (name, number) in
+                [("version", FORMER_VERSION), ("bytes", bytes), ("next-age", records.len() as u64)]
+            {
+                numbers.insert(name, number).unwrap();
+            }
+        }
+        writing.commit().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_former_version_is_read_and_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut damaged = record("damaged");
+        damaged.payload = b"changed".to_vec();
+        write_former(&path, &[record("a"), damaged.clone(), record("b")]);
+        let records = Records::open(folder.path(), 1 << 20).unwrap();
+        let bytes = records.bytes().unwrap();
+        assert_eq!(records.get("library/httpd", &record("a").digest).unwrap(), Some(record("a")));
+        assert_eq!(records.get("library/httpd", &damaged.digest).unwrap(), None);
+        assert_eq!(records.get("library/httpd", &record("b").digest).unwrap(), Some(record("b")));
+        // After what was asked for, which is written anew.
+        records.keep(vec![record("c")]).await.unwrap();
+        assert_eq!(records.bytes().unwrap(), bytes - size::of(b"changed") + size::of(b"c"));
+        drop(records);
+        let database = open(&path).unwrap();
+        assert!(look_through(&database).unwrap());
+        let reading = database.begin_read().unwrap();
+        let kept = reading.open_table(RECORDS).unwrap();
+        let kept: Vec<_> = kept.iter().unwrap().map(Result::unwrap).collect();
+        let formats: Vec<_> = kept.iter().map(|(_, value)| value.value().0[0]).collect();
+        assert_eq!(formats, [2, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn places_and_numbers_are_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let all = ["a", "b", "c"].map(record);
+        for number in ["bytes", "protected-bytes", "next-age", "places"] {
+            let records = Records::open(folder.path(), 1 << 20).unwrap();
+            records.keep(all.to_vec()).await.unwrap();
+            let bytes = records.bytes().unwrap();
+            drop(records);
+            let database = open(&path).unwrap();
+            let writing = database.begin_write().unwrap();
+            if number == "places" {
+                let mut places = writing.open_table(PLACES).unwrap();
+                places.remove(("library/httpd", all[0].digest.as_str())).unwrap();
+            } else {
+                let mut numbers = writing.open_table(NUMBERS).unwrap();
+                let sound = numbers.get(number).unwrap().map_or(0, |sound| sound.value());
+                numbers.insert(number, sound ^ (1 << 63)).unwrap();
+            }
+            writing.commit().unwrap();
+            drop(database);
+            let records = Records::open(folder.path(), 1 << 20).unwrap();
+            assert_eq!(records.bytes().unwrap(), bytes, "{number}");
+            records.keep(vec![record("d")]).await.unwrap();
+            for record in &all {
+                let found = records.get(&record.name, &record.digest).unwrap();
+                assert_eq!(found.as_ref(), Some(record), "{number}");
+            }
+        }
     }
 }

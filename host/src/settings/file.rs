@@ -65,6 +65,9 @@ fn begin_paths(table: &mut Table, folder: &Path) {
             *path = folder.join(&*path).display().to_string();
         }
     };
+    for folder in table.get_mut("store-links").and_then(Value::as_array_mut).into_iter().flatten() {
+        begin(folder);
+    }
     for key in ["store", "data", "key", "guest", "tls-certificate", "tls-key"] {
         table.get_mut(key).map(begin);
     }
@@ -125,11 +128,13 @@ mod tests {
     fn paths_begin_where_the_file_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("downshift.toml");
-        let text = "data = \"state\"\nkey = \"/key\"\nauth = \"htpasswd:users\"\n[[upstream]]\nurl = \"a\"\nca = \"ca\"";
+        let text = "store-links = [\"a\", \"/b\"]\ndata = \"state\"\nkey = \"/key\"\nauth = \"htpasswd:users\"\n[[upstream]]\nurl = \"a\"\nca = \"ca\"";
         std::fs::write(&path, text).unwrap();
         let table = read(&path).unwrap();
         let below = |name: &str| folder.path().join(name).display().to_string();
         assert_eq!(table["data"].as_str(), Some(&*below("state")));
+        assert_eq!(table["store-links"][0].as_str(), Some(&*below("a")));
+        assert_eq!(table["store-links"][1].as_str(), Some("/b"));
         assert_eq!(table["key"].as_str(), Some("/key"));
         assert_eq!(table["auth"].as_str(), Some(&*format!("htpasswd:{}", below("users"))));
         assert_eq!(table["upstream"][0]["ca"].as_str(), Some(&*below("ca")));

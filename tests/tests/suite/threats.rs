@@ -1,17 +1,23 @@
 //! What is sent to break the server itself: the rows of `SECURITY.md` that need no registry behind.
 
 use core::time::Duration;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, ensure};
-use downshift::Form;
-use downshift_cases::images::{Family, Image, sample};
+use downshift::{Digest, Form};
+use downshift_cases::images::{Family, Image, REPOSITORY, layout, sample};
 use downshift_cases::response::is_refused;
 use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::http;
+use downshift_tests::operated::Operated;
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
+use tempfile::TempDir;
 
 use crate::Named;
 
@@ -51,11 +57,118 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(no_request_is_smuggled_in_another)),
         trial(named!(documents_that_are_bombs_are_refused)),
     ];
-    // The worker gets its requests from the CDN, which has read them.
+    // The worker gets its requests from the CDN, which has read them, and has no store.
     if !engine.is_worker {
         trials.push(trial(named!(a_request_names_one_host)));
+        trials.push(trial(named!(links_lead_nowhere_outside_a_store)));
+        trials.push(trial(named!(blobs_of_a_store_are_checked)));
     }
     trials
+}
+
+/// A store with a sample image, and the folder that it is in, where the server keeps its data as well.
+fn store() -> anyhow::Result<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let store = folder.path().join("store");
+    layout::write(&store.join(REPOSITORY), &[("latest", sample::schema2())])?;
+    Ok((folder, store))
+}
+
+fn serve(engine: Engine, folder: TempDir, store: &Path, arguments: &[&str]) -> anyhow::Result<Operated> {
+    let store = store.display().to_string();
+    Operated::start_in(folder, &[&["--store", &store], engine.arguments, arguments].concat())
+}
+
+fn blob_path(repository: &str, digest: &str) -> String {
+    format!("/v2/{repository}/blobs/{digest}")
+}
+
+fn links_lead_nowhere_outside_a_store(engine: Engine) -> anyhow::Result<()> {
+    let (folder, store) = store()?;
+    let (data, elsewhere) = (folder.path().join("data"), folder.path().join("elsewhere"));
+    layout::write(&elsewhere.join(REPOSITORY), &[("latest", sample::schema2())])?;
+    let blobs = store.join(REPOSITORY).join("blobs/sha256");
+    let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
+    let digest = Digest::of(&layer);
+    let key = Digest::of(b"key");
+    let password = Digest::of(b"password");
+    symlink(data.join("signing-key.json"), blobs.join(key.hex()))?;
+    symlink("/etc/passwd", blobs.join(password.hex()))?;
+    symlink(folder.path(), store.join("root"))?;
+    symlink(&elsewhere, store.join("elsewhere"))?;
+    symlink(REPOSITORY, store.join("inside"))?;
+    let outside = [format!("elsewhere/{REPOSITORY}"), format!("root/elsewhere/{REPOSITORY}")];
+    let get = |server: &Operated, repository: &str, digest: &Digest| {
+        http::send(server.address(), "GET", &blob_path(repository, digest.as_str()), &[])
+    };
+    let manifest = |server: &Operated, repository: &str| {
+        http::send(server.address(), "GET", &format!("/v2/{repository}/manifests/latest"), &[])
+    };
+    let folders = folder.path().display().to_string();
+    for (links, leads) in [(&[][..], false), (&["--store-links", folders.as_str()], true)] {
+        // Both servers have it, one after the other.
+        let data = data.display().to_string();
+        let arguments = [&["--data", &data], links].concat();
+        let server = serve(engine, tempfile::tempdir()?, &store, &arguments)?;
+        for secret in [&key, &password] {
+            let response = get(&server, REPOSITORY, secret)?;
+            ensure!(response.status == 404, "a link out of the store: {response:?}");
+        }
+        server.await_log("link-outside-store")?;
+        let inside = get(&server, "inside", &digest)?;
+        ensure!(inside.status == 200 && inside.body == layer, "a link inside: {inside:?}");
+        let status = if leads { 200 } else { 404 };
+        for repository in &outside {
+            let (blob, manifest) = (get(&server, repository, &digest)?, manifest(&server, repository)?);
+            ensure!(blob.status == status, "{repository}: {blob:?}");
+            ensure!(manifest.status == status, "{repository}: {manifest:?}");
+        }
+    }
+    Ok(())
+}
+
+fn blobs_of_a_store_are_checked(engine: Engine) -> anyhow::Result<()> {
+    let (folder, store) = store()?;
+    let blobs = store.join(REPOSITORY).join("blobs/sha256");
+    let small = sample::schema2().layers.into_iter().next().context("there are no layers")?;
+    let large = vec![7; 17 * 1024 * 1024];
+    fs::write(blobs.join(Digest::of(&large).hex()), &large)?;
+    let pipe = Digest::of(b"pipe");
+    let made = Command::new("mkfifo").arg(blobs.join(pipe.hex())).status()?;
+    ensure!(made.success(), "there is no pipe");
+    let server = serve(engine, folder, &store, &[])?;
+    let send = |method: &str, digest: &Digest, headers: &[(&str, &str)]| {
+        http::send(server.address(), method, &blob_path(REPOSITORY, digest.as_str()), headers)
+    };
+    for method in ["GET", "HEAD"] {
+        ensure!(send(method, &pipe, &[])?.status == 404, "a pipe by {method}");
+    }
+    let range: &[(&str, &str)] = &[("Range", "bytes=3-9")];
+    for bytes in [&small, &large] {
+        let digest = Digest::of(bytes);
+        let path = blobs.join(digest.hex());
+        for _ in 0..2 {
+            let (whole, part) = (send("GET", &digest, &[])?, send("GET", &digest, range)?);
+            ensure!(whole.status == 200 && whole.body == *bytes, "`{digest}` is not given");
+            ensure!(part.status == 206 && part.body == bytes[3..10], "{part:?}");
+        }
+        let mut damaged = bytes.clone();
+        *damaged.last_mut().context("it is empty")? ^= 1;
+        fs::write(&path, &damaged)?;
+        is_refused(&send("GET", &digest, range)?, 400, "corrupt-document")?;
+        if bytes.len() > small.len() {
+            let whole = send("GET", &digest, &[]);
+            ensure!(whole.is_err(), "a large blob of another digest ends well");
+        } else {
+            is_refused(&send("GET", &digest, &[])?, 400, "corrupt-document")?;
+        }
+        ensure!(send("HEAD", &digest, &[])?.status == 200, "HEAD looks at more than the size");
+        server.await_log("corrupt-document")?;
+        fs::write(&path, bytes)?;
+        let good = send("GET", &digest, &[])?;
+        ensure!(good.status == 200 && good.body == *bytes, "after that `{digest}` is not given");
+    }
+    Ok(())
 }
 
 fn no_request_is_smuggled_in_another(engine: Engine) -> anyhow::Result<()> {

@@ -53,7 +53,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         let name = format!("{}::upstream::faults::{name}", engine.name);
         case_with(engine.programs(&[DOCKER_REGISTRY]), name, move || run(engine))
     };
-    let mut trials = vec![
+    vec![
         trial(named!(of_manifests)),
         trial(named!(of_configs)),
         trial(named!(of_digests_that_tags_have)),
@@ -63,11 +63,8 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(a_registry_that_is_not_there)),
         trial(named!(a_certificate_that_nobody_has_signed)),
         trial(named!(tokens_that_expire)),
-    ];
-    if engine.is_worker {
-        trials.push(trial(named!(parts_that_nobody_asked_for_and_blobs_that_are_empty)));
-    }
-    trials
+        trial(named!(parts_that_nobody_asked_for_and_blobs_that_are_empty)),
+    ]
 }
 
 fn of_manifests(engine: Engine) -> anyhow::Result<()> {
