@@ -1,5 +1,6 @@
 //! The converter: runs the core, and waits in between for the documents that are elsewhere.
 
+use core::net::IpAddr;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use downshift_sign::{GraviolaSigner, Signer};
 use tokio::task::JoinSet;
 
 use crate::digest;
-use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Progress, untrue};
+use crate::engine::{self, Engine, Found, IsAbandoned, Lookup, NoAnswer, Progress, untrue};
 use crate::error::Error;
 use crate::metrics::METRICS;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
-use crate::workers::Workers;
+use crate::workers::{NoResult, Waiter, Workers};
 
 /// Everything that decides answers beside the request.
 pub(crate) struct Converter {
@@ -51,12 +52,13 @@ pub(crate) enum Shelf {
 }
 
 impl Converter {
-    /// Answers what `client` asks for.
+    /// Answers what a client asks for that understands `client`, and takes its turns as `asker`.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         root: Root,
         client: Capabilities,
         shelf: Shelf,
+        asker: IpAddr,
     ) -> Result<Answer<'static>, NoAnswer> {
         let request = Arc::new(Request {
             root,
@@ -75,7 +77,7 @@ impl Converter {
                 Some(progress) => progress,
                 None => {
                     let progress;
-                    (progress, found) = self.advance_elsewhere(&request, found, &shelf).await?;
+                    (progress, found) = self.advance_elsewhere(&request, found, &shelf, asker).await?;
                     progress
                 }
             };
@@ -98,22 +100,30 @@ impl Converter {
         request: &Arc<Request>,
         mut found: Found,
         shelf: &Shelf,
+        asker: IpAddr,
     ) -> Result<(Progress, Found), NoAnswer> {
         let (converter, request, shelf) = (Arc::clone(self), Arc::clone(request), shelf.clone());
-        let job = self.workers.submit(move || {
-            let progress = converter.advance(&request, &mut found, &shelf)?;
+        let job = self.workers.submit(asker, found.bytes(), move |waiter| {
+            let progress = converter.advance(&request, &mut found, &shelf, waiter)?;
             Ok((progress, found))
         });
-        let job = job.map_err(|_| Error::Busy)?;
-        job.await.map_err(|_| Error::Panicked)?
+        job?.result().await?
     }
 
     /// Goes on with a request as far as that goes without waiting.
-    fn advance(&self, request: &Request, found: &mut Found, shelf: &Shelf) -> Result<Progress, NoAnswer> {
+    fn advance(
+        &self,
+        request: &Request,
+        found: &mut Found,
+        shelf: &Shelf,
+        waiter: &Waiter,
+    ) -> Result<Progress, NoAnswer> {
+        let waiter = waiter.clone();
+        let is_abandoned: IsAbandoned = Box::new(move || waiter.is_gone());
         let look_up = |need: &Need| shelf.look_up(need, &self.limits);
         let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
         let _timer = METRICS.conversion_seconds.start_timer();
-        engine::advance(&self.engine, request, found, look_up, sign)
+        engine::advance(&self.engine, request, found, Some(is_abandoned), look_up, sign)
     }
 
     /// The same on a thread that others wait for; nothing if it takes longer than some milliseconds.
@@ -172,6 +182,15 @@ impl Shelf {
             fetched.push(document.map_err(|_| Error::Panicked)??);
         }
         Ok(fetched)
+    }
+}
+
+impl From<NoResult> for NoAnswer {
+    fn from(no_result: NoResult) -> Self {
+        match no_result {
+            NoResult::Busy => Error::Busy.into(),
+            NoResult::Panicked => Error::Panicked.into(),
+        }
     }
 }
 

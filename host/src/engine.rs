@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compiled::COMMAND as COMPILE_GUEST;
 use self::compiled::Compiled;
-use self::wasm::Sandbox;
+pub(crate) use self::wasm::IsAbandoned;
+use self::wasm::{NoStep, Sandbox};
 use crate::error::Error;
 use crate::{bounded, digest};
 
@@ -110,10 +111,20 @@ impl Engine {
 
 impl Session<'_> {
     /// Takes a step.
-    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, NoAnswer> {
         match self {
             Self::Native => Ok(answer(request, documents)),
-            Self::Wasm(session) => session.step(request, documents),
+            Self::Wasm(session) => session.long_step(request, documents).map_err(|no_step| match no_step {
+                NoStep::Failed(failure) => Error::Core(failure).into(),
+                NoStep::Stopped => Error::Busy.into(),
+            }),
+        }
+    }
+
+    /// Has the steps stopped when nobody waits for them any more, where that can be done.
+    fn stop_when(&mut self, is_abandoned: Option<IsAbandoned>) {
+        if let Self::Wasm(session) = self {
+            session.stop_when(is_abandoned);
         }
     }
 
@@ -213,6 +224,11 @@ impl Found {
         Ok(waiting)
     }
 
+    /// How many bytes all of it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().filter_map(|(_, bytes)| bytes.as_ref()).map(Bytes::len).sum()
+    }
+
     fn documents(&self) -> Documents<'_> {
         self.0.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
     }
@@ -220,20 +236,22 @@ impl Found {
 
 /// Answers a request as far as that goes without waiting: looks up what the core needs, and signs.
 ///
-/// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given.
+/// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given. It ends with [`Error::Busy`]
+/// soon after `is_abandoned` says so.
 pub(crate) fn advance(
     engine: &Engine,
     request: &Request,
     found: &mut Found,
+    is_abandoned: Option<IsAbandoned>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
-    let failed = |failure| NoAnswer::from(Error::Core(failure));
     drive(
         engine,
         request,
         found,
-        |session, found| session.step(request, &found.documents()).map_err(failed),
+        is_abandoned,
+        |session, found| session.step(request, &found.documents()),
         look_up,
         sign,
     )
@@ -251,6 +269,7 @@ pub(crate) fn advance_shortly(
         engine,
         request,
         found,
+        None,
         |session, found| session.short_step(request, &found.documents()),
         look_up,
         sign,
@@ -267,6 +286,7 @@ fn drive<E: From<NoAnswer>>(
     engine: &Engine,
     request: &Request,
     found: &mut Found,
+    is_abandoned: Option<IsAbandoned>,
     step: impl for<'f> Fn(&mut Session<'_>, &'f Found) -> Result<Step<'f>, E>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
@@ -280,6 +300,7 @@ fn drive<E: From<NoAnswer>>(
         }
     }
     let mut session = engine.open().map_err(|failure| NoAnswer::from(Error::Core(failure)))?;
+    session.stop_when(is_abandoned);
     for _ in 0..MAX_ROUNDS {
         let needs = match step(&mut session, found)? {
             Step::Need(needs) => needs,
@@ -318,7 +339,7 @@ pub(crate) fn run(
         }
         Ok(Lookup::Known(bytes.map(Bytes::from)))
     };
-    match advance(engine, request, &mut Found::default(), look_up, sign)? {
+    match advance(engine, request, &mut Found::default(), None, look_up, sign)? {
         Progress::Answered(answer) => Ok(*answer),
         Progress::Waiting(needs) => {
             let error = match needs.into_iter().next() {

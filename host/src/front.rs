@@ -1,5 +1,6 @@
 //! The front: what there is to answer to a request, from a store or from upstream registries.
 
+use core::net::IpAddr;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -88,16 +89,21 @@ struct Resolved {
 }
 
 impl Front {
-    /// Answers a request.
-    pub(crate) async fn answer(&self, request: &Request) -> Reply {
+    /// Answers a request of the client `asker`.
+    pub(crate) async fn answer(&self, request: &Request, asker: IpAddr) -> Reply {
         let replied = match self.access.admit(request).await {
-            Ok(caller) => self.reply(request, caller).await,
+            Ok(caller) => self.reply(request, caller, asker).await,
             Err(response) => Ok(response.into()),
         };
         replied.unwrap_or_else(|error| self.failed(request, &error).into()).for_method(request.method)
     }
 
-    async fn reply(&self, request: &Request, caller: Caller) -> Result<Reply, Arc<Error>> {
+    async fn reply(
+        &self,
+        request: &Request,
+        caller: Caller,
+        asker: IpAddr,
+    ) -> Result<Reply, Arc<Error>> {
         let response = match &request.route {
             Route::Root => response::root(),
             Route::Base => match &self.access {
@@ -109,7 +115,7 @@ impl Front {
                 _ => http::unknown_path(),
             },
             Route::Manifest { name, reference } => {
-                return self.manifest(request, name, reference, caller).await;
+                return self.manifest(request, name, reference, caller, asker).await;
             }
             Route::Blob { name, digest } => {
                 return match self.repository(name, caller).await? {
@@ -153,6 +159,7 @@ impl Front {
         name: &str,
         reference: &Reference,
         caller: Caller,
+        asker: IpAddr,
     ) -> Result<Reply, Arc<Error>> {
         let unknown = || http::manifest_unknown(name, reference).into();
         let Some(repository) = self.repository(name, caller).await? else { return Ok(unknown()) };
@@ -163,10 +170,19 @@ impl Front {
         if let Some(given) = self.answers.get(&key, &self.records).await? {
             return Ok(Reply::of_manifest(request, &given));
         }
-        let make = || self.make(request, name, reference, &digest, &repository);
-        let made = match self.answers.get_or_make(key, &self.records, make()).await {
-            // It was made on behalf of another, whom the upstream registry did not let.
-            Err(no_answer) if repository.may_differ(&no_answer.error) => {
+        let make = || self.make(request, name, reference, &digest, &repository, asker);
+        let mut is_own = false;
+        let first = async {
+            is_own = true;
+            make().await
+        };
+        let made = self.answers.get_or_make(key, &self.records, first).await;
+        let made = match made {
+            // It was made on behalf of another, whom the upstream registry did not let, or who has too much made.
+            Err(no_answer)
+                if repository.may_differ(&no_answer.error)
+                    || !is_own && matches!(*no_answer.error, Error::Busy) =>
+            {
                 make().await.map(|made| made.given).map_err(Arc::new)
             }
             made => made,
@@ -258,6 +274,7 @@ impl Front {
         reference: &Reference,
         digest: &Digest,
         repository: &Repo,
+        asker: IpAddr,
     ) -> Result<Made, NoAnswer> {
         let (name, digest) = (name.to_owned(), digest.clone());
         let root = match reference {
@@ -267,7 +284,7 @@ impl Front {
                 Root::Digest { tag: repository.tag_of(&digest), name, digest, record }
             }
         };
-        let mut answer = self.converter.answer(root, request.client.clone(), repository.shelf()).await?;
+        let mut answer = self.converter.answer(root, request.client.clone(), repository.shelf(), asker).await?;
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.records.keep(records).await?;

@@ -47,9 +47,10 @@ pub(crate) struct Service {
 impl Service {
     /// Opens everything that the settings name.
     pub(crate) fn start(settings: Settings) -> Result<Self, Error> {
-        let threads = thread::available_parallelism().map_or(1, Into::into);
-        // As many threads convert what takes long as answer requests, and convert the rest.
-        let sessions = u32::try_from(2 * threads).unwrap_or(u32::MAX);
+        let processors = thread::available_parallelism().map_or(1, Into::into);
+        let threads = Workers::threads(processors);
+        // Those convert what takes long. Those that answer requests, one for each processor, convert the rest.
+        let sessions = u32::try_from(processors + threads).unwrap_or(u32::MAX);
         let no_threads = |error: io::Error| Error::InvalidSettings { problem: error.to_string() };
         let workers = Arc::new(Workers::start(threads).map_err(no_threads)?);
         // First of all: nobody else has it from now on.

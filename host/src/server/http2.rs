@@ -25,7 +25,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
-task::task_local! {
+tokio::task_local! {
     /// The reader of the stream that is served.
     static READER: Arc<Reader>;
 }

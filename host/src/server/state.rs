@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hyper_util::rt::TokioTimer;
@@ -22,27 +22,27 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Settings that are missing where many clients have one address: each is logged once.
 #[derive(Default)]
 pub(super) struct Advice {
-    trusted_proxy: Once,
-    forwarded_for: Once,
+    trusted_proxy: AtomicBool,
+    forwarded_for: AtomicBool,
 }
 
 impl Advice {
     /// Says what is missing, if something is.
     pub(super) fn give(&self, shared: Option<Shared>) {
         match shared {
-            Some(Shared::Loopback { forwards: true }) => self.trusted_proxy.call_once(|| {
+            Some(Shared::Loopback { forwards: true }) if !self.trusted_proxy.swap(true, Ordering::Relaxed) => {
                 log::warn(
                     "a proxy on this machine asks for others, and is not in `trusted-proxy`: the limits by client do not \
                      count its clients; add it there",
                 );
-            }),
-            Some(Shared::Proxy) => self.forwarded_for.call_once(|| {
+            }
+            Some(Shared::Proxy) if !self.forwarded_for.swap(true, Ordering::Relaxed) => {
                 log::warn(
                     "a proxy in `trusted-proxy` does not say whom it asks for: the limits by client do not count its \
                      clients; have it set `X-Forwarded-For`",
                 );
-            }),
-            Some(Shared::Loopback { forwards: false }) | None => {}
+            }
+            _ => {}
         }
     }
 }
