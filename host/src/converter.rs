@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::metrics::METRICS;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
+use crate::work_budget::Charge;
 use crate::workers::{NoResult, Waiter, Workers};
 
 /// Everything that decides answers beside the request.
@@ -53,13 +54,16 @@ pub(crate) enum Shelf {
 
 impl Converter {
     /// Answers what a client asks for that understands `client`, and takes its turns as `asker`.
+    ///
+    /// What it takes counts in `charge`, which comes back with the answer.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         root: Root,
         client: Capabilities,
         shelf: Shelf,
         asker: IpAddr,
-    ) -> Result<Answer<'static>, NoAnswer> {
+        charge: Charge,
+    ) -> Result<(Answer<'static>, Option<Charge>), NoAnswer> {
         let request = Arc::new(Request {
             root,
             client,
@@ -68,9 +72,9 @@ impl Converter {
             time: None,
             limits: self.limits.clone(),
         });
-        let mut found = Found::default();
-        // Each time something more is found, so this is more than enough.
-        for _ in 0..=MAX_ROUNDS {
+        let mut found = Found::charged(&request, charge);
+        // Each time something more is found, or there is room for what is made of it, so this is more than enough.
+        for _ in 0..=2 * MAX_ROUNDS {
             // To hand an ordinary image to another thread and back takes as long as to convert it.
             let here = AssertUnwindSafe(|| self.advance_shortly(&request, &mut found, &shelf));
             let progress = match catch_unwind(here).map_err(|_| Error::Panicked)?? {
@@ -82,8 +86,12 @@ impl Converter {
                 }
             };
             match progress {
-                Progress::Answered(answer) => return Ok(*answer),
+                Progress::Answered(answer) => return Ok((*answer, found.into_charge())),
                 Progress::Waiting(needs) => {
+                    found.make_room(&request, &needs).await?;
+                    if needs.is_empty() {
+                        continue;
+                    }
                     for (need, bytes) in shelf.fetch(needs, &self.limits).await? {
                         found.add(&request, need, bytes)?;
                     }
@@ -179,7 +187,14 @@ impl Shelf {
         }
         let mut fetched = Vec::new();
         while let Some(document) = fetching.join_next().await {
-            fetched.push(document.map_err(|_| Error::Panicked)??);
+            let (need, bytes) = document.map_err(|_| Error::Panicked)??;
+            // The others are not waited for: there is room for what is announced, and no more.
+            if let (Some(expected), Some(bytes)) = (need.size, &bytes)
+                && expected != bytes.len() as u64
+            {
+                return Err(Error::WrongSize { digest: need.digest, expected, actual: bytes.len() }.into());
+            }
+            fetched.push((need, bytes));
         }
         Ok(fetched)
     }

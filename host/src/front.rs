@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use downshift::answer::{Record, Root};
 use downshift::{Digest, Form};
+use downshift_registry::response::Manifest;
 use downshift_registry::{
     AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
     response,
@@ -23,6 +24,10 @@ use crate::log;
 use crate::records::Records;
 use crate::store::{Repository, Store};
 use crate::upstream::{Blob, Caller, Delivered, Referrers, Upstream};
+use crate::work_budget::{Charge, WorkBudget};
+
+/// Bytes of a blob that are on their way at once, whatever its size: a piece of a file, or what a registry sends ahead.
+const BLOB_BYTES: usize = 128 * 1024;
 
 /// A read-only registry.
 pub(crate) struct Front {
@@ -36,6 +41,8 @@ pub(crate) struct Front {
     pub(crate) answers: Arc<AnswerCache>,
     /// Who makes them.
     pub(crate) converter: Arc<Converter>,
+    /// The memory of what is under way.
+    pub(crate) work: Arc<WorkBudget>,
 }
 
 /// Where images are.
@@ -56,6 +63,8 @@ pub(crate) struct Reply {
     pub(crate) body: ReplyBody,
     /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
     pub(crate) forms: Option<(Form, Form)>,
+    /// What its body counts until it is sent.
+    pub(crate) charge: Option<Arc<Charge>>,
 }
 
 /// The body of a [`Reply`].
@@ -118,31 +127,39 @@ impl Front {
                 return self.manifest(request, name, reference, caller, asker).await;
             }
             Route::Blob { name, digest } => {
-                return match self.repository(name, caller).await? {
-                    Some(Repo::Stored(repository)) => Ok(stored_blob(request, repository, digest).await?),
-                    Some(Repo::Remote(remote)) => Ok(remote.blob(request, digest).await?),
-                    None => Ok(http::blob_unknown(digest).into()),
+                let repository = self.repository(name, caller).await?;
+                let charge = self.work.charge(BLOB_BYTES).await?;
+                let reply = match repository {
+                    Some(Repo::Stored(repository)) => stored_blob(request, repository, digest).await?,
+                    Some(Repo::Remote(remote)) => remote.blob(request, digest).await?,
+                    None => http::blob_unknown(digest).into(),
                 };
+                return Ok(reply.charged(Some(Arc::new(charge))));
             }
             Route::EmptyLayer => response::empty_layer(request),
             Route::Tags { name, page, query } => match self.repository(name, caller).await? {
                 Some(Repo::Stored(repository)) => response::tags(name, page, repository.tags()),
                 Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
-                    match upstream.tags(&remote, query, &caller).await? {
+                    let mut charge = self.work.open();
+                    let response = match upstream.tags(&remote, query, &caller, &mut charge).await? {
                         Some((tags, next)) => response::upstream_tags(name, page, &tags, next.as_deref()),
                         None => http::name_unknown(name),
-                    }
+                    };
+                    return Ok(Reply::from(response).charged(Some(Arc::new(charge))));
                 }
                 None => http::name_unknown(name),
             },
             Route::Referrers { name, digest, query } => match self.repository(name, caller).await? {
                 Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
-                    match upstream.referrers(&remote, digest, query, &caller).await? {
+                    let mut charge = self.work.open();
+                    let found = upstream.referrers(&remote, digest, query, &caller, &mut charge).await?;
+                    let response = match found {
                         Some(Referrers { index, filters, next }) => {
                             response::referrers(name, digest, index, filters.as_deref(), next.as_deref())
                         }
                         None => http::no_referrers(),
-                    }
+                    };
+                    return Ok(Reply::from(response).charged(Some(Arc::new(charge))));
                 }
                 _ => http::no_referrers(),
             },
@@ -257,13 +274,18 @@ impl Front {
         if pass_through.has_permitted(remote_name, caller).await {
             return Ok(true);
         }
-        let source = self.record(name, digest).await?.map(|record| record.source);
+        let source = self.record(name, digest).await?.0.map(|record| record.source);
         pass_through.permits(remote_name, source.as_ref().unwrap_or(digest), caller).await
     }
 
-    async fn record(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
+    /// What is recorded of a digest, and what that counts.
+    async fn record(&self, name: &str, digest: &Digest) -> Result<(Option<Record>, Charge), Error> {
+        // No answer is larger, and so no record.
+        let mut charge = self.work.charge(self.converter.limits.output_bytes).await?;
         let (records, name, digest) = (Arc::clone(&self.records), name.to_owned(), digest.clone());
-        blocking(move || records.get(&name, &digest)).await
+        let record = blocking(move || records.get(&name, &digest)).await?;
+        charge.shrink_to(record.as_ref().map_or(0, |record| record.payload.len()));
+        Ok((record, charge))
     }
 
     /// Makes an answer, and keeps what has to be recorded for it.
@@ -277,19 +299,26 @@ impl Front {
         asker: IpAddr,
     ) -> Result<Made, NoAnswer> {
         let (name, digest) = (name.to_owned(), digest.clone());
-        let root = match reference {
-            Reference::Tag(tag) => Root::Tag { name, tag: tag.clone(), digest },
+        let (root, charge) = match reference {
+            Reference::Tag(tag) => (Root::Tag { name, tag: tag.clone(), digest }, self.work.open()),
             Reference::Digest(_) => {
-                let record = self.record(&name, &digest).await?.map(Box::new);
-                Root::Digest { tag: repository.tag_of(&digest), name, digest, record }
+                let (record, charge) = self.record(&name, &digest).await?;
+                let record = record.map(Box::new);
+                (Root::Digest { tag: repository.tag_of(&digest), name, digest, record }, charge)
             }
         };
-        let mut answer = self.converter.answer(root, request.client.clone(), repository.shelf(), asker).await?;
+        let (client, shelf) = (request.client.clone(), repository.shelf());
+        let (mut answer, mut charge) =
+            self.converter.answer(root, client, shelf, asker, charge).await?;
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.records.keep(records).await?;
         let stored = answer.report.source.form;
-        Ok(Made { given: Given { manifest: answer.into(), stored }, recorded })
+        let manifest = Manifest::from(answer);
+        if let Some(charge) = &mut charge {
+            charge.shrink_to(manifest.body.len());
+        }
+        Ok(Made { given: Given { manifest, stored, charge: charge.map(Arc::new) }, recorded })
     }
 
     async fn refuse(
@@ -391,7 +420,12 @@ impl Reply {
                 ReplyBody::Blob(Box::new(BlobBody::new(content, length)))
             }
         };
-        Self { status, headers, body, forms: None }
+        Self { status, headers, body, forms: None, charge: None }
+    }
+
+    /// The reply, which counts this much until it is sent.
+    fn charged(self, charge: Option<Arc<Charge>>) -> Self {
+        Self { charge, ..self }
     }
 
     /// The reply to a request with `method`: for `HEAD` the same without its body.
@@ -403,8 +437,9 @@ impl Reply {
     }
 
     fn of_manifest(request: &Request, given: &Given) -> Self {
-        let Given { manifest, stored } = given;
-        Self { forms: Some((*stored, manifest.form)), ..response::manifest(request, manifest).into() }
+        let Given { manifest, stored, charge } = given;
+        let forms = Some((*stored, manifest.form));
+        Self { forms, ..Self::from(response::manifest(request, manifest)).charged(charge.clone()) }
     }
 }
 
@@ -415,7 +450,7 @@ impl From<Response> for Reply {
             // A blob is not opened for `HEAD`.
             Body::Blob(_) => Bytes::new(),
         };
-        Self { status, headers, body: ReplyBody::Bytes(body), forms: None }
+        Self { status, headers, body: ReplyBody::Bytes(body), forms: None, charge: None }
     }
 }
 

@@ -44,6 +44,7 @@ mod settings;
 mod store;
 mod time;
 mod upstream;
+mod work_budget;
 mod workers;
 
 pub use cli::{run, run_with};

@@ -27,6 +27,7 @@ use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
 use crate::store::Store;
 use crate::upstream::{Times, Upstream};
+use crate::work_budget::WorkBudget;
 use crate::workers::Workers;
 
 /// What is served, and how.
@@ -68,7 +69,8 @@ impl Service {
             _ => None,
         };
         let old_clients = Arc::new(OldClients::open(data)?);
-        let lasting = Lasting { engine, workers, data: data_folder, records, documents, old_clients };
+        let work = WorkBudget::new(settings.work_bytes);
+        let lasting = Lasting { engine, workers, work, data: data_folder, records, documents, old_clients };
         Self::assemble(settings, lasting, None)
     }
 
@@ -81,6 +83,7 @@ impl Service {
         let lasting = Lasting {
             engine: self.front.converter.engine.clone(),
             workers: Arc::clone(&self.front.converter.workers),
+            work: Arc::clone(&self.front.work),
             data: self.data.clone(),
             records: Arc::clone(&self.front.records),
             documents: self.documents.clone(),
@@ -90,9 +93,9 @@ impl Service {
     }
 
     fn assemble(settings: Settings, lasting: Lasting, former: Option<&Self>) -> Result<Self, Error> {
-        let Lasting { engine, workers, data, records, documents, old_clients } = lasting;
+        let Lasting { engine, workers, work, data, records, documents, old_clients } = lasting;
         let limits = settings.limits()?;
-        let source = source(&settings, &limits, documents.as_ref(), former)?;
+        let source = source(&settings, &limits, &work, documents.as_ref(), former)?;
         let access = access(&settings, &source)?;
         let tls = tls(&settings, former)?;
         let key = signing_key(&settings, former)?;
@@ -111,10 +114,10 @@ impl Service {
                 };
                 let (policy, platform) = (settings.policy, settings.platform.clone());
                 let converter = Converter { engine, workers, signer, policy, platform, limits };
-                (Arc::new(converter), Arc::new(AnswerCache::new()))
+                (Arc::new(converter), Arc::new(AnswerCache::new(Arc::clone(&work))))
             }
         };
-        let front = Front { source, access, records, answers, converter };
+        let front = Front { source, access, records, answers, converter, work };
         let is_stopping = AtomicBool::new(false);
         Ok(Self { settings, front, tls, old_clients, data, documents, kid, is_stopping })
     }
@@ -200,6 +203,7 @@ impl Service {
 struct Lasting {
     engine: Engine,
     workers: Arc<Workers>,
+    work: Arc<WorkBudget>,
     data: Option<Arc<DataFolder>>,
     records: Arc<Records>,
     documents: Option<Arc<DiskCache>>,
@@ -209,7 +213,7 @@ struct Lasting {
 /// Reads everything that the settings name, and writes nothing.
 pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
     let limits = settings.limits()?;
-    let source = source(settings, &limits, None, None)?;
+    let source = source(settings, &limits, &WorkBudget::new(settings.work_bytes), None, None)?;
     access(settings, &source)?;
     tls(settings, None)?;
     if let Some(guest) = &settings.guest {
@@ -226,6 +230,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
 fn source(
     settings: &Settings,
     limits: &Limits,
+    work: &Arc<WorkBudget>,
     documents: Option<&Arc<DiskCache>>,
     former: Option<&Service>,
 ) -> Result<Source, Error> {
@@ -245,7 +250,10 @@ fn source(
         let settings = described.clone().settings()?;
         match former.iter().find(|upstream| upstream.is_as(&settings, limits, times)) {
             Some(upstream) => Ok(Arc::clone(upstream)),
-            None => Upstream::new(settings, limits.clone(), times, documents.cloned()).map(Arc::new),
+            None => {
+                let (limits, work) = (limits.clone(), Arc::clone(work));
+                Upstream::new(settings, limits, times, documents.cloned(), work).map(Arc::new)
+            }
         }
     };
     Ok(Source::Upstreams(settings.upstream.iter().map(open).collect::<Result<_, _>>()?))

@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) client_requests: Option<usize>,
     /// How many requests may be under way on one HTTP/2 connection.
     pub(crate) connection_streams: u32,
+    /// How many bytes of documents and answers may be in flight at once.
+    pub(crate) work_bytes: u64,
     /// Proxies that are believed when they say whom they ask for.
     pub(crate) trusted_proxy: Vec<IpNet>,
     /// For how many seconds a client may take to say what it wants, or be stuck in reading the answer.
@@ -119,6 +121,7 @@ impl Default for Settings {
             client_requests: None,
             // As many as RFC 9113 (6.5.2) recommends at least, and several times what container clients use.
             connection_streams: 100,
+            work_bytes: 256 * 1024 * 1024,
             trusted_proxy: Vec::new(),
             request_timeout: 30,
             idle_timeout: 60,
@@ -133,13 +136,14 @@ impl Default for Settings {
 }
 
 /// What cannot change while the server runs.
-const FIXED: [&str; 9] = [
+const FIXED: [&str; 10] = [
     "listen",
     "admin-listen",
     "data",
     "records-bytes",
     "documents-bytes",
     "connection-streams",
+    "work-bytes",
     "engine",
     "guest",
     "log-format",
@@ -247,6 +251,7 @@ impl Settings {
             ("client-connections", self.client_connections.unwrap_or(1) as u64),
             ("client-requests", self.client_requests.unwrap_or(1) as u64),
             ("connection-streams", self.connection_streams.into()),
+            ("work-bytes", self.work_bytes),
             ("request-timeout", self.request_timeout),
             ("idle-timeout", self.idle_timeout),
         ];

@@ -118,6 +118,10 @@ pub(super) struct Options {
     /// How many requests to serve at once on one HTTP/2 connection; more have to wait
     #[arg(long, value_name = "N")]
     connection_streams: Option<u32>,
+    /// How many bytes of documents and answers all requests together may have in memory; more wait, and are answered
+    /// with 503 after a while
+    #[arg(long, value_name = "BYTES")]
+    work_bytes: Option<u64>,
     /// A proxy, or a network of proxies, whose X-Forwarded-For is trusted
     #[arg(long, value_name = "ADDR[/BITS]", value_parser = network, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -31,6 +31,7 @@ use crate::log::{self, REQUEST, RequestId, printable};
 use crate::metrics::{METRICS, Outcome, RouteName};
 use crate::page;
 use crate::service::Service;
+use crate::work_budget::{Charge, charged};
 
 pub(super) type HttpResponse = hyper::Response<Sent>;
 
@@ -160,23 +161,23 @@ fn note_old_client(
 }
 
 fn into_http(
-    Reply { status, headers, body, .. }: Reply,
+    Reply { status, headers, body, charge, .. }: Reply,
     under_way: UnderWay,
     timeout: Duration,
 ) -> HttpResponse {
     let body = match body {
-        ReplyBody::Bytes(bytes) => Either::Left(Full::new(bytes)),
+        ReplyBody::Bytes(bytes) => Either::Left(Full::new(charged(bytes, charge.clone()))),
         ReplyBody::Blob(body) => Either::Right(*body),
     };
     let paced = Reader::current().map(|reader| Paced::new(reader, timeout));
     match head(status, headers) {
-        Ok(head) => hyper::Response::from_parts(head, Sent { body, paced, under_way }),
+        Ok(head) => hyper::Response::from_parts(head, Sent { body, paced, under_way, _charge: charge }),
         Err(error) => {
             // Headers are made of names, digests, numbers and URLs; were an upstream registry to bring in anything else,
             // it costs this response.
             log::warn(format_args!("a response has a header that HTTP does not allow: {error}"));
             let body = Either::Left(Full::default());
-            let mut response = hyper::Response::new(Sent { body, paced, under_way });
+            let mut response = hyper::Response::new(Sent { body, paced, under_way, _charge: charge });
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         }
@@ -253,6 +254,7 @@ pub(super) struct Sent {
     /// With HTTP/2.
     paced: Option<Paced>,
     under_way: UnderWay,
+    _charge: Option<Arc<Charge>>,
 }
 
 impl Body for Sent {
@@ -263,7 +265,7 @@ impl Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Self { body, paced, under_way } = &mut *self;
+        let Self { body, paced, under_way, .. } = &mut *self;
         let frame = ready!(match paced {
             Some(paced) => paced.poll_frame(body, context),
             None => Pin::new(body).poll_frame(context),
