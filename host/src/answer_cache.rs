@@ -12,7 +12,7 @@ use crate::engine::NoAnswer;
 use crate::error::Error;
 use crate::metrics::{Cache as CacheName, METRICS};
 use crate::records::Records;
-use crate::work_budget::{Charge, FREE_BYTES, WorkBudget};
+use crate::work_budget::{Asker, Charge, FREE_BYTES, WorkBudget};
 
 /// Bytes of all answers: some ten thousand manifests of the usual size.
 const CAPACITY: u64 = 64 * 1024 * 1024;
@@ -67,7 +67,12 @@ impl AnswerCache {
     }
 
     /// The answer, if it is at hand and every digest that it reports is still recorded.
-    pub(crate) async fn get(&self, key: &AnswerKey, records: &Records) -> Result<Option<Given>, Error> {
+    pub(crate) async fn get(
+        &self,
+        key: &AnswerKey,
+        records: &Records,
+        asker: Asker,
+    ) -> Result<Option<Given>, Error> {
         let found = self.cache.get(key).await;
         METRICS.looked_up(CacheName::Answers, found.is_some());
         let Some(kept) = found else { return Ok(None) };
@@ -75,7 +80,7 @@ impl AnswerCache {
             self.cache.invalidate(key).await;
             return Ok(None);
         }
-        kept.give(&self.work).await.map(Some)
+        kept.give(&self.work, asker).await.map(Some)
     }
 
     /// The answer, at hand or from `make`, which makes it and keeps its records. Of several that ask at once one
@@ -84,6 +89,7 @@ impl AnswerCache {
         &self,
         key: AnswerKey,
         records: &Records,
+        asker: Asker,
         make: impl Future<Output = Result<Made, NoAnswer>>,
     ) -> Result<Given, Arc<NoAnswer>> {
         // From making it to sending it, so that there is no time at which it does not count.
@@ -98,7 +104,7 @@ impl AnswerCache {
         };
         // Boxed, for the cache has the future in several of its own.
         let kept = Box::pin(self.cache.try_get_with(key, Box::pin(make))).await?;
-        let given = kept.give(&self.work).await;
+        let given = kept.give(&self.work, asker).await;
         drop(charge);
         given.map_err(|error| Arc::new(error.into()))
     }
@@ -120,7 +126,7 @@ impl AnswerCache {
 
 impl Kept {
     /// The answer, to be sent.
-    async fn give(&self, work: &Arc<WorkBudget>) -> Result<Given, Error> {
+    async fn give(&self, work: &WorkBudget, asker: Asker) -> Result<Given, Error> {
         let bytes = self.given.manifest.body.len();
         if bytes <= FREE_BYTES {
             return Ok(self.given.clone());
@@ -129,7 +135,7 @@ impl Kept {
         let charge = match charge {
             Some(charge) => charge,
             None => {
-                let charge = Arc::new(work.charge(bytes).await?);
+                let charge = Arc::new(work.charge(Some(asker), bytes).await?);
                 *self.charge.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&charge);
                 charge
             }
@@ -159,6 +165,9 @@ mod tests {
     use downshift_registry::{Meaning, Reference};
 
     use super::*;
+
+    const ASKER: Asker =
+        Asker { client: core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), is_shared: true };
 
     fn key(tag: &str, reading: u64) -> AnswerKey {
         let reference = Reference::Tag(tag.to_owned());
@@ -190,33 +199,33 @@ mod tests {
     async fn an_answer_is_made_once_for_each_reading_of_the_repository() {
         let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1 << 20));
         for (reading, text) in [(1, "one"), (2, "two")] {
-            let first = answers.get_or_make(key("a", reading), &records, made(text, &records)).await;
-            let again = answers.get_or_make(key("a", reading), &records, made("other", &records)).await;
+            let first = answers.get_or_make(key("a", reading), &records, ASKER, made(text, &records)).await;
+            let again = answers.get_or_make(key("a", reading), &records, ASKER, made("other", &records)).await;
             assert_eq!(
                 (first.unwrap().manifest.body, again.unwrap().manifest.body),
                 (text.into(), text.into())
             );
         }
-        assert!(answers.get(&key("b", 1), &records).await.unwrap().is_none());
+        assert!(answers.get(&key("b", 1), &records, ASKER).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn an_answer_whose_record_had_to_go_is_made_anew() {
         // Room for one record.
         let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1100));
-        answers.get_or_make(key("a", 1), &records, made("one", &records)).await.unwrap();
-        assert!(answers.get(&key("a", 1), &records).await.unwrap().is_some());
-        answers.get_or_make(key("b", 1), &records, made("two", &records)).await.unwrap();
-        assert!(answers.get(&key("a", 1), &records).await.unwrap().is_none());
-        assert!(answers.get(&key("b", 1), &records).await.unwrap().is_some());
+        answers.get_or_make(key("a", 1), &records, ASKER, made("one", &records)).await.unwrap();
+        assert!(answers.get(&key("a", 1), &records, ASKER).await.unwrap().is_some());
+        answers.get_or_make(key("b", 1), &records, ASKER, made("two", &records)).await.unwrap();
+        assert!(answers.get(&key("a", 1), &records, ASKER).await.unwrap().is_none());
+        assert!(answers.get(&key("b", 1), &records, ASKER).await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn errors_are_not_kept() {
         let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1 << 20));
         let missing = async { Err(Error::Missing { digest: Digest::empty_layer() }.into()) };
-        assert!(answers.get_or_make(key("a", 1), &records, missing).await.is_err());
-        assert!(answers.get_or_make(key("a", 1), &records, made("one", &records)).await.is_ok());
+        assert!(answers.get_or_make(key("a", 1), &records, ASKER, missing).await.is_err());
+        assert!(answers.get_or_make(key("a", 1), &records, ASKER, made("one", &records)).await.is_ok());
     }
 
     #[tokio::test]
@@ -226,19 +235,19 @@ mod tests {
         let text = "x".repeat(1 << 19);
         let made = async {
             let mut made = made(&text, &records).await?;
-            made.given.charge = Some(Arc::new(work.charge(text.len()).await?));
+            made.given.charge = Some(Arc::new(work.charge(None, text.len()).await?));
             Ok(made)
         };
-        let first = answers.get_or_make(key("a", 1), &records, made).await.unwrap();
-        let second = answers.get(&key("a", 1), &records).await.unwrap().unwrap();
+        let first = answers.get_or_make(key("a", 1), &records, ASKER, made).await.unwrap();
+        let second = answers.get(&key("a", 1), &records, ASKER).await.unwrap().unwrap();
         let charges = (first.charge.as_ref().unwrap(), second.charge.as_ref().unwrap());
         assert!(Arc::ptr_eq(charges.0, charges.1));
-        assert!(!work.open().try_grow_to((1 << 19) + 1024));
-        assert!(work.open().try_grow_to(1 << 19));
+        assert!(!work.open(None).try_grow_to((1 << 19) + 1024));
+        assert!(work.open(None).try_grow_to(1 << 19));
         drop((first, second));
-        assert!(work.open().try_grow_to(1 << 20));
+        assert!(work.open(None).try_grow_to(1 << 20));
         // It counts again when it is sent again.
-        let _third = answers.get(&key("a", 1), &records).await.unwrap().unwrap();
-        assert!(!work.open().try_grow_to(1 << 20));
+        let _third = answers.get(&key("a", 1), &records, ASKER).await.unwrap().unwrap();
+        assert!(!work.open(None).try_grow_to(1 << 20));
     }
 }

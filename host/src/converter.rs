@@ -1,6 +1,5 @@
 //! The converter: runs the core, and waits in between for the documents that are elsewhere.
 
-use core::net::IpAddr;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::error::Error;
 use crate::metrics::METRICS;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
-use crate::work_budget::Charge;
+use crate::work_budget::{Asker, Charge};
 use crate::workers::{NoResult, Waiter, Workers};
 
 /// Everything that decides answers beside the request.
@@ -61,7 +60,7 @@ impl Converter {
         root: Root,
         client: Capabilities,
         shelf: Shelf,
-        asker: IpAddr,
+        asker: Asker,
         charge: Charge,
     ) -> Result<(Answer<'static>, Option<Charge>), NoAnswer> {
         let request = Arc::new(Request {
@@ -108,10 +107,10 @@ impl Converter {
         request: &Arc<Request>,
         mut found: Found,
         shelf: &Shelf,
-        asker: IpAddr,
+        asker: Asker,
     ) -> Result<(Progress, Found), NoAnswer> {
         let (converter, request, shelf) = (Arc::clone(self), Arc::clone(request), shelf.clone());
-        let job = self.workers.submit(asker, found.bytes(), move |waiter| {
+        let job = self.workers.submit(asker.client, found.bytes(), move |waiter| {
             let progress = converter.advance(&request, &mut found, &shelf, waiter)?;
             Ok((progress, found))
         });

@@ -1,6 +1,5 @@
 //! The front: what there is to answer to a request, from a store or from upstream registries.
 
-use core::net::IpAddr;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use crate::log;
 use crate::records::Records;
 use crate::store::{Repository, Store};
 use crate::upstream::{Blob, Caller, Delivered, Referrers, Upstream};
-use crate::work_budget::{Charge, WorkBudget};
+use crate::work_budget::{Asker, Charge, WorkBudget};
 
 /// Bytes of a blob that are on their way at once, whatever its size: a piece of a file, or what a registry sends ahead.
 const BLOB_BYTES: usize = 128 * 1024;
@@ -99,7 +98,7 @@ struct Resolved {
 
 impl Front {
     /// Answers a request of the client `asker`.
-    pub(crate) async fn answer(&self, request: &Request, asker: IpAddr) -> Reply {
+    pub(crate) async fn answer(&self, request: &Request, asker: Asker) -> Reply {
         let replied = match self.access.admit(request).await {
             Ok(caller) => self.reply(request, caller, asker).await,
             Err(response) => Ok(response.into()),
@@ -111,7 +110,7 @@ impl Front {
         &self,
         request: &Request,
         caller: Caller,
-        asker: IpAddr,
+        asker: Asker,
     ) -> Result<Reply, Arc<Error>> {
         let response = match &request.route {
             Route::Root => response::root(),
@@ -128,7 +127,7 @@ impl Front {
             }
             Route::Blob { name, digest } => {
                 let repository = self.repository(name, caller).await?;
-                let charge = self.work.charge(BLOB_BYTES).await?;
+                let charge = self.work.charge(Some(asker), BLOB_BYTES).await?;
                 let reply = match repository {
                     Some(Repo::Stored(repository)) => stored_blob(request, repository, digest).await?,
                     Some(Repo::Remote(remote)) => remote.blob(request, digest).await?,
@@ -140,7 +139,7 @@ impl Front {
             Route::Tags { name, page, query } => match self.repository(name, caller).await? {
                 Some(Repo::Stored(repository)) => response::tags(name, page, repository.tags()),
                 Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
-                    let mut charge = self.work.open();
+                    let mut charge = self.work.open(Some(asker));
                     let response = match upstream.tags(&remote, query, &caller, &mut charge).await? {
                         Some((tags, next)) => response::upstream_tags(name, page, &tags, next.as_deref()),
                         None => http::name_unknown(name),
@@ -151,7 +150,7 @@ impl Front {
             },
             Route::Referrers { name, digest, query } => match self.repository(name, caller).await? {
                 Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
-                    let mut charge = self.work.open();
+                    let mut charge = self.work.open(Some(asker));
                     let found = upstream.referrers(&remote, digest, query, &caller, &mut charge).await?;
                     let response = match found {
                         Some(Referrers { index, filters, next }) => {
@@ -176,15 +175,15 @@ impl Front {
         name: &str,
         reference: &Reference,
         caller: Caller,
-        asker: IpAddr,
+        asker: Asker,
     ) -> Result<Reply, Arc<Error>> {
         let unknown = || http::manifest_unknown(name, reference).into();
         let Some(repository) = self.repository(name, caller).await? else { return Ok(unknown()) };
-        let Some(resolved) = self.resolve(&repository, name, reference).await? else { return Ok(unknown()) };
+        let Some(resolved) = self.resolve(&repository, name, reference, asker).await? else { return Ok(unknown()) };
         let Resolved { digest, meaning } = resolved;
         let client = request.client.clone();
         let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
-        if let Some(given) = self.answers.get(&key, &self.records).await? {
+        if let Some(given) = self.answers.get(&key, &self.records, asker).await? {
             return Ok(Reply::of_manifest(request, &given));
         }
         let make = || self.make(request, name, reference, &digest, &repository, asker);
@@ -193,7 +192,7 @@ impl Front {
             is_own = true;
             make().await
         };
-        let made = self.answers.get_or_make(key, &self.records, first).await;
+        let made = self.answers.get_or_make(key, &self.records, asker, first).await;
         let made = match made {
             // It was made on behalf of another, whom the upstream registry did not let, or who has too much made.
             Err(no_answer)
@@ -237,6 +236,7 @@ impl Front {
         repository: &Repo,
         name: &str,
         reference: &Reference,
+        asker: Asker,
     ) -> Result<Option<Resolved>, Arc<Error>> {
         match repository {
             Repo::Stored(repository) => {
@@ -251,7 +251,7 @@ impl Front {
                 let digest = match reference {
                     Reference::Tag(tag) => self.remote_tag(remote, tag).await?,
                     Reference::Digest(digest) => {
-                        self.may_pull(remote, name, digest).await?.then(|| digest.clone())
+                        self.may_pull(remote, name, digest, asker).await?.then(|| digest.clone())
                     }
                 };
                 Ok(digest.map(|digest| Resolved { meaning: Meaning::Upstream(digest.clone()), digest }))
@@ -268,20 +268,31 @@ impl Front {
     }
 
     /// Whether a client may pull `digest`, whether it is stored at the registry or was made of what is.
-    async fn may_pull(&self, remote: &Remote, name: &str, digest: &Digest) -> Result<bool, Arc<Error>> {
+    async fn may_pull(
+        &self,
+        remote: &Remote,
+        name: &str,
+        digest: &Digest,
+        asker: Asker,
+    ) -> Result<bool, Arc<Error>> {
         let Access::PassThrough(pass_through) = &self.access else { return Ok(true) };
         let Remote { name: remote_name, caller, .. } = remote;
         if pass_through.has_permitted(remote_name, caller).await {
             return Ok(true);
         }
-        let source = self.record(name, digest).await?.0.map(|record| record.source);
+        let source = self.record(name, digest, asker).await?.0.map(|record| record.source);
         pass_through.permits(remote_name, source.as_ref().unwrap_or(digest), caller).await
     }
 
     /// What is recorded of a digest, and what that counts.
-    async fn record(&self, name: &str, digest: &Digest) -> Result<(Option<Record>, Charge), Error> {
+    async fn record(
+        &self,
+        name: &str,
+        digest: &Digest,
+        asker: Asker,
+    ) -> Result<(Option<Record>, Charge), Error> {
         // No answer is larger, and so no record.
-        let mut charge = self.work.charge(self.converter.limits.output_bytes).await?;
+        let mut charge = self.work.charge(Some(asker), self.converter.limits.output_bytes).await?;
         let (records, name, digest) = (Arc::clone(&self.records), name.to_owned(), digest.clone());
         let record = blocking(move || records.get(&name, &digest)).await?;
         charge.shrink_to(record.as_ref().map_or(0, |record| record.payload.len()));
@@ -296,13 +307,13 @@ impl Front {
         reference: &Reference,
         digest: &Digest,
         repository: &Repo,
-        asker: IpAddr,
+        asker: Asker,
     ) -> Result<Made, NoAnswer> {
         let (name, digest) = (name.to_owned(), digest.clone());
         let (root, charge) = match reference {
-            Reference::Tag(tag) => (Root::Tag { name, tag: tag.clone(), digest }, self.work.open()),
+            Reference::Tag(tag) => (Root::Tag { name, tag: tag.clone(), digest }, self.work.open(Some(asker))),
             Reference::Digest(_) => {
-                let (record, charge) = self.record(&name, &digest).await?;
+                let (record, charge) = self.record(&name, &digest, asker).await?;
                 let record = record.map(Box::new);
                 (Root::Digest { tag: repository.tag_of(&digest), name, digest, record }, charge)
             }

@@ -529,7 +529,7 @@ impl Upstream {
             let Some(response) = self.ask_once(Method::GET, &path, name, caller).await? else {
                 return Ok(None);
             };
-            let mut charge = self.work.open();
+            let mut charge = self.work.open(None);
             let bytes = self.http.read_charged(response, self.limits.document_bytes, &mut charge, 1).await?;
             self.check(&need.digest, &bytes)?;
             Ok(Some(bytes))
@@ -545,7 +545,7 @@ impl Upstream {
                 return Ok(None);
             };
             let reported = self.reported(response.headers())?;
-            let mut charge = self.work.open();
+            let mut charge = self.work.open(None);
             let bytes = self.http.read_charged(response, self.limits.document_bytes, &mut charge, 1).await?;
             let digest = match reported {
                 Some(digest) => {
@@ -588,9 +588,9 @@ impl Upstream {
                 return Ok(None);
             };
             let headers = response.headers().clone();
-            let mut charge = self.work.open();
-            let body = self.http.read_charged(response, limit, &mut charge, cost).await?;
-            Ok(Some((headers, body, charge)))
+            let mut read = charge.another();
+            let body = self.http.read_charged(response, limit, &mut read, cost).await?;
+            Ok(Some((headers, body, read)))
         }));
         Ok(found.await?.map(|(headers, body, read)| {
             *charge = read;
@@ -695,7 +695,7 @@ impl Upstream {
 
     /// A blob that comes without its length, which clients have to be told first.
     async fn small_blob(&self, response: Response) -> Result<Blob, Error> {
-        let mut charge = self.work.open();
+        let mut charge = self.work.open(None);
         let reading = self.http.read_charged(response, self.limits.document_bytes, &mut charge, 1);
         let bytes = self.within(reading).await?;
         let size = bytes.len() as u64;

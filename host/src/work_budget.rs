@@ -1,10 +1,13 @@
 //! The memory of all work in flight: one bound for the documents and answers of all requests together.
 //!
 //! What a request needs is known bit by bit. A charge that grows waits for room, and so requests could wait for each
-//! other's; that is why one of them may always go past the bound, and comes to its end.
+//! other's; that is why one of them may always go past the bound, and comes to its end. One client has a share of all,
+//! within which its requests wait for each other and for nobody else's.
 
+use core::net::IpAddr;
 use core::time::Duration;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,55 +22,104 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Bytes that are counted as one.
 const UNIT_BYTES: usize = 1024;
 
+/// How many clients it takes at least to use up all room.
+const CLIENTS_TO_FILL: usize = 4;
+
+/// How many clients there are before those that are gone are forgotten.
+const SHARES: usize = 1024;
+
 /// Bytes of an answer up to which it does not count while it is sent: that of an ordinary image, of which there are no
 /// more than requests.
 pub(crate) const FREE_BYTES: usize = 16 * 1024;
 
+/// The client that something is done for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asker {
+    /// Its address, or that of its network.
+    pub(crate) client: IpAddr,
+    /// True if many clients may have this address.
+    pub(crate) is_shared: bool,
+}
+
 /// The room for work in flight.
 #[derive(Debug)]
 pub(crate) struct WorkBudget {
-    room: Arc<Semaphore>,
-    /// The right to go past the bound, which one charge may have.
+    all: Arc<Room>,
+    units_of_client: usize,
+    of_clients: Mutex<HashMap<IpAddr, Weak<Room>>>,
+}
+
+/// A bound, and the right to go past it.
+#[derive(Debug)]
+struct Room {
+    units: Arc<Semaphore>,
+    /// What one at a time may have.
     overdraft: Arc<Semaphore>,
 }
 
-/// The bytes of one piece of work, as long as they count.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    budget: Arc<WorkBudget>,
-    room: Option<OwnedSemaphorePermit>,
-    overdraft: Option<OwnedSemaphorePermit>,
-    /// Units past the bound.
-    overdrawn: usize,
+impl Room {
+    fn new(units: usize) -> Arc<Self> {
+        Arc::new(Self {
+            units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            overdraft: Arc::new(Semaphore::new(1)),
+        })
+    }
 }
 
 impl WorkBudget {
     /// Room for so many bytes.
     pub(crate) fn new(bytes: u64) -> Arc<Self> {
         let units = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(UNIT_BYTES);
-        Arc::new(Self {
-            room: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
-            overdraft: Arc::new(Semaphore::new(1)),
-        })
+        let units_of_client = units.div_ceil(CLIENTS_TO_FILL);
+        Arc::new(Self { all: Room::new(units), units_of_client, of_clients: Mutex::default() })
     }
 
-    /// A charge of no bytes.
-    pub(crate) fn open(self: &Arc<Self>) -> Charge {
-        Charge { budget: Arc::clone(self), room: None, overdraft: None, overdrawn: 0 }
+    /// A charge of no bytes, for this client if one is to blame.
+    pub(crate) fn open(&self, asker: Option<Asker>) -> Charge {
+        let own = asker.filter(|asker| !asker.is_shared).map(|asker| self.share(asker.client));
+        Charge { own: own.map(Hold::new), all: Hold::new(Arc::clone(&self.all)) }
     }
 
     /// A charge of `bytes`.
     ///
     /// # Errors
     /// As [`Charge::grow_to`].
-    pub(crate) async fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, Error> {
-        let mut charge = self.open();
+    pub(crate) async fn charge(&self, asker: Option<Asker>, bytes: usize) -> Result<Charge, Error> {
+        let mut charge = self.open(asker);
         charge.grow_to(bytes).await?;
         Ok(charge)
     }
+
+    /// The room that a client has.
+    fn share(&self, client: IpAddr) -> Arc<Room> {
+        let mut of_clients = self.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = of_clients.get(&client).and_then(Weak::upgrade) {
+            return room;
+        }
+        if of_clients.len() >= SHARES {
+            of_clients.retain(|_, room| room.strong_count() > 0);
+        }
+        let room = Room::new(self.units_of_client);
+        of_clients.insert(client, Arc::downgrade(&room));
+        room
+    }
+}
+
+/// The bytes of one piece of work, as long as they count.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    /// Of the client's share.
+    own: Option<Hold>,
+    all: Hold,
 }
 
 impl Charge {
+    /// A charge of no bytes for the same client.
+    pub(crate) fn another(&self) -> Self {
+        let another = |hold: &Hold| Hold::new(Arc::clone(&hold.of));
+        Self { own: self.own.as_ref().map(another), all: another(&self.all) }
+    }
+
     /// Counts at least `bytes` from now on.
     ///
     /// # Errors
@@ -80,26 +132,65 @@ impl Charge {
         if self.try_grow_to(bytes) {
             return Ok(());
         }
-        let more = self.missing(bytes);
-        let room = Arc::clone(&self.budget.room);
-        let overdraft = Arc::clone(&self.budget.overdraft);
-        tokio::select! {
-            biased;
-            Ok(permit) = room.acquire_many_owned(permits(more)) => self.add(permit),
-            Ok(permit) = overdraft.acquire_owned() => {
-                self.overdraft = Some(permit);
-                self.overdrawn += more;
+        let grown = time::timeout(wait, async {
+            if let Some(own) = &mut self.own {
+                own.grow_to(bytes).await;
             }
-            () = time::sleep(wait) => {
-                METRICS.refused.with_label_values(&["work"]).inc();
-                return Err(Error::Busy);
-            }
-        }
-        Ok(())
+            self.all.grow_to(bytes).await;
+        });
+        grown.await.map_err(|_| {
+            METRICS.refused.with_label_values(&["work"]).inc();
+            Error::Busy
+        })
     }
 
     /// Counts at least `bytes` from now on, if that is possible without waiting.
     pub(crate) fn try_grow_to(&mut self, bytes: usize) -> bool {
+        self.own.as_mut().is_none_or(|own| own.try_grow_to(bytes)) && self.all.try_grow_to(bytes)
+    }
+
+    /// Counts no more than `bytes` from now on.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        for hold in self.own.iter_mut().chain([&mut self.all]) {
+            hold.shrink_to(bytes);
+        }
+    }
+}
+
+/// What is taken of a room.
+#[derive(Debug)]
+struct Hold {
+    of: Arc<Room>,
+    within: Option<OwnedSemaphorePermit>,
+    overdraft: Option<OwnedSemaphorePermit>,
+    /// Units past the bound.
+    overdrawn: usize,
+}
+
+impl Hold {
+    fn new(of: Arc<Room>) -> Self {
+        Self { of, within: None, overdraft: None, overdrawn: 0 }
+    }
+
+    async fn grow_to(&mut self, bytes: usize) {
+        if self.try_grow_to(bytes) {
+            return;
+        }
+        let more = self.missing(bytes);
+        let (units, overdraft) = (Arc::clone(&self.of.units), Arc::clone(&self.of.overdraft));
+        // The semaphores are never closed.
+        tokio::select! {
+            biased;
+            Ok(permit) = units.acquire_many_owned(permits(more)) => self.add(permit),
+            Ok(permit) = overdraft.acquire_owned() => {
+                self.overdraft = Some(permit);
+                self.overdrawn += more;
+            }
+            else => {}
+        }
+    }
+
+    fn try_grow_to(&mut self, bytes: usize) -> bool {
         let more = self.missing(bytes);
         if more == 0 {
             return true;
@@ -108,12 +199,11 @@ impl Charge {
             self.overdrawn += more;
             return true;
         }
-        let permit = Arc::clone(&self.budget.room).try_acquire_many_owned(permits(more));
+        let permit = Arc::clone(&self.of.units).try_acquire_many_owned(permits(more));
         permit.map(|permit| self.add(permit)).is_ok()
     }
 
-    /// Counts no more than `bytes` from now on.
-    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+    fn shrink_to(&mut self, bytes: usize) {
         let mut surplus = self.units().saturating_sub(bytes.div_ceil(UNIT_BYTES));
         let overdrawn = surplus.min(self.overdrawn);
         self.overdrawn -= overdrawn;
@@ -121,12 +211,12 @@ impl Charge {
         if self.overdrawn == 0 {
             self.overdraft = None;
         }
-        drop(self.room.as_mut().and_then(|room| room.split(surplus)));
+        drop(self.within.as_mut().and_then(|within| within.split(surplus)));
     }
 
     /// What counts.
     fn units(&self) -> usize {
-        self.overdrawn + self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+        self.overdrawn + self.within.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
     fn missing(&self, bytes: usize) -> usize {
@@ -134,9 +224,9 @@ impl Charge {
     }
 
     fn add(&mut self, permit: OwnedSemaphorePermit) {
-        match &mut self.room {
-            Some(room) => room.merge(permit),
-            None => self.room = Some(permit),
+        match &mut self.within {
+            Some(within) => within.merge(permit),
+            None => self.within = Some(permit),
         }
     }
 }
@@ -178,7 +268,7 @@ mod tests {
 
     /// A charge of this many bytes, if there is room for it, or the overdraft.
     async fn charge(budget: &Arc<WorkBudget>, bytes: usize) -> Option<Charge> {
-        let mut charge = budget.open();
+        let mut charge = budget.open(None);
         charge.grow_within(bytes, Duration::ZERO).await.ok().map(|()| charge)
     }
 
@@ -200,7 +290,7 @@ mod tests {
         third.shrink_to(0);
         assert!(charge(&budget, 2 * MIB).await.is_some());
         drop(first);
-        assert_eq!(budget.room.available_permits(), MIB / UNIT_BYTES);
+        assert_eq!(budget.all.units.available_permits(), MIB / UNIT_BYTES);
     }
 
     #[tokio::test]
@@ -232,8 +322,28 @@ mod tests {
         let budget = budget();
         let _overdraft = charge(&budget, 2 * MIB).await.unwrap();
         let first = charge(&budget, MIB).await.unwrap();
-        let (second, ()) = tokio::join!(budget.charge(MIB), async { drop(first) });
+        let (second, ()) = tokio::join!(budget.charge(None, MIB), async { drop(first) });
         assert!(second.is_ok());
         assert!(charge(&budget, 1).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_has_its_share_and_no_more() {
+        let budget = budget();
+        let asker = |number, is_shared| Some(Asker { client: [192, 0, 2, number].into(), is_shared });
+        let charge = |asker, bytes| {
+            let mut charge = budget.open(asker);
+            async move { charge.grow_within(bytes, Duration::ZERO).await.ok().map(|()| charge) }
+        };
+        let first = charge(asker(1, false), MIB / 4).await.unwrap();
+        // One past its share, and no more.
+        let past = charge(asker(1, false), MIB / 4).await.unwrap();
+        assert!(charge(asker(1, false), 1).await.is_none());
+        let other = charge(asker(2, false), MIB / 4).await.unwrap();
+        let many = charge(asker(3, true), MIB / 4).await.unwrap();
+        drop((first, past, other, many));
+        assert!(charge(asker(3, true), MIB).await.is_some());
+        assert_eq!(budget.all.units.available_permits(), MIB / UNIT_BYTES);
+        assert!(charge(asker(1, false), MIB / 4).await.is_some());
     }
 }

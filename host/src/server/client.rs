@@ -8,6 +8,7 @@ use hyper::HeaderMap;
 use ipnet::IpNet;
 
 use crate::settings::Settings;
+use crate::work_budget::Asker;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +55,9 @@ impl Origin {
         Self { address: last, shared: is_trusted(last).then_some(Shared::Proxy) }
     }
 
-    /// What counts as one client.
-    pub(super) fn client(&self) -> IpAddr {
-        client_of(self.address)
+    /// Whom it is worked for.
+    pub(super) fn asker(&self) -> Asker {
+        Asker { client: client_of(self.address), is_shared: self.shared.is_some() }
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn respond(
         Ok(read) => {
             let route = RouteName::of(&read.route);
             // Boxed, for an idle connection has the room for this as well.
-            let reply = REQUEST.scope(id, Box::pin(service.front.answer(&read, origin.client()))).await;
+            let reply = REQUEST.scope(id, Box::pin(service.front.answer(&read, origin.asker()))).await;
             note_manifest(&service, &request, &read, &reply, address);
             (route, reply)
         }
