@@ -27,6 +27,8 @@ const INITIAL_WINDOW_SIZE: u8 = 4;
 pub struct Stalled {
     stream: TcpStream,
     next: u32,
+    /// The frames that came while another was waited for: their types and streams.
+    passed: Vec<(u8, u32)>,
 }
 
 impl Stalled {
@@ -38,7 +40,7 @@ impl Stalled {
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
-        let mut connection = Self { stream, next: 1 };
+        let mut connection = Self { stream, next: 1, passed: Vec::new() };
         connection.write(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0])?;
         Ok(connection)
     }
@@ -83,6 +85,10 @@ impl Stalled {
 
     /// Waits for a frame, and answers what has to be answered until then.
     fn await_frame(&mut self, kind: u8, stream: u32) -> anyhow::Result<()> {
+        if let Some(place) = self.passed.iter().position(|frame| *frame == (kind, stream)) {
+            self.passed.swap_remove(place);
+            return Ok(());
+        }
         loop {
             let mut head = [0; 9];
             let read = self.stream.read_exact(&mut head);
@@ -95,9 +101,11 @@ impl Stalled {
                 PING if flags & ACK == 0 => self.write(PING, ACK, 0, &payload)?,
                 _ => {}
             }
-            if (came, u32::from_be_bytes(on)) == (kind, stream) {
+            let frame = (came, u32::from_be_bytes(on));
+            if frame == (kind, stream) {
                 return Ok(());
             }
+            self.passed.push(frame);
         }
     }
 

@@ -9,7 +9,7 @@ use anyhow::ensure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::{Digest, Form};
-use downshift_tests::front::signed_schema1;
+use downshift_cases::fixed_key::signed_schema1;
 use downshift_tests::program::run;
 use downshift_tests::programs::case;
 use downshift_text::is_hidden;
