@@ -200,7 +200,8 @@ mod tests {
         let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1 << 20));
         for (reading, text) in [(1, "one"), (2, "two")] {
             let first = answers.get_or_make(key("a", reading), &records, ASKER, made(text, &records)).await;
-            let again = answers.get_or_make(key("a", reading), &records, ASKER, made("other", &records)).await;
+            let again =
+                answers.get_or_make(key("a", reading), &records, ASKER, made("other", &records)).await;
             assert_eq!(
                 (first.unwrap().manifest.body, again.unwrap().manifest.body),
                 (text.into(), text.into())

@@ -106,12 +106,7 @@ impl Front {
         replied.unwrap_or_else(|error| self.failed(request, &error).into()).for_method(request.method)
     }
 
-    async fn reply(
-        &self,
-        request: &Request,
-        caller: Caller,
-        asker: Asker,
-    ) -> Result<Reply, Arc<Error>> {
+    async fn reply(&self, request: &Request, caller: Caller, asker: Asker) -> Result<Reply, Arc<Error>> {
         let response = match &request.route {
             Route::Root => response::root(),
             Route::Base => match &self.access {
@@ -179,9 +174,12 @@ impl Front {
     ) -> Result<Reply, Arc<Error>> {
         let unknown = || http::manifest_unknown(name, reference).into();
         let Some(repository) = self.repository(name, caller).await? else { return Ok(unknown()) };
-        let Some(resolved) = self.resolve(&repository, name, reference, asker).await? else { return Ok(unknown()) };
+        let Some(resolved) = self.resolve(&repository, name, reference, asker).await? else {
+            return Ok(unknown());
+        };
         let Resolved { digest, meaning } = resolved;
-        let client = request.client.clone();
+        // Not every spelling of the same.
+        let client = request.client.clone().canonical();
         let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
         if let Some(given) = self.answers.get(&key, &self.records, asker).await? {
             return Ok(Reply::of_manifest(request, &given));
@@ -311,7 +309,9 @@ impl Front {
     ) -> Result<Made, NoAnswer> {
         let (name, digest) = (name.to_owned(), digest.clone());
         let (root, charge) = match reference {
-            Reference::Tag(tag) => (Root::Tag { name, tag: tag.clone(), digest }, self.work.open(Some(asker))),
+            Reference::Tag(tag) => {
+                (Root::Tag { name, tag: tag.clone(), digest }, self.work.open(Some(asker)))
+            }
             Reference::Digest(_) => {
                 let (record, charge) = self.record(&name, &digest, asker).await?;
                 let record = record.map(Box::new);
@@ -319,8 +319,7 @@ impl Front {
             }
         };
         let (client, shelf) = (request.client.clone(), repository.shelf());
-        let (mut answer, mut charge) =
-            self.converter.answer(root, client, shelf, asker, charge).await?;
+        let (mut answer, mut charge) = self.converter.answer(root, client, shelf, asker, charge).await?;
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.records.keep(records).await?;

@@ -459,7 +459,9 @@ impl Upstream {
         let Some((headers, index)) = found else { return Ok(None) };
         // A page that says "not found" with status 200 is no index. Nothing of it is kept: as a tree it would take 80
         // times its bytes.
-        if !index.trim_ascii_start().starts_with(b"{") || serde_json::from_slice::<IgnoredAny>(&index).is_err() {
+        if !index.trim_ascii_start().starts_with(b"{")
+            || serde_json::from_slice::<IgnoredAny>(&index).is_err()
+        {
             return Err(self.invalid("its referrers list is not a JSON object"));
         }
         let filters =

@@ -121,8 +121,7 @@ impl Workers {
     /// Starts `threads` threads.
     pub(crate) fn start(threads: usize) -> io::Result<Self> {
         let max_large = threads.saturating_sub(1).max(1);
-        let shared =
-            Arc::new(Shared { queues: Mutex::default(), has_changed: Condvar::new(), max_large });
+        let shared = Arc::new(Shared { queues: Mutex::default(), has_changed: Condvar::new(), max_large });
         let workers = Self(Arc::clone(&shared));
         for number in 0..threads {
             let shared = Arc::clone(&shared);
@@ -433,8 +432,7 @@ mod tests {
         let workers = Workers::start(Workers::threads(1)).unwrap();
         let held = occupy(&workers, 1, LARGE_BYTES + 1);
         let (notes, noted) = channel();
-        let large: Vec<_> =
-            (0..60).map(|_| note(&workers, 1, LARGE_BYTES + 1, "large", &notes)).collect();
+        let large: Vec<_> = (0..60).map(|_| note(&workers, 1, LARGE_BYTES + 1, "large", &notes)).collect();
         note(&workers, 2, LARGE_BYTES, "small", &notes).result().await.unwrap();
         assert_eq!(noted.try_iter().collect::<Vec<_>>(), ["small"]);
         drop(held);

@@ -107,7 +107,8 @@ pub fn too_many_requests() -> Response {
 #[must_use]
 pub fn too_many_connections() -> Response {
     let cause = "this client has too many connections open";
-    let response = explained(429, "TOOMANYREQUESTS", "too-many-connections", cause, "close some, and try again");
+    let response =
+        explained(429, "TOOMANYREQUESTS", "too-many-connections", cause, "close some, and try again");
     response.with("retry-after", "1")
 }
 

@@ -30,7 +30,9 @@ impl Advice {
     /// Says what is missing, if something is.
     pub(super) fn give(&self, shared: Option<Shared>) {
         match shared {
-            Some(Shared::Loopback { forwards: true }) if !self.trusted_proxy.swap(true, Ordering::Relaxed) => {
+            Some(Shared::Loopback { forwards: true })
+                if !self.trusted_proxy.swap(true, Ordering::Relaxed) =>
+            {
                 log::warn(
                     "a proxy on this machine asks for others, and is not in `trusted-proxy`: the limits by client do not \
                      count its clients; add it there",

@@ -186,12 +186,7 @@ impl Http {
         Ok(BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0)))
     }
 
-    async fn next(
-        &self,
-        response: &mut Response,
-        read: usize,
-        limit: usize,
-    ) -> Result<Option<Bytes>, Fault> {
+    async fn next(&self, response: &mut Response, read: usize, limit: usize) -> Result<Option<Bytes>, Fault> {
         let chunk = response.chunk().await.map_err(|error| fault(response.url(), &error))?;
         match &chunk {
             Some(chunk) if read + chunk.len() > limit => Err(self.fault(Problem::TooLarge { limit })),
