@@ -172,23 +172,23 @@ impl Capabilities {
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeSet;
-    use alloc::format;
+    use alloc::{format, vec};
 
     use super::*;
 
     /// Every client that names each form with one of these weights, or not at all.
     fn every_client() -> impl Iterator<Item = Capabilities> {
         const WEIGHTS: [Option<u16>; 5] = [None, Some(0), Some(1), Some(500), Some(1000)];
-        let count = WEIGHTS.len().pow(Form::ALL.len() as u32);
-        (0..2 * count).map(move |number| {
-            let mut rest = number % count;
-            let weights = Form::ALL.map(|_| {
-                let weight = WEIGHTS[rest % WEIGHTS.len()];
-                rest /= WEIGHTS.len();
-                weight
-            });
-            Capabilities { weights, any: number >= count, ..Capabilities::default() }
-        })
+        let named = Form::ALL.into_iter().fold(vec![Capabilities::default()], |clients, form| {
+            let with_weight = |client: Capabilities| {
+                WEIGHTS.map(|weight| match weight {
+                    Some(weight) => client.clone().with_form(form, weight),
+                    None => client.clone(),
+                })
+            };
+            clients.into_iter().flat_map(with_weight).collect()
+        });
+        named.clone().into_iter().map(Capabilities::with_any).chain(named)
     }
 
     #[test]
