@@ -1,7 +1,7 @@
 //! AnswerCache in memory: what was converted and signed once need not be again, as long as nothing behind it has changed.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::metrics::{Cache as CacheName, METRICS};
 use crate::records::{REFRESH, Records};
 use crate::time;
+use crate::work_budget::{Asker, Charge, FREE_BYTES, WorkBudget};
 
 /// Bytes of all answers: some ten thousand manifests of the usual size.
 const CAPACITY: u64 = 64 * 1024 * 1024;
@@ -23,6 +24,7 @@ const OVERHEAD: usize = 1024;
 /// AnswerCache by what decides them. Where there is no room, those asked for least go.
 pub(crate) struct AnswerCache {
     cache: Cache<AnswerKey, Arc<Kept>>,
+    work: Arc<WorkBudget>,
 }
 
 /// A manifest, and what it was made from.
@@ -32,6 +34,8 @@ pub(crate) struct Given {
     pub(crate) manifest: Manifest,
     /// The form of what is stored.
     pub(crate) stored: Form,
+    /// What it counts while it is sent: once for all to whom it is sent at the same time.
+    pub(crate) charge: Option<Arc<Charge>>,
 }
 
 /// An answer that was made.
@@ -50,19 +54,28 @@ struct Kept {
     evictions: AtomicU64,
     /// When the record of the digest that is asked for was last told so, in seconds since 1970.
     asked: AtomicU64,
+    /// What it counts, as long as it is sent to anybody.
+    charge: Mutex<Weak<Charge>>,
 }
 
 impl AnswerCache {
     /// No answers, and room for the usual number.
-    pub(crate) fn new() -> Self {
+    ///
+    /// While an answer is sent, it counts in `work`.
+    pub(crate) fn new(work: Arc<WorkBudget>) -> Self {
         let weigh = |_: &AnswerKey, kept: &Arc<Kept>| {
             u32::try_from(kept.given.manifest.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
-        Self { cache: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build() }
+        Self { cache: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build(), work }
     }
 
     /// The answer, if it is at hand and every digest that it reports is still recorded.
-    pub(crate) async fn get(&self, key: &AnswerKey, records: &Records) -> Result<Option<Given>, Error> {
+    pub(crate) async fn get(
+        &self,
+        key: &AnswerKey,
+        records: &Records,
+        asker: Asker,
+    ) -> Result<Option<Given>, Error> {
         let found = self.cache.get(key).await;
         METRICS.looked_up(CacheName::Answers, found.is_some());
         let Some(kept) = found else { return Ok(None) };
@@ -77,7 +90,7 @@ impl AnswerCache {
                 records.protect(&key.name, digest);
             }
         }
-        Ok(Some(kept.given.clone()))
+        kept.give(&self.work, asker).await.map(Some)
     }
 
     /// The answer, at hand or from `make`, which makes it and keeps its records. Of several that ask at once one
@@ -86,17 +99,25 @@ impl AnswerCache {
         &self,
         key: AnswerKey,
         records: &Records,
+        asker: Asker,
         make: impl Future<Output = Result<Made, NoAnswer>>,
     ) -> Result<Given, Arc<NoAnswer>> {
+        // From making it to sending it, so that there is no time at which it does not count.
+        let mut charge = None;
         let make = async {
             // Before the records are kept: whatever goes from then on is noticed.
             let evictions = AtomicU64::new(records.evictions());
             let asked = AtomicU64::new(time::now());
-            make.await.map(|Made { given, recorded }| Arc::new(Kept { given, recorded, evictions, asked }))
+            let Made { mut given, recorded } = make.await?;
+            charge = given.charge.take();
+            let weak = Mutex::new(charge.as_ref().map(Arc::downgrade).unwrap_or_default());
+            Ok(Arc::new(Kept { given, recorded, evictions, asked, charge: weak }))
         };
         // Boxed, for the cache has the future in several of its own.
-        let kept = Box::pin(self.cache.try_get_with(key, Box::pin(make)));
-        Ok(kept.await?.given.clone())
+        let kept = Box::pin(self.cache.try_get_with(key, Box::pin(make))).await?;
+        let given = kept.give(&self.work, asker).await;
+        drop(charge);
+        given.map_err(|error| Arc::new(error.into()))
     }
 
     /// Forgets the answers about the repository `name`, or all.
@@ -115,6 +136,24 @@ impl AnswerCache {
 }
 
 impl Kept {
+    /// The answer, to be sent.
+    async fn give(&self, work: &WorkBudget, asker: Asker) -> Result<Given, Error> {
+        let bytes = self.given.manifest.body.len();
+        if bytes <= FREE_BYTES {
+            return Ok(self.given.clone());
+        }
+        let charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let charge = match charge {
+            Some(charge) => charge,
+            None => {
+                let charge = Arc::new(work.charge(Some(asker), bytes).await?);
+                *self.charge.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&charge);
+                charge
+            }
+        };
+        Ok(Given { charge: Some(charge), ..self.given.clone() })
+    }
+
     fn is_recorded(&self, name: &str, records: &Records) -> Result<bool, Error> {
         let evictions = records.evictions();
         if self.evictions.load(Ordering::Relaxed) == evictions {
@@ -137,6 +176,9 @@ mod tests {
     use downshift_registry::Meaning;
 
     use super::*;
+
+    const ASKER: Asker =
+        Asker { client: core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), is_shared: true };
 
     fn key(tag: &str, reading: u64) -> AnswerKey {
         let reference = Reference::Tag(tag.to_owned());
@@ -161,39 +203,63 @@ mod tests {
         records.keep(vec![record]).await?;
         let body = text.to_owned().into();
         let manifest = Manifest { form, digest: digest.clone(), body, source };
-        Ok(Made { given: Given { manifest, stored: Form::Schema2 }, recorded: vec![digest] })
+        Ok(Made { given: Given { manifest, stored: Form::Schema2, charge: None }, recorded: vec![digest] })
     }
 
     #[tokio::test]
     async fn an_answer_is_made_once_for_each_reading_of_the_repository() {
-        let (answers, records) = (AnswerCache::new(), Records::in_memory(1 << 20));
+        let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1 << 20));
         for (reading, text) in [(1, "one"), (2, "two")] {
-            let first = answers.get_or_make(key("a", reading), &records, made(text, &records)).await;
-            let again = answers.get_or_make(key("a", reading), &records, made("other", &records)).await;
+            let first = answers.get_or_make(key("a", reading), &records, ASKER, made(text, &records)).await;
+            let again =
+                answers.get_or_make(key("a", reading), &records, ASKER, made("other", &records)).await;
             assert_eq!(
                 (first.unwrap().manifest.body, again.unwrap().manifest.body),
                 (text.into(), text.into())
             );
         }
-        assert!(answers.get(&key("b", 1), &records).await.unwrap().is_none());
+        assert!(answers.get(&key("b", 1), &records, ASKER).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn an_answer_whose_record_had_to_go_is_made_anew() {
         // Room for one record.
-        let (answers, records) = (AnswerCache::new(), Records::in_memory(1100));
-        answers.get_or_make(key("a", 1), &records, made("one", &records)).await.unwrap();
-        assert!(answers.get(&key("a", 1), &records).await.unwrap().is_some());
-        answers.get_or_make(key("b", 1), &records, made("two", &records)).await.unwrap();
-        assert!(answers.get(&key("a", 1), &records).await.unwrap().is_none());
-        assert!(answers.get(&key("b", 1), &records).await.unwrap().is_some());
+        let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1100));
+        answers.get_or_make(key("a", 1), &records, ASKER, made("one", &records)).await.unwrap();
+        assert!(answers.get(&key("a", 1), &records, ASKER).await.unwrap().is_some());
+        answers.get_or_make(key("b", 1), &records, ASKER, made("two", &records)).await.unwrap();
+        assert!(answers.get(&key("a", 1), &records, ASKER).await.unwrap().is_none());
+        assert!(answers.get(&key("b", 1), &records, ASKER).await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn errors_are_not_kept() {
-        let (answers, records) = (AnswerCache::new(), Records::in_memory(1 << 20));
+        let (answers, records) = (AnswerCache::new(WorkBudget::new(1 << 20)), Records::in_memory(1 << 20));
         let missing = async { Err(Error::Missing { digest: Digest::empty_layer() }.into()) };
-        assert!(answers.get_or_make(key("a", 1), &records, missing).await.is_err());
-        assert!(answers.get_or_make(key("a", 1), &records, made("one", &records)).await.is_ok());
+        assert!(answers.get_or_make(key("a", 1), &records, ASKER, missing).await.is_err());
+        assert!(answers.get_or_make(key("a", 1), &records, ASKER, made("one", &records)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_once_while_it_is_sent() {
+        let (work, records) = (WorkBudget::new(1 << 20), Records::in_memory(1 << 20));
+        let answers = AnswerCache::new(Arc::clone(&work));
+        let text = "x".repeat(1 << 19);
+        let made = async {
+            let mut made = made(&text, &records).await?;
+            made.given.charge = Some(Arc::new(work.charge(None, text.len()).await?));
+            Ok(made)
+        };
+        let first = answers.get_or_make(key("a", 1), &records, ASKER, made).await.unwrap();
+        let second = answers.get(&key("a", 1), &records, ASKER).await.unwrap().unwrap();
+        let charges = (first.charge.as_ref().unwrap(), second.charge.as_ref().unwrap());
+        assert!(Arc::ptr_eq(charges.0, charges.1));
+        assert!(!work.open(None).try_grow_to((1 << 19) + 1024));
+        assert!(work.open(None).try_grow_to(1 << 19));
+        drop((first, second));
+        assert!(work.open(None).try_grow_to(1 << 20));
+        // It counts again when it is sent again.
+        let _third = answers.get(&key("a", 1), &records, ASKER).await.unwrap().unwrap();
+        assert!(!work.open(None).try_grow_to(1 << 20));
     }
 }

@@ -11,12 +11,13 @@ use downshift_sign::{GraviolaSigner, Signer};
 use tokio::task::JoinSet;
 
 use crate::digest;
-use crate::engine::{self, Engine, Found, Lookup, NoAnswer, Progress, untrue};
+use crate::engine::{self, Engine, Found, IsAbandoned, Lookup, NoAnswer, Progress, untrue};
 use crate::error::Error;
 use crate::metrics::METRICS;
 use crate::store::Repository;
 use crate::upstream::{Caller, Upstream};
-use crate::workers::Workers;
+use crate::work_budget::{Asker, Charge};
+use crate::workers::{NoResult, Waiter, Workers};
 
 /// Everything that decides answers beside the request.
 pub(crate) struct Converter {
@@ -51,13 +52,17 @@ pub(crate) enum Shelf {
 }
 
 impl Converter {
-    /// Answers what `client` asks for.
+    /// Answers what a client asks for that understands `client`, and takes its turns as `asker`.
+    ///
+    /// What it takes counts in `charge`, which comes back with the answer.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         root: Root,
         client: Capabilities,
         shelf: Shelf,
-    ) -> Result<Answer<'static>, NoAnswer> {
+        asker: Asker,
+        charge: Charge,
+    ) -> Result<(Answer<'static>, Option<Charge>), NoAnswer> {
         let request = Arc::new(Request {
             root,
             client,
@@ -66,22 +71,26 @@ impl Converter {
             time: None,
             limits: self.limits.clone(),
         });
-        let mut found = Found::default();
-        // Each time something more is found, so this is more than enough.
-        for _ in 0..=MAX_ROUNDS {
+        let mut found = Found::charged(&request, charge);
+        // Each time something more is found, or there is room for what is made of it, so this is more than enough.
+        for _ in 0..=2 * MAX_ROUNDS {
             // To hand an ordinary image to another thread and back takes as long as to convert it.
             let here = AssertUnwindSafe(|| self.advance_shortly(&request, &mut found, &shelf));
             let progress = match catch_unwind(here).map_err(|_| Error::Panicked)?? {
                 Some(progress) => progress,
                 None => {
                     let progress;
-                    (progress, found) = self.advance_elsewhere(&request, found, &shelf).await?;
+                    (progress, found) = self.advance_elsewhere(&request, found, &shelf, asker).await?;
                     progress
                 }
             };
             match progress {
-                Progress::Answered(answer) => return Ok(*answer),
+                Progress::Answered(answer) => return Ok((*answer, found.into_charge())),
                 Progress::Waiting(needs) => {
+                    found.make_room(&request, &needs).await?;
+                    if needs.is_empty() {
+                        continue;
+                    }
                     for (need, bytes) in shelf.fetch(needs, &self.limits).await? {
                         found.add(&request, need, bytes)?;
                     }
@@ -98,22 +107,30 @@ impl Converter {
         request: &Arc<Request>,
         mut found: Found,
         shelf: &Shelf,
+        asker: Asker,
     ) -> Result<(Progress, Found), NoAnswer> {
         let (converter, request, shelf) = (Arc::clone(self), Arc::clone(request), shelf.clone());
-        let job = self.workers.submit(move || {
-            let progress = converter.advance(&request, &mut found, &shelf)?;
+        let job = self.workers.submit(asker.client, found.bytes(), move |waiter| {
+            let progress = converter.advance(&request, &mut found, &shelf, waiter)?;
             Ok((progress, found))
         });
-        let job = job.map_err(|_| Error::Busy)?;
-        job.await.map_err(|_| Error::Panicked)?
+        job?.result().await?
     }
 
     /// Goes on with a request as far as that goes without waiting.
-    fn advance(&self, request: &Request, found: &mut Found, shelf: &Shelf) -> Result<Progress, NoAnswer> {
+    fn advance(
+        &self,
+        request: &Request,
+        found: &mut Found,
+        shelf: &Shelf,
+        waiter: &Waiter,
+    ) -> Result<Progress, NoAnswer> {
+        let waiter = waiter.clone();
+        let is_abandoned: IsAbandoned = Box::new(move || waiter.is_gone());
         let look_up = |need: &Need| shelf.look_up(need, &self.limits);
         let sign = |bytes: &[u8]| self.signer.sign(bytes).map_err(Error::from);
         let _timer = METRICS.conversion_seconds.start_timer();
-        engine::advance(&self.engine, request, found, look_up, sign)
+        engine::advance(&self.engine, request, found, Some(is_abandoned), look_up, sign)
     }
 
     /// The same on a thread that others wait for; nothing if it takes longer than some milliseconds.
@@ -169,9 +186,25 @@ impl Shelf {
         }
         let mut fetched = Vec::new();
         while let Some(document) = fetching.join_next().await {
-            fetched.push(document.map_err(|_| Error::Panicked)??);
+            let (need, bytes) = document.map_err(|_| Error::Panicked)??;
+            // The others are not waited for: there is room for what is announced, and no more.
+            if let (Some(expected), Some(bytes)) = (need.size, &bytes)
+                && expected != bytes.len() as u64
+            {
+                return Err(Error::WrongSize { digest: need.digest, expected, actual: bytes.len() }.into());
+            }
+            fetched.push((need, bytes));
         }
         Ok(fetched)
+    }
+}
+
+impl From<NoResult> for NoAnswer {
+    fn from(no_result: NoResult) -> Self {
+        match no_result {
+            NoResult::Busy => Error::Busy.into(),
+            NoResult::Panicked => Error::Panicked.into(),
+        }
     }
 }
 

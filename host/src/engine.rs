@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compiled::COMMAND as COMPILE_GUEST;
 use self::compiled::Compiled;
-use self::wasm::Sandbox;
+pub(crate) use self::wasm::IsAbandoned;
+use self::wasm::{NoStep, Sandbox};
 use crate::error::Error;
+use crate::work_budget::Charge;
 use crate::{bounded, digest};
 
 /// Where the core runs.
@@ -110,10 +112,20 @@ impl Engine {
 
 impl Session<'_> {
     /// Takes a step.
-    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+    fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, NoAnswer> {
         match self {
             Self::Native => Ok(answer(request, documents)),
-            Self::Wasm(session) => session.step(request, documents),
+            Self::Wasm(session) => session.long_step(request, documents).map_err(|no_step| match no_step {
+                NoStep::Failed(failure) => Error::Core(failure).into(),
+                NoStep::Stopped => Error::Busy.into(),
+            }),
+        }
+    }
+
+    /// Has the steps stopped when nobody waits for them any more, where that can be done.
+    fn stop_when(&mut self, is_abandoned: Option<IsAbandoned>) {
+        if let Self::Wasm(session) = self {
+            session.stop_when(is_abandoned);
         }
     }
 
@@ -160,7 +172,20 @@ pub(crate) struct NoAnswer {
 
 /// The documents that were found for a request, with their digests checked.
 #[derive(Debug, Default)]
-pub(crate) struct Found(Vec<(Digest, Option<Bytes>)>);
+pub(crate) struct Found {
+    documents: Vec<(Digest, Option<Bytes>)>,
+    /// Bytes of a record that came with the request.
+    recorded: usize,
+    /// What they, and what is made of them, count in a server.
+    charge: Option<Charge>,
+}
+
+/// How many times as large as its documents an answer can be: where each byte has to be escaped, and that once more, as
+/// of a config in schema 1, `<` becomes `\\u003c`.
+const OUTPUT_PER_INPUT: usize = 7;
+
+/// What an answer has beside that: members of its own, and signatures.
+const OUTPUT_OVERHEAD: usize = 16 * 1024;
 
 /// What is known of a document without waiting.
 pub(crate) enum Lookup {
@@ -174,7 +199,7 @@ pub(crate) enum Lookup {
 pub(crate) enum Progress {
     /// It is answered.
     Answered(Box<Answer<'static>>),
-    /// These documents have to be waited for.
+    /// These documents have to be waited for; if there are none, room for what is made of the others.
     Waiting(Vec<Need>),
 }
 
@@ -191,12 +216,22 @@ impl Found {
             (Some(bytes), Some(expected)) if expected != bytes.len() as u64 => {
                 return Err(Error::WrongSize { digest: need.digest, expected, actual: bytes.len() });
             }
-            _ => self.0.push((need.digest, bytes)),
+            _ => self.documents.push((need.digest, bytes)),
         }
         Ok(())
     }
 
-    /// Adds what is known of documents without waiting, and gives the needs for those that have to be waited for.
+    /// No documents for a request. Those that come count in `charge`, beside what came with it.
+    pub(crate) fn charged(request: &Request, charge: Charge) -> Self {
+        let recorded = match &request.root {
+            Root::Digest { record: Some(record), .. } => record.payload.len(),
+            _ => 0,
+        };
+        Self { documents: Vec::new(), recorded, charge: Some(charge) }
+    }
+
+    /// Adds what is known of documents without waiting, and gives the needs for those that have to be waited for, or for
+    /// which there is no room.
     fn look_up(
         &mut self,
         request: &Request,
@@ -205,7 +240,9 @@ impl Found {
     ) -> Result<Vec<Need>, NoAnswer> {
         let mut waiting = Vec::new();
         for need in needs {
-            match look_up(&need)? {
+            let expected = self.bytes() + most_bytes(&need, request);
+            let has_room = self.charge.as_mut().is_none_or(|charge| charge.try_grow_to(expected));
+            match if has_room { look_up(&need)? } else { Lookup::Elsewhere } {
                 Lookup::Known(bytes) => self.add(request, need, bytes)?,
                 Lookup::Elsewhere => waiting.push(need),
             }
@@ -213,27 +250,75 @@ impl Found {
         Ok(waiting)
     }
 
-    fn documents(&self) -> Documents<'_> {
-        self.0.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
+    /// Waits until there is room for what `needs` bring; without any, for what is made of the documents.
+    pub(crate) async fn make_room(&mut self, request: &Request, needs: &[Need]) -> Result<(), Error> {
+        let bytes = if needs.is_empty() {
+            self.bytes_with_answer(request)
+        } else {
+            self.bytes() + needs.iter().map(|need| most_bytes(need, request)).sum::<usize>()
+        };
+        match &mut self.charge {
+            Some(charge) => charge.grow_to(bytes).await,
+            None => Ok(()),
+        }
     }
+
+    /// Whether there is room for what is made of the documents.
+    fn has_room_for_answer(&mut self, request: &Request) -> bool {
+        let bytes = self.bytes_with_answer(request);
+        let Some(charge) = &mut self.charge else { return true };
+        // What was expected of documents is known by now.
+        charge.shrink_to(bytes);
+        charge.try_grow_to(bytes)
+    }
+
+    fn bytes_with_answer(&self, request: &Request) -> usize {
+        let bytes = self.bytes();
+        let output = (bytes * OUTPUT_PER_INPUT + OUTPUT_OVERHEAD).min(request.limits.output_bytes);
+        // Once as the answer, and once as its record.
+        bytes + 2 * output
+    }
+
+    /// The charge, for what is left when the documents are dropped.
+    pub(crate) fn into_charge(self) -> Option<Charge> {
+        self.charge
+    }
+
+    /// How many bytes all of it has.
+    pub(crate) fn bytes(&self) -> usize {
+        let documents = self.documents.iter().filter_map(|(_, bytes)| bytes.as_ref());
+        self.recorded + documents.map(Bytes::len).sum::<usize>()
+    }
+
+    fn documents(&self) -> Documents<'_> {
+        self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
+    }
+}
+
+/// Bytes that the document of a need has at the most.
+fn most_bytes(need: &Need, request: &Request) -> usize {
+    let limit = request.limits.document_bytes;
+    need.size.map_or(limit, |size| usize::try_from(size).map_or(limit, |size| size.min(limit)))
 }
 
 /// Answers a request as far as that goes without waiting: looks up what the core needs, and signs.
 ///
-/// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given.
+/// `look_up` knows documents with their digest checked; `sign` signs the bytes it is given. It ends with [`Error::Busy`]
+/// soon after `is_abandoned` says so.
 pub(crate) fn advance(
     engine: &Engine,
     request: &Request,
     found: &mut Found,
+    is_abandoned: Option<IsAbandoned>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
-    let failed = |failure| NoAnswer::from(Error::Core(failure));
     drive(
         engine,
         request,
         found,
-        |session, found| session.step(request, &found.documents()).map_err(failed),
+        is_abandoned,
+        |session, found| session.step(request, &found.documents()),
         look_up,
         sign,
     )
@@ -251,6 +336,7 @@ pub(crate) fn advance_shortly(
         engine,
         request,
         found,
+        None,
         |session, found| session.short_step(request, &found.documents()),
         look_up,
         sign,
@@ -267,12 +353,13 @@ fn drive<E: From<NoAnswer>>(
     engine: &Engine,
     request: &Request,
     found: &mut Found,
+    is_abandoned: Option<IsAbandoned>,
     step: impl for<'f> Fn(&mut Session<'_>, &'f Found) -> Result<Step<'f>, E>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, E> {
     if let Root::Tag { digest, .. } = &request.root
-        && found.0.is_empty()
+        && found.documents.is_empty()
     {
         let waiting = found.look_up(request, vec![Need::manifest(digest)], &look_up)?;
         if !waiting.is_empty() {
@@ -280,7 +367,11 @@ fn drive<E: From<NoAnswer>>(
         }
     }
     let mut session = engine.open().map_err(|failure| NoAnswer::from(Error::Core(failure)))?;
+    session.stop_when(is_abandoned);
     for _ in 0..MAX_ROUNDS {
+        if !found.has_room_for_answer(request) {
+            return Ok(Progress::Waiting(Vec::new()));
+        }
         let needs = match step(&mut session, found)? {
             Step::Need(needs) => needs,
             Step::Sign(prepared) => {
@@ -318,7 +409,7 @@ pub(crate) fn run(
         }
         Ok(Lookup::Known(bytes.map(Bytes::from)))
     };
-    match advance(engine, request, &mut Found::default(), look_up, sign)? {
+    match advance(engine, request, &mut Found::default(), None, look_up, sign)? {
         Progress::Answered(answer) => Ok(*answer),
         Progress::Waiting(needs) => {
             let error = match needs.into_iter().next() {

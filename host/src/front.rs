@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use downshift::answer::{Record, Root};
 use downshift::{Digest, Form};
+use downshift_registry::response::Manifest;
 use downshift_registry::{
     AnswerKey, Body, Fault, Mapping, Meaning, Method, Reference, Request, Response, Route, error as http,
     keep_private, response,
@@ -24,6 +25,10 @@ use crate::records::Records;
 use crate::store::{Repository, Store};
 use crate::upstream::{Blob, Caller, Delivered, Referrers, Upstream};
 use crate::verified_blobs::{BlobState, SMALL_BYTES};
+use crate::work_budget::{Asker, Charge, WorkBudget};
+
+/// Bytes of a blob that are on their way at once, whatever its size: a piece of a file, or what a registry sends ahead.
+const BLOB_BYTES: usize = 128 * 1024;
 
 /// A read-only registry.
 pub(crate) struct Front {
@@ -37,6 +42,8 @@ pub(crate) struct Front {
     pub(crate) answers: Arc<AnswerCache>,
     /// Who makes them.
     pub(crate) converter: Arc<Converter>,
+    /// The memory of what is under way.
+    pub(crate) work: Arc<WorkBudget>,
 }
 
 /// Where images are.
@@ -57,6 +64,8 @@ pub(crate) struct Reply {
     pub(crate) body: ReplyBody,
     /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
     pub(crate) forms: Option<(Form, Form)>,
+    /// What its body counts until it is sent.
+    pub(crate) charge: Option<Arc<Charge>>,
 }
 
 /// The body of a [`Reply`].
@@ -90,10 +99,10 @@ struct Resolved {
 }
 
 impl Front {
-    /// Answers a request of `client`.
-    pub(crate) async fn answer(&self, request: &Request, client: IpAddr) -> Reply {
-        let replied = match self.access.admit(request, client).await {
-            Ok(caller) => self.reply(request, caller).await,
+    /// Answers a request of a client with this address.
+    pub(crate) async fn answer(&self, request: &Request, address: IpAddr, asker: Asker) -> Reply {
+        let replied = match self.access.admit(request, address).await {
+            Ok(caller) => self.reply(request, caller, asker).await,
             Err(response) => Ok(response.into()),
         };
         let mut reply = replied.unwrap_or_else(|error| self.failed(request, &error).into());
@@ -103,7 +112,7 @@ impl Front {
         reply.for_method(request.method)
     }
 
-    async fn reply(&self, request: &Request, caller: Caller) -> Result<Reply, Arc<Error>> {
+    async fn reply(&self, request: &Request, caller: Caller, asker: Asker) -> Result<Reply, Arc<Error>> {
         let response = match &request.route {
             Route::Root => response::root(),
             Route::Base => match &self.access {
@@ -115,34 +124,42 @@ impl Front {
                 _ => http::unknown_path(),
             },
             Route::Manifest { name, reference } => {
-                return self.manifest(request, name, reference, caller).await;
+                return self.manifest(request, name, reference, caller, asker).await;
             }
             Route::Blob { name, digest } => {
-                return match self.repository(name, caller).await? {
-                    Some(Repo::Stored(repository)) => stored_blob(request, repository, digest).await,
-                    Some(Repo::Remote(remote)) => Ok(remote.blob(request, digest).await?),
-                    None => Ok(http::blob_unknown(digest).into()),
+                let repository = self.repository(name, caller).await?;
+                let charge = self.work.charge(Some(asker), BLOB_BYTES).await?;
+                let reply = match repository {
+                    Some(Repo::Stored(repository)) => stored_blob(request, repository, digest).await?,
+                    Some(Repo::Remote(remote)) => remote.blob(request, digest).await?,
+                    None => http::blob_unknown(digest).into(),
                 };
+                return Ok(reply.charged(Some(Arc::new(charge))));
             }
             Route::EmptyLayer => response::empty_layer(request),
             Route::Tags { name, page, query } => match self.repository(name, caller).await? {
                 Some(Repo::Stored(repository)) => response::tags(name, page, repository.tags()),
                 Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
-                    match upstream.tags(&remote, query, &caller).await? {
+                    let mut charge = self.work.open(Some(asker));
+                    let response = match upstream.tags(&remote, query, &caller, &mut charge).await? {
                         Some((tags, next)) => response::upstream_tags(name, page, &tags, next.as_deref()),
                         None => http::name_unknown(name),
-                    }
+                    };
+                    return Ok(Reply::from(response).charged(Some(Arc::new(charge))));
                 }
                 None => http::name_unknown(name),
             },
             Route::Referrers { name, digest, query } => match self.repository(name, caller).await? {
                 Some(Repo::Remote(Remote { upstream, name: remote, caller })) => {
-                    match upstream.referrers(&remote, digest, query, &caller).await? {
+                    let mut charge = self.work.open(Some(asker));
+                    let found = upstream.referrers(&remote, digest, query, &caller, &mut charge).await?;
+                    let response = match found {
                         Some(Referrers { index, filters, next }) => {
                             response::referrers(name, digest, index, filters.as_deref(), next.as_deref())
                         }
                         None => http::no_referrers(),
-                    }
+                    };
+                    return Ok(Reply::from(response).charged(Some(Arc::new(charge))));
                 }
                 _ => http::no_referrers(),
             },
@@ -159,20 +176,33 @@ impl Front {
         name: &str,
         reference: &Reference,
         caller: Caller,
+        asker: Asker,
     ) -> Result<Reply, Arc<Error>> {
         let unknown = || http::manifest_unknown(name, reference).into();
         let Some(repository) = self.repository(name, caller).await? else { return Ok(unknown()) };
-        let Some(resolved) = self.resolve(&repository, name, reference).await? else { return Ok(unknown()) };
+        let Some(resolved) = self.resolve(&repository, name, reference, asker).await? else {
+            return Ok(unknown());
+        };
         let Resolved { digest, meaning } = resolved;
-        let client = request.client.clone();
+        // Not every spelling of the same.
+        let client = request.client.clone().canonical();
         let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
-        if let Some(given) = self.answers.get(&key, &self.records).await? {
+        if let Some(given) = self.answers.get(&key, &self.records, asker).await? {
             return Ok(Reply::of_manifest(request, &given));
         }
-        let make = || self.make(request, name, reference, &digest, &repository);
-        let made = match self.answers.get_or_make(key, &self.records, make()).await {
-            // It was made on behalf of another, whom the upstream registry did not let.
-            Err(no_answer) if repository.may_differ(&no_answer.error) => {
+        let make = || self.make(request, name, reference, &digest, &repository, asker);
+        let mut is_own = false;
+        let first = async {
+            is_own = true;
+            make().await
+        };
+        let made = self.answers.get_or_make(key, &self.records, asker, first).await;
+        let made = match made {
+            // It was made on behalf of another, whom the upstream registry did not let, or who has too much made.
+            Err(no_answer)
+                if repository.may_differ(&no_answer.error)
+                    || !is_own && matches!(*no_answer.error, Error::Busy) =>
+            {
                 make().await.map(|made| made.given).map_err(Arc::new)
             }
             made => made,
@@ -210,6 +240,7 @@ impl Front {
         repository: &Repo,
         name: &str,
         reference: &Reference,
+        asker: Asker,
     ) -> Result<Option<Resolved>, Arc<Error>> {
         match repository {
             Repo::Stored(repository) => {
@@ -224,7 +255,7 @@ impl Front {
                 let digest = match reference {
                     Reference::Tag(tag) => self.remote_tag(remote, tag).await?,
                     Reference::Digest(digest) => {
-                        self.may_pull(remote, name, digest).await?.then(|| digest.clone())
+                        self.may_pull(remote, name, digest, asker).await?.then(|| digest.clone())
                     }
                 };
                 Ok(digest.map(|digest| Resolved { meaning: Meaning::Upstream(digest.clone()), digest }))
@@ -241,19 +272,35 @@ impl Front {
     }
 
     /// Whether a client may pull `digest`, whether it is stored at the registry or was made of what is.
-    async fn may_pull(&self, remote: &Remote, name: &str, digest: &Digest) -> Result<bool, Arc<Error>> {
+    async fn may_pull(
+        &self,
+        remote: &Remote,
+        name: &str,
+        digest: &Digest,
+        asker: Asker,
+    ) -> Result<bool, Arc<Error>> {
         let Access::PassThrough(pass_through) = &self.access else { return Ok(true) };
         let Remote { name: remote_name, caller, .. } = remote;
         if pass_through.has_permitted(remote_name, caller).await {
             return Ok(true);
         }
-        let source = self.record(name, digest).await?.map(|record| record.source);
+        let source = self.record(name, digest, asker).await?.0.map(|record| record.source);
         pass_through.permits(remote_name, source.as_ref().unwrap_or(digest), caller).await
     }
 
-    async fn record(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
+    /// What is recorded of a digest, and what that counts.
+    async fn record(
+        &self,
+        name: &str,
+        digest: &Digest,
+        asker: Asker,
+    ) -> Result<(Option<Record>, Charge), Error> {
+        // No answer is larger, and so no record.
+        let mut charge = self.work.charge(Some(asker), self.converter.limits.output_bytes).await?;
         let (records, name, digest) = (Arc::clone(&self.records), name.to_owned(), digest.clone());
-        blocking(move || records.get(&name, &digest)).await
+        let record = blocking(move || records.get(&name, &digest)).await?;
+        charge.shrink_to(record.as_ref().map_or(0, |record| record.payload.len()));
+        Ok((record, charge))
     }
 
     /// Makes an answer, and keeps what has to be recorded for it.
@@ -264,21 +311,30 @@ impl Front {
         reference: &Reference,
         digest: &Digest,
         repository: &Repo,
+        asker: Asker,
     ) -> Result<Made, NoAnswer> {
         let (name, digest) = (name.to_owned(), digest.clone());
-        let root = match reference {
-            Reference::Tag(tag) => Root::Tag { name, tag: tag.clone(), digest },
+        let (root, charge) = match reference {
+            Reference::Tag(tag) => {
+                (Root::Tag { name, tag: tag.clone(), digest }, self.work.open(Some(asker)))
+            }
             Reference::Digest(_) => {
-                let record = self.record(&name, &digest).await?.map(Box::new);
-                Root::Digest { tag: repository.tag_of(&digest), name, digest, record }
+                let (record, charge) = self.record(&name, &digest, asker).await?;
+                let record = record.map(Box::new);
+                (Root::Digest { tag: repository.tag_of(&digest), name, digest, record }, charge)
             }
         };
-        let mut answer = self.converter.answer(root, request.client.clone(), repository.shelf()).await?;
+        let (client, shelf) = (request.client.clone(), repository.shelf());
+        let (mut answer, mut charge) = self.converter.answer(root, client, shelf, asker, charge).await?;
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.records.keep(records).await?;
         let stored = answer.report.source.form;
-        Ok(Made { given: Given { manifest: answer.into(), stored }, recorded })
+        let manifest = Manifest::from(answer);
+        if let Some(charge) = &mut charge {
+            charge.shrink_to(manifest.body.len());
+        }
+        Ok(Made { given: Given { manifest, stored, charge: charge.map(Arc::new) }, recorded })
     }
 
     async fn refuse(
@@ -380,7 +436,12 @@ impl Reply {
                 ReplyBody::Blob(Box::new(BlobBody::new(content, length)))
             }
         };
-        Self { status, headers, body, forms: None }
+        Self { status, headers, body, forms: None, charge: None }
+    }
+
+    /// The reply, which counts this much until it is sent.
+    fn charged(self, charge: Option<Arc<Charge>>) -> Self {
+        Self { charge, ..self }
     }
 
     /// The reply to a request with `method`: for `HEAD` the same without its body.
@@ -392,8 +453,9 @@ impl Reply {
     }
 
     fn of_manifest(request: &Request, given: &Given) -> Self {
-        let Given { manifest, stored } = given;
-        Self { forms: Some((*stored, manifest.form)), ..response::manifest(request, manifest).into() }
+        let Given { manifest, stored, charge } = given;
+        let forms = Some((*stored, manifest.form));
+        Self { forms, ..Self::from(response::manifest(request, manifest)).charged(charge.clone()) }
     }
 }
 
@@ -404,7 +466,7 @@ impl From<Response> for Reply {
             // A blob is not opened for `HEAD`.
             Body::Blob(_) => Bytes::new(),
         };
-        Self { status, headers, body: ReplyBody::Bytes(body), forms: None }
+        Self { status, headers, body: ReplyBody::Bytes(body), forms: None, charge: None }
     }
 }
 

@@ -47,6 +47,7 @@ mod store_files;
 mod time;
 mod upstream;
 mod verified_blobs;
+mod work_budget;
 mod workers;
 
 pub use cli::{run, run_with};

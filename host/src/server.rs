@@ -4,15 +4,17 @@ mod activity;
 mod admin;
 pub(crate) mod client;
 mod connection;
+mod http2;
 mod listener;
 mod request;
 mod signals;
 mod state;
 mod stream;
+mod timer;
 pub(crate) mod tls;
 
 use core::net::SocketAddr;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::{task, time};
 
+use self::client::Permit;
+use self::connection::Refusal;
 pub(crate) use self::listener::Listener;
 use self::signals::Said;
 pub(crate) use self::signals::Signals;
@@ -35,7 +39,7 @@ use crate::service::Service;
 /// How often files are looked at that may have changed.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many connections past their limit are told so at once. Others are closed.
+/// How many connections past a limit are told so at once. Others are closed.
 const MAX_REFUSALS: usize = 256;
 
 /// Makes a service of the settings as they are now.
@@ -86,19 +90,40 @@ pub(crate) async fn run(
 impl Server {
     /// Serves a connection, unless there is one too many even for saying so.
     fn accept(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, ending: watch::Receiver<bool>) {
-        let connections = self.connections.fetch_add(1, Ordering::Relaxed);
-        let open = Open(Arc::clone(&self));
-        let max = self.service.load().settings.max_connections;
-        if connections >= max.saturating_add(MAX_REFUSALS) {
-            METRICS.refused.with_label_values(&["connections"]).inc();
-            return;
-        }
-        let is_refused = connections >= max;
-        let connected = connection::serve(self, stream, peer, is_refused, ending);
+        let (refusal, open) = match self.admit(peer) {
+            Ok(open) => (None, open),
+            Err(refusal) => {
+                METRICS.refused.with_label_values(&["connections"]).inc();
+                let open = Open::begin(&self, |server| &server.refusals);
+                // One that is told so counts by itself, for otherwise a client could fill the room of others with these.
+                if self.refusals.load(Ordering::Relaxed) > MAX_REFUSALS {
+                    return;
+                }
+                (Some(refusal), open)
+            }
+        };
+        let connected = connection::serve(self, stream, peer, refusal, ending);
         task::spawn(async move {
             connected.await;
             drop(open);
         });
+    }
+
+    /// Whether there is room for a connection.
+    fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Open, Refusal> {
+        let service = self.service.load();
+        let mut open = Open::begin(self, |server| &server.connections);
+        if self.connections.load(Ordering::Relaxed) > service.settings.max_connections {
+            return Err(Refusal::Full);
+        }
+        let Some(limit) = client::connection_limit(&service.settings, peer.ip()) else { return Ok(open) };
+        match self.client_connections.admit(peer.ip(), limit) {
+            None => Err(Refusal::Client),
+            permit => {
+                open.permit = permit;
+                Ok(open)
+            }
+        }
     }
 
     /// Takes over the settings as they are now. What is under way goes on with the former ones.
@@ -152,11 +177,23 @@ impl Server {
 }
 
 /// A connection, as it is counted.
-struct Open(Arc<Server>);
+struct Open {
+    server: Arc<Server>,
+    counter: fn(&Server) -> &AtomicUsize,
+    /// Its place among those of its client.
+    permit: Option<Permit>,
+}
+
+impl Open {
+    fn begin(server: &Arc<Server>, counter: fn(&Server) -> &AtomicUsize) -> Self {
+        counter(server).fetch_add(1, Ordering::Relaxed);
+        Self { server: Arc::clone(server), counter, permit: None }
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        (self.counter)(&self.server).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

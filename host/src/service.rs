@@ -28,6 +28,7 @@ use crate::settings::{Auth, Settings};
 use crate::store::Store;
 use crate::store_files::StoreFiles;
 use crate::upstream::{Times, Upstream};
+use crate::work_budget::WorkBudget;
 use crate::workers::Workers;
 
 /// What is served, and how.
@@ -48,9 +49,10 @@ pub(crate) struct Service {
 impl Service {
     /// Opens everything that the settings name.
     pub(crate) fn start(settings: Settings) -> Result<Self, Error> {
-        let threads = thread::available_parallelism().map_or(1, Into::into);
-        // As many threads convert what takes long as answer requests, and convert the rest.
-        let sessions = u32::try_from(2 * threads).unwrap_or(u32::MAX);
+        let processors = thread::available_parallelism().map_or(1, Into::into);
+        let threads = Workers::threads(processors);
+        // Those convert what takes long. Those that answer requests, one for each processor, convert the rest.
+        let sessions = u32::try_from(processors + threads).unwrap_or(u32::MAX);
         let no_threads = |error: io::Error| Error::InvalidSettings { problem: error.to_string() };
         let workers = Arc::new(Workers::start(threads).map_err(no_threads)?);
         // First of all: nobody else has it from now on.
@@ -68,7 +70,8 @@ impl Service {
             _ => None,
         };
         let old_clients = Arc::new(OldClients::open(data)?);
-        let lasting = Lasting { engine, workers, data: data_folder, records, documents, old_clients };
+        let work = WorkBudget::new(settings.work_bytes);
+        let lasting = Lasting { engine, workers, work, data: data_folder, records, documents, old_clients };
         let service = Self::assemble(settings, lasting, None)?;
         warn_of_permissions(&service.settings);
         Ok(service)
@@ -83,6 +86,7 @@ impl Service {
         let lasting = Lasting {
             engine: self.front.converter.engine.clone(),
             workers: Arc::clone(&self.front.converter.workers),
+            work: Arc::clone(&self.front.work),
             data: self.data.clone(),
             records: Arc::clone(&self.front.records),
             documents: self.documents.clone(),
@@ -92,9 +96,9 @@ impl Service {
     }
 
     fn assemble(settings: Settings, lasting: Lasting, former: Option<&Self>) -> Result<Self, Error> {
-        let Lasting { engine, workers, data, records, documents, old_clients } = lasting;
+        let Lasting { engine, workers, work, data, records, documents, old_clients } = lasting;
         let limits = settings.limits()?;
-        let source = source(&settings, &limits, documents.as_ref(), former)?;
+        let source = source(&settings, &limits, &work, documents.as_ref(), former)?;
         let access = access(&settings, &source)?;
         let tls = tls(&settings, former)?;
         let key = signing_key(&settings, former)?;
@@ -113,10 +117,10 @@ impl Service {
                 };
                 let (policy, platform) = (settings.policy, settings.platform.clone());
                 let converter = Converter { engine, workers, signer, policy, platform, limits };
-                (Arc::new(converter), Arc::new(AnswerCache::new()))
+                (Arc::new(converter), Arc::new(AnswerCache::new(Arc::clone(&work))))
             }
         };
-        let front = Front { source, access, records, answers, converter };
+        let front = Front { source, access, records, answers, converter, work };
         let is_stopping = AtomicBool::new(false);
         Ok(Self { settings, front, tls, old_clients, data, documents, kid, is_stopping })
     }
@@ -202,6 +206,7 @@ impl Service {
 struct Lasting {
     engine: Engine,
     workers: Arc<Workers>,
+    work: Arc<WorkBudget>,
     data: Option<Arc<DataFolder>>,
     records: Arc<Records>,
     documents: Option<Arc<DiskCache>>,
@@ -211,7 +216,7 @@ struct Lasting {
 /// Reads everything that the settings name, and writes nothing.
 pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
     let limits = settings.limits()?;
-    let source = source(settings, &limits, None, None)?;
+    let source = source(settings, &limits, &WorkBudget::new(settings.work_bytes), None, None)?;
     access(settings, &source)?;
     tls(settings, None)?;
     if let Some(guest) = &settings.guest {
@@ -235,6 +240,7 @@ fn warn_of_permissions(settings: &Settings) {
 fn source(
     settings: &Settings,
     limits: &Limits,
+    work: &Arc<WorkBudget>,
     documents: Option<&Arc<DiskCache>>,
     former: Option<&Service>,
 ) -> Result<Source, Error> {
@@ -255,7 +261,10 @@ fn source(
         let settings = described.clone().settings()?;
         match former.iter().find(|upstream| upstream.is_as(&settings, limits, times)) {
             Some(upstream) => Ok(Arc::clone(upstream)),
-            None => Upstream::new(settings, limits.clone(), times, documents.cloned()).map(Arc::new),
+            None => {
+                let (limits, work) = (limits.clone(), Arc::clone(work));
+                Upstream::new(settings, limits, times, documents.cloned(), work).map(Arc::new)
+            }
         }
     };
     Ok(Source::Upstreams(settings.upstream.iter().map(open).collect::<Result<_, _>>()?))

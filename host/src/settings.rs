@@ -74,8 +74,14 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     /// How many requests may be under way at once.
     pub(crate) max_requests: usize,
-    /// How many of them may be one client's.
+    /// How many of the connections may be one client's, if not the usual.
+    pub(crate) client_connections: Option<usize>,
+    /// How many of the requests may be one client's, if not the usual.
     pub(crate) client_requests: Option<usize>,
+    /// How many requests may be under way on one HTTP/2 connection.
+    pub(crate) connection_streams: u32,
+    /// How many bytes of documents and answers may be in flight at once.
+    pub(crate) work_bytes: u64,
     /// Proxies that are believed when they say whom they ask for.
     pub(crate) trusted_proxy: Vec<IpNet>,
     /// For how many seconds a client may take to say what it wants, or be stuck in reading the answer.
@@ -119,7 +125,11 @@ impl Default for Settings {
             tls_key: None,
             max_connections: 16_384,
             max_requests: 4096,
+            client_connections: None,
             client_requests: None,
+            // As many as RFC 9113 (6.5.2) recommends at least, and several times what container clients use.
+            connection_streams: 100,
+            work_bytes: 256 * 1024 * 1024,
             trusted_proxy: Vec::new(),
             request_timeout: 30,
             idle_timeout: 60,
@@ -134,8 +144,25 @@ impl Default for Settings {
 }
 
 /// What cannot change while the server runs.
-const FIXED: [&str; 8] =
-    ["listen", "admin-listen", "data", "records-bytes", "documents-bytes", "engine", "guest", "log-format"];
+const FIXED: [&str; 10] = [
+    "listen",
+    "admin-listen",
+    "data",
+    "records-bytes",
+    "documents-bytes",
+    "connection-streams",
+    "work-bytes",
+    "engine",
+    "guest",
+    "log-format",
+];
+
+/// How many connections, and how many requests, may be one client's where nothing is said: room for some fifty machines
+/// that pull at once behind one address.
+const OF_ONE_CLIENT: usize = 512;
+
+/// Of how many clients at their limits it takes to use up all connections, or requests, where nothing is said.
+const CLIENTS_TO_FILL: usize = 4;
 
 impl Settings {
     /// What a table says.
@@ -173,6 +200,16 @@ impl Settings {
     pub(crate) fn records_capacity(&self) -> u64 {
         let usual = if self.data.is_some() { records::DISK_BYTES } else { records::MEMORY_BYTES };
         self.records_bytes.unwrap_or(usual)
+    }
+
+    /// How many connections may be one client's, if that is limited: by default not where the address `is_shared`.
+    pub(crate) fn connections_of_one(&self, is_shared: bool) -> Option<usize> {
+        of_one_client(self.client_connections, self.max_connections, is_shared)
+    }
+
+    /// How many requests may be one client's, in the same way.
+    pub(crate) fn requests_of_one(&self, is_shared: bool) -> Option<usize> {
+        of_one_client(self.client_requests, self.max_requests, is_shared)
     }
 
     /// The certificate and its key.
@@ -219,7 +256,10 @@ impl Settings {
         let limits = [
             ("max-connections", self.max_connections as u64),
             ("max-requests", self.max_requests as u64),
+            ("client-connections", self.client_connections.unwrap_or(1) as u64),
             ("client-requests", self.client_requests.unwrap_or(1) as u64),
+            ("connection-streams", self.connection_streams.into()),
+            ("work-bytes", self.work_bytes),
             ("request-timeout", self.request_timeout),
             ("idle-timeout", self.idle_timeout),
         ];
@@ -240,6 +280,10 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+fn of_one_client(said: Option<usize>, max: usize, is_shared: bool) -> Option<usize> {
+    said.or_else(|| (!is_shared).then(|| OF_ONE_CLIENT.min(max.div_ceil(CLIENTS_TO_FILL))))
 }
 
 fn not_toml(error: &toml::ser::Error) -> Error {

@@ -20,6 +20,7 @@ use downshift_registry::{
 };
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
+use serde::de::IgnoredAny;
 use tokio::{task, time};
 
 use self::document_cache::DocumentCache;
@@ -35,12 +36,17 @@ use crate::error::Error;
 use crate::log;
 use crate::metrics::{Cache as CacheName, METRICS};
 use crate::time::now;
+use crate::work_budget::{Charge, WorkBudget, charged};
 
 /// How long a registry is waited for where there is a stale answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of a list of tags: room for some 100,000.
 const TAGS_BYTES: usize = 8 * 1024 * 1024;
+
+/// What each byte of such a list counts: the shortest tag, `"",`, becomes a string of 24 bytes, and all of them a list
+/// once more.
+const TAGS_COST: usize = 10;
 
 const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -59,6 +65,7 @@ pub(crate) struct Upstream {
     documents: DocumentCache,
     tags: Tags,
     disk: Option<Arc<DiskCache>>,
+    work: Arc<WorkBudget>,
     times: Times,
 }
 
@@ -118,12 +125,14 @@ pub(crate) struct Referrers {
 }
 
 impl Upstream {
-    /// The registry that `settings` describe. Its documents are kept in memory, and on `disk`.
+    /// The registry that `settings` describe. Its documents are kept in memory, and on `disk`; what is being read counts
+    /// in `work`.
     pub(crate) fn new(
         settings: Settings,
         limits: Limits,
         times: Times,
         disk: Option<Arc<DiskCache>>,
+        work: Arc<WorkBudget>,
     ) -> Result<Self, Error> {
         let Settings { mapping, base, credentials, delivery, timeout, ca } = settings.clone();
         Ok(Self {
@@ -137,6 +146,7 @@ impl Upstream {
             documents: DocumentCache::new(),
             tags: Tags::new(times.tag, times.stale),
             disk,
+            work,
             times,
         })
     }
@@ -431,13 +441,15 @@ impl Upstream {
         name: &str,
         query: &str,
         caller: &Caller,
+        charge: &mut Charge,
     ) -> Result<Option<(Vec<String>, Option<String>)>, Error> {
         #[derive(serde::Deserialize)]
         struct Tags {
             tags: Option<Vec<String>>,
         }
         let path = with_query(&format!("{name}/tags/list"), query);
-        let Some((headers, body)) = self.get(&path, name, TAGS_BYTES, caller).await? else { return Ok(None) };
+        let found = self.get(&path, name, TAGS_BYTES, caller, charge, TAGS_COST).await?;
+        let Some((headers, body)) = found else { return Ok(None) };
         let tags: Tags =
             serde_json::from_slice(&body).map_err(|_| self.invalid("its tag list is not JSON"))?;
         Ok(Some((tags.tags.unwrap_or_default(), next_query(&headers))))
@@ -450,12 +462,17 @@ impl Upstream {
         digest: &Digest,
         query: &str,
         caller: &Caller,
+        charge: &mut Charge,
     ) -> Result<Option<Referrers>, Error> {
         let path = with_query(&format!("{name}/referrers/{digest}"), query);
         let limit = self.limits.document_bytes;
-        let Some((headers, index)) = self.get(&path, name, limit, caller).await? else { return Ok(None) };
-        // A page that says "not found" with status 200 is no index.
-        if serde_json::from_slice::<serde_json::Map<_, _>>(&index).is_err() {
+        let found = self.get(&path, name, limit, caller, charge, 1).await?;
+        let Some((headers, index)) = found else { return Ok(None) };
+        // A page that says "not found" with status 200 is no index. Nothing of it is kept: as a tree it would take 80
+        // times its bytes.
+        if !index.trim_ascii_start().starts_with(b"{")
+            || serde_json::from_slice::<IgnoredAny>(&index).is_err()
+        {
             return Err(self.invalid("its referrers list is not a JSON object"));
         }
         let filters =
@@ -525,8 +542,8 @@ impl Upstream {
             let Some(response) = self.ask_once(Method::GET, &path, name, caller).await? else {
                 return Ok(None);
             };
-            let bytes =
-                self.http.read(response, self.limits.document_bytes).await.map_err(Error::Upstream)?;
+            let mut charge = self.work.open(None);
+            let bytes = self.http.read_charged(response, self.limits.document_bytes, &mut charge, 1).await?;
             self.check(&need.digest, &bytes)?;
             Ok(Some(bytes))
         }));
@@ -541,8 +558,8 @@ impl Upstream {
                 return Ok(None);
             };
             let reported = self.reported(response.headers())?;
-            let bytes =
-                self.http.read(response, self.limits.document_bytes).await.map_err(Error::Upstream)?;
+            let mut charge = self.work.open(None);
+            let bytes = self.http.read_charged(response, self.limits.document_bytes, &mut charge, 1).await?;
             let digest = match reported {
                 Some(digest) => {
                     self.check(&digest, &bytes)?;
@@ -576,15 +593,22 @@ impl Upstream {
         name: &str,
         limit: usize,
         caller: &Caller,
+        charge: &mut Charge,
+        cost: usize,
     ) -> Result<Option<(HeaderMap, Bytes)>, Error> {
         let found = self.within(retry(|| async {
             let Some(response) = self.ask_once(Method::GET, path, name, caller).await? else {
                 return Ok(None);
             };
             let headers = response.headers().clone();
-            Ok(Some((headers, self.http.read(response, limit).await.map_err(Error::Upstream)?)))
+            let mut read = charge.another();
+            let body = self.http.read_charged(response, limit, &mut read, cost).await?;
+            Ok(Some((headers, body, read)))
         }));
-        found.await
+        Ok(found.await?.map(|(headers, body, read)| {
+            *charge = read;
+            (headers, body)
+        }))
     }
 
     /// Asks, and again if that may help.
@@ -688,12 +712,14 @@ impl Upstream {
 
     /// A blob that comes without its length, which clients have to be told first, or is empty. It is checked.
     async fn small_blob(&self, digest: &Digest, response: Response) -> Result<Blob, Error> {
-        let reading = self.http.read(response, self.limits.document_bytes);
-        let bytes = self.within(async { reading.await.map_err(Error::Upstream) }).await?;
+        let mut charge = self.work.open(None);
+        let reading = self.http.read_charged(response, self.limits.document_bytes, &mut charge, 1);
+        let bytes = self.within(reading).await?;
         if !digest.matches(&bytes) {
             return Err(self.corrupt(digest));
         }
-        Ok(Blob { size: bytes.len() as u64, part: None, body: bytes.into() })
+        let size = bytes.len() as u64;
+        Ok(Blob { size, part: None, body: charged(bytes, Some(Arc::new(charge))).into() })
     }
 
     /// What comes of `asking`, if it comes in time.

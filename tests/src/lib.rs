@@ -10,6 +10,7 @@ pub mod engines;
 pub mod faults;
 pub mod front;
 pub mod http;
+pub mod http2;
 pub mod javascript;
 pub mod key_file;
 pub mod nginx;

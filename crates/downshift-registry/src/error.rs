@@ -123,6 +123,15 @@ pub fn host_invalid() -> Response {
     )
 }
 
+/// This client has too many connections. It may come again after the seconds of `Retry-After`.
+#[must_use]
+pub fn too_many_connections() -> Response {
+    let cause = "this client has too many connections open";
+    let response =
+        explained(429, "TOOMANYREQUESTS", "too-many-connections", cause, "close some, and try again");
+    response.with("retry-after", "1")
+}
+
 /// The head of a request took too long to come (RFC 9110, 15.5.9).
 #[must_use]
 pub fn request_timeout() -> Response {

@@ -64,6 +64,22 @@ impl Capabilities {
         self
     }
 
+    /// The same client with the weights that decide: however many clients spell theirs in different ways, those that are
+    /// the same after this have the same answers.
+    ///
+    /// Weights other than 0 decide between the two forms of schema 1 alone.
+    #[must_use]
+    pub fn canonical(mut self) -> Self {
+        let prefers_unsigned = self.schema1_form() == Form::Schema1Unsigned;
+        for weight in self.weights.iter_mut().flatten().filter(|weight| **weight > 0) {
+            *weight = 1000;
+        }
+        if prefers_unsigned && let Some(Some(weight @ 1..)) = self.weights.get_mut(Form::Schema1 as usize) {
+            *weight = 1;
+        }
+        self
+    }
+
     /// The weight of `form` in thousandths, if the client names it.
     #[must_use]
     pub fn weight(&self, form: Form) -> Option<u16> {
@@ -150,5 +166,47 @@ impl Capabilities {
         } else {
             Err(Error::NotAcceptable { stored }.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::{format, vec};
+
+    use super::*;
+
+    /// Every client that names each form with one of these weights, or not at all.
+    fn every_client() -> impl Iterator<Item = Capabilities> {
+        const WEIGHTS: [Option<u16>; 5] = [None, Some(0), Some(1), Some(500), Some(1000)];
+        let named = Form::ALL.into_iter().fold(vec![Capabilities::default()], |clients, form| {
+            let with_weight = |client: Capabilities| {
+                WEIGHTS.map(|weight| match weight {
+                    Some(weight) => client.clone().with_form(form, weight),
+                    None => client.clone(),
+                })
+            };
+            clients.into_iter().flat_map(with_weight).collect()
+        });
+        named.clone().into_iter().map(Capabilities::with_any).chain(named)
+    }
+
+    #[test]
+    fn clients_that_are_the_same_get_the_same() {
+        let mut canonical = BTreeSet::new();
+        for client in every_client() {
+            let same = client.clone().canonical();
+            assert_eq!(same.clone().canonical(), same);
+            assert_eq!(same.schema1_form(), client.schema1_form(), "{client:?}");
+            for stored in Form::ALL {
+                assert_eq!(same.names(stored), client.names(stored), "{client:?}");
+                let choice = |client: &Capabilities| format!("{:?}", client.choose(stored));
+                assert_eq!(choice(&same), choice(&client), "{client:?} {stored:?}");
+            }
+            canonical.insert(format!("{same:?}"));
+        }
+        // Each form is named, excluded or neither, and of two forms that are named one may be preferred.
+        let (forms, with_preference) = (3_usize.pow(6), 3_usize.pow(4));
+        assert_eq!(canonical.len(), 2 * (forms + with_preference));
     }
 }

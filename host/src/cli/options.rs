@@ -116,10 +116,21 @@ pub(super) struct Options {
     /// How many requests to serve at once; more are answered with 503
     #[arg(long, value_name = "N")]
     max_requests: Option<usize>,
-    /// How many requests of one client to serve at once, by IPv4 address or IPv6 /64 network; more are answered with
-    /// 429 [default: no limit]
+    /// How many connections of one client to serve at once, by IPv4 address or IPv6 /64 network; more are answered with
+    /// 429 [default: 512, at most a quarter of --max-connections, and no limit for this machine]
+    #[arg(long, value_name = "N")]
+    client_connections: Option<usize>,
+    /// How many requests of one client to serve at once; more are answered with 429 [default: 512, at most a quarter of
+    /// --max-requests, and no limit for this machine and for trusted proxies that forward no address]
     #[arg(long, value_name = "N")]
     client_requests: Option<usize>,
+    /// How many requests to serve at once on one HTTP/2 connection; more have to wait
+    #[arg(long, value_name = "N")]
+    connection_streams: Option<u32>,
+    /// How many bytes of documents and answers all requests together may have in memory; more wait, and are answered
+    /// with 503 after a while
+    #[arg(long, value_name = "BYTES")]
+    work_bytes: Option<u64>,
     /// A proxy, or a network of proxies, whose X-Forwarded-For is trusted
     #[arg(long, value_name = "ADDR[/BITS]", value_parser = network, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

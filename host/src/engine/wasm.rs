@@ -12,13 +12,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::path::{self, Path};
 use std::sync::Arc;
+use std::time::Instant;
 
 use downshift::answer::{Documents, Request, Step};
 use downshift::{Failure, Fault};
+use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
-    PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+    PoolingAllocationConfig, ResourceLimiter, Store, Trap, UpdateDeadline,
 };
 
 use self::bindings::downshift::convert::types as wit;
@@ -30,10 +32,13 @@ use crate::log::{self, printable};
 pub const MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// Elements of a table. The guest's only table holds its functions that are called indirectly, some 30.
 const TABLE_ELEMENTS: usize = 1024;
-/// How often the clock ticks that ends instances which run too long.
+/// How often the clock ticks at which instances are looked at that run long.
 const TICK: Duration = Duration::from_millis(10);
-/// Ticks that one step may take. The slowest honest one, a config of 4 MiB, takes about a tenth of that.
-const TICKS_PER_STEP: u64 = 200;
+/// How long a processor may work at one step. The slowest honest one, a config of 4 MiB, takes about a tenth of that.
+const PROCESSOR_TIME_PER_STEP: Duration = Duration::from_secs(2);
+/// How long one step may take on the clock: that is no fault of the document, but of a machine with 30 times too much to
+/// do.
+const TIME_PER_STEP: Duration = Duration::from_secs(60);
 /// Ticks that one step may take where others wait for the thread: one that has begun, and one whole.
 const TICKS_PER_SHORT_STEP: u64 = 2;
 /// Bytes of an instance's memory that stay mapped between requests: about what an ordinary conversion touches.
@@ -45,7 +50,7 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// The guest component, compiled and ready to be instantiated.
 pub struct Sandbox {
     engine: Engine,
-    guest: ConverterPre<Memory>,
+    guest: ConverterPre<State>,
     counts_fuel: bool,
     traps: AtomicU64,
 }
@@ -68,13 +73,99 @@ impl From<wasmtime::Error> for UnusableGuest {
     }
 }
 
-/// What a store carries: how much memory its instance has.
+/// What a store carries.
+struct State {
+    memory: Memory,
+    step: StepTime,
+}
+
+/// How much memory an instance has.
 #[derive(Default)]
 struct Memory {
     /// The most that it had.
     peak_bytes: usize,
     /// Whether it asked for more than [`MEMORY_BYTES`].
     is_exhausted: bool,
+}
+
+/// Tells whether anybody still waits for a step.
+pub(crate) type IsAbandoned = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// The time of the step that is taken.
+struct StepTime {
+    is_short: bool,
+    begun: Instant,
+    /// The processor time of its thread when it began.
+    begun_processor: Duration,
+    is_abandoned: Option<IsAbandoned>,
+}
+
+/// Why a step was stopped that has done nothing wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// The machine has too much to do.
+    Overloaded,
+    /// Nobody waits for it any more.
+    Abandoned,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overloaded => "the machine is too busy",
+            Self::Abandoned => "nobody waits for the conversion any more",
+        })
+    }
+}
+
+impl core::error::Error for Stopped {}
+
+/// Why a step has no result.
+#[derive(Debug)]
+pub(crate) enum NoStep {
+    /// The guest failed, or the document is past its limits.
+    Failed(Failure),
+    /// Another time it may have one: the machine is too busy, or nobody waits any more.
+    Stopped,
+}
+
+impl StepTime {
+    fn new() -> Self {
+        Self { is_short: false, begun: Instant::now(), begun_processor: processor_time(), is_abandoned: None }
+    }
+
+    fn begin(&mut self, is_short: bool) {
+        self.is_short = is_short;
+        self.begun = Instant::now();
+        self.begun_processor = processor_time();
+    }
+
+    /// How a step goes on whose epoch is over.
+    fn look(&self) -> wasmtime::Result<UpdateDeadline> {
+        if self.is_short {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        if self.is_abandoned.as_ref().is_some_and(|is_abandoned| is_abandoned()) {
+            return Err(Stopped::Abandoned.into());
+        }
+        judge(processor_time().saturating_sub(self.begun_processor), self.begun.elapsed())
+    }
+}
+
+/// How a step goes on that has taken so long, of a processor and on the clock.
+fn judge(processor: Duration, clock: Duration) -> wasmtime::Result<UpdateDeadline> {
+    if processor >= PROCESSOR_TIME_PER_STEP {
+        return Ok(UpdateDeadline::Interrupt);
+    }
+    if clock >= TIME_PER_STEP {
+        return Err(Stopped::Overloaded.into());
+    }
+    Ok(UpdateDeadline::Continue(1))
+}
+
+/// How long processors have worked for this thread.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 impl ResourceLimiter for Memory {
@@ -130,13 +221,14 @@ impl Sandbox {
     /// # Errors
     /// A [`Failure`] if there is no room for one more.
     pub fn open(&self) -> Result<Session<'_>, Failure> {
-        let mut store = Store::new(&self.engine, Memory::default());
-        store.limiter(|memory| memory);
-        store.set_epoch_deadline(TICKS_PER_STEP);
+        let mut store = Store::new(&self.engine, State { memory: Memory::default(), step: StepTime::new() });
+        store.limiter(|state| &mut state.memory);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| store.data().step.look());
         let fuelled = if self.counts_fuel { store.set_fuel(u64::MAX) } else { Ok(()) };
         match fuelled.and_then(|()| self.guest.instantiate(&mut store)) {
             Ok(guest) => Ok(Session { sandbox: self, store, guest }),
-            Err(error) => Err(self.trapped(&error, store.data())),
+            Err(error) => Err(self.trapped(&error, &store.data().memory)),
         }
     }
 
@@ -177,7 +269,7 @@ impl Sandbox {
 /// An instance, for the steps of one request.
 pub struct Session<'s> {
     sandbox: &'s Sandbox,
-    store: Store<Memory>,
+    store: Store<State>,
     guest: Converter,
 }
 
@@ -185,11 +277,35 @@ impl Session<'_> {
     /// Takes a step, as [`downshift::answer()`] does.
     ///
     /// # Errors
-    /// A [`Failure`] if the guest trapped. The session is of no use after that.
+    /// A [`Failure`] if the guest trapped, or the machine is too busy. The session is of no use after that.
     pub fn step<'a>(&mut self, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
-        let answered = self.call(request, documents, TICKS_PER_STEP);
-        let step = answered.map_err(|error| self.sandbox.trapped(&error, self.store.data()))?;
-        self.decoded(step, request, documents)
+        self.long_step(request, documents).map_err(|no_step| match no_step {
+            NoStep::Failed(failure) => failure,
+            NoStep::Stopped => Failure {
+                code: "busy".into(),
+                fault: Fault::Limit,
+                cause: Stopped::Overloaded.to_string(),
+                remedy: "try again".into(),
+            },
+        })
+    }
+
+    /// Has the steps of this session stopped when nobody waits for them any more.
+    pub(crate) fn stop_when(&mut self, is_abandoned: Option<IsAbandoned>) {
+        self.store.data_mut().step.is_abandoned = is_abandoned;
+    }
+
+    /// Takes a step, however long it takes within the limits. The session is of no use after an error.
+    pub(crate) fn long_step<'a>(
+        &mut self,
+        request: &Request,
+        documents: &Documents<'a>,
+    ) -> Result<Step<'a>, NoStep> {
+        match self.call(request, documents, false) {
+            Ok(step) => self.decoded(step, request, documents).map_err(NoStep::Failed),
+            Err(error) if error.downcast_ref::<Stopped>().is_some() => Err(NoStep::Stopped),
+            Err(error) => Err(NoStep::Failed(self.sandbox.trapped(&error, &self.store.data().memory))),
+        }
     }
 
     /// Takes a step if that takes little time. Otherwise there is none, and the session is of no use any more.
@@ -201,10 +317,10 @@ impl Session<'_> {
         request: &Request,
         documents: &Documents<'a>,
     ) -> Result<Option<Step<'a>>, Failure> {
-        match self.call(request, documents, TICKS_PER_SHORT_STEP) {
+        match self.call(request, documents, true) {
             Ok(step) => self.decoded(step, request, documents).map(Some),
             Err(error) if matches!(error.downcast_ref(), Some(Trap::Interrupt)) => Ok(None),
-            Err(error) => Err(self.sandbox.trapped(&error, self.store.data())),
+            Err(error) => Err(self.sandbox.trapped(&error, &self.store.data().memory)),
         }
     }
 
@@ -221,16 +337,17 @@ impl Session<'_> {
         &mut self,
         request: &Request,
         documents: &Documents<'_>,
-        ticks: u64,
+        is_short: bool,
     ) -> wasmtime::Result<wit::Step> {
-        self.store.set_epoch_deadline(ticks);
+        self.store.data_mut().step.begin(is_short);
+        self.store.set_epoch_deadline(if is_short { TICKS_PER_SHORT_STEP } else { 1 });
         let encoded = encode::documents(documents);
         self.guest.call_answer(&mut self.store, &encode::request(request), &encoded)
     }
 
     /// The most memory in bytes that the steps of this session took.
     pub fn peak_memory(&self) -> usize {
-        self.store.data().peak_bytes
+        self.store.data().memory.peak_bytes
     }
 
     /// Instructions that the steps of this session took, if its sandbox counts them.
@@ -300,4 +417,43 @@ fn start_clock(sandbox: &Arc<Sandbox>) -> std::io::Result<()> {
     };
     std::thread::Builder::new().name("guest-clock".to_owned()).spawn(tick)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_to_blame_for_what_a_processor_does_and_not_for_what_it_waits() {
+        let judge = |processor: Duration, clock: Duration| match judge(processor, clock) {
+            Ok(UpdateDeadline::Interrupt) => "interrupted",
+            Ok(_) => "goes on",
+            Err(error) if error.downcast_ref() == Some(&Stopped::Overloaded) => "overloaded",
+            Err(_) => "failed",
+        };
+        let almost = Duration::from_nanos(1);
+        let (processor, clock) = (PROCESSOR_TIME_PER_STEP, TIME_PER_STEP);
+        assert_eq!(judge(Duration::ZERO, Duration::ZERO), "goes on");
+        assert_eq!(judge(processor - almost, clock - almost), "goes on");
+        assert_eq!(judge(processor, processor), "interrupted");
+        assert_eq!(judge(processor, clock), "interrupted");
+        assert_eq!(judge(processor - almost, clock), "overloaded");
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_takes_no_processor_time() {
+        let before = processor_time();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(processor_time().saturating_sub(before) < Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_step_that_nobody_waits_for_is_stopped() {
+        let mut time = StepTime::new();
+        assert!(matches!(time.look(), Ok(UpdateDeadline::Continue(1))));
+        time.is_abandoned = Some(Box::new(|| true));
+        assert_eq!(time.look().err().unwrap().downcast_ref(), Some(&Stopped::Abandoned));
+        time.begin(true);
+        assert!(matches!(time.look(), Ok(UpdateDeadline::Interrupt)));
+    }
 }

@@ -14,8 +14,6 @@ pub(super) struct Activity {
     begun: AtomicUsize,
     /// When the last one ended, in milliseconds since the connection was opened.
     idle_since: AtomicU64,
-    /// When something of a response was last asked for, in the same way.
-    progress: AtomicU64,
     /// Whether it is HTTP/2.
     is_http2: AtomicBool,
     /// Tells whoever serves the connection that it has been idle for too long.
@@ -29,7 +27,6 @@ impl Activity {
             running: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
-            progress: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
             too_long: Notify::new(),
         }
@@ -37,21 +34,8 @@ impl Activity {
 
     /// Begins a request.
     pub(super) fn begin(&self) {
-        self.progress();
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.running.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Notes that the client has room for something of a response. With HTTP/1 nobody asks.
-    pub(super) fn progress(&self) {
-        if self.is_http2() {
-            self.progress.store(self.now(), Ordering::Relaxed);
-        }
-    }
-
-    /// Since when an HTTP/2 client had no room for anything of a response.
-    pub(super) fn progressed(&self) -> Instant {
-        self.opened + Duration::from_millis(self.progress.load(Ordering::Relaxed))
     }
 
     /// Ends a request, with the last byte of its response or with its connection.

@@ -21,12 +21,21 @@ use crate::metrics::METRICS;
 /// How long a connection may take that is only told that it is one too many.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// There are too many.
+    Full,
+    /// Its client has too many.
+    Client,
+}
+
 /// Serves a connection: one that is refused is told so, and that is all.
 pub(super) async fn serve(
     server: Arc<Server>,
     stream: TcpStream,
     peer: SocketAddr,
-    is_refused: bool,
+    refusal: Option<Refusal>,
     ending: watch::Receiver<bool>,
 ) {
     // Otherwise the end of a response can wait until the client has acknowledged its beginning.
@@ -35,16 +44,19 @@ pub(super) async fn serve(
     let timeout = Duration::from_secs(service.settings.request_timeout);
     let idle = Duration::from_secs(service.settings.idle_timeout);
     let times = Times { request: timeout, idle };
-    let times = if is_refused { Times { request: REFUSAL_TIMEOUT, idle: REFUSAL_TIMEOUT } } else { times };
+    let times = match refusal {
+        Some(_) => Times { request: REFUSAL_TIMEOUT, idle: REFUSAL_TIMEOUT },
+        None => times,
+    };
     let Some(tls) = &service.tls else {
         drop(service);
-        return serve_http(server, stream, peer, is_refused, ending, times).await;
+        return serve_http(server, stream, peer, refusal, ending, times).await;
     };
     let handshake = tls.acceptor().accept(stream);
     drop(service);
     match time::timeout(times.request, Box::pin(handshake)).await {
         // Boxed, for a connection without TLS has the room for this as well.
-        Ok(Ok(stream)) => Box::pin(serve_http(server, stream, peer, is_refused, ending, times)).await,
+        Ok(Ok(stream)) => Box::pin(serve_http(server, stream, peer, refusal, ending, times)).await,
         // The client went away, spoke no TLS, or one that is too old: that is its affair.
         Ok(Err(_)) => METRICS.refused.with_label_values(&["tls"]).inc(),
         Err(_) => METRICS.refused.with_label_values(&["slow"]).inc(),
@@ -55,7 +67,7 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     server: Arc<Server>,
     stream: S,
     peer: SocketAddr,
-    is_refused: bool,
+    refusal: Option<Refusal>,
     mut ending: watch::Receiver<bool>,
     times: Times,
 ) {
@@ -64,8 +76,8 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let respond = service_fn(|request| {
         let (server, activity) = (Arc::clone(&server), Arc::clone(&activity));
         async move {
-            if is_refused {
-                return Ok(refuse(server, activity, &request));
+            if let Some(refusal) = refusal {
+                return Ok(refuse(server, activity, &request, refusal, times.request));
             }
             respond(server, activity, peer.ip(), request).await
         }

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use core::pin::Pin;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,9 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{StatusCode, Version};
 
 use super::activity::Activity;
-use super::client::{self, Permit};
+use super::client::{Origin, Permit};
+use super::connection::Refusal;
+use super::http2::{Paced, Reader};
 use super::state::Server;
 use crate::blob_body::BlobBody;
 use crate::client_generation::ClientGeneration;
@@ -28,6 +31,7 @@ use crate::log::{self, REQUEST, RequestId, printable};
 use crate::metrics::{METRICS, Outcome, RouteName};
 use crate::page;
 use crate::service::Service;
+use crate::work_budget::{Charge, charged};
 
 pub(super) type HttpResponse = hyper::Response<Sent>;
 
@@ -46,10 +50,12 @@ pub(super) async fn respond(
         activity.set_http2();
     }
     let service = server.service();
-    let address = client::address(peer, request.headers(), &service.settings.trusted_proxy);
+    let origin = Origin::of(peer, request.headers(), &service.settings.trusted_proxy);
+    let address = origin.address;
+    server.advice.give(origin.shared);
     let mut under_way = UnderWay::begin(server, activity);
     let id = RequestId::next();
-    let read = match under_way.admit(&service, address) {
+    let read = match under_way.admit(&service, origin) {
         Ok(()) => read(&request),
         Err(response) => Err(response),
     };
@@ -61,7 +67,8 @@ pub(super) async fn respond(
         Ok(read) => {
             let route = RouteName::of(&read.route);
             // Boxed, for an idle connection has the room for this as well.
-            let reply = REQUEST.scope(id, Box::pin(service.front.answer(&read, address))).await;
+            let reply =
+                REQUEST.scope(id, Box::pin(service.front.answer(&read, address, origin.asker()))).await;
             note_manifest(&service, &request, &read, &reply, address);
             (route, reply)
         }
@@ -75,7 +82,8 @@ pub(super) async fn respond(
     if service.settings.access_log {
         under_way.line = Some(Box::new(Line::of(&request, id, address, status, begun)));
     }
-    let mut response = into_http(reply, under_way);
+    let timeout = Duration::from_secs(service.settings.request_timeout);
+    let mut response = into_http(reply, under_way, timeout);
     // A body is not read. What would be the next request may be a part of it for whoever sits in between.
     if request.version() <= Version::HTTP_11 && !request.body().is_end_stream() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -83,16 +91,23 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// Answers a request on a connection that is one too many.
+/// Answers a request on a connection that is one too many. The client may take so long to read it.
 pub(super) fn refuse(
     server: Arc<Server>,
     activity: Arc<Activity>,
     request: &hyper::Request<Incoming>,
+    refusal: Refusal,
+    timeout: Duration,
 ) -> HttpResponse {
-    METRICS.refused.with_label_values(&["connections"]).inc();
-    let mut response = for_method(error::busy(), request);
+    let response = match refusal {
+        Refusal::Full => error::busy(),
+        Refusal::Client => error::too_many_connections(),
+    };
+    let mut response = for_method(response, request);
     response.headers.push(("connection", "close".to_owned()));
-    into_http(response.into(), UnderWay::begin(server, activity))
+    let mut under_way = UnderWay::begin(server, activity);
+    under_way.uncount();
+    into_http(response.into(), under_way, timeout)
 }
 
 fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
@@ -156,18 +171,24 @@ fn note_old_client(
     service.old_clients.note(user_agent, name, served, address);
 }
 
-fn into_http(Reply { status, headers, body, .. }: Reply, under_way: UnderWay) -> HttpResponse {
+fn into_http(
+    Reply { status, headers, body, charge, .. }: Reply,
+    under_way: UnderWay,
+    timeout: Duration,
+) -> HttpResponse {
     let body = match body {
-        ReplyBody::Bytes(bytes) => Either::Left(Full::new(bytes)),
+        ReplyBody::Bytes(bytes) => Either::Left(Full::new(charged(bytes, charge.clone()))),
         ReplyBody::Blob(body) => Either::Right(*body),
     };
+    let paced = Reader::current().map(|reader| Paced::new(reader, timeout));
     match head(status, headers) {
-        Ok(head) => hyper::Response::from_parts(head, Sent { body, under_way }),
+        Ok(head) => hyper::Response::from_parts(head, Sent { body, paced, under_way, _charge: charge }),
         Err(error) => {
             // Headers are made of names, digests, numbers and URLs; were an upstream registry to bring in anything else,
             // it costs this response.
             log::warn(format_args!("a response has a header that HTTP does not allow: {error}"));
-            let mut response = hyper::Response::new(Sent { body: Either::Left(Full::default()), under_way });
+            let body = Either::Left(Full::default());
+            let mut response = hyper::Response::new(Sent { body, paced, under_way, _charge: charge });
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         }
@@ -186,6 +207,8 @@ fn head(status: u16, headers: Vec<(&'static str, String)>) -> hyper::http::Resul
 struct UnderWay {
     server: Arc<Server>,
     activity: Arc<Activity>,
+    /// Whether it is one of [`Server::requests`].
+    is_counted: bool,
     permit: Option<Permit>,
     line: Option<Box<Line>>,
 }
@@ -194,32 +217,42 @@ impl UnderWay {
     fn begin(server: Arc<Server>, activity: Arc<Activity>) -> Self {
         server.requests.fetch_add(1, Ordering::Relaxed);
         activity.begin();
-        Self { server, activity, permit: None, line: None }
+        Self { server, activity, is_counted: true, permit: None, line: None }
     }
 
-    /// Whether there is room for the request.
-    fn admit(&mut self, service: &Service, address: IpAddr) -> Result<(), Response> {
-        let refused = |reason: &str, response| {
-            METRICS.refused.with_label_values(&[reason]).inc();
-            Err(response)
-        };
-        if self.server.requests.load(Ordering::Relaxed) > service.settings.max_requests {
-            return refused("requests", error::busy());
-        }
-        if let Some(limit) = service.settings.client_requests {
-            match self.server.clients.admit(address, limit) {
-                None => return refused("client", error::too_many_requests()),
-                permit => self.permit = permit,
+    /// Whether there is room for the request. One that is refused does not count as under way: its client decides when
+    /// the refusal is read, and takes room from nobody meanwhile.
+    fn admit(&mut self, service: &Service, origin: Origin) -> Result<(), Response> {
+        let settings = &service.settings;
+        let (reason, response) = if self.server.requests.load(Ordering::Relaxed) > settings.max_requests {
+            ("requests", error::busy())
+        } else if let Some(limit) = settings.requests_of_one(origin.shared.is_some()) {
+            match self.server.client_requests.admit(origin.address, limit) {
+                None => ("client", error::too_many_requests()),
+                permit => {
+                    self.permit = permit;
+                    return Ok(());
+                }
             }
+        } else {
+            return Ok(());
+        };
+        METRICS.refused.with_label_values(&[reason]).inc();
+        self.uncount();
+        Err(response)
+    }
+
+    fn uncount(&mut self) {
+        if core::mem::take(&mut self.is_counted) {
+            self.server.requests.fetch_sub(1, Ordering::Relaxed);
         }
-        Ok(())
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.activity.end();
-        self.server.requests.fetch_sub(1, Ordering::Relaxed);
+        self.uncount();
         if let Some(line) = &self.line {
             line.write();
         }
@@ -229,7 +262,10 @@ impl Drop for UnderWay {
 /// The body of a response, as it is sent.
 pub(super) struct Sent {
     body: Either<Full<Bytes>, BlobBody>,
+    /// With HTTP/2.
+    paced: Option<Paced>,
     under_way: UnderWay,
+    _charge: Option<Arc<Charge>>,
 }
 
 impl Body for Sent {
@@ -240,9 +276,12 @@ impl Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.under_way.activity.progress();
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(line) = &mut self.under_way.line {
+        let Self { body, paced, under_way, .. } = &mut *self;
+        let frame = ready!(match paced {
+            Some(paced) => paced.poll_frame(body, context),
+            None => Pin::new(body).poll_frame(context),
+        });
+        if let Some(line) = &mut under_way.line {
             match &frame {
                 Some(Ok(frame)) => line.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
                 Some(Err(_)) => line.is_broken = true,
@@ -253,11 +292,17 @@ impl Body for Sent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.paced {
+            Some(paced) => paced.is_end_stream(&self.body),
+            None => self.body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.paced {
+            Some(paced) => paced.size_hint(&self.body),
+            None => self.body.size_hint(),
+        }
     }
 }
 

@@ -11,9 +11,9 @@ use std::time::Instant;
 use downshift_registry::{Body, Response, error};
 use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep_until};
 
 use super::activity::Activity;
+use super::timer::Timer;
 use crate::metrics::METRICS;
 
 /// With what an HTTP/2 connection begins (RFC 9113, 3.4).
@@ -21,10 +21,6 @@ const HTTP2_PREFACE: &[u8] = b"PRI ";
 
 /// How long an HTTP/2 client may take to go, once it was told to.
 const PARTING: Duration = Duration::from_secs(5);
-
-/// How long an HTTP/2 client may wait for something and have no room for any of it: longer than any registry is waited
-/// for. With HTTP/1 the stream itself tells who has no room.
-const STALLED: Duration = Duration::from_secs(600);
 
 /// The response for a client that takes too long to send its request.
 static TOO_SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| closing(&error::request_timeout()));
@@ -52,7 +48,7 @@ pub(super) struct Timed<S> {
     /// How much of [`TOO_SLOW`] is written, once that has begun.
     told: Option<usize>,
     has_begun: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
 }
 
 impl<S> Timed<S> {
@@ -66,7 +62,7 @@ impl<S> Timed<S> {
             parting: None,
             told: None,
             has_begun: false,
-            timer: None,
+            timer: Timer::default(),
         }
     }
 
@@ -75,12 +71,9 @@ impl<S> Timed<S> {
         if let Some(since) = self.stuck {
             return Some(since + self.times.request);
         }
-        let is_http2 = self.activity.is_http2();
-        let Some(idle_since) = self.activity.idle_since() else {
-            return is_http2.then(|| self.activity.progressed() + STALLED);
-        };
+        let idle_since = self.activity.idle_since()?;
         let idle = self.parting.unwrap_or(idle_since + self.times.idle);
-        let head = self.head_begun().filter(|_| !is_http2);
+        let head = self.head_begun().filter(|_| !self.activity.is_http2());
         Some(head.map_or(idle, |begun| begun + self.times.request))
     }
 
@@ -90,22 +83,12 @@ impl<S> Timed<S> {
         self.head_begun.filter(|(_, before)| *before == begun).map(|(at, _)| at)
     }
 
-    /// Ready when the client has taken too long. A timer that ends too early is set again; one that ends too late is set
-    /// anew, so that most requests touch none.
+    /// Ready when the client has taken too long.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline() else { return Poll::Pending };
-        let deadline = tokio::time::Instant::from_std(deadline);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
+        match self.deadline() {
+            Some(deadline) => self.timer.poll(deadline, context),
+            None => Poll::Pending,
         }
-        while timer.as_mut().poll(context).is_ready() {
-            if timer.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
-        Poll::Pending
     }
 
     fn note(&mut self, bytes: &[u8]) {

@@ -14,6 +14,7 @@ use reqwest::{Certificate, Client, Method, Response, Url, redirect};
 use super::settings::{Authorities, Delivery};
 use crate::error::Error;
 use crate::metrics::METRICS;
+use crate::work_budget::Charge;
 
 /// How many redirects are followed. Registries have one, to where they keep their blobs.
 const MAX_REDIRECTS: usize = 5;
@@ -152,21 +153,45 @@ impl Http {
     }
 
     /// Reads a body to its end, if it has at most `limit` bytes.
-    pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, Fault> {
-        let too_large = || self.fault(Problem::TooLarge { limit });
-        let announced = response.content_length().unwrap_or(0);
-        if announced > limit as u64 {
-            return Err(too_large());
-        }
-        let url = response.url().clone();
-        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
-        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&url, &error))? {
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
+    pub(super) async fn read(&self, response: Response, limit: usize) -> Result<Bytes, Fault> {
+        let mut body = self.begin(&response, limit)?;
+        let mut response = response;
+        while let Some(chunk) = self.next(&mut response, body.len(), limit).await? {
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
+    }
+
+    /// The same, where each byte counts `cost` bytes in `charge`.
+    pub(super) async fn read_charged(
+        &self,
+        mut response: Response,
+        limit: usize,
+        charge: &mut Charge,
+        cost: usize,
+    ) -> Result<Bytes, Error> {
+        let mut body = self.begin(&response, limit).map_err(Error::Upstream)?;
+        while let Some(chunk) = self.next(&mut response, body.len(), limit).await.map_err(Error::Upstream)? {
+            charge.grow_to((body.len() + chunk.len()) * cost).await?;
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    fn begin(&self, response: &Response, limit: usize) -> Result<BytesMut, Fault> {
+        let announced = response.content_length().unwrap_or(0);
+        if announced > limit as u64 {
+            return Err(self.fault(Problem::TooLarge { limit }));
+        }
+        Ok(BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0)))
+    }
+
+    async fn next(&self, response: &mut Response, read: usize, limit: usize) -> Result<Option<Bytes>, Fault> {
+        let chunk = response.chunk().await.map_err(|error| fault(response.url(), &error))?;
+        match &chunk {
+            Some(chunk) if read + chunk.len() > limit => Err(self.fault(Problem::TooLarge { limit })),
+            _ => Ok(chunk),
+        }
     }
 
     pub(super) fn fault(&self, problem: Problem) -> Fault {

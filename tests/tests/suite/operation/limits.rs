@@ -7,11 +7,12 @@ use std::net::TcpStream;
 
 use anyhow::{Context, ensure};
 use downshift::Digest;
-use downshift_cases::images::{Image, REPOSITORY, sample};
+use downshift_cases::images::{Family, Image, REPOSITORY, sample};
 use downshift_cases::response::is_refused;
 use downshift_tests::engines::Docker;
 use downshift_tests::front::manifest_path;
 use downshift_tests::http;
+use downshift_tests::http2::Stalled;
 use downshift_tests::operated::Operated;
 use downshift_tests::programs::{CURL, case, case_after, case_with};
 use downshift_tests::web::{Web, hang};
@@ -39,6 +40,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(named!(a_connection_too_many_is_told_so)),
         trial(named!(a_request_too_many_is_told_so)),
         trial(named!(a_client_with_too_many_requests_is_told_so)),
+        trial(named!(a_client_with_too_many_connections_is_told_so)),
+        trial(named!(streams_that_take_nothing_are_reset_and_the_others_go_on)),
+        trial(named!(refusals_that_nobody_reads_take_room_from_nobody)),
+        trial(named!(one_client_does_not_fill_a_server_of_which_nothing_is_said)),
+        trial(named!(large_answers_that_nobody_reads_have_one_bound)),
         trial(named!(heads_that_take_too_long_are_told_so)),
         trial(named!(connections_with_nothing_to_do_end)),
         trial(named!(whoever_reads_no_answer_is_let_go)),
@@ -112,6 +118,110 @@ fn a_client_with_too_many_requests_is_told_so() -> anyhow::Result<()> {
     drop(held);
     server.await_figure("downshift_requests_under_way", 0.0)?;
     ensure!(http::send(server.address(), "GET", "/v2/", &[])?.status == 200, "it is no better afterwards");
+    Ok(())
+}
+
+fn a_client_with_too_many_connections_is_told_so() -> anyhow::Result<()> {
+    let images = [("latest", sample::schema2())];
+    let server = Operated::start_with(&images, &["--client-connections", "2"])?;
+    let held = [connect(server.address())?, connect(server.address())?];
+    server.await_figure("downshift_connections", 2.0)?;
+    let refused = server.manifest("latest", &[])?;
+    is_refused(&refused, 429, "too-many-connections")?;
+    ensure!(refused.header("connection") == Some("close"), "the connection goes on: {refused:?}");
+    drop(held);
+    server.await_figure("downshift_connections", 0.0)?;
+    ensure!(server.manifest("latest", &[])?.status == 200, "it is no better afterwards");
+    Ok(())
+}
+
+fn streams_that_take_nothing_are_reset_and_the_others_go_on() -> anyhow::Result<()> {
+    let images = [("latest", sample::schema2())];
+    let server = Operated::start_with(&images, &["--request-timeout", "1"])?;
+    let mut client = Stalled::connect(server.address())?;
+    let path = manifest_path("latest");
+    let stalled = (0..8).map(|_| client.send("GET", &path, &[])).collect::<anyhow::Result<Vec<_>>>()?;
+    for stream in stalled {
+        client.await_reset(stream)?;
+    }
+    server.await_figure("downshift_refused_total{reason=\"stuck\"}", 8.0)?;
+    server.await_figure("downshift_requests_under_way", 0.0)?;
+    // It takes no room for a head.
+    let other = client.send("HEAD", &path, &[])?;
+    client.await_head(other)
+}
+
+fn refusals_that_nobody_reads_take_room_from_nobody() -> anyhow::Result<()> {
+    let images = [("latest", sample::schema2())];
+    let arguments = ["--max-requests", "8", "--client-requests", "1", "--trusted-proxy", "127.0.0.1"];
+    let server = Operated::start_with(&images, &arguments)?;
+    let mut client = Stalled::connect(server.address())?;
+    for _ in 0..32 {
+        let stream = client.send("GET", &manifest_path("latest"), &[("x-forwarded-for", "192.0.2.1")])?;
+        client.await_head(stream)?;
+    }
+    server.await_figure("downshift_refused_total{reason=\"client\"}", 31.0)?;
+    server.await_figure("downshift_requests_under_way", 1.0)?;
+    let other = server.manifest("latest", &[("X-Forwarded-For", "192.0.2.2")])?;
+    ensure!(other.status == 200, "another client is refused: {other:?}");
+    Ok(())
+}
+
+fn one_client_does_not_fill_a_server_of_which_nothing_is_said() -> anyhow::Result<()> {
+    let images = [("latest", sample::schema2())];
+    let arguments = ["--max-requests", "40", "--trusted-proxy", "127.0.0.1"];
+    let server = Operated::start_with(&images, &arguments)?;
+    let mut client = Stalled::connect(server.address())?;
+    for _ in 0..40 {
+        let stream = client.send("GET", &manifest_path("latest"), &[("x-forwarded-for", "192.0.2.1")])?;
+        client.await_head(stream)?;
+    }
+    server.await_figure("downshift_requests_under_way", 10.0)?;
+    let other = server.manifest("latest", &[("X-Forwarded-For", "192.0.2.2")])?;
+    ensure!(other.status == 200, "another client is refused: {other:?}");
+    // Clients that nobody tells apart have no limit of one, and the operator hears why.
+    for _ in 0..20 {
+        let stream = client.send("GET", &manifest_path("latest"), &[])?;
+        client.await_head(stream)?;
+    }
+    server.await_figure("downshift_requests_under_way", 30.0)?;
+    server.await_log("have it set `X-Forwarded-For`")
+}
+
+/// An image whose manifest in schema 1 has some 8 MB: each `<` of a label is escaped there, twice.
+fn escaped() -> anyhow::Result<Image> {
+    let Image { configs, layers, .. } = sample::schema2();
+    let mut config: serde_json::Value = serde_json::from_slice(configs.first().context("no config")?)?;
+    config["config"]["Labels"] = serde_json::json!({ "a": "<".repeat(1_200_000) });
+    Ok(Image::single(Family::Docker, serde_json::to_vec(&config)?, layers))
+}
+
+fn large_answers_that_nobody_reads_have_one_bound() -> anyhow::Result<()> {
+    const WORK_BYTES: u64 = 32 * 1024 * 1024;
+    /// Beside work in flight: the server itself, its caches of 64 MiB, and what its allocator gives back later.
+    const OTHER_BYTES: u64 = 192 * 1024 * 1024;
+    let tags: Vec<_> = (0..40).map(|number| format!("large-{number}")).collect();
+    let large = escaped()?;
+    let mut images: Vec<_> = tags.iter().map(|tag| (tag.as_str(), large.clone())).collect();
+    images.push(("latest", sample::schema2()));
+    let work_bytes = WORK_BYTES.to_string();
+    let arguments = ["--work-bytes", &work_bytes, "--trusted-proxy", "127.0.0.1", "--request-timeout", "600"];
+    let server = Operated::start_with(&images, &arguments)?;
+    let mut client = Stalled::connect(server.address())?;
+    let forwarded = [("x-forwarded-for", "192.0.2.1")];
+    let send = |tag: &String| client.send("GET", &manifest_path(tag), &forwarded);
+    let streams = tags.iter().map(send).collect::<anyhow::Result<Vec<_>>>()?;
+    for stream in streams {
+        client.await_head(stream)?;
+    }
+    ensure!(server.figure("downshift_refused_total{reason=\"work\"}")? > 30.0, "nothing was refused");
+    let memory = server.memory()?;
+    ensure!(memory <= WORK_BYTES + OTHER_BYTES, "it has `{memory}` bytes of memory");
+    let other = server.manifest("latest", &[("X-Forwarded-For", "192.0.2.2")])?;
+    ensure!(other.status == 200, "another client is refused: {other:?}");
+    // Who reads what is large still gets it.
+    let read = server.manifest("large-0", &[("X-Forwarded-For", "192.0.2.2")])?;
+    ensure!(read.status == 200 && read.body.len() > 8_000_000, "{} {}", read.status, read.body.len());
     Ok(())
 }
 
