@@ -54,8 +54,15 @@ pub fn send(
 fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 64 * 1024];
+    // Bytes without which it is not whole: a large body is looked at once, and not with each piece that comes.
+    let mut least = 0;
     loop {
-        let is_whole = parse(&bytes).is_ok_and(|response| is_whole(&response, method));
+        let response = if bytes.len() >= least { parse(&bytes).ok() } else { None };
+        if let Some(length) = response.as_ref().and_then(announced) {
+            let head = bytes.len() - response.as_ref().map_or(0, |response| response.body.len());
+            least = if method == "HEAD" { head } else { head + length };
+        }
+        let is_whole = response.is_some_and(|response| is_whole(&response, method));
         stream.set_read_timeout(Some(if is_whole { AFTERWARDS } else { TIMEOUT }))?;
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(bytes),
@@ -99,10 +106,14 @@ pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Respons
 
 /// Whether all of the body is there that belongs to the head.
 fn is_whole(response: &Response, method: &str) -> bool {
-    let length = response.header("content-length").and_then(|length| length.parse().ok());
     method == "HEAD"
         || response.status == 304
-        || length.is_some_and(|length: usize| response.body.len() >= length)
+        || announced(response).is_some_and(|length| response.body.len() >= length)
+}
+
+/// Bytes of the body, as the head says.
+fn announced(response: &Response) -> Option<usize> {
+    response.header("content-length")?.parse().ok()
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Response> {
