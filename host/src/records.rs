@@ -10,12 +10,12 @@ mod frozen;
 mod memory;
 mod packed;
 mod panics;
+mod place;
 mod room;
 mod size;
 mod tables;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use downshift::answer::Record;
 
 use self::disk::Disk;
 use self::memory::Memory;
+pub(crate) use self::place::REFRESH;
 use crate::error::Error;
 use crate::metrics::METRICS;
 
@@ -32,18 +33,6 @@ pub(crate) const MEMORY_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Bytes of all records on disk, if nothing else is said: some hundred thousand.
 pub(crate) const DISK_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// How long a record counts as reported, or asked for, now: doing that again and again writes nothing.
-pub(crate) const REFRESH: Duration = Duration::from_secs(3600);
-
-/// From which place on records were asked for by digest. A place is that, or nothing, and the record's age: a number that
-/// grows with each record.
-const PROTECTED: u64 = 1 << 63;
-
-/// The age in a place.
-const fn age_of(place: u64) -> u64 {
-    place & !PROTECTED
-}
 
 /// Records by repository and digest. Where there is no room, those reported longest ago go first, and those that were asked
 /// for by digest last.

@@ -6,6 +6,7 @@ pub(crate) mod client;
 mod connection;
 mod http2;
 mod listener;
+mod refusal;
 mod request;
 mod signals;
 mod state;
@@ -25,8 +26,8 @@ use tokio::sync::watch;
 use tokio::{task, time};
 
 use self::client::Permit;
-use self::connection::Refusal;
 pub(crate) use self::listener::Listener;
+use self::refusal::Refusal;
 use self::signals::Said;
 pub(crate) use self::signals::Signals;
 use self::state::Server;

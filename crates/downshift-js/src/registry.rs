@@ -93,7 +93,7 @@ pub(crate) fn answer_path(given: Given<'_>) -> Option<String> {
     let Ok(Request { route: Route::Manifest { name, reference }, client, .. }) = request else {
         return None;
     };
-    let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client };
+    let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client: client.canonical() };
     Some(string(&key.path()))
 }
 

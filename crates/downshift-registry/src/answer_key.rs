@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::{self, Write as _};
 
-use downshift::{Capabilities, Digest};
+use downshift::{Capabilities, Digest, Platform};
 
 use crate::Reference;
 
@@ -58,11 +58,14 @@ impl AnswerKey {
             write!(path, "{form}={weight},")?;
         }
         write!(path, "any={},schema1={}", client.takes_any(), client.is_schema1_engine())?;
-        match client.platform() {
-            // Names of Go's, as everything else is left out of a User-Agent.
-            Some(platform) => write!(path, ",{}:{}", platform.os, platform.architecture),
-            None => Ok(()),
+        // Names of Go's, as everything else is left out of a User-Agent.
+        if let Some(Platform { os, architecture, variant }) = client.platform() {
+            write!(path, ",{os}:{architecture}")?;
+            if let Some(variant) = variant {
+                write!(path, ":{variant}")?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -70,7 +73,7 @@ impl AnswerKey {
 mod tests {
     use alloc::string::ToString;
 
-    use downshift::{Form, Platform};
+    use downshift::Form;
 
     use super::*;
 
@@ -89,5 +92,8 @@ mod tests {
         let by_digest =
             AnswerKey { reference: Reference::Digest(digest), meaning: Meaning::Reading(7), ..key };
         assert!(by_digest.path().ends_with("/reading:7/oci=1000,any=false,schema1=false,linux:arm64"));
+        let platform = Platform { variant: Some("v7".to_string()), ..Platform::new("linux", "arm") };
+        let of_variant = AnswerKey { client: by_digest.client.clone().with_platform(platform), ..by_digest };
+        assert!(of_variant.path().ends_with(",linux:arm:v7"));
     }
 }

@@ -9,8 +9,8 @@ use downshift::{Digest, Form, Platform};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::REFRESH;
 use super::packed::Packed;
+use super::place::REFRESH;
 use crate::time::now;
 
 /// The first byte of a value with a checksum. The first format has none, and begins with `{`.

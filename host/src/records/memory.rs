@@ -7,7 +7,8 @@ use downshift::Digest;
 use downshift::answer::Record;
 
 use super::packed::Packed;
-use super::{PROTECTED, age_of, size};
+use super::place::{PROTECTED, age_of};
+use super::size;
 
 pub(super) struct Memory {
     capacity: u64,

@@ -6,7 +6,8 @@ use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 use super::entry::Entry;
 use super::packed::Packed;
 use super::panics::caught;
-use super::{PROTECTED, age_of, size};
+use super::place::{PROTECTED, age_of};
+use super::size;
 use crate::metrics::METRICS;
 use crate::time::now;
 

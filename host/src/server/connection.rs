@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time;
 
 use super::activity::Activity;
+use super::refusal::Refusal;
 use super::request::{refuse, respond};
 use super::state::Server;
 use super::stream::{Timed, Times};
@@ -20,15 +21,6 @@ use crate::metrics::METRICS;
 
 /// How long a connection may take that is only told that it is one too many.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why a connection is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// There are too many.
-    Full,
-    /// Its client has too many.
-    Client,
-}
 
 /// Serves a connection: one that is refused is told so, and that is all.
 pub(super) async fn serve(

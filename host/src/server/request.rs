@@ -21,8 +21,8 @@ use hyper::{StatusCode, Version};
 
 use super::activity::Activity;
 use super::client::{Origin, Permit};
-use super::connection::Refusal;
 use super::http2::{Paced, Reader};
+use super::refusal::Refusal;
 use super::state::Server;
 use crate::blob_body::BlobBody;
 use crate::client_generation::ClientGeneration;

@@ -1,0 +1,10 @@
+//! Refused connections.
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// There are too many.
+    Full,
+    /// Its client has too many.
+    Client,
+}
