@@ -49,8 +49,15 @@ use libtest_mimic::{Arguments, Trial};
 
 use self::wasmtime::Wasmtime;
 
+/// Trials that run at a time for each processor: most of them wait for a server, a browser or a clock most of the time.
+const THREADS_PER_PROCESSOR: usize = 3;
+
 fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    if arguments.test_threads.is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        arguments.test_threads = Some(THREADS_PER_PROCESSOR * processors);
+    }
     let mut trials = proxy::trials();
     let implementations: [Arc<dyn Implementation>; 5] = [
         Arc::new(Native),
