@@ -90,7 +90,9 @@ export const states = {
     await page.drop({ [`${hidden}.json`]: JSON.stringify(config) });
     for (const place of ["#image", "#layers", "#tray", "#verdict"]) await page.shows(place, shown);
     await page.shows("#raw", /⟨U\+202E⟩/);
-    const raw = await page.page.evaluate(() => /[\u202e\u200b\u2066\ufeff\u009b]/.test(document.documentElement.outerHTML));
+    const raw = await page.page.evaluate(() =>
+      /[\u202e\u200b\u2066\ufeff\u009b]/.test(document.documentElement.outerHTML),
+    );
     assert.equal(raw, false);
   },
 
@@ -98,11 +100,21 @@ export const states = {
     const page = await open(context);
     const stored = sample(context, "unsigned/unsigned.json").toString();
     const { fsLayers } = JSON.parse(stored);
-    for (const hostile of ["x$(touch PWNED)", "x;touch PWNED", "x\ntouch PWNED", "' ; touch PWNED '", "x\u202e"]) {
+    for (const hostile of [
+      "x$(touch PWNED)",
+      "x;touch PWNED",
+      "x\ntouch PWNED",
+      "' ; touch PWNED '",
+      "x\u202e",
+    ]) {
       const text = JSON.stringify(hostile).slice(1, -1);
-      await page.paste(stored.replaceAll(fsLayers.at(-1).blobSum, text).replace('"name": "', `"name": "${text}`));
+      await page.paste(
+        stored.replaceAll(fsLayers.at(-1).blobSum, text).replace('"name": "', `"name": "${text}`),
+      );
       await page.shows("#layers .command", /^\$? ?curl -L REGISTRY\/v2\/NAME\/blobs\/DIGEST \| sha256sum/);
-      const commands = await page.page.$$eval(".command code", (all) => all.map(({ textContent }) => textContent));
+      const commands = await page.page.$$eval(".command code", (all) =>
+        all.map(({ textContent }) => textContent),
+      );
       for (const command of commands) assert.doesNotMatch(command, /PWNED|[\n\u202e]/);
       await page.press("#clear");
     }

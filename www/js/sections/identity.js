@@ -45,5 +45,7 @@ function evidence({ text, agrees }) {
 
 /** Names and texts, as they stand in a document. @param {import("../core.js").Pair[]} list */
 export function texts(list) {
-  return some(list, (list) => pairs(list.map(({ name, value }) => [name, h("code", { class: "text" }, value || "(empty)")])));
+  return some(list, (list) =>
+    pairs(list.map(({ name, value }) => [name, h("code", { class: "text" }, value || "(empty)")])),
+  );
 }
