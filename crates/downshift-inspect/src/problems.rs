@@ -131,13 +131,13 @@ pub(crate) fn problems(read: &Read<'_>, report: &DocumentReport) -> Vec<Problem>
 fn of_response(read: &Read<'_>, problems: &mut Problems) {
     let headers = read.responses.as_ref().map_or(0, |responses| responses.left_out);
     if headers > 0 {
-        let text = format_args!("{} not read", are(headers, "more header"));
+        let text = format!("{} not read", are(headers, "more header"));
         problems.add(Severity::Note, "headers-left-out", text);
     }
     let errors = read.root().filter(|_| read.kind == Kind::Errors).and_then(|root| root.member("errors"));
     let errors = errors.map_or(0, |errors| errors.elements().count()).saturating_sub(Limits::PROBLEMS);
     if errors > 0 {
-        let text = format_args!("{} not shown", are(errors, "more error"));
+        let text = format!("{} not shown", are(errors, "more error"));
         problems.add(Severity::Note, "errors-left-out", text);
     }
 }
@@ -149,7 +149,7 @@ fn of_failure(read: &Read<'_>, problems: &mut Problems) {
             problems.add_at(Severity::Error, error.code(), error, "", *offset..*offset);
         }
         _ if read.document.is_some() => {
-            let text = format_args!(
+            let text = format!(
                 "the manifest was changed after it was signed, so that no signature covers it: {error}"
             );
             problems.add(Severity::Error, "changed-after-signing", text);
@@ -194,7 +194,7 @@ fn duplicates(root: Value<'_>, problems: &mut Problems) {
         for (one, other) in names.iter().zip(names.iter().skip(1)) {
             if one.0 == other.0 {
                 let name = String::from_utf8_lossy(one.0);
-                let text = format_args!(
+                let text = format!(
                     "the key {} is repeated in one object: programs differ on which value they take",
                     Outside(&name)
                 );
@@ -278,8 +278,7 @@ fn of_layers(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems) 
 fn wrong_size(pointer: fmt::Arguments<'_>, part: &Part, problems: &mut Problems) {
     if part.wrong_size {
         let size = part.size.unwrap_or_default();
-        let text =
-            format_args!("`{}` does not have the {size} bytes that its entry says", Outside(&part.digest));
+        let text = format!("`{}` does not have the {size} bytes that its entry says", Outside(&part.digest));
         if let Some(problem) = problems.add(Severity::Error, "wrong-size", text) {
             problem.pointer = Some(pointer.to_string());
         }
@@ -290,7 +289,7 @@ fn of_entries(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems)
     let mut seen: BTreeSet<(&Platform, Option<&str>)> = BTreeSet::new();
     let spans = elements(read, "manifests");
     for (index, entry) in report.manifests.iter().enumerate() {
-        let pointer = format_args!("/manifests/{index}");
+        let pointer = format!("/manifests/{index}");
         let at = || spans.get(index).cloned().unwrap_or_default();
         wrong_size(format_args!("/manifests/{index}/size"), &entry.part, problems);
         match (entry.role, &entry.platform) {
@@ -306,7 +305,7 @@ fn of_entries(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems)
                 let version = entry.os_version.as_deref();
                 if !seen.insert((platform, version)) {
                     let name = format!("{platform} {}", version.unwrap_or_default());
-                    let text = format_args!(
+                    let text = format!(
                         "`{}` is listed more than once: clients take the first",
                         Outside(name.trim())
                     );
@@ -346,12 +345,12 @@ fn of_signatures(read: &Read<'_>, report: &DocumentReport, problems: &mut Proble
         if index >= VERIFIED_SIGNATURES {
             break;
         }
-        let text = format_args!("signature {}: {}", index.saturating_add(1), signature.text);
+        let text = format!("signature {}: {}", index.saturating_add(1), signature.text);
         problems.add_at(severity, code, text, format_args!("/signatures/{index}"), at);
     }
     let unverified = report.signatures.len().saturating_sub(VERIFIED_SIGNATURES);
     if unverified > 0 {
-        let text = format_args!(
+        let text = format!(
             "{} not verified: only the first {VERIFIED_SIGNATURES} of a document are",
             are(unverified, "more signature")
         );
@@ -366,7 +365,7 @@ fn unsigned_members(read: &Read<'_>, problems: &mut Problems) {
     for (name, value) in root.members() {
         let text = name.text();
         if text != "signatures" && value.span().end > signed.format_length {
-            let sentence = format_args!(
+            let sentence = format!(
                 "`{}` is not in the signed payload: Docker 1.10 and later ignore it, and programs that read the whole document are misled",
                 Outside(&text)
             );
