@@ -143,8 +143,8 @@ mod tests {
                 ("store/b/other", "other"),
                 ("store/data/key", "secret"),
                 ("data/key", "secret"),
-                ("shared/blob", "shared"),
-                ("shared-not/blob", "secret"),
+                ("common/blob", "common"),
+                ("common-not/blob", "secret"),
             ] {
                 let path = folders.path(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -183,8 +183,8 @@ mod tests {
         folders.link("../../data/key", "store/a/key");
         folders.link(folders.path("data"), "store/a/folder");
         folders.link("key", "store/a/chained");
-        folders.link("../../shared/blob", "store/a/shared");
-        folders.link("../../shared-not/blob", "store/a/shared-not");
+        folders.link("../../common/blob", "store/a/common");
+        folders.link("../../common-not/blob", "store/a/common-not");
         folders.link("circle", "store/a/circle");
         folders.link("/proc/self/root/etc/passwd", "store/a/magic");
         let files = folders.files(&[], "data");
@@ -193,12 +193,12 @@ mod tests {
             assert_eq!(text(&files, inside).as_deref(), Some("other"), "{inside}");
         }
         let outside =
-            ["root/etc/passwd", "a/key", "a/folder/key", "a/chained", "a/shared-not", "a/circle", "a/magic"];
-        for outside in outside.into_iter().chain(["a/shared", "../data/key", "a/none", "a/inside/none"]) {
+            ["root/etc/passwd", "a/key", "a/folder/key", "a/chained", "a/common-not", "a/circle", "a/magic"];
+        for outside in outside.into_iter().chain(["a/common", "../data/key", "a/none", "a/inside/none"]) {
             assert_eq!(text(&files, outside), None, "{outside}");
         }
-        let files = folders.files(&["shared"], "data");
-        assert_eq!(text(&files, "a/shared").as_deref(), Some("shared"));
+        let files = folders.files(&["common"], "data");
+        assert_eq!(text(&files, "a/common").as_deref(), Some("common"));
         for outside in outside {
             assert_eq!(text(&files, outside), None, "{outside}");
         }
@@ -209,11 +209,11 @@ mod tests {
         let folders = Folders::new();
         folders.link("../../data/key", "store/a/key");
         folders.link("../data/key", "store/a/inner");
-        folders.link("../../shared/blob", "store/a/shared");
+        folders.link("../../common/blob", "store/a/common");
         // A root that has everything, the data folder as well.
         let files = folders.files(&[""], "data");
         assert_eq!(text(&files, "a/key"), None);
-        assert_eq!(text(&files, "a/shared").as_deref(), Some("shared"));
+        assert_eq!(text(&files, "a/common").as_deref(), Some("common"));
         // A data folder in the store.
         let files = folders.files(&[], "store/data");
         assert_eq!((text(&files, "data/key"), text(&files, "a/inner")), (None, None));
