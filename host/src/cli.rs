@@ -21,6 +21,7 @@ use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::builder::Styles;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use downshift_text::is_hidden;
 
@@ -84,8 +85,14 @@ pub fn run() -> ExitCode {
 /// Runs the command that `arguments` name, the first of which is the program itself. It may end this process.
 pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     core_dumps::forbid();
-    let matches = command().try_get_matches_from(arguments);
-    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| end(&error));
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    // clap takes what looks like its own colours out of what it repeats, and then nobody sees what it was about.
+    let hides = arguments.iter().any(|argument| argument.to_string_lossy().chars().any(is_hidden));
+    let command_line = if hides { command().styles(Styles::plain()) } else { command() };
+    let matches = command_line.try_get_matches_from(&arguments);
+    let cli = matches
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .unwrap_or_else(|error| end(&error, hides));
     let verdict = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::CheckConfig(check_config) => check_config.run(),
@@ -110,11 +117,11 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
 }
 
 /// Ends this process as clap does: with what was asked for, such as the help, or with an error, which repeats arguments.
-fn end(error: &clap::Error) -> ! {
-    let text = error.render().to_string();
-    if !text.chars().any(|c| is_hidden(c) && c != '\n') {
+/// Where these hide something, that is shown.
+fn end(error: &clap::Error, hides: bool) -> ! {
+    if !hides {
         error.exit();
     }
-    text.lines().for_each(log::notice);
+    error.render().ansi().to_string().lines().for_each(log::notice);
     std::process::exit(error.exit_code());
 }

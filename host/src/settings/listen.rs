@@ -4,6 +4,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
+use downshift_text::Printable;
+
 /// The characters of the longest name of a host (RFC 1035, 2.3.4).
 const MAX_HOST: usize = 253;
 
@@ -37,8 +39,9 @@ impl FromStr for Listen {
         });
         parsed.ok_or_else(|| {
             format!(
-                "`{text}` is not an address to listen on: write HOST:PORT, such as 127.0.0.1:5000, [::1]:5000 or \
-                 localhost:5000, or :PORT for every address"
+                "`{}` is not an address to listen on: write HOST:PORT, such as 127.0.0.1:5000, [::1]:5000 or \
+                 localhost:5000, or :PORT for every address",
+                Printable::new(text)
             )
         })
     }

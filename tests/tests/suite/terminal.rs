@@ -99,7 +99,7 @@ fn nothing_hidden_is_printed() -> anyhow::Result<()> {
         &["serve", "--store", &gone, "--data", &gone, "--listen", &hostile],
         &["convert", &gone, "--to", &hostile],
         &["convert", &gone, "--to", "schema1", "--name", &hostile, "--tag", &hostile],
-        &["inspect", &gone, "--limit", &hostile],
+        &["convert", &gone, "--to", "oci", "--limit", &hostile],
         &[&hostile],
     ] {
         let printed = print_of(arguments)?;

@@ -301,7 +301,8 @@ fn heads_and_bodies_that_are_too_large_are_told_so() -> anyhow::Result<()> {
     let accept = "text/plain, ".repeat(2000);
     is_refused(&server.manifest("latest", &[("Accept", &accept)])?, 431, "header-bytes")?;
     let mut stream = connect(server.address())?;
-    write!(stream, "GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(128 * 1024))?;
+    // It may have read enough before the end.
+    let _ = write!(stream, "GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(128 * 1024));
     let said = rest(&stream).unwrap_or_default();
     ensure!(said.is_empty() || said.starts_with("HTTP/1.1 431 "), "{said}");
 
