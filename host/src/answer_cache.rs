@@ -1,4 +1,4 @@
-//! AnswerCache in memory: what was converted and signed once need not be again, as long as nothing behind it has changed.
+//! A cache of answers, in memory: what was converted and signed once need not be again, as long as nothing behind it has changed.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -21,7 +21,7 @@ const CAPACITY: u64 = 64 * 1024 * 1024;
 /// What an answer takes beside its body: its key, its digests, and its place in the cache.
 const OVERHEAD: usize = 1024;
 
-/// AnswerCache by what decides them. Where there is no room, those asked for least go.
+/// Answers by what decides them. Where there is no room, those asked for least go.
 pub(crate) struct AnswerCache {
     cache: Cache<AnswerKey, Arc<Kept>>,
     work: Arc<WorkBudget>,

@@ -1,4 +1,4 @@
-//! `cargo xtask build page`: the page for browsers, as files that `downshift serve` has in itself, and as one file for
+//! `xtask-artifacts page`: the page for browsers, as files that `downshift serve` has in itself, and as one file for
 //! machines without a network.
 //!
 //! The files are those of `www/` as they are, with the package for JavaScript and the samples beside them. Only the one
@@ -17,6 +17,7 @@ use clap::Args;
 use downshift_cases::samples::{self, Sample};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use xtask::command::project;
 
 use crate::files::{self, read};
 
@@ -90,12 +91,6 @@ impl Arguments {
         }
         Ok(())
     }
-}
-
-/// The project's root folder.
-fn project() -> anyhow::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    Ok(root.context("this program was not built in the project")?.to_path_buf())
 }
 
 fn add_samples(files: &mut Files) -> anyhow::Result<()> {

@@ -1,7 +1,9 @@
 //! The modules of the package for JavaScript, the package itself, and the worker around it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context;
 
@@ -153,7 +155,7 @@ pub(crate) fn plain() -> anyhow::Result<PathBuf> {
     bind("plain", &target_folder()?.join(WASM).join("debug/downshift_js.wasm"))?.run()
 }
 
-fn compile(profile: &str, features: &str) -> anyhow::Result<std::process::Command> {
+fn compile(profile: &str, features: &str) -> anyhow::Result<Command> {
     toolchain::install_wasm()?;
     let mut command = cargo();
     command.args(["build", "--locked", "--package", "downshift-js", "--profile", profile]);
@@ -166,7 +168,7 @@ fn compile(profile: &str, features: &str) -> anyhow::Result<std::process::Comman
 
 /// A call of the program that makes a module of what was compiled, and the folder for it.
 struct Bind {
-    command: std::process::Command,
+    command: Command,
     folder: PathBuf,
 }
 
@@ -184,7 +186,7 @@ impl Bind {
     }
 }
 
-fn file_name(path: &Path) -> anyhow::Result<&std::ffi::OsStr> {
+fn file_name(path: &Path) -> anyhow::Result<&OsStr> {
     path.file_name().with_context(|| format!("`{}` has no name", path.display()))
 }
 

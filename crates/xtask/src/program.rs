@@ -20,14 +20,7 @@ pub enum Build {
 /// # Errors
 /// If it cannot be built.
 pub fn build(build: Build) -> anyhow::Result<PathBuf> {
-    announce("the core as a WebAssembly component, for the server's sandbox");
-    guest::build()?;
-    announce("the manifest inspector, for browsers");
-    if build == Build::Plain {
-        page::plain()?;
-    } else {
-        page::shipped()?;
-    }
+    build_embedded(if build == Build::Plain { page::plain } else { page::shipped })?;
     announce("the server: compiling its sandbox, wasmtime, is most of it");
     let mut command = cargo();
     command.args(["build", "--locked", "--package", "downshift-host"]);
@@ -36,6 +29,17 @@ pub fn build(build: Build) -> anyhow::Result<PathBuf> {
     }
     run(&mut command)?;
     path(build)
+}
+
+/// Builds what the program has in itself: the guest component, and with `page` the page.
+///
+/// # Errors
+/// If one of them cannot be built.
+pub fn build_embedded(page: fn() -> anyhow::Result<PathBuf>) -> anyhow::Result<()> {
+    announce("the core as a WebAssembly component, for the server's sandbox");
+    guest::build()?;
+    announce("the manifest inspector, for browsers");
+    page().map(drop)
 }
 
 /// Where the program is, once it is built.

@@ -54,10 +54,7 @@ const ALONE: &[&str] = &["--locked", "--package", "downshift-inspect"];
 
 /// Builds the tests and what they are about, and says by which variables they find that.
 fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    announce("the core as a WebAssembly component, for the server's sandbox");
-    guest::build()?;
-    announce("the manifest inspector, for browsers");
-    page::shipped()?;
+    program::build_embedded(page::shipped)?;
     announce("the server and the tests: compiling the sandbox, wasmtime, is most of it");
     // All at once: cargo gives dependencies the features that the packages of one call want together.
     run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]))?;
