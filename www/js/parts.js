@@ -46,6 +46,25 @@ export function section(id, title, ...children) {
 }
 
 /**
+ * Fills a place with what is still on its way. Until then it is busy, for screen readers and tests.
+ *
+ * @param {HTMLElement} place
+ * @param {Promise<Node[]>} parts
+ */
+export function fill(place, parts) {
+  place.setAttribute("aria-busy", "true");
+  return parts
+    .then(
+      (parts) => place.replaceChildren(...parts),
+      (error) =>
+        place.replaceChildren(
+          h("p", { class: "notice bad" }, error instanceof Error ? error.message : String(error)),
+        ),
+    )
+    .finally(() => place.removeAttribute("aria-busy"));
+}
+
+/**
  * A button that copies text.
  *
  * @param {string} what Its name goes on with this: `digest of layer 3`.

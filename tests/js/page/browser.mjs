@@ -135,6 +135,9 @@ class Opened {
   async sample(id, pattern = /./) {
     await this.press(`#sample-${id}`);
     await this.shows("#verdict-title", pattern);
+    // Parts of a report come later than its verdict.
+    const isWhole = () => !document.querySelector("#report[aria-busy], #report [aria-busy]");
+    await this.page.waitForFunction(isWhole, { timeout: PATIENCE });
   }
 
   /** Pastes text by the browser's own clipboard, with every character of it. */

@@ -50,7 +50,7 @@ use libtest_mimic::{Arguments, Trial};
 use self::wasmtime::Wasmtime;
 
 /// Trials that run at a time for each processor: most of them wait for a server, a browser or a clock most of the time.
-const THREADS_PER_PROCESSOR: usize = 3;
+const THREADS_PER_PROCESSOR: usize = 6;
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = Arguments::from_args();

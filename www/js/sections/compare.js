@@ -3,7 +3,7 @@ import { sh } from "../command.js";
 import { whole } from "../core.js";
 import { h, shown } from "../dom.js";
 import { counted, text } from "../format.js";
-import { button, command, digest, flag, section, sentence, table } from "../parts.js";
+import { button, command, digest, fill, flag, section, sentence, table } from "../parts.js";
 
 /** @typedef {import("../parts.js").Context} Context */
 /** @typedef {import("../core.js").Chunk} Chunk */
@@ -32,10 +32,7 @@ export function compare(document, context) {
   const place = h("div");
   const draw = () => {
     if (select.value === "") return place.replaceChildren();
-    difference(body(context, Number(select.value)), body(context, index)).then(
-      (drawn) => place.replaceChildren(drawn),
-      (error) => place.replaceChildren(h("p", { class: "notice bad" }, String(error))),
-    );
+    void fill(place, difference(body(context, Number(select.value)), body(context, index)));
   };
   select.addEventListener("change", draw);
   if (before !== undefined) select.value = String(before);
@@ -66,7 +63,7 @@ async function difference(before, after) {
   const { verdict, text: words, layers, chunks, coarse } = (await whole()).diff(before, after);
   const changed = chunks.filter(({ kind }) => kind === "changed").length;
   const moved = layers.filter((layer) => layer.in !== "both");
-  return h(
+  const drawing = h(
     "div",
     {},
     h(
@@ -106,6 +103,7 @@ async function difference(before, after) {
         "There are too many lines to compare them one by one: what lies between the common beginning and end is shown as one change.",
       ),
   );
+  return [drawing];
 }
 
 /** @param {Chunk} chunk @param {Uint8Array} before @param {Uint8Array} after @param {boolean} isFirst @param {boolean} isLast */
@@ -151,7 +149,7 @@ export function onRequest(documents, name) {
   const place = h("div");
   const ask = button(
     "Exact difference",
-    async () => place.replaceChildren(await difference(...documents())),
+    () => fill(place, difference(...documents())),
     `Exact difference: ${name}`,
   );
   place.append(ask);

@@ -10,6 +10,7 @@ import {
   digest,
   download,
   doorway,
+  fill,
   flag,
   more,
   pairs,
@@ -37,11 +38,8 @@ const chosen = {
 export function convert(document, context) {
   if (!(document.kind in FORMS) || document.failure) return undefined;
   const results = h("div", { class: "cards", "aria-live": "polite" });
-  const run = async () => {
-    results.setAttribute("aria-busy", "true");
-    results.replaceChildren(...(await converted(document, context)));
-    results.removeAttribute("aria-busy");
-  };
+  const run = () => fill(results, converted(document, context));
+  results.setAttribute("aria-busy", "true");
   // What is at the top of the page comes first.
   setTimeout(run);
   const isList = document.manifests.length > 0;
@@ -128,31 +126,27 @@ function key() {
 
 /** @param {DocumentReport} document @param {Context} context */
 async function converted(document, context) {
-  try {
-    const core = await whole();
-    const signer = chosen.key.trim() ? core.p256Signer(chosen.key) : core.generateP256Signer();
-    const { policy, ...texts } = chosen;
-    const named = Object.fromEntries(
-      Object.entries({ name: document.name, tag: document.tag, ...filled(texts) }).filter(
-        ([name]) => name !== "key",
-      ),
-    );
-    const results = await core.conversions(
-      context.given,
-      { document: context.index, policy, ...named },
-      signer,
-    );
-    const none = results.filter(isNone);
-    const cards = results
-      .filter((result) => !none.includes(result))
-      .map((result) => card(result, document, context));
-    const names = none.map(({ form }) => FORMS[form]).join(", ");
-    return names
-      ? [...cards, h("p", { class: "card muted" }, `There is no conversion of this document to: ${names}.`)]
-      : cards;
-  } catch (error) {
-    return [h("p", { class: "card bad" }, error instanceof Error ? error.message : String(error))];
-  }
+  const core = await whole();
+  const signer = chosen.key.trim() ? core.p256Signer(chosen.key) : core.generateP256Signer();
+  const { policy, ...texts } = chosen;
+  const named = Object.fromEntries(
+    Object.entries({ name: document.name, tag: document.tag, ...filled(texts) }).filter(
+      ([name]) => name !== "key",
+    ),
+  );
+  const results = await core.conversions(
+    context.given,
+    { document: context.index, policy, ...named },
+    signer,
+  );
+  const none = results.filter(isNone);
+  const cards = results
+    .filter((result) => !none.includes(result))
+    .map((result) => card(result, document, context));
+  const names = none.map(({ form }) => FORMS[form]).join(", ");
+  return names
+    ? [...cards, h("p", { class: "card muted" }, `There is no conversion of this document to: ${names}.`)]
+    : cards;
 }
 
 /** Whether a document stays in another form, whoever asks. @param {Result} result */

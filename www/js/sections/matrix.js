@@ -3,7 +3,7 @@ import { made, sh } from "../command.js";
 import { whole } from "../core.js";
 import { h } from "../dom.js";
 import { FORMS } from "../format.js";
-import { command, section, sentence } from "../parts.js";
+import { command, fill, section, sentence } from "../parts.js";
 
 /** @typedef {import("../core.js").Matrix} Matrix */
 /** @typedef {import("../core.js").ClientRow} ClientRow */
@@ -17,9 +17,9 @@ const chosen = { registry: "downshift", by: /** @type {"tag" | "digest"} */ ("ta
 /** @param {import("../core.js").DocumentReport} document */
 export function matrix({ kind }) {
   const place = h("div", { class: "stack" }, h("p", { class: "muted" }, "Loading what knows the clients…"));
-  whole().then(
-    (core) => place.replaceChildren(...table(core, kind)),
-    (error) => place.replaceChildren(String(error)),
+  void fill(
+    place,
+    whole().then((core) => table(core, kind)),
   );
   return section("matrix", "Who gets what", place);
 }
