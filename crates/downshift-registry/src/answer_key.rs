@@ -33,6 +33,12 @@ pub enum Meaning {
 }
 
 impl AnswerKey {
+    /// The same without the platform of the client, which decides nothing where the reference stands for one image.
+    #[must_use]
+    pub fn without_platform(self) -> Self {
+        Self { client: self.client.without_platform(), ..self }
+    }
+
     /// The key as the path of a URL, for caches that have these for keys: different keys have different paths.
     ///
     /// No part but the name has a slash in it, and so the parts are told apart from the end.

@@ -124,6 +124,12 @@ struct Facts {
 }
 
 impl Problem {
+    /// The stable machine code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.facts().code
+    }
+
     /// All that an error says but for its cause: one line of each variant.
     const fn facts(&self) -> Facts {
         let (code, status, remedy) = match self {

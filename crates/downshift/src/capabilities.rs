@@ -57,6 +57,13 @@ impl Capabilities {
         self
     }
 
+    /// The same client, which does not say its platform.
+    #[must_use]
+    pub fn without_platform(mut self) -> Self {
+        self.platform = None;
+        self
+    }
+
     /// Says that the client is an engine of the schema 1 era (Docker 1.6–1.9), which reads nothing newer.
     #[must_use]
     pub fn with_schema1_engine(mut self) -> Self {

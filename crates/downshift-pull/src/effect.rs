@@ -1,0 +1,392 @@
+//! What a pull wants of its shell, and what comes of it.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use downshift::answer::{Answer, Need, Record, Refusal, Request};
+use downshift::{Digest, Failure, Form};
+use downshift_registry::{AnswerKey, Authorization, Method, Problem, Reference};
+
+use crate::caller::CallerId;
+use crate::settings::Scope;
+use crate::settings::{OriginId, Url};
+use crate::trouble::Trouble;
+use crate::value::{Key, Value};
+
+pub use downshift_registry::Response;
+
+/// The headers of a registry's response that a shell passes on, in lower case.
+pub const HEADERS: [&str; 9] = [
+    "content-length",
+    "content-range",
+    "content-type",
+    "docker-content-digest",
+    "link",
+    "location",
+    "oci-filters-applied",
+    "retry-after",
+    "www-authenticate",
+];
+
+/// The number of something that a pull wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u32);
+
+/// The number of a body that a shell has open for a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BodyId(pub u32);
+
+/// Something that a pull wants done. Each says which [`Done`] is its outcome.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Ask a registry, or a host that it names: [`Done::Asked`].
+    Ask(Ask),
+    /// Read an open body to its end, of at most `limit` bytes: [`Done::Read`].
+    Read {
+        /// The body.
+        body: BodyId,
+        /// The bytes that it may have.
+        limit: usize,
+    },
+    /// Close an open body, which nobody reads: [`Done::Nothing`].
+    Close(BodyId),
+    /// Say what is kept under a key: [`Done::Known`], or [`Done::Unknown`] also if that is not known.
+    Load(Key),
+    /// Say whether something is kept under a key, which need not be read for that: [`Done::Has`].
+    Has(Key),
+    /// Keep something, for so long or less, in the place of what was kept before: [`Done::Nothing`].
+    Keep {
+        /// The key.
+        key: Key,
+        /// What to keep.
+        value: Value,
+        /// For how long.
+        lifetime: Duration,
+    },
+    /// Keep nothing under a key any more: [`Done::Nothing`].
+    Forget(Key),
+    /// A registry has said no to a caller, for this repository, or where its name is empty for all: no permit that it had
+    /// is kept, nor one that is on its way: [`Done::Nothing`].
+    Revoke {
+        /// The caller.
+        caller: CallerId,
+        /// The repository.
+        scope: Scope,
+    },
+    /// Say what was recorded of a digest that was reported, by the repository's name here: [`Done::Recalled`].
+    Recall {
+        /// The repository's name.
+        name: String,
+        /// The digest.
+        digest: Digest,
+    },
+    /// Record digests that are going to be reported, and be sure of it: [`Done::Recorded`].
+    Record(Vec<Record>),
+    /// Say what a reference stands for in a stored repository: [`Done::Resolved`].
+    Resolve {
+        /// The repository.
+        scope: Scope,
+        /// The tag or digest.
+        reference: Reference,
+    },
+    /// Say which tag of a stored repository points to a digest: [`Done::TagOf`].
+    TagOf {
+        /// The repository.
+        scope: Scope,
+        /// The digest.
+        digest: Digest,
+    },
+    /// Read the documents of a stored repository, and check their digests: [`Done::Documents`].
+    Documents {
+        /// The repository.
+        scope: Scope,
+        /// The documents.
+        needs: Vec<Need>,
+    },
+    /// Open a blob of a stored repository: [`Done::Opened`].
+    Open {
+        /// The repository.
+        scope: Scope,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// Be sure that an open blob of a stored repository has its digest: [`Done::Verified`].
+    Verify(BodyId),
+    /// Say which tags a stored repository has, in order: [`Done::Tags`].
+    Tags(Scope),
+    /// Convert: [`Done::Converted`].
+    Convert(Conversion),
+    /// Say whether somebody is one of the users: [`Done::Login`].
+    CheckLogin(Authorization),
+    /// Hash credentials, with a key that nobody else has: [`Done::Hashed`].
+    Hash(Authorization),
+    /// Wait: [`Done::Waited`].
+    Pause(Duration),
+    /// Tell the operator: [`Done::Nothing`].
+    Tell(Event),
+    /// Send the head of the response, and its body if that is at hand: [`Done::Responded`].
+    Respond(Box<Reply>),
+    /// Send bytes of an open body to the client, after those that were sent before: [`Done::Copied`].
+    Copy(Copy),
+    /// Have the client see that the body is not whole: [`Done::Nothing`].
+    Abort,
+}
+
+/// What came of an [`Effect`].
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// The response to [`Effect::Ask`], or why there is none.
+    Asked(Result<Answered, Problem>),
+    /// The bytes of a body, and their digest.
+    Read(Result<(Bytes, Digest), Problem>),
+    /// What is kept.
+    Known(Value),
+    /// Nothing is. For a [`Key::Permit`] it says how many refusals there were until now.
+    Unknown {
+        /// The number of refusals.
+        mark: u64,
+    },
+    /// Whether something is kept.
+    Has(bool),
+    /// The record.
+    Recalled(Result<Option<Record>, Trouble>),
+    /// Whether everything is recorded.
+    Recorded(Result<(), Trouble>),
+    /// What a reference stands for; nothing if there is no such repository, tag or digest.
+    Resolved(Result<Option<StoredManifest>, Trouble>),
+    /// A tag, if one is known.
+    TagOf(Option<String>),
+    /// The documents, each with its digest, as far as they are there.
+    Documents(Result<Vec<(Need, Option<Bytes>)>, Trouble>),
+    /// The blob, if it is there.
+    Opened(Result<Option<StoredBlob>, Trouble>),
+    /// Whether it has its digest.
+    Verified(Result<(), Trouble>),
+    /// The tags; nothing if there is no such repository.
+    Tags(Result<Option<Vec<String>>, Trouble>),
+    /// What came of a conversion.
+    Converted(Result<Converted, Trouble>),
+    /// Whether somebody is one of the users.
+    Login(Login),
+    /// The hash.
+    Hashed(CallerId),
+    /// The time is over.
+    Waited,
+    /// The head is on its way.
+    Responded,
+    /// What came of copying.
+    Copied(Copied),
+    /// It was done, or there was nothing to do.
+    Nothing,
+    /// The shell has no room for what it would take.
+    Busy,
+}
+
+/// A request to a registry, or to a host that it names. Redirects are not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The origin on behalf of which it is asked.
+    pub origin: OriginId,
+    /// Whether this is the origin's own host: others must be no way into the shell's own network, if the registry itself
+    /// is not in that.
+    pub is_own: bool,
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Url,
+    /// The headers, named in lower case, but for that of the next field.
+    pub headers: Vec<(&'static str, String)>,
+    /// `Authorization`.
+    pub authorization: Option<Authorization>,
+    /// What to do with the body.
+    pub take: Take,
+}
+
+/// What to do with the body of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Take {
+    /// Nothing.
+    Nothing,
+    /// Read it where the status is 200.
+    Whole {
+        /// The bytes that it may have; past them the outcome is [`Problem::TooLarge`].
+        limit: usize,
+        /// The bytes of memory that each byte takes until the pull is over.
+        cost: usize,
+    },
+    /// Keep it open where the status is 200 or 206.
+    Open,
+}
+
+/// The response to an [`Ask`].
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// Those of [`HEADERS`], named in lower case, each as often as it came, or its lines joined by commas.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// The body of an [`Answered`].
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Not taken.
+    None,
+    /// Read.
+    Bytes {
+        /// The bytes.
+        bytes: Bytes,
+        /// Their SHA-256, as digests are written.
+        digest: Digest,
+    },
+    /// Open.
+    Open(BodyId),
+}
+
+/// What a reference stands for in a stored repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredManifest {
+    /// The digest.
+    pub digest: Digest,
+    /// Which reading of the repository says so; no two have the same number.
+    pub reading: u64,
+}
+
+/// A blob of a stored repository, opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlob {
+    /// The file.
+    pub body: BodyId,
+    /// Its bytes.
+    pub size: u64,
+    /// What is known of its digest.
+    pub check: StoredCheck,
+}
+
+/// What is known of the digest of a stored blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredCheck {
+    /// It was checked before.
+    Checked,
+    /// It is to be checked, and any later change of the file would show.
+    Settled,
+    /// It is to be checked, and the file may change unseen.
+    Changing,
+}
+
+/// A conversion, with all documents that are known by now.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// What is asked for, and by which rules.
+    pub request: Arc<Request>,
+    /// Where further documents are that the shell may have at hand.
+    pub scope: Scope,
+    /// What decides the answer.
+    pub key: AnswerKey,
+    /// The documents, by their digests; nothing where there is none.
+    pub documents: Vec<(Digest, Option<Bytes>)>,
+}
+
+/// What came of a [`Conversion`].
+#[derive(Clone, Debug)]
+pub enum Converted {
+    /// The answer, signed where it has to be.
+    Answer(Box<Answer<'static>>),
+    /// Documents that it takes, and the shell does not have at hand.
+    Need(Vec<Need>),
+    /// It cannot be answered.
+    Refused(Refusal),
+}
+
+/// Whether somebody is one of the users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// Too many logins of this client are waiting to be checked.
+    ClientBusy,
+    /// Too many of all clients are.
+    AllBusy,
+}
+
+/// A response, and what to note of it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The response. Where its body is a part of a blob, [`Effect::Copy`] brings that.
+    pub response: Response,
+    /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
+    pub forms: Option<(Form, Form)>,
+}
+
+/// Bytes to send on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// Where they are.
+    pub body: BodyId,
+    /// Where they begin in that.
+    pub start: u64,
+    /// How many.
+    pub length: u64,
+    /// The digest of all bytes that are sent with this response, where they are a whole blob: the last of them are held back
+    /// until it is known to be right.
+    pub check: Option<Digest>,
+}
+
+/// What came of a [`Copy`](struct@Copy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// All bytes are sent.
+    All,
+    /// The source broke off after so many bytes, if they can be counted.
+    Broken {
+        /// The bytes that were sent.
+        sent: Option<u64>,
+    },
+    /// They have another digest; the last ones were not sent.
+    Corrupt,
+    /// There is nobody left to send them to.
+    ClientGone,
+}
+
+/// Something that the operator has to hear of.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something failed, of which the client is not told all.
+    Failure(Failure),
+    /// What a tag pointed to is told, although its registry cannot be asked.
+    Stale {
+        /// The repository's name at the registry.
+        name: String,
+        /// The tag.
+        tag: String,
+        /// For how many seconds it may have been another one.
+        age: u64,
+        /// Why the registry cannot be asked.
+        cause: String,
+    },
+}
+
+impl Answered {
+    /// The first line of a header, which is named in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.lines(name).next()
+    }
+
+    /// All lines of a header.
+    pub(crate) fn lines(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.iter().filter(move |(header, _)| *header == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `Content-Length`, if it is a number.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+}

@@ -1,0 +1,139 @@
+//! Why a pull ends without what was asked for.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
+use downshift::answer::{Record, Refusal};
+use downshift::{Digest, Failure as Explanation, Fault as Blame};
+use downshift_registry::Fault;
+
+use crate::effect::Done;
+use crate::trouble::Trouble;
+
+/// Why there is no answer: in a box, for it is on the way out of every function here, and nobody waits for a failure.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<Reason>);
+
+/// Why that is.
+#[derive(Debug)]
+pub(crate) enum Reason {
+    /// A registry failed, or refused.
+    Upstream(Fault),
+    /// The core refused, and this has to be recorded before that is said.
+    Refused { explanation: Explanation, records: Vec<Record> },
+    /// The shell failed.
+    Shell(Trouble),
+}
+
+impl Failure {
+    /// A document that has another size than its manifest says.
+    pub(crate) fn wrong_size(digest: &Digest, expected: u64, actual: usize) -> Self {
+        let explanation = Explanation {
+            code: Cow::Borrowed("wrong-size"),
+            fault: Blame::Document,
+            cause: format!("`{digest}` has `{actual}` bytes and not `{expected}`"),
+            remedy: Cow::Borrowed("push the image again: what is stored is damaged"),
+        };
+        Trouble::Document(explanation).into()
+    }
+
+    /// An answer that takes more requests than the platform allows.
+    pub(crate) fn too_many_subrequests(limit: u32) -> Self {
+        Self::refused(Explanation {
+            code: Cow::Borrowed("edge-subrequests"),
+            fault: Blame::Limit,
+            cause: format!("the answer takes more than the `{limit}` subrequests that this edge allows"),
+            remedy: Cow::Borrowed(
+                "set `SUBREQUESTS` to what your plan allows, or pull one platform of the image",
+            ),
+        })
+    }
+
+    /// A conversion without an end, which the core never has.
+    pub(crate) fn endless(digest: &Digest) -> Self {
+        Self::refused(Explanation {
+            code: Cow::Borrowed("endless-conversion"),
+            fault: Blame::Caller,
+            cause: format!("the conversion of `{digest}` asks for documents without end"),
+            remedy: Cow::Borrowed("report it, with the manifest and its config"),
+        })
+    }
+
+    fn refused(explanation: Explanation) -> Self {
+        Reason::Refused { explanation, records: Vec::new() }.into()
+    }
+
+    /// Why there is no answer.
+    pub(crate) fn reason(self) -> Reason {
+        *self.0
+    }
+
+    /// The fault of a registry, if that is what failed.
+    pub(crate) fn upstream(&self) -> Option<&Fault> {
+        match &*self.0 {
+            Reason::Upstream(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// True if a registry turned away this caller.
+    pub(crate) fn is_about_caller(&self) -> bool {
+        self.upstream().is_some_and(Fault::is_about_caller)
+    }
+}
+
+impl From<Reason> for Failure {
+    #[inline(never)]
+    fn from(reason: Reason) -> Self {
+        Self(Box::new(reason))
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Reason::Upstream(fault).into()
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Reason::Shell(trouble).into()
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(Refusal { failure, records }: Refusal) -> Self {
+        Reason::Refused { explanation: failure, records }.into()
+    }
+}
+
+/// The manifest that is missing, as it is logged.
+pub(crate) fn missing_manifest(digest: &Digest) -> Explanation {
+    Explanation {
+        code: Cow::Borrowed("missing-manifest"),
+        fault: Blame::Document,
+        cause: format!("the manifest `{digest}` is missing"),
+        remedy: Cow::Borrowed("push the image again, with everything that belongs to it"),
+    }
+}
+
+/// A fault of a registry, as it is logged.
+pub(crate) fn explained(fault: &Fault) -> Explanation {
+    Explanation {
+        code: Cow::Borrowed(fault.code()),
+        fault: Blame::Caller,
+        cause: fault.to_string(),
+        remedy: Cow::Borrowed(fault.remedy()),
+    }
+}
+
+/// A shell that answers something else than it was asked, or has no room for it.
+pub(crate) fn unexpected(done: &Done) -> Failure {
+    match done {
+        Done::Busy => Trouble::Busy.into(),
+        _ => Trouble::Internal.into(),
+    }
+}

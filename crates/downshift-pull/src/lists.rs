@@ -1,0 +1,43 @@
+//! Lists: the tags of a repository, a page at a time.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use downshift_json::Json;
+use downshift_registry::{Page, Response, response};
+
+use crate::value::ListValue;
+
+/// The tags of a repository.
+pub(crate) enum TagList {
+    /// All of them.
+    All(Vec<String>),
+    /// What a registry gave, which may be a page.
+    Page(ListValue),
+}
+
+impl TagList {
+    /// The response with them; nothing if they are not a list of tags.
+    pub(crate) fn response(&self, name: &str, page: &Page) -> Option<Response> {
+        match self {
+            Self::All(tags) => Some(response::tags(name, page, tags.iter().map(String::as_str))),
+            Self::Page(list) => {
+                let tags = tags_of(&list.bytes)?;
+                Some(response::upstream_tags(name, page, &tags, list.next.as_deref()))
+            }
+        }
+    }
+}
+
+/// The tags in a registry's list. A repository without tags has none, or null.
+fn tags_of(bytes: &[u8]) -> Option<Vec<String>> {
+    let limits = downshift_json::Limits { document_bytes: bytes.len(), ..downshift_json::Limits::default() };
+    let json = Json::parse("list", bytes, limits).ok()?;
+    let Some(tags) = json.root().member("tags").filter(|tags| !tags.is_null()) else {
+        return Some(Vec::new());
+    };
+    if tags.kind() != downshift_json::Kind::Array {
+        return None;
+    }
+    tags.elements().map(|tag| tag.as_text().map(|tag| tag.to_string())).collect()
+}

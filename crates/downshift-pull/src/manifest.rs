@@ -1,0 +1,276 @@
+//! Manifests: what a reference stands for, the answer to it, and what is recorded before that goes out.
+
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift::answer::{Answer, MAX_ROUNDS, Need, Record, Request as Question, Root};
+use downshift_registry::response::Manifest;
+use downshift_registry::{AnswerKey, Reference, Response, error, response};
+
+use crate::caller::Caller;
+use crate::effect::{Conversion, Converted, Done, Effect, Event, Reply};
+use crate::failure::{Failure, Reason, missing_manifest, unexpected};
+use crate::front::Front;
+use crate::repository::{Repository, ResolvedReference};
+use crate::trouble::Trouble;
+use crate::value::{ANSWER_LIFETIME, AnswerValue, Key, Value};
+
+/// The record of a digest, looked up once at the most.
+#[derive(Default)]
+struct Recalled(Option<Option<Record>>);
+
+impl Front {
+    /// The response to a request for a manifest.
+    pub(crate) async fn manifest(
+        &self,
+        name: &str,
+        reference: &Reference,
+        caller: &Caller,
+    ) -> Result<Reply, Failure> {
+        let unknown = || Reply::from(error::manifest_unknown(name, reference));
+        let Some(repository) = Repository::choose(&self.settings, &self.shell, name) else {
+            return Ok(unknown());
+        };
+        let mut recalled = Recalled::default();
+        if let Reference::Digest(digest) = reference {
+            let source = async {
+                let record = self.recall(name, digest, &mut recalled).await?;
+                Ok(record.map_or_else(|| digest.clone(), |record| record.source.clone()))
+            };
+            if !self.may_pull(&repository, caller, source).await? {
+                return Ok(unknown());
+            }
+        }
+        let Some(ResolvedReference { digest, meaning }) = repository.resolve(reference, caller).await? else {
+            return Ok(unknown());
+        };
+        // Not every spelling of the same, and the platform only where that decides.
+        let mut client = self.request.client.clone().canonical();
+        if client.platform().is_none() {
+            // It gets what those get who say so, and what is kept for it is for them: not for everybody.
+            client = client.with_platform(self.settings.platform.clone());
+        }
+        let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
+        if let Some(answer) = self.answer_at_hand(&repository, &key).await? {
+            return Ok(self.reply_with(&answer));
+        }
+        match self.make(&repository, key, &digest, recalled, caller).await {
+            Ok(answer) => Ok(self.reply_with(&answer)),
+            Err(failure) => self.refuse(name, reference, failure).await.map(Reply::from),
+        }
+    }
+
+    fn reply_with(&self, answer: &AnswerValue) -> Reply {
+        let AnswerValue { manifest, stored, .. } = answer;
+        Reply { response: response::manifest(&self.request, manifest), forms: Some((*stored, manifest.form)) }
+    }
+
+    /// An answer that is kept: under the key without a platform, or, if the answer depends on that, with it.
+    async fn answer_at_hand(
+        &self,
+        repository: &Repository<'_>,
+        key: &AnswerKey,
+    ) -> Result<Option<AnswerValue>, Failure> {
+        let origin = repository.scope().origin;
+        for key in [key.clone().without_platform(), key.clone()] {
+            match self.shell.ask(Effect::Load(Key::Answer { origin, key })).await {
+                Done::Known(Value::Answer(answer)) => return Ok(Some(answer)),
+                Done::Known(Value::ByPlatform) => {}
+                Done::Busy => return Err(Trouble::Busy.into()),
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is recorded of a digest.
+    async fn recall<'r>(
+        &self,
+        name: &str,
+        digest: &Digest,
+        recalled: &'r mut Recalled,
+    ) -> Result<Option<&'r Record>, Failure> {
+        if recalled.0.is_none() {
+            recalled.0 = Some(self.recalled(name, digest).await?);
+        }
+        Ok(recalled.0.as_ref().and_then(Option::as_ref))
+    }
+
+    async fn recalled(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Failure> {
+        let (name, digest) = (name.to_owned(), digest.clone());
+        let key = Key::Record { name: name.clone(), digest: digest.clone() };
+        if let Done::Known(Value::Record(record)) = self.shell.ask(Effect::Load(key.clone())).await {
+            return Ok(Some(record));
+        }
+        self.shell.count_subrequest(&self.settings)?;
+        let record = match self.shell.ask(Effect::Recall { name, digest }).await {
+            Done::Recalled(record) => record?,
+            other => return Err(unexpected(&other)),
+        };
+        if let Some(record) = &record {
+            self.keep_record(record.clone()).await;
+        }
+        Ok(record)
+    }
+
+    /// Makes an answer, and records what has to be recorded for it.
+    async fn make(
+        &self,
+        repository: &Repository<'_>,
+        key: AnswerKey,
+        digest: &Digest,
+        mut recalled: Recalled,
+        caller: &Caller,
+    ) -> Result<AnswerValue, Failure> {
+        let (name, digest) = (key.name.clone(), digest.clone());
+        let root = match &key.reference {
+            Reference::Tag(tag) => Root::Tag { name, tag: tag.clone(), digest },
+            Reference::Digest(_) => {
+                let record = self.recall(&name, &digest, &mut recalled).await?.cloned().map(Box::new);
+                Root::Digest { tag: repository.tag_of(&digest).await?, name, digest, record }
+            }
+        };
+        let answer = self.convert(repository, root, &key, caller).await?;
+        self.keep_answer(repository, key, answer).await
+    }
+
+    /// Converts, with the documents that it takes.
+    async fn convert(
+        &self,
+        repository: &Repository<'_>,
+        root: Root,
+        key: &AnswerKey,
+        caller: &Caller,
+    ) -> Result<Answer<'static>, Failure> {
+        let root_digest = root.digest().clone();
+        let mut documents = Vec::new();
+        // Needed first of all, and often at hand: without it a conversion need not begin.
+        let first = matches!(root, Root::Tag { .. }) && repository.remote().is_some();
+        let mut needs = if first { [Need::manifest(&root_digest)].into() } else { Vec::new() };
+        let request = Arc::new(Question {
+            root,
+            client: self.request.client.clone(),
+            policy: self.settings.policy,
+            default_platform: self.settings.platform.clone(),
+            time: None,
+            limits: self.settings.limits.clone(),
+        });
+        // Each time something more is known, so this is more than enough.
+        for _ in 0..=MAX_ROUNDS {
+            let fetched =
+                if needs.is_empty() { Vec::new() } else { repository.documents(needs, caller).await? };
+            for (Need { digest, .. }, bytes) in fetched {
+                if bytes.is_none() && digest == root_digest {
+                    return Err(Trouble::Missing(digest).into());
+                }
+                documents.push((digest, bytes));
+            }
+            let converted = self.conversion(repository, &request, key, documents.clone()).await?;
+            needs = match converted {
+                Converted::Answer(answer) => return Ok(*answer),
+                Converted::Need(needs) => needs,
+                Converted::Refused(refusal) => return Err(refusal.into()),
+            };
+        }
+        Err(Failure::endless(&root_digest))
+    }
+
+    async fn conversion(
+        &self,
+        repository: &Repository<'_>,
+        request: &Arc<Question>,
+        key: &AnswerKey,
+        documents: Vec<(Digest, Option<Bytes>)>,
+    ) -> Result<Converted, Failure> {
+        let (request, scope, key) = (Arc::clone(request), repository.scope().clone(), key.clone());
+        let conversion = Conversion { request, scope, key, documents };
+        match self.shell.ask(Effect::Convert(conversion)).await {
+            Done::Converted(converted) => Ok(converted?),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn keep_answer(
+        &self,
+        repository: &Repository<'_>,
+        key: AnswerKey,
+        mut answer: Answer<'static>,
+    ) -> Result<AnswerValue, Failure> {
+        let records = core::mem::take(&mut answer.records);
+        let recorded = records.iter().map(|record| record.digest.clone()).collect();
+        self.record(records).await?;
+        let stored = answer.report.source.form;
+        // A list or index as it is stored is the same for every platform, and so is what a digest names: what a client makes
+        // up there must not be a key of its own.
+        let is_as_stored = answer.form.is_index() && answer.source.is_none();
+        let by_tag = matches!(key.reference, Reference::Tag(_));
+        let by_platform = answer.by_platform && by_tag && !is_as_stored;
+        let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded };
+        // What a passing key has signed is of no use to anybody else.
+        if self.settings.is_key_lasting || !answer.manifest.form.is_schema1() {
+            let (origin, general) = (repository.scope().origin, key.clone().without_platform());
+            let value = Value::Answer(answer.clone());
+            if by_platform {
+                self.keep(Key::Answer { origin, key: general }, Value::ByPlatform).await;
+                self.keep(Key::Answer { origin, key }, value).await;
+            } else {
+                self.keep(Key::Answer { origin, key: general }, value).await;
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn keep(&self, key: Key, value: Value) {
+        self.shell.ask(Effect::Keep { key, value, lifetime: ANSWER_LIFETIME }).await;
+    }
+
+    async fn keep_record(&self, record: Record) {
+        let key = Key::Record { name: record.name.clone(), digest: record.digest.clone() };
+        self.keep(key, Value::Record(record)).await;
+    }
+
+    /// Records what is going to be reported, before it is.
+    async fn record(&self, records: Vec<Record>) -> Result<(), Failure> {
+        let mut missing = Vec::new();
+        for record in records {
+            let key = Key::Record { name: record.name.clone(), digest: record.digest.clone() };
+            let known = self.shell.ask(Effect::Load(key)).await;
+            if !matches!(known, Done::Known(Value::Record(known)) if known == record) {
+                self.shell.count_subrequest(&self.settings)?;
+                missing.push(record);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        match self.shell.ask(Effect::Record(missing.clone())).await {
+            Done::Recorded(recorded) => recorded?,
+            other => return Err(unexpected(&other)),
+        }
+        for record in missing {
+            self.keep_record(record).await;
+        }
+        Ok(())
+    }
+
+    /// The response to a request for a manifest that cannot be answered.
+    async fn refuse(&self, name: &str, reference: &Reference, failure: Failure) -> Result<Response, Failure> {
+        match failure.reason() {
+            Reason::Refused { explanation, records } => {
+                self.record(records).await?;
+                Ok(error::refusal(&explanation))
+            }
+            Reason::Shell(Trouble::Missing(digest)) => {
+                if let Reference::Tag(_) = reference {
+                    self.shell.tell(Event::Failure(missing_manifest(&digest)));
+                }
+                Ok(error::manifest_unknown(name, &Reference::Digest(digest)))
+            }
+            other => Err(other.into()),
+        }
+    }
+}

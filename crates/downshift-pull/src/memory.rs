@@ -1,0 +1,343 @@
+//! What is remembered of callers and tokens, in the memory of one process and nowhere else.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::time::Duration;
+
+use downshift_registry::Authorization;
+
+use crate::caller::CallerId;
+use crate::effect::{Done, Effect};
+use crate::settings::{OriginId, Scope};
+use crate::value::{Key, Value};
+
+/// How many permits are remembered: with their keys they take some 20 MB.
+pub const MAX_PERMITS: usize = 100_000;
+
+/// How many tokens are remembered, one for each repository.
+pub const MAX_TOKENS: usize = 10_000;
+
+/// Bytes of a token that is remembered: servers take no header of more. Longer ones are asked for each time.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// How many permits are remembered at an edge, where all of a program has 128 MB: with their keys they take some 2 MB.
+const EDGE_PERMITS: usize = 10_000;
+
+/// How many tokens are remembered at an edge: if each is as long as it may be, they take 16 MB.
+const EDGE_TOKENS: usize = 1_000;
+
+/// How many refusals are. Where there are more, the oldest of them count for everybody who is being asked about.
+const MAX_REFUSALS: usize = 10_000;
+
+/// What is kept under keys that [are secret](Key::is_secret). A shell has one for all its pulls, and has it answer them.
+#[derive(Debug)]
+pub struct Memory {
+    permits: Facts,
+    tokens: Facts,
+    basic: Facts,
+    refusals: Facts,
+    /// How many refusals there were.
+    mark: u64,
+    /// The number of the last refusal that is forgotten, and of the last one that is forgotten next.
+    forgotten: u64,
+    forgotten_next: u64,
+}
+
+/// Whom and what a fact is about. About this server itself is what has no caller; the name of a repository is empty where all
+/// of an origin is meant.
+type About = (CallerId, Scope);
+
+#[derive(Debug)]
+enum Fact {
+    /// That the registry said yes, or wants a name and password.
+    Yes,
+    /// The token for a repository.
+    Token(Authorization),
+    /// That the registry said no, and the number of that.
+    Refusal(u64),
+}
+
+/// A limited number of facts, each for a limited time: the newer half of them and the older one. Where there is no room, the
+/// older half goes at once, so that nothing has to be put in order.
+#[derive(Debug)]
+struct Facts {
+    /// How many there are in a half.
+    room: usize,
+    halves: [BTreeMap<About, Entry>; 2],
+}
+
+#[derive(Debug)]
+struct Entry {
+    fact: Fact,
+    /// In milliseconds since 1970.
+    until: u64,
+}
+
+impl Facts {
+    fn new(capacity: usize) -> Self {
+        Self { room: capacity.div_ceil(2), halves: [BTreeMap::new(), BTreeMap::new()] }
+    }
+
+    fn get(&self, about: &About, now: u64) -> Option<&Fact> {
+        // What is newer is in the newer half.
+        let entry = self.halves.iter().find_map(|half| half.get(about))?;
+        (entry.until > now).then_some(&entry.fact)
+    }
+
+    /// Puts a fact in, and says whether that took a new half: the older one is gone then, and the newer one is the older.
+    fn insert(&mut self, about: About, fact: Fact, until: u64) -> bool {
+        let [newer, older] = &mut self.halves;
+        let is_full = newer.len() >= self.room;
+        if is_full {
+            *older = core::mem::take(newer);
+        }
+        newer.insert(about, Entry { fact, until });
+        is_full
+    }
+
+    fn remove(&mut self, about: &About) {
+        for half in &mut self.halves {
+            if let Some(entry) = half.get_mut(about) {
+                entry.until = 0;
+            }
+        }
+    }
+
+    /// Removes all that is about a caller and an origin. Others are not looked at, of which there may be very many.
+    fn remove_all(&mut self, caller: CallerId, origin: OriginId) {
+        for half in &mut self.halves {
+            // The empty name comes before all others.
+            for ((id, scope), entry) in half.range_mut((caller, all_of(origin))..) {
+                if *id != caller || scope.origin != origin {
+                    break;
+                }
+                entry.until = 0;
+            }
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::with_permits(MAX_PERMITS)
+    }
+}
+
+impl Memory {
+    /// Nothing yet, and room for this many permits, for a place with little memory.
+    #[must_use]
+    pub fn with_permits(permits: usize) -> Self {
+        Self::with_room(permits, MAX_TOKENS)
+    }
+
+    /// Nothing yet, and room for what fits into a program at an edge.
+    #[must_use]
+    pub fn at_edge() -> Self {
+        Self::with_room(EDGE_PERMITS, EDGE_TOKENS)
+    }
+
+    fn with_room(permits: usize, tokens: usize) -> Self {
+        Self {
+            permits: Facts::new(permits),
+            tokens: Facts::new(tokens),
+            basic: Facts::new(tokens),
+            refusals: Facts::new(MAX_REFUSALS),
+            mark: 0,
+            forgotten: 0,
+            forgotten_next: 0,
+        }
+    }
+
+    /// What comes of an effect that is about what is remembered; nothing if it is about something else. `now` is in
+    /// milliseconds since 1970.
+    pub fn answer(&mut self, effect: &Effect, now: u64) -> Option<Done> {
+        match effect {
+            Effect::Load(key) if key.is_secret() => Some(self.load(key, now)),
+            Effect::Keep { key, value, lifetime } if key.is_secret() => {
+                self.keep(key, value, until(now, *lifetime));
+                Some(Done::Nothing)
+            }
+            Effect::Forget(key) if key.is_secret() => {
+                if let Some((facts, about)) = self.place(key) {
+                    facts.remove(&about);
+                }
+                Some(Done::Nothing)
+            }
+            Effect::Revoke { caller, scope } => {
+                self.revoke(*caller, scope, now);
+                Some(Done::Nothing)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where what a key stands for is, and what it is about.
+    fn place(&mut self, key: &Key) -> Option<(&mut Facts, About)> {
+        match key {
+            Key::Permit { caller, scope } => Some((&mut self.permits, (*caller, scope.clone()))),
+            Key::Token(scope) => Some((&mut self.tokens, (CallerId::default(), scope.clone()))),
+            Key::Basic(origin) => Some((&mut self.basic, (CallerId::default(), all_of(*origin)))),
+            _ => None,
+        }
+    }
+
+    fn load(&mut self, key: &Key, now: u64) -> Done {
+        let mark = self.mark;
+        let Some((facts, about)) = self.place(key) else { return Done::Unknown { mark } };
+        match (facts.get(&about, now), key) {
+            (Some(Fact::Token(token)), _) => Done::Known(Value::Token(token.clone())),
+            (Some(Fact::Yes), Key::Basic(_)) => Done::Known(Value::Basic),
+            (Some(Fact::Yes), _) => Done::Known(Value::Permit { mark: 0 }),
+            _ => Done::Unknown { mark },
+        }
+    }
+
+    fn keep(&mut self, key: &Key, value: &Value, until: u64) {
+        let fact = match (key, value) {
+            (Key::Permit { caller, scope }, Value::Permit { mark }) => {
+                (!self.is_refused_since(*caller, scope, *mark)).then_some(Fact::Yes)
+            }
+            (Key::Token(_), Value::Token(token)) if token.as_str().len() <= MAX_TOKEN_BYTES => {
+                Some(Fact::Token(token.clone()))
+            }
+            (Key::Basic(_), Value::Basic) => Some(Fact::Yes),
+            _ => None,
+        };
+        if let (Some(fact), Some((facts, about))) = (fact, self.place(key)) {
+            facts.insert(about, fact, until);
+        }
+    }
+
+    fn revoke(&mut self, caller: CallerId, scope: &Scope, now: u64) {
+        if scope.name.is_empty() {
+            self.permits.remove_all(caller, scope.origin);
+        } else {
+            self.permits.remove(&(caller, scope.clone()));
+        }
+        self.mark = self.mark.saturating_add(1);
+        // As long as anybody can be asked about: far longer than any request to a registry takes.
+        let until = until(now, Duration::from_secs(24 * 3600));
+        if self.refusals.insert((caller, scope.clone()), Fact::Refusal(self.mark), until) {
+            self.forgotten = self.forgotten_next;
+            self.forgotten_next = self.mark.saturating_sub(1);
+        }
+    }
+
+    /// Whether the registry has said no to a caller since `mark`: a yes that was asked for before is older than that no.
+    fn is_refused_since(&mut self, caller: CallerId, scope: &Scope, mark: u64) -> bool {
+        let refusals = &self.refusals;
+        let is_newer = |scope| {
+            let refusal = refusals.get(&(caller, scope), 0);
+            matches!(refusal, Some(Fact::Refusal(number)) if *number > mark)
+        };
+        is_newer(scope.clone()) || is_newer(all_of(scope.origin)) || self.forgotten > mark
+    }
+}
+
+/// All repositories of an origin.
+fn all_of(origin: OriginId) -> Scope {
+    Scope { origin, name: String::new() }
+}
+
+fn until(now: u64, lifetime: Duration) -> u64 {
+    now.saturating_add(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+    use crate::permit::LIFETIME;
+
+    const ALICE: CallerId = CallerId([1; 32]);
+    const BOB: CallerId = CallerId([2; 32]);
+
+    fn scope(name: &str) -> Scope {
+        Scope { origin: OriginId(0), name: name.to_string() }
+    }
+
+    fn mark(memory: &mut Memory, caller: CallerId, name: &str, now: u64) -> Option<u64> {
+        match memory.answer(&Effect::Load(Key::Permit { caller, scope: scope(name) }), now).unwrap() {
+            Done::Unknown { mark } => Some(mark),
+            Done::Known(Value::Permit { .. }) => None,
+            done => panic!("{done:?}"),
+        }
+    }
+
+    fn permit(memory: &mut Memory, caller: CallerId, name: &str, mark: u64) {
+        let (key, value) = (Key::Permit { caller, scope: scope(name) }, Value::Permit { mark });
+        memory.answer(&Effect::Keep { key, value, lifetime: LIFETIME }, 0).unwrap();
+    }
+
+    fn revoke(memory: &mut Memory, caller: CallerId, name: &str) {
+        memory.answer(&Effect::Revoke { caller, scope: scope(name) }, 0).unwrap();
+    }
+
+    #[test]
+    fn a_permit_lasts_a_minute() {
+        let mut memory = Memory::default();
+        permit(&mut memory, ALICE, "a", 0);
+        assert_eq!(mark(&mut memory, ALICE, "a", 59_999), None);
+        assert_eq!(mark(&mut memory, ALICE, "a", 60_000), Some(0));
+        assert_eq!(mark(&mut memory, BOB, "a", 0), Some(0));
+        assert_eq!(mark(&mut memory, ALICE, "b", 0), Some(0));
+    }
+
+    #[test]
+    fn a_yes_that_was_asked_for_before_a_no_is_not_kept_after_it() {
+        for refused in ["a", ""] {
+            let mut memory = Memory::default();
+            let asked = mark(&mut memory, ALICE, "a", 0).unwrap();
+            revoke(&mut memory, ALICE, refused);
+            permit(&mut memory, ALICE, "a", asked);
+            let later = mark(&mut memory, ALICE, "a", 0).unwrap();
+            permit(&mut memory, ALICE, "a", later);
+            assert_eq!(mark(&mut memory, ALICE, "a", 0), None);
+        }
+    }
+
+    #[test]
+    fn a_no_is_about_its_caller_and_its_repository() {
+        let mut memory = Memory::default();
+        for (caller, name) in [(ALICE, "a"), (ALICE, "b"), (BOB, "a")] {
+            permit(&mut memory, caller, name, 0);
+        }
+        revoke(&mut memory, ALICE, "a");
+        assert_eq!(mark(&mut memory, ALICE, "a", 0), Some(1));
+        assert_eq!((mark(&mut memory, ALICE, "b", 0), mark(&mut memory, BOB, "a", 0)), (None, None));
+        revoke(&mut memory, ALICE, "");
+        assert_eq!((mark(&mut memory, ALICE, "b", 0), mark(&mut memory, BOB, "a", 0)), (Some(2), None));
+    }
+
+    #[test]
+    fn tokens_that_no_header_has_room_for_are_not_remembered() {
+        let mut memory = Memory::at_edge();
+        for (length, is_kept) in [(MAX_TOKEN_BYTES, true), (MAX_TOKEN_BYTES + 1, false)] {
+            let key = Key::Token(scope(&length.to_string()));
+            let token = "x".repeat(length - "Bearer ".len());
+            let value = Value::Token(Authorization::bearer(&token).unwrap());
+            let keep = Effect::Keep { key: key.clone(), value, lifetime: Duration::from_secs(1) };
+            memory.answer(&keep, 0).unwrap();
+            let kept = memory.answer(&Effect::Load(key), 0).unwrap();
+            assert_eq!(matches!(kept, Done::Known(Value::Token(_))), is_kept, "{length}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_oldest_go_and_refusals_never_unnoticed() {
+        let mut memory = Memory::with_permits(2);
+        for name in ["a", "b", "c"] {
+            permit(&mut memory, ALICE, name, 0);
+        }
+        assert_eq!(mark(&mut memory, ALICE, "a", 0), Some(0));
+        assert_eq!((mark(&mut memory, ALICE, "b", 0), mark(&mut memory, ALICE, "c", 0)), (None, None));
+        revoke(&mut memory, ALICE, "b");
+        for number in 0..MAX_REFUSALS {
+            revoke(&mut memory, BOB, &number.to_string());
+        }
+        permit(&mut memory, ALICE, "b", 0);
+        assert_eq!(mark(&mut memory, ALICE, "b", 0), Some(1 + MAX_REFUSALS as u64));
+    }
+}

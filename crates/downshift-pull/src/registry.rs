@@ -1,0 +1,13 @@
+//! Registries: what is asked there, on behalf of this server or of the client, what is checked, and what is kept.
+
+mod asking;
+mod attempts;
+mod blobs;
+mod documents;
+mod lists;
+mod remote;
+mod tags;
+mod tokens;
+
+pub(crate) use self::remote::Remote;
+pub(crate) use self::tokens::Service;

@@ -1,0 +1,254 @@
+//! Asking a registry: with which credentials, and where its redirects lead.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift_registry::{Authorization, BadRedirect, Challenge, Demand, Fault, Method, Problem, every_type};
+
+use super::attempts::Attempts;
+use super::remote::Remote;
+use crate::caller::Caller;
+use crate::effect::{Answered, Ask, Body, Done, Effect, Take};
+use crate::failure::{Failure, Reason, unexpected};
+use crate::settings::{Delivery, Url};
+
+/// How many redirects are followed. Registries have one, to where they keep their blobs.
+const MAX_REDIRECTS: u32 = 5;
+
+/// What is asked of a path, whoever asks.
+pub(super) struct Question {
+    pub(super) method: Method,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) take: Take,
+    /// Whether redirects to other hosts are followed.
+    pub(super) delivery: Delivery,
+}
+
+impl Question {
+    /// To have a document or list, of whatever type.
+    pub(super) fn of(method: Method, take: Take) -> Self {
+        Self { method, headers: [("accept", every_type())].into(), take, delivery: Delivery::Stream }
+    }
+}
+
+/// Says whether a response has what was asked for, or what is wrong with it.
+type Accept<'a> = dyn Fn(&Answered) -> Result<bool, Failure> + Sync + 'a;
+
+/// Says what is wrong with a body, its SHA-256 digest and its head, if anything is.
+type Check<'a> = dyn Fn(&Bytes, &Digest, &Answered) -> Result<(), Failure> + Sync + 'a;
+
+impl Remote<'_> {
+    /// What the registry responds below `/v2/`, once it knows who asks.
+    pub(super) async fn respond(
+        &self,
+        path: &str,
+        question: &Question,
+        caller: &Caller,
+    ) -> Result<Answered, Failure> {
+        let url = [&self.registry.base.text, "v2/", path].concat();
+        let url =
+            (self.settings.resolve)(None, &url).ok_or_else(|| self.invalid("the URL cannot be parsed"))?;
+        let used = match caller {
+            Caller::Client { authorization, .. } => {
+                return self.follow(url, question, authorization.clone()).await;
+            }
+            Caller::Server => self.at_hand().await,
+        };
+        let answered = self.follow(url.clone(), question, used.clone()).await?;
+        if answered.status != 401 {
+            return Ok(answered);
+        }
+        match self.renew(&self.demand_of(&answered)?, used.as_ref()).await? {
+            Some(authorization) => self.follow(url, question, Some(authorization)).await,
+            None => Ok(answered),
+        }
+    }
+
+    /// Asks, and follows redirects; with [`Delivery::Redirect`] as far as they stay at the registry. Credentials go to the
+    /// host that they were given for, and to no other, nor back again from one.
+    async fn follow(
+        &self,
+        url: Url,
+        question: &Question,
+        authorization: Option<Authorization>,
+    ) -> Result<Answered, Failure> {
+        let (mut url, mut authorization) = (url, authorization);
+        for _ in 0..=MAX_REDIRECTS {
+            let answered = self.exchange(url.clone(), question, authorization.clone()).await?;
+            if !is_redirect(answered.status) {
+                // Another host was told nothing of who asks, so it cannot have turned anybody away; and what it names as its
+                // token service must not get the credentials that are the registry's.
+                if matches!(answered.status, 401 | 403) && url.origin != self.registry.base.origin {
+                    return Err(self.fault_at(&url, Problem::Status(answered.status)));
+                }
+                return Ok(answered);
+            }
+            let target = self.target(&url, &answered)?;
+            if question.delivery == Delivery::Redirect && target.origin != self.registry.base.origin {
+                // All of it, for the location may stand there in part.
+                let location = ("location", target.text);
+                return Ok(Answered { headers: [location].into(), ..answered });
+            }
+            if target.origin != url.origin {
+                authorization = None;
+            }
+            url = target;
+        }
+        Err(self.fault(Problem::Redirect(BadRedirect::Circle)))
+    }
+
+    /// Asks once.
+    pub(super) async fn exchange(
+        &self,
+        url: Url,
+        question: &Question,
+        authorization: Option<Authorization>,
+    ) -> Result<Answered, Failure> {
+        self.count_subrequest()?;
+        let ask = Ask {
+            origin: self.scope.origin,
+            is_own: url.origin == self.registry.base.origin,
+            method: question.method,
+            url: url.clone(),
+            headers: question.headers.clone(),
+            authorization,
+            take: question.take,
+        };
+        match self.shell.ask(Effect::Ask(ask)).await {
+            Done::Asked(answered) => answered.map_err(|problem| self.fault_at(&url, problem)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Counts a request of this server's own, where those are limited.
+    pub(super) fn count_subrequest(&self) -> Result<(), Failure> {
+        self.shell.count_subrequest(self.settings)
+    }
+
+    /// Where a redirect leads.
+    fn target(&self, from: &Url, answered: &Answered) -> Result<Url, Failure> {
+        let target = answered.header("location").and_then(|to| (self.settings.resolve)(Some(&from.text), to));
+        let target = target.ok_or_else(|| self.fault(Problem::Redirect(BadRedirect::Nowhere)))?;
+        if from.is_secure && !target.is_secure {
+            return Err(self.fault(Problem::Redirect(BadRedirect::Downgrade)));
+        }
+        Ok(target)
+    }
+
+    /// What the registry asks of this caller before anything else: nothing, or credentials.
+    pub(crate) async fn demand(&self, caller: &Caller) -> Result<Option<Demand>, Failure> {
+        match self.ask(Method::Get, "", caller).await {
+            Ok(_) => Ok(None),
+            Err(failure) => match failure.reason() {
+                Reason::Upstream(Fault { problem: Problem::Unauthorized(demand), .. }) => Ok(Some(demand)),
+                other => Err(other.into()),
+            },
+        }
+    }
+
+    /// Whether this caller may pull from a repository of which nothing else is known: a caller who may can list its tags.
+    pub(crate) async fn has_repository(&self, caller: &Caller) -> Result<bool, Failure> {
+        let answered = self.ask(Method::Get, &self.path("tags/list?n=1"), caller).await?;
+        Ok(answered.is_some())
+    }
+
+    /// Gets something, with all of its body and the hash of that, and again if that may help: also where `check` says so of
+    /// it.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        take: Take,
+        caller: &Caller,
+        check: &Check<'_>,
+    ) -> Result<Option<(Bytes, Digest, Answered)>, Failure> {
+        let question = Question::of(Method::Get, take);
+        let accept = |answered: &Answered| match &answered.body {
+            _ if !is_there(self, answered)? => Ok(false),
+            Body::Bytes { bytes, digest } => check(bytes, digest, answered).map(|()| true),
+            _ => Err(unexpected(&Done::Nothing)),
+        };
+        let answered = self.attempt(path, &question, caller, &accept).await?;
+        let Some(mut answered) = answered else { return Ok(None) };
+        match core::mem::replace(&mut answered.body, Body::None) {
+            Body::Bytes { bytes, digest } => Ok(Some((bytes, digest, answered))),
+            _ => Err(unexpected(&Done::Nothing)),
+        }
+    }
+
+    /// Asks, and again if that may help. What is not there is no failure.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        caller: &Caller,
+    ) -> Result<Option<Answered>, Failure> {
+        let question = Question::of(method, Take::Nothing);
+        self.attempt(path, &question, caller, &|answered| is_there(self, answered)).await
+    }
+
+    /// Asks a question, and again if that may help, within the time that the registry has. `accept` says whether what was
+    /// asked for is there.
+    pub(super) async fn attempt(
+        &self,
+        path: &str,
+        question: &Question,
+        caller: &Caller,
+        accept: &Accept<'_>,
+    ) -> Result<Option<Answered>, Failure> {
+        let attempts = async {
+            let mut attempts = Attempts::new();
+            loop {
+                let asked = self.respond(path, question, caller).await;
+                let accepted = asked.and_then(|answered| Ok(accept(&answered)?.then_some(answered)));
+                if !attempts.again(self.shell, accepted.as_ref().err()).await {
+                    return accepted;
+                }
+            }
+        };
+        self.in_time(attempts).await
+    }
+
+    /// What a response with status 401 asks for.
+    pub(super) fn demand_of(&self, answered: &Answered) -> Result<Demand, Failure> {
+        let challenges = Challenge::parse_all(answered.lines("www-authenticate").map(str::as_bytes));
+        Demand::strongest(&challenges)
+            .ok_or_else(|| self.invalid("status `401` came without a WWW-Authenticate challenge"))
+    }
+}
+
+/// Whether a response says that there is something: errors of registries are failures here.
+pub(super) fn is_there(remote: &Remote<'_>, answered: &Answered) -> Result<bool, Failure> {
+    let problem = match answered.status {
+        200 => return Ok(true),
+        404 => return Ok(false),
+        401 => Problem::Unauthorized(remote.demand_of(answered)?),
+        403 => Problem::Denied,
+        429 => Problem::TooManyRequests { retry_after: retry_after(answered) },
+        status => Problem::Status(status),
+    };
+    Err(remote.fault(problem))
+}
+
+/// The seconds of `Retry-After`. A date, which RFC 9110 allows as well, is passed over.
+pub(super) fn retry_after(answered: &Answered) -> Option<u64> {
+    answered.header("retry-after")?.trim().parse().ok()
+}
+
+pub(super) fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// The body that a response left open.
+pub(super) fn open_body(answered: &Answered) -> Option<crate::effect::BodyId> {
+    match answered.body {
+        Body::Open(body) => Some(body),
+        _ => None,
+    }
+}
+
+/// The header of a question that must not be compressed on its way: it would have another length.
+pub(super) fn identity() -> (&'static str, String) {
+    ("accept-encoding", "identity".to_string())
+}

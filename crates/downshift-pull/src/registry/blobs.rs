@@ -1,0 +1,174 @@
+//! Blobs of a registry: through this server, or from where the registry sends them.
+
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use downshift::Digest;
+use downshift_registry::{
+    Body as ResponseBody, ContentRange, Method, Problem, Request, Response, error, response,
+};
+
+use super::asking::{Question, identity, is_redirect, is_there, open_body};
+use super::remote::Remote;
+use crate::blob::{Again, Blob, OpenBlob, Source, range_header};
+use crate::caller::Caller;
+use crate::effect::{Answered, BodyId, Copy, Done, Effect, Take};
+use crate::failure::{Failure, unexpected};
+use crate::settings::Delivery;
+
+impl Remote<'_> {
+    /// The blob that a client's `request` asks for: the whole, or the one range of it, which is passed on as it came.
+    pub(crate) async fn blob(
+        &self,
+        request: &Request,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Blob<'_>, Failure> {
+        let unknown = || Blob::Ready(error::blob_unknown(digest));
+        if request.method == Method::Head || request.has(digest) {
+            let size = self.blob_size(digest, caller).await?;
+            return Ok(size.map_or_else(unknown, |size| Blob::Ready(response::blob(request, digest, size))));
+        }
+        let range = request.range(digest);
+        let mut question = self.blob_question();
+        question.headers.extend(range.map(|range| ("range", range.to_string())));
+        let Some(answered) = self.open(&question, digest, caller).await? else { return Ok(unknown()) };
+        if is_redirect(answered.status) {
+            let location = answered.header("location").unwrap_or_default();
+            return Ok(Blob::Ready(response::blob_elsewhere(digest, location)));
+        }
+        let part = answered.header("content-range").and_then(ContentRange::parse);
+        if answered.status == 416 && range.is_some() {
+            return Ok(Blob::Ready(error::range_invalid(part.map_or(0, |part| part.size))));
+        }
+        let body = open_body(&answered);
+        let delivered = match (answered.status, part, answered.length()) {
+            (206, Some(ContentRange { part: Some(part), size }), Some(length))
+                if part.end.saturating_sub(part.start) == length && request.asks_for(&part, size) =>
+            {
+                Ok((size, Some(part)))
+            }
+            (206, ..) if range.is_some() => {
+                Err(self.invalid("the part of the blob is not the one that was asked for"))
+            }
+            // The whole was asked for, and what comes cannot be checked.
+            (206, ..) => Err(self.corrupt(digest)),
+            // Of those that are empty the end comes too late for a check.
+            (200, _, Some(size)) if size > 0 => Ok((size, None)),
+            (200, ..) => return self.blob_of_unknown_length(digest, body, caller).await,
+            (status, ..) => Err(self.fault(Problem::Status(status))),
+        };
+        match (delivered, body) {
+            (Ok((size, part)), Some(body)) => Ok(self.streamed(digest, size, part, body, caller)),
+            (Ok(_), None) => Err(unexpected(&Done::Nothing)),
+            (Err(failure), body) => {
+                self.close(body).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// How many bytes a blob has, if there is one.
+    async fn blob_size(&self, digest: &Digest, caller: &Caller) -> Result<Option<u64>, Failure> {
+        let path = self.path(&["blobs/", digest.as_str()].concat());
+        let Some(answered) = self.ask(Method::Head, &path, caller).await? else { return Ok(None) };
+        let length = answered.length().ok_or_else(|| self.invalid("the length of the blob is missing"))?;
+        if length == 0 && !digest.matches(b"") {
+            return Err(self.corrupt(digest));
+        }
+        Ok(Some(length))
+    }
+
+    /// What is left of a blob that broke off: exactly this range of a blob of this size.
+    pub(crate) async fn reopen(
+        &self,
+        digest: &Digest,
+        range: Range<u64>,
+        size: u64,
+        caller: &Caller,
+    ) -> Result<BodyId, Failure> {
+        let mut question = self.blob_question();
+        question.headers.push(("range", range_header(&range)));
+        // The client has been told already that it comes from here.
+        question.delivery = Delivery::Stream;
+        let gone = || self.corrupt(digest);
+        let answered = self.open(&question, digest, caller).await?.ok_or_else(gone)?;
+        let part = answered.header("content-range").and_then(ContentRange::parse);
+        match (answered.status, open_body(&answered)) {
+            (206, Some(body)) if part == Some(ContentRange { part: Some(range), size }) => Ok(body),
+            (_, body) => {
+                self.close(body).await;
+                Err(gone())
+            }
+        }
+    }
+
+    fn blob_question(&self) -> Question {
+        let headers = [identity()].into();
+        Question { method: Method::Get, headers, take: Take::Open, delivery: self.registry.delivery }
+    }
+
+    /// Asks for a blob, and again if that may help.
+    async fn open(
+        &self,
+        question: &Question,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Option<Answered>, Failure> {
+        let path = self.path(&["blobs/", digest.as_str()].concat());
+        let accept = |answered: &Answered| match answered.status {
+            206 | 416 => Ok(true),
+            status if is_redirect(status) => Ok(true),
+            _ => is_there(self, answered),
+        };
+        self.attempt(&path, question, caller, &accept).await
+    }
+
+    /// A blob that comes without its length, which clients have to be told first, or is empty. Where the registry says the
+    /// length to who asks for nothing else, it goes on as it comes; otherwise it is read, and has to be as small as a
+    /// document.
+    async fn blob_of_unknown_length(
+        &self,
+        digest: &Digest,
+        body: Option<BodyId>,
+        caller: &Caller,
+    ) -> Result<Blob<'_>, Failure> {
+        let Some(body) = body else { return Err(unexpected(&Done::Nothing)) };
+        if let Ok(Some(size @ 1..)) = self.blob_size(digest, caller).await {
+            return Ok(self.streamed(digest, size, None, body, caller));
+        }
+        let reading = self.shell.ask(Effect::Read { body, limit: self.settings.limits.document_bytes });
+        let (bytes, hash) = match self.in_time(async { Ok(reading.await) }).await? {
+            Done::Read(read) => read.map_err(|problem| self.fault(problem))?,
+            other => return Err(unexpected(&other)),
+        };
+        if *digest != hash && !digest.matches(&bytes) {
+            return Err(self.corrupt(digest));
+        }
+        let response = response::blob_part(digest, bytes.len() as u64, None);
+        Ok(Blob::Ready(Response { body: ResponseBody::Bytes(bytes), ..response }))
+    }
+
+    fn streamed(
+        &self,
+        digest: &Digest,
+        size: u64,
+        part: Option<Range<u64>>,
+        body: BodyId,
+        caller: &Caller,
+    ) -> Blob<'_> {
+        let check = part.is_none().then(|| digest.clone());
+        let Range { start, end } = part.clone().unwrap_or(0..size);
+        let copy = Copy { body, start: 0, length: end.saturating_sub(start), check };
+        let again = Again { remote: self, digest: digest.clone(), caller: caller.clone(), start, size };
+        let source = Source { copy, again: Some(again) };
+        Blob::Open(OpenBlob { response: response::blob_part(digest, size, part), source })
+    }
+
+    async fn close(&self, body: Option<BodyId>) {
+        for body in body.into_iter().collect::<Vec<_>>() {
+            self.shell.ask(Effect::Close(body)).await;
+        }
+    }
+}

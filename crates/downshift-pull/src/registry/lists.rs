@@ -1,0 +1,87 @@
+//! Lists of a registry: tags and referrers, within limits and kept for a while.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use downshift::Digest;
+use downshift_json::{Json, Kind, Limits};
+use downshift_registry::link;
+
+use super::remote::Remote;
+use crate::caller::Caller;
+use crate::effect::{Done, Effect, Take};
+use crate::failure::Failure;
+use crate::permit;
+use crate::value::{Key, ListValue, Value};
+
+/// Bytes of a list of tags: room for some 100,000.
+const TAGS_BYTES: usize = 8 * 1024 * 1024;
+
+/// What each byte of such a list takes: the shortest tag, `"",`, becomes a node of 24 bytes and a string of as many, and
+/// all of them a list once more.
+const TAGS_COST: usize = 10;
+
+impl Remote<'_> {
+    /// The tags of a repository, or a page of them, if there is such a repository.
+    pub(crate) async fn tags(&self, query: &str, caller: &Caller) -> Result<Option<ListValue>, Failure> {
+        let take = Take::Whole { limit: TAGS_BYTES, cost: TAGS_COST };
+        // What the tags are is looked at when they are told; a page in HTML is no list.
+        self.list(with_query("tags/list", query), take, caller, "its tag list is not JSON").await
+    }
+
+    /// What the registry knows of a manifest's referrers, if it knows of referrers at all.
+    pub(crate) async fn referrers(
+        &self,
+        digest: &Digest,
+        query: &str,
+        caller: &Caller,
+    ) -> Result<Option<ListValue>, Failure> {
+        let path = with_query(&format!("referrers/{digest}"), query);
+        // A page that says "not found" with status 200 is no index.
+        self.list(path, self.document_take(), caller, "its referrers list is not a JSON object").await
+    }
+
+    /// A list, kept or from the registry; `otherwise` is what is wrong where it is not a JSON object.
+    async fn list(
+        &self,
+        path: String,
+        take: Take,
+        caller: &Caller,
+        otherwise: &'static str,
+    ) -> Result<Option<ListValue>, Failure> {
+        let key = Key::List { scope: self.scope.clone(), path: path.clone() };
+        let permit = permit::permit(self.shell, &self.scope, caller).await;
+        if permit.is_known()
+            && let Done::Known(Value::List(list)) = self.shell.ask(Effect::Load(key.clone())).await
+            && self.is_fresh(list.at)
+        {
+            return Ok(Some(list));
+        }
+        let got = self.get(&self.path(&path), take, caller, &|_, _, _| Ok(())).await?;
+        let Some((bytes, _, answered)) = got else { return Ok(None) };
+        let list = ListValue {
+            bytes,
+            next: answered.lines("link").find_map(link::next_query),
+            filters: answered.header("oci-filters-applied").map(ToString::to_string),
+            at: self.shell.now(),
+        };
+        if !is_object(&list.bytes) {
+            return Err(self.invalid(otherwise));
+        }
+        permit.keep(self.shell, &self.scope, caller).await;
+        if !self.settings.tag_lifetime.is_zero() {
+            let (value, lifetime) = (Value::List(list.clone()), self.settings.tag_lifetime);
+            self.shell.ask(Effect::Keep { key, value, lifetime }).await;
+        }
+        Ok(Some(list))
+    }
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    let limits = Limits { document_bytes: bytes.len(), ..Limits::default() };
+    Json::parse("list", bytes, limits).is_ok_and(|json| json.root().kind() == Kind::Object)
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_string() } else { [path, "?", query].concat() }
+}

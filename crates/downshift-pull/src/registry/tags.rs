@@ -1,0 +1,157 @@
+//! What tags point to: as the registry said within their lifetime, and, where it cannot be asked, as it said last.
+
+use alloc::borrow::ToOwned as _;
+use alloc::string::ToString;
+use core::time::Duration;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift_registry::{Fault, Method, Problem};
+
+use super::remote::{Remote, payload_digest};
+use crate::caller::Caller;
+use crate::effect::{Answered, Done, Effect, Event};
+use crate::failure::Failure;
+use crate::permit;
+use crate::value::{Key, TagTarget, Value};
+
+/// How long a registry is waited for where there is a stale answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Remote<'_> {
+    /// What a tag points to, if there is such a tag, and this caller may know.
+    pub(crate) async fn tag(&self, tag: &str, caller: &Caller) -> Result<Option<Digest>, Failure> {
+        let permit = permit::permit(self.shell, &self.scope, caller).await;
+        let last = self.last(tag).await;
+        if permit.is_known()
+            && let Some(last) = last.as_ref().filter(|last| self.is_fresh(last.at))
+        {
+            return Ok(Some(last.digest.clone()));
+        }
+        let stale = last.clone().filter(|last| self.is_bearable(last));
+        let digest = match (caller, stale) {
+            (Caller::Server, Some(stale)) => self.tag_or_stale(tag, stale, caller).await?,
+            _ => self.ask_tag(tag, last, caller).await?,
+        };
+        if digest.is_some() {
+            permit.keep(self.shell, &self.scope, caller).await;
+        }
+        Ok(digest)
+    }
+
+    /// What a tag points to, or, where the registry cannot be asked, what it pointed to not too long ago.
+    async fn tag_or_stale(
+        &self,
+        tag: &str,
+        last: TagTarget,
+        caller: &Caller,
+    ) -> Result<Option<Digest>, Failure> {
+        let asking = self.ask_tag(tag, Some(last.clone()), caller);
+        let cause = match self.shell.within(PATIENCE, asking).await {
+            Some(Err(failure)) if failure.upstream().is_some_and(Fault::is_outage) => {
+                failure.upstream().map(ToString::to_string).unwrap_or_default()
+            }
+            Some(Err(failure)) if failure.is_about_caller() => {
+                // What was told before is no business of this server any more, also when the registry is down next.
+                self.shell.ask(Effect::Forget(self.tag_key(tag))).await;
+                return Err(failure);
+            }
+            Some(answered) => return answered,
+            None => Fault { host: self.registry.base.host.clone(), problem: Problem::Timeout }.to_string(),
+        };
+        let age = self.shell.now().saturating_sub(last.at) / 1000;
+        let (name, tag) = (self.scope.name.clone(), tag.to_owned());
+        self.shell.tell(Event::Stale { name, tag, age, cause });
+        Ok(Some(last.digest))
+    }
+
+    /// Whether what was last known may still be told, if the registry cannot be asked.
+    fn is_bearable(&self, last: &TagTarget) -> bool {
+        let limit = self.settings.tag_lifetime.saturating_add(self.settings.stale_for);
+        !self.settings.stale_for.is_zero() && self.age(last.at) <= limit.as_millis()
+    }
+
+    /// What a tag pointed to when that was last asked, as far as that is known.
+    async fn last(&self, tag: &str) -> Option<TagTarget> {
+        match self.shell.ask(Effect::Load(self.tag_key(tag))).await {
+            Done::Known(Value::Tag(last)) => Some(last),
+            _ => None,
+        }
+    }
+
+    /// Asks the registry what a tag points to, of which `last` is known.
+    async fn ask_tag(
+        &self,
+        tag: &str,
+        last: Option<TagTarget>,
+        caller: &Caller,
+    ) -> Result<Option<Digest>, Failure> {
+        let is_at_hand = match &last {
+            Some(last) => self.has_document(&last.digest).await,
+            None => false,
+        };
+        let reported = if is_at_hand { self.head_manifest(tag, caller).await? } else { Some(None) };
+        let digest = match reported {
+            // The document is needed, or the registry does not say its digest.
+            Some(None) => self.get_tag(tag, caller).await?,
+            Some(digest) => digest,
+            None => None,
+        };
+        let key = self.tag_key(tag);
+        let effect = match &digest {
+            Some(digest) => {
+                let value = Value::Tag(TagTarget { digest: digest.clone(), at: self.shell.now() });
+                Effect::Keep { key, value, lifetime: self.settings.tag_use() }
+            }
+            None => Effect::Forget(key),
+        };
+        if digest.is_some() || last.is_some() {
+            self.shell.ask(effect).await;
+        }
+        Ok(digest)
+    }
+
+    async fn has_document(&self, digest: &Digest) -> bool {
+        let key = Key::Document { scope: self.scope.clone(), digest: digest.clone() };
+        matches!(self.shell.ask(Effect::Has(key)).await, Done::Has(true))
+    }
+
+    /// Whether there is a manifest, and its digest if the registry says it.
+    pub(super) async fn head_manifest(
+        &self,
+        reference: &str,
+        caller: &Caller,
+    ) -> Result<Option<Option<Digest>>, Failure> {
+        let path = self.path(&["manifests/", reference].concat());
+        let answered = self.ask(Method::Head, &path, caller).await?;
+        answered.map(|answered| self.reported(&answered)).transpose()
+    }
+
+    /// Gets the manifest that a tag points to, keeps it, and gives its digest.
+    async fn get_tag(&self, tag: &str, caller: &Caller) -> Result<Option<Digest>, Failure> {
+        let path = self.path(&["manifests/", tag].concat());
+        let check = |bytes: &Bytes, hash: &Digest, answered: &Answered| match self.reported(answered)? {
+            Some(digest) => self.check(&digest, bytes, hash),
+            None => Ok(()),
+        };
+        let got = self.get(&path, self.document_take(), caller, &check).await?;
+        let Some((bytes, hash, answered)) = got else { return Ok(None) };
+        let digest = match self.reported(&answered)? {
+            Some(digest) => digest,
+            None => payload_digest(&bytes, &self.settings.limits).unwrap_or(hash),
+        };
+        self.keep_document(digest.clone(), bytes).await;
+        Ok(Some(digest))
+    }
+
+    /// The digest that a response reports. Some registries report none.
+    fn reported(&self, answered: &Answered) -> Result<Option<Digest>, Failure> {
+        let Some(value) = answered.header("docker-content-digest") else { return Ok(None) };
+        let digest = Digest::parse(value).ok();
+        digest.map(Some).ok_or_else(|| self.invalid("its Docker-Content-Digest is not a digest"))
+    }
+
+    fn tag_key(&self, tag: &str) -> Key {
+        Key::Tag { scope: self.scope.clone(), tag: tag.to_owned() }
+    }
+}

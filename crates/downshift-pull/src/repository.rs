@@ -1,0 +1,181 @@
+//! Repositories: where one is, and what there is to ask of it, whatever kind of origin has it.
+//!
+//! Another kind is another variant here and a file beside [`crate::registry`]: nothing else matches on the kind.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift::answer::Need;
+use downshift_registry::{Meaning, Reference, Request};
+
+use crate::blob::Blob;
+use crate::caller::Caller;
+use crate::effect::{Done, Effect};
+use crate::failure::{Failure, unexpected};
+use crate::lists::TagList;
+use crate::registry::Remote;
+use crate::settings::Scope;
+use crate::settings::{Place, Settings};
+use crate::shell::{Shell, all};
+use crate::trouble::Trouble;
+use crate::value::ListValue;
+
+/// A repository.
+pub(crate) enum Repository<'p> {
+    /// A layout, which the shell reads.
+    Layout { shell: &'p Shell, scope: Scope },
+    /// At a registry.
+    Remote(Remote<'p>),
+}
+
+/// What a reference stands for.
+pub(crate) struct ResolvedReference {
+    pub(crate) digest: Digest,
+    pub(crate) meaning: Meaning,
+}
+
+impl<'p> Repository<'p> {
+    /// The repository called `name` here, if there may be one.
+    pub(crate) fn choose(settings: &'p Settings, shell: &'p Shell, name: &str) -> Option<Self> {
+        let (scope, place) = settings.choose(name)?;
+        Some(match place {
+            Place::Layouts => Self::Layout { shell, scope },
+            Place::Registry(registry) => Self::Remote(Remote { settings, shell, registry, scope }),
+        })
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        match self {
+            Self::Layout { scope, .. } => scope,
+            Self::Remote(remote) => &remote.scope,
+        }
+    }
+
+    /// The registry, if it is at one.
+    pub(crate) fn remote(&self) -> Option<&Remote<'p>> {
+        match self {
+            Self::Layout { .. } => None,
+            Self::Remote(remote) => Some(remote),
+        }
+    }
+
+    /// That an origin said what it must not say.
+    pub(crate) fn invalid(&self, what: &str) -> Failure {
+        match self {
+            Self::Layout { .. } => Trouble::Internal.into(),
+            Self::Remote(remote) => remote.invalid(what),
+        }
+    }
+
+    /// What a tag points to, or that there may be a digest.
+    pub(crate) async fn resolve(
+        &self,
+        reference: &Reference,
+        caller: &Caller,
+    ) -> Result<Option<ResolvedReference>, Failure> {
+        let remote = match self {
+            Self::Layout { shell, scope } => {
+                let (scope, reference) = (scope.clone(), reference.clone());
+                let resolved = match shell.ask(Effect::Resolve { scope, reference }).await {
+                    Done::Resolved(resolved) => resolved?,
+                    other => return Err(unexpected(&other)),
+                };
+                return Ok(resolved.map(|stored| ResolvedReference {
+                    digest: stored.digest,
+                    meaning: Meaning::Reading(stored.reading),
+                }));
+            }
+            Self::Remote(remote) => remote,
+        };
+        let digest = match reference {
+            Reference::Tag(tag) => remote.tag(tag, caller).await?,
+            Reference::Digest(digest) => Some(digest.clone()),
+        };
+        Ok(digest.map(|digest| ResolvedReference { meaning: Meaning::Upstream(digest.clone()), digest }))
+    }
+
+    /// A tag that points to a manifest, if one is known.
+    pub(crate) async fn tag_of(&self, digest: &Digest) -> Result<Option<String>, Failure> {
+        let Self::Layout { shell, scope } = self else { return Ok(None) };
+        match shell.ask(Effect::TagOf { scope: scope.clone(), digest: digest.clone() }).await {
+            Done::TagOf(tag) => Ok(tag),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Documents, as far as they are there. Their digests and sizes are checked.
+    pub(crate) async fn documents(
+        &self,
+        needs: Vec<Need>,
+        caller: &Caller,
+    ) -> Result<Vec<(Need, Option<Bytes>)>, Failure> {
+        let documents = match self {
+            Self::Layout { shell, scope } => {
+                match shell.ask(Effect::Documents { scope: scope.clone(), needs }).await {
+                    Done::Documents(documents) => documents?,
+                    other => return Err(unexpected(&other)),
+                }
+            }
+            Self::Remote(remote) => {
+                let document = async |need: Need| {
+                    let bytes = remote.document(&need, caller).await?;
+                    check_size(&need, bytes.as_ref())?;
+                    Ok((need, bytes))
+                };
+                return all(needs.into_iter().map(document)).await;
+            }
+        };
+        for (need, bytes) in &documents {
+            check_size(need, bytes.as_ref())?;
+        }
+        Ok(documents)
+    }
+
+    /// A blob, or what of it is asked for.
+    pub(crate) async fn blob(
+        &self,
+        request: &Request,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Blob<'_>, Failure> {
+        match self {
+            Self::Layout { shell, scope } => Blob::of_layout(shell, scope, request, digest).await,
+            Self::Remote(remote) => remote.blob(request, digest, caller).await,
+        }
+    }
+
+    /// The tags, or a page of them; nothing if there is no such repository.
+    pub(crate) async fn tags(&self, query: &str, caller: &Caller) -> Result<Option<TagList>, Failure> {
+        match self {
+            Self::Layout { shell, scope } => match shell.ask(Effect::Tags(scope.clone())).await {
+                Done::Tags(tags) => Ok(tags?.map(TagList::All)),
+                other => Err(unexpected(&other)),
+            },
+            Self::Remote(remote) => Ok(remote.tags(query, caller).await?.map(TagList::Page)),
+        }
+    }
+
+    /// The referrers of a manifest; nothing if nobody knows of referrers.
+    pub(crate) async fn referrers(
+        &self,
+        digest: &Digest,
+        query: &str,
+        caller: &Caller,
+    ) -> Result<Option<ListValue>, Failure> {
+        match self {
+            Self::Layout { .. } => Ok(None),
+            Self::Remote(remote) => remote.referrers(digest, query, caller).await,
+        }
+    }
+}
+
+fn check_size(need: &Need, bytes: Option<&Bytes>) -> Result<(), Failure> {
+    match (need.size, bytes) {
+        (Some(expected), Some(bytes)) if expected != bytes.len() as u64 => {
+            Err(Failure::wrong_size(&need.digest, expected, bytes.len()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,171 @@
+//! What an operator has said, as far as it decides how a request is answered.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use downshift::{Limits, Platform, Policy};
+use downshift_registry::{Credentials, Mapping};
+
+/// For how long what a tag points to is told without asking again, unless the operator says otherwise.
+const TAG_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Everything that decides answers beside the request.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where images are, each with the names that it has.
+    pub origins: Vec<Origin>,
+    /// Who may pull.
+    pub access: Access,
+    /// What to do where the reference would lose something.
+    pub policy: Policy,
+    /// The platform for clients that do not say theirs.
+    pub platform: Platform,
+    /// How much to take in and give out.
+    pub limits: Limits,
+    /// For how long what a tag points to, or a list, is told without asking its registry again.
+    pub tag_lifetime: Duration,
+    /// For how long after that it is told while its registry cannot be asked. Nothing is where [`Access::Upstream`]
+    /// decides, for nobody else can say yes.
+    pub stale_for: Duration,
+    /// How many requests of its own one pull may make, where a platform ends it past that.
+    pub subrequests: Option<u32>,
+    /// Whether the signing key lasts, so that what it has signed is of use to others later.
+    pub is_key_lasting: bool,
+    /// The shell's URL library.
+    pub resolve: Resolve,
+}
+
+/// Reads a URL as the shell's own library does, against a base if there is one; `None` if it is not of the web: `http` or
+/// `https`, with a host. That way nobody takes one host for another.
+pub type Resolve = fn(base: Option<&str>, url: &str) -> Option<Url>;
+
+/// A URL of the web, as [`Resolve`] reads it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Url {
+    /// All of it.
+    pub text: String,
+    /// Its scheme, host and port, the same text for the same origin (RFC 6454, 6.2).
+    pub origin: String,
+    /// Its host, for people.
+    pub host: String,
+    /// Whether its scheme is `https`.
+    pub is_secure: bool,
+}
+
+/// The number of an origin. Two origins with other settings have other numbers, also after they were changed: what is
+/// remembered of one must not be told of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OriginId(pub u32);
+
+/// A repository of an origin, by its name there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    /// The origin.
+    pub origin: OriginId,
+    /// The repository's name at the origin; empty where none is meant.
+    pub name: String,
+}
+
+/// A place where images are, and the repository names that it has.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its number.
+    pub id: OriginId,
+    /// The names that it has, and what they are called there.
+    pub mapping: Mapping,
+    /// What it is.
+    pub place: Place,
+}
+
+/// What an origin is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// OCI image layouts, one for each repository, which the shell reads.
+    Layouts,
+    /// A registry.
+    Registry(Registry),
+}
+
+/// A registry.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// Its URL, up to the slash before `v2/`.
+    pub base: Url,
+    /// Who this server is there.
+    pub credentials: Option<Credentials>,
+    /// How clients get its blobs.
+    pub delivery: Delivery,
+    /// How long one thing that is asked of it may take, all attempts together.
+    pub timeout: Duration,
+}
+
+/// How clients get blobs of a registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Through this server.
+    #[default]
+    Stream,
+    /// From where the registry sends them, if it sends them anywhere.
+    Redirect,
+}
+
+/// Who may pull.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Whoever the shell knows by name and password.
+    Users,
+    /// Whoever the registry lets, which has to be the one origin that there is: a token is good for one registry.
+    Upstream {
+        /// The URL by which clients know this server; without one it is the scheme and host of their request.
+        public_url: Option<String>,
+    },
+}
+
+impl Settings {
+    /// The settings of a server that has all else as it is by default.
+    #[must_use]
+    pub fn new(origins: Vec<Origin>, access: Access, resolve: Resolve) -> Self {
+        Self {
+            origins,
+            access,
+            policy: Policy::Strict,
+            platform: Platform::default(),
+            limits: Limits::default(),
+            tag_lifetime: TAG_LIFETIME,
+            stale_for: Duration::ZERO,
+            subrequests: None,
+            is_key_lasting: true,
+            resolve,
+        }
+    }
+
+    /// Whether [`Access::Upstream`] has the one registry that it needs.
+    #[must_use]
+    pub fn is_access_possible(&self) -> bool {
+        !matches!(self.access, Access::Upstream { .. })
+            || matches!(self.origins.as_slice(), [Origin { place: Place::Registry(_), .. }])
+    }
+
+    /// The origin of the repository called `name` here, and its name there, if there may be one.
+    #[must_use]
+    pub fn scope_of(&self, name: &str) -> Option<Scope> {
+        self.choose(name).map(|(scope, _)| scope)
+    }
+
+    pub(crate) fn choose(&self, name: &str) -> Option<(Scope, &Place)> {
+        let mappings = self.origins.iter().map(|origin| (&origin.mapping, origin));
+        let (name, origin) = Mapping::choose(name, mappings)?;
+        Some((Scope { origin: origin.id, name }, &origin.place))
+    }
+
+    /// For how long what a tag points to is of any use: while its registry cannot be asked, and to ask no more than what it
+    /// points to by now.
+    pub(crate) fn tag_use(&self) -> Duration {
+        /// What a digest names never changes, so that a day later it saves asking for the document again.
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        DAY.max(self.tag_lifetime.saturating_add(self.stale_for))
+    }
+}

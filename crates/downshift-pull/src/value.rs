@@ -1,0 +1,141 @@
+//! What is kept between pulls: under which keys, and for how long.
+//!
+//! Where it is kept is the shell's. What is known of callers and tokens belongs into [`Memory`](crate::Memory) and nowhere
+//! else; the rest may be in memory, on a disk, or near the clients, and may be gone at any time.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use bytes::Bytes;
+use downshift::answer::Record;
+use downshift::{Digest, Form};
+use downshift_registry::response::Manifest;
+use downshift_registry::{AnswerKey, Authorization};
+
+use crate::caller::CallerId;
+use crate::settings::{OriginId, Scope};
+
+/// A key of what is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// An answer. It depends on the settings, too: the policy, the platform, the limits, and the signing key.
+    Answer {
+        /// The origin.
+        origin: OriginId,
+        /// What decides the answer.
+        key: AnswerKey,
+    },
+    /// A manifest or config of a registry.
+    Document {
+        /// The repository.
+        scope: Scope,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// What a tag of a registry points to.
+    Tag {
+        /// The repository.
+        scope: Scope,
+        /// The tag.
+        tag: String,
+    },
+    /// A list of a registry: tags, or referrers.
+    List {
+        /// The repository.
+        scope: Scope,
+        /// Its path below the repository, with its query.
+        path: String,
+    },
+    /// That the record of a digest is kept, by the repository's name here.
+    Record {
+        /// The repository's name.
+        name: String,
+        /// The digest that was reported.
+        digest: Digest,
+    },
+    /// That a registry lets a caller pull.
+    Permit {
+        /// The caller.
+        caller: CallerId,
+        /// The repository.
+        scope: Scope,
+    },
+    /// A token of this server for a repository.
+    Token(Scope),
+    /// That a registry wants a name and password with every request.
+    Basic(OriginId),
+}
+
+/// What is kept under a [`Key`].
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// An answer.
+    Answer(AnswerValue),
+    /// That the answer depends on the client's platform, and is kept under the key with that.
+    ByPlatform,
+    /// A document, whose digest was checked.
+    Document(Bytes),
+    /// What a tag points to.
+    Tag(TagTarget),
+    /// A list.
+    List(ListValue),
+    /// The record of a digest.
+    Record(Record),
+    /// That a caller may pull. `mark` is what [`Done::Unknown`](crate::Done::Unknown) said when the registry was not asked
+    /// yet.
+    Permit {
+        /// The number of refusals then.
+        mark: u64,
+    },
+    /// A token.
+    Token(Authorization),
+    /// That a name and password are wanted.
+    Basic,
+}
+
+/// An answer, and what has to be recorded as long as it is given.
+#[derive(Clone, Debug)]
+pub struct AnswerValue {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The form of what is stored.
+    pub stored: Form,
+    /// The digests of the records that were kept for it.
+    pub recorded: alloc::vec::Vec<Digest>,
+}
+
+/// What a tag points to, and when its registry said so, in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagTarget {
+    /// The digest.
+    pub digest: Digest,
+    /// When the registry said so.
+    pub at: u64,
+}
+
+/// A list as its registry gave it, and when, in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListValue {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// The query of the next page.
+    pub next: Option<String>,
+    /// The filters that were applied.
+    pub filters: Option<String>,
+    /// When the registry gave it.
+    pub at: u64,
+}
+
+/// What a digest names never changes. A day is what caches keep things for that may be wanted again.
+pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// As long as it is known nearby that the records of an answer are kept.
+pub(crate) const ANSWER_LIFETIME: Duration = Duration::from_secs(3600);
+
+impl Key {
+    /// Whether it belongs into [`Memory`](crate::Memory): it is about credentials.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Self::Permit { .. } | Self::Token(_) | Self::Basic(_))
+    }
+}

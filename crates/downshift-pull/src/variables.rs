@@ -1,0 +1,331 @@
+//! What an operator says of an edge: the variables that its platform gives to a program, as one JSON object.
+
+use alloc::borrow::{Cow, ToOwned as _};
+use alloc::boxed::Box;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use downshift::{Failure, Fault, Limits, Policy};
+use downshift_json::{Json, Kind, Value};
+use downshift_registry::{Credentials, Mapping, is_docker_hub, registry_host};
+
+use crate::settings::{Access, Delivery, Origin, OriginId, Place, Registry, Resolve, Settings, Url};
+
+/// How long one thing that is asked of a registry may take, unless the operator says otherwise: as long as a client cares
+/// to wait.
+pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests of its own that one request may make on the free plan (Cloudflare, "Workers limits").
+const SUBREQUESTS: u32 = 50;
+
+/// Bytes of the variables: platforms have limits of their own, which are lower (Cloudflare: 128 of 5 KB each).
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// What may be said of a registry in `UPSTREAMS`.
+const MEMBERS: [&str; 7] = ["url", "prefix", "remotePrefix", "library", "blobs", "username", "password"];
+
+/// What the variables of an edge say.
+#[derive(Clone, Debug)]
+pub struct Variables {
+    /// How requests are answered.
+    pub settings: Settings,
+    /// What `LIMITS` says, as JSON: `{}` where it says nothing.
+    pub limits: String,
+}
+
+impl Variables {
+    /// Reads the variables, a JSON object, and checks all of them.
+    ///
+    /// Secrets are members as well, but for the signing key, which is nothing that this crate should see: `SIGNING_KEY` and
+    /// `RECORDS` are `true` where the platform has a key and a store for records.
+    ///
+    /// # Errors
+    /// What is wrong, with the variable's name and without any value of theirs that may be a secret.
+    pub fn read(json: &str, resolve: Resolve) -> Result<Self, Box<Failure>> {
+        let limits = downshift_json::Limits { document_bytes: MAX_BYTES, ..Default::default() };
+        let json = Json::parse("variables", json.as_bytes(), limits)
+            .map_err(|error| wrong(error.to_string(), "give the variables as a JSON object"))?;
+        Reader { root: json.root(), resolve }.variables()
+    }
+}
+
+struct Reader<'j> {
+    root: Value<'j>,
+    resolve: Resolve,
+}
+
+impl<'j> Reader<'j> {
+    fn variables(&self) -> Result<Variables, Box<Failure>> {
+        let origins = self.origins()?;
+        let (limits, limits_json) = self.limits()?;
+        let access = match self.one_of("AUTH", &["open", "upstream"])? {
+            "open" => Access::Open,
+            _ => Access::Upstream { public_url: self.public_url()? },
+        };
+        if !self.has("RECORDS") {
+            return Err(invalid("RECORDS", "bind a bucket: reported digests are kept there"));
+        }
+        self.one_of("SIGNER", &["p256", "webcrypto"])?;
+        let mut settings = Settings::new(origins, access, self.resolve);
+        if !settings.is_access_possible() {
+            return Err(invalid("AUTH", "a client's token is good for one registry, and there are several"));
+        }
+        if self.one_of("POLICY", &["strict", "reference"])? == "reference" {
+            settings.policy = Policy::Reference;
+        }
+        if let Some(platform) = self.text("PLATFORM")? {
+            let invalid = |_| invalid("PLATFORM", "write it as `linux/arm64` or `linux/arm/v7`");
+            settings.platform = platform.parse().map_err(invalid)?;
+        }
+        settings.limits = limits;
+        if let Some(lifetime) = self.seconds("TAG_TTL")? {
+            settings.tag_lifetime = lifetime;
+        }
+        settings.subrequests = Some(self.number("SUBREQUESTS")?.unwrap_or(SUBREQUESTS));
+        settings.is_key_lasting = self.has("SIGNING_KEY");
+        Ok(Variables { settings, limits: limits_json })
+    }
+
+    /// A variable, if it says anything: an empty one says nothing.
+    fn value(&self, name: &str) -> Option<Value<'j>> {
+        self.root.member(name).filter(|value| !value.is_null() && !value.is_text(""))
+    }
+
+    /// Whether the platform has something.
+    fn has(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| value.kind() == Kind::True)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<Cow<'j, str>>, Box<Failure>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        value.as_text().map(Some).ok_or_else(|| invalid(name, "write a text"))
+    }
+
+    /// One of several texts, the first of which is meant if nothing is said.
+    fn one_of(&self, name: &str, choice: &[&'static str]) -> Result<&'static str, Box<Failure>> {
+        let Some(value) = self.value(name) else { return Ok(choice.first().copied().unwrap_or_default()) };
+        let chosen = choice.iter().find(|one| value.is_text(one));
+        chosen.copied().ok_or_else(|| invalid(name, &["write ", &any_of(choice)].concat()))
+    }
+
+    /// A number or JSON, as itself or in a text.
+    fn spelt(&self, name: &str) -> Option<Cow<'j, str>> {
+        let value = self.value(name)?;
+        let raw = || Some(Cow::Borrowed(core::str::from_utf8(value.raw()).ok()?));
+        value.as_text().or_else(raw)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u32>, Box<Failure>> {
+        let Some(spelt) = self.spelt(name) else { return Ok(None) };
+        let number = spelt.trim().parse();
+        number.map(Some).map_err(|_| invalid(name, "write a whole number"))
+    }
+
+    fn seconds(&self, name: &str) -> Result<Option<Duration>, Box<Failure>> {
+        let Some(spelt) = self.spelt(name) else { return Ok(None) };
+        seconds(spelt.trim()).map(Some).ok_or_else(|| invalid(name, "write a number of seconds"))
+    }
+
+    fn limits(&self) -> Result<(Limits, String), Box<Failure>> {
+        const REMEDY: &str = "write them as `{\"layers\": 127}`";
+        let mut limits = Limits::default();
+        let text = self.spelt("LIMITS").unwrap_or(Cow::Borrowed("{}"));
+        let json = Json::parse("limits", text.as_bytes(), downshift_json::Limits::default());
+        let json = json.map_err(|_| invalid("LIMITS", REMEDY))?;
+        if json.root().kind() != Kind::Object {
+            return Err(invalid("LIMITS", REMEDY));
+        }
+        for (name, value) in json.root().members() {
+            let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+            let number = number.ok_or_else(|| invalid("LIMITS", REMEDY))?;
+            limits.set(&name.text(), number).map_err(|error| Box::new(error.into()))?;
+        }
+        Ok((limits, text.into_owned()))
+    }
+
+    fn public_url(&self) -> Result<Option<String>, Box<Failure>> {
+        let url = self.text("PUBLIC_URL")?;
+        Ok(url.map(|url| url.trim_end_matches('/').to_owned()))
+    }
+
+    fn origins(&self) -> Result<Vec<Origin>, Box<Failure>> {
+        let timeout = self.seconds("UPSTREAM_TIMEOUT")?.unwrap_or(UPSTREAM_TIMEOUT);
+        if timeout.is_zero() {
+            return Err(invalid("UPSTREAM_TIMEOUT", "write a number of seconds greater than 0"));
+        }
+        let Some(text) = self.spelt("UPSTREAMS") else {
+            return Ok([self.origin(0, self.only()?, timeout)?].into());
+        };
+        // They would be told to every one of them.
+        for name in ["UPSTREAM_USERNAME", "UPSTREAM_PASSWORD"] {
+            if self.value(name).is_some() {
+                return Err(wrong(
+                    ["`", name, "` is for the one registry of `UPSTREAM`, and `UPSTREAMS` is set"].concat(),
+                    "give the registry that they are for its own `username` and `password` in `UPSTREAMS`",
+                ));
+            }
+        }
+        let refused = || invalid("UPSTREAMS", "write an array of registries, each with its `url`");
+        let json = Json::parse("upstreams", text.as_bytes(), downshift_json::Limits::default());
+        let json = json.map_err(|_| refused())?;
+        let mut origins = Vec::new();
+        for (number, described) in (0..).zip(json.root().elements()) {
+            if described.kind() != Kind::Object {
+                return Err(refused());
+            }
+            origins.push(self.origin(number, Described::read(described)?, timeout)?);
+        }
+        if origins.is_empty() { Err(refused()) } else { Ok(origins) }
+    }
+
+    /// The one registry that needs no array.
+    fn only(&self) -> Result<Described, Box<Failure>> {
+        let username = self.text("UPSTREAM_USERNAME")?.map(Cow::into_owned);
+        let is_known = username.is_some() || self.value("UPSTREAM_PASSWORD").is_some();
+        Ok(Described {
+            url: self.text("UPSTREAM")?.unwrap_or_default().into_owned(),
+            username,
+            password: is_known.then(|| "UPSTREAM_PASSWORD".to_owned()),
+            ..Described::default()
+        })
+    }
+
+    fn origin(&self, number: u32, described: Described, timeout: Duration) -> Result<Origin, Box<Failure>> {
+        const BAD_URL: &str = "write the registry's URL, such as https://registry.example.org";
+        let base = Url::of_registry(&described.url, self.resolve);
+        let base = base.ok_or_else(|| invalid("UPSTREAM", BAD_URL))?;
+        let credentials = self.credentials(&base, &described)?;
+        let blobs = described.blobs.map(Cow::Owned);
+        let delivery = match blobs.or(self.text("BLOBS")?).as_deref() {
+            None | Some("stream") => Delivery::Stream,
+            Some("redirect") => Delivery::Redirect,
+            Some(_) => return Err(invalid("BLOBS", "write `stream` or `redirect`")),
+        };
+        let library = described.library.unwrap_or_else(|| is_docker_hub(&base.host));
+        let mapping = Mapping { prefix: described.prefix, remote_prefix: described.remote_prefix, library };
+        if !mapping.is_valid() {
+            return Err(invalid("UPSTREAMS", "write prefixes that a repository's name can begin with"));
+        }
+        let place = Place::Registry(Registry { base, credentials, delivery, timeout });
+        Ok(Origin { id: OriginId(number), mapping, place })
+    }
+
+    /// Who this edge is towards a registry.
+    fn credentials(&self, base: &Url, described: &Described) -> Result<Option<Credentials>, Box<Failure>> {
+        let lacks = |what: &str| {
+            wrong(
+                ["the registry `", &base.host, "` has credentials without ", what].concat(),
+                "give both the name, and the secret that has the password",
+            )
+        };
+        let (username, secret) = match (&described.username, &described.password) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => return Err(lacks("its `username`")),
+            (Some(_), None) => return Err(lacks("its `password`")),
+            (Some(username), Some(secret)) => (username.clone(), secret),
+        };
+        let password = self.value(secret).and_then(Value::as_text);
+        let password = password.ok_or_else(|| lacks(&["its secret `", secret, "`"].concat()))?;
+        Ok(Some(Credentials { username, password: password.into_owned().into() }))
+    }
+}
+
+/// What is said of a registry.
+#[derive(Default)]
+struct Described {
+    url: String,
+    prefix: String,
+    remote_prefix: String,
+    library: Option<bool>,
+    blobs: Option<String>,
+    username: Option<String>,
+    /// The name of the secret that has it.
+    password: Option<String>,
+}
+
+impl Described {
+    fn read(value: Value<'_>) -> Result<Self, Box<Failure>> {
+        let mut described = Self::default();
+        for (name, value) in value.members() {
+            let name = name.text();
+            if !MEMBERS.contains(&&*name) {
+                return Err(wrong(
+                    ["a registry of `UPSTREAMS` has the unknown member `", &name, "`"].concat(),
+                    &["write ", &any_of(&MEMBERS)].concat(),
+                ));
+            }
+            if value.is_null() || value.is_text("") {
+                continue;
+            }
+            if name == "library" {
+                described.library = Some(value.kind() == Kind::True);
+                continue;
+            }
+            let text = value.as_text().map(Cow::into_owned);
+            let text = text.ok_or_else(|| {
+                wrong(
+                    ["the member `", &name, "` of a registry of `UPSTREAMS` is not a text"].concat(),
+                    "write a text",
+                )
+            })?;
+            match &*name {
+                "url" => described.url = text,
+                "prefix" => described.prefix = text,
+                "remotePrefix" => described.remote_prefix = text,
+                "blobs" => described.blobs = Some(text),
+                "username" => described.username = Some(text),
+                _ => described.password = Some(text),
+            }
+        }
+        Ok(described)
+    }
+}
+
+impl Url {
+    /// The URL of a registry as an operator writes it, up to the slash before `v2/`: of Docker Hub by any of its names.
+    /// Nothing if it is not the URL of a registry, or has a name and password in it, which would be shown with it.
+    #[must_use]
+    pub fn of_registry(text: &str, resolve: Resolve) -> Option<Self> {
+        let Self { text, host, is_secure, .. } = resolve(None, text)?;
+        let scheme = if is_secure { "https://" } else { "http://" };
+        let (authority, path) = text.strip_prefix(scheme)?.split_once('/')?;
+        if authority.contains('@') || path.contains(['?', '#']) {
+            return None;
+        }
+        // What follows the host is the port.
+        let port = authority.strip_prefix(host.as_str())?;
+        let path = ["/", path].concat();
+        let path = path.trim_end_matches('/');
+        let path = path.strip_suffix("/v2").unwrap_or(path);
+        resolve(None, &[scheme, &registry_host(&host), port, path, "/"].concat())
+    }
+}
+
+/// A number of seconds, of which thousandths count.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let thousandths: String = fraction.chars().chain(core::iter::repeat_n('0', 3)).take(3).collect();
+    let (whole, thousandths) = (whole.parse().ok()?, thousandths.parse().ok()?);
+    Some(Duration::from_secs(whole).saturating_add(Duration::from_millis(thousandths)))
+}
+
+/// A choice, for people.
+fn any_of(choice: &[&str]) -> String {
+    ["`", &choice.join("` or `"), "`"].concat()
+}
+
+#[inline(never)]
+fn invalid(name: &str, remedy: &str) -> Box<Failure> {
+    wrong(["the variable `", name, "` is missing or wrong"].concat(), remedy)
+}
+
+#[inline(never)]
+fn wrong(cause: String, remedy: &str) -> Box<Failure> {
+    let (code, remedy) = (Cow::Borrowed("invalid-setting"), Cow::Owned(remedy.to_owned()));
+    Box::new(Failure { code, fault: Fault::Caller, cause, remedy })
+}
