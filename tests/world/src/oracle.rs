@@ -1,0 +1,211 @@
+//! What must hold whatever was done: who got what, who heard of which credentials, and how errors look.
+//!
+//! It looks at what happened from outside: at what hosts answered and clients received, not at what was decided why.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use anyhow::{Context, ensure};
+use downshift::{Digest, jws};
+use downshift_pull::{Access, Place, Settings};
+use downshift_registry::{Body, Reference, Response, Route};
+
+use crate::net::{Exchange, Host, Request};
+use crate::world::{Happened, PullId, Sent, World};
+
+/// For how long a yes may be remembered.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// Checks all of it.
+///
+/// # Errors
+/// What does not hold.
+pub fn check(world: &World) -> anyhow::Result<()> {
+    ensure!(world.violations.is_empty(), "{:?}", world.violations);
+    credentials(world)?;
+    for pull in (0..world.pulls()).map(PullId) {
+        let Some(response) = world.response(pull) else { continue };
+        let what = || format!("{:?} got {}", world.sent(pull), response.status);
+        error(world, pull, response).with_context(what)?;
+        was_let_in(world, pull, response).with_context(what)?;
+        bytes(world, pull, response).with_context(what)?;
+    }
+    Ok(())
+}
+
+/// No credentials reach another origin than their own, or the token service that it names.
+fn credentials(world: &World) -> anyhow::Result<()> {
+    let homes = homes(world);
+    let is_passed = matches!(world.settings.access, Access::Upstream { .. });
+    for (_, happened) in &world.history {
+        let Happened::Asked(pull, number) = happened else { continue };
+        let Some(exchange) = world.net.exchanges().get(*number) else { continue };
+        let Some(authorization) = exchange.request.header("authorization") else { continue };
+        let line = || format!("credentials go where they must not: {}", exchange.line());
+        // There is no way there but from another host.
+        ensure!(!exchange.request.target.starts_with("/back"), line());
+        let is_of_client = world.sent(*pull).and_then(Sent::authorization) == Some(authorization);
+        let is_own = |(_, own): &&(Host, Option<String>)| own.as_deref() == Some(authorization);
+        let is_token = authorization.starts_with("Bearer ");
+        let Request { host, target, .. } = &exchange.request;
+        let is_right = if homes.iter().any(|(home, _)| home == host) && target.starts_with("/v2/") {
+            let is_home = |home: &(Host, Option<String>)| home.0 == *host && is_own(&home);
+            if is_passed { is_of_client } else { is_token || homes.iter().any(is_home) }
+        } else {
+            // A token service, which the registry itself has named. What it is told is not a token yet.
+            let url = [world.net.url(*host), target.split('?').next().unwrap_or_default()].concat();
+            let realm = format!("realm=\"{url}\"");
+            let names = |earlier: &Exchange| {
+                homes.iter().any(|(home, _)| *home == earlier.request.host)
+                    && earlier.challenge.as_ref().is_some_and(|challenge| challenge.contains(&realm))
+            };
+            let is_named = world.net.exchanges().iter().take(*number).any(names);
+            let is_theirs = if is_passed { is_of_client } else { homes.iter().find(is_own).is_some() };
+            is_named && is_theirs && !is_token
+        };
+        ensure!(is_right, line());
+    }
+    Ok(())
+}
+
+/// Each registry, and who the server is there.
+fn homes(world: &World) -> Vec<(Host, Option<String>)> {
+    let Settings { origins, .. } = &*world.settings;
+    let home = |origin: &downshift_pull::Origin| {
+        let Place::Registry(registry) = &origin.place else { return None };
+        let own = registry.credentials.as_ref().map(|own| own.authorization().as_str().to_owned());
+        Some((world.net.host_of(&registry.base.text)?.0, own))
+    };
+    origins.iter().filter_map(home).collect()
+}
+
+/// Every error is a response with a code, on which programs can rely.
+fn error(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()> {
+    ensure!((200..600).contains(&response.status), "a status of its own");
+    let mut names = BTreeSet::new();
+    for (name, value) in &response.headers {
+        ensure!(names.insert(*name), "`{name}` is there twice");
+        ensure!(value.trim() == value && !value.chars().any(char::is_control), "`{name}` cannot be sent");
+    }
+    let is_head = world.sent(pull).is_some_and(|sent| sent.method == "HEAD");
+    if response.status < 400
+        || is_head
+        || matches!(world.route(pull), Some(Route::V1 | Route::V1Images { .. }))
+    {
+        return Ok(());
+    }
+    let Body::Bytes(body) = &response.body else { anyhow::bail!("an error has a blob for a body") };
+    let json: serde_json::Value = serde_json::from_slice(body).context("an error is not JSON")?;
+    let errors = json["errors"].as_array().context("there are no errors")?;
+    let [error] = errors.as_slice() else { anyhow::bail!("there is not one error") };
+    for part in [&error["code"], &error["message"]] {
+        ensure!(part.as_str().is_some_and(|text| !text.is_empty()), "a part is missing: {error}");
+    }
+    Ok(())
+}
+
+/// Nobody gets what the script did not permit to this caller.
+fn was_let_in(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()> {
+    let gives = matches!(response.status, 200 | 206 | 304 | 307);
+    let Some(scope) = world.route(pull).and_then(Route::scope).filter(|_| gives) else { return Ok(()) };
+    let caller = world.sent(pull).and_then(Sent::authorization);
+    let (began, ended) = (place(world, pull, true), place(world, pull, false));
+    match world.settings.access {
+        Access::Open => Ok(()),
+        Access::Users => {
+            let is_in =
+                |(_, happened): &(u64, Happened)| matches!(happened, Happened::LoggedIn(own) if *own == pull);
+            ensure!(world.history.iter().any(is_in), "somebody was let in who is not known");
+            Ok(())
+        }
+        Access::Upstream { .. } => {
+            let origin = world.settings.origins.first().context("there is no registry")?;
+            let name = origin.mapping.remote(&scope.name).context("there is no such repository")?;
+            let id = World::caller(caller);
+            let revoked = world.history.iter().take(began).rposition(|(_, happened)| {
+                matches!(happened, Happened::Revoked(own, scope) if *own == id && (scope.name.is_empty() || scope.name == name))
+            });
+            let yes = |from: usize, to: usize| {
+                world.history.get(from..to).unwrap_or_default().iter().any(|(_, happened)| match happened {
+                    Happened::Asked(_, exchange) => world
+                        .net
+                        .exchanges()
+                        .get(*exchange)
+                        .is_some_and(|exchange| is_yes(exchange, caller, &name)),
+                    _ => false,
+                })
+            };
+            if yes(began, ended) {
+                return Ok(());
+            }
+            let at = world.history.get(began).map_or(0, |(at, _)| *at);
+            let is_remembered = world.history.iter().take(ended).any(|(then, happened)| {
+                let age = Duration::from_millis(at.saturating_sub(*then));
+                matches!(happened, Happened::Permitted(own, scope) if *own == id && scope.name == name)
+                    && age < REMEMBERED
+            });
+            ensure!(is_remembered, "the registry has not said yes lately");
+            ensure!(yes(revoked.unwrap_or(0), ended), "the registry has said no since it said yes");
+            Ok(())
+        }
+    }
+}
+
+/// Where in the history a pull began, or responded.
+fn place(world: &World, pull: PullId, is_beginning: bool) -> usize {
+    let is_meant = |(_, happened): &(u64, Happened)| match happened {
+        Happened::Began(own) => is_beginning && *own == pull,
+        Happened::Responded(own) => !is_beginning && *own == pull,
+        _ => false,
+    };
+    world.history.iter().position(is_meant).unwrap_or(world.history.len())
+}
+
+/// Whether a registry has said yes to a caller, for a repository.
+fn is_yes(exchange: &Exchange, caller: Option<&str>, name: &str) -> bool {
+    let request = &exchange.request;
+    request.host == Host::Registry
+        && request.header("authorization") == caller
+        && request.target.starts_with(&format!("/v2/{name}/"))
+        && exchange.status.is_some_and(|status| matches!(status, 200 | 206 | 301..=308))
+}
+
+/// What comes has the digest that it is reported by, and is of the repository that was asked for.
+fn bytes(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()> {
+    let received = world.received(pull);
+    let is_whole = response.status == 200 && !received.is_broken;
+    let is_head = world.sent(pull).is_some_and(|sent| sent.method == "HEAD");
+    let digest = response.headers.iter().find(|(name, _)| *name == "docker-content-digest");
+    let (Some((_, digest)), true, false) = (digest, is_whole, is_head) else { return Ok(()) };
+    let digest = Digest::parse(digest).context("a digest that is none is reported")?;
+    let body = &received.response.body;
+    match world.route(pull) {
+        Some(Route::Blob { digest: asked, .. }) => {
+            ensure!(digest == *asked && digest.matches(body), "a blob has another digest");
+        }
+        Some(Route::Manifest { name, reference }) => {
+            let payload = jws::parse(body, &world.settings.limits).map(|document| document.payload);
+            let is_own = digest.matches(body) || payload.is_ok_and(|payload| digest.matches(&payload));
+            ensure!(is_own, "a manifest has another digest");
+            if let Reference::Digest(asked) = reference {
+                ensure!(digest == *asked, "another digest was asked for");
+            }
+            is_of_repository(world, name, &digest)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What is served is stored in its repository, or was made of what is.
+fn is_of_repository(world: &World, name: &str, digest: &Digest) -> anyhow::Result<()> {
+    let mappings = world.settings.origins.iter().map(|origin| (&origin.mapping, ()));
+    let (remote, ()) =
+        downshift_registry::Mapping::choose(name, mappings).context("there is no such repository")?;
+    let stored = world.store.get(&remote).map(|repository| &repository.manifests);
+    let is_stored =
+        stored.is_some_and(|manifests| manifests.contains_key(digest)) || world.net.had(&remote, digest);
+    let is_made = world.made.iter().any(|record| record.name == name && record.digest == *digest);
+    ensure!(is_stored || is_made, "{digest} is not of `{name}`");
+    Ok(())
+}

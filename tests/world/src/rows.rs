@@ -1,0 +1,20 @@
+//! The table of access and faults: what registries do, who asks for what and when, what comes, and what the registries were
+//! asked.
+//!
+//! A row is data, and says nothing about the place: [`run`] puts it to a [`Place`], which is the [world](crate::world) or a
+//! server that has the same network behind it on real sockets.
+
+mod access;
+mod blobs;
+mod documents;
+mod lists;
+mod row;
+mod tags;
+
+pub use self::row::{AccessOption, Ask, Comes, Options, Place, Row, Step, resolve, run, schema1_digest};
+
+/// All rows.
+#[must_use]
+pub fn all() -> Vec<Row> {
+    [access::rows(), documents::rows(), tags::rows(), blobs::rows(), lists::rows()].concat()
+}
