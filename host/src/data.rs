@@ -3,6 +3,11 @@
 //! Under a name there is always a whole file or none: what is written goes into a draft beside it first ([`write`]). One
 //! server at a time has the folder ([`DataFolder`]), so drafts of other processes are what a crash has left.
 
+pub(crate) mod disk_cache;
+pub(crate) mod keys;
+pub(crate) mod old_clients;
+pub(crate) mod records;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};

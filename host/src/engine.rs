@@ -1,8 +1,10 @@
 //! The engine: drives the core's step function for one request, with the shell's documents and signatures.
 
 mod compiled;
+pub(crate) mod converter;
 pub(crate) mod untrue;
 pub mod wasm;
+pub(crate) mod workers;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -14,6 +16,7 @@ use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Refusal, Re
 use downshift::jws::Signature;
 use downshift::{Digest, Failure};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 
 pub(crate) use self::compiled::COMMAND as COMPILE_GUEST;
 use self::compiled::Compiled;
@@ -172,12 +175,12 @@ pub(crate) struct NoAnswer {
 
 /// The documents that were found for a request, with their digests checked.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct KnownDocuments {
     documents: Vec<(Digest, Option<Bytes>)>,
     /// Bytes of a record that came with the request.
     recorded: usize,
     /// What they, and what is made of them, count in a server.
-    charge: Option<Charge>,
+    charge: Option<OwnedMutexGuard<Charge>>,
 }
 
 /// How many times as large as its documents an answer can be: where each byte has to be escaped, and that once more, as
@@ -203,7 +206,7 @@ pub(crate) enum Progress {
     Waiting(Vec<Need>),
 }
 
-impl Found {
+impl KnownDocuments {
     /// Adds what was found for `need`: the document, or that there is none.
     ///
     /// # Errors
@@ -221,13 +224,17 @@ impl Found {
         Ok(())
     }
 
-    /// No documents for a request. Those that come count in `charge`, beside what came with it.
-    pub(crate) fn charged(request: &Request, charge: Charge) -> Self {
+    /// The documents that are known for a request. All of them count in `charge`, with what came with it.
+    pub(crate) fn charged(
+        request: &Request,
+        documents: Vec<(Digest, Option<Bytes>)>,
+        charge: OwnedMutexGuard<Charge>,
+    ) -> Self {
         let recorded = match &request.root {
             Root::Digest { record: Some(record), .. } => record.payload.len(),
             _ => 0,
         };
-        Self { documents: Vec::new(), recorded, charge: Some(charge) }
+        Self { documents, recorded, charge: Some(charge) }
     }
 
     /// Adds what is known of documents without waiting, and gives the needs for those that have to be waited for, or for
@@ -252,14 +259,24 @@ impl Found {
 
     /// Waits until there is room for what `needs` bring; without any, for what is made of the documents.
     pub(crate) async fn make_room(&mut self, request: &Request, needs: &[Need]) -> Result<(), Error> {
-        let bytes = if needs.is_empty() {
-            self.bytes_with_answer(request)
-        } else {
-            self.bytes() + needs.iter().map(|need| most_bytes(need, request)).sum::<usize>()
-        };
+        let bytes = self.room_for(request, needs);
         match &mut self.charge {
             Some(charge) => charge.grow_to(bytes).await,
             None => Ok(()),
+        }
+    }
+
+    /// The same without waiting, if that is possible.
+    pub(crate) fn try_make_room(&mut self, request: &Request, needs: &[Need]) -> bool {
+        let bytes = self.room_for(request, needs);
+        self.charge.as_mut().is_none_or(|charge| charge.try_grow_to(bytes))
+    }
+
+    fn room_for(&self, request: &Request, needs: &[Need]) -> usize {
+        if needs.is_empty() {
+            self.bytes_with_answer(request)
+        } else {
+            self.bytes() + needs.iter().map(|need| most_bytes(need, request)).sum::<usize>()
         }
     }
 
@@ -277,11 +294,6 @@ impl Found {
         let output = (bytes * OUTPUT_PER_INPUT + OUTPUT_OVERHEAD).min(request.limits.output_bytes);
         // Once as the answer, and once as its record.
         bytes + 2 * output
-    }
-
-    /// The charge, for what is left when the documents are dropped.
-    pub(crate) fn into_charge(self) -> Option<Charge> {
-        self.charge
     }
 
     /// How many bytes all of it has.
@@ -308,7 +320,7 @@ fn most_bytes(need: &Need, request: &Request) -> usize {
 pub(crate) fn advance(
     engine: &Engine,
     request: &Request,
-    found: &mut Found,
+    found: &mut KnownDocuments,
     is_abandoned: Option<IsAbandoned>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
@@ -328,7 +340,7 @@ pub(crate) fn advance(
 pub(crate) fn advance_shortly(
     engine: &Engine,
     request: &Request,
-    found: &mut Found,
+    found: &mut KnownDocuments,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Option<Progress>, NoAnswer> {
@@ -352,9 +364,9 @@ pub(crate) fn advance_shortly(
 fn drive<E: From<NoAnswer>>(
     engine: &Engine,
     request: &Request,
-    found: &mut Found,
+    found: &mut KnownDocuments,
     is_abandoned: Option<IsAbandoned>,
-    step: impl for<'f> Fn(&mut Session<'_>, &'f Found) -> Result<Step<'f>, E>,
+    step: impl for<'f> Fn(&mut Session<'_>, &'f KnownDocuments) -> Result<Step<'f>, E>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, E> {
@@ -409,7 +421,7 @@ pub(crate) fn run(
         }
         Ok(Lookup::Known(bytes.map(Bytes::from)))
     };
-    match advance(engine, request, &mut Found::default(), None, look_up, sign)? {
+    match advance(engine, request, &mut KnownDocuments::default(), None, look_up, sign)? {
         Progress::Answered(answer) => Ok(*answer),
         Progress::Waiting(needs) => {
             let error = match needs.into_iter().next() {

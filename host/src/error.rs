@@ -78,13 +78,6 @@ pub(crate) enum Error {
         /// Its digest.
         digest: Digest,
     },
-    /// A repository does not exist.
-    NoSuchRepository,
-    /// A tag does not exist.
-    NoSuchTag {
-        /// The tag.
-        tag: String,
-    },
     /// A document is needed that the command was not given.
     NotGiven {
         /// Its digest.
@@ -263,8 +256,6 @@ impl Error {
                 Blame::Document,
                 "push the image again, with everything that belongs to it",
             ),
-            Self::NoSuchRepository => facts("no-such-repository", Blame::Client, "check the name"),
-            Self::NoSuchTag { .. } => facts("no-such-tag", Blame::Client, "check the tag"),
             Self::NotGiven { .. } => facts(
                 "document-not-given",
                 Blame::Operator,
@@ -336,20 +327,6 @@ impl Error {
         })
     }
 
-    /// The fault of an upstream registry, if that is what failed.
-    pub(crate) fn upstream_fault(&self) -> Option<&UpstreamFault> {
-        match self {
-            Self::Upstream(fault) => Some(fault),
-            Self::Shared(error) => error.upstream_fault(),
-            _ => None,
-        }
-    }
-
-    /// True if an upstream registry turned away this caller, which says nothing about others.
-    pub(crate) fn is_about_caller(&self) -> bool {
-        self.upstream_fault().is_some_and(UpstreamFault::is_about_caller)
-    }
-
     /// True if the records failed.
     pub(crate) fn is_of_records(&self) -> bool {
         match self {
@@ -403,8 +380,6 @@ impl fmt::Display for Error {
                 )
             }
             Self::Missing { digest } => write!(f, "the manifest `{digest}` is missing"),
-            Self::NoSuchRepository => f.write_str("the repository does not exist"),
-            Self::NoSuchTag { tag } => write!(f, "the tag `{tag}` does not exist"),
             Self::NotGiven { digest } => write!(f, "the document `{digest}` is needed"),
             Self::NotOneUpstream => f.write_str(
                 "`--auth upstream` needs exactly one upstream registry: a token is good for one only",

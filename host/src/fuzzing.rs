@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::access;
 use crate::error::Error;
 use crate::log::printable;
-use crate::{settings, upstream};
+use crate::origin::registry;
+use crate::settings;
 
 /// A file of settings.
 ///
@@ -22,7 +23,7 @@ pub fn settings(path: &Path) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub fn docker_config(path: &Path, host: &str) -> Result<(), String> {
-    said(upstream::credentials::from_docker(path, host))
+    said(registry::credentials::from_docker(path, host))
 }
 
 /// A file with a password.
@@ -30,7 +31,7 @@ pub fn docker_config(path: &Path, host: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub fn password(path: &Path) -> Result<(), String> {
-    said(upstream::credentials::password(path))
+    said(registry::credentials::password(path))
 }
 
 /// A file of users.

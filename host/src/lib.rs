@@ -16,38 +16,28 @@
 )]
 
 mod access;
-mod answer_cache;
-mod blob_body;
+mod allocator;
 mod bounded;
+mod byte_cache;
 mod cli;
 mod client_generation;
-mod converter;
 mod core_dumps;
 mod data;
 mod digest;
-mod disk_cache;
 pub mod engine;
 mod error;
-mod front;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod keys;
-mod layout;
 mod log;
 mod metrics;
-mod old_clients;
+mod origin;
 mod page;
 mod permissions;
-mod records;
+mod pull;
 mod server;
 mod service;
 mod settings;
-mod store;
-mod store_files;
 mod time;
-mod upstream;
-mod verified_blobs;
 mod work_budget;
-mod workers;
 
 pub use cli::{run, run_with};

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use downshift::Failure;
 use downshift_text::Printable;
 use serde::{Deserialize, Serialize};
 use tokio::task_local;
@@ -133,7 +134,16 @@ pub(crate) fn warn(text: impl Display) {
 /// Says what went wrong behind a request, on one line.
 pub(crate) fn error(error: &Error) {
     let Facts { code, remedy, .. } = error.facts();
-    let [code, cause, remedy] = [code, &error.to_string(), remedy].map(printable);
+    write([code, &error.to_string(), remedy]);
+}
+
+/// The same of what was refused elsewhere.
+pub(crate) fn failure(failure: &Failure) {
+    write([&failure.code, &failure.cause, &failure.remedy]);
+}
+
+fn write(facts: [&str; 3]) {
+    let [code, cause, remedy] = facts.map(printable);
     match (LOG.get(), REQUEST.try_with(|request| *request)) {
         (None, _) => notice(format_args!("downshift: {code}: {cause}; {remedy}")),
         (_, Ok(request)) => tracing::error!(target: "downshift", %request, code, remedy, "{cause}"),

@@ -31,13 +31,13 @@ use self::refusal::Refusal;
 use self::signals::Said;
 pub(crate) use self::signals::Signals;
 use self::state::Server;
+use crate::data::old_clients::SAVE_INTERVAL;
 use crate::error::Error;
 use crate::log;
 use crate::metrics::METRICS;
-use crate::old_clients::SAVE_INTERVAL;
 use crate::service::Service;
 
-/// How often files are looked at that may have changed.
+/// How often files are looked at that may have changed, and memory is given back that is not needed any more.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How many connections past a limit are told so at once. Others are closed.
@@ -149,7 +149,7 @@ impl Server {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 
-    /// Looks for changed certificates, and saves what was seen of clients, every now and then.
+    /// Looks for changed certificates, gives memory back, and saves what was seen of clients, every now and then.
     async fn watch(self: Arc<Self>) {
         let mut watch = time::interval(WATCH_INTERVAL);
         let mut save = time::interval(SAVE_INTERVAL);
@@ -157,7 +157,11 @@ impl Server {
             tokio::select! {
                 _ = watch.tick() => {
                     let service = self.service();
-                    let _ = task::spawn_blocking(move || service.look_at_certificate()).await;
+                    let look = move || {
+                        service.look_at_certificate();
+                        service.tidy();
+                    };
+                    let _ = task::spawn_blocking(look).await;
                 }
                 _ = save.tick() => self.save_old_clients().await,
             }

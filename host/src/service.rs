@@ -1,35 +1,39 @@
 //! A service: what is served with one reading of the settings. What outlives a reading is handed on to the next.
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use downshift::Limits;
+use downshift_pull::{Access, Memory, Origin, OriginId, Place, Settings as PullSettings};
 use downshift_registry::Mapping;
 use downshift_sign::{GraviolaSigner, PrivateKey};
 
-use crate::access::{Access, Htpasswd, PassThrough};
-use crate::answer_cache::AnswerCache;
-use crate::converter::Converter;
+use crate::access::{CallerHasher, Htpasswd};
+use crate::allocator;
 use crate::data::DataFolder;
-use crate::disk_cache::DiskCache;
+use crate::data::disk_cache::DiskCache;
+use crate::data::keys;
+use crate::data::old_clients::OldClients;
+use crate::data::records::Records;
 use crate::engine::Engine;
+use crate::engine::converter::Converter;
+use crate::engine::workers::Workers;
 use crate::error::Error;
-use crate::front::{Front, Source};
-use crate::keys;
 use crate::log;
 use crate::metrics::{Cache, METRICS, number};
-use crate::old_clients::OldClients;
+use crate::origin::cache::OriginCache;
+use crate::origin::registry::{Upstream, UpstreamConfig};
+use crate::origin::store::Store;
+use crate::origin::store_files::StoreFiles;
+use crate::origin::url;
 use crate::permissions;
-use crate::records::Records;
+use crate::pull::{AnswerCache, Front, Parts};
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
-use crate::store::Store;
-use crate::store_files::StoreFiles;
-use crate::upstream::{Times, Upstream};
 use crate::work_budget::WorkBudget;
-use crate::workers::Workers;
 
 /// What is served, and how.
 pub(crate) struct Service {
@@ -40,7 +44,7 @@ pub(crate) struct Service {
     /// Who still asks for the old forms.
     pub(crate) old_clients: Arc<OldClients>,
     data: Option<Arc<DataFolder>>,
-    documents: Option<Arc<DiskCache>>,
+    upstreams: Vec<Arc<Upstream>>,
     /// The id of the key that manifests are signed with.
     kid: String,
     is_stopping: AtomicBool,
@@ -70,8 +74,17 @@ impl Service {
             _ => None,
         };
         let old_clients = Arc::new(OldClients::open(data)?);
-        let work = WorkBudget::new(settings.work_bytes);
-        let lasting = Lasting { engine, workers, work, data: data_folder, records, documents, old_clients };
+        let lasting = LongLived {
+            engine,
+            workers,
+            work: WorkBudget::new(settings.work_bytes),
+            data: data_folder,
+            records,
+            cache: Arc::new(OriginCache::new(documents)),
+            memory: Arc::default(),
+            hasher: Arc::new(CallerHasher::new()?),
+            old_clients,
+        };
         let service = Self::assemble(settings, lasting, None)?;
         warn_of_permissions(&service.settings);
         Ok(service)
@@ -83,23 +96,25 @@ impl Service {
         for key in unchanged {
             log::warn(format_args!("`{key}` stays as it was until the server is started again"));
         }
-        let lasting = Lasting {
-            engine: self.front.converter.engine.clone(),
-            workers: Arc::clone(&self.front.converter.workers),
-            work: Arc::clone(&self.front.work),
+        let lasting = LongLived {
+            engine: self.front.converter().engine.clone(),
+            workers: Arc::clone(&self.front.converter().workers),
+            work: Arc::clone(self.front.work()),
             data: self.data.clone(),
-            records: Arc::clone(&self.front.records),
-            documents: self.documents.clone(),
+            records: Arc::clone(self.front.records()),
+            cache: Arc::clone(self.front.cache()),
+            memory: Arc::clone(self.front.memory()),
+            hasher: Arc::clone(self.front.hasher()),
             old_clients: Arc::clone(&self.old_clients),
         };
         Self::assemble(settings, lasting, Some(self))
     }
 
-    fn assemble(settings: Settings, lasting: Lasting, former: Option<&Self>) -> Result<Self, Error> {
-        let Lasting { engine, workers, work, data, records, documents, old_clients } = lasting;
+    fn assemble(settings: Settings, lasting: LongLived, former: Option<&Self>) -> Result<Self, Error> {
+        let LongLived { engine, workers, work, data, records, cache, memory, hasher, old_clients } = lasting;
         let limits = settings.limits()?;
-        let source = source(&settings, &limits, &work, documents.as_ref(), former)?;
-        let access = access(&settings, &source)?;
+        let images = Images::open(&settings, &limits, former)?;
+        let users = users(&settings)?;
         let tls = tls(&settings, former)?;
         let key = signing_key(&settings, former)?;
         let kid = match &key {
@@ -108,21 +123,34 @@ impl Service {
         };
         let (converter, answers) = match former {
             Some(former) if former.makes_the_same(&settings, &kid) => {
-                (Arc::clone(&former.front.converter), Arc::clone(&former.front.answers))
+                (Arc::clone(former.front.converter()), Arc::clone(former.front.answers()))
             }
             _ => {
                 let signer = match (key, former) {
-                    (None, Some(former)) => Arc::clone(&former.front.converter.signer),
+                    (None, Some(former)) => Arc::clone(&former.front.converter().signer),
                     (key, _) => Arc::new(GraviolaSigner::new(&key.map_or_else(PrivateKey::generate, Ok)?)),
                 };
-                let (policy, platform) = (settings.policy, settings.platform.clone());
-                let converter = Converter { engine, workers, signer, policy, platform, limits };
-                (Arc::new(converter), Arc::new(AnswerCache::new(Arc::clone(&work))))
+                (Arc::new(Converter { engine, workers, signer, limits }), Arc::new(AnswerCache::new()))
             }
         };
-        let front = Front { source, access, records, answers, converter, work };
+        let pull_settings = images.settings(&settings)?;
+        let Images { store, upstreams } = images;
+        let front = Front::new(Parts {
+            settings: pull_settings,
+            scheme: if settings.tls().is_some() { "https" } else { "http" },
+            memory,
+            store,
+            upstreams: upstreams.clone(),
+            cache,
+            users,
+            hasher,
+            records,
+            answers,
+            converter,
+            work,
+        });
         let is_stopping = AtomicBool::new(false);
-        Ok(Self { settings, front, tls, old_clients, data, documents, kid, is_stopping })
+        Ok(Self { settings, front, tls, old_clients, data, upstreams, kid, is_stopping })
     }
 
     /// Whether answers are the same with these settings.
@@ -142,7 +170,7 @@ impl Service {
         if self.is_stopping.load(Ordering::Relaxed) {
             return Err("stopping");
         }
-        if self.front.records.is_failing() {
+        if self.front.records().is_failing() {
             return Err("reported digests cannot be recorded");
         }
         Ok(())
@@ -155,27 +183,16 @@ impl Service {
         }
     }
 
+    /// Gives memory back that nobody needs any more.
+    pub(crate) fn tidy(&self) {
+        self.front.answers().tidy();
+        self.front.cache().tidy();
+        allocator::give_back();
+    }
+
     /// Forgets what is kept of the repository `name`, or of all. What was reported stays.
     pub(crate) async fn purge(&self, name: Option<&str>) {
-        if let Source::Upstreams(upstreams) = &self.front.source {
-            match name {
-                Some(name) => {
-                    let mappings = upstreams.iter().map(|upstream| (&upstream.mapping, upstream));
-                    if let Some((remote, upstream)) = Mapping::choose(name, mappings) {
-                        upstream.purge(Some(&remote)).await;
-                    }
-                }
-                None => {
-                    for upstream in upstreams {
-                        upstream.purge(None).await;
-                    }
-                }
-            }
-        }
-        if let (None, Some(documents)) = (name, self.documents.clone()) {
-            let _ = tokio::task::spawn_blocking(move || documents.clear()).await;
-        }
-        self.front.answers.purge(name).await;
+        self.front.purge(name).await;
     }
 
     /// Sets the figures that are not counted as they come. It waits for the disk.
@@ -184,40 +201,44 @@ impl Service {
             METRICS.cache_entries.with_label_values(&[cache.name()]).set(number(entries));
             METRICS.cache_bytes.with_label_values(&[cache.name()]).set(number(bytes));
         };
-        set(Cache::Answers, self.front.answers.size());
-        if let Source::Upstreams(upstreams) = &self.front.source {
-            let sizes = upstreams.iter().map(|upstream| upstream.documents_in_memory());
-            set(Cache::Documents, sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1)));
-            let tags = upstreams.iter().map(|upstream| upstream.tags_in_memory()).sum();
-            METRICS.cache_entries.with_label_values(&[Cache::Tags.name()]).set(number(tags));
+        let cache = self.front.cache();
+        set(Cache::Answers, self.front.answers().size());
+        if !self.upstreams.is_empty() {
+            set(Cache::Documents, cache.documents_in_memory());
+            METRICS
+                .cache_entries
+                .with_label_values(&[Cache::Tags.name()])
+                .set(number(cache.tags_in_memory()));
         }
-        if let Some(documents) = &self.documents {
-            METRICS.cache_bytes.with_label_values(&[Cache::Disk.name()]).set(number(documents.bytes()));
+        if let Some(bytes) = cache.bytes_on_disk() {
+            METRICS.cache_bytes.with_label_values(&[Cache::Disk.name()]).set(number(bytes));
         }
-        if let Ok(bytes) = self.front.records.bytes() {
+        if let Ok(bytes) = self.front.records().bytes() {
             METRICS.records_bytes.set(number(bytes));
         }
-        METRICS.guest_traps.set(number(self.front.converter.engine.traps()));
+        METRICS.guest_traps.set(number(self.front.converter().engine.traps()));
         METRICS.old_clients.set(number(self.old_clients.len() as u64));
     }
 }
 
 /// What is the same as long as the server runs.
-struct Lasting {
+struct LongLived {
     engine: Engine,
     workers: Arc<Workers>,
     work: Arc<WorkBudget>,
     data: Option<Arc<DataFolder>>,
     records: Arc<Records>,
-    documents: Option<Arc<DiskCache>>,
+    cache: Arc<OriginCache>,
+    memory: Arc<Mutex<Memory>>,
+    hasher: Arc<CallerHasher>,
     old_clients: Arc<OldClients>,
 }
 
 /// Reads everything that the settings name, and writes nothing.
 pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
     let limits = settings.limits()?;
-    let source = source(settings, &limits, &WorkBudget::new(settings.work_bytes), None, None)?;
-    access(settings, &source)?;
+    Images::open(settings, &limits, None)?.settings(settings)?;
+    users(settings)?;
     tls(settings, None)?;
     if let Some(guest) = &settings.guest {
         std::fs::File::open(guest).map_err(|error| Error::unreadable(guest, error))?;
@@ -237,57 +258,72 @@ fn warn_of_permissions(settings: &Settings) {
     permissions::warn(key.as_deref(), data);
 }
 
-fn source(
-    settings: &Settings,
-    limits: &Limits,
-    work: &Arc<WorkBudget>,
-    documents: Option<&Arc<DiskCache>>,
-    former: Option<&Service>,
-) -> Result<Source, Error> {
-    if let Some(folder) = &settings.store {
-        let files = StoreFiles::new(folder, &settings.store_links, settings.data.as_deref())?;
-        return Ok(Source::Store(store(files, limits, former)?));
-    }
-    // rustls has several libraries for its cryptography, and wants to be told which.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // Where the registry decides who may pull, nobody else does while it cannot.
-    let stale = if settings.auth == Auth::Upstream { 0 } else { settings.stale_for };
-    let times = Times { tag: settings.tag_lifetime(), stale: core::time::Duration::from_secs(stale) };
-    let former = match former.map(|former| &former.front.source) {
-        Some(Source::Upstreams(upstreams)) => upstreams.as_slice(),
-        _ => &[],
-    };
-    let open = |described: &crate::upstream::Described| {
-        let settings = described.clone().settings()?;
-        match former.iter().find(|upstream| upstream.is_as(&settings, limits, times)) {
-            Some(upstream) => Ok(Arc::clone(upstream)),
-            None => {
-                let (limits, work) = (limits.clone(), Arc::clone(work));
-                Upstream::new(settings, limits, times, documents.cloned(), work).map(Arc::new)
+/// Where images are.
+struct Images {
+    /// In a folder.
+    store: Option<Arc<Store>>,
+    /// At registries, each with the names that it has.
+    upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Images {
+    fn open(settings: &Settings, limits: &Limits, former: Option<&Service>) -> Result<Self, Error> {
+        if let Some(folder) = &settings.store {
+            let files = StoreFiles::new(folder, &settings.store_links, settings.data.as_deref())?;
+            let former = former.and_then(|former| former.front.store());
+            let store = match former.filter(|store| store.is_as(&files, limits)) {
+                Some(store) => Arc::clone(store),
+                None => Arc::new(Store::open(files, limits.clone())?),
+            };
+            return Ok(Self { store: Some(store), upstreams: Vec::new() });
+        }
+        // rustls has several libraries for its cryptography, and wants to be told which.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let former = former.map(|former| former.upstreams.as_slice()).unwrap_or_default();
+        let open = |described: &UpstreamConfig| {
+            let settings = described.clone().settings()?;
+            match former.iter().find(|upstream| upstream.is_as(&settings)) {
+                Some(upstream) => Ok(Arc::clone(upstream)),
+                None => Upstream::new(settings).map(Arc::new),
             }
-        }
-    };
-    Ok(Source::Upstreams(settings.upstream.iter().map(open).collect::<Result<_, _>>()?))
-}
+        };
+        let upstreams = settings.upstream.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { store: None, upstreams })
+    }
 
-fn store(files: StoreFiles, limits: &Limits, former: Option<&Service>) -> Result<Arc<Store>, Error> {
-    match former.map(|former| &former.front.source) {
-        Some(Source::Store(store)) if store.is_as(&files, limits) => Ok(Arc::clone(store)),
-        _ => Store::open(files, limits.clone()).map(Arc::new),
+    /// What decides about pulls.
+    fn settings(&self, settings: &Settings) -> Result<PullSettings, Error> {
+        /// The store has this number, and no registry has.
+        const STORE: OriginId = OriginId(0);
+        let mut origins: Vec<_> =
+            self.upstreams.iter().map(|upstream| upstream.origin()).collect::<Result<_, _>>()?;
+        if self.store.is_some() {
+            origins.push(Origin { id: STORE, mapping: Mapping::default(), place: Place::Layouts });
+        }
+        let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+        let (access, stale_for) = match settings.auth {
+            Auth::Open => (Access::Open, settings.stale_for),
+            Auth::Htpasswd(_) => (Access::Users, settings.stale_for),
+            // Where the registry decides who may pull, nobody else does while it cannot.
+            Auth::Upstream => (Access::Upstream { public_url }, 0),
+        };
+        let pull = PullSettings {
+            policy: settings.policy,
+            platform: settings.platform.clone(),
+            limits: settings.limits()?,
+            tag_lifetime: settings.tag_lifetime(),
+            stale_for: Duration::from_secs(stale_for),
+            ..PullSettings::new(origins, access, url::resolve)
+        };
+        // A token is good for one registry.
+        if pull.is_access_possible() { Ok(pull) } else { Err(Error::NotOneUpstream) }
     }
 }
 
-fn access(settings: &Settings, source: &Source) -> Result<Access, Error> {
-    match (&settings.auth, source) {
-        (Auth::Open, _) => Ok(Access::Open),
-        (Auth::Htpasswd(path), _) => Ok(Access::Htpasswd(Htpasswd::open(path.clone())?)),
-        (Auth::Upstream, Source::Upstreams(upstreams)) if let [upstream] = upstreams.as_slice() => {
-            let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-            let scheme = if settings.tls().is_some() { "https" } else { "http" };
-            Ok(Access::PassThrough(PassThrough::new(Arc::clone(upstream), public_url, scheme)?))
-        }
-        // A token is good for one registry.
-        (Auth::Upstream, _) => Err(Error::NotOneUpstream),
+fn users(settings: &Settings) -> Result<Option<Htpasswd>, Error> {
+    match &settings.auth {
+        Auth::Htpasswd(path) => Htpasswd::open(path.clone()).map(Some),
+        Auth::Open | Auth::Upstream => Ok(None),
     }
 }
 

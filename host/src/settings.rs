@@ -19,11 +19,11 @@ use toml::Table;
 
 pub(crate) use self::auth::Auth;
 pub(crate) use self::listen::{Host, Listen};
+use crate::data::records;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
-use crate::records;
-use crate::upstream::Described;
+use crate::origin::registry::UpstreamConfig;
 
 /// Everything that can be said of a server. The default is what counts where nothing is said.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -99,7 +99,7 @@ pub(crate) struct Settings {
     /// Changed limits of the core, by name.
     pub(crate) limit: BTreeMap<String, usize>,
     /// The registries to have images from.
-    pub(crate) upstream: Vec<Described>,
+    pub(crate) upstream: Vec<UpstreamConfig>,
 }
 
 impl Default for Settings {
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_again() {
-        let upstream = Described { url: "https://example.org".to_owned(), ..Described::default() };
+        let upstream = UpstreamConfig { url: "https://example.org".to_owned(), ..UpstreamConfig::default() };
         let settings = Settings {
             upstream: vec![upstream],
             store_links: vec!["shared".into(), "more".into()],

@@ -9,6 +9,11 @@ pub(crate) fn now() -> u64 {
     UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
+/// Milliseconds since 1970; 0 if the clock is before that.
+pub(crate) fn now_in_milliseconds() -> u64 {
+    u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The present as file systems keep it.
 pub(crate) fn file_time() -> SystemTime {
     SystemTime::now()

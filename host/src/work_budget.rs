@@ -120,6 +120,11 @@ impl Charge {
         Self { own: self.own.as_ref().map(another), all: another(&self.all) }
     }
 
+    /// How many bytes it counts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.all.units() * UNIT_BYTES
+    }
+
     /// Counts at least `bytes` from now on.
     ///
     /// # Errors

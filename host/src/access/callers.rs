@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use downshift_pull::CallerId;
 use downshift_registry::Authorization;
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::SystemRandom;
@@ -16,17 +17,22 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 pub(super) const MAX_REMEMBERED: u64 = 100_000;
 
 /// Hashes credentials with a key, so that they can be remembered: nobody who sees the hash can use it to log in.
-pub(super) struct Hasher(hmac::Key);
+pub(crate) struct CallerHasher(hmac::Key);
 
-impl Hasher {
+impl CallerHasher {
     /// A hasher with a random key of its own.
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Result<Self, Error> {
         let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new());
         key.map(Self).map_err(|_| Error::from(downshift_sign::KeyError::NoRandomness))
     }
 
+    /// What stands for a caller.
+    pub(crate) fn id(&self, authorization: &Authorization) -> CallerId {
+        CallerId(self.hash(Some(authorization)))
+    }
+
     /// The hash of an `Authorization` header; zeros if there is none.
-    pub(super) fn hash(&self, authorization: Option<&Authorization>) -> [u8; 32] {
+    pub(crate) fn hash(&self, authorization: Option<&Authorization>) -> [u8; 32] {
         let mut hash = [0; 32];
         if let Some(authorization) = authorization {
             hash.copy_from_slice(hmac::sign(&self.0, authorization.as_str().as_bytes()).as_ref());

@@ -11,7 +11,7 @@ use bcrypt::HashParts;
 use downshift_registry::{Authorization, Credentials};
 use ring::hmac::{self, HMAC_SHA256};
 
-use super::callers::Hasher;
+use super::callers::CallerHasher;
 use super::failed_logins::{FailedLogins, Reason};
 use super::login_checks::{LoginChecks, NotChecked};
 use crate::bounded;
@@ -37,7 +37,7 @@ const NOBODY: &str = "abcdefghijklmnopqrstuu5Fv8gPZ8Ia9p0wX3N0zjEw1Zl3Vt9mK";
 pub(crate) struct Htpasswd {
     path: PathBuf,
     state: RwLock<State>,
-    hasher: Hasher,
+    hasher: CallerHasher,
     checks: LoginChecks,
     failed: FailedLogins,
 }
@@ -67,7 +67,7 @@ impl Htpasswd {
     /// [`Error::Unreadable`], and [`Error::Unusable`] with the line that has no bcrypt password.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Error> {
         let state = State { modified: modified(&path), users: Arc::new(Users::read(&path)?), reading: 0 };
-        let (hasher, checks, failed) = (Hasher::new()?, LoginChecks::new(), FailedLogins::new());
+        let (hasher, checks, failed) = (CallerHasher::new()?, LoginChecks::new(), FailedLogins::new());
         Ok(Self { path, state: RwLock::new(state), hasher, checks, failed })
     }
 
@@ -75,7 +75,7 @@ impl Htpasswd {
     ///
     /// # Errors
     /// [`NotChecked`], where too many logins are waiting to be checked.
-    pub(super) async fn admits(
+    pub(crate) async fn admits(
         &self,
         authorization: &Authorization,
         client: IpAddr,

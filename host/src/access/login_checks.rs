@@ -46,7 +46,7 @@ pub(super) struct LoginChecks {
 
 /// Why a login was not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotChecked {
+pub(crate) enum NotChecked {
     /// There are [`MAX_OF_CLIENT`] of this client already.
     ClientBusy,
     /// There are [`MAX_IN_ALL`] already.

@@ -7,9 +7,9 @@ use downshift::Timestamp;
 
 use super::output::{json, print, write_document};
 use super::verdict::Verdict;
+use crate::data::old_clients::{self, Sighting};
 use crate::error::Error;
 use crate::log::printable;
-use crate::old_clients::{self, Sighting};
 use crate::time::now;
 
 /// List the clients that still ask for old forms: engine, repository, and when they were last seen

@@ -15,12 +15,12 @@ use super::arguments::{EngineArgs, LimitArgs};
 use super::input::read_document;
 use super::output::{json, write_document};
 use super::verdict::Verdict;
+use crate::data::keys;
 use crate::engine;
 use crate::error::Error;
-use crate::keys;
-use crate::layout::Layout;
 use crate::log;
-use crate::store_files::StoreFiles;
+use crate::origin::layout::Layout;
+use crate::origin::store_files::StoreFiles;
 
 /// Convert one manifest, and write its exact bytes to standard output
 #[derive(Args)]

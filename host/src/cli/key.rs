@@ -7,8 +7,8 @@ use downshift_sign::PrivateKey;
 
 use super::output::{print, write_document};
 use super::verdict::Verdict;
+use crate::data::keys;
 use crate::error::Error;
-use crate::keys;
 
 /// Create and show signing keys
 #[derive(Subcommand)]

@@ -16,8 +16,8 @@ use super::arguments::limit;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log::{Format, Level};
+use crate::origin::registry::{Delivery, UpstreamConfig};
 use crate::settings::{Auth, Listen, Settings, file, names};
-use crate::upstream::{Delivery, Described};
 
 /// The prefix of environment variables.
 const PREFIX: &str = "DOWNSHIFT_";
@@ -82,7 +82,7 @@ pub(super) struct Options {
     /// documents of upstream registries, and the clients that ask for old forms; without it nothing is written
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// How many bytes of reported digests to keep; the oldest go first [default: 1 GiB, or 128 MiB without a data
+    /// How many bytes of reported digests to keep; the oldest go first [default: 1 GiB, or 64 MiB without a data
     /// folder]
     #[arg(long, value_name = "BYTES")]
     records_bytes: Option<u64>,
@@ -231,8 +231,8 @@ impl Options {
 }
 
 impl UpstreamArgs {
-    fn described(&self, url: String) -> Described {
-        Described {
+    fn described(&self, url: String) -> UpstreamConfig {
+        UpstreamConfig {
             url,
             username: self.upstream_username.clone(),
             password_file: self.upstream_password_file.clone(),
@@ -240,7 +240,7 @@ impl UpstreamArgs {
             ca: self.upstream_ca.clone(),
             blobs: self.blobs.unwrap_or_default(),
             timeout: self.upstream_timeout,
-            ..Described::default()
+            ..UpstreamConfig::default()
         }
     }
 }

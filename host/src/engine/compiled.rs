@@ -23,7 +23,7 @@ const FOLDER: &str = "compiled";
 /// A folder from which a [`Sandbox`](super::wasm::Sandbox) has a component as machine code.
 pub(super) enum Compiled {
     /// In the data folder.
-    Kept(PathBuf),
+    InData(PathBuf),
     /// For this start.
     Passing(TempDir),
 }
@@ -47,12 +47,12 @@ impl Compiled {
             let _ = fs::remove_dir_all(&all);
             let _ = data::make_filled_folder(&folder, |draft| compile(component, draft));
         }
-        Some(Self::Kept(folder))
+        Some(Self::InData(folder))
     }
 
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::Kept(folder) => folder,
+            Self::InData(folder) => folder,
             Self::Passing(folder) => folder.path(),
         }
     }

@@ -18,7 +18,7 @@ use tokio::task;
 use super::activity::Activity;
 use super::listener::Listener;
 use super::state::Server;
-use super::stream::{Timed, Times};
+use super::stream::{StreamTimes, TimedStream};
 use crate::log;
 use crate::metrics::{METRICS, number};
 
@@ -26,7 +26,7 @@ use crate::metrics::{METRICS, number};
 const MAX_CONNECTIONS: usize = 64;
 
 /// How long clients may take.
-const TIMES: Times = Times { request: Duration::from_secs(10), idle: Duration::from_secs(60) };
+const TIMES: StreamTimes = StreamTimes { request: Duration::from_secs(10), idle: Duration::from_secs(60) };
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,7 +42,7 @@ pub(super) async fn serve(listener: Listener, server: Arc<Server>) {
         let server = Arc::clone(&server);
         task::spawn(async move {
             let activity = Arc::new(Activity::new());
-            let stream = TokioIo::new(Timed::new(stream, Arc::clone(&activity), TIMES));
+            let stream = TokioIo::new(TimedStream::new(stream, Arc::clone(&activity), TIMES));
             let respond = service_fn(|request| {
                 let (server, activity) = (Arc::clone(&server), Arc::clone(&activity));
                 async move {

@@ -16,7 +16,7 @@ use super::activity::Activity;
 use super::refusal::Refusal;
 use super::request::{refuse, respond};
 use super::state::Server;
-use super::stream::{Timed, Times};
+use super::stream::{StreamTimes, TimedStream};
 use crate::metrics::METRICS;
 
 /// How long a connection may take that is only told that it is one too many.
@@ -35,9 +35,9 @@ pub(super) async fn serve(
     let service = server.service();
     let timeout = Duration::from_secs(service.settings.request_timeout);
     let idle = Duration::from_secs(service.settings.idle_timeout);
-    let times = Times { request: timeout, idle };
+    let times = StreamTimes { request: timeout, idle };
     let times = match refusal {
-        Some(_) => Times { request: REFUSAL_TIMEOUT, idle: REFUSAL_TIMEOUT },
+        Some(_) => StreamTimes { request: REFUSAL_TIMEOUT, idle: REFUSAL_TIMEOUT },
         None => times,
     };
     let Some(tls) = &service.tls else {
@@ -61,10 +61,10 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     peer: SocketAddr,
     refusal: Option<Refusal>,
     mut ending: watch::Receiver<bool>,
-    times: Times,
+    times: StreamTimes,
 ) {
     let activity = Arc::new(Activity::new());
-    let stream = TokioIo::new(Timed::new(stream, Arc::clone(&activity), times));
+    let stream = TokioIo::new(TimedStream::new(stream, Arc::clone(&activity), times));
     let respond = service_fn(|request| {
         let (server, activity) = (Arc::clone(&server), Arc::clone(&activity));
         async move {

@@ -24,16 +24,15 @@ use super::client::{Origin, Permit};
 use super::http2::{Paced, Reader};
 use super::refusal::Refusal;
 use super::state::Server;
-use crate::blob_body::BlobBody;
 use crate::client_generation::ClientGeneration;
-use crate::front::{Reply, ReplyBody};
 use crate::log::{self, REQUEST, RequestId, printable};
 use crate::metrics::{METRICS, Outcome, RouteName};
 use crate::page;
+use crate::pull::{PullBody, Reply, ReplyBody};
 use crate::service::Service;
 use crate::work_budget::{Charge, charged};
 
-pub(super) type HttpResponse = hyper::Response<Sent>;
+pub(super) type HttpResponse = hyper::Response<ResponseBody>;
 
 /// The header by which an error is found in the log.
 const REQUEST_ID: &str = "x-request-id";
@@ -66,9 +65,11 @@ pub(super) async fn respond(
         }
         Ok(read) => {
             let route = RouteName::of(&read.route);
+            let read = Arc::new(read);
             // Boxed, for an idle connection has the room for this as well.
-            let reply =
-                REQUEST.scope(id, Box::pin(service.front.answer(&read, address, origin.asker()))).await;
+            let reply = REQUEST
+                .scope(id, Box::pin(service.front.answer(Arc::clone(&read), address, origin.asker())))
+                .await;
             note_manifest(&service, &request, &read, &reply, address);
             (route, reply)
         }
@@ -182,13 +183,15 @@ fn into_http(
     };
     let paced = Reader::current().map(|reader| Paced::new(reader, timeout));
     match head(status, headers) {
-        Ok(head) => hyper::Response::from_parts(head, Sent { body, paced, under_way, _charge: charge }),
+        Ok(head) => {
+            hyper::Response::from_parts(head, ResponseBody { body, paced, under_way, _charge: charge })
+        }
         Err(error) => {
             // Headers are made of names, digests, numbers and URLs; were an upstream registry to bring in anything else,
             // it costs this response.
             log::warn(format_args!("a response has a header that HTTP does not allow: {error}"));
             let body = Either::Left(Full::default());
-            let mut response = hyper::Response::new(Sent { body, paced, under_way, _charge: charge });
+            let mut response = hyper::Response::new(ResponseBody { body, paced, under_way, _charge: charge });
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         }
@@ -260,15 +263,15 @@ impl Drop for UnderWay {
 }
 
 /// The body of a response, as it is sent.
-pub(super) struct Sent {
-    body: Either<Full<Bytes>, BlobBody>,
+pub(super) struct ResponseBody {
+    body: Either<Full<Bytes>, PullBody>,
     /// With HTTP/2.
     paced: Option<Paced>,
     under_way: UnderWay,
     _charge: Option<Arc<Charge>>,
 }
 
-impl Body for Sent {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Box<dyn core::error::Error + Send + Sync>;
 

@@ -27,7 +27,7 @@ static TOO_SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| closing(&error::request_ti
 
 /// How long clients may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(super) struct StreamTimes {
     /// For the head of a request, and for reading anything of a response.
     pub(super) request: Duration,
     /// For having nothing to do.
@@ -35,10 +35,10 @@ pub(super) struct Times {
 }
 
 /// A stream of which the reader is told the end when the client is too slow or idle for too long.
-pub(super) struct Timed<S> {
+pub(super) struct TimedStream<S> {
     stream: S,
     activity: Arc<Activity>,
-    times: Times,
+    times: StreamTimes,
     /// When the first bytes of the next request came, and how many requests there were before it.
     head_begun: Option<(Instant, usize)>,
     /// Since when the client takes no bytes.
@@ -51,8 +51,8 @@ pub(super) struct Timed<S> {
     timer: Timer,
 }
 
-impl<S> Timed<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>, times: Times) -> Self {
+impl<S> TimedStream<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>, times: StreamTimes) -> Self {
         Self {
             stream,
             activity,
@@ -107,7 +107,7 @@ impl<S> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
     /// Tells a client that it is too slow, as far as that can be told.
     fn poll_tell(&mut self, context: &mut Context<'_>, mut told: usize) -> Poll<io::Result<()>> {
         while let Some(rest) = TOO_SLOW.get(told..).filter(|rest| !rest.is_empty()) {
@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

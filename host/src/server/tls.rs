@@ -16,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::bounded;
 use crate::error::Error;
-use crate::layout::Stamp;
 use crate::log;
+use crate::origin::layout::Stamp;
 
 /// What is spoken on a connection (RFC 7301), the preferred first. Whoever does not know of the choice, as Docker ≤ 1.9,
 /// speaks HTTP/1.1.

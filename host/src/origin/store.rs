@@ -7,14 +7,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use downshift::{Digest, Form, Limits};
 
 use crate::digest;
 use crate::error::Error;
-use crate::layout::{Entry, Layout, Stamp};
 use crate::log;
-use crate::store_files::StoreFiles;
-use crate::verified_blobs::VerifiedBlobs;
+use crate::origin::layout::{Entry, Layout, Stamp};
+use crate::origin::store_files::StoreFiles;
+use crate::origin::verified_blobs::VerifiedBlobs;
 
 /// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -143,8 +144,17 @@ impl Repository {
     }
 
     /// Reads the manifest or config with `digest`, if it is there. Its bytes are not checked.
-    pub(crate) fn document(&self, digest: &Digest, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
+    fn document(&self, digest: &Digest, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
         self.layout.document(self.file_of(digest), limits)
+    }
+
+    /// The same, with its digest checked.
+    pub(crate) fn checked_document(&self, digest: &Digest, limits: &Limits) -> Result<Option<Bytes>, Error> {
+        let bytes = self.document(digest, limits)?;
+        if let Some(bytes) = &bytes {
+            digest::check(digest, bytes, limits)?;
+        }
+        Ok(bytes.map(Bytes::from))
     }
 
     /// The digest of the file to read: another one only if `digest` is of a schema 1 payload.

@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::metrics::METRICS;
 
 /// Bytes of all records in memory: some ten thousand converted manifests of the usual size.
-pub(crate) const MEMORY_BYTES: u64 = 128 * 1024 * 1024;
+pub(crate) const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes of all records on disk, if nothing else is said: some hundred thousand.
 pub(crate) const DISK_BYTES: u64 = 1024 * 1024 * 1024;
@@ -37,13 +37,13 @@ pub(crate) const DISK_BYTES: u64 = 1024 * 1024 * 1024;
 /// Records by repository and digest. Where there is no room, those reported longest ago go first, and those that were asked
 /// for by digest last.
 pub(crate) struct Records {
-    kept: Kept,
+    kept: Storage,
     evictions: Arc<AtomicU64>,
     /// Whether the last attempt to keep some failed.
     is_failing: AtomicBool,
 }
 
-enum Kept {
+enum Storage {
     Memory(Memory),
     Disk(Disk),
 }
@@ -51,7 +51,7 @@ enum Kept {
 impl Records {
     /// No records, and room for `capacity` bytes in memory.
     pub(crate) fn in_memory(capacity: u64) -> Self {
-        Self::new(Kept::Memory(Memory::new(capacity)), Arc::default())
+        Self::new(Storage::Memory(Memory::new(capacity)), Arc::default())
     }
 
     /// The records in the data folder, with room for `capacity` bytes. No other process can have them at the same time.
@@ -60,10 +60,10 @@ impl Records {
     /// [`Error::Unwritable`] and [`Error::Records`].
     pub(crate) fn open(data: &Path, capacity: u64) -> Result<Self, Error> {
         let evictions = Arc::default();
-        Ok(Self::new(Kept::Disk(Disk::open(data, capacity, Arc::clone(&evictions))?), evictions))
+        Ok(Self::new(Storage::Disk(Disk::open(data, capacity, Arc::clone(&evictions))?), evictions))
     }
 
-    fn new(kept: Kept, evictions: Arc<AtomicU64>) -> Self {
+    fn new(kept: Storage, evictions: Arc<AtomicU64>) -> Self {
         Self { kept, evictions, is_failing: AtomicBool::new(false) }
     }
 
@@ -77,13 +77,13 @@ impl Records {
         }
         let count = records.len() as u64;
         let kept = match &self.kept {
-            Kept::Memory(memory) => {
+            Storage::Memory(memory) => {
                 let evicted = memory.keep(records);
                 METRICS.records_evicted.inc_by(evicted);
                 self.evictions.fetch_add(evicted, Ordering::Relaxed);
                 Ok(())
             }
-            Kept::Disk(disk) => disk.keep(records).await,
+            Storage::Disk(disk) => disk.keep(records).await,
         };
         self.is_failing.store(kept.is_err(), Ordering::Relaxed);
         kept.inspect_err(|_| METRICS.records_failed.inc())?;
@@ -94,8 +94,8 @@ impl Records {
     /// Notes that `digest` was asked for in the repository `name`. It waits for nothing.
     pub(crate) fn protect(&self, name: &str, digest: &Digest) {
         match &self.kept {
-            Kept::Memory(memory) => drop(memory.protect(name, digest)),
-            Kept::Disk(disk) => disk.protect(name, digest),
+            Storage::Memory(memory) => drop(memory.protect(name, digest)),
+            Storage::Disk(disk) => disk.protect(name, digest),
         }
     }
 
@@ -103,16 +103,16 @@ impl Records {
     /// wait for the disk.
     pub(crate) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
         match &self.kept {
-            Kept::Memory(memory) => Ok(memory.get(name, digest)),
-            Kept::Disk(disk) => disk.get(name, digest),
+            Storage::Memory(memory) => Ok(memory.get(name, digest)),
+            Storage::Disk(disk) => disk.get(name, digest),
         }
     }
 
     /// Whether there is a record of `digest` in the repository `name`.
     pub(crate) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
         match &self.kept {
-            Kept::Memory(memory) => Ok(memory.contains(name, digest)),
-            Kept::Disk(disk) => disk.contains(name, digest),
+            Storage::Memory(memory) => Ok(memory.contains(name, digest)),
+            Storage::Disk(disk) => disk.contains(name, digest),
         }
     }
 
@@ -124,8 +124,8 @@ impl Records {
     /// Bytes of all records, as they count against the room for them. It may wait for the disk.
     pub(crate) fn bytes(&self) -> Result<u64, Error> {
         match &self.kept {
-            Kept::Memory(memory) => Ok(memory.bytes()),
-            Kept::Disk(disk) => disk.bytes(),
+            Storage::Memory(memory) => Ok(memory.bytes()),
+            Storage::Disk(disk) => disk.bytes(),
         }
     }
 
@@ -374,7 +374,7 @@ pub(crate) mod tests {
         fs::write(&path, "").unwrap();
         // As a first start leaves it that was stopped at once.
         drop(Records::open(folder.path(), 1 << 20).unwrap());
-        crate::keys::read_or_make(folder.path()).unwrap();
+        crate::data::keys::read_or_make(folder.path()).unwrap();
         drop(Records::open(folder.path(), 1 << 20).unwrap());
         fs::write(&path, "").unwrap();
         let Err(error) = Records::open(folder.path(), 1 << 20) else { panic!("it is opened") };
@@ -413,7 +413,7 @@ pub(crate) mod tests {
         let mut reported = Vec::new();
         for round in 0..50_usize {
             let mut victim = Command::new(env::current_exe().unwrap())
-                .args(["--exact", "records::tests::victim", "--nocapture"])
+                .args(["--exact", "data::records::tests::victim", "--nocapture"])
                 .env(VICTIM, folder.path())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())

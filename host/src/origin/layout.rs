@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::bounded;
 use crate::error::Error;
-use crate::store_files::{StoreFiles, is_absence};
+use crate::origin::store_files::{StoreFiles, is_absence};
 use crate::time;
 
 /// The one version of the layout that there is (image-layout.md, "oci-layout file").
@@ -76,6 +76,14 @@ pub(crate) struct Stamp {
     size: u64,
     device: u64,
     inode: u64,
+}
+
+impl BlobFile {
+    /// The same file once more, for somebody who reads it from its beginning wherever this one is read.
+    pub(crate) fn again(&self) -> Result<Self, Error> {
+        let file = self.file.try_clone().map_err(|error| Error::unreadable(&self.path, error))?;
+        Ok(Self { file, stamp: self.stamp, path: self.path.clone() })
+    }
 }
 
 impl Layout {

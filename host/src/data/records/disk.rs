@@ -25,9 +25,9 @@ use super::panics::caught;
 use super::place::PROTECTED;
 use super::tables::{NUMBERS, Numbers, PLACES, RECORDS, Tables, mend};
 use super::{room, size};
+use crate::data::keys;
 use crate::data::{self, Outlives};
 use crate::error::Error;
-use crate::keys;
 use crate::log;
 use crate::metrics::METRICS;
 
@@ -544,8 +544,8 @@ fn describe(error: &redb::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Records;
-    use crate::records::tests::record;
+    use crate::data::records::Records;
+    use crate::data::records::tests::record;
 
     /// Writes a database as the former version did.
     fn write_former(path: &Path, records: &[Record]) {

@@ -13,7 +13,7 @@ use tokio::task;
 
 use crate::digest::DigestCheck;
 use crate::error::Error;
-use crate::layout::{BlobFile, Stamp};
+use crate::origin::layout::{BlobFile, Stamp};
 
 /// Bytes up to which a blob is checked before the head of the response goes out: some ten milliseconds of work. A larger
 /// one is checked while it goes out.

@@ -6,18 +6,14 @@ use core::time::Duration;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use downshift_registry::{Authorization, BadRedirect, Fault, Problem};
+use downshift_registry::{Authorization, Fault, Problem};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url, redirect};
 
-use super::settings::{Authorities, Delivery};
+use super::settings::Authorities;
 use crate::error::Error;
 use crate::metrics::METRICS;
-use crate::work_budget::Charge;
-
-/// How many redirects are followed. Registries have one, to where they keep their blobs.
-const MAX_REDIRECTS: usize = 5;
 
 /// How long it may take to get a connection: as long as Docker's own clients wait.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_CAUSES: usize = 8;
 
 /// The connections to one registry, and to the hosts that it names.
-pub(super) struct Http {
+pub(crate) struct Http {
     /// The registry's own host and port.
     base: Url,
     /// For that.
@@ -35,26 +31,58 @@ pub(super) struct Http {
     other: Client,
 }
 
-/// What is asked.
-#[derive(Clone)]
-pub(super) struct Ask<'a> {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) authorization: Option<&'a Authorization>,
+/// What is asked of a registry, or of a host that it names.
+pub(crate) struct Query {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    /// Whether it is the registry's own host.
+    pub(crate) is_own: bool,
+    pub(crate) headers: HeaderMap,
+    pub(crate) authorization: Option<Authorization>,
+}
+
+/// A body that is being read.
+pub(crate) struct Reading {
+    response: Response,
+    bytes: BytesMut,
+    limit: usize,
+}
+
+impl Reading {
+    /// Reads on: gives how many bytes have come; at the end nothing.
+    pub(crate) async fn next(&mut self) -> Result<Option<usize>, Problem> {
+        let Some(chunk) = self.response.chunk().await.map_err(|error| problem(&error))? else {
+            return Ok(None);
+        };
+        if self.bytes.len() + chunk.len() > self.limit {
+            return Err(Problem::TooLarge { limit: self.limit });
+        }
+        self.bytes.extend_from_slice(&chunk);
+        Ok(Some(chunk.len()))
+    }
+
+    /// All bytes that have come.
+    pub(crate) fn finish(self) -> Bytes {
+        self.bytes.freeze()
+    }
 }
 
 impl Http {
     /// Connections to the registry at `base`, that also trust the certificates `ca`. A host that is silent
     /// for `timeout` is given up.
-    pub(super) fn new(base: Url, ca: Option<&Authorities>, timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(base: Url, ca: Option<&Authorities>, timeout: Duration) -> Result<Self, Error> {
         let certificates = match ca {
             None => Vec::new(),
             Some(Authorities { path, pem }) => {
                 Certificate::from_pem_bundle(pem).map_err(|error| Error::unusable(path, error))?
             }
         };
-        let unusable = |error| Error::Upstream(fault(&base, &error));
+        let unusable = |error| {
+            Error::Upstream(Fault {
+                host: base.host_str().unwrap_or_default().to_owned(),
+                problem: problem(&error),
+            })
+        };
         let builder = || {
             Client::builder()
                 .user_agent(concat!("downshift/", env!("CARGO_PKG_VERSION")))
@@ -71,140 +99,60 @@ impl Http {
     }
 
     /// The host of the registry, for people.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default()
     }
 
-    /// Asks once, and follows redirects; with [`Delivery::Redirect`] as far as they stay at the registry. Credentials go
-    /// to the host that they were given for, and to no other.
-    pub(super) async fn follow(&self, ask: &Ask<'_>, delivery: Delivery) -> Result<Response, Fault> {
-        let mut url = ask.url.clone();
-        let mut authorization = ask.authorization;
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(&Ask { url: url.clone(), authorization, ..ask.clone() }).await?;
-            let Some(target) = self.target(&url, &response)? else { return Ok(response) };
-            if delivery == Delivery::Redirect && !is_same_origin(&target, &self.base) {
-                return Ok(response);
-            }
-            if !is_same_origin(&target, &url) {
-                authorization = None;
-            }
-            url = target;
-        }
-        Err(self.fault(Problem::Redirect(BadRedirect::Circle)))
-    }
-
     /// Asks once.
-    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
-        let client = if is_same_origin(&ask.url, &self.base) {
+    pub(crate) async fn send(&self, query: Query) -> Result<Response, Problem> {
+        let Query { method, url, is_own, mut headers, authorization } = query;
+        let client = if is_own {
             &self.own
         } else {
-            self.check_address(&ask.url).await?;
+            self.check_address(&url).await?;
             &self.other
         };
-        let mut headers = ask.headers.clone();
-        if let Some(authorization) = ask.authorization {
+        if let Some(authorization) = authorization {
             let value = HeaderValue::from_str(authorization.as_str());
-            let mut value = value.map_err(|error| self.fault(Problem::Invalid(error.to_string())))?;
+            let mut value = value.map_err(|error| Problem::Invalid(error.to_string()))?;
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }
-        let request = client.request(ask.method.clone(), ask.url.clone()).headers(headers);
+        let request = client.request(method, url).headers(headers);
         let begun = Instant::now();
-        let sent = request.send().await.map_err(|error| fault(&ask.url, &error));
+        let sent = request.send().await.map_err(|error| problem(&error));
         self.count(&sent, begun);
         sent
     }
 
-    fn count(&self, sent: &Result<Response, Fault>, begun: Instant) {
+    fn count(&self, sent: &Result<Response, Problem>, begun: Instant) {
         let upstream = self.host();
         let result = match sent {
             Ok(response) => response.status().as_str().to_owned(),
-            Err(fault) => fault.code().to_owned(),
+            Err(problem) => problem.code().to_owned(),
         };
         METRICS.upstream_requests.with_label_values(&[upstream, &result]).inc();
         let seconds = begun.elapsed().as_secs_f64();
         METRICS.upstream_seconds.with_label_values(&[upstream]).observe(seconds);
     }
 
-    /// Where a response leads, if it is a redirect.
-    pub(super) fn target(&self, from: &Url, response: &Response) -> Result<Option<Url>, Fault> {
-        if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-            return Ok(None);
-        }
-        let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let target = location.and_then(|location| from.join(location).ok());
-        let target = target.ok_or_else(|| self.fault(Problem::Redirect(BadRedirect::Nowhere)))?;
-        match (from.scheme(), target.scheme()) {
-            ("https", "http") => Err(self.fault(Problem::Redirect(BadRedirect::Downgrade))),
-            (_, "https" | "http") if target.has_host() => Ok(Some(target)),
-            _ => Err(self.fault(Problem::Redirect(BadRedirect::Nowhere))),
-        }
-    }
-
-    /// The URL of a token service, if a name and password may be sent there: not in the clear where the registry itself
-    /// is asked by HTTPS.
-    pub(super) fn token_url(&self, url: &str) -> Result<Url, Fault> {
-        let url = Url::parse(url).ok().filter(Url::has_host);
-        let is_allowed =
-            |url: &Url| url.scheme() == "https" || url.scheme() == "http" && self.base.scheme() == "http";
-        let what = "credentials must not be sent to the URL of its token service";
-        url.filter(is_allowed).ok_or_else(|| self.fault(Problem::Invalid(what.to_owned())))
-    }
-
-    /// Reads a body to its end, if it has at most `limit` bytes.
-    pub(super) async fn read(&self, response: Response, limit: usize) -> Result<Bytes, Fault> {
-        let mut body = self.begin(&response, limit)?;
-        let mut response = response;
-        while let Some(chunk) = self.next(&mut response, body.len(), limit).await? {
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    }
-
-    /// The same, where each byte counts `cost` bytes in `charge`.
-    pub(super) async fn read_charged(
-        &self,
-        mut response: Response,
-        limit: usize,
-        charge: &mut Charge,
-        cost: usize,
-    ) -> Result<Bytes, Error> {
-        let mut body = self.begin(&response, limit).map_err(Error::Upstream)?;
-        while let Some(chunk) = self.next(&mut response, body.len(), limit).await.map_err(Error::Upstream)? {
-            charge.grow_to((body.len() + chunk.len()) * cost).await?;
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    }
-
-    fn begin(&self, response: &Response, limit: usize) -> Result<BytesMut, Fault> {
+    /// Begins to read a body, if it has at most `limit` bytes.
+    pub(crate) fn read(&self, response: Response, limit: usize) -> Result<Reading, Problem> {
         let announced = response.content_length().unwrap_or(0);
         if announced > limit as u64 {
-            return Err(self.fault(Problem::TooLarge { limit }));
+            return Err(Problem::TooLarge { limit });
         }
-        Ok(BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0)))
-    }
-
-    async fn next(&self, response: &mut Response, read: usize, limit: usize) -> Result<Option<Bytes>, Fault> {
-        let chunk = response.chunk().await.map_err(|error| fault(response.url(), &error))?;
-        match &chunk {
-            Some(chunk) if read + chunk.len() > limit => Err(self.fault(Problem::TooLarge { limit })),
-            _ => Ok(chunk),
-        }
-    }
-
-    pub(super) fn fault(&self, problem: Problem) -> Fault {
-        Fault { host: self.host().to_owned(), problem }
+        let bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+        Ok(Reading { response, bytes, limit })
     }
 
     /// Refuses other hosts that are given by an address which only this machine or its network knows: those given by
     /// name are refused by [`OtherHosts`].
-    async fn check_address(&self, url: &Url) -> Result<(), Fault> {
+    async fn check_address(&self, url: &Url) -> Result<(), Problem> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         match host.parse() {
             Ok(address) if !is_public(address) && is_public_host(self.host()).await => {
-                Err(self.fault(Problem::PrivateAddress))
+                Err(Problem::PrivateAddress)
             }
             _ => Ok(()),
         }
@@ -297,34 +245,23 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-fn is_same_origin(a: &Url, b: &Url) -> bool {
-    a.scheme() == b.scheme()
-        && a.host_str() == b.host_str()
-        && a.port_or_known_default() == b.port_or_known_default()
-}
-
-/// An error of the library as a fault of the host that was asked.
-fn fault(url: &Url, error: &reqwest::Error) -> Fault {
+/// An error of the library, as a registry's problem.
+fn problem(error: &reqwest::Error) -> Problem {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next.filter(|_| causes.len() < MAX_CAUSES) {
         if cause.is::<NotPublic>() {
-            return Fault { host: host(url), problem: Problem::PrivateAddress };
+            return Problem::PrivateAddress;
         }
         causes.push(cause.to_string());
         next = cause.source();
     }
-    let problem = if error.is_timeout() {
+    if error.is_timeout() {
         Problem::Timeout
     } else {
         // Not the error itself, which has the URL in it, and that may be as good as a password.
         Problem::Unreachable(causes.pop().unwrap_or_else(|| "the connection failed".to_owned()))
-    };
-    Fault { host: host(url), problem }
-}
-
-fn host(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -404,51 +341,11 @@ mod tests {
             let http = Http::new(own.parse().unwrap(), None, Duration::from_millis(200)).unwrap();
             for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
                 let url = format!("http://{host}:{port}/").parse().unwrap();
-                let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), authorization: None };
-                let fault = http.send(&ask).await.unwrap_err();
-                assert_eq!(fault.problem != Problem::PrivateAddress, may_ask, "{own} {host}: {fault}");
+                let (method, headers) = (Method::GET, HeaderMap::new());
+                let query = Query { method, url, is_own: false, headers, authorization: None };
+                let problem = http.send(query).await.unwrap_err();
+                assert_eq!(problem != Problem::PrivateAddress, may_ask, "{own} {host}: {problem:?}");
             }
         }
-    }
-
-    #[test]
-    fn redirects_lead_to_the_web_and_not_out_of_tls() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Http::new("https://a/".parse().unwrap(), None, Duration::from_secs(1)).unwrap();
-        let target = |from: &str, location: &str| {
-            let response = hyper::Response::builder().status(307).header("location", location).body("");
-            match http.target(&from.parse().unwrap(), &response.unwrap().into()) {
-                Ok(target) => Ok(target.unwrap().to_string()),
-                Err(Fault { problem: Problem::Redirect(why), .. }) => Err(why),
-                Err(fault) => panic!("{fault}"),
-            }
-        };
-        assert_eq!(target("https://a/x", "https://b/y").unwrap(), "https://b/y");
-        assert_eq!(target("https://a/x", "/y").unwrap(), "https://a/y");
-        assert_eq!(target("http://a/x", "https://b/y").unwrap(), "https://b/y");
-        assert_eq!(target("https://a/x", "http://a/y"), Err(BadRedirect::Downgrade));
-        for nowhere in ["file:///etc/passwd", "gopher://b/", "data:,x", "unix:/run/x"] {
-            assert_eq!(target("http://a/x", nowhere), Err(BadRedirect::Nowhere), "{nowhere}");
-        }
-    }
-
-    #[test]
-    fn credentials_do_not_go_out_in_the_clear() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let may_go = |base: &str, url: &str| {
-            let http = Http::new(base.parse().unwrap(), None, Duration::from_secs(1)).unwrap();
-            http.token_url(url).is_ok()
-        };
-        assert!(may_go("https://a/", "https://b/token") && may_go("http://a/", "http://b/token"));
-        assert!(!may_go("https://a/", "http://a/token"));
-        assert!(!may_go("http://a/", "file:///token") && !may_go("http://a/", "/token"));
-    }
-
-    #[test]
-    fn an_origin_is_scheme_host_and_port() {
-        let same = |a: &str, b: &str| is_same_origin(&a.parse().unwrap(), &b.parse().unwrap());
-        assert!(same("https://a/x", "https://a:443/y"));
-        assert!(!same("https://a", "http://a") && !same("https://a", "https://a:444"));
-        assert!(!same("https://a", "https://a.b"));
     }
 }

@@ -29,6 +29,15 @@ pub(crate) enum Delivery {
     Redirect,
 }
 
+impl From<Delivery> for downshift_pull::Delivery {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Stream => Self::Stream,
+            Delivery::Redirect => Self::Redirect,
+        }
+    }
+}
+
 /// A registry, as everything about it has been read.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Settings {
@@ -54,7 +63,7 @@ pub(crate) struct Authorities {
 /// A registry, as it is described.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Described {
+pub(crate) struct UpstreamConfig {
     /// Its URL. Without a scheme it is HTTPS.
     pub(crate) url: String,
     /// With which components the names begin that it has.
@@ -77,7 +86,7 @@ pub(crate) struct Described {
     pub(crate) timeout: Option<u64>,
 }
 
-impl Described {
+impl UpstreamConfig {
     /// Reads the files that are named, and checks the rest.
     pub(crate) fn settings(self) -> Result<Settings, Error> {
         let invalid =

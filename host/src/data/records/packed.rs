@@ -64,7 +64,7 @@ fn decompressed(payload: &[u8], bytes: u64) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::tests::record;
+    use crate::data::records::tests::record;
 
     #[test]
     fn large_payloads_are_compressed_and_come_back() {

@@ -147,7 +147,7 @@ fn checksum(json: &[u8], payload: &[u8]) -> [u8; CHECKSUM_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::tests::record;
+    use crate::data::records::tests::record;
 
     /// What a value comes to when it is read: the record, if it is that.
     fn read(entry: &[u8], payload: &[u8]) -> Option<Record> {

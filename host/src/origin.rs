@@ -1,0 +1,9 @@
+//! Origins: where images are. OCI layouts in a folder, and registries with what they have said.
+
+pub(crate) mod cache;
+pub(crate) mod layout;
+pub(crate) mod registry;
+pub(crate) mod store;
+pub(crate) mod store_files;
+pub(crate) mod url;
+pub(crate) mod verified_blobs;

@@ -1,0 +1,61 @@
+//! An upstream registry: who it is, and the connections to it. What it is asked decides [`downshift_pull`].
+
+pub(crate) mod credentials;
+mod http;
+mod settings;
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use downshift_pull::{Origin, OriginId, Place, Registry};
+
+use self::http::Http;
+pub(crate) use self::http::Query;
+pub(crate) use self::settings::{Delivery, Settings, UpstreamConfig};
+use crate::error::Error;
+use crate::origin::url;
+
+/// A registry to have images from.
+pub(crate) struct Upstream {
+    /// Its number, which no other one of this process has had.
+    pub(crate) id: OriginId,
+    settings: Settings,
+    pub(crate) http: Http,
+}
+
+impl Upstream {
+    /// The registry that `settings` describe.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if its certificates are.
+    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = OriginId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let http = Http::new(settings.base.clone(), settings.ca.as_ref(), settings.timeout)?;
+        Ok(Self { id, settings, http })
+    }
+
+    /// Whether one that is made anew would be the same.
+    pub(crate) fn is_as(&self, settings: &Settings) -> bool {
+        self.settings == *settings
+    }
+
+    /// Its URL, up to the slash before `v2/`.
+    pub(crate) fn url(&self) -> &str {
+        self.settings.base.as_str()
+    }
+
+    /// What a pull has to know of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUpstream`] if its URL is not of the web, which is checked when it is read.
+    pub(crate) fn origin(&self) -> Result<Origin, Error> {
+        let Settings { mapping, base, credentials, delivery, timeout, .. } = self.settings.clone();
+        let invalid = || Error::InvalidUpstream {
+            url: base.to_string(),
+            problem: "the URL must be of the form https://HOST".to_owned(),
+        };
+        let url = url::of(&base).ok_or_else(invalid)?;
+        let registry = Registry { base: url, credentials, delivery: delivery.into(), timeout };
+        Ok(Origin { id: self.id, mapping, place: Place::Registry(registry) })
+    }
+}

@@ -1,0 +1,17 @@
+//! Pulls: what [`downshift_pull`] decides, carried out with this server's sockets, files, caches and threads.
+
+mod account;
+mod answers;
+mod body;
+mod context;
+mod driver;
+mod effects;
+mod flights;
+mod front;
+mod registry;
+mod stored;
+mod trouble;
+
+pub(crate) use self::answers::AnswerCache;
+pub(crate) use self::body::PullBody;
+pub(crate) use self::front::{Front, Parts, Reply, ReplyBody};

@@ -1,0 +1,348 @@
+//! The bytes of a blob, as the body of a response: from a file, or from a registry as they come.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use downshift_pull::{Copied, Copy, Done, Ticket};
+use hyper::body::{Body, Frame, SizeHint};
+use rustix::io::ReadWriteFlags;
+use tokio::task::{self, JoinHandle};
+
+use super::context::OpenBody;
+use super::driver::{Driver, News};
+use crate::digest::DigestCheck;
+use crate::error::Error;
+use crate::log;
+use crate::origin::layout::Stamp;
+use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
+
+/// Bytes of a file that are read at once.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// A body of a known length, which its pull brings piece by piece.
+pub(crate) struct PullBody {
+    driver: Driver,
+    /// What is being copied.
+    copying: Option<(Ticket, Copying)>,
+    /// The check of all bytes, where they are a whole blob, between one part and the next.
+    check: Option<DigestCheck>,
+    /// Bytes that are left of the response.
+    left: u64,
+}
+
+/// A part of the response, all of which comes from one place.
+struct Copying {
+    source: Source,
+    check: Option<DigestCheck>,
+    /// Bytes that are left of the part, and that were sent of it.
+    left: u64,
+    sent: u64,
+}
+
+/// A piece of a part.
+#[derive(Debug)]
+enum Piece {
+    Bytes(Bytes),
+    /// The last ones.
+    Last(Bytes),
+    /// There is no more of it, and this is why.
+    Ended(Copied),
+}
+
+/// Where bytes come from.
+enum Source {
+    File(FileSource),
+    Response(reqwest::Body),
+}
+
+/// A file of a store.
+struct FileSource {
+    file: Arc<File>,
+    at: u64,
+    chunk: BytesMut,
+    /// A read that has to wait for the disk.
+    reading: Option<JoinHandle<io::Result<BytesMut>>>,
+    state: BlobState,
+    verified: Arc<VerifiedBlobs>,
+}
+
+impl PullBody {
+    /// The body of a response with `length` bytes, whose head `driver` has brought.
+    pub(super) fn new(driver: Driver, length: u64) -> Self {
+        Self { driver, copying: None, check: None, left: length }
+    }
+
+    fn begin(&mut self, ticket: Ticket, copy: &Copy, body: Option<Box<OpenBody>>) {
+        match body.and_then(|body| Source::of(*body, copy.start)) {
+            Some(source) => {
+                // That of a blob that broke off and is gone on with has seen the bytes before.
+                let check = self.check.take().or_else(|| copy.check.clone().map(DigestCheck::new));
+                self.copying = Some((ticket, Copying { source, check, left: copy.length, sent: 0 }));
+            }
+            None => self.driver.tell(ticket, Done::Copied(Copied::Broken { sent: None })),
+        }
+    }
+
+    /// The next bytes of what is being copied; nothing if that is over.
+    fn poll_copy(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some((ticket, copying)) = &mut self.copying else { return Poll::Ready(None) };
+        let (bytes, copied) = match ready!(copying.poll_next(context)) {
+            Piece::Bytes(bytes) => return Poll::Ready(Some(bytes)),
+            Piece::Last(bytes) => (Some(bytes), Copied::All),
+            Piece::Ended(copied) => (None, copied),
+        };
+        self.driver.tell(*ticket, Done::Copied(copied));
+        self.check = self.copying.take().and_then(|(_, copying)| copying.check);
+        Poll::Ready(bytes)
+    }
+}
+
+impl Copying {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        let mut chunk = match ready!(self.source.poll_next(context)) {
+            Ok(chunk) if !chunk.is_empty() => chunk,
+            _ => return Poll::Ready(Piece::Ended(Copied::Broken { sent: Some(self.sent) })),
+        };
+        chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if let Some(check) = &mut self.check {
+            check.update(&chunk);
+        }
+        let length = chunk.len() as u64;
+        (self.left, self.sent) = (self.left - length, self.sent + length);
+        if self.left > 0 {
+            return Poll::Ready(Piece::Bytes(chunk));
+        }
+        // Docker 1.6 does not check the digest, and so the last bytes are held back until that is known.
+        Poll::Ready(match self.source.finish(self.check.take()) {
+            Ok(()) => Piece::Last(chunk),
+            Err(error) => {
+                if let Source::File(_) = self.source {
+                    log::error(&error);
+                }
+                Piece::Ended(Copied::Corrupt)
+            }
+        })
+    }
+}
+
+impl Source {
+    /// The bytes of an open body from `start` on.
+    fn of(body: OpenBody, start: u64) -> Option<Self> {
+        match body {
+            OpenBody::File { blob, state, repository } => {
+                let verified = Arc::clone(&repository.verified);
+                Some(Self::File(FileSource::new(blob.file, start, state, verified)))
+            }
+            // A response begins where it was asked for.
+            OpenBody::Response { response, .. } => (start == 0).then(|| Self::Response((*response).into())),
+        }
+    }
+
+    /// The next bytes; at the end none.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        match self {
+            Self::File(file) => file.poll_next(context),
+            Self::Response(body) => loop {
+                match ready!(Pin::new(&mut *body).poll_frame(context)) {
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data()
+                            && !data.is_empty()
+                        {
+                            return Poll::Ready(Ok(data));
+                        }
+                    }
+                    Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                    None => return Poll::Ready(Ok(Bytes::new())),
+                }
+            },
+        }
+    }
+
+    /// Checks what can be checked at the end.
+    fn finish(&self, check: Option<DigestCheck>) -> Result<(), Error> {
+        let is_checked = check.is_some();
+        check.map_or(Ok(()), DigestCheck::finish)?;
+        match self {
+            Self::File(file) => file.finish(is_checked),
+            Self::Response(_) => Ok(()),
+        }
+    }
+}
+
+impl FileSource {
+    fn new(file: File, at: u64, state: BlobState, verified: Arc<VerifiedBlobs>) -> Self {
+        Self { file: Arc::new(file), at, chunk: BytesMut::new(), reading: None, state, verified }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if self.reading.is_none() {
+            self.chunk.resize(CHUNK_BYTES, 0);
+            // What the kernel has in memory is read at once, as nginx does: to hand it to a thread takes longer.
+            let mut room = [io::IoSliceMut::new(&mut self.chunk)];
+            match rustix::io::preadv2(self.file.as_fd(), &mut room, self.at, ReadWriteFlags::NOWAIT) {
+                Ok(length) => return Poll::Ready(Ok(self.pass_on(length))),
+                Err(rustix::io::Errno::INTR) => {}
+                // File systems that know no such flag say so each time.
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::OPNOTSUPP) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+            let (file, at, mut chunk) = (Arc::clone(&self.file), self.at, core::mem::take(&mut self.chunk));
+            self.reading = Some(task::spawn_blocking(move || {
+                let length = loop {
+                    match rustix::io::pread(file.as_fd(), &mut chunk[..], at) {
+                        Err(rustix::io::Errno::INTR) => {}
+                        read => break read?,
+                    }
+                };
+                chunk.truncate(length);
+                Ok(chunk)
+            }));
+        }
+        let Some(reading) = &mut self.reading else { return Poll::Ready(Err(ErrorKind::Other.into())) };
+        let read = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        self.chunk = read.map_err(io::Error::other)??;
+        let length = self.chunk.len();
+        Poll::Ready(Ok(self.pass_on(length)))
+    }
+
+    fn pass_on(&mut self, length: usize) -> Bytes {
+        self.at += length as u64;
+        self.chunk.truncate(length);
+        self.chunk.split().freeze()
+    }
+
+    /// What was checked is what was there then.
+    fn finish(&self, is_checked: bool) -> Result<(), Error> {
+        let stamp = self.file.metadata().and_then(|metadata| Stamp::of(&metadata));
+        if stamp.is_ok_and(|stamp| stamp == self.state.stamp) {
+            if is_checked {
+                let (verified, state) = (Arc::clone(&self.verified), self.state.clone());
+                task::spawn(async move { verified.remember(state).await });
+            }
+            Ok(())
+        } else {
+            Err(Error::Corrupt { digest: self.state.digest.clone() })
+        }
+    }
+}
+
+impl Body for PullBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let body = &mut *self;
+        while body.left > 0 {
+            if let Some(chunk) = ready!(body.poll_copy(context)) {
+                body.left = body.left.saturating_sub(chunk.len() as u64);
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            match ready!(body.driver.poll_news(context)) {
+                News::Copy(ticket, copy, source) => body.begin(ticket, &copy, source),
+                // The client must not take a blob that was cut short for the whole.
+                News::Abort | News::Finished => {
+                    return Poll::Ready(Some(Err(ErrorKind::UnexpectedEof.into())));
+                }
+                News::Respond(_) => {}
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::poll_fn;
+
+    use downshift::Digest;
+
+    use super::*;
+
+    /// What comes of a whole blob from `source`: the bytes, if that ends well. After each piece something else happens.
+    async fn copied(
+        source: Source,
+        check: Option<Digest>,
+        length: usize,
+        mut after: impl FnMut(usize),
+    ) -> Option<Bytes> {
+        let check = check.map(DigestCheck::new);
+        let mut copying = Copying { source, check, left: length as u64, sent: 0 };
+        let mut sent = Vec::new();
+        loop {
+            match poll_fn(|context| copying.poll_next(context)).await {
+                Piece::Bytes(bytes) => sent.extend(bytes),
+                Piece::Last(bytes) => {
+                    sent.extend(bytes);
+                    return Some(sent.into());
+                }
+                Piece::Ended(_) => return None,
+            }
+            after(sent.len());
+        }
+    }
+
+    async fn sent(text: &'static str, digest: Digest) -> Option<Bytes> {
+        copied(Source::Response(reqwest::Body::from(text)), Some(digest), text.len(), drop).await
+    }
+
+    #[tokio::test]
+    async fn a_blob_with_other_bytes_never_ends_well() {
+        let sha384 = "sha384:768412320f7b0aa5812fce428dc4706b3cae50e02a64caa16a782249bfe8efc4b7ef1ccb126255d196047dfedf17a0a9";
+        let sha512 = "sha512:ee26b0dd4af7e749aa1a8ee3c10ae9923f618980772e473f8819a5d4940e0db27ac185f8a0e1d5f84f88bc887fd67b143732c304cc5fa9ad8e6f57f50028a8ff";
+        for digest in [Digest::of(b"test"), sha384.parse().unwrap(), sha512.parse().unwrap()] {
+            assert_eq!(sent("test", digest.clone()).await, Some("test".into()));
+            assert_eq!(sent("tesT", digest).await, None);
+        }
+    }
+
+    /// What comes of the file with `bytes`, under a digest that is checked or not: the bytes, if that ends well.
+    async fn read(bytes: &[u8], digest: Digest, is_checked: bool) -> Option<Bytes> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        std::fs::write(&path, bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        let stamp = Stamp::of(&file.metadata().unwrap()).unwrap();
+        let state = BlobState { digest: digest.clone(), stamp };
+        let source = FileSource::new(file, 0, state, Arc::new(VerifiedBlobs::new()));
+        let check = is_checked.then_some(digest);
+        copied(Source::File(source), check, bytes.len(), |sent| {
+            // Somebody else writes to it, once its stamp can be another one.
+            if sent == CHUNK_BYTES && bytes.starts_with(b"changing") {
+                let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+                while std::fs::metadata(&path).unwrap().modified().unwrap() == before {
+                    std::fs::write(&path, bytes).unwrap();
+                }
+            }
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_digest_never_ends_well() {
+        let large = vec![7; CHUNK_BYTES * 3 + 1];
+        assert_eq!(read(&large, Digest::of(&large), true).await, Some(large.clone().into()));
+        assert_eq!(read(&large, Digest::of(b""), true).await, None);
+        // It was checked before.
+        assert_eq!(read(&large, Digest::of(b""), false).await, Some(large.into()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changes_never_ends_well() {
+        let mut changing = b"changing".to_vec();
+        changing.resize(CHUNK_BYTES * 3, 0);
+        assert_eq!(read(&changing, Digest::of(&changing), true).await, None);
+    }
+}

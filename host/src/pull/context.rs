@@ -1,0 +1,104 @@
+//! What one pull has of its own: its client, what it takes of memory, and the bodies that are open for it.
+
+use core::net::IpAddr;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use downshift_pull::{BodyId, OriginId, Scope};
+
+use super::account::Account;
+use super::answers::Lease;
+use super::flights::Moment;
+use super::registry::{Flight, Keeping};
+use crate::origin::layout::BlobFile;
+use crate::origin::store::Repository;
+use crate::origin::verified_blobs::BlobState;
+use crate::work_budget::{Asker, Charge, FREE_BYTES};
+
+/// What one pull has of its own.
+pub(super) struct Context {
+    /// The address of its client.
+    pub(super) address: IpAddr,
+    /// The client that it takes turns as.
+    pub(super) asker: Asker,
+    pub(super) account: Account,
+    /// The stored repositories that were looked at, so that it sees one reading of each.
+    pub(super) repositories: HashMap<Scope, Option<Arc<Repository>>>,
+    /// The right to make an answer, as long as it makes that.
+    pub(super) lease: Option<Lease>,
+    /// The state of the records before any were kept for it.
+    pub(super) evictions: Option<u64>,
+    /// What registries have said, until it is kept.
+    pub(super) keeping: Vec<Keeping>,
+    /// What it has asked registries so far.
+    pub(super) asked: Vec<Flight>,
+    /// When it last looked at what is kept.
+    pub(super) since: Moment,
+    /// What an answer counts that was at hand.
+    pub(super) answer_charge: Option<Arc<Charge>>,
+    bodies: HashMap<BodyId, OpenBody>,
+    next_body: u32,
+}
+
+/// A body that is open.
+pub(super) enum OpenBody {
+    /// A file of a store.
+    File {
+        /// The file.
+        blob: BlobFile,
+        /// The digest that it is to have, and the state that it has to be in to the end.
+        state: BlobState,
+        /// The repository that it is of.
+        repository: Arc<Repository>,
+    },
+    /// A registry's response.
+    Response {
+        /// The registry.
+        origin: OriginId,
+        /// The response.
+        response: Box<reqwest::Response>,
+    },
+}
+
+impl Context {
+    pub(super) fn new(address: IpAddr, asker: Asker, account: Account, since: Moment) -> Self {
+        Self {
+            address,
+            asker,
+            account,
+            repositories: HashMap::new(),
+            lease: None,
+            evictions: None,
+            keeping: Vec::new(),
+            asked: Vec::new(),
+            since,
+            answer_charge: None,
+            bodies: HashMap::new(),
+            next_body: 0,
+        }
+    }
+
+    /// What keeps an answer of so many bytes counted while it is sent.
+    pub(super) fn charge_of_answer(&mut self, bytes: usize) -> Option<Arc<Charge>> {
+        let own = if bytes > FREE_BYTES { bytes } else { 0 };
+        self.answer_charge.take().or_else(|| self.account.settle(own))
+    }
+
+    /// Has a body open, under a number of its own.
+    pub(super) fn open(&mut self, body: OpenBody) -> BodyId {
+        let id = BodyId(self.next_body);
+        self.next_body = self.next_body.wrapping_add(1);
+        self.bodies.insert(id, body);
+        id
+    }
+
+    /// Gives a body away.
+    pub(super) fn take(&mut self, id: BodyId) -> Option<OpenBody> {
+        self.bodies.remove(&id)
+    }
+
+    /// A body that is open.
+    pub(super) fn body(&self, id: BodyId) -> Option<&OpenBody> {
+        self.bodies.get(&id)
+    }
+}

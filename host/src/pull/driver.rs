@@ -1,0 +1,147 @@
+//! The driver of one pull: steps it, carries out what it wants, and stops where its client has to be told something.
+
+use core::net::IpAddr;
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll};
+use std::sync::Arc;
+
+use downshift_pull::{Copy, Done, Effect, Pull, Reply, Step, Ticket};
+use downshift_registry::Request;
+
+use super::account::Account;
+use super::context::{Context, OpenBody};
+use super::effects::{Later, Outcome, Shared, When, take_in};
+use crate::time;
+use crate::work_budget::Asker;
+
+/// A pull that is under way.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    pull: Pull,
+    pub(super) context: Context,
+    running: Vec<(Ticket, Later)>,
+    done: Vec<(Ticket, Done)>,
+}
+
+/// Something that its client is to be told.
+pub(super) enum News {
+    /// The head of the response.
+    Respond(Box<Reply>),
+    /// Bytes of a body.
+    Copy(Ticket, Copy, Option<Box<OpenBody>>),
+    /// That the body is not whole.
+    Abort,
+    /// That this is the end.
+    Finished,
+}
+
+impl Driver {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        request: Arc<Request>,
+        scheme: &'static str,
+        address: IpAddr,
+        asker: Asker,
+    ) -> Self {
+        Self {
+            pull: Pull::new(Arc::clone(&shared.settings), request, scheme),
+            context: Context::new(
+                address,
+                asker,
+                Account::open(&shared.work, asker),
+                shared.registries.now(),
+            ),
+            shared: Arc::clone(shared),
+            running: Vec::new(),
+            done: Vec::new(),
+        }
+    }
+
+    /// Says what came of something that the client was told.
+    pub(super) fn tell(&mut self, ticket: Ticket, done: Done) {
+        self.done.push((ticket, done));
+    }
+
+    /// Goes on to the next thing that the client is to be told.
+    pub(super) fn poll_news(&mut self, task: &mut TaskContext<'_>) -> Poll<News> {
+        self.context.since = self.shared.registries.now();
+        loop {
+            self.poll_running(task);
+            let (new, dropped) = match self.pull.step(time::now_in_milliseconds(), self.done.drain(..)) {
+                Step::Finished => return Poll::Ready(News::Finished),
+                Step::Wants { new, dropped } => (new, dropped),
+            };
+            self.running.retain(|(ticket, _)| !dropped.contains(ticket));
+            let mut news = None;
+            for (ticket, effect) in new {
+                news = self.begin(ticket, effect).or(news);
+            }
+            if let Some(news) = news {
+                return Poll::Ready(news);
+            }
+            // What was begun has to be polled once, so that it wakes this task.
+            self.poll_running(task);
+            if self.done.is_empty() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn begin(&mut self, ticket: Ticket, effect: Effect) -> Option<News> {
+        match effect {
+            Effect::Respond(reply) => {
+                self.context.keeping.clear();
+                self.done.push((ticket, Done::Responded));
+                return Some(News::Respond(reply));
+            }
+            Effect::Copy(copy) => {
+                let body = self.context.take(copy.body).map(Box::new);
+                return Some(News::Copy(ticket, copy, body));
+            }
+            Effect::Abort => return Some(News::Abort),
+            effect => match self.carry_out(effect) {
+                When::Now(done) => self.done.push((ticket, done)),
+                When::Later(later) => self.running.push((ticket, later)),
+            },
+        }
+        None
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> When {
+        // By the time that it asks for something else, what registries have said before is kept.
+        if let Effect::Ask(_) = effect {
+            self.context.keeping.clear();
+        }
+        self.shared.carry_out(effect, &mut self.context)
+    }
+
+    fn poll_running(&mut self, task: &mut TaskContext<'_>) {
+        let mut ended: Vec<(Ticket, Outcome)> = Vec::new();
+        self.running.retain_mut(|(ticket, later)| match Pin::new(later).poll(task) {
+            Poll::Ready(outcome) => {
+                ended.push((*ticket, outcome));
+                false
+            }
+            Poll::Pending => true,
+        });
+        for (ticket, outcome) in ended {
+            match take_in(outcome, &mut self.context) {
+                Ok(done) => self.done.push((ticket, done)),
+                Err(effect) => match self.shared.of_repository(*effect, &mut self.context) {
+                    When::Now(done) => self.done.push((ticket, done)),
+                    When::Later(mut later) => {
+                        // Its first poll, so that it wakes this task.
+                        match Pin::new(&mut later).poll(task) {
+                            Poll::Ready(outcome) => {
+                                if let Ok(done) = take_in(outcome, &mut self.context) {
+                                    self.done.push((ticket, done));
+                                }
+                            }
+                            Poll::Pending => self.running.push((ticket, later)),
+                        }
+                    }
+                },
+            }
+        }
+    }
+}

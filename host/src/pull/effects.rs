@@ -1,0 +1,524 @@
+//! Effects: what a pull wants, carried out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use downshift::Digest;
+use downshift::answer::{Need, Refusal};
+use downshift_pull::{
+    Answered, BodyId, Conversion, Converted, Done, Effect, Event, Key, Login, Memory, OriginId, Scope,
+    Settings, StoredBlob, Take, Value,
+};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::answers::{AnswerCache, Key as AnswerPath, Lookup as AnswerLookup};
+use super::context::{Context, OpenBody};
+use super::registry::{Asked, Keeping, Registries, read_open, with_body};
+use super::stored;
+use super::trouble::trouble;
+use crate::access::{CallerHasher, Htpasswd, NotChecked};
+use crate::data::records::Records;
+use crate::engine::converter::{Converter, Shelf};
+use crate::engine::{KnownDocuments, NoAnswer, Progress};
+use crate::error::Error;
+use crate::log;
+use crate::metrics::{Cache as CacheName, METRICS};
+use crate::origin::cache::{OriginCache, Place};
+use crate::origin::layout::BlobFile;
+use crate::origin::store::{Repository, Store};
+use crate::origin::verified_blobs::BlobState;
+use crate::time;
+use crate::work_budget::{Charge, WorkBudget};
+
+/// Bytes of a blob that are on their way at once, whatever its size: a piece of a file, or what a registry sends ahead.
+const BLOB_BYTES: usize = 128 * 1024;
+
+/// What all pulls have together.
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    /// Who said yes and no lately, and tokens.
+    pub(super) memory: Arc<Mutex<Memory>>,
+    /// The folder of images, if they are in one.
+    pub(super) store: Option<Arc<Store>>,
+    pub(super) registries: Registries,
+    /// What registries have said.
+    pub(super) cache: Arc<OriginCache>,
+    /// The users, if there are some.
+    pub(super) users: Option<Htpasswd>,
+    pub(super) hasher: Arc<CallerHasher>,
+    /// The digests that were reported.
+    pub(super) records: Arc<Records>,
+    /// The answers that were made lately.
+    pub(super) answers: Arc<AnswerCache>,
+    /// Who makes them.
+    pub(super) converter: Arc<Converter>,
+    /// The memory of what is under way.
+    pub(super) work: Arc<WorkBudget>,
+}
+
+/// An effect that takes its time.
+pub(super) type Later = BoxFuture<'static, Outcome>;
+
+/// What comes of an effect, and what that changes for its pull.
+pub(super) enum Outcome {
+    /// It is done.
+    Done(Done),
+    /// A registry was asked, and what has come of it is about to be kept.
+    Asked(Done, Option<Keeping>),
+    /// A registry's response, whose body is open.
+    Answered(OriginId, Answered, Box<reqwest::Response>),
+    /// A file of a store, which is open.
+    Opened(BlobFile, Arc<Repository>, Digest),
+    /// A stored repository was looked for, for an effect that goes on with it.
+    Repository(Scope, Option<Arc<Repository>>, Box<Effect>),
+    /// An answer that counts while it is sent.
+    LargeAnswer(Value, Arc<Charge>),
+}
+
+/// When an effect is done.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+pub(super) enum When {
+    Now(Done),
+    Later(Later),
+}
+
+impl Shared {
+    /// Carries an effect out, or begins to.
+    pub(super) fn carry_out(self: &Arc<Self>, effect: Effect, context: &mut Context) -> When {
+        if let Some(done) = self.remembered(&effect) {
+            return When::Now(done);
+        }
+        match effect {
+            Effect::Ask(ask) => {
+                let (account, origin, is_open) =
+                    (context.account.clone(), ask.origin, ask.take == Take::Open);
+                let asked = self.registries.ask(ask, account.clone(), context.since, &mut context.asked);
+                later(async move {
+                    if is_open && account.add(BLOB_BYTES).await.is_err() {
+                        return Outcome::Done(Done::Busy);
+                    }
+                    match asked.await {
+                        Asked::Done(done, keeping) => Outcome::Asked(done, keeping),
+                        Asked::Open(answered, response) => Outcome::Answered(origin, answered, response),
+                    }
+                })
+            }
+            Effect::Read { body, limit } => self.read(body, limit, context),
+            Effect::Close(body) => {
+                drop(context.take(body));
+                When::Now(Done::Nothing)
+            }
+            Effect::Load(key) => self.load(key, context),
+            Effect::Has(key) => self.has(key),
+            Effect::Keep { key, value, .. } => self.keep(key, value, context),
+            Effect::Forget(Key::Tag { scope, tag }) => {
+                let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
+                done_with(cache.has_disk(), async move { cache.forget_tag(&place, &tag).await })
+            }
+            Effect::Forget(_) | Effect::Revoke { .. } | Effect::Abort => When::Now(Done::Nothing),
+            Effect::Recall { name, digest } => self.recall(name, digest, context),
+            Effect::Record(records) => {
+                context.evictions.get_or_insert_with(|| self.records.evictions());
+                let keeper = Arc::clone(&self.records);
+                later(async move {
+                    let recorded = keeper.keep(records).await;
+                    Outcome::Done(Done::Recorded(recorded.map_err(|error| trouble(&error))))
+                })
+            }
+            Effect::Resolve { .. }
+            | Effect::TagOf { .. }
+            | Effect::Documents { .. }
+            | Effect::Open { .. }
+            | Effect::Tags(_) => self.of_repository(effect, context),
+            Effect::Verify(body) => self.verify(body, context),
+            Effect::Convert(conversion) => self.convert(conversion, context),
+            Effect::CheckLogin(authorization) => {
+                let (shared, address) = (Arc::clone(self), context.address);
+                later(async move {
+                    let login = match &shared.users {
+                        Some(users) => match users.admits(&authorization, address).await {
+                            Ok(true) => Login::Yes,
+                            Ok(false) => Login::No,
+                            Err(NotChecked::ClientBusy) => Login::ClientBusy,
+                            Err(NotChecked::AllBusy) => Login::AllBusy,
+                        },
+                        None => Login::No,
+                    };
+                    Outcome::Done(Done::Login(login))
+                })
+            }
+            Effect::Hash(authorization) => When::Now(Done::Hashed(self.hasher.id(&authorization))),
+            Effect::Pause(duration) => later(async move {
+                tokio::time::sleep(duration).await;
+                Outcome::Done(Done::Waited)
+            }),
+            Effect::Tell(event) => {
+                tell(event);
+                When::Now(Done::Nothing)
+            }
+            // The driver's own.
+            Effect::Respond(_) | Effect::Copy(_) => When::Now(Done::Nothing),
+        }
+    }
+
+    /// What the memory of callers and tokens says, if it is about that.
+    fn remembered(&self, effect: &Effect) -> Option<Done> {
+        let is_secret = match effect {
+            Effect::Load(key) | Effect::Keep { key, .. } | Effect::Forget(key) => key.is_secret(),
+            Effect::Revoke { .. } => true,
+            _ => false,
+        };
+        if !is_secret {
+            return None;
+        }
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).answer(effect, time::now_in_milliseconds())
+    }
+
+    fn read(self: &Arc<Self>, body: BodyId, limit: usize, context: &mut Context) -> When {
+        let Some(OpenBody::Response { origin, response }) = context.take(body) else {
+            return When::Now(Done::Nothing);
+        };
+        let Some(upstream) = self.registries.get(origin) else { return When::Now(Done::Nothing) };
+        let reading = read_open(Arc::clone(upstream), response, limit, context.account.clone());
+        later(async move { Outcome::Done(reading.await) })
+    }
+
+    fn load(self: &Arc<Self>, key: Key, context: &mut Context) -> When {
+        match key {
+            Key::Answer { origin, key } => self.load_answer((origin, key), context),
+            Key::Document { scope, digest } => {
+                let document = self.cache.document(&scope, &digest);
+                METRICS.looked_up(CacheName::Documents, document.is_some());
+                if document.is_some() || !self.cache.has_disk() {
+                    return When::Now(known(document.map(Value::Document)));
+                }
+                let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
+                later(async move {
+                    let document = cache.document_on_disk(&place, &digest).await;
+                    METRICS.looked_up(CacheName::Disk, document.is_some());
+                    Outcome::Done(known(document.map(Value::Document)))
+                })
+            }
+            Key::Tag { scope, tag } => {
+                let target = self.cache.tag(&scope, &tag);
+                let lifetime = u64::try_from(self.settings.tag_lifetime.as_millis()).unwrap_or(u64::MAX);
+                let age = |at| time::now_in_milliseconds().saturating_sub(at);
+                METRICS.looked_up(
+                    CacheName::Tags,
+                    target.as_ref().is_some_and(|target| age(target.at) < lifetime),
+                );
+                if target.is_some() || !self.cache.has_disk() {
+                    return When::Now(known(target.map(Value::Tag)));
+                }
+                let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
+                later(
+                    async move { Outcome::Done(known(cache.tag_on_disk(&place, &tag).await.map(Value::Tag))) },
+                )
+            }
+            Key::List { scope, path } => When::Now(known(self.cache.list(&scope, &path).map(Value::List))),
+            // Records are looked up where they are kept.
+            _ => When::Now(Done::Unknown { mark: 0 }),
+        }
+    }
+
+    fn load_answer(self: &Arc<Self>, path: AnswerPath, context: &mut Context) -> When {
+        let found = match self.answers.find(&path, &self.records) {
+            Ok(found) => found,
+            Err(error) => {
+                // What cannot be looked up can be made again, or fails there.
+                log::error(&error);
+                return When::Now(Done::Unknown { mark: 0 });
+            }
+        };
+        let asker = context.asker;
+        match found {
+            AnswerLookup::Value(value) => When::Now(Done::Known(value)),
+            AnswerLookup::Nothing(lease) => {
+                context.lease = Some(lease);
+                When::Now(Done::Unknown { mark: 0 })
+            }
+            AnswerLookup::Large(answer) => {
+                let work = Arc::clone(&self.work);
+                later(async move {
+                    match answer.charged(&work, asker).await {
+                        Ok((value, charge)) => Outcome::LargeAnswer(Value::Answer(value), charge),
+                        Err(_) => Outcome::Done(Done::Busy),
+                    }
+                })
+            }
+            AnswerLookup::Underway(underway) => {
+                let shared = Arc::clone(self);
+                later(async move {
+                    underway.ended().await;
+                    // Where it was not made, everybody who waited makes it on their own: what one could not have, another
+                    // one may, and nobody waits for all the others.
+                    match shared.answers.at_hand(&path, &shared.records) {
+                        Some(AnswerLookup::Value(value)) => Outcome::Done(Done::Known(value)),
+                        Some(AnswerLookup::Large(answer)) => {
+                            match answer.charged(&shared.work, asker).await {
+                                Ok((value, charge)) => Outcome::LargeAnswer(Value::Answer(value), charge),
+                                Err(_) => Outcome::Done(Done::Busy),
+                            }
+                        }
+                        _ => Outcome::Done(Done::Unknown { mark: 0 }),
+                    }
+                })
+            }
+        }
+    }
+
+    fn has(self: &Arc<Self>, key: Key) -> When {
+        let Key::Document { scope, digest } = key else { return When::Now(Done::Has(false)) };
+        if self.cache.has_document(&scope, &digest) || !self.cache.has_disk() {
+            return When::Now(Done::Has(self.cache.has_document(&scope, &digest)));
+        }
+        let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
+        later(async move { Outcome::Done(Done::Has(cache.has_document_on_disk(&place, &digest).await)) })
+    }
+
+    fn keep(self: &Arc<Self>, key: Key, value: Value, context: &mut Context) -> When {
+        match (key, value) {
+            (Key::Answer { origin, key }, value) => {
+                let evictions = context.evictions.unwrap_or_else(|| self.records.evictions());
+                self.answers.keep((origin, key), value, evictions);
+                context.lease = None;
+                When::Now(Done::Nothing)
+            }
+            (Key::Document { scope, digest }, Value::Document(bytes)) => {
+                let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
+                done_with(cache.has_disk(), async move { cache.keep_document(&place, &digest, bytes).await })
+            }
+            (Key::Tag { scope, tag }, Value::Tag(target)) => {
+                let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
+                let stale_for = self.settings.stale_for;
+                done_with(
+                    cache.has_disk(),
+                    async move { cache.keep_tag(&place, &tag, target, stale_for).await },
+                )
+            }
+            (Key::List { scope, path }, Value::List(list)) => {
+                self.cache.keep_list(&scope, &path, list);
+                When::Now(Done::Nothing)
+            }
+            _ => When::Now(Done::Nothing),
+        }
+    }
+
+    fn recall(self: &Arc<Self>, name: String, digest: Digest, context: &Context) -> When {
+        let (records, account) = (Arc::clone(&self.records), context.account.clone());
+        // No answer is larger, and so no record.
+        let most = self.settings.limits.output_bytes;
+        later(async move {
+            let mut charge = account.lock().await;
+            let before = charge.bytes();
+            if charge.grow_to(before + most).await.is_err() {
+                return Outcome::Done(Done::Busy);
+            }
+            let record = stored::blocking(move || records.get(&name, &digest)).await;
+            let record = record.map_err(|error| trouble(&error));
+            let bytes =
+                record.as_ref().ok().and_then(Option::as_ref).map_or(0, |record| record.payload.len());
+            charge.shrink_to(before + bytes);
+            Outcome::Done(Done::Recalled(record))
+        })
+    }
+
+    /// What is about a stored repository, which is looked for first.
+    pub(super) fn of_repository(self: &Arc<Self>, effect: Effect, context: &mut Context) -> When {
+        let scope = match &effect {
+            Effect::Resolve { scope, .. }
+            | Effect::TagOf { scope, .. }
+            | Effect::Documents { scope, .. }
+            | Effect::Open { scope, .. }
+            | Effect::Tags(scope) => scope.clone(),
+            _ => return When::Now(Done::Nothing),
+        };
+        if let Some(repository) = context.repositories.get(&scope) {
+            return self.in_repository(effect, repository.clone(), context);
+        }
+        let Some(store) = &self.store else { return self.in_repository(effect, None, context) };
+        if let Some(repository) = store.loaded(&scope.name) {
+            context.repositories.insert(scope, Some(Arc::clone(&repository)));
+            return self.in_repository(effect, Some(repository), context);
+        }
+        let store = Arc::clone(store);
+        later(async move {
+            match stored::repository(store, scope.name.clone()).await {
+                Ok(repository) => Outcome::Repository(scope, repository, Box::new(effect)),
+                Err(error) => {
+                    let trouble = trouble(&error);
+                    Outcome::Done(match effect {
+                        Effect::Documents { .. } => Done::Documents(Err(trouble)),
+                        Effect::Open { .. } => Done::Opened(Err(trouble)),
+                        Effect::Tags(_) => Done::Tags(Err(trouble)),
+                        _ => Done::Resolved(Err(trouble)),
+                    })
+                }
+            }
+        })
+    }
+
+    fn in_repository(&self, effect: Effect, repository: Option<Arc<Repository>>, context: &Context) -> When {
+        match (effect, repository) {
+            (Effect::Resolve { reference, .. }, repository) => {
+                let resolved = repository.and_then(|repository| stored::resolve(&repository, &reference));
+                When::Now(Done::Resolved(Ok(resolved)))
+            }
+            (Effect::TagOf { digest, .. }, repository) => {
+                let tag = repository.as_ref().and_then(|repository| repository.tag_of(&digest));
+                When::Now(Done::TagOf(tag.map(str::to_owned)))
+            }
+            (Effect::Tags(_), repository) => {
+                let tags = repository.map(|repository| repository.tags().map(str::to_owned).collect());
+                When::Now(Done::Tags(Ok(tags)))
+            }
+            (Effect::Documents { needs, .. }, Some(repository)) => {
+                let limits = self.settings.limits.clone();
+                later(async move {
+                    let documents = stored::documents(repository, needs, limits).await;
+                    Outcome::Done(Done::Documents(documents.map_err(|error| trouble(&error))))
+                })
+            }
+            (Effect::Documents { needs, .. }, None) => {
+                When::Now(Done::Documents(Ok(needs.into_iter().map(|need: Need| (need, None)).collect())))
+            }
+            (Effect::Open { digest, .. }, Some(repository)) => {
+                let account = context.account.clone();
+                later(async move {
+                    if account.add(BLOB_BYTES).await.is_err() {
+                        return Outcome::Done(Done::Busy);
+                    }
+                    match stored::open(Arc::clone(&repository), digest.clone()).await {
+                        Ok(Some(blob)) => Outcome::Opened(blob, repository, digest),
+                        Ok(None) => Outcome::Done(Done::Opened(Ok(None))),
+                        Err(error) => Outcome::Done(Done::Opened(Err(trouble(&error)))),
+                    }
+                })
+            }
+            (Effect::Open { .. }, None) => When::Now(Done::Opened(Ok(None))),
+            _ => When::Now(Done::Nothing),
+        }
+    }
+
+    fn verify(&self, body: BodyId, context: &Context) -> When {
+        let Some(OpenBody::File { blob, state, repository }) = context.body(body) else {
+            return When::Now(Done::Nothing);
+        };
+        let blob = match blob.again() {
+            Ok(blob) => blob,
+            Err(error) => return When::Now(Done::Verified(Err(trouble(&error)))),
+        };
+        let (state, verified) = (state.clone(), Arc::clone(&repository.verified));
+        later(async move {
+            let result = verified.verify(&state, &blob).await;
+            Outcome::Done(Done::Verified(result.map_err(|error| trouble(&error))))
+        })
+    }
+
+    fn convert(&self, conversion: Conversion, context: &mut Context) -> When {
+        let Conversion { request, scope, documents, .. } = conversion;
+        let shelf = match context.repositories.get(&scope) {
+            Some(Some(repository)) => Shelf::Store(Arc::clone(repository)),
+            _ => Shelf::Cache(Arc::clone(&self.cache), scope),
+        };
+        context.evictions.get_or_insert_with(|| self.records.evictions());
+        // On this thread, if nobody has the account, which nobody should.
+        if let Some(charge) = context.account.try_lock() {
+            let mut found = KnownDocuments::charged(&request, documents.clone(), charge);
+            match self.converter.convert_shortly(&request, &mut found, &shelf) {
+                Ok(Some(Progress::Waiting(needs))) if !needs.is_empty() => {
+                    if found.try_make_room(&request, &needs) {
+                        return When::Now(Done::Converted(Ok(Converted::Need(needs))));
+                    }
+                }
+                Ok(Some(Progress::Answered(answer))) => {
+                    return When::Now(Done::Converted(Ok(Converted::Answer(answer))));
+                }
+                Ok(_) => {}
+                Err(no_answer) => return When::Now(refused(no_answer)),
+            }
+        }
+        let (converter, account, asker) =
+            (Arc::clone(&self.converter), context.account.clone(), context.asker);
+        later(async move {
+            let found = KnownDocuments::charged(&request, documents, account.lock().await);
+            Outcome::Done(match converter.convert(request, found, shelf, asker).await {
+                Ok(Progress::Answered(answer)) => Done::Converted(Ok(Converted::Answer(answer))),
+                Ok(Progress::Waiting(needs)) => Done::Converted(Ok(Converted::Need(needs))),
+                Err(no_answer) => refused(no_answer),
+            })
+        })
+    }
+
+    /// Where a repository of a registry is on the disk.
+    fn place(&self, scope: Scope) -> Place {
+        let url = self.registries.get(scope.origin).map(|upstream| upstream.url().to_owned());
+        Place { url: url.unwrap_or_default(), scope }
+    }
+}
+
+/// Takes in what came of an effect; or gives the effect that goes on with it.
+pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, Box<Effect>> {
+    Ok(match outcome {
+        Outcome::Done(done) => done,
+        Outcome::Asked(done, keeping) => {
+            context.keeping.extend(keeping);
+            done
+        }
+        Outcome::Answered(origin, answered, response) => {
+            with_body(answered, context.open(OpenBody::Response { origin, response }))
+        }
+        Outcome::Opened(blob, repository, digest) => {
+            let (size, state) = (blob.stamp.size(), BlobState { digest, stamp: blob.stamp });
+            let check = stored::check_of(&repository, &state);
+            let body = context.open(OpenBody::File { blob, state, repository });
+            Done::Opened(Ok(Some(StoredBlob { body, size, check })))
+        }
+        Outcome::Repository(scope, repository, effect) => {
+            context.repositories.insert(scope, repository);
+            return Err(effect);
+        }
+        Outcome::LargeAnswer(value, charge) => {
+            context.answer_charge = Some(charge);
+            Done::Known(value)
+        }
+    })
+}
+
+/// What is said of a conversion that came to no answer.
+fn refused(NoAnswer { error, records }: NoAnswer) -> Done {
+    Done::Converted(match &*error {
+        Error::Core(failure) => Ok(Converted::Refused(Refusal { failure: failure.clone(), records })),
+        error => Err(trouble(error)),
+    })
+}
+
+fn tell(event: Event) {
+    match event {
+        Event::Failure(failure) => log::failure(&failure),
+        Event::Stale { name, tag, age, cause } => {
+            METRICS.stale.inc();
+            log::warn(format_args!("`{name}:{tag}` is given as it was `{age}` seconds ago: {cause}"));
+        }
+    }
+}
+
+fn known(value: Option<Value>) -> Done {
+    value.map_or(Done::Unknown { mark: 0 }, Done::Known)
+}
+
+fn later(work: impl Future<Output = Outcome> + Send + 'static) -> When {
+    When::Later(work.boxed())
+}
+
+/// Does something that waits for the disk, if there is one, and for nothing else.
+fn done_with(has_disk: bool, work: impl Future<Output = ()> + Send + 'static) -> When {
+    if !has_disk {
+        work.now_or_never();
+        return When::Now(Done::Nothing);
+    }
+    later(async move {
+        work.await;
+        Outcome::Done(Done::Nothing)
+    })
+}
