@@ -56,12 +56,7 @@ const CONVERSION = {
 
 /** Arguments that have the right types, by name and in their order. */
 const calls = {
-  answerPath: { request: REQUEST, digest: DIGEST },
-  asksFor: { request: REQUEST, part: { start: 0, end: 1, size: 2 } },
-  authorization: { credentials: { username: "a", password: "b" } },
   check: { bytes: BYTES },
-  checkLimits: { limits: { layers: optional(1) } },
-  contentRange: { header: "bytes 0-1/2" },
   conversions: {
     documents: DOCUMENTS,
     options: {
@@ -74,28 +69,16 @@ const calls = {
     signer: SIGNER,
   },
   convert: { request: CONVERSION, fetchDocument: async () => undefined, signer: SIGNER },
-  demand: { header: 'Basic realm="a"' },
   diff: { before: BYTES, after: BYTES },
   digestOf: { bytes: BYTES, algorithm: optional("sha512") },
-  everyType: {},
-  fault: {
-    fault: { host: "a", problem: "status", status: optional(500), what: optional("a"), limit: optional(1) },
-  },
   generateP256Signer: {},
   hasDigest: { bytes: BYTES, digest: DIGEST, payloadDigest: () => undefined },
   inspect: { documents: DOCUMENTS },
-  isDockerHub: { host: "docker.io" },
   matrix: { own: optional({ accept: ["*/*"], user_agent: optional("a") }) },
-  nextQuery: { header: '</v2/_catalog?n=1>; rel="next"' },
   p256Signer: { file: BYTES },
   payload: { bytes: BYTES },
   payloadDigest: { bytes: BYTES },
   readRequest: { request: REQUEST },
-  registryHost: { host: "docker.io" },
-  remoteName: {
-    mappings: [{ prefix: optional("a"), remotePrefix: optional("b"), library: optional(true) }],
-    name: "a",
-  },
   respond: {
     request: REQUEST,
     found: {
@@ -109,15 +92,6 @@ const calls = {
   },
   secrets: { documents: DOCUMENTS },
   share: { shared: { documents: DOCUMENTS } },
-  token: { body: BYTES },
-  tokenUrl: {
-    request: {
-      realm: "https://a/",
-      service: optional("a"),
-      scopes: optional([{ name: "a", actions: "pull" }]),
-      account: optional("a"),
-    },
-  },
   unshare: { fragment: "1.a" },
   variant: { bytes: BYTES, code: "indent-3" },
   verify: { bytes: BYTES },

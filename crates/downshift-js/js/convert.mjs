@@ -4,18 +4,17 @@ import { DownshiftError } from "./error.mjs";
 import { call, generation } from "./instance.mjs";
 import { bytes as bytesOf } from "./shapes.mjs";
 
-/** After a trap of another request, with the instance gone: begin again. */
-const AGAIN = Symbol("again");
-
 /**
- * How often a request begins again at the most. Each time, another one has trapped while this one waited; no input is
- * known that traps, so that more of them mean that nothing works.
+ * How often a round begins again at the most. Each time, another request has trapped while this one waited for its
+ * signature; no input is known that traps, so that more of them mean that nothing works.
  */
 const MAX_ATTEMPTS = 8;
 
 /** `convert` over the functions of a module. */
 export function converter(glue, payloadDigest) {
-  return async function convert(request, fetchDocument, signer) {
+  return async function convert({ record, ...request }, fetchDocument, signer) {
+    const { payload, ...rest } = record ?? {};
+    const json = JSON.stringify(record ? { ...request, record: rest } : request);
     const found = new Map();
     const fetch = async (need) => {
       const bytes = await fetchDocument(need);
@@ -23,60 +22,56 @@ export function converter(glue, payloadDigest) {
       else if (need.digest === request.digest) throw missing(need.digest);
       found.set(need.digest, bytes);
     };
-    for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
-      const result = await attempt(glue, request, found, fetch, signer);
-      if (result !== AGAIN) return result;
+    const maxRounds = call(glue, () => glue.maxRounds());
+    for (let rounds = 0; rounds < maxRounds; rounds += 1) {
+      const { need, answer, refused, records, body } = await round(glue, json, payload, found, signer);
+      if (refused) throw new DownshiftError({ ...refused, records });
+      if (answer) return { ...answer, records, body };
+      await Promise.all(need.map(fetch));
     }
-    throw new DownshiftError({
-      code: "trap",
-      fault: "caller",
-      cause: `other conversions failed in the sandbox \`${MAX_ATTEMPTS}\` times while this one waited`,
-      remedy: "report the conversion that fails, with its manifest and config",
-    });
+    throw endless(request.digest);
   };
 }
 
-async function attempt(glue, { record, ...request }, found, fetch, signer) {
-  const born = generation(glue);
-  const isGone = () => generation(glue) !== born;
-  const { payload, ...rest } = record ?? {};
-  const json = JSON.stringify(record ? { ...request, record: rest } : request);
-  const conversion = call(glue, () => new glue.Conversion(json, payload));
-  try {
-    const added = new Set();
-    const maxRounds = call(glue, () => glue.maxRounds());
-    for (let rounds = 0; rounds < maxRounds; rounds += 1) {
-      for (const [digest, bytes] of found) {
-        if (!added.has(digest)) call(glue, () => conversion.add(digest, bytes));
-        added.add(digest);
-      }
+/**
+ * One round of a conversion, with all documents that are there: what else it needs (`need`), its `answer` with its
+ * `body`, or why there is none (`refused`); and what has to be recorded for that.
+ *
+ * Nothing of it is left in the instance afterwards.
+ */
+export async function round(glue, request, payload, documents, signer) {
+  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
+    const born = generation(glue);
+    const conversion = call(glue, () => new glue.Conversion(request, payload));
+    try {
+      for (const [digest, bytes] of documents) call(glue, () => conversion.add(digest, bytes));
       const step = JSON.parse(call(glue, () => conversion.step()));
-      if (step.need) {
-        await Promise.all(step.need.map(fetch));
-        if (isGone()) return AGAIN;
-      } else if (step.sign) {
-        const input = call(glue, () => conversion.signingInput());
-        const signature = bytesOf(await signer.sign(input), "signer.sign()");
-        if (isGone()) return AGAIN;
-        const { x, y } = signer.publicKey;
-        return answered(glue, conversion, JSON.parse(call(glue, () => conversion.seal(signature, x, y))));
-      } else {
-        return answered(glue, conversion, step);
-      }
+      if (!step.sign) return outcome(glue, conversion, step);
+      const input = call(glue, () => conversion.signingInput());
+      const signature = bytesOf(await signer.sign(input), "signer.sign()");
+      if (generation(glue) !== born) continue;
+      const { x, y } = signer.publicKey;
+      return outcome(glue, conversion, JSON.parse(call(glue, () => conversion.seal(signature, x, y))));
+    } finally {
+      if (generation(glue) === born) conversion.free();
     }
-  } finally {
-    if (!isGone()) conversion.free();
   }
-  throw endless(request.digest);
+  throw new DownshiftError({
+    code: "trap",
+    fault: "caller",
+    cause: `other conversions failed in the sandbox \`${MAX_ATTEMPTS}\` times while this one waited`,
+    remedy: "report the conversion that fails, with its manifest and config",
+  });
 }
 
-function answered(glue, conversion, { answer, refused, records = answer.records }) {
+function outcome(glue, conversion, { need, answer, refused, records = answer?.records }) {
+  if (need) return { need };
   const complete = records.map((record, index) => ({
     ...record,
     payload: call(glue, () => conversion.payload(index)),
   }));
-  if (refused) throw new DownshiftError({ ...refused, records: complete });
-  return { ...answer, records: complete, body: call(glue, () => conversion.body()) };
+  const body = answer && call(glue, () => conversion.body());
+  return { answer, refused, records: complete, body };
 }
 
 function missing(digest) {

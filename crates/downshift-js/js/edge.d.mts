@@ -1,15 +1,5 @@
 // What an edge needs: requests read, manifests converted, responses made.
-import type {
-  Answer,
-  Client,
-  ConversionRequest,
-  Digest,
-  Failure,
-  Form,
-  Limits,
-  Need,
-  Signer,
-} from "./types.js";
+import type { Answer, Client, ConversionRequest, Digest, Failure, Form, Need, Signer } from "./types.js";
 
 export type * from "./types.js";
 export { DownshiftError } from "./types.js";
@@ -137,69 +127,3 @@ export function readRequest(request: HttpRequest): Asked | undefined;
 
 /** The response to a request: what was found, and of a manifest or of referrers, their bytes. */
 export function respond(request: HttpRequest, found: Found, bytes?: Uint8Array): HttpResponse;
-
-/** The path of an answer in a cache: of the manifest with `digest`, for this request; nothing if it asks for none. */
-export function answerPath(request: HttpRequest, digest: Digest): string | undefined;
-
-/** Whether a request asks for this part of a blob: up to but without `end`, of `size` bytes. */
-export function asksFor(request: HttpRequest, part: { start: number; end: number; size: number }): boolean;
-
-/** The `Authorization` header of a name and a password, or of a token if that can stand in one. */
-export function authorization(credentials: { username: string; password: string; token?: undefined }): string;
-export function authorization(credentials: { token: string }): string | undefined;
-
-/** Checks limits: an error says which is none. */
-export function checkLimits(limits: Limits): void;
-
-/** How names of repositories here are names at an upstream registry. */
-export interface Mapping {
-  /** The beginning of the names here. */
-  prefix?: string;
-  /** What they have there instead. */
-  remotePrefix?: string;
-  /** Whether names without a `/` are below `library/` there. */
-  library?: boolean;
-}
-
-/** The name of a repository at an upstream registry, and which of the mappings says so. */
-export function remoteName(mappings: Mapping[], name: string): { name: string; index: number } | undefined;
-
-/** The host that a registry is asked at: Docker Hub has another than in its images' names. */
-export function registryHost(host: string): string;
-
-export function isDockerHub(host: string): boolean;
-
-/** The `Accept` header with every type that can be used. */
-export function everyType(): string;
-
-/** What a `WWW-Authenticate` header asks for. */
-export function demand(header: string): Demand | undefined;
-
-/** The URL of a token. */
-export function tokenUrl(request: {
-  realm: string;
-  service?: string | null;
-  scopes?: Scope[];
-  account?: string | null;
-}): string;
-
-/** What a token service answered. The lifetime is in seconds. */
-export function token(body: Uint8Array): { value: string; lifetime: number } | undefined;
-
-/** The query of the next page, by a `Link` header. */
-export function nextQuery(header: string): string | undefined;
-
-/** What a `Content-Range` header says; `end` is the first byte after the part. */
-export function contentRange(
-  header: string,
-): { start: number; end: number; size: number } | { start: null; end: null; size: number } | undefined;
-
-/** What is to be done about a fault. */
-export function fault(fault: UpstreamFault): {
-  /** Whether it may be gone the next time. */
-  isTransient: boolean;
-  /** Whether it is about who asks. */
-  isAboutCaller: boolean;
-  code: string;
-  message: string;
-};

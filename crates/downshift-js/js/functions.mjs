@@ -4,14 +4,15 @@ import { converter } from "./convert.mjs";
 import { call } from "./instance.mjs";
 import { checked, checkedAsync } from "./shapes.mjs";
 
-const parsed = (json) => (json === undefined ? undefined : JSON.parse(json));
-
 /** To read requests, to convert, and to respond. */
 export function functions(glue) {
   const to = (run) => call(glue, run);
-  const json = (name, argument = null) => parsed(to(() => glue.call(name, JSON.stringify(argument))));
-  const plain = (name, shapes) => checked(shapes, (argument) => json(name, argument));
   const payloadDigest = checked(parameters.payloadDigest, (bytes) => to(() => glue.payloadDigest(bytes)));
+
+  function readRequest(request) {
+    const asked = to(() => glue.readRequest(JSON.stringify(request)));
+    return asked === undefined ? undefined : JSON.parse(asked);
+  }
 
   function respond(request, found, bytes) {
     return to(() => {
@@ -28,21 +29,7 @@ export function functions(glue) {
   return {
     payloadDigest,
     convert: checkedAsync(parameters.convert, converter(glue, payloadDigest)),
-    readRequest: plain("readRequest", parameters.readRequest),
-    answerPath: checked(parameters.answerPath, (request, digest) => json("answerPath", { request, digest })),
-    asksFor: checked(parameters.asksFor, (request, part) => json("asksFor", { request, part })),
+    readRequest: checked(parameters.readRequest, readRequest),
     respond: checked(parameters.respond, respond),
-    authorization: plain("authorization", parameters.authorization),
-    checkLimits: plain("checkLimits", parameters.checkLimits),
-    remoteName: checked(parameters.remoteName, (mappings, name) => json("remoteName", { mappings, name })),
-    registryHost: plain("registryHost", parameters.registryHost),
-    isDockerHub: plain("isDockerHub", parameters.isDockerHub),
-    everyType: plain("everyType", parameters.everyType),
-    demand: plain("demand", parameters.demand),
-    tokenUrl: plain("tokenUrl", parameters.tokenUrl),
-    token: checked(parameters.token, (body) => parsed(to(() => glue.token(body)))),
-    nextQuery: plain("nextQuery", parameters.nextQuery),
-    contentRange: plain("contentRange", parameters.contentRange),
-    fault: plain("fault", parameters.fault),
   };
 }

@@ -1,15 +1,14 @@
 //! The step function, with the documents that it was given.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Record, Request, Step, answer};
-use downshift::document::Document;
+use downshift::Digest;
+use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
-use downshift::{Digest, Limits};
 use downshift_json::Object;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -97,21 +96,6 @@ impl Conversion {
         self.body = answer.body.into_owned();
         self.payloads = payloads(answer.records);
         encoded
-    }
-}
-
-/// How many steps a conversion takes at the most.
-#[wasm_bindgen(js_name = maxRounds)]
-pub fn max_rounds() -> usize {
-    MAX_ROUNDS
-}
-
-/// The digest by which registries know a document, where it is schema 1: that of its payload.
-#[wasm_bindgen(js_name = payloadDigest)]
-pub fn payload_digest(bytes: &[u8]) -> Option<String> {
-    match Document::parse(bytes, &Limits::default()) {
-        Ok(Document::Schema1(schema1)) => Some(schema1.digest().to_string()),
-        _ => None,
     }
 }
 

@@ -1,12 +1,33 @@
 //! From JSON to the core's types.
 
 use alloc::boxed::Box;
+#[cfg(any(feature = "pull", feature = "registry"))]
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Failure, Fault, Form, Limits, Platform, Policy, Timestamp};
+use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp};
 
 use crate::given::Given;
+
+/// A request over HTTP, `{method, target, headers}`, where headers are pairs of name and value; or the response to one
+/// that nothing has to be looked up for.
+#[cfg(any(feature = "pull", feature = "registry"))]
+pub(crate) fn http_request(
+    given: Given<'_>,
+) -> Result<downshift_registry::Request, downshift_registry::Response> {
+    let (method, target) = (given.text("method"), given.text("target"));
+    let headers = pairs(given, "headers");
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    downshift_registry::Request::read(&method, &target, headers)
+}
+
+/// A member with pairs of texts.
+#[cfg(any(feature = "pull", feature = "registry"))]
+pub(crate) fn pairs(given: Given<'_>, name: &str) -> Vec<(String, String)> {
+    let pair = |element: Given<'_>| given.or_refuse(name, element.as_pair());
+    given.elements_of(name).into_iter().filter_map(pair).collect()
+}
 
 /// A request; `payload` is that of its record, if it has one.
 pub(crate) fn request(given: Given<'_>, payload: Vec<u8>) -> Request {
@@ -33,7 +54,7 @@ fn root(given: Given<'_>, payload: Vec<u8>) -> Root {
     Root::Digest { name, digest, tag: given.optional_text("tag"), record }
 }
 
-fn record(given: Given<'_>, payload: Vec<u8>) -> Record {
+pub(crate) fn record(given: Given<'_>, payload: Vec<u8>) -> Record {
     Record {
         name: given.text("name"),
         digest: given.digest("digest"),
@@ -87,9 +108,20 @@ pub(crate) fn failure(given: Given<'_>) -> Failure {
     }
 }
 
-#[inline(never)]
 pub(crate) fn form(given: Given<'_>) -> Form {
-    given.or_refuse("form", form_called(&given.text("form"))).unwrap_or(Form::Oci)
+    form_in(given, "form")
+}
+
+/// The form that the member `name` says.
+#[inline(never)]
+pub(crate) fn form_in(given: Given<'_>, name: &str) -> Form {
+    given.or_refuse(name, form_called(&given.text(name))).unwrap_or(Form::Oci)
+}
+
+/// A digest that may be missing.
+#[cfg(any(feature = "pull", feature = "registry"))]
+pub(crate) fn optional_digest(given: Given<'_>, name: &str) -> Option<Digest> {
+    given.optional_text(name).and_then(|digest| given.accept(digest.parse()))
 }
 
 fn form_called(name: &str) -> Option<Form> {

@@ -2,8 +2,12 @@
 
 use alloc::string::{String, ToString};
 
+#[cfg(any(feature = "pull", feature = "registry"))]
+use downshift::Capabilities;
+use downshift::Platform;
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
-use downshift::{Capabilities, Platform};
+#[cfg(feature = "pull")]
+use downshift::answer::{Request, Root};
 use downshift_json::{Object, array};
 
 use crate::json::failure;
@@ -30,6 +34,8 @@ pub(crate) fn answer(answer: &Answer<'_>) -> String {
     object.optional_text("source", answer.source.as_ref().map(downshift::Digest::as_str));
     object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));
     report(answer, &mut object);
+    #[cfg(feature = "pull")]
+    object.text("stored", answer.report.source.form.name());
     Object::new().json("answer", &object.finish()).finish()
 }
 
@@ -52,7 +58,8 @@ fn records(records: &[Record]) -> String {
     array(records.iter().map(record))
 }
 
-fn record(record: &Record) -> String {
+/// A record without its payload.
+pub(crate) fn record(record: &Record) -> String {
     let mut object = Object::new();
     object.text("name", &record.name).text("digest", record.digest.as_str());
     object.text("form", record.form.name()).text("source", record.source.as_str());
@@ -61,6 +68,25 @@ fn record(record: &Record) -> String {
     object.optional_number("time", record.time.map(|time| time.seconds())).finish()
 }
 
+/// A request for a conversion, as [`decode::request`](crate::decode::request) reads it; `limits` are its limits.
+#[cfg(feature = "pull")]
+pub(crate) fn request(request: &Request, limits: &str) -> String {
+    let root = &request.root;
+    let mut object = Object::new();
+    object.text("name", root.name()).text("digest", root.digest().as_str()).optional_text("tag", root.tag());
+    if let Root::Digest { record: own, .. } = root {
+        object.flag("byDigest", true);
+        if let Some(own) = own {
+            object.json("record", &record(own));
+        }
+    }
+    object.json("client", &capabilities(&request.client)).text("policy", &request.policy.to_string());
+    object.text("platform", &request.default_platform.to_string());
+    object.optional_number("time", request.time.map(|time| time.seconds()));
+    object.json("limits", limits).finish()
+}
+
+#[cfg(any(feature = "pull", feature = "registry"))]
 pub(crate) fn capabilities(client: &Capabilities) -> String {
     let mut forms = Object::new();
     for (form, weight) in client.forms() {

@@ -114,12 +114,6 @@ impl<'j> Given<'j> {
         self.member(name).is_some_and(|member| member.value.kind() == Kind::True)
     }
 
-    /// The whole as a text.
-    #[inline(never)]
-    pub(crate) fn as_argument(self) -> String {
-        self.as_text_called("argument").unwrap_or_default()
-    }
-
     #[inline(never)]
     fn as_text_called(self, name: &str) -> Option<String> {
         self.or_refuse(name, self.as_text())

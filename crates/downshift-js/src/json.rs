@@ -16,12 +16,6 @@ pub(crate) fn fault(fault: Fault) -> &'static str {
     }
 }
 
-/// `true` or `false`.
-#[cfg(feature = "registry")]
-pub(crate) fn flag(flag: bool) -> String {
-    String::from(if flag { "true" } else { "false" })
-}
-
 /// A failure: `{code, fault, cause, remedy}`.
 pub(crate) fn failure(failure: &Failure) -> String {
     let mut object = Object::new();

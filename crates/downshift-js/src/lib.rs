@@ -17,8 +17,6 @@ mod json;
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
 mod thrown;
 
-#[cfg(feature = "registry")]
-mod call;
 #[cfg(feature = "compare")]
 mod compare;
 #[cfg(feature = "convert")]
@@ -31,6 +29,8 @@ mod encode;
 mod given;
 #[cfg(feature = "inspect")]
 mod inspect;
+#[cfg(feature = "pull")]
+mod pull;
 #[cfg(feature = "registry")]
 mod registry;
 #[cfg(feature = "registry")]

@@ -1,38 +1,26 @@
 //! Requests: what they ask for, and who asks.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use downshift_json::{Object, array, string};
-use downshift_registry::{
-    AnswerKey, Authorization, Credentials, Meaning, Method, Page, Reference, Request, Response, Route,
-    TokenRequest,
-};
+use downshift::Limits;
+use downshift::answer::MAX_ROUNDS;
+use downshift::document::Document;
+use downshift_json::{Object, array};
+use downshift_registry::{Authorization, Method, Page, Reference, Request, Route, TokenRequest};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::given::{self, Given, Problems};
-use crate::json::flag;
 use crate::reply::{self, Reply};
 use crate::thrown::Thrown;
 use crate::{decode, encode};
 
-/// A request: `{method, target, headers}`, where headers are pairs of name and value.
-pub(crate) fn parse(given: Given<'_>) -> Result<Request, Response> {
-    let (method, target) = (given.text("method"), given.text("target"));
-    let mut headers = Vec::new();
-    for pair in given.elements_of("headers") {
-        match pair.as_pair() {
-            Some(header) => headers.push(header),
-            None => given.refuse("headers"),
-        }
-    }
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    Request::read(&method, &target, headers)
-}
-
 /// What a request asks for; nothing if [`reply`] has its response without anything else.
-pub(crate) fn read(given: Given<'_>) -> Option<String> {
-    parse(given).ok().map(|request| asked(&request))
+#[wasm_bindgen(js_name = readRequest)]
+pub fn read_request(request: &str) -> Result<Option<String>, Thrown> {
+    let (json, problems) = (given::parse(request)?, Problems::default());
+    let asked = decode::http_request(Given::of(&json, &problems)).ok().map(|request| asked(&request));
+    problems.check(asked)
 }
 
 fn asked(request: &Request) -> String {
@@ -86,51 +74,28 @@ fn route(request: &Request, asked: &mut Object) {
     };
 }
 
-/// The path of an answer in a cache: of the manifest with `digest` at an upstream registry, for this `request`.
-pub(crate) fn answer_path(given: Given<'_>) -> Option<String> {
-    let digest = given.digest("digest");
-    let request = parse(given.required("request")?);
-    let Ok(Request { route: Route::Manifest { name, reference }, client, .. }) = request else {
-        return None;
-    };
-    let key = AnswerKey { name, reference, meaning: Meaning::Upstream(digest), client: client.canonical() };
-    Some(string(&key.path()))
-}
-
-/// Whether a `request` asks for this `part` of a blob.
-pub(crate) fn asks_for(given: Given<'_>) -> Option<String> {
-    let part = given.required("part")?;
-    let (start, end, size) = (part.number("start"), part.number("end"), part.number("size"));
-    let request = parse(given.required("request")?);
-    let asks = request.is_ok_and(|request| request.asks_for(&(start..end), size));
-    Some(flag(asks))
-}
-
 /// The response to a request: what was `found`, as JSON with its `kind`, and where that has a body of its own, `bytes`.
 #[wasm_bindgen]
 pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply, Thrown> {
     let (request, found, problems) = (given::parse(request)?, given::parse(found)?, Problems::default());
-    let response = match parse(Given::of(&request, &problems)) {
+    let response = match decode::http_request(Given::of(&request, &problems)) {
         Ok(request) => reply::response_to(&request, Given::of(&found, &problems), bytes.unwrap_or_default()),
         Err(response) => response,
     };
     Ok(Reply::of(problems.check(response)?))
 }
 
-/// The `Authorization` header of a token, or of a name and password; nothing for a token that cannot stand in one.
-pub(crate) fn authorization(given: Given<'_>) -> Option<String> {
-    let header = match given.optional_text("token") {
-        Some(token) => Authorization::bearer(&token)?,
-        None => {
-            let (username, password) = (given.text("username"), given.text("password").into());
-            Credentials { username, password }.authorization()
-        }
-    };
-    Some(string(header.as_str()))
+/// How many steps a conversion takes at the most.
+#[wasm_bindgen(js_name = maxRounds)]
+pub fn max_rounds() -> usize {
+    MAX_ROUNDS
 }
 
-/// Checks limits, `{name: value}`: an error says which is none.
-pub(crate) fn check_limits(given: Given<'_>) -> Option<String> {
-    decode::limits(given);
-    None
+/// The digest by which registries know a document, where it is schema 1: that of its payload.
+#[wasm_bindgen(js_name = payloadDigest)]
+pub fn payload_digest(bytes: &[u8]) -> Option<String> {
+    match Document::parse(bytes, &Limits::default()) {
+        Ok(Document::Schema1(schema1)) => Some(schema1.digest().to_string()),
+        _ => None,
+    }
 }

@@ -115,11 +115,10 @@ fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>
 }
 
 fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Manifest {
-    let source = found.optional_text("source");
     Manifest {
         form: decode::form(found),
         digest: found.digest("digest"),
         body: bytes.into(),
-        source: source.and_then(|source| found.accept(source.parse())),
+        source: decode::optional_digest(found, "source"),
     }
 }

@@ -48,6 +48,13 @@ impl From<Failure> for Thrown {
     }
 }
 
+#[cfg(feature = "pull")]
+impl From<Box<Failure>> for Thrown {
+    fn from(failure: Box<Failure>) -> Self {
+        Self(failure)
+    }
+}
+
 impl From<Thrown> for JsValue {
     #[inline(never)]
     fn from(Thrown(failure): Thrown) -> Self {

@@ -1,54 +1,58 @@
-// The worker: a request in, a response out. What to answer comes from `downshift-oci/edge`; what is fetched, streamed, cached
-// and signed with is the platform's.
-import { readRequest, respond } from "downshift-oci/edge";
-import { Front } from "./front.mjs";
-import { readSettings } from "./settings.mjs";
+// The worker: a request in, a response out. What to do for it comes from `downshift-oci/pull`; what is fetched, streamed,
+// kept and signed with is the platform's.
+import { failedPull, generateP256Signer, openEdge, p256Signer, webCryptoSigner } from "downshift-oci/pull";
+import { nearCache } from "./cloudflare/cache.mjs";
+import { pause } from "./cloudflare/platform.mjs";
+import { records } from "./cloudflare/records.mjs";
+import { conversions } from "./conversions.mjs";
+import { hash } from "./hash.mjs";
+import { carryOut } from "./pull.mjs";
+import { streams } from "./streams.mjs";
 
-/** The settings, read once by each isolate. */
+/** The edge and its signer, made once by each isolate. */
 let known;
 
 export default {
   async fetch(request, env) {
-    const { origin } = new URL(request.url);
-    // As it came: a parsed URL has others for `\\` and `..`, which are refused.
-    const target = request.url.replace(/^[a-z]+:\/\/[^/?#]*/i, "");
-    const read = { method: request.method, target, headers: [...request.headers] };
+    const { method, url } = request;
+    // As it came: a parsed URL has others for `\` and `..`, which are refused.
+    const target = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "");
+    const head = { method, target, headers: [...request.headers], isSecure: url.startsWith("https:") };
     try {
-      const asked = readRequest(read);
-      // There is nothing to look up for what is refused as it stands.
-      if (!asked) return response(respond(read, { kind: "root" }));
-      const front = new Front(await settings(env), env.RECORDS, origin);
-      const { found, bytes, body, length } = await front.find(read, asked);
-      return response(respond(read, found, bytes), body, length);
+      const { edge, signer } = await settled(env);
+      const effects = (resolve) => ({
+        ...streams(resolve),
+        ...nearCache(),
+        ...records(env.RECORDS),
+        ...conversions(signer),
+        hash,
+        pause,
+        tell: ({ text }) => console.error(text),
+      });
+      return await carryOut(edge.pull(head), effects);
     } catch (error) {
       // A setting that is wrong, or a fault of this program: the cause is for the log.
       console.error(error.code ? `${error.code}: ${error.message}` : error);
-      return response(respond(read, { kind: "internal" }));
+      return carryOut(failedPull(head), streams);
     }
   },
 };
 
-async function settings(env) {
+async function settled(env) {
   if (!known) {
-    const read = await readSettings(env);
+    // Old clients check that a document fits its signature, not whose it is: without a key, one that is gone some day.
+    const key = env.SIGNING_KEY || generateP256Signer().toJwk();
+    const signer = await (env.SIGNER === "webcrypto" ? webCryptoSigner : p256Signer)(key);
+    const own = { RECORDS: Boolean(env.RECORDS), SIGNING_KEY: Boolean(env.SIGNING_KEY) };
+    const edge = openEdge({ ...variables(env), ...own }, signer.publicKey.kid);
     // No request can wait for what another one has begun. Of several the first decides, for all have the same key then.
-    known ??= read;
+    known ??= { edge, signer };
   }
   return known;
 }
 
-/** `body` is that of a blob, of so many bytes. */
-function response({ status, headers, isBlob, body: bytes }, body, length) {
-  const init = { status, headers, encodeBody: "manual" };
-  if (isBlob && body) return new Response(sized(body, length), init);
-  return new Response(bytes.byteLength === 0 ? null : bytes, init);
-}
-
-/** A body that breaks off where it has another length than was announced. */
-function sized(body, length) {
-  if (!(body instanceof ReadableStream)) return body;
-  const stream = new FixedLengthStream(length);
-  // Where either side breaks off, so does the other: there is nobody left to tell.
-  body.pipeTo(stream.writable).catch(() => {});
-  return stream.readable;
+/** What is plain data among the bindings: of others, not even their members can be listed without a call. */
+function variables(env) {
+  const isPlain = (value) => Object(value) !== value || [Object, Array].includes(value.constructor);
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => isPlain(value)));
 }

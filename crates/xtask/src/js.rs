@@ -12,8 +12,13 @@ use crate::node;
 use crate::toolchain::{self, WASM};
 
 /// The modules: their names, and the features of `downshift-js` that they have.
-const MODULES: [(&str, &str); 4] =
-    [("edge", "registry"), ("full", "registry,compare,sign"), ("inspect", "inspect"), ("p256", "sign")];
+const MODULES: [(&str, &str); 5] = [
+    ("edge", "registry"),
+    ("full", "registry,compare,sign"),
+    ("inspect", "inspect"),
+    ("p256", "sign"),
+    ("pull", "pull,sign"),
+];
 
 /// What rustc takes for granted of engines (its documentation of wasm32-unknown-unknown), and binaryen does not.
 const WASM_FEATURES: [&str; 6] = [
@@ -64,7 +69,7 @@ pub fn build() -> anyhow::Result<Built> {
     Ok(Built { package, worker })
 }
 
-/// Builds a worker that traps for the tag `trap`, for the suite, from the `package` that was built.
+/// Builds a worker whose conversions trap for the tag `trap`, for the suite, from the `package` that was built.
 ///
 /// # Errors
 /// If it cannot be built, or Node is missing.
@@ -72,8 +77,8 @@ pub fn trapping_worker(package: &Path) -> anyhow::Result<PathBuf> {
     let bad = target_folder()?.join("npm-that-traps/node_modules").join(file_name(package)?);
     make_empty(&bad)?;
     copy(package, &bad)?;
-    fs::rename(bad.join("edge.js"), bad.join("sound-edge.js"))?;
-    fs::copy(project()?.join("tests/js/trapping-edge.js"), bad.join("edge.js"))?;
+    fs::rename(bad.join("pull.js"), bad.join("sound-pull.js"))?;
+    fs::copy(project()?.join("tests/js/trapping-pull.js"), bad.join("pull.js"))?;
     worker_around(&bad, "worker-that-traps")
 }
 
@@ -91,8 +96,24 @@ pub fn package() -> anyhow::Result<PathBuf> {
         copy(&shipped(name)?, &package)?;
     }
     copy(&project.join("crates/downshift-js/js"), &package)?;
+    make_instances(&package.join("pull.js"))?;
     fs::copy(project.join("LICENSE"), package.join("LICENSE"))?;
     Ok(package)
+}
+
+/// Makes what calls the one instance of a module into a function, `instance`, that gives what calls another one each time.
+fn make_instances(path: &Path) -> anyhow::Result<()> {
+    let glue = fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let mut names = vec!["initSync"];
+    let mut script = String::from("export function instance() {\n");
+    for line in glue.lines().filter(|line| !line.starts_with("export {")) {
+        let rest = line.strip_prefix("export ");
+        let exported = rest.and_then(|rest| rest.strip_prefix("class ").or(rest.strip_prefix("function ")));
+        names.extend(exported.and_then(|rest| rest.split([' ', '(']).next()));
+        script.extend([rest.unwrap_or(line), "\n"]);
+    }
+    script.push_str(&format!("return {{ {} }};\n}}\n", names.join(", ")));
+    fs::write(path, script).with_context(|| format!("`{}` cannot be written", path.display()))
 }
 
 /// Builds the worker: one folder with everything that is deployed.
@@ -150,7 +171,9 @@ pub(crate) fn shipped(name: &str) -> anyhow::Result<PathBuf> {
 /// Builds all modules in one, plainly: what a build for this machine needs, in seconds. It is larger and slower than what
 /// is shipped, and takes neither Node nor an unstable compiler.
 pub(crate) fn plain() -> anyhow::Result<PathBuf> {
-    let features: Vec<&str> = MODULES.iter().map(|(_, features)| *features).collect();
+    // The page has no pulls.
+    let modules = MODULES.iter().filter(|(name, _)| *name != "pull");
+    let features: Vec<&str> = modules.map(|(_, features)| *features).collect();
     run(&mut compile("dev", &features.join(","))?)?;
     bind("plain", &target_folder()?.join(WASM).join("debug/downshift_js.wasm"))?.run()
 }

@@ -4,23 +4,4 @@ import { functionsOf } from "../edge.mjs";
 import base64 from "../edge.wasm.mjs";
 import { fromBase64 } from "../instance.mjs";
 
-export const {
-  answerPath,
-  asksFor,
-  authorization,
-  checkLimits,
-  contentRange,
-  convert,
-  demand,
-  everyType,
-  fault,
-  isDockerHub,
-  nextQuery,
-  payloadDigest,
-  readRequest,
-  registryHost,
-  remoteName,
-  respond,
-  token,
-  tokenUrl,
-} = functionsOf(fromBase64(glue, base64));
+export const { convert, payloadDigest, readRequest, respond } = functionsOf(fromBase64(glue, base64));

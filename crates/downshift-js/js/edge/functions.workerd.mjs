@@ -4,23 +4,4 @@ import { functionsOf } from "../edge.mjs";
 import module from "../edge.wasm";
 import { instantiate } from "../instance.mjs";
 
-export const {
-  answerPath,
-  asksFor,
-  authorization,
-  checkLimits,
-  contentRange,
-  convert,
-  demand,
-  everyType,
-  fault,
-  isDockerHub,
-  nextQuery,
-  payloadDigest,
-  readRequest,
-  registryHost,
-  remoteName,
-  respond,
-  token,
-  tokenUrl,
-} = functionsOf(instantiate(glue, module));
+export const { convert, payloadDigest, readRequest, respond } = functionsOf(instantiate(glue, module));

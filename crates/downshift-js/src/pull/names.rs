@@ -1,0 +1,138 @@
+//! The names under which an edge keeps things, and what it keeps under them.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift_json::{Object, array, string};
+use downshift_pull::{AnswerValue, Key, ListValue, OriginId, Place, TagTarget, Value, Variables};
+use downshift_registry::response::Manifest;
+
+use crate::given::Given;
+use crate::{decode, encode};
+
+/// What the names of what is kept have in them beside its key.
+#[derive(Default)]
+pub(crate) struct Names {
+    /// What decides answers beside requests: the policy, the platform, the limits, and the key that signs.
+    settings: Vec<String>,
+    /// The limits, as JSON.
+    pub(crate) limits: String,
+    /// The URL of each origin, and who this edge is there: other instances may have other numbers for them.
+    origins: Vec<[String; 2]>,
+}
+
+impl Names {
+    pub(crate) fn new(variables: &Variables, key: &str) -> Self {
+        let Variables { settings, limits } = variables;
+        let platform = settings.platform.to_string();
+        let mut origins = Vec::new();
+        for origin in &settings.origins {
+            if let Place::Registry(registry) = &origin.place {
+                let username = registry.credentials.as_ref().map(|credentials| credentials.username.clone());
+                origins.push([registry.base.text.clone(), username.unwrap_or_default()]);
+            }
+        }
+        let settings = [settings.policy.to_string(), platform, limits.clone(), key.into()].into();
+        Self { settings, limits: limits.clone(), origins }
+    }
+
+    /// The name of a key, as an array of texts.
+    pub(crate) fn path(&self, key: &Key) -> String {
+        let mut path = Vec::new();
+        match key {
+            Key::Answer { origin, key } => {
+                path.push("answers".into());
+                path.extend_from_slice(&self.settings);
+                self.push(&mut path, *origin, [key.path(), String::new()]);
+            }
+            Key::Document { scope, digest } => {
+                path.push("documents".into());
+                self.push(&mut path, scope.origin, [scope.name.clone(), digest.to_string()]);
+            }
+            Key::Tag { scope, tag } => {
+                path.push("tags".into());
+                self.push(&mut path, scope.origin, [scope.name.clone(), tag.clone()]);
+            }
+            Key::List { scope, path: list } => {
+                path.push("lists".into());
+                self.push(&mut path, scope.origin, [scope.name.clone(), list.clone()]);
+            }
+            Key::Record { name, digest } => path = record(name, digest),
+            // They are answered from memory.
+            Key::Permit { .. } | Key::Token(_) | Key::Basic(_) => {}
+        }
+        array(path.iter().map(|part| string(part)))
+    }
+
+    fn push(&self, path: &mut Vec<String>, OriginId(number): OriginId, key: [String; 2]) {
+        path.extend(self.origins.get(number as usize).into_iter().flatten().cloned());
+        path.extend(key);
+    }
+}
+
+/// The name of a record, for good.
+pub(crate) fn record(name: &str, digest: &Digest) -> Vec<String> {
+    ["records".into(), name.into(), digest.to_string()].into()
+}
+
+/// What is kept: what is said of it, and its bytes.
+pub(crate) fn write(value: &Value) -> (String, Bytes) {
+    let mut about = Object::new();
+    let bytes = match value {
+        Value::Answer(AnswerValue { manifest, stored, recorded }) => {
+            let Manifest { form, digest, body, source } = manifest;
+            about.text("kind", "answer").text("form", form.name()).text("digest", digest.as_str());
+            about.optional_text("source", source.as_ref().map(Digest::as_str)).text("stored", stored.name());
+            about.json("recorded", &array(recorded.iter().map(|digest| string(digest.as_str()))));
+            body.clone()
+        }
+        Value::ByPlatform => {
+            about.text("kind", "byPlatform");
+            Bytes::new()
+        }
+        Value::Document(bytes) => {
+            about.text("kind", "document");
+            bytes.clone()
+        }
+        Value::Tag(TagTarget { digest, at }) => {
+            about.text("kind", "tag").text("digest", digest.as_str()).number("at", *at);
+            Bytes::new()
+        }
+        Value::List(ListValue { bytes, next, filters, at }) => {
+            about.text("kind", "list").optional_text("next", next.as_deref());
+            about.optional_text("filters", filters.as_deref()).number("at", *at);
+            bytes.clone()
+        }
+        Value::Record(record) => return (encode::record(record), record.payload.clone().into()),
+        // They are kept in memory.
+        Value::Permit { .. } | Value::Token(_) | Value::Basic => Bytes::new(),
+    };
+    (about.finish(), bytes)
+}
+
+/// Reads what was kept.
+pub(crate) fn read(about: Given<'_>, bytes: Bytes) -> Value {
+    match about.optional_text("kind").as_deref() {
+        Some("answer") => {
+            let recorded = about.elements_of("recorded").into_iter().filter_map(Given::as_text);
+            let manifest = Manifest {
+                form: decode::form(about),
+                digest: about.digest("digest"),
+                body: bytes,
+                source: decode::optional_digest(about, "source"),
+            };
+            let recorded = recorded.filter_map(|digest| about.accept(digest.parse())).collect();
+            Value::Answer(AnswerValue { manifest, stored: decode::form_in(about, "stored"), recorded })
+        }
+        Some("byPlatform") => Value::ByPlatform,
+        Some("document") => Value::Document(bytes),
+        Some("tag") => Value::Tag(TagTarget { digest: about.digest("digest"), at: about.number("at") }),
+        Some("list") => {
+            let (next, filters) = (about.optional_text("next"), about.optional_text("filters"));
+            Value::List(ListValue { bytes, next, filters, at: about.number("at") })
+        }
+        _ => Value::Record(decode::record(about, bytes.into())),
+    }
+}

@@ -1,0 +1,149 @@
+//! What came of what pulls wanted, from JSON.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
+use downshift::report::{Described, Report};
+use downshift::{Digest, Policy};
+use downshift_pull::{
+    Answered, Body, BodyId, CallerId, Converted, Copied, Done, HEADERS, Ticket, Trouble, Value,
+};
+use downshift_registry::Problem;
+
+use super::names;
+use crate::decode;
+use crate::given::{self, Given, Problems};
+
+/// An outcome, `{ticket, done, …}`, with the bytes that belong to it.
+pub(crate) fn read(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket, Done) {
+    let ticket = Ticket(u32::try_from(given.number("ticket")).unwrap_or(u32::MAX));
+    let done = match given.text("done").as_str() {
+        "asked" => Done::Asked(problem(given).map_or_else(|| Ok(answered(given, bytes)), Err)),
+        "read" => Done::Read(problem(given).map_or_else(|| Ok(whole(given, bytes)), Err)),
+        "loaded" => kept(given, bytes).map_or(Done::Unknown { mark: 0 }, Done::Known),
+        "has" => Done::Has(given.is("has")),
+        "recalled" => Done::Recalled(recalled(given, bytes)),
+        "recorded" => Done::Recorded(succeeded(given)),
+        "converted" => Done::Converted(Ok(converted(given, bytes))),
+        "hashed" => hashed(&take(bytes)),
+        "waited" => Done::Waited,
+        "responded" => Done::Responded,
+        "copied" => Done::Copied(match succeeded(given) {
+            Ok(()) => Copied::All,
+            // The platform copies by itself, and does not tell how far it came.
+            Err(_) => Copied::Broken { sent: None },
+        }),
+        // What a shell could not do at all, which it has logged, is not what anybody waits for.
+        _ => Done::Nothing,
+    };
+    (ticket, done)
+}
+
+fn take(bytes: &mut VecDeque<Bytes>) -> Bytes {
+    bytes.pop_front().unwrap_or_default()
+}
+
+fn succeeded(given: Given<'_>) -> Result<(), Trouble> {
+    if given.is("isFailed") { Err(Trouble::NotRecorded) } else { Ok(()) }
+}
+
+fn problem(given: Given<'_>) -> Option<Problem> {
+    if given.is("isTooLarge") {
+        return Some(Problem::TooLarge {
+            limit: usize::try_from(given.number("limit")).unwrap_or(usize::MAX),
+        });
+    }
+    given.optional_text("unreachable").map(Problem::Unreachable)
+}
+
+fn answered(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answered {
+    let header = |(name, value): (String, String)| {
+        HEADERS.into_iter().find(|header| *header == name).map(|header| (header, value))
+    };
+    let body = match given.optional_number("body") {
+        Some(number) => Body::Open(BodyId(u32::try_from(number).unwrap_or(u32::MAX))),
+        None if given.member("digest").is_some() => {
+            let (bytes, digest) = whole(given, bytes);
+            Body::Bytes { bytes, digest }
+        }
+        None => Body::None,
+    };
+    Answered {
+        status: u16::try_from(given.number("status")).unwrap_or(u16::MAX),
+        headers: decode::pairs(given, "headers").into_iter().filter_map(header).collect(),
+        body,
+    }
+}
+
+fn whole(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> (Bytes, Digest) {
+    (take(bytes), given.digest("digest"))
+}
+
+/// What was kept, if it is something that this program has kept so.
+fn kept(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Option<Value> {
+    let about = given.optional_text("about")?;
+    let (json, problems) = (given::parse(&about).ok()?, Problems::default());
+    let value = names::read(Given::of(&json, &problems), take(bytes));
+    problems.check(value).ok()
+}
+
+fn recalled(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Result<Option<Record>, Trouble> {
+    succeeded(given)?;
+    match kept(given, bytes) {
+        Some(Value::Record(record)) => Ok(Some(record)),
+        _ => Ok(None),
+    }
+}
+
+fn hashed(hash: &[u8]) -> Done {
+    hash.try_into().map_or(Done::Nothing, |hash| Done::Hashed(CallerId(hash)))
+}
+
+fn converted(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Converted {
+    if let Some(refused) = given.member("refused") {
+        let failure = decode::failure(refused);
+        return Converted::Refused(Refusal { failure, records: records(given, bytes) });
+    }
+    match given.member("answer") {
+        Some(answered) => Converted::Answer(Box::new(answer(answered, bytes))),
+        None => Converted::Need(given.elements_of("need").into_iter().map(need).collect()),
+    }
+}
+
+fn need(given: Given<'_>) -> Need {
+    let kind = match given.text("kind").as_str() {
+        "blob" => NeedKind::Blob,
+        _ => NeedKind::Manifest,
+    };
+    let (digest, size) = (given.digest("digest"), given.optional_number("size"));
+    Need { digest, size, media_type: given.optional_text("mediaType"), kind }
+}
+
+fn answer(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
+    let body = take(bytes);
+    let (form, digest) = (decode::form(given), given.digest("digest"));
+    let source = decode::optional_digest(given, "source");
+    let stored = source.clone().unwrap_or_else(|| digest.clone());
+    // Nobody reads reports at an edge, but for the form of what is stored.
+    let report = Report {
+        source: Described { form: decode::form_in(given, "stored"), digest: stored, size: 0 },
+        result: Described { form, digest: digest.clone(), size: body.len() },
+        policy: Policy::default(),
+        platform: None,
+        digest_changed: None,
+        lost: Vec::new(),
+        added: Vec::new(),
+        left_out: Vec::new(),
+    };
+    let (by_platform, records) = (given.is("byPlatform"), records(given, bytes));
+    Answer { form, digest, body: Vec::from(body).into(), source, by_platform, records, report }
+}
+
+fn records(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Vec<Record> {
+    let record = |given| decode::record(given, take(bytes).into());
+    given.elements_of("records").into_iter().map(record).collect()
+}

@@ -1,0 +1,85 @@
+// What goes over the network: registries are asked, bodies read or copied, and clients get their response.
+import { digestOf } from "downshift-oci/pull";
+import { sizedStream } from "./cloudflare/platform.mjs";
+
+export function streams(resolve) {
+  /** Bodies that are open, by their numbers. */
+  const bodies = new Map();
+  /** Where the rest of the response goes, if it has one. */
+  let writable;
+
+  async function ask({ method, url, headers, statuses, limit }, signal) {
+    let response;
+    try {
+      response = await fetch(url, { method, headers, redirect: "manual", signal });
+    } catch (error) {
+      return { done: "asked", unreachable: messageOf(error) };
+    }
+    const { status, body } = response;
+    const head = { done: "asked", status, headers: [...response.headers] };
+    if (!statuses.includes(status)) {
+      cancel(body);
+      return head;
+    }
+    if (limit !== null) return { ...head, ...(await whole(body, limit)) };
+    bodies.set(bodies.size, body);
+    return { ...head, body: bodies.size - 1 };
+  }
+
+  async function read({ body, limit }) {
+    return { done: "read", ...(await whole(bodies.get(body), limit)) };
+  }
+
+  function respond({ status, headers, length, bytes: [bytes] }) {
+    let body = bytes?.byteLength > 0 ? bytes : null;
+    if (length !== undefined) ({ readable: body, writable } = sizedStream(length));
+    // The platform compresses nothing of it.
+    resolve(new Response(body, { status, headers, encodeBody: "manual" }));
+    return { done: "responded" };
+  }
+
+  async function copy({ body }) {
+    try {
+      // Where either side breaks off, so does the other.
+      await bodies.get(body).pipeTo(writable);
+      return { done: "copied" };
+    } catch {
+      return { done: "copied", isFailed: true };
+    }
+  }
+
+  return {
+    ask,
+    read,
+    close: ({ body }) => cancel(bodies.get(body)),
+    respond,
+    copy,
+    abort: () => writable?.abort().catch(() => {}),
+  };
+}
+
+/** All of a body of at most `limit` bytes, with its digest. */
+async function whole(body, limit) {
+  const chunks = [];
+  let length = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      length += chunk.byteLength;
+      if (length > limit) return { isTooLarge: true, limit };
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return { unreachable: messageOf(error) };
+  }
+  const bytes = new Uint8Array(await new Blob(chunks).arrayBuffer());
+  return { digest: await digestOf(bytes), bytes: [bytes] };
+}
+
+/** Whether that fails is of no interest: nobody reads any more of it. */
+function cancel(body) {
+  body?.cancel().catch(() => {});
+}
+
+function messageOf(error) {
+  return String(error.message ?? error);
+}
