@@ -15,7 +15,7 @@ use clap::Args;
 use xtask::{command, guest};
 
 /// Every target, with what its input is made of: see `fuzz/`.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "answer",
     "config",
     "documents",
@@ -24,6 +24,7 @@ const TARGETS: [&str; 12] = [
     "json",
     "jws",
     "keys",
+    "pull",
     "requests",
     "server",
     "settings",

@@ -26,7 +26,7 @@ pub(super) fn measure(program: &Path) -> anyhow::Result<Chapter> {
     ];
     if node::is_installed() {
         let Built { package, worker } = js::build()?;
-        for name in ["edge.wasm", "full.wasm", "inspect.wasm", "p256.wasm"] {
+        for name in ["edge.wasm", "full.wasm", "inspect.wasm", "p256.wasm", "pull.wasm"] {
             rows.push(row(&format!("the package's `{name}`"), &[package.join(name)])?);
         }
         rows.push(row("the worker, all of it", &files(&worker)?)?);
