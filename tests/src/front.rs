@@ -22,18 +22,30 @@ pub struct Engine {
     pub name: &'static str,
     /// What chooses it on the command line.
     pub arguments: &'static [&'static str],
-    /// Whether it is the worker, which has no store: what it serves is in the reference.
+    /// Whether it is an edge, which has no store: what it serves is in the reference.
     pub is_worker: bool,
+    serve: fn(&[String]) -> anyhow::Result<Server>,
 }
 
+/// The program without a sandbox.
+pub const NATIVE: Engine = Engine {
+    name: "native",
+    arguments: &["--engine", "native"],
+    is_worker: false,
+    serve: |arguments| program::serve(arguments),
+};
+
 /// Every engine of the program.
-pub const ENGINES: &[Engine] = &[
-    Engine { name: "native", arguments: &["--engine", "native"], is_worker: false },
-    Engine { name: "wasmtime", arguments: &["--engine", "wasm"], is_worker: false },
-];
+pub const ENGINES: &[Engine] =
+    &[NATIVE, Engine { name: "wasmtime", arguments: &["--engine", "wasm"], ..NATIVE }];
 
 /// The worker, in workerd.
-pub const WORKERD: Engine = Engine { name: "workerd", arguments: &[], is_worker: true };
+pub const WORKERD: Engine =
+    Engine { name: "workerd", arguments: &[], is_worker: true, serve: javascript::serve };
+
+/// The smallest place of all, which is a part of these tests.
+pub const MEMORY_EDGE: Engine =
+    Engine { name: "memory_edge", arguments: &[], is_worker: true, serve: program::serve_memory_edge };
 
 impl Engine {
     /// The programs that its tests need, beside `others`.
@@ -44,7 +56,7 @@ impl Engine {
     }
 
     fn serve(self, arguments: &[String]) -> anyhow::Result<Server> {
-        if self.is_worker { javascript::serve(arguments) } else { program::serve(arguments) }
+        (self.serve)(arguments)
     }
 }
 

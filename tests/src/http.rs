@@ -26,7 +26,7 @@ pub fn send_1_0(address: SocketAddr, target: &str) -> anyhow::Result<Response> {
 
 /// Sends one request on a connection of its own, and reads what comes until it ends.
 ///
-/// `target` and `headers` are sent as they are; only `Host` and `Connection: close` are added.
+/// `target` and `headers` are sent as they are; only `Host`, where they have none, and `Connection: close` are added.
 ///
 /// # Errors
 /// If there is no response, it is not framed by a `Content-Length` that is its body's, or one to `HEAD` has a body.
@@ -36,7 +36,25 @@ pub fn send(
     target: &str,
     headers: &[(&str, &str)],
 ) -> anyhow::Result<Response> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\n");
+    let response = receive(address, method, target, headers)?;
+    check_framing(&response, method).with_context(|| format!("{method} {target}"))?;
+    Ok(response)
+}
+
+/// The same, whatever the length of the body is: it may be that of a response which broke off.
+///
+/// # Errors
+/// If there is no response.
+pub fn receive(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> anyhow::Result<Response> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        head.push_str(&format!("Host: {address}\r\n"));
+    }
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -44,10 +62,26 @@ pub fn send(
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.write_all(head.as_bytes())?;
     let bytes = read(&mut stream, method)?;
+    ensure!(!bytes.is_empty(), NothingCame);
+    parse(&bytes).with_context(|| format!("{method} {target}"))
+}
 
-    let response = parse(&bytes).with_context(|| format!("{method} {target}"))?;
-    check_framing(&response, method).with_context(|| format!("{method} {target}"))?;
-    Ok(response)
+/// A connection that was closed without a response.
+#[derive(Debug)]
+pub struct NothingCame;
+
+impl core::fmt::Display for NothingCame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("no HTTP came back")
+    }
+}
+
+impl core::error::Error for NothingCame {}
+
+/// Whether a response to `method` has less of a body than it has announced.
+#[must_use]
+pub fn is_broken(response: &Response, method: &str) -> bool {
+    !is_whole(response, method)
 }
 
 /// Reads to the end of the connection, or until nothing more comes after a whole response.
@@ -68,6 +102,10 @@ fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
             Ok(0) => return Ok(bytes),
             Ok(length) => bytes.extend_from_slice(&chunk[..length]),
             Err(error) if is_whole && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(bytes);
+            }
+            // That is how a response breaks off.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && !bytes.is_empty() => {
                 return Ok(bytes);
             }
             Err(error) => return Err(error.into()),

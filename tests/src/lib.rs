@@ -21,6 +21,7 @@ pub mod programs;
 pub mod proxy;
 pub mod registry;
 pub mod reports;
+pub mod scripted;
 pub mod server;
 pub mod signed;
 pub mod skopeo;

@@ -16,13 +16,7 @@ use crate::server::Server;
 pub fn path() -> anyhow::Result<PathBuf> {
     let path = match env::var_os("DOWNSHIFT_BIN") {
         Some(path) => PathBuf::from(path),
-        // target/debug/deps/suite-…
-        None => {
-            let test = env::current_exe().context("the running test has no path")?;
-            let profile =
-                test.parent().and_then(|deps| deps.parent()).context("the running test has no folder")?;
-            profile.join("downshift").with_extension(env::consts::EXE_EXTENSION)
-        }
+        None => beside_the_test("downshift")?,
     };
     anyhow::ensure!(
         path.is_file(),
@@ -30,6 +24,22 @@ pub fn path() -> anyhow::Result<PathBuf> {
         path.display()
     );
     Ok(path)
+}
+
+/// A program of the same target folder.
+fn beside_the_test(name: &str) -> anyhow::Result<PathBuf> {
+    // target/debug/deps/suite-…
+    let test = env::current_exe().context("the running test has no path")?;
+    let profile = test.parent().and_then(|deps| deps.parent()).context("the running test has no folder")?;
+    Ok(profile.join(name).with_extension(env::consts::EXE_EXTENSION))
+}
+
+/// Starts the smallest place, which is built with these tests.
+///
+/// # Errors
+/// If it was not built, or does not start.
+pub fn serve_memory_edge(arguments: &[String]) -> anyhow::Result<Server> {
+    Server::start(Command::new(beside_the_test("memory-edge")?).args(arguments))
 }
 
 /// The program as a command, without arguments.

@@ -6,7 +6,7 @@ mod instances;
 
 use libtest_mimic::{Completion, Trial};
 
-use downshift_tests::front::WORKERD;
+use downshift_tests::front::{MEMORY_EDGE, WORKERD};
 
 /// The cases of the front that do not apply to the worker, and why. Those that store images are put to it, too: what
 /// they store is pushed to the reference, and the worker stands before that.
@@ -30,6 +30,8 @@ const NOT_HERE: &[(&str, &str)] = &[
 
 pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
     let mut trials: Vec<_> = super::front(WORKERD)?.into_iter().map(unless_not_here).collect();
+    let of_http = super::http::trials(MEMORY_EDGE).into_iter().chain(super::outcomes::trials(MEMORY_EDGE)?);
+    trials.extend(of_http.map(unless_not_here));
     trials.extend(costs::trials());
     trials.extend(deploying::trials());
     trials.extend(instances::trials());

@@ -31,6 +31,7 @@ mod proxy;
 mod refusals;
 mod registry;
 mod replay;
+mod rows;
 mod seed;
 mod skopeo;
 mod terminal;
@@ -81,6 +82,7 @@ fn main() -> anyhow::Result<ExitCode> {
         trials.extend(convert::trials(engine));
     }
     trials.extend(edge::trials()?);
+    trials.extend(rows::trials());
     trials.extend(package::trials());
     trials.extend(outcomes::reference_trials()?);
     trials.extend(page::trials());

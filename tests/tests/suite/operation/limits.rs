@@ -13,7 +13,7 @@ use downshift_tests::engines::Docker;
 use downshift_tests::front::manifest_path;
 use downshift_tests::http;
 use downshift_tests::http2::Stalled;
-use downshift_tests::operated::Operated;
+use downshift_tests::operated::{Operated, await_true};
 use downshift_tests::programs::{CURL, case, case_after, case_with};
 use downshift_tests::web::{Web, hang};
 use libtest_mimic::Trial;
@@ -45,6 +45,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(named!(refusals_that_nobody_reads_take_room_from_nobody)),
         trial(named!(one_client_does_not_fill_a_server_of_which_nothing_is_said)),
         trial(named!(large_answers_that_nobody_reads_have_one_bound)),
+        trial(named!(memory_of_large_answers_is_given_back)),
         trial(named!(heads_that_take_too_long_are_told_so)),
         trial(named!(connections_with_nothing_to_do_end)),
         trial(named!(whoever_reads_no_answer_is_let_go)),
@@ -189,10 +190,10 @@ fn one_client_does_not_fill_a_server_of_which_nothing_is_said() -> anyhow::Resul
 }
 
 /// An image whose manifest in schema 1 has some 8 MB: each `<` of a label is escaped there, twice.
-fn escaped() -> anyhow::Result<Image> {
+fn escaped(label: &str) -> anyhow::Result<Image> {
     let Image { configs, layers, .. } = sample::schema2();
     let mut config: serde_json::Value = serde_json::from_slice(configs.first().context("no config")?)?;
-    config["config"]["Labels"] = serde_json::json!({ "a": "<".repeat(1_200_000) });
+    config["config"]["Labels"] = serde_json::json!({ "a": "<".repeat(1_200_000), "b": label });
     Ok(Image::single(Family::Docker, serde_json::to_vec(&config)?, layers))
 }
 
@@ -201,7 +202,7 @@ fn large_answers_that_nobody_reads_have_one_bound() -> anyhow::Result<()> {
     /// Beside work in flight: the server itself, its caches of 64 MiB, and what its allocator gives back later.
     const OTHER_BYTES: u64 = 192 * 1024 * 1024;
     let tags: Vec<_> = (0..40).map(|number| format!("large-{number}")).collect();
-    let large = escaped()?;
+    let large = escaped("")?;
     let mut images: Vec<_> = tags.iter().map(|tag| (tag.as_str(), large.clone())).collect();
     images.push(("latest", sample::schema2()));
     let work_bytes = WORK_BYTES.to_string();
@@ -222,6 +223,31 @@ fn large_answers_that_nobody_reads_have_one_bound() -> anyhow::Result<()> {
     // Who reads what is large still gets it.
     let read = server.manifest("large-0", &[("X-Forwarded-For", "192.0.2.2")])?;
     ensure!(read.status == 200 && read.body.len() > 8_000_000, "{} {}", read.status, read.body.len());
+    Ok(())
+}
+
+fn memory_of_large_answers_is_given_back() -> anyhow::Result<()> {
+    /// The server itself, in a build without optimisations, and what its allocator keeps at hand: less than its caches would
+    /// have if they were full.
+    const MEMORY_BYTES: u64 = 100 * 1024 * 1024;
+    let tags: Vec<_> = (0..12).map(|number| format!("large-{number}")).collect();
+    let mut images = Vec::new();
+    for tag in &tags {
+        images.push((tag.as_str(), escaped(tag)?));
+    }
+    for engine in ["native", "wasm"] {
+        let server = Operated::start_with(&images, &["--engine", engine])?;
+        for tag in &tags {
+            let answer = server.manifest(tag, &[])?;
+            ensure!(answer.status == 200 && answer.body.len() > 8_000_000, "{engine}: {}", answer.status);
+        }
+        let mut memory = server.memory()?;
+        await_true("memory to be given back", || {
+            memory = server.memory()?;
+            Ok(memory <= MEMORY_BYTES)
+        })
+        .with_context(|| format!("{engine}: it has `{memory}` bytes of memory"))?;
+    }
     Ok(())
 }
 
