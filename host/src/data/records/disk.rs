@@ -269,7 +269,9 @@ fn prepare(database: &Database) -> Result<(), String> {
 fn look_through(database: &Database) -> Result<bool, redb::Error> {
     let reading = database.begin_read()?;
     let records = reading.open_table(RECORDS)?;
-    let (mut count, mut is_readable) = (0, true);
+    // In their order. To look each of them up in the table again takes eight times as long as to read all.
+    let mut read = Vec::new();
+    let mut is_readable = true;
     let mut numbers = Numbers::default();
     for record in records.iter()? {
         let (place, value) = record?;
@@ -278,8 +280,9 @@ fn look_through(database: &Database) -> Result<bool, redb::Error> {
             Ok(size) => numbers.add(place.value(), size),
             Err(()) => is_readable = false,
         }
-        count += 1;
+        read.push(place.value());
     }
+    let count = read.len() as u64;
     if count != records.len()? {
         return Err(redb::Error::Corrupted("it has another number of records than it says".to_owned()));
     }
@@ -290,7 +293,7 @@ fn look_through(database: &Database) -> Result<bool, redb::Error> {
             let (key, place) = entry?;
             let (name, digest) = key.value();
             let key = Some((name.to_owned(), digest.to_owned()));
-            if key <= last || records.get(place.value())?.is_none() {
+            if key <= last || read.binary_search(&place.value()).is_err() {
                 return Ok(false);
             }
             last = key;
