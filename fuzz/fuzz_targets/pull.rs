@@ -134,7 +134,7 @@ enum By {
     Nobody,
     User(u8),
     Stranger,
-    /// With a token that was issued, whoever it was issued to.
+    /// With a token that was issued to any user.
     Token(u8),
 }
 

@@ -14,4 +14,6 @@ mod trouble;
 
 pub(crate) use self::answers::AnswerCache;
 pub(crate) use self::body::PullBody;
-pub(crate) use self::front::{Front, Parts, Reply, ReplyBody};
+pub(crate) use self::effects::Shared;
+pub(crate) use self::front::{Front, Reply, ReplyBody};
+pub(crate) use self::registry::Registries;

@@ -30,7 +30,7 @@ use crate::origin::store::Store;
 use crate::origin::store_files::StoreFiles;
 use crate::origin::url;
 use crate::permissions;
-use crate::pull::{AnswerCache, Front, Parts};
+use crate::pull::{AnswerCache, Front, Registries, Shared};
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
 use crate::work_budget::WorkBudget;
@@ -97,14 +97,14 @@ impl Service {
             log::warn(format_args!("`{key}` stays as it was until the server is started again"));
         }
         let lasting = LongLived {
-            engine: self.front.converter().engine.clone(),
-            workers: Arc::clone(&self.front.converter().workers),
-            work: Arc::clone(self.front.work()),
+            engine: self.front.shared.converter.engine.clone(),
+            workers: Arc::clone(&self.front.shared.converter.workers),
+            work: Arc::clone(&self.front.shared.work),
             data: self.data.clone(),
-            records: Arc::clone(self.front.records()),
-            cache: Arc::clone(self.front.cache()),
-            memory: Arc::clone(self.front.memory()),
-            hasher: Arc::clone(self.front.hasher()),
+            records: Arc::clone(&self.front.shared.records),
+            cache: Arc::clone(&self.front.shared.cache),
+            memory: Arc::clone(&self.front.shared.memory),
+            hasher: Arc::clone(&self.front.shared.hasher),
             old_clients: Arc::clone(&self.old_clients),
         };
         Self::assemble(settings, lasting, Some(self))
@@ -123,11 +123,11 @@ impl Service {
         };
         let (converter, answers) = match former {
             Some(former) if former.makes_the_same(&settings, &kid) => {
-                (Arc::clone(former.front.converter()), Arc::clone(former.front.answers()))
+                (Arc::clone(&former.front.shared.converter), Arc::clone(&former.front.shared.answers))
             }
             _ => {
                 let signer = match (key, former) {
-                    (None, Some(former)) => Arc::clone(&former.front.converter().signer),
+                    (None, Some(former)) => Arc::clone(&former.front.shared.converter.signer),
                     (key, _) => Arc::new(GraviolaSigner::new(&key.map_or_else(PrivateKey::generate, Ok)?)),
                 };
                 (Arc::new(Converter { engine, workers, signer, limits }), Arc::new(AnswerCache::new()))
@@ -135,12 +135,12 @@ impl Service {
         };
         let pull_settings = images.settings(&settings)?;
         let Images { store, upstreams } = images;
-        let front = Front::new(Parts {
-            settings: pull_settings,
-            scheme: if settings.tls().is_some() { "https" } else { "http" },
+        let scheme = if settings.tls().is_some() { "https" } else { "http" };
+        let shared = Shared {
+            settings: Arc::new(pull_settings),
             memory,
             store,
-            upstreams: upstreams.clone(),
+            registries: Registries::new(&upstreams, Arc::clone(&hasher)),
             cache,
             users,
             hasher,
@@ -148,7 +148,8 @@ impl Service {
             answers,
             converter,
             work,
-        });
+        };
+        let front = Front::new(shared, scheme);
         let is_stopping = AtomicBool::new(false);
         Ok(Self { settings, front, tls, old_clients, data, upstreams, kid, is_stopping })
     }
@@ -170,7 +171,7 @@ impl Service {
         if self.is_stopping.load(Ordering::Relaxed) {
             return Err("stopping");
         }
-        if self.front.records().is_failing() {
+        if self.front.shared.records.is_failing() {
             return Err("reported digests cannot be recorded");
         }
         Ok(())
@@ -185,8 +186,8 @@ impl Service {
 
     /// Gives memory back that nobody needs any more.
     pub(crate) fn tidy(&self) {
-        self.front.answers().tidy();
-        self.front.cache().tidy();
+        self.front.shared.answers.tidy();
+        self.front.shared.cache.tidy();
         allocator::give_back();
     }
 
@@ -201,8 +202,8 @@ impl Service {
             METRICS.cache_entries.with_label_values(&[cache.name()]).set(number(entries));
             METRICS.cache_bytes.with_label_values(&[cache.name()]).set(number(bytes));
         };
-        let cache = self.front.cache();
-        set(Cache::Answers, self.front.answers().size());
+        let cache = &self.front.shared.cache;
+        set(Cache::Answers, self.front.shared.answers.size());
         if !self.upstreams.is_empty() {
             set(Cache::Documents, cache.documents_in_memory());
             METRICS
@@ -213,10 +214,10 @@ impl Service {
         if let Some(bytes) = cache.bytes_on_disk() {
             METRICS.cache_bytes.with_label_values(&[Cache::Disk.name()]).set(number(bytes));
         }
-        if let Ok(bytes) = self.front.records().bytes() {
+        if let Ok(bytes) = self.front.shared.records.bytes() {
             METRICS.records_bytes.set(number(bytes));
         }
-        METRICS.guest_traps.set(number(self.front.converter().engine.traps()));
+        METRICS.guest_traps.set(number(self.front.shared.converter.engine.traps()));
         METRICS.old_clients.set(number(self.old_clients.len() as u64));
     }
 }
@@ -270,7 +271,7 @@ impl Images {
     fn open(settings: &Settings, limits: &Limits, former: Option<&Service>) -> Result<Self, Error> {
         if let Some(folder) = &settings.store {
             let files = StoreFiles::new(folder, &settings.store_links, settings.data.as_deref())?;
-            let former = former.and_then(|former| former.front.store());
+            let former = former.and_then(|former| former.front.shared.store.as_ref());
             let store = match former.filter(|store| store.is_as(&files, limits)) {
                 Some(store) => Arc::clone(store),
                 None => Arc::new(Store::open(files, limits.clone())?),

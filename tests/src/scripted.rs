@@ -76,7 +76,7 @@ fn respond(client: &mut TcpStream, request: &Request, response: Response) -> io:
     let is_length = |value: &str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let mut is_framed = false;
     for (name, value) in &response.headers {
-        // Clients take a length that is none for an attack, and so for another fault than this is about.
+        // HTTP clients treat a malformed length as an attack, which is not the fault under test.
         if name == "content-length" && !is_length(value) {
             continue;
         }

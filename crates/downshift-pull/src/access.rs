@@ -1,4 +1,4 @@
-//! Who may pull: everybody, the users whom the shell knows, or whoever the registry lets.
+//! Access: open to everyone, to the users that the shell knows, or to the clients that the registry lets in.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -13,10 +13,9 @@ use crate::effect::{Done, Effect, Login};
 use crate::failure::Failure;
 use crate::front::Front;
 use crate::permit::permit;
-use crate::registry::{Remote, Service};
+use crate::registry::Remote;
 use crate::repository::Repository;
-use crate::settings::Scope;
-use crate::settings::{Access, Origin, Place};
+use crate::settings::{Access, Origin, Place, Scope};
 
 /// The name of this server in its challenges.
 const REALM: &str = "downshift";
@@ -88,7 +87,7 @@ impl Front {
         let Caller::Client { authorization, id } = caller else { return };
         let scope = match self.request.route.scope() {
             Some(TokenScope { name, .. }) => {
-                let Some(repository) = Repository::choose(&self.settings, &self.shell, &name) else { return };
+                let Some(repository) = self.repository(&name) else { return };
                 repository.scope().clone()
             }
             // A registry that wants to hear something has not turned away those who say nothing.
@@ -139,8 +138,8 @@ impl Front {
         let authorization = self.request.authorization.clone();
         let authorization = authorization.filter(|header| header.credentials().is_some());
         Ok(match registry.token_for(&url, authorization).await? {
-            Service::Said { token } => response::token(&token),
-            Service::Denied => error::unauthorized(&basic(), None),
+            Some(token) => response::token(&token),
+            None => error::unauthorized(&basic(), None),
         })
     }
 

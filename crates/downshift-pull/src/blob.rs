@@ -14,7 +14,7 @@ use crate::shell::Shell;
 
 /// Bytes up to which a stored blob is checked before the head of the response goes out: some ten milliseconds of work. A
 /// larger one is checked while it goes out.
-const CHECKED_FIRST: u64 = 16 * 1024 * 1024;
+pub const CHECKED_FIRST: u64 = 16 * 1024 * 1024;
 
 /// How often a blob that breaks off is gone on with.
 const MAX_RESUMES: u32 = 3;
@@ -42,7 +42,7 @@ pub(crate) struct Source<'p> {
 
 /// What it takes to go on with a blob that broke off.
 pub(crate) struct Again<'p> {
-    pub(crate) remote: &'p Remote<'p>,
+    pub(crate) remote: Remote<'p>,
     pub(crate) digest: Digest,
     pub(crate) caller: Caller,
     /// The first byte that the client gets, and how many the whole blob has.
@@ -50,7 +50,7 @@ pub(crate) struct Again<'p> {
     pub(crate) size: u64,
 }
 
-impl<'p> Blob<'p> {
+impl Blob<'_> {
     /// A blob of a stored repository.
     pub(crate) async fn of_layout(
         shell: &Shell,

@@ -12,8 +12,7 @@ use downshift::{Digest, Failure, Form};
 use downshift_registry::{AnswerKey, Authorization, Method, Problem, Reference};
 
 use crate::caller::CallerId;
-use crate::settings::Scope;
-use crate::settings::{OriginId, Url};
+use crate::settings::{OriginId, Scope, Url};
 use crate::trouble::Trouble;
 use crate::value::{Key, Value};
 

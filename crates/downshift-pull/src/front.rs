@@ -3,11 +3,10 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use bytes::Bytes;
 use downshift::Failure as Explanation;
-use downshift_registry::{Body, Fault, Request, Response, Route, error, response};
+use downshift_registry::{Fault, Request, Response, Route, error, response};
 
-use crate::blob::{Blob, Source};
+use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
 use crate::effect::{Effect, Event, Reply};
 use crate::failure::{Failure, Reason, explained};
@@ -25,6 +24,20 @@ pub(crate) struct Front {
     pub(crate) shell: Shell,
 }
 
+/// The answer to a request.
+enum Answer<'p> {
+    /// All of it.
+    Ready(Reply),
+    /// A response whose body is still to be sent.
+    Open(OpenBlob<'p>),
+}
+
+impl From<Response> for Answer<'_> {
+    fn from(response: Response) -> Self {
+        Self::Ready(response.into())
+    }
+}
+
 impl From<Response> for Reply {
     fn from(response: Response) -> Self {
         Self { response, forms: None }
@@ -38,28 +51,17 @@ impl Front {
             Ok(caller) => caller,
             Err(response) => return self.respond(response.into()).await,
         };
-        if let Route::Blob { name, digest } = &self.request.route {
-            let Some(repository) = Repository::choose(&self.settings, &self.shell, name) else {
-                return self.respond(error::blob_unknown(digest).into()).await;
-            };
-            match repository.blob(&self.request, digest, &caller).await {
-                Ok(Blob::Ready(response)) => {
-                    self.note_hidden(&response, &caller).await;
-                    self.respond(response.into()).await;
-                }
-                Ok(Blob::Open(blob)) => self.send(blob.response, blob.source).await,
-                Err(failure) => self.respond(self.failed(failure, &caller).await.into()).await,
-            }
-            return;
-        }
-        let reply = match self.reply(&caller).await {
-            Ok(reply) => {
+        match self.answer(&caller).await {
+            Ok(Answer::Ready(reply)) => {
                 self.note_hidden(&reply.response, &caller).await;
-                reply
+                self.respond(reply).await;
             }
-            Err(failure) => self.failed(failure, &caller).await.into(),
-        };
-        self.respond(reply).await;
+            Ok(Answer::Open(OpenBlob { response, source })) => {
+                self.respond(response.into()).await;
+                source.send(&self.shell).await;
+            }
+            Err(failure) => self.respond(self.failed(failure, &caller).await.into()).await,
+        }
     }
 
     async fn respond(&self, mut reply: Reply) {
@@ -67,51 +69,45 @@ impl Front {
             reply.response = reply.response.for_one_caller();
         }
         reply.response = reply.response.for_method(self.request.method);
-        if let Body::Blob(_) = reply.response.body {
-            // There is none to send: for HEAD it is not opened.
-            reply.response.body = Body::Bytes(Bytes::new());
-        }
         self.shell.ask(Effect::Respond(Box::new(reply))).await;
     }
 
-    async fn send(&self, response: Response, source: Source<'_>) {
-        let response = if self.is_private() { response.for_one_caller() } else { response };
-        self.shell.ask(Effect::Respond(Box::new(response.into()))).await;
-        source.send(&self.shell).await;
-    }
-
-    async fn reply(&self, caller: &Caller) -> Result<Reply, Failure> {
+    async fn answer(&self, caller: &Caller) -> Result<Answer<'_>, Failure> {
         let response = match &self.request.route {
             Route::Root => response::root(),
             Route::Base => self.base(caller).await?,
             Route::Token { query } => self.token(query).await?,
-            Route::Manifest { name, reference } => return self.manifest(name, reference, caller).await,
-            // Its body is not at hand.
-            Route::Blob { digest, .. } => error::blob_unknown(digest),
+            Route::Manifest { name, reference } => {
+                return self.manifest(name, reference, caller).await.map(Answer::Ready);
+            }
+            Route::Blob { name, digest } => {
+                let Some(repository) = self.repository(name) else {
+                    return Ok(Answer::from(error::blob_unknown(digest)));
+                };
+                match repository.blob(&self.request, digest, caller).await? {
+                    Blob::Ready(response) => response,
+                    Blob::Open(blob) => return Ok(Answer::Open(blob)),
+                }
+            }
             Route::EmptyLayer => response::empty_layer(&self.request),
             Route::Tags { name, page, query } => {
-                let Some(repository) = Repository::choose(&self.settings, &self.shell, name) else {
-                    return Ok(error::name_unknown(name).into());
+                let Some(repository) = self.repository(name) else {
+                    return Ok(Answer::from(error::name_unknown(name)));
                 };
                 let Some(list) = repository.tags(query, caller).await? else {
-                    return Ok(error::name_unknown(name).into());
+                    return Ok(Answer::from(error::name_unknown(name)));
                 };
                 let not_tags = || repository.invalid("the tags are not a list of strings");
                 list.response(name, page).ok_or_else(not_tags)?
             }
             Route::Referrers { name, digest, query } => {
-                let list = match Repository::choose(&self.settings, &self.shell, name) {
+                let list = match self.repository(name) {
                     Some(repository) => repository.referrers(digest, query, caller).await?,
                     None => None,
                 };
                 list.map_or_else(error::no_referrers, |list| {
-                    response::referrers(
-                        name,
-                        digest,
-                        list.bytes,
-                        list.filters.as_deref(),
-                        list.next.as_deref(),
-                    )
+                    let (filters, next) = (list.filters.as_deref(), list.next.as_deref());
+                    response::referrers(name, digest, list.bytes, filters, next)
                 })
             }
             Route::V1Images { .. } | Route::V1 => response::no_v1(),
@@ -119,6 +115,11 @@ impl Front {
             Route::Page { .. } | Route::Unknown => error::unknown_path(),
         };
         Ok(response.into())
+    }
+
+    /// The repository called `name`, if there may be one.
+    pub(crate) fn repository(&self, name: &str) -> Option<Repository<'_>> {
+        Repository::choose(&self.settings, &self.shell, name)
     }
 
     /// Takes what is not there for a no: registries hide what somebody may not see. If it is only missing, the next one who

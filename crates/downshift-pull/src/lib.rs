@@ -65,6 +65,7 @@ mod trouble;
 mod value;
 mod variables;
 
+pub use blob::CHECKED_FIRST;
 pub use caller::CallerId;
 pub use effect::{
     Answered, Ask, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, Event, HEADERS, Login,

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use downshift_json::Json;
+use downshift_json::{Json, Kind, Limits};
 use downshift_registry::{Page, Response, response};
 
 use crate::value::ListValue;
@@ -29,14 +29,18 @@ impl TagList {
     }
 }
 
+/// A list of a registry, which was read within the limit that it has.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Json<'_>> {
+    Json::parse("list", bytes, Limits { document_bytes: bytes.len(), ..Limits::default() }).ok()
+}
+
 /// The tags in a registry's list. A repository without tags has none, or null.
 fn tags_of(bytes: &[u8]) -> Option<Vec<String>> {
-    let limits = downshift_json::Limits { document_bytes: bytes.len(), ..downshift_json::Limits::default() };
-    let json = Json::parse("list", bytes, limits).ok()?;
+    let json = parse(bytes)?;
     let Some(tags) = json.root().member("tags").filter(|tags| !tags.is_null()) else {
         return Some(Vec::new());
     };
-    if tags.kind() != downshift_json::Kind::Array {
+    if tags.kind() != Kind::Array {
         return None;
     }
     tags.elements().map(|tag| tag.as_text().map(|tag| tag.to_string())).collect()

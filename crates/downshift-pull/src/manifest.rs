@@ -32,7 +32,7 @@ impl Front {
         caller: &Caller,
     ) -> Result<Reply, Failure> {
         let unknown = || Reply::from(error::manifest_unknown(name, reference));
-        let Some(repository) = Repository::choose(&self.settings, &self.shell, name) else {
+        let Some(repository) = self.repository(name) else {
             return Ok(unknown());
         };
         let mut recalled = Recalled::default();

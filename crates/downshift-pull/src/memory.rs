@@ -119,17 +119,11 @@ impl Facts {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::with_permits(MAX_PERMITS)
+        Self::with_room(MAX_PERMITS, MAX_TOKENS)
     }
 }
 
 impl Memory {
-    /// Nothing yet, and room for this many permits, for a place with little memory.
-    #[must_use]
-    pub fn with_permits(permits: usize) -> Self {
-        Self::with_room(permits, MAX_TOKENS)
-    }
-
     /// Nothing yet, and room for what fits into a program at an edge.
     #[must_use]
     pub fn at_edge() -> Self {
@@ -148,27 +142,34 @@ impl Memory {
         }
     }
 
+    /// True if an effect is about what is remembered.
+    #[must_use]
+    pub fn is_about(effect: &Effect) -> bool {
+        match effect {
+            Effect::Load(key) | Effect::Keep { key, .. } | Effect::Forget(key) => key.is_secret(),
+            Effect::Revoke { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What comes of an effect that is about what is remembered; nothing if it is about something else. `now` is in
     /// milliseconds since 1970.
     pub fn answer(&mut self, effect: &Effect, now: u64) -> Option<Done> {
+        if !Self::is_about(effect) {
+            return None;
+        }
         match effect {
-            Effect::Load(key) if key.is_secret() => Some(self.load(key, now)),
-            Effect::Keep { key, value, lifetime } if key.is_secret() => {
-                self.keep(key, value, until(now, *lifetime));
-                Some(Done::Nothing)
-            }
-            Effect::Forget(key) if key.is_secret() => {
+            Effect::Load(key) => return Some(self.load(key, now)),
+            Effect::Keep { key, value, lifetime } => self.keep(key, value, until(now, *lifetime)),
+            Effect::Forget(key) => {
                 if let Some((facts, about)) = self.place(key) {
                     facts.remove(&about);
                 }
-                Some(Done::Nothing)
             }
-            Effect::Revoke { caller, scope } => {
-                self.revoke(*caller, scope, now);
-                Some(Done::Nothing)
-            }
-            _ => None,
+            Effect::Revoke { caller, scope } => self.revoke(*caller, scope, now),
+            _ => {}
         }
+        Some(Done::Nothing)
     }
 
     /// Where what a key stands for is, and what it is about.
@@ -327,7 +328,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_oldest_go_and_refusals_never_unnoticed() {
-        let mut memory = Memory::with_permits(2);
+        let mut memory = Memory::with_room(2, MAX_TOKENS);
         for name in ["a", "b", "c"] {
             permit(&mut memory, ALICE, name, 0);
         }

@@ -10,4 +10,3 @@ mod tags;
 mod tokens;
 
 pub(crate) use self::remote::Remote;
-pub(crate) use self::tokens::Service;

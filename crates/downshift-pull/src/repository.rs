@@ -16,8 +16,7 @@ use crate::effect::{Done, Effect};
 use crate::failure::{Failure, unexpected};
 use crate::lists::TagList;
 use crate::registry::Remote;
-use crate::settings::Scope;
-use crate::settings::{Place, Settings};
+use crate::settings::{Place, Scope, Settings};
 use crate::shell::{Shell, all};
 use crate::trouble::Trouble;
 use crate::value::ListValue;
@@ -61,7 +60,7 @@ impl<'p> Repository<'p> {
         }
     }
 
-    /// That an origin said what it must not say.
+    /// The failure of an origin that broke the protocol.
     pub(crate) fn invalid(&self, what: &str) -> Failure {
         match self {
             Self::Layout { .. } => Trouble::Internal.into(),
@@ -139,7 +138,7 @@ impl<'p> Repository<'p> {
         request: &Request,
         digest: &Digest,
         caller: &Caller,
-    ) -> Result<Blob<'_>, Failure> {
+    ) -> Result<Blob<'p>, Failure> {
         match self {
             Self::Layout { shell, scope } => Blob::of_layout(shell, scope, request, digest).await,
             Self::Remote(remote) => remote.blob(request, digest, caller).await,

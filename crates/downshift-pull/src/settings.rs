@@ -115,9 +115,9 @@ pub enum Delivery {
 pub enum Access {
     /// Everybody.
     Open,
-    /// Whoever the shell knows by name and password.
+    /// The users that the shell knows by name and password.
     Users,
-    /// Whoever the registry lets, which has to be the one origin that there is: a token is good for one registry.
+    /// The clients that the registry lets in. It has to be the only origin, for a token is good for one registry.
     Upstream {
         /// The URL by which clients know this server; without one it is the scheme and host of their request.
         public_url: Option<String>,

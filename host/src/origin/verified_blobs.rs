@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use downshift::Digest;
+use downshift_pull::CHECKED_FIRST;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 use tokio::task;
@@ -15,14 +16,10 @@ use crate::digest::DigestCheck;
 use crate::error::Error;
 use crate::origin::layout::{BlobFile, Stamp};
 
-/// Bytes up to which a blob is checked before the head of the response goes out: some ten milliseconds of work. A larger
-/// one is checked while it goes out.
-pub(crate) const SMALL_BYTES: u64 = 16 * 1024 * 1024;
-
 /// How many blobs are remembered: some ten megabytes of memory.
 const CAPACITY: u64 = 32 * 1024;
 
-/// How many blobs of up to [`SMALL_BYTES`] are checked at once, each on a thread. More wait.
+/// How many blobs of up to [`CHECKED_FIRST`] bytes are checked at once, each on a thread. More wait.
 const SMALL_CHECKS: usize = 4;
 
 /// How many larger ones are, for ranges of them. They have places of their own, so that small ones do not wait for these.
@@ -81,7 +78,7 @@ impl VerifiedBlobs {
         // A change after that shows.
         let is_settled = state.stamp.is_settled();
         let check = async {
-            let places = if state.stamp.size() <= SMALL_BYTES { &self.small } else { &self.large };
+            let places = if state.stamp.size() <= CHECKED_FIRST { &self.small } else { &self.large };
             // Nobody closes it.
             let place = Arc::clone(places).acquire_owned().await.map_err(|_| Error::Busy)?;
             let file = blob.file.try_clone().map_err(unreadable)?;

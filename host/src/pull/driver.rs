@@ -10,7 +10,7 @@ use downshift_registry::Request;
 
 use super::account::Account;
 use super::context::{Context, OpenBody};
-use super::effects::{Later, Outcome, Shared, When, take_in};
+use super::effects::{Later, Shared, When, take_in};
 use crate::time;
 use crate::work_budget::Asker;
 
@@ -99,48 +99,35 @@ impl Driver {
                 return Some(News::Copy(ticket, copy, body));
             }
             Effect::Abort => return Some(News::Abort),
-            effect => match self.carry_out(effect) {
-                When::Now(done) => self.done.push((ticket, done)),
-                When::Later(later) => self.running.push((ticket, later)),
-            },
+            effect => self.carry_out(ticket, effect),
         }
         None
     }
 
-    fn carry_out(&mut self, effect: Effect) -> When {
+    fn carry_out(&mut self, ticket: Ticket, effect: Effect) {
         // By the time that it asks for something else, what registries have said before is kept.
         if let Effect::Ask(_) = effect {
             self.context.keeping.clear();
         }
-        self.shared.carry_out(effect, &mut self.context)
+        match self.shared.carry_out(effect, &mut self.context) {
+            When::Now(done) => self.done.push((ticket, done)),
+            When::Later(later) => self.running.push((ticket, later)),
+        }
     }
 
+    /// Polls what is under way, and what that begins.
     fn poll_running(&mut self, task: &mut TaskContext<'_>) {
-        let mut ended: Vec<(Ticket, Outcome)> = Vec::new();
-        self.running.retain_mut(|(ticket, later)| match Pin::new(later).poll(task) {
-            Poll::Ready(outcome) => {
-                ended.push((*ticket, outcome));
-                false
-            }
-            Poll::Pending => true,
-        });
-        for (ticket, outcome) in ended {
+        let mut at = 0;
+        while let Some((ticket, later)) = self.running.get_mut(at) {
+            let ticket = *ticket;
+            let Poll::Ready(outcome) = Pin::new(later).poll(task) else {
+                at += 1;
+                continue;
+            };
+            drop(self.running.remove(at));
             match take_in(outcome, &mut self.context) {
                 Ok(done) => self.done.push((ticket, done)),
-                Err(effect) => match self.shared.of_repository(*effect, &mut self.context) {
-                    When::Now(done) => self.done.push((ticket, done)),
-                    When::Later(mut later) => {
-                        // Its first poll, so that it wakes this task.
-                        match Pin::new(&mut later).poll(task) {
-                            Poll::Ready(outcome) => {
-                                if let Ok(done) = take_in(outcome, &mut self.context) {
-                                    self.done.push((ticket, done));
-                                }
-                            }
-                            Poll::Pending => self.running.push((ticket, later)),
-                        }
-                    }
-                },
+                Err(effect) => self.carry_out(ticket, *effect),
             }
         }
     }

@@ -11,7 +11,7 @@ use downshift_pull::{
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::answers::{AnswerCache, Key as AnswerPath, Lookup as AnswerLookup};
+use super::answers::{AnswerCache, Key as AnswerPath, LargeAnswer, Lookup as AnswerLookup};
 use super::context::{Context, OpenBody};
 use super::registry::{Asked, Keeping, Registries, read_open, with_body};
 use super::stored;
@@ -28,32 +28,32 @@ use crate::origin::layout::BlobFile;
 use crate::origin::store::{Repository, Store};
 use crate::origin::verified_blobs::BlobState;
 use crate::time;
-use crate::work_budget::{Charge, WorkBudget};
+use crate::work_budget::{Asker, Charge, WorkBudget};
 
 /// Bytes of a blob that are on their way at once, whatever its size: a piece of a file, or what a registry sends ahead.
 const BLOB_BYTES: usize = 128 * 1024;
 
 /// What all pulls have together.
-pub(super) struct Shared {
-    pub(super) settings: Arc<Settings>,
+pub(crate) struct Shared {
+    pub(crate) settings: Arc<Settings>,
     /// Who said yes and no lately, and tokens.
-    pub(super) memory: Arc<Mutex<Memory>>,
+    pub(crate) memory: Arc<Mutex<Memory>>,
     /// The folder of images, if they are in one.
-    pub(super) store: Option<Arc<Store>>,
-    pub(super) registries: Registries,
+    pub(crate) store: Option<Arc<Store>>,
+    pub(crate) registries: Registries,
     /// What registries have said.
-    pub(super) cache: Arc<OriginCache>,
+    pub(crate) cache: Arc<OriginCache>,
     /// The users, if there are some.
-    pub(super) users: Option<Htpasswd>,
-    pub(super) hasher: Arc<CallerHasher>,
+    pub(crate) users: Option<Htpasswd>,
+    pub(crate) hasher: Arc<CallerHasher>,
     /// The digests that were reported.
-    pub(super) records: Arc<Records>,
+    pub(crate) records: Arc<Records>,
     /// The answers that were made lately.
-    pub(super) answers: Arc<AnswerCache>,
+    pub(crate) answers: Arc<AnswerCache>,
     /// Who makes them.
-    pub(super) converter: Arc<Converter>,
+    pub(crate) converter: Arc<Converter>,
     /// The memory of what is under way.
-    pub(super) work: Arc<WorkBudget>,
+    pub(crate) work: Arc<WorkBudget>,
 }
 
 /// An effect that takes its time.
@@ -163,12 +163,8 @@ impl Shared {
 
     /// What the memory of callers and tokens says, if it is about that.
     fn remembered(&self, effect: &Effect) -> Option<Done> {
-        let is_secret = match effect {
-            Effect::Load(key) | Effect::Keep { key, .. } | Effect::Forget(key) => key.is_secret(),
-            Effect::Revoke { .. } => true,
-            _ => false,
-        };
-        if !is_secret {
+        // Most are not, and need not wait for each other.
+        if !Memory::is_about(effect) {
             return None;
         }
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).answer(effect, time::now_in_milliseconds())
@@ -239,12 +235,7 @@ impl Shared {
             }
             AnswerLookup::Large(answer) => {
                 let work = Arc::clone(&self.work);
-                later(async move {
-                    match answer.charged(&work, asker).await {
-                        Ok((value, charge)) => Outcome::LargeAnswer(Value::Answer(value), charge),
-                        Err(_) => Outcome::Done(Done::Busy),
-                    }
-                })
+                later(async move { large_answer(answer, &work, asker).await })
             }
             AnswerLookup::Underway(underway) => {
                 let shared = Arc::clone(self);
@@ -254,12 +245,7 @@ impl Shared {
                     // one may, and nobody waits for all the others.
                     match shared.answers.at_hand(&path, &shared.records) {
                         Some(AnswerLookup::Value(value)) => Outcome::Done(Done::Known(value)),
-                        Some(AnswerLookup::Large(answer)) => {
-                            match answer.charged(&shared.work, asker).await {
-                                Ok((value, charge)) => Outcome::LargeAnswer(Value::Answer(value), charge),
-                                Err(_) => Outcome::Done(Done::Busy),
-                            }
-                        }
+                        Some(AnswerLookup::Large(answer)) => large_answer(answer, &shared.work, asker).await,
                         _ => Outcome::Done(Done::Unknown { mark: 0 }),
                     }
                 })
@@ -269,8 +255,9 @@ impl Shared {
 
     fn has(self: &Arc<Self>, key: Key) -> When {
         let Key::Document { scope, digest } = key else { return When::Now(Done::Has(false)) };
-        if self.cache.has_document(&scope, &digest) || !self.cache.has_disk() {
-            return When::Now(Done::Has(self.cache.has_document(&scope, &digest)));
+        let is_in_memory = self.cache.has_document(&scope, &digest);
+        if is_in_memory || !self.cache.has_disk() {
+            return When::Now(Done::Has(is_in_memory));
         }
         let (cache, place) = (Arc::clone(&self.cache), self.place(scope));
         later(async move { Outcome::Done(Done::Has(cache.has_document_on_disk(&place, &digest).await)) })
@@ -324,7 +311,7 @@ impl Shared {
     }
 
     /// What is about a stored repository, which is looked for first.
-    pub(super) fn of_repository(self: &Arc<Self>, effect: Effect, context: &mut Context) -> When {
+    fn of_repository(self: &Arc<Self>, effect: Effect, context: &mut Context) -> When {
         let scope = match &effect {
             Effect::Resolve { scope, .. }
             | Effect::TagOf { scope, .. }
@@ -491,6 +478,14 @@ fn refused(NoAnswer { error, records }: NoAnswer) -> Done {
         Error::Core(failure) => Ok(Converted::Refused(Refusal { failure: failure.clone(), records })),
         error => Err(trouble(error)),
     })
+}
+
+/// An answer that counts while it is sent, once there is room for it.
+async fn large_answer(answer: LargeAnswer, work: &WorkBudget, asker: Asker) -> Outcome {
+    match answer.charged(work, asker).await {
+        Ok((value, charge)) => Outcome::LargeAnswer(Value::Answer(value), charge),
+        Err(_) => Outcome::Done(Done::Busy),
+    }
 }
 
 fn tell(event: Event) {

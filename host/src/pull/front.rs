@@ -2,56 +2,23 @@
 
 use core::future::poll_fn;
 use core::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::Form;
-use downshift_pull::{Memory, Reply as Answer, Settings};
+use downshift_pull::Reply as Answer;
 use downshift_registry::{Body, Request, Response, error as http};
 
-use super::answers::AnswerCache;
 use super::body::PullBody;
 use super::driver::{Driver, News};
 use super::effects::Shared;
-use super::registry::Registries;
-use crate::access::{CallerHasher, Htpasswd};
-use crate::data::records::Records;
-use crate::engine::converter::Converter;
-use crate::origin::cache::{OriginCache, Place};
-use crate::origin::registry::Upstream;
-use crate::origin::store::Store;
-use crate::work_budget::{Asker, Charge, WorkBudget};
+use crate::origin::cache::Place;
+use crate::work_budget::{Asker, Charge};
 
 /// A read-only registry.
 pub(crate) struct Front {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     scheme: &'static str,
-}
-
-/// What a registry is made of.
-pub(crate) struct Parts {
-    pub(crate) settings: Settings,
-    /// By which clients come: `http` or `https`.
-    pub(crate) scheme: &'static str,
-    /// What is remembered of callers and tokens.
-    pub(crate) memory: Arc<Mutex<Memory>>,
-    /// The folder of images, if they are in one.
-    pub(crate) store: Option<Arc<Store>>,
-    /// The registries that have images.
-    pub(crate) upstreams: Vec<Arc<Upstream>>,
-    /// What these have said.
-    pub(crate) cache: Arc<OriginCache>,
-    /// Who may pull, if only some may.
-    pub(crate) users: Option<Htpasswd>,
-    pub(crate) hasher: Arc<CallerHasher>,
-    /// The digests that were reported.
-    pub(crate) records: Arc<Records>,
-    /// The answers that were made lately.
-    pub(crate) answers: Arc<AnswerCache>,
-    /// Who makes them.
-    pub(crate) converter: Arc<Converter>,
-    /// The memory of what is under way.
-    pub(crate) work: Arc<WorkBudget>,
 }
 
 /// A response, and where its bytes come from.
@@ -77,24 +44,8 @@ pub(crate) enum ReplyBody {
 }
 
 impl Front {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { settings, scheme, memory, store, upstreams, cache, users, hasher, records, .. } = parts;
-        let Parts { answers, converter, work, .. } = parts;
-        let registries = Registries::new(&upstreams, Arc::clone(&hasher));
-        let settings = Arc::new(settings);
-        let shared = Shared {
-            settings,
-            memory,
-            store,
-            registries,
-            cache,
-            users,
-            hasher,
-            records,
-            answers,
-            converter,
-            work,
-        };
+    /// The registry of which all pulls have this together, and to which clients come by `http` or `https`.
+    pub(crate) fn new(shared: Shared, scheme: &'static str) -> Self {
         Self { shared: Arc::new(shared), scheme }
     }
 
@@ -106,46 +57,6 @@ impl Front {
             // A pull begins with its head.
             _ => http::internal().into(),
         }
-    }
-
-    /// The digests that were reported.
-    pub(crate) fn records(&self) -> &Arc<Records> {
-        &self.shared.records
-    }
-
-    /// The answers that were made lately.
-    pub(crate) fn answers(&self) -> &Arc<AnswerCache> {
-        &self.shared.answers
-    }
-
-    /// Who makes them.
-    pub(crate) fn converter(&self) -> &Arc<Converter> {
-        &self.shared.converter
-    }
-
-    /// The memory of what is under way.
-    pub(crate) fn work(&self) -> &Arc<WorkBudget> {
-        &self.shared.work
-    }
-
-    /// What registries have said.
-    pub(crate) fn cache(&self) -> &Arc<OriginCache> {
-        &self.shared.cache
-    }
-
-    /// The folder of images, if they are in one.
-    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
-        self.shared.store.as_ref()
-    }
-
-    /// What is remembered of callers and tokens.
-    pub(crate) fn memory(&self) -> &Arc<Mutex<Memory>> {
-        &self.shared.memory
-    }
-
-    /// What callers are hashed with.
-    pub(crate) fn hasher(&self) -> &Arc<CallerHasher> {
-        &self.shared.hasher
     }
 
     /// Forgets what is kept of the repository `name`, or of all. What was reported stays. It waits for the disk.

@@ -21,7 +21,7 @@ use crate::origin::registry::{Query, Upstream};
 const LARGE_BYTES: usize = 64 * 1024;
 
 /// The registries, and what is being asked of them.
-pub(super) struct Registries {
+pub(crate) struct Registries {
     by_id: HashMap<OriginId, Arc<Upstream>>,
     flights: Arc<Flights<Flight, Landed>>,
     hasher: Arc<CallerHasher>,
@@ -70,7 +70,8 @@ pub(super) enum Asked {
 }
 
 impl Registries {
-    pub(super) fn new(upstreams: &[Arc<Upstream>], hasher: Arc<CallerHasher>) -> Self {
+    /// These registries, of which nothing is asked yet.
+    pub(crate) fn new(upstreams: &[Arc<Upstream>], hasher: Arc<CallerHasher>) -> Self {
         let by_id = upstreams.iter().map(|upstream| (upstream.id, Arc::clone(upstream))).collect();
         Self { by_id, flights: Arc::new(Flights::new(lingering)), hasher }
     }

@@ -32,7 +32,7 @@ pub enum Fault {
     WrongDigest,
     /// The digest in the header cannot be one.
     BadDigest,
-    /// There is no digest in the header.
+    /// `Docker-Content-Digest` is missing.
     NoDigest,
     /// There is no length in the header.
     NoLength,

@@ -177,7 +177,7 @@ fn bytes(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()>
     let is_head = world.sent(pull).is_some_and(|sent| sent.method == "HEAD");
     let digest = response.headers.iter().find(|(name, _)| *name == "docker-content-digest");
     let (Some((_, digest)), true, false) = (digest, is_whole, is_head) else { return Ok(()) };
-    let digest = Digest::parse(digest).context("a digest that is none is reported")?;
+    let digest = Digest::parse(digest).context("the reported digest is malformed")?;
     let body = &received.response.body;
     match world.route(pull) {
         Some(Route::Blob { digest: asked, .. }) => {

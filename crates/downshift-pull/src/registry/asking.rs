@@ -106,7 +106,7 @@ impl Remote<'_> {
         question: &Question,
         authorization: Option<Authorization>,
     ) -> Result<Answered, Failure> {
-        self.count_subrequest()?;
+        self.shell.count_subrequest(self.settings)?;
         let ask = Ask {
             origin: self.scope.origin,
             is_own: url.origin == self.registry.base.origin,
@@ -120,11 +120,6 @@ impl Remote<'_> {
             Done::Asked(answered) => answered.map_err(|problem| self.fault_at(&url, problem)),
             other => Err(unexpected(&other)),
         }
-    }
-
-    /// Counts a request of this server's own, where those are limited.
-    pub(super) fn count_subrequest(&self) -> Result<(), Failure> {
-        self.shell.count_subrequest(self.settings)
     }
 
     /// Where a redirect leads.

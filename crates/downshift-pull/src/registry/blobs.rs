@@ -1,7 +1,6 @@
 //! Blobs of a registry: through this server, or from where the registry sends them.
 
 use alloc::string::ToString as _;
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use downshift::Digest;
@@ -17,14 +16,14 @@ use crate::effect::{Answered, BodyId, Copy, Done, Effect, Take};
 use crate::failure::{Failure, unexpected};
 use crate::settings::Delivery;
 
-impl Remote<'_> {
+impl<'p> Remote<'p> {
     /// The blob that a client's `request` asks for: the whole, or the one range of it, which is passed on as it came.
     pub(crate) async fn blob(
         &self,
         request: &Request,
         digest: &Digest,
         caller: &Caller,
-    ) -> Result<Blob<'_>, Failure> {
+    ) -> Result<Blob<'p>, Failure> {
         let unknown = || Blob::Ready(error::blob_unknown(digest));
         if request.method == Method::Head || request.has(digest) {
             let size = self.blob_size(digest, caller).await?;
@@ -133,7 +132,7 @@ impl Remote<'_> {
         digest: &Digest,
         body: Option<BodyId>,
         caller: &Caller,
-    ) -> Result<Blob<'_>, Failure> {
+    ) -> Result<Blob<'p>, Failure> {
         let Some(body) = body else { return Err(unexpected(&Done::Nothing)) };
         if let Ok(Some(size @ 1..)) = self.blob_size(digest, caller).await {
             return Ok(self.streamed(digest, size, None, body, caller));
@@ -157,17 +156,18 @@ impl Remote<'_> {
         part: Option<Range<u64>>,
         body: BodyId,
         caller: &Caller,
-    ) -> Blob<'_> {
+    ) -> Blob<'p> {
         let check = part.is_none().then(|| digest.clone());
         let Range { start, end } = part.clone().unwrap_or(0..size);
         let copy = Copy { body, start: 0, length: end.saturating_sub(start), check };
-        let again = Again { remote: self, digest: digest.clone(), caller: caller.clone(), start, size };
+        let again =
+            Again { remote: self.clone(), digest: digest.clone(), caller: caller.clone(), start, size };
         let source = Source { copy, again: Some(again) };
         Blob::Open(OpenBlob { response: response::blob_part(digest, size, part), source })
     }
 
     async fn close(&self, body: Option<BodyId>) {
-        for body in body.into_iter().collect::<Vec<_>>() {
+        if let Some(body) = body {
             self.shell.ask(Effect::Close(body)).await;
         }
     }

@@ -4,13 +4,14 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use downshift::Digest;
-use downshift_json::{Json, Kind, Limits};
+use downshift_json::Kind;
 use downshift_registry::link;
 
 use super::remote::Remote;
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, Take};
 use crate::failure::Failure;
+use crate::lists;
 use crate::permit;
 use crate::value::{Key, ListValue, Value};
 
@@ -78,8 +79,7 @@ impl Remote<'_> {
 }
 
 fn is_object(bytes: &[u8]) -> bool {
-    let limits = Limits { document_bytes: bytes.len(), ..Limits::default() };
-    Json::parse("list", bytes, limits).is_ok_and(|json| json.root().kind() == Kind::Object)
+    lists::parse(bytes).is_some_and(|json| json.root().kind() == Kind::Object)
 }
 
 fn with_query(path: &str, query: &str) -> String {

@@ -13,6 +13,7 @@ use crate::settings::{Registry, Scope, Settings, Url};
 use crate::shell::Shell;
 
 /// A repository at a registry.
+#[derive(Clone)]
 pub(crate) struct Remote<'p> {
     pub(crate) settings: &'p Settings,
     pub(crate) shell: &'p Shell,

@@ -4,7 +4,6 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
 use downshift_registry::{
     Authorization, Credentials, Demand, Method, Problem, Scope as TokenScope, Token, TokenRequest,
 };
@@ -29,6 +28,8 @@ const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 const BASIC_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 const NO_TOKEN: &str = "the answer of its token service has no token";
+
+const BAD_TOKEN_URL: &str = "credentials must not be sent to the URL of its token service";
 
 impl Remote<'_> {
     /// What to say with a request, before the registry has asked.
@@ -68,11 +69,10 @@ impl Remote<'_> {
         let account = self.registry.credentials.as_ref().map(|credentials| credentials.username.clone());
         let url = TokenRequest { service: service.clone(), scopes, account }.url(realm);
         let authorization = self.registry.credentials.as_ref().map(Credentials::authorization);
-        let (token, lifetime) = match self.ask_token_service(&url, authorization).await? {
-            Service::Said { token } => token,
-            Service::Denied => return Err(self.fault(Problem::Denied)),
-        };
-        let lifetime = lifetime.saturating_sub(MARGIN).min(MAX_LIFETIME);
+        let issued = self.token_for(&url, authorization).await?;
+        let issued = issued.ok_or_else(|| self.fault(Problem::Denied))?;
+        let token = Authorization::bearer(&issued.value).ok_or_else(|| self.invalid(NO_TOKEN))?;
+        let lifetime = Duration::from_secs(issued.lifetime).saturating_sub(MARGIN).min(MAX_LIFETIME);
         let key = Key::Token(self.scope.clone());
         self.shell.ask(Effect::Keep { key, value: Value::Token(token.clone()), lifetime }).await;
         Ok(Some(token))
@@ -91,39 +91,24 @@ impl Remote<'_> {
         own
     }
 
-    async fn ask_token_service(
-        &self,
-        url: &str,
-        authorization: Option<Authorization>,
-    ) -> Result<Service<(Authorization, Duration)>, Failure> {
-        let token = match self.token_for(url, authorization).await? {
-            Service::Said { token } => token,
-            Service::Denied => return Ok(Service::Denied),
-        };
-        let authorization = Authorization::bearer(&token.value).ok_or_else(|| self.invalid(NO_TOKEN))?;
-        Ok(Service::Said { token: (authorization, Duration::from_secs(token.lifetime)) })
-    }
-
-    /// Asks a token service at `url`: gives the token, or that it says no to whoever asks.
+    /// Asks the token service at `url`: gives the token, or nothing if it denies one to these credentials.
     pub(crate) async fn token_for(
         &self,
         url: &str,
         authorization: Option<Authorization>,
-    ) -> Result<Service<Token>, Failure> {
+    ) -> Result<Option<Token>, Failure> {
         let take = Take::Whole { limit: TOKEN_BYTES, cost: 1 };
         let (headers, delivery) = (Vec::new(), Delivery::Stream);
         let question = Question { method: Method::Get, headers, take, delivery };
         let answered = self.in_time(self.exchange(self.token_url(url)?, &question, authorization)).await?;
         match (answered.status, &answered.body) {
-            (200, Body::Bytes { bytes, .. }) => self.token_in(bytes).map(|token| Service::Said { token }),
-            (401 | 403, _) => Ok(Service::Denied),
+            (200, Body::Bytes { bytes, .. }) => {
+                Token::parse(bytes).map(Some).ok_or_else(|| self.invalid(NO_TOKEN))
+            }
+            (401 | 403, _) => Ok(None),
             (429, _) => Err(self.fault(Problem::TooManyRequests { retry_after: retry_after(&answered) })),
             (status, _) => Err(self.fault(Problem::Status(status))),
         }
-    }
-
-    fn token_in(&self, body: &Bytes) -> Result<Token, Failure> {
-        Token::parse(body).ok_or_else(|| self.invalid(NO_TOKEN))
     }
 
     /// The URL of a token service, if a name and password may be sent there: not in the clear where the registry itself is
@@ -134,11 +119,3 @@ impl Remote<'_> {
             .ok_or_else(|| self.fault(Problem::Invalid(BAD_TOKEN_URL.to_string())))
     }
 }
-
-/// What a token service says.
-pub(crate) enum Service<T> {
-    Said { token: T },
-    Denied,
-}
-
-const BAD_TOKEN_URL: &str = "credentials must not be sent to the URL of its token service";

@@ -4,16 +4,15 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use downshift_registry::{Credentials, Mapping, is_docker_hub, registry_host};
+use downshift_pull::UPSTREAM_TIMEOUT;
+use downshift_registry::{Credentials, Mapping, is_docker_hub};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::credentials;
 use crate::bounded;
 use crate::error::Error;
-
-/// Seconds for which a registry may be silent, if nothing else is said: as long as a client cares to wait.
-pub(crate) const DEFAULT_TIMEOUT: u64 = 30;
+use crate::origin::url::resolve;
 
 /// Bytes of a file with certificates. A system's own, with all authorities of the web, has a quarter of a megabyte.
 const MAX_CA_BYTES: u64 = 16 * 1024 * 1024;
@@ -109,7 +108,7 @@ impl UpstreamConfig {
         if !mapping.is_valid() {
             return Err(invalid("a repository name cannot begin with its prefix"));
         }
-        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let timeout = self.timeout.unwrap_or(UPSTREAM_TIMEOUT.as_secs());
         if timeout == 0 {
             return Err(invalid("its timeout must be greater than 0"));
         }
@@ -136,20 +135,7 @@ fn shown(url: &str) -> String {
 /// The URL up to the slash before `v2/`.
 fn base(text: &str) -> Option<Url> {
     let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let mut url = Url::parse(&text).ok()?;
-    let has_more = url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some();
-    if !matches!(url.scheme(), "http" | "https") || has_more {
-        return None;
-    }
-    let host = registry_host(url.host_str()?);
-    url.set_host(Some(&host)).ok()?;
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/v2").unwrap_or(path);
-    url.set_path(&format!("{path}/"));
-    Some(url)
+    Url::parse(&downshift_pull::Url::of_registry(&text, resolve)?.text).ok()
 }
 
 #[cfg(test)]
