@@ -103,9 +103,10 @@ impl OriginCache {
         let wanted = tag.to_owned();
         let stored = self.on_disk(place, move |folder| folder.tag(&wanted)).await??;
         let target = TagTarget { digest: Digest::parse(&stored.digest).ok()?, at: stored.at * 1000 };
-        let written = WrittenTag { target: target.clone(), written: target.at };
-        self.tags.insert((place.scope.clone(), tag.to_owned()), written);
-        Some(target)
+        let written = WrittenTag { written: target.at, target };
+        // What somebody kept while this was read is newer.
+        let entry = self.tags.entry((place.scope.clone(), tag.to_owned())).or_insert(written);
+        Some(entry.into_value().target)
     }
 
     /// Keeps what a tag points to; on the disk where what stands there says too little: it is about another digest, or so

@@ -64,7 +64,10 @@ impl Driver {
 
     /// Goes on to the next thing that the client is to be told.
     pub(super) fn poll_news(&mut self, task: &mut TaskContext<'_>) -> Poll<News> {
-        self.context.since = self.shared.registries.now();
+        // What it is still looking for may be kept meanwhile, and not be found: that is under way since the look began.
+        if self.running.is_empty() {
+            self.context.since = self.shared.registries.now();
+        }
         loop {
             self.poll_running(task);
             let (new, dropped) = match self.pull.step(time::now_in_milliseconds(), self.done.drain(..)) {
