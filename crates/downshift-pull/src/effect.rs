@@ -197,7 +197,8 @@ pub struct Ask {
     pub method: Method,
     /// The URL.
     pub url: Url,
-    /// The headers, named in lower case, but for that of the next field.
+    /// The headers, named in lower case, but for that of the next field. A name may be there several times: each is a line of
+    /// its own, as far as the shell's library has such.
     pub headers: Vec<(&'static str, String)>,
     /// `Authorization`.
     pub authorization: Option<Authorization>,
@@ -319,7 +320,8 @@ pub enum Login {
 /// A response, and what to note of it.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The response. Where its body is a part of a blob, [`Effect::Copy`] brings that.
+    /// The response. Where its body is a blob or a part of one, [`Effect::Copy`] brings
+    /// that.
     pub response: Response,
     /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
     pub forms: Option<(Form, Form)>,
@@ -332,8 +334,8 @@ pub struct Copy {
     pub body: BodyId,
     /// Where they begin in that.
     pub start: u64,
-    /// How many.
-    pub length: u64,
+    /// How many; none where all that come are the response.
+    pub length: Option<u64>,
     /// The digest of all bytes that are sent with this response, where they are a whole blob: the last of them are held back
     /// until it is known to be right.
     pub check: Option<Digest>,

@@ -29,7 +29,7 @@ enum Answer<'p> {
     /// All of it.
     Ready(Reply),
     /// A response whose body is still to be sent.
-    Open(OpenBlob<'p>),
+    Open(Box<OpenBlob<'p>>),
 }
 
 impl From<Response> for Answer<'_> {
@@ -56,7 +56,8 @@ impl Front {
                 self.note_hidden(&reply.response, &caller).await;
                 self.respond(reply).await;
             }
-            Ok(Answer::Open(OpenBlob { response, source })) => {
+            Ok(Answer::Open(open)) => {
+                let OpenBlob { response, source } = *open;
                 self.respond(response.into()).await;
                 source.send(&self.shell).await;
             }

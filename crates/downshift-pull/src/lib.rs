@@ -75,5 +75,5 @@ pub use memory::{MAX_PERMITS, MAX_TOKENS, Memory};
 pub use pull::{Pull, Step};
 pub use settings::{Access, Delivery, Origin, OriginId, Place, Registry, Resolve, Scope, Settings, Url};
 pub use trouble::Trouble;
-pub use value::{AnswerValue, Key, ListValue, TagTarget, Value};
+pub use value::{AnswerValue, HeadOf, Key, ListValue, TagTarget, Value};
 pub use variables::{UPSTREAM_TIMEOUT, Variables};

@@ -4,6 +4,7 @@ mod asking;
 mod attempts;
 mod blobs;
 mod documents;
+mod heads;
 mod lists;
 mod remote;
 mod tags;

@@ -11,6 +11,7 @@ export function streams(resolve) {
   async function ask({ method, url, headers, statuses, limit }, signal) {
     let response;
     try {
+      // A name may be there several times; the platform sends its lines as one, which cannot be helped.
       response = await fetch(url, { method, headers, redirect: "manual", signal });
     } catch (error) {
       return { done: "asked", unreachable: messageOf(error) };

@@ -209,7 +209,8 @@ async fn send(upstream: &Upstream, ask: Ask) -> Result<Response, Problem> {
     for (name, value) in ask.headers {
         // A client's own words may be among them.
         let value = HeaderValue::from_str(&value).map_err(|error| Problem::Invalid(error.to_string()))?;
-        headers.insert(HeaderName::from_static(name), value);
+        // A name may be there several times.
+        headers.append(HeaderName::from_static(name), value);
     }
     upstream
         .http

@@ -217,8 +217,8 @@ fn read(body: impl Read, limit: usize) -> Result<(bytes::Bytes, Digest), Problem
 /// Sends a part of a body. The digest of the whole is left to clients.
 fn send(copy: &Copy, body: Option<BodyReader<'static>>, client: &mut TcpStream) -> Copied {
     let Some(body) = body else { return Copied::Broken { sent: None } };
-    match io::copy(&mut body.take(copy.length), client) {
-        Ok(sent) if sent == copy.length => Copied::All,
+    match io::copy(&mut body.take(copy.length.unwrap_or(u64::MAX)), client) {
+        Ok(sent) if copy.length.is_none_or(|length| sent == length) => Copied::All,
         Ok(sent) => Copied::Broken { sent: Some(sent) },
         Err(_) => Copied::ClientGone,
     }
@@ -232,7 +232,7 @@ fn respond(Response { status, headers, body }: &Response, client: &mut TcpStream
     client.write_all(b"\r\n")?;
     match body {
         ResponseBody::Bytes(bytes) => client.write_all(bytes),
-        ResponseBody::Blob(_) => Ok(()),
+        ResponseBody::Blob(_) | ResponseBody::Stream => Ok(()),
     }
 }
 

@@ -283,6 +283,7 @@ impl World {
                 (running.body, running.is_whole) = (bytes.to_vec(), true);
             }
             ResponseBody::Blob(range) => running.is_whole = range.is_empty(),
+            ResponseBody::Stream => running.is_whole = false,
         }
     }
 
@@ -322,7 +323,9 @@ impl World {
     fn copy(&mut self, pull: PullId, copy: &Copy) -> Progress {
         let copied = |copied| Progress::Done(Done::Copied(copied));
         let Some(running) = self.pulls.get_mut(pull.0) else { return Progress::Never };
-        if !matches!(&running.response, Some(response) if matches!(response.body, ResponseBody::Blob(_))) {
+        let has_blob =
+            |response: &downshift_registry::Response| !matches!(response.body, ResponseBody::Bytes(_));
+        if !running.response.as_ref().is_some_and(has_blob) {
             self.violations.push(format!("{pull:?} sends a body that its response does not have"));
             return copied(Copied::ClientGone);
         }
@@ -330,8 +333,10 @@ impl World {
             self.violations.push("a body is copied that is not open".to_owned());
             return copied(Copied::Broken { sent: None });
         };
-        let length = copy.length as usize;
         let mut part = bytes.get(copy.start as usize..).unwrap_or_default().to_vec();
+        // Without a length, one that breaks off is shorter than it would have been.
+        let missing = usize::from(end != End::Whole);
+        let length = copy.length.map_or(part.len() + missing, |length| length as usize);
         part.truncate(length);
         if let Some(room) = running.leaves_after.map(|after| after.saturating_sub(running.body.len()))
             && room < part.len()

@@ -150,6 +150,9 @@ fn respond(object: &mut Object, reply: &Reply, bytes: &mut VecDeque<Bytes>) {
         Body::Blob(range) => {
             object.number("length", range.end.saturating_sub(range.start));
         }
+        Body::Stream => {
+            object.optional_number("length", None);
+        }
     }
 }
 

@@ -61,7 +61,11 @@ impl Names {
             }
             Key::Record { name, digest } => path = record(name, digest),
             // They are answered from memory.
-            Key::Permit { .. } | Key::Token(_) | Key::Basic(_) => {}
+            Key::Permit { .. }
+            | Key::Token(_)
+            | Key::Basic(_)
+            | Key::HeadRefusal { .. }
+            | Key::BlobSize { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
     }
@@ -107,7 +111,9 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         }
         Value::Record(record) => return (encode::record(record), record.payload.clone().into()),
         // They are kept in memory.
-        Value::Permit { .. } | Value::Token(_) | Value::Basic => Bytes::new(),
+        Value::Permit { .. } | Value::Token(_) | Value::Basic | Value::HeadRefusal | Value::BlobSize(_) => {
+            Bytes::new()
+        }
     };
     (about.finish(), bytes)
 }

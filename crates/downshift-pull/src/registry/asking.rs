@@ -29,7 +29,8 @@ pub(super) struct Question {
 impl Question {
     /// To have a document or list, of whatever type.
     pub(super) fn of(method: Method, take: Take) -> Self {
-        Self { method, headers: [("accept", every_type())].into(), take, delivery: Delivery::Stream }
+        let headers = every_type().map(|media_type| ("accept", media_type.to_string())).collect();
+        Self { method, headers, take, delivery: Delivery::Stream }
     }
 }
 
@@ -134,7 +135,7 @@ impl Remote<'_> {
 
     /// What the registry asks of this caller before anything else: nothing, or credentials.
     pub(crate) async fn demand(&self, caller: &Caller) -> Result<Option<Demand>, Failure> {
-        match self.ask(Method::Get, "", caller).await {
+        match self.ask("", caller).await {
             Ok(_) => Ok(None),
             Err(failure) => match failure.reason() {
                 Reason::Upstream(Fault { problem: Problem::Unauthorized(demand), .. }) => Ok(Some(demand)),
@@ -145,7 +146,15 @@ impl Remote<'_> {
 
     /// Whether this caller may pull from a repository of which nothing else is known: a caller who may can list its tags.
     pub(crate) async fn has_repository(&self, caller: &Caller) -> Result<bool, Failure> {
-        let answered = self.ask(Method::Get, &self.path("tags/list?n=1"), caller).await?;
+        let answered = self.ask(&self.path("tags/list?n=1"), caller).await?;
+        let is_page = |answered: &Answered| {
+            let content_type = answered.header("content-type").unwrap_or_default();
+            content_type.trim_start().to_ascii_lowercase().starts_with("text/html")
+        };
+        // A login page lets everybody in.
+        if answered.as_ref().is_some_and(is_page) {
+            return Err(self.no_document());
+        }
         Ok(answered.is_some())
     }
 
@@ -173,13 +182,8 @@ impl Remote<'_> {
     }
 
     /// Asks, and again if that may help. What is not there is no failure.
-    pub(super) async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        caller: &Caller,
-    ) -> Result<Option<Answered>, Failure> {
-        let question = Question::of(method, Take::Nothing);
+    pub(super) async fn ask(&self, path: &str, caller: &Caller) -> Result<Option<Answered>, Failure> {
+        let question = Question::of(Method::Get, Take::Nothing);
         self.attempt(path, &question, caller, &|answered| is_there(self, answered)).await
     }
 

@@ -39,6 +39,7 @@ pub(super) fn rows() -> Vec<Row> {
         a_yes_for_one_repository_is_none_for_another(),
         what_is_gone_can_still_be_pulled(),
         another_ones_digest(),
+        pages_let_nobody_in(),
         users_of_a_list(),
         nobody_in_particular(),
         blobs_are_asked_for_each_time(),
@@ -50,6 +51,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(redirects());
     rows.extend(strange_challenges());
     rows.extend(privacy());
+    rows.extend(heads_are_no_no());
     rows
 }
 
@@ -408,6 +410,8 @@ fn a_no_is_about_its_caller() -> Row {
                     format!("GET registry {} alice", blob(&Digest::of(&sample::schema2().configs.concat()))),
                     format!("HEAD registry {} bob", manifest("latest")),
                     format!("HEAD registry {} alice", manifest("latest")),
+                    // HEAD may not work there.
+                    format!("GET registry {} alice", manifest("latest")),
                 ]),
                 get(&reported).by(BOB).comes(schema1()),
                 asked::<String>([]),
@@ -481,8 +485,73 @@ fn what_is_gone_can_still_be_pulled() -> Row {
                 get(&reported).by(BOB).comes(schema1()),
                 asked([
                     format!("HEAD registry {} bob", manifest(source.as_str())),
+                    format!("GET registry {} bob", manifest(source.as_str())),
                     format!("GET registry {TAGS}?n=1 bob"),
                 ]),
+            ],
+        ),
+    )
+}
+
+/// Where HEAD is refused to everybody, GET says who may have something.
+fn heads_are_no_no() -> Vec<Row> {
+    let (bytes, layer) = layer();
+    let source = manifest(sample::schema2().manifest.digest().as_str());
+    let of = |name: &str, fault: Fault| {
+        let steps = steps(
+            guarded(Authentication::Basic),
+            [
+                tag().by(ALICE).comes(image()),
+                change(Rule::at("/v2/library", fault).method("HEAD").change()),
+                tag().by(ALICE).comes(image()),
+                asked(
+                    ["GET", "HEAD", "GET"]
+                        .map(|method| format!("{method} registry {} alice", manifest("latest"))),
+                ),
+                // Of others it is said anew.
+                by_digest().by(BOB).comes(status(401)),
+                by_digest().by(EVE).comes(status(401)),
+                asked([format!("GET registry {source} bob"), format!("GET registry {source} eve")]),
+                head(&layer).by(ALICE).comes(status(200).header("content-length", &bytes.len().to_string())),
+                head(&layer).by(BOB).comes(status(401)),
+                change(Change::Rights(BOB, &["*"])),
+                by_digest().by(BOB).comes(image()),
+            ],
+        );
+        row(format!("access/pass-through/head-is-no-no/{name}"), upstream(), steps)
+    };
+    vec![
+        of("401", Fault::status(401)),
+        of("401-with-a-challenge", Fault::with(401, "www-authenticate", "Basic realm=\"x\"")),
+        of("403", Fault::status(403)),
+        of("404", Fault::status(404)),
+        of("501", Fault::status(501)),
+    ]
+}
+
+/// A login page says 200 to everybody, and lets nobody in.
+fn pages_let_nobody_in() -> Row {
+    let reported = manifest(schema1_digest(&sample::schema2(), "latest").as_str());
+    let page = |part: &str| {
+        let body = b"<!DOCTYPE html><title>Sign in</title>".to_vec();
+        change(Rule::at(part, Fault::Typed("text/html", body)).change())
+    };
+    row(
+        "access/pass-through/a-login-page-is-no-yes",
+        upstream(),
+        steps(
+            guarded(Authentication::Basic),
+            [
+                get(&manifest("latest")).by(ALICE).comes(schema1(&sample::schema2(), "latest")),
+                page("/v2/"),
+                by_digest().by(EVE).comes(refused(502, "upstream-no-document")),
+                get(&reported).by(EVE).comes(refused(502, "upstream-no-document")),
+                tag().by(EVE).comes(refused(502, "upstream-no-document")),
+                // Where the manifest is gone as well.
+                change(Change::NoFaults),
+                page("/tags/"),
+                change(Rule::at("/manifests/", Fault::status(404)).change()),
+                get(&reported).by(EVE).comes(refused(502, "upstream-no-document")),
             ],
         ),
     )

@@ -351,6 +351,11 @@ pub(super) fn body(bytes: &[u8]) -> Comes {
         .header("content-length", &bytes.len().to_string())
 }
 
+/// A body whose length is not said.
+pub(super) fn streamed(bytes: &[u8]) -> Comes {
+    Comes { content: Content::Is(bytes.to_vec()), ..status(200) }.without("content-length")
+}
+
 /// A part of a body.
 pub(super) fn part(range: core::ops::Range<usize>, bytes: &[u8]) -> Comes {
     let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
