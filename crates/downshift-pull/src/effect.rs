@@ -9,7 +9,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use downshift::answer::{Answer, Need, Record, Refusal, Request};
 use downshift::{Digest, Failure, Form};
-use downshift_registry::{AnswerKey, Authorization, Method, Problem, Reference};
+use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
 
 use crate::caller::CallerId;
 use crate::settings::{OriginId, Scope, Url};
@@ -194,7 +194,7 @@ pub struct Ask {
     /// is not in that.
     pub is_own: bool,
     /// The method.
-    pub method: Method,
+    pub method: AskMethod,
     /// The URL.
     pub url: Url,
     /// The headers, named in lower case, but for that of the next field. A name may be there several times: each is a line of
@@ -204,6 +204,17 @@ pub struct Ask {
     pub authorization: Option<Authorization>,
     /// What to do with the body.
     pub take: Take,
+}
+
+/// The method of an [`Ask`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskMethod {
+    /// GET.
+    Get,
+    /// HEAD.
+    Head,
+    /// POST, with a body. A token service is asked so, and nobody else.
+    Post(TokenForm),
 }
 
 /// What to do with the body of a response.

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 
-use downshift_registry::Authorization;
+use downshift_registry::{Authorization, IdentityToken};
 
 use crate::caller::CallerId;
 use crate::effect::{Done, Effect};
@@ -26,6 +26,9 @@ const EDGE_PERMITS: usize = 10_000;
 /// How many tokens are remembered at an edge: if each is as long as it may be, they take 16 MB.
 const EDGE_TOKENS: usize = 1_000;
 
+/// How many identity tokens are remembered, one for each registry.
+const MAX_IDENTITIES: usize = 1_000;
+
 /// How many registries are remembered at which HEAD is of no use.
 const MAX_HEAD_REFUSALS: usize = 1_000;
 
@@ -44,6 +47,7 @@ pub struct Memory {
     permits: Facts,
     tokens: Facts,
     basic: Facts,
+    identities: Facts,
     heads: Facts,
     sizes: Facts,
     refusals: Facts,
@@ -64,6 +68,8 @@ enum Fact {
     Yes,
     /// The token for a repository.
     Token(Authorization),
+    /// An identity token.
+    Identity(IdentityToken),
     /// The bytes of a blob.
     Size(u64),
     /// That the registry said no, and the number of that.
@@ -148,6 +154,7 @@ impl Memory {
             permits: Facts::new(permits),
             tokens: Facts::new(tokens),
             basic: Facts::new(tokens),
+            identities: Facts::new(MAX_IDENTITIES),
             heads: Facts::new(MAX_HEAD_REFUSALS),
             sizes: Facts::new(sizes),
             refusals: Facts::new(MAX_REFUSALS),
@@ -193,6 +200,9 @@ impl Memory {
             Key::Permit { caller, scope } => Some((&mut self.permits, (*caller, scope.clone()))),
             Key::Token(scope) => Some((&mut self.tokens, (CallerId::default(), scope.clone()))),
             Key::Basic(origin) => Some((&mut self.basic, (CallerId::default(), all_of(*origin)))),
+            Key::IdentityToken(origin) => {
+                Some((&mut self.identities, (CallerId::default(), all_of(*origin))))
+            }
             Key::HeadRefusal { origin, host, of } => {
                 let kind = match of {
                     HeadOf::Manifests => "manifests",
@@ -215,6 +225,7 @@ impl Memory {
         let Some((facts, about)) = self.place(key) else { return Done::Unknown { mark } };
         match (facts.get(&about, now), key) {
             (Some(Fact::Token(token)), _) => Done::Known(Value::Token(token.clone())),
+            (Some(Fact::Identity(token)), _) => Done::Known(Value::IdentityToken(token.clone())),
             (Some(Fact::Size(size)), _) => Done::Known(Value::BlobSize(*size)),
             (Some(Fact::Yes), Key::Basic(_)) => Done::Known(Value::Basic),
             (Some(Fact::Yes), Key::HeadRefusal { .. }) => Done::Known(Value::HeadRefusal),
@@ -232,6 +243,11 @@ impl Memory {
                 Some(Fact::Token(token.clone()))
             }
             (Key::Basic(_), Value::Basic) | (Key::HeadRefusal { .. }, Value::HeadRefusal) => Some(Fact::Yes),
+            (Key::IdentityToken(_), Value::IdentityToken(token))
+                if token.as_str().len() <= MAX_TOKEN_BYTES =>
+            {
+                Some(Fact::Identity(token.clone()))
+            }
             (Key::BlobSize { .. }, Value::BlobSize(size)) => Some(Fact::Size(*size)),
             _ => None,
         };

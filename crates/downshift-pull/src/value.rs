@@ -10,7 +10,7 @@ use bytes::Bytes;
 use downshift::answer::Record;
 use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
-use downshift_registry::{AnswerKey, Authorization};
+use downshift_registry::{AnswerKey, Authorization, IdentityToken};
 
 use crate::caller::CallerId;
 use crate::settings::{OriginId, Scope};
@@ -64,6 +64,8 @@ pub enum Key {
     Token(Scope),
     /// That a registry wants a name and password with every request.
     Basic(OriginId),
+    /// What this server asks a registry's token service with in the place of its own identity token.
+    IdentityToken(OriginId),
     /// That HEAD is of no use at a registry, whatever GET says there.
     HeadRefusal {
         /// The origin.
@@ -116,6 +118,8 @@ pub enum Value {
     Token(Authorization),
     /// That a name and password are wanted.
     Basic,
+    /// An identity token.
+    IdentityToken(IdentityToken),
     /// That HEAD is of no use.
     HeadRefusal,
     /// The bytes of a blob.
@@ -169,6 +173,7 @@ impl Key {
             Self::Permit { .. }
             | Self::Token(_)
             | Self::Basic(_)
+            | Self::IdentityToken(_)
             | Self::HeadRefusal { .. }
             | Self::BlobSize { .. } => true,
             Self::Answer { .. }

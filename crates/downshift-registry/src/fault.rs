@@ -94,8 +94,6 @@ impl Fault {
     pub fn is_outage(&self) -> bool {
         match self.problem {
             Problem::Timeout | Problem::TooManyRequests { .. } | Problem::Unreachable(_) => true,
-            // A login page or a proxy has answered in its place.
-            Problem::NoDocument => true,
             // What it never does is no outage.
             Problem::Status(501 | 505) => false,
             Problem::Status(status) => status >= 500,

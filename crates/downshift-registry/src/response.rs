@@ -38,7 +38,7 @@ pub fn base() -> Response {
 /// A token of an upstream registry's token service, for the client.
 #[must_use]
 pub fn token(token: &Token) -> Response {
-    let Token { value, lifetime } = token;
+    let Token { value, lifetime, .. } = token;
     // Under both names: Docker ≤ 1.9 knows the first only.
     let value = value.as_str();
     let mut body = Object::new();

@@ -8,10 +8,10 @@ use downshift::Digest;
 use downshift::answer::{Documents, Need, Record, Step};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
-    Answered, Ask, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, HEADERS, Key, Login,
-    Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
+    Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, HEADERS, Key,
+    Login, Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
 };
-use downshift_registry::{Body as ResponseBody, Method, Problem, Reference, Route};
+use downshift_registry::{Body as ResponseBody, Problem, Reference, Route};
 use downshift_sign::{P256Signer, Signer as _};
 
 use crate::net::{End, Reply as NetReply, Request, Response};
@@ -146,8 +146,13 @@ impl World {
         if let Some(authorization) = &ask.authorization {
             headers.push(("authorization".to_owned(), authorization.as_str().to_owned()));
         }
-        let method = if ask.method == Method::Head { "HEAD" } else { "GET" }.to_owned();
-        let reply = self.net.answer(self.now, &Request { host, method, target, headers });
+        let (method, form) = match &ask.method {
+            AskMethod::Get => ("GET", ""),
+            AskMethod::Head => ("HEAD", ""),
+            AskMethod::Post(form) => ("POST", form.as_str()),
+        };
+        let (method, form) = (method.to_owned(), form.to_owned());
+        let reply = self.net.answer(self.now, &Request { host, method, target, headers, form });
         self.note(Happened::Asked(pull, self.net.exchanges().len() - 1));
         match reply {
             NetReply::Silence => Progress::Never,
@@ -159,7 +164,7 @@ impl World {
 
     /// Nobody may hear of credentials whom nobody knows.
     fn refuse_credentials(&mut self, ask: &Ask) {
-        if ask.authorization.is_some() {
+        if ask.authorization.is_some() || matches!(ask.method, AskMethod::Post(_)) {
             self.violations.push(format!("credentials go to {}", ask.url.text));
         }
     }
@@ -171,8 +176,9 @@ impl World {
         };
         let headers = response.headers.iter().filter_map(is_taken).collect();
         let status = response.status;
-        let body = match (ask.take, ask.method) {
-            (Take::Whole { limit, .. }, Method::Get) if status == 200 => {
+        let body = match (ask.take, &ask.method) {
+            (_, AskMethod::Head) => Body::None,
+            (Take::Whole { limit, .. }, _) if status == 200 => {
                 let announced =
                     response.header("content-length").and_then(|length| length.parse::<usize>().ok());
                 let read = whole(response, announced, limit);
@@ -182,7 +188,7 @@ impl World {
                     Some(Ok(bytes)) => Body::Bytes { digest: Digest::of(&bytes), bytes },
                 }
             }
-            (Take::Open, Method::Get) if matches!(status, 200 | 206) => {
+            (Take::Open, _) if matches!(status, 200 | 206) => {
                 Body::Open(self.open_body(response.body, response.end, None))
             }
             _ => Body::None,

@@ -64,6 +64,7 @@ impl Names {
             Key::Permit { .. }
             | Key::Token(_)
             | Key::Basic(_)
+            | Key::IdentityToken(_)
             | Key::HeadRefusal { .. }
             | Key::BlobSize { .. } => {}
         }
@@ -111,9 +112,12 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         }
         Value::Record(record) => return (encode::record(record), record.payload.clone().into()),
         // They are kept in memory.
-        Value::Permit { .. } | Value::Token(_) | Value::Basic | Value::HeadRefusal | Value::BlobSize(_) => {
-            Bytes::new()
-        }
+        Value::Permit { .. }
+        | Value::Token(_)
+        | Value::Basic
+        | Value::IdentityToken(_)
+        | Value::HeadRefusal
+        | Value::BlobSize(_) => Bytes::new(),
     };
     (about.finish(), bytes)
 }

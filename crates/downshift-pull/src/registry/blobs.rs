@@ -14,7 +14,7 @@ use super::asking::{Question, identity, is_redirect, is_there, open_body};
 use super::remote::Remote;
 use crate::blob::{Again, Blob, OpenBlob, Source, range_header};
 use crate::caller::Caller;
-use crate::effect::{Answered, BodyId, Copy, Done, Effect, Take};
+use crate::effect::{Answered, AskMethod, BodyId, Copy, Done, Effect, Take};
 use crate::failure::{Failure, unexpected};
 use crate::settings::Delivery;
 use crate::value::{HeadOf, Key, Value};
@@ -144,7 +144,7 @@ impl<'p> Remote<'p> {
 
     fn blob_question(&self) -> Question {
         let headers = [identity()].into();
-        Question { method: Method::Get, headers, take: Take::Open, delivery: self.registry.delivery }
+        Question { method: AskMethod::Get, headers, take: Take::Open, delivery: self.registry.delivery }
     }
 
     /// Asks for a blob, and again if that may help.

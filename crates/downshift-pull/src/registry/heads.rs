@@ -6,12 +6,12 @@
 use core::future::Future;
 use core::time::Duration;
 
-use downshift_registry::{Fault, Method, Problem};
+use downshift_registry::{Fault, Problem};
 
 use super::asking::{Question, is_there};
 use super::remote::Remote;
 use crate::caller::Caller;
-use crate::effect::{Answered, Done, Effect, Take};
+use crate::effect::{Answered, AskMethod, Done, Effect, Take};
 use crate::failure::Failure;
 use crate::value::{HeadOf, Key, Value};
 
@@ -70,7 +70,7 @@ impl Remote<'_> {
         if let Done::Known(_) = self.shell.ask(Effect::Load(self.head_key(of))).await {
             return Ok(Head::Untold(None));
         }
-        let question = Question::of(Method::Head, Take::Nothing);
+        let question = Question::of(AskMethod::Head, Take::Nothing);
         let asked = self.respond(path, &question, caller).await;
         let lifetime = match asked
             .and_then(|answered| Ok(is_there(self, &answered)?.then(|| told(&answered))))
