@@ -170,6 +170,7 @@ enum Wrong {
     WrongDigest,
     BadDigest,
     SpeltDigest(u8),
+    Limits(bool),
     ContentType(u8),
     NoDigest,
     NoLength,
@@ -223,6 +224,10 @@ impl Wrong {
             Self::Longer => Fault::Longer,
             Self::WrongDigest => Fault::WrongDigest,
             Self::BadDigest => Fault::BadDigest,
+            Self::Limits(is_bad) => {
+                let value = if *is_bad { "\u{e4}\u{7f}" } else { "0;w=21600" };
+                Fault::Headers(vec![("ratelimit-remaining", value), ("retry-after", value)])
+            }
             Self::SpeltDigest(spelling) => Fault::SpeltDigest(pick(&SPELLINGS, *spelling)),
             Self::ContentType(media_type) => Fault::ContentType(TYPES.get(usize::from(*media_type)).copied()),
             Self::NoDigest => Fault::NoDigest,

@@ -19,14 +19,17 @@ use crate::value::{Key, Value};
 pub use downshift_registry::Response;
 
 /// The headers of a registry's response that a shell passes on, in lower case.
-pub const HEADERS: [&str; 9] = [
+pub const HEADERS: [&str; 12] = [
     "content-length",
     "content-range",
     "content-type",
     "docker-content-digest",
+    "docker-ratelimit-source",
     "link",
     "location",
     "oci-filters-applied",
+    "ratelimit-limit",
+    "ratelimit-remaining",
     "retry-after",
     "www-authenticate",
 ];

@@ -10,6 +10,7 @@ use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
 use crate::effect::{Effect, Event, Reply};
 use crate::failure::{Failure, Reason, explained};
+use crate::registry::with_limits;
 use crate::repository::Repository;
 use crate::settings::Settings;
 use crate::shell::Shell;
@@ -69,7 +70,7 @@ impl Front {
         if self.is_private() {
             reply.response = reply.response.for_one_caller();
         }
-        reply.response = reply.response.for_method(self.request.method);
+        reply.response = with_limits(reply.response.for_method(self.request.method), &self.shell);
         self.shell.ask(Effect::Respond(Box::new(reply))).await;
     }
 

@@ -5,9 +5,11 @@ mod attempts;
 mod blobs;
 mod documents;
 mod heads;
+mod limits;
 mod lists;
 mod remote;
 mod tags;
 mod tokens;
 
+pub(crate) use self::limits::with_limits;
 pub(crate) use self::remote::Remote;

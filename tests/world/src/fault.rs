@@ -32,6 +32,8 @@ pub enum Fault {
     WrongDigest,
     /// The digest in the header cannot be one.
     BadDigest,
+    /// These headers come as well.
+    Headers(Vec<(&'static str, &'static str)>),
     /// The right digest is in the header, in a spelling that is none.
     SpeltDigest(DigestSpelling),
     /// `Docker-Content-Digest` is missing.
@@ -178,6 +180,7 @@ impl Fault {
                 response.set("docker-content-digest", Digest::of(b"something else").as_str());
             }
             Self::BadDigest => response.set("docker-content-digest", "sha256:something"),
+            Self::Headers(headers) => headers.iter().for_each(|(name, value)| response.set(name, value)),
             Self::SpeltDigest(spelling) => {
                 let digest = response.header("docker-content-digest").unwrap_or_default();
                 let spelt = match spelling {

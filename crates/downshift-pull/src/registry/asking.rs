@@ -8,6 +8,7 @@ use downshift::Digest;
 use downshift_registry::{Authorization, BadRedirect, Challenge, Demand, Fault, Problem, every_type};
 
 use super::attempts::Attempts;
+use super::limits;
 use super::remote::Remote;
 use crate::caller::Caller;
 use crate::effect::{Answered, Ask, AskMethod, Body, Done, Effect, Take};
@@ -128,9 +129,10 @@ impl Remote<'_> {
         authorization: Option<Authorization>,
     ) -> Result<Answered, Failure> {
         self.shell.count_subrequest(self.settings)?;
+        let is_own = url.origin == self.registry.base.origin;
         let ask = Ask {
             origin: self.scope.origin,
-            is_own: url.origin == self.registry.base.origin,
+            is_own,
             method: question.method.clone(),
             url: url.clone(),
             headers: question.headers.clone(),
@@ -138,7 +140,13 @@ impl Remote<'_> {
             take: question.take,
         };
         match self.shell.ask(Effect::Ask(ask)).await {
-            Done::Asked(answered) => answered.map_err(|problem| self.fault_at(&url, problem)),
+            Done::Asked(Ok(answered)) => {
+                if is_own {
+                    limits::note(self.shell, &answered);
+                }
+                Ok(answered)
+            }
+            Done::Asked(Err(problem)) => Err(self.fault_at(&url, problem)),
             other => Err(unexpected(&other)),
         }
     }

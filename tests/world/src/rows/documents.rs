@@ -86,6 +86,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend([attempts(), attempts_are_few(), nothing_is_asked_twice(), wrong_sizes(), children()]);
     rows.extend(digests());
     rows.extend(pages());
+    rows.push(limits());
     rows.extend(documents_that_are_none());
     rows.extend(costs());
     rows
@@ -330,6 +331,58 @@ fn documents_that_are_none() -> Vec<Row> {
             ],
         ),
     ]
+}
+
+/// What the registry says of its limits goes to who has made it say it.
+fn limits() -> Row {
+    const LIMIT: (&str, &str) = ("ratelimit-limit", "100;w=21600");
+    const SOURCE: (&str, &str) = ("docker-ratelimit-source", "192.0.2.1");
+    let image = sample::schema2();
+    let layer = Digest::of(&image.layers[0]);
+    let (tag, by_digest) = (manifest("latest"), manifest(image.manifest.digest().as_str()));
+    let left = |left: &'static str| {
+        let headers = vec![LIMIT, ("ratelimit-remaining", left), SOURCE, ("retry-after", "3")];
+        change(Rule::at("/v2/", Fault::Headers(headers)).change())
+    };
+    let with = |comes: super::row::Comes, left: &str| {
+        comes.header(LIMIT.0, LIMIT.1).header(SOURCE.0, SOURCE.1).header("ratelimit-remaining", left)
+    };
+    row(
+        "documents/rate-limits",
+        Options::default(),
+        [
+            push("latest", &image),
+            left("7;w=21600"),
+            get(&tag).reading(Form::Schema2).comes(with(stored(&image), "7;w=21600").without("retry-after")),
+            // Nobody was asked.
+            get(&by_digest).reading(Form::Schema2).comes(stored(&image).without(LIMIT.0).without(SOURCE.0)),
+            get(&blob(&layer)).comes(with(status(200), "7;w=21600")),
+            change(Change::NoFaults),
+            left("x\u{e4}"),
+            get(&blob(&layer)).comes(status(200).header(LIMIT.0, LIMIT.1).without("ratelimit-remaining")),
+            change(Change::NoFaults),
+            change(
+                Rule::at(
+                    "/v2/",
+                    Fault::Status(
+                        429,
+                        vec![
+                            (LIMIT.0, LIMIT.1.to_owned()),
+                            ("ratelimit-remaining", "0;w=21600".to_owned()),
+                            ("retry-after", "Fri, 31 Dec 2027 23:59:59 GMT".to_owned()),
+                        ],
+                    ),
+                )
+                .change(),
+            ),
+            get(&tag).comes(
+                refused(429, "upstream-too-many-requests")
+                    .header(LIMIT.0, LIMIT.1)
+                    .header("ratelimit-remaining", "0;w=21600")
+                    .header("retry-after", "Fri, 31 Dec 2027 23:59:59 GMT"),
+            ),
+        ],
+    )
 }
 
 fn head(target: &str) -> Step {
