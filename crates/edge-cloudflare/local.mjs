@@ -51,7 +51,8 @@ function secretOf(file) {
 /** Who Docker's config.json says that this machine is towards a registry. */
 function fromDocker(file, upstream) {
   const { auths = {} } = JSON.parse(readFileSync(file, "utf8"));
-  const { username, password, auth } = auths[new URL(upstream).host] ?? {};
+  const { username, password, auth, identitytoken } = auths[new URL(upstream).host] ?? {};
+  if (identitytoken) return ["<token>", identitytoken];
   if (username) return [username, password];
   const [name, ...rest] = Buffer.from(auth ?? "", "base64")
     .toString()

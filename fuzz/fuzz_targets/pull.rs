@@ -13,7 +13,7 @@ use arbitrary::Arbitrary;
 use downshift::{Digest, Form};
 use downshift_cases::images::{Image, sample};
 use downshift_pull::{Delivery, Done, Effect, Trouble};
-use downshift_world::fault::{Fault, Rule};
+use downshift_world::fault::{DigestSpelling, Fault, Rule};
 use downshift_world::net::{self, Denial, Host, Redirect, User};
 use downshift_world::oracle;
 use downshift_world::rows::{AccessOption, Options};
@@ -169,6 +169,9 @@ enum Wrong {
     Longer,
     WrongDigest,
     BadDigest,
+    SpeltDigest(u8),
+    Limits(bool),
+    ContentType(u8),
     NoDigest,
     NoLength,
     Length(u8),
@@ -176,18 +179,23 @@ enum Wrong {
     Part(u8, u8),
     OtherPart,
     WholeForPart,
+    Unsized(bool),
     Huge(bool),
     Status(u8),
     Challenge(u8),
     Location(u8),
     RedirectLoop,
     Body(Vec<u8>),
+    Typed(u8, Vec<u8>),
 }
 
 impl Wrong {
     fn fault(&self) -> Fault {
         const LENGTHS: [&str; 5] = ["0", "7", "99999", "x", "18446744073709551616"];
         const STATUSES: [u16; 12] = [204, 206, 301, 400, 401, 403, 404, 416, 429, 500, 503, 999];
+        const SPELLINGS: [DigestSpelling; 3] =
+            [DigestSpelling::Quoted, DigestSpelling::Capitals, DigestSpelling::Empty];
+        const TYPES: [&str; 3] = ["text/html", "application/json", Form::Oci.media_type()];
         const CHALLENGES: [&str; 6] = [
             "Basic realm=\"x\"",
             "Bearer realm=\"{tokens}/token\",service=\"registry\"",
@@ -216,6 +224,12 @@ impl Wrong {
             Self::Longer => Fault::Longer,
             Self::WrongDigest => Fault::WrongDigest,
             Self::BadDigest => Fault::BadDigest,
+            Self::Limits(is_bad) => {
+                let value = if *is_bad { "\u{e4}\u{7f}" } else { "0;w=21600" };
+                Fault::Headers(vec![("ratelimit-remaining", value), ("retry-after", value)])
+            }
+            Self::SpeltDigest(spelling) => Fault::SpeltDigest(pick(&SPELLINGS, *spelling)),
+            Self::ContentType(media_type) => Fault::ContentType(TYPES.get(usize::from(*media_type)).copied()),
             Self::NoDigest => Fault::NoDigest,
             Self::NoLength => Fault::NoLength,
             Self::Length(length) => Fault::Length(pick(&LENGTHS, *length)),
@@ -225,12 +239,14 @@ impl Wrong {
             }
             Self::OtherPart => Fault::OtherPart,
             Self::WholeForPart => Fault::WholeForPart,
+            Self::Unsized(is_right) => Fault::Unsized { is_right: *is_right },
             Self::Huge(is_announced) => Fault::Huge { is_announced: *is_announced },
             Self::Status(status) => Fault::status(pick(&STATUSES, *status)),
             Self::Challenge(challenge) => Fault::with(401, "www-authenticate", pick(&CHALLENGES, *challenge)),
             Self::Location(location) => Fault::with(307, "location", pick(&LOCATIONS, *location)),
             Self::RedirectLoop => Fault::RedirectLoop,
             Self::Body(body) => Fault::Body(body.clone()),
+            Self::Typed(media_type, body) => Fault::Typed(pick(&TYPES, *media_type), body.clone()),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct SeenRequest {
     pub path: String,
     /// The headers, names in lower case, in the order in which they came.
     pub headers: Vec<(String, String)>,
+    /// The body, as far as a [`Web`](crate::web::Web) has read it.
+    pub body: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -148,7 +150,7 @@ pub(crate) fn read_request(client: &mut impl BufRead) -> io::Result<Option<(Seen
     let Some(line) = read_head_line(client)? else { return Ok(None) };
     let mut words = line.split(' ').map(ToString::to_string);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut request = SeenRequest { method, path, headers: Vec::new() };
+    let mut request = SeenRequest { method, path, headers: Vec::new(), body: Vec::new() };
     let mut lines = vec![line];
     while let Some(line) = read_head_line(client)?.filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or(io::ErrorKind::InvalidData)?;

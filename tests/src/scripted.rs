@@ -54,8 +54,9 @@ impl ScriptedNetwork {
 }
 
 fn answer(net: &Mutex<Net>, host: Host, seen: &SeenRequest, client: &mut TcpStream) -> io::Result<()> {
-    let SeenRequest { method, path, headers } = seen.clone();
-    let request = Request { host, method, target: path, headers };
+    let SeenRequest { method, path, headers, body } = seen.clone();
+    let form = String::from_utf8_lossy(&body).into_owned();
+    let request = Request { host, method, target: path, headers, form };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let reply = net.lock().unwrap_or_else(PoisonError::into_inner).answer(now, &request);
     match reply {

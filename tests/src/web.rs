@@ -13,6 +13,9 @@ use crate::proxy::{SeenRequest, read_request};
 /// How long a connection may be silent.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes of a request's body that are read.
+const BODY_LIMIT: u64 = 64 * 1024;
+
 /// A web server, for as long as this value lives. Each connection has one request.
 #[derive(Debug)]
 pub struct Web {
@@ -87,7 +90,10 @@ fn serve(
 ) -> io::Result<()> {
     client.set_read_timeout(Some(TIMEOUT))?;
     client.set_write_timeout(Some(TIMEOUT))?;
-    let Some((request, _)) = read_request(&mut BufReader::new(&client))? else { return Ok(()) };
+    let mut reader = BufReader::new(&client);
+    let Some((mut request, _)) = read_request(&mut reader)? else { return Ok(()) };
+    let length = request.values("content-length").next().and_then(|length| length.parse().ok());
+    reader.take(length.unwrap_or(0).min(BODY_LIMIT)).read_to_end(&mut request.body)?;
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
     answer(&request, &mut client)
 }

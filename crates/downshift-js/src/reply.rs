@@ -41,7 +41,7 @@ impl Reply {
         let Response { status, headers, body } = response;
         let (blob, body) = match body {
             Body::Bytes(bytes) => (false, bytes),
-            Body::Blob(_) => (true, Bytes::new()),
+            Body::Blob(_) | Body::Stream => (true, Bytes::new()),
         };
         let pair = |(name, value): &(&str, String)| array([string(name), string(value)]);
         let mut head = Object::new();

@@ -1,5 +1,6 @@
 //! Blobs on their way to a client, to the last byte.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use downshift::Digest;
@@ -24,7 +25,7 @@ pub(crate) enum Blob<'p> {
     /// A response that has all of its body.
     Ready(Response),
     /// A response whose body is open.
-    Open(OpenBlob<'p>),
+    Open(Box<OpenBlob<'p>>),
 }
 
 /// A response whose body is open.
@@ -86,8 +87,9 @@ impl Blob<'_> {
         };
         let (start, length) = (range.start, range.end.saturating_sub(range.start));
         let check = (!is_certain).then(|| digest.clone());
-        let source = Source { copy: Copy { body: blob.body, start, length, check }, again: None };
-        Ok(Self::Open(OpenBlob { response, source }))
+        let source =
+            Source { copy: Copy { body: blob.body, start, length: Some(length), check }, again: None };
+        Ok(Self::Open(Box::new(OpenBlob { response, source })))
     }
 }
 
@@ -111,11 +113,15 @@ impl Source<'_> {
     async fn go_on(&mut self, sent: u64) -> Result<(), NotResumed> {
         let again = self.again.as_mut().ok_or(NotResumed)?;
         again.start = again.start.saturating_add(sent);
-        let length = self.copy.length.saturating_sub(sent);
+        let length = self.copy.length.ok_or(NotResumed)?.saturating_sub(sent);
         let range = again.start..again.start.saturating_add(length);
         let body = again.remote.reopen(&again.digest, range, again.size, &again.caller).await;
-        self.copy =
-            Copy { body: body.map_err(|_| NotResumed)?, start: 0, length, check: self.copy.check.take() };
+        self.copy = Copy {
+            body: body.map_err(|_| NotResumed)?,
+            start: 0,
+            length: Some(length),
+            check: self.copy.check.take(),
+        };
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use downshift::answer::{Answer, Need, Record, Refusal, Request};
 use downshift::{Digest, Failure, Form};
-use downshift_registry::{AnswerKey, Authorization, Method, Problem, Reference};
+use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
 
 use crate::caller::CallerId;
 use crate::settings::{OriginId, Scope, Url};
@@ -19,14 +19,17 @@ use crate::value::{Key, Value};
 pub use downshift_registry::Response;
 
 /// The headers of a registry's response that a shell passes on, in lower case.
-pub const HEADERS: [&str; 9] = [
+pub const HEADERS: [&str; 12] = [
     "content-length",
     "content-range",
     "content-type",
     "docker-content-digest",
+    "docker-ratelimit-source",
     "link",
     "location",
     "oci-filters-applied",
+    "ratelimit-limit",
+    "ratelimit-remaining",
     "retry-after",
     "www-authenticate",
 ];
@@ -194,15 +197,27 @@ pub struct Ask {
     /// is not in that.
     pub is_own: bool,
     /// The method.
-    pub method: Method,
+    pub method: AskMethod,
     /// The URL.
     pub url: Url,
-    /// The headers, named in lower case, but for that of the next field.
+    /// The headers, named in lower case, but for that of the next field. A name may be there several times: each is a line of
+    /// its own, as far as the shell's library has such.
     pub headers: Vec<(&'static str, String)>,
     /// `Authorization`.
     pub authorization: Option<Authorization>,
     /// What to do with the body.
     pub take: Take,
+}
+
+/// The method of an [`Ask`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskMethod {
+    /// GET.
+    Get,
+    /// HEAD.
+    Head,
+    /// POST, with a body. A token service is asked so, and nobody else.
+    Post(TokenForm),
 }
 
 /// What to do with the body of a response.
@@ -319,7 +334,8 @@ pub enum Login {
 /// A response, and what to note of it.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The response. Where its body is a part of a blob, [`Effect::Copy`] brings that.
+    /// The response. Where its body is a blob or a part of one, [`Effect::Copy`] brings
+    /// that.
     pub response: Response,
     /// Where it is a manifest, the form in which that is stored, and the one in which it is given.
     pub forms: Option<(Form, Form)>,
@@ -332,8 +348,8 @@ pub struct Copy {
     pub body: BodyId,
     /// Where they begin in that.
     pub start: u64,
-    /// How many.
-    pub length: u64,
+    /// How many; none where all that come are the response.
+    pub length: Option<u64>,
     /// The digest of all bytes that are sent with this response, where they are a whole blob: the last of them are held back
     /// until it is known to be right.
     pub check: Option<Digest>,

@@ -10,6 +10,7 @@ use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
 use crate::effect::{Effect, Event, Reply};
 use crate::failure::{Failure, Reason, explained};
+use crate::registry::with_limits;
 use crate::repository::Repository;
 use crate::settings::Settings;
 use crate::shell::Shell;
@@ -29,7 +30,7 @@ enum Answer<'p> {
     /// All of it.
     Ready(Reply),
     /// A response whose body is still to be sent.
-    Open(OpenBlob<'p>),
+    Open(Box<OpenBlob<'p>>),
 }
 
 impl From<Response> for Answer<'_> {
@@ -56,7 +57,8 @@ impl Front {
                 self.note_hidden(&reply.response, &caller).await;
                 self.respond(reply).await;
             }
-            Ok(Answer::Open(OpenBlob { response, source })) => {
+            Ok(Answer::Open(open)) => {
+                let OpenBlob { response, source } = *open;
                 self.respond(response.into()).await;
                 source.send(&self.shell).await;
             }
@@ -68,7 +70,7 @@ impl Front {
         if self.is_private() {
             reply.response = reply.response.for_one_caller();
         }
-        reply.response = reply.response.for_method(self.request.method);
+        reply.response = with_limits(reply.response.for_method(self.request.method), &self.shell);
         self.shell.ask(Effect::Respond(Box::new(reply))).await;
     }
 

@@ -68,12 +68,12 @@ mod variables;
 pub use blob::CHECKED_FIRST;
 pub use caller::CallerId;
 pub use effect::{
-    Answered, Ask, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, Event, HEADERS, Login,
-    Reply, Response, StoredBlob, StoredCheck, StoredManifest, Take, Ticket,
+    Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, Event,
+    HEADERS, Login, Reply, Response, StoredBlob, StoredCheck, StoredManifest, Take, Ticket,
 };
 pub use memory::{MAX_PERMITS, MAX_TOKENS, Memory};
 pub use pull::{Pull, Step};
 pub use settings::{Access, Delivery, Origin, OriginId, Place, Registry, Resolve, Scope, Settings, Url};
 pub use trouble::Trouble;
-pub use value::{AnswerValue, Key, ListValue, TagTarget, Value};
+pub use value::{AnswerValue, HeadOf, Key, ListValue, TagTarget, Value};
 pub use variables::{UPSTREAM_TIMEOUT, Variables};

@@ -1,15 +1,15 @@
-//! What is remembered of callers and tokens, in the memory of one process and nowhere else.
+//! What is remembered of callers, of tokens and of how registries are asked, in the memory of one process and nowhere else.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 
-use downshift_registry::Authorization;
+use downshift_registry::{Authorization, IdentityToken};
 
 use crate::caller::CallerId;
 use crate::effect::{Done, Effect};
 use crate::settings::{OriginId, Scope};
-use crate::value::{Key, Value};
+use crate::value::{HeadOf, Key, Value};
 
 /// How many permits are remembered: with their keys they take some 20 MB.
 pub const MAX_PERMITS: usize = 100_000;
@@ -26,15 +26,30 @@ const EDGE_PERMITS: usize = 10_000;
 /// How many tokens are remembered at an edge: if each is as long as it may be, they take 16 MB.
 const EDGE_TOKENS: usize = 1_000;
 
+/// How many identity tokens are remembered, one for each registry.
+const MAX_IDENTITIES: usize = 1_000;
+
+/// How many registries are remembered at which HEAD is of no use.
+const MAX_HEAD_REFUSALS: usize = 1_000;
+
+/// How many sizes of blobs are remembered: with their keys they take some 15 MB.
+const MAX_BLOB_SIZES: usize = 50_000;
+
+/// How many are at an edge.
+const EDGE_BLOB_SIZES: usize = 5_000;
+
 /// How many refusals are. Where there are more, the oldest of them count for everybody who is being asked about.
 const MAX_REFUSALS: usize = 10_000;
 
-/// What is kept under keys that [are secret](Key::is_secret). A shell has one for all its pulls, and has it answer them.
+/// What is kept under keys that [are for it](Key::is_for_memory). A shell has one for all its pulls, and has it answer them.
 #[derive(Debug)]
 pub struct Memory {
     permits: Facts,
     tokens: Facts,
     basic: Facts,
+    identities: Facts,
+    heads: Facts,
+    sizes: Facts,
     refusals: Facts,
     /// How many refusals there were.
     mark: u64,
@@ -49,10 +64,14 @@ type About = (CallerId, Scope);
 
 #[derive(Debug)]
 enum Fact {
-    /// That the registry said yes, or wants a name and password.
+    /// That the registry said yes, wants a name and password, or refuses HEAD.
     Yes,
     /// The token for a repository.
     Token(Authorization),
+    /// An identity token.
+    Identity(IdentityToken),
+    /// The bytes of a blob.
+    Size(u64),
     /// That the registry said no, and the number of that.
     Refusal(u64),
 }
@@ -119,7 +138,7 @@ impl Facts {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::with_room(MAX_PERMITS, MAX_TOKENS)
+        Self::with_room(MAX_PERMITS, MAX_TOKENS, MAX_BLOB_SIZES)
     }
 }
 
@@ -127,14 +146,17 @@ impl Memory {
     /// Nothing yet, and room for what fits into a program at an edge.
     #[must_use]
     pub fn at_edge() -> Self {
-        Self::with_room(EDGE_PERMITS, EDGE_TOKENS)
+        Self::with_room(EDGE_PERMITS, EDGE_TOKENS, EDGE_BLOB_SIZES)
     }
 
-    fn with_room(permits: usize, tokens: usize) -> Self {
+    fn with_room(permits: usize, tokens: usize, sizes: usize) -> Self {
         Self {
             permits: Facts::new(permits),
             tokens: Facts::new(tokens),
             basic: Facts::new(tokens),
+            identities: Facts::new(MAX_IDENTITIES),
+            heads: Facts::new(MAX_HEAD_REFUSALS),
+            sizes: Facts::new(sizes),
             refusals: Facts::new(MAX_REFUSALS),
             mark: 0,
             forgotten: 0,
@@ -146,7 +168,7 @@ impl Memory {
     #[must_use]
     pub fn is_about(effect: &Effect) -> bool {
         match effect {
-            Effect::Load(key) | Effect::Keep { key, .. } | Effect::Forget(key) => key.is_secret(),
+            Effect::Load(key) | Effect::Keep { key, .. } | Effect::Forget(key) => key.is_for_memory(),
             Effect::Revoke { .. } => true,
             _ => false,
         }
@@ -178,6 +200,22 @@ impl Memory {
             Key::Permit { caller, scope } => Some((&mut self.permits, (*caller, scope.clone()))),
             Key::Token(scope) => Some((&mut self.tokens, (CallerId::default(), scope.clone()))),
             Key::Basic(origin) => Some((&mut self.basic, (CallerId::default(), all_of(*origin)))),
+            Key::IdentityToken(origin) => {
+                Some((&mut self.identities, (CallerId::default(), all_of(*origin))))
+            }
+            Key::HeadRefusal { origin, host, of } => {
+                let kind = match of {
+                    HeadOf::Manifests => "manifests",
+                    HeadOf::Blobs => "blobs",
+                };
+                let name = [host, " ", kind].concat();
+                Some((&mut self.heads, (CallerId::default(), Scope { origin: *origin, name })))
+            }
+            Key::BlobSize { scope, digest } => {
+                let name = [&scope.name, "@", digest.as_str()].concat();
+                let scope = Scope { origin: scope.origin, name };
+                Some((&mut self.sizes, (CallerId::default(), scope)))
+            }
             _ => None,
         }
     }
@@ -187,7 +225,10 @@ impl Memory {
         let Some((facts, about)) = self.place(key) else { return Done::Unknown { mark } };
         match (facts.get(&about, now), key) {
             (Some(Fact::Token(token)), _) => Done::Known(Value::Token(token.clone())),
+            (Some(Fact::Identity(token)), _) => Done::Known(Value::IdentityToken(token.clone())),
+            (Some(Fact::Size(size)), _) => Done::Known(Value::BlobSize(*size)),
             (Some(Fact::Yes), Key::Basic(_)) => Done::Known(Value::Basic),
+            (Some(Fact::Yes), Key::HeadRefusal { .. }) => Done::Known(Value::HeadRefusal),
             (Some(Fact::Yes), _) => Done::Known(Value::Permit { mark: 0 }),
             _ => Done::Unknown { mark },
         }
@@ -201,7 +242,13 @@ impl Memory {
             (Key::Token(_), Value::Token(token)) if token.as_str().len() <= MAX_TOKEN_BYTES => {
                 Some(Fact::Token(token.clone()))
             }
-            (Key::Basic(_), Value::Basic) => Some(Fact::Yes),
+            (Key::Basic(_), Value::Basic) | (Key::HeadRefusal { .. }, Value::HeadRefusal) => Some(Fact::Yes),
+            (Key::IdentityToken(_), Value::IdentityToken(token))
+                if token.as_str().len() <= MAX_TOKEN_BYTES =>
+            {
+                Some(Fact::Identity(token.clone()))
+            }
+            (Key::BlobSize { .. }, Value::BlobSize(size)) => Some(Fact::Size(*size)),
             _ => None,
         };
         if let (Some(fact), Some((facts, about))) = (fact, self.place(key)) {
@@ -328,7 +375,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_oldest_go_and_refusals_never_unnoticed() {
-        let mut memory = Memory::with_room(2, MAX_TOKENS);
+        let mut memory = Memory::with_room(2, MAX_TOKENS, MAX_BLOB_SIZES);
         for name in ["a", "b", "c"] {
             permit(&mut memory, ALICE, name, 0);
         }

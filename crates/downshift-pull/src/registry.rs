@@ -4,9 +4,12 @@ mod asking;
 mod attempts;
 mod blobs;
 mod documents;
+mod heads;
+mod limits;
 mod lists;
 mod remote;
 mod tags;
 mod tokens;
 
+pub(crate) use self::limits::with_limits;
 pub(crate) use self::remote::Remote;

@@ -1,6 +1,7 @@
 //! The way from the code of a pull to its shell: a mailbox, and the one thing that is ever awaited.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
@@ -27,6 +28,8 @@ pub(crate) struct Mailbox {
     waiting: Vec<(Ticket, Option<Done>)>,
     /// How many requests of its own the pull has made.
     pub(crate) subrequests: u32,
+    /// What the registry said last of its limits.
+    pub(crate) limits: Vec<(&'static str, String)>,
 }
 
 /// A pull's shell, as its code sees it.

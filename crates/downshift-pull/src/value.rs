@@ -1,7 +1,7 @@
 //! What is kept between pulls: under which keys, and for how long.
 //!
-//! Where it is kept is the shell's. What is known of callers and tokens belongs into [`Memory`](crate::Memory) and nowhere
-//! else; the rest may be in memory, on a disk, or near the clients, and may be gone at any time.
+//! Where it is kept is the shell's. What is known of callers, of tokens and of how registries are asked belongs into
+//! [`Memory`](crate::Memory) and nowhere else; the rest may be in memory, on a disk, or near the clients, and may be gone at any time.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use downshift::answer::Record;
 use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
-use downshift_registry::{AnswerKey, Authorization};
+use downshift_registry::{AnswerKey, Authorization, IdentityToken};
 
 use crate::caller::CallerId;
 use crate::settings::{OriginId, Scope};
@@ -64,6 +64,33 @@ pub enum Key {
     Token(Scope),
     /// That a registry wants a name and password with every request.
     Basic(OriginId),
+    /// What this server asks a registry's token service with in the place of its own identity token.
+    IdentityToken(OriginId),
+    /// That HEAD is of no use at a registry, whatever GET says there.
+    HeadRefusal {
+        /// The origin.
+        origin: OriginId,
+        /// The registry's scheme, host and port.
+        host: String,
+        /// What it is of no use for.
+        of: HeadOf,
+    },
+    /// How many bytes a blob of a registry has, as a manifest of its repository says.
+    BlobSize {
+        /// The repository.
+        scope: Scope,
+        /// The blob's digest.
+        digest: Digest,
+    },
+}
+
+/// What HEAD asks for. A registry may answer it for one kind and not for the other, which it has from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeadOf {
+    /// Manifests.
+    Manifests,
+    /// Blobs.
+    Blobs,
 }
 
 /// What is kept under a [`Key`].
@@ -91,6 +118,12 @@ pub enum Value {
     Token(Authorization),
     /// That a name and password are wanted.
     Basic,
+    /// An identity token.
+    IdentityToken(IdentityToken),
+    /// That HEAD is of no use.
+    HeadRefusal,
+    /// The bytes of a blob.
+    BlobSize(u64),
 }
 
 /// An answer, and what has to be recorded as long as it is given.
@@ -133,9 +166,21 @@ pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const ANSWER_LIFETIME: Duration = Duration::from_secs(3600);
 
 impl Key {
-    /// Whether it belongs into [`Memory`](crate::Memory): it is about credentials.
+    /// Whether it belongs into [`Memory`](crate::Memory): it is about credentials, or about how a registry is asked.
     #[must_use]
-    pub fn is_secret(&self) -> bool {
-        matches!(self, Self::Permit { .. } | Self::Token(_) | Self::Basic(_))
+    pub fn is_for_memory(&self) -> bool {
+        match self {
+            Self::Permit { .. }
+            | Self::Token(_)
+            | Self::Basic(_)
+            | Self::IdentityToken(_)
+            | Self::HeadRefusal { .. }
+            | Self::BlobSize { .. } => true,
+            Self::Answer { .. }
+            | Self::Document { .. }
+            | Self::Tag { .. }
+            | Self::List { .. }
+            | Self::Record { .. } => false,
+        }
     }
 }

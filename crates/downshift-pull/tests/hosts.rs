@@ -56,6 +56,18 @@ fn asked(world: &World, host: Host) -> usize {
 const CLEAR: [&str; 4] = ["http"; 4];
 const SECURE: [&str; 4] = ["https"; 4];
 
+/// Some registries know no type of a manifest that shares a line with others.
+#[test]
+fn each_type_that_is_accepted_has_a_line_of_its_own() {
+    let mut world = world(&Options::default(), CLEAR, Authentication::Open);
+    assert_eq!(world.pull(&tag()).response.status, 200);
+    let request = &world.net.exchanges()[0].request;
+    let accept = request.headers.iter().filter(|(name, _)| name == "accept");
+    let accept: Vec<_> = accept.map(|(_, value)| value.as_str()).collect();
+    assert_eq!(accept.len(), Form::ALL.len());
+    assert!(Form::ALL.iter().all(|form| accept.contains(&form.media_type())), "{accept:?}");
+}
+
 #[test]
 fn no_name_and_password_go_to_a_token_service_in_the_clear() {
     for (schemes, status) in [

@@ -1,24 +1,18 @@
 //! The `Accept` header (RFC 9110, 12.5.1): what the client understands.
 
-use alloc::string::String;
 use core::str;
 
 use downshift::{Capabilities, Form};
 
 use crate::UserAgent;
 
-/// An `Accept` header with every type of a manifest that can be used: what upstream registries are asked with.
-#[must_use]
-pub fn every_type() -> String {
-    let forms = [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned];
-    let mut types = String::new();
-    for form in forms {
-        if !types.is_empty() {
-            types.push_str(", ");
-        }
-        types.push_str(form.media_type());
-    }
-    types
+/// Every type of a manifest that can be used: what upstream registries are asked for. Each is to have a line of `Accept` of
+/// its own, as Docker and skopeo send them: Distribution before 2.6 and Harbor 1.1 know no type that shares a line with
+/// others (containerd, issue 5632).
+pub fn every_type() -> impl Iterator<Item = &'static str> {
+    [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned]
+        .into_iter()
+        .map(Form::media_type)
 }
 
 /// What a client understands, by all lines of its `Accept` header in any order and by its `User-Agent`.

@@ -21,6 +21,34 @@ pub struct Credentials {
     pub password: Zeroizing<String>,
 }
 
+/// The name of a user who has an identity token for a password, as Docker's credential helpers say it.
+const IDENTITY_TOKEN: &str = "<token>";
+
+/// An identity token: a refresh token of OAuth 2 (RFC 6749, 1.5), as `az acr login` leaves it in Docker's `config.json`. It is
+/// for a token service. `Debug` does not show it, and it is cleared from memory when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityToken(Zeroizing<String>);
+
+impl IdentityToken {
+    /// The token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for IdentityToken {
+    fn from(token: String) -> Self {
+        Self(token.into())
+    }
+}
+
+impl From<IdentityToken> for Credentials {
+    fn from(IdentityToken(password): IdentityToken) -> Self {
+        Self { username: IDENTITY_TOKEN.to_string(), password }
+    }
+}
+
 impl Authorization {
     /// The header for a bearer token (RFC 6750, 2.1); `None` if the token has what cannot stand in a header.
     #[must_use]
@@ -54,6 +82,12 @@ impl Authorization {
 }
 
 impl Credentials {
+    /// The identity token, if they are one. It is no password for anybody.
+    #[must_use]
+    pub fn identity_token(&self) -> Option<IdentityToken> {
+        (self.username == IDENTITY_TOKEN).then(|| IdentityToken(self.password.clone()))
+    }
+
     /// Reads a name, a colon and a password, in base64 (RFC 7617, 2).
     #[must_use]
     pub fn decode(base64: &str) -> Option<Self> {
@@ -74,6 +108,12 @@ impl Credentials {
 impl fmt::Debug for Authorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Authorization(…)")
+    }
+}
+
+impl fmt::Debug for IdentityToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdentityToken(…)")
     }
 }
 
@@ -118,9 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_token_is_no_password() {
+        let token = IdentityToken::from(String::from("a.b"));
+        let credentials = Credentials::from(token.clone());
+        assert_eq!(credentials.identity_token(), Some(token));
+        let password = Credentials { username: "a".into(), password: String::from("a.b").into() };
+        assert_eq!(password.identity_token(), None);
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let credentials = Credentials { username: "a".into(), password: String::from("secret").into() };
-        let shown = format!("{credentials:?} {:?}", credentials.authorization());
+        let token = IdentityToken::from(String::from("secret"));
+        let shown = format!("{credentials:?} {:?} {token:?}", credentials.authorization());
         assert!(!shown.contains("secret") && !shown.contains("OnNlY"), "{shown}");
     }
 }

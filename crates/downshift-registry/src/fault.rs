@@ -29,6 +29,8 @@ pub enum Problem {
     Denied,
     /// The answer is not one that a registry gives.
     Invalid(String),
+    /// Something else came in the place of a document, such as a login page.
+    NoDocument,
     /// A redirect or token service points to an address of this machine or its network.
     PrivateAddress,
     /// A redirect leads from HTTPS to HTTP, or there are too many of them.
@@ -92,6 +94,8 @@ impl Fault {
     pub fn is_outage(&self) -> bool {
         match self.problem {
             Problem::Timeout | Problem::TooManyRequests { .. } | Problem::Unreachable(_) => true,
+            // What it never does is no outage.
+            Problem::Status(501 | 505) => false,
             Problem::Status(status) => status >= 500,
             _ => false,
         }
@@ -136,6 +140,7 @@ impl Problem {
             Self::Corrupt { .. } => ("upstream-corrupt", 502, PUSH_AGAIN),
             Self::Denied => ("upstream-denied", 403, GIVE_CREDENTIALS),
             Self::Invalid(_) => ("upstream-invalid", 502, CHECK_URL),
+            Self::NoDocument => ("upstream-no-document", 502, CHECK_PROXY),
             Self::PrivateAddress => {
                 ("upstream-private-address", 502, "have the upstream registry use a public address")
             }
@@ -156,6 +161,7 @@ impl Problem {
 }
 
 // Remedies of several problems.
+const CHECK_PROXY: &str = "check what stands before the registry, such as a login page or a proxy";
 const CHECK_URL: &str = "check that the URL is that of a registry";
 const GIVE_CREDENTIALS: &str = "give this server credentials that may pull the image, or check its name";
 const PUSH_AGAIN: &str = "push the image again: what is stored is damaged";
@@ -178,6 +184,7 @@ impl fmt::Display for Fault {
             Problem::Corrupt { digest } => write!(f, "sent bytes for `{digest}` that have another digest"),
             Problem::Denied => f.write_str("denies access"),
             Problem::Invalid(what) => write!(f, "sent an invalid answer: {what}"),
+            Problem::NoDocument => f.write_str("sent something else in the place of a document"),
             Problem::PrivateAddress => f.write_str("points to an address that is not public"),
             Problem::Redirect(what) => write!(f, "redirects {what}"),
             Problem::Status(status) => write!(f, "answered with status `{status}`"),

@@ -56,7 +56,7 @@ mod user_agent;
 
 pub use accept::{capabilities, every_type};
 pub use answer_key::{AnswerKey, Meaning};
-pub use authorization::{Authorization, Credentials};
+pub use authorization::{Authorization, Credentials, IdentityToken};
 pub use challenge::{Challenge, Demand};
 pub use conditions::ContentRange;
 pub use fault::{BadRedirect, Fault, Problem};
@@ -67,5 +67,5 @@ pub use name::{Reference, is_repository_name, is_tag};
 pub use request::Request;
 pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH};
 pub use scope::Scope;
-pub use token::{Token, TokenRequest};
+pub use token::{Token, TokenForm, TokenRequest};
 pub use user_agent::UserAgent;

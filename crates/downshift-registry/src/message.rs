@@ -51,6 +51,8 @@ pub enum Body {
     Bytes(Bytes),
     /// This range of the blob that was asked for, from the shell's store.
     Blob(Range<u64>),
+    /// The whole blob that was asked for, of which nobody knows how long it is.
+    Stream,
 }
 
 impl Response {

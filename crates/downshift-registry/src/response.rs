@@ -38,7 +38,7 @@ pub fn base() -> Response {
 /// A token of an upstream registry's token service, for the client.
 #[must_use]
 pub fn token(token: &Token) -> Response {
-    let Token { value, lifetime } = token;
+    let Token { value, lifetime, .. } = token;
     // Under both names: Docker ≤ 1.9 knows the first only.
     let value = value.as_str();
     let mut body = Object::new();
@@ -129,6 +129,16 @@ pub fn blob_part(digest: &Digest, size: u64, part: Option<Range<u64>>) -> Respon
         .with("content-type", "application/octet-stream")
         .with_number("content-length", range.end.saturating_sub(range.start));
     Response { body: Body::Blob(range), ..response }
+}
+
+/// A blob of which nobody knows how long it is.
+#[must_use]
+pub fn blob_of_unknown_length(digest: &Digest) -> Response {
+    let response = Response::new(200)
+        .with_digest(digest)
+        .with("cache-control", BLOB)
+        .with("content-type", "application/octet-stream");
+    Response { body: Body::Stream, ..response }
 }
 
 /// The empty layer, as a blob whose bytes are at hand.
@@ -250,6 +260,7 @@ mod tests {
         let body = match &response.body {
             Body::Bytes(bytes) => str::from_utf8(bytes).unwrap().to_string(),
             Body::Blob(range) => format!("{range:?}"),
+            Body::Stream => "..".to_string(),
         };
         format!("{}\n{headers}{body}", response.status)
     }

@@ -8,10 +8,11 @@ export function streams(resolve) {
   /** Where the rest of the response goes, if it has one. */
   let writable;
 
-  async function ask({ method, url, headers, statuses, limit }, signal) {
+  async function ask({ method, url, headers, form, statuses, limit }, signal) {
     let response;
     try {
-      response = await fetch(url, { method, headers, redirect: "manual", signal });
+      // A name may be there several times; the platform sends its lines as one, which cannot be helped.
+      response = await fetch(url, { method, headers, body: form, redirect: "manual", signal });
     } catch (error) {
       return { done: "asked", unreachable: messageOf(error) };
     }

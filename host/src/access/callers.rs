@@ -33,10 +33,13 @@ impl CallerHasher {
 
     /// The hash of an `Authorization` header; zeros if there is none.
     pub(crate) fn hash(&self, authorization: Option<&Authorization>) -> [u8; 32] {
+        authorization.map_or([0; 32], |authorization| self.hash_of(authorization.as_str()))
+    }
+
+    /// The hash of a secret.
+    pub(crate) fn hash_of(&self, secret: &str) -> [u8; 32] {
         let mut hash = [0; 32];
-        if let Some(authorization) = authorization {
-            hash.copy_from_slice(hmac::sign(&self.0, authorization.as_str().as_bytes()).as_ref());
-        }
+        hash.copy_from_slice(hmac::sign(&self.0, secret.as_bytes()).as_ref());
         hash
     }
 }

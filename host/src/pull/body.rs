@@ -24,24 +24,26 @@ use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 /// Bytes of a file that are read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// A body of a known length, which its pull brings piece by piece.
+/// A body, which its pull brings piece by piece.
 pub(crate) struct PullBody {
     driver: Driver,
     /// What is being copied.
     copying: Option<(Ticket, Copying)>,
     /// The check of all bytes, where they are a whole blob, between one part and the next.
     check: Option<DigestCheck>,
-    /// Bytes that are left of the response.
-    left: u64,
+    /// Bytes that are left of the response; none where nobody knows that.
+    left: Option<u64>,
 }
 
 /// A part of the response, all of which comes from one place.
 struct Copying {
     source: Source,
     check: Option<DigestCheck>,
-    /// Bytes that are left of the part, and that were sent of it.
-    left: u64,
+    /// Bytes that are left of the part, if that is known, and that were sent of it.
+    left: Option<u64>,
     sent: u64,
+    /// The last bytes that came of a part whose end is not known before.
+    held: Bytes,
 }
 
 /// A piece of a part.
@@ -72,8 +74,8 @@ struct FileSource {
 }
 
 impl PullBody {
-    /// The body of a response with `length` bytes, whose head `driver` has brought.
-    pub(super) fn new(driver: Driver, length: u64) -> Self {
+    /// The body of a response with `length` bytes, if that is known, whose head `driver` has brought.
+    pub(super) fn new(driver: Driver, length: Option<u64>) -> Self {
         Self { driver, copying: None, check: None, left: length }
     }
 
@@ -82,7 +84,7 @@ impl PullBody {
             Some(source) => {
                 // That of a blob that broke off and is gone on with has seen the bytes before.
                 let check = self.check.take().or_else(|| copy.check.clone().map(DigestCheck::new));
-                self.copying = Some((ticket, Copying { source, check, left: copy.length, sent: 0 }));
+                self.copying = Some((ticket, Copying::new(source, check, copy.length)));
             }
             None => self.driver.tell(ticket, Done::Copied(Copied::Broken { sent: None })),
         }
@@ -97,28 +99,62 @@ impl PullBody {
             Piece::Ended(copied) => (None, copied),
         };
         self.driver.tell(*ticket, Done::Copied(copied));
+        // Where the length was not known, this is the end.
+        if copied == Copied::All {
+            self.left = self.left.or(Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)));
+        }
         self.check = self.copying.take().and_then(|(_, copying)| copying.check);
         Poll::Ready(bytes)
     }
 }
 
 impl Copying {
+    fn new(source: Source, check: Option<DigestCheck>, length: Option<u64>) -> Self {
+        Self { source, check, left: length, sent: 0, held: Bytes::new() }
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        let Some(left) = self.left else { return self.poll_next_of_unknown(context) };
         let mut chunk = match ready!(self.source.poll_next(context)) {
             Ok(chunk) if !chunk.is_empty() => chunk,
             _ => return Poll::Ready(Piece::Ended(Copied::Broken { sent: Some(self.sent) })),
         };
-        chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         if let Some(check) = &mut self.check {
             check.update(&chunk);
         }
         let length = chunk.len() as u64;
-        (self.left, self.sent) = (self.left - length, self.sent + length);
-        if self.left > 0 {
+        (self.left, self.sent) = (Some(left - length), self.sent + length);
+        if left > length {
             return Poll::Ready(Piece::Bytes(chunk));
         }
         // Docker 1.6 does not check the digest, and so the last bytes are held back until that is known.
-        Poll::Ready(match self.source.finish(self.check.take()) {
+        Poll::Ready(self.last(chunk))
+    }
+
+    /// The next piece where the end is not known before it is there: each is held back until the next one has come.
+    fn poll_next_of_unknown(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        loop {
+            let Ok(chunk) = ready!(self.source.poll_next(context)) else {
+                return Poll::Ready(Piece::Ended(Copied::Broken { sent: None }));
+            };
+            let is_end = chunk.is_empty();
+            if let Some(check) = &mut self.check {
+                check.update(&chunk);
+            }
+            let held = core::mem::replace(&mut self.held, chunk);
+            if is_end {
+                return Poll::Ready(self.last(held));
+            }
+            if !held.is_empty() {
+                return Poll::Ready(Piece::Bytes(held));
+            }
+        }
+    }
+
+    /// The last piece, once everything is checked.
+    fn last(&mut self, chunk: Bytes) -> Piece {
+        match self.source.finish(self.check.take()) {
             Ok(()) => Piece::Last(chunk),
             Err(error) => {
                 if let Source::File(_) = self.source {
@@ -126,7 +162,7 @@ impl Copying {
                 }
                 Piece::Ended(Copied::Corrupt)
             }
-        })
+        }
     }
 }
 
@@ -241,9 +277,9 @@ impl Body for PullBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let body = &mut *self;
-        while body.left > 0 {
+        while body.left != Some(0) {
             if let Some(chunk) = ready!(body.poll_copy(context)) {
-                body.left = body.left.saturating_sub(chunk.len() as u64);
+                body.left = body.left.map(|left| left.saturating_sub(chunk.len() as u64));
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match ready!(body.driver.poll_news(context)) {
@@ -259,7 +295,7 @@ impl Body for PullBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -275,11 +311,11 @@ mod tests {
     async fn copied(
         source: Source,
         check: Option<Digest>,
-        length: usize,
+        length: Option<usize>,
         mut after: impl FnMut(usize),
     ) -> Option<Bytes> {
         let check = check.map(DigestCheck::new);
-        let mut copying = Copying { source, check, left: length as u64, sent: 0 };
+        let mut copying = Copying::new(source, check, length.map(|length| length as u64));
         let mut sent = Vec::new();
         loop {
             match poll_fn(|context| copying.poll_next(context)).await {
@@ -295,7 +331,10 @@ mod tests {
     }
 
     async fn sent(text: &'static str, digest: Digest) -> Option<Bytes> {
-        copied(Source::Response(reqwest::Body::from(text)), Some(digest), text.len(), drop).await
+        let source = || Source::Response(reqwest::Body::from(text));
+        let known = copied(source(), Some(digest.clone()), Some(text.len()), drop).await;
+        assert_eq!(copied(source(), Some(digest), None, drop).await, known);
+        known
     }
 
     #[tokio::test]
@@ -318,7 +357,7 @@ mod tests {
         let state = BlobState { digest: digest.clone(), stamp };
         let source = FileSource::new(file, 0, state, Arc::new(VerifiedBlobs::new()));
         let check = is_checked.then_some(digest);
-        copied(Source::File(source), check, bytes.len(), |sent| {
+        copied(Source::File(source), check, Some(bytes.len()), |sent| {
             // Somebody else writes to it, once its stamp can be another one.
             if sent == CHUNK_BYTES && bytes.starts_with(b"changing") {
                 let before = std::fs::metadata(&path).unwrap().modified().unwrap();

@@ -81,16 +81,16 @@ fn reply(
     Answer { response: Response { status, headers, body }, forms }: Answer,
     mut driver: Driver,
 ) -> Reply {
-    let bytes = match body {
-        Body::Bytes(bytes) => bytes,
-        Body::Blob(range) => {
-            let length = range.end.saturating_sub(range.start);
-            let body = ReplyBody::Blob(Box::new(PullBody::new(driver, length)));
-            return Reply { status, headers, body, forms, charge: None };
+    let length = match body {
+        Body::Bytes(bytes) => {
+            let charge = driver.context.charge_of_answer(bytes.len());
+            return Reply { status, headers, body: ReplyBody::Bytes(bytes), forms, charge };
         }
+        Body::Blob(range) => Some(range.end.saturating_sub(range.start)),
+        Body::Stream => None,
     };
-    let charge = driver.context.charge_of_answer(bytes.len());
-    Reply { status, headers, body: ReplyBody::Bytes(bytes), forms, charge }
+    let body = ReplyBody::Blob(Box::new(PullBody::new(driver, length)));
+    Reply { status, headers, body, forms, charge: None }
 }
 
 impl From<Response> for Reply {
@@ -98,7 +98,7 @@ impl From<Response> for Reply {
         let body = match body {
             Body::Bytes(bytes) => bytes,
             // There is none.
-            Body::Blob(_) => Bytes::new(),
+            Body::Blob(_) | Body::Stream => Bytes::new(),
         };
         Self { status, headers, body: ReplyBody::Bytes(body), forms: None, charge: None }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift_pull::{Answered, Ask, Body, BodyId, Done, HEADERS, OriginId, Take};
-use downshift_registry::{Method, Problem};
+use downshift_pull::{Answered, Ask, AskMethod, Body, BodyId, Done, HEADERS, OriginId, Take};
+use downshift_registry::Problem;
 use futures_util::FutureExt as _;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
@@ -31,7 +31,8 @@ pub(crate) struct Registries {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
     origin: OriginId,
-    is_get: bool,
+    /// GET, HEAD or POST, and of the last a hash of its body.
+    method: (&'static str, [u8; 32]),
     url: String,
     headers: Vec<(&'static str, String)>,
     authorization: [u8; 32],
@@ -138,7 +139,11 @@ impl Registries {
     fn key(&self, ask: &Ask) -> Flight {
         Flight {
             origin: ask.origin,
-            is_get: ask.method == Method::Get,
+            method: match &ask.method {
+                AskMethod::Get => ("GET", [0; 32]),
+                AskMethod::Head => ("HEAD", [0; 32]),
+                AskMethod::Post(form) => ("POST", self.hasher.hash_of(form.as_str())),
+            },
             url: ask.url.text.clone(),
             headers: ask.headers.clone(),
             authorization: self.hasher.hash(ask.authorization.as_ref()),
@@ -201,19 +206,21 @@ async fn open(upstream: &Upstream, ask: Ask) -> Asked {
 
 async fn send(upstream: &Upstream, ask: Ask) -> Result<Response, Problem> {
     let url = Url::parse(&ask.url.text).map_err(|error| Problem::Invalid(error.to_string()))?;
-    let method = match ask.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Head => reqwest::Method::HEAD,
+    let (method, form) = match ask.method {
+        AskMethod::Get => (reqwest::Method::GET, None),
+        AskMethod::Head => (reqwest::Method::HEAD, None),
+        AskMethod::Post(form) => (reqwest::Method::POST, Some(form)),
     };
     let mut headers = HeaderMap::new();
     for (name, value) in ask.headers {
         // A client's own words may be among them.
         let value = HeaderValue::from_str(&value).map_err(|error| Problem::Invalid(error.to_string()))?;
-        headers.insert(HeaderName::from_static(name), value);
+        // A name may be there several times.
+        headers.append(HeaderName::from_static(name), value);
     }
     upstream
         .http
-        .send(Query { method, url, is_own: ask.is_own, headers, authorization: ask.authorization })
+        .send(Query { method, url, is_own: ask.is_own, headers, authorization: ask.authorization, form })
         .await
 }
 

@@ -17,10 +17,11 @@ use downshift::answer::{Documents, Record, Step as CoreStep, answer};
 use downshift::{Digest, Policy};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
-    Access, Answered, Ask, Body, BodyId, Conversion, Converted, Copied, Copy, Delivery, Done, Effect,
-    HEADERS, Key, Memory, Origin, OriginId, Place, Pull, Registry, Settings, Step, Take, Trouble, Url, Value,
+    Access, Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Delivery, Done,
+    Effect, HEADERS, Key, Memory, Origin, OriginId, Place, Pull, Registry, Settings, Step, Take, Trouble,
+    Url, Value,
 };
-use downshift_registry::{Body as ResponseBody, Mapping, Method, Problem, Request, Response};
+use downshift_registry::{Body as ResponseBody, Mapping, Problem, Request, Response};
 use downshift_sign::{P256Signer, Signer as _};
 use ureq::http::Uri;
 use ureq::{Agent, BodyReader};
@@ -158,8 +159,9 @@ impl Edge {
     fn ask(&self, ask: &Ask, open: &mut Option<BodyReader<'static>>) -> Result<Answered, Problem> {
         let unreachable = |error: ureq::Error| Problem::Unreachable(error.to_string());
         let mut request = match ask.method {
-            Method::Get => self.agent.get(&ask.url.text),
-            Method::Head => self.agent.head(&ask.url.text),
+            AskMethod::Get => self.agent.get(&ask.url.text),
+            AskMethod::Head => self.agent.head(&ask.url.text),
+            AskMethod::Post(_) => return Err(Problem::Invalid("this edge has no identity token".to_owned())),
         };
         for (name, value) in &ask.headers {
             request = request.header(*name, value);
@@ -179,7 +181,7 @@ impl Edge {
                 Body::Bytes { bytes, digest }
             }
             Take::Open if matches!(status, 200 | 206) => {
-                // No pull has two open at a time.
+                // No pull has two open at a time, in front of a registry that says how long its blobs are.
                 *open = Some(body);
                 Body::Open(BodyId(0))
             }
@@ -217,8 +219,8 @@ fn read(body: impl Read, limit: usize) -> Result<(bytes::Bytes, Digest), Problem
 /// Sends a part of a body. The digest of the whole is left to clients.
 fn send(copy: &Copy, body: Option<BodyReader<'static>>, client: &mut TcpStream) -> Copied {
     let Some(body) = body else { return Copied::Broken { sent: None } };
-    match io::copy(&mut body.take(copy.length), client) {
-        Ok(sent) if sent == copy.length => Copied::All,
+    match io::copy(&mut body.take(copy.length.unwrap_or(u64::MAX)), client) {
+        Ok(sent) if copy.length.is_none_or(|length| sent == length) => Copied::All,
         Ok(sent) => Copied::Broken { sent: Some(sent) },
         Err(_) => Copied::ClientGone,
     }
@@ -232,7 +234,7 @@ fn respond(Response { status, headers, body }: &Response, client: &mut TcpStream
     client.write_all(b"\r\n")?;
     match body {
         ResponseBody::Bytes(bytes) => client.write_all(bytes),
-        ResponseBody::Blob(_) => Ok(()),
+        ResponseBody::Blob(_) | ResponseBody::Stream => Ok(()),
     }
 }
 

@@ -89,8 +89,16 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         fs::write(&path, text)?;
         Ok(path.display().to_string())
     };
-    let Options { access, credentials, tag_lifetime, stale_for, delivery, timeout, subrequests } =
-        &row.options;
+    let Options {
+        access,
+        credentials,
+        has_identity_token,
+        tag_lifetime,
+        stale_for,
+        delivery,
+        timeout,
+        subrequests,
+    } = &row.options;
     let mut arguments = vec![
         ["--tag-ttl".to_owned(), tag_lifetime.as_secs().to_string()],
         ["--upstream-timeout".to_owned(), (PATIENCE * timeout.as_secs()).to_string()],
@@ -101,7 +109,19 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     if *delivery == Delivery::Redirect {
         arguments.push(["--blobs".to_owned(), "redirect".to_owned()]);
     }
-    if let Some(User { name, password }) = credentials {
+    if let Some(user) = credentials.filter(|_| *has_identity_token) {
+        let host = network.url(Host::Registry).replace("http://", "");
+        // As `az acr login` writes it.
+        let auth = downshift_registry::Credentials {
+            username: "00000000-0000-0000-0000-000000000000".to_owned(),
+            password: String::new().into(),
+        };
+        let auth = auth.authorization().as_str().replace("Basic ", "");
+        let token = user.identity_token();
+        let config =
+            format!(r#"{{"auths":{{"{host}":{{"auth":"{auth}","identitytoken":"{}"}}}}}}"#, token.as_str());
+        arguments.push(["--upstream-docker-config".to_owned(), file("config.json", &config)?]);
+    } else if let Some(User { name, password }) = credentials {
         arguments.push(["--upstream-username".to_owned(), (*name).to_owned()]);
         arguments.push(["--upstream-password-file".to_owned(), file("password", password)?]);
     }

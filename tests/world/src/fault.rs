@@ -32,8 +32,14 @@ pub enum Fault {
     WrongDigest,
     /// The digest in the header cannot be one.
     BadDigest,
+    /// These headers come as well.
+    Headers(Vec<(&'static str, &'static str)>),
+    /// The right digest is in the header, in a spelling that is none.
+    SpeltDigest(DigestSpelling),
     /// `Docker-Content-Digest` is missing.
     NoDigest,
+    /// This is what the header says of the type, if anything.
+    ContentType(Option<&'static str>),
     /// There is no length in the header.
     NoLength,
     /// This is what the header says of the length.
@@ -46,6 +52,11 @@ pub enum Fault {
     OtherPart,
     /// The whole comes, whatever part was asked for.
     WholeForPart,
+    /// The same without its length, with another last byte if it is not right.
+    Unsized {
+        /// Whether it is right.
+        is_right: bool,
+    },
     /// A body of 5 MiB comes, with its length or without.
     Huge {
         /// Whether the length is announced.
@@ -58,6 +69,19 @@ pub enum Fault {
     RedirectLoop,
     /// This body comes with status 200.
     Body(Vec<u8>),
+    /// A body comes with status 200, under this type.
+    Typed(&'static str, Vec<u8>),
+}
+
+/// How a digest is spelt that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestSpelling {
+    /// In quotes, as an `ETag` is.
+    Quoted,
+    /// In capitals.
+    Capitals,
+    /// Not at all.
+    Empty,
 }
 
 /// For which requests something goes wrong, and how often.
@@ -128,6 +152,9 @@ impl Fault {
                 if *is_announced { response.into() } else { response.without("content-length").into() }
             }
             Self::Body(body) => Response::new(200, body.clone()).into(),
+            Self::Typed(media_type, body) => {
+                Response::new(200, body.clone()).with("content-type", media_type).into()
+            }
             _ => return None,
         })
     }
@@ -153,7 +180,23 @@ impl Fault {
                 response.set("docker-content-digest", Digest::of(b"something else").as_str());
             }
             Self::BadDigest => response.set("docker-content-digest", "sha256:something"),
+            Self::Headers(headers) => headers.iter().for_each(|(name, value)| response.set(name, value)),
+            Self::SpeltDigest(spelling) => {
+                let digest = response.header("docker-content-digest").unwrap_or_default();
+                let spelt = match spelling {
+                    DigestSpelling::Quoted => format!("\"{digest}\""),
+                    DigestSpelling::Capitals => digest.to_ascii_uppercase(),
+                    DigestSpelling::Empty => String::new(),
+                };
+                response.set("docker-content-digest", &spelt);
+            }
             Self::NoDigest => response = response.without("docker-content-digest"),
+            Self::ContentType(media_type) => {
+                response = response.without("content-type");
+                if let Some(media_type) = media_type {
+                    response.set("content-type", media_type);
+                }
+            }
             Self::NoLength => response = response.without("content-length"),
             Self::Length(said) => response.set("content-length", said),
             Self::Empty => {
@@ -171,6 +214,12 @@ impl Fault {
                 response.set("content-range", &range);
             }
             Self::WholeForPart => response = whole(),
+            Self::Unsized { is_right } => {
+                response = whole().without("content-length");
+                if let Some(last) = response.body.last_mut().filter(|_| !is_right) {
+                    *last ^= 1;
+                }
+            }
             _ => {}
         }
         response

@@ -24,6 +24,8 @@ pub struct Request {
     pub target: String,
     /// The headers, named in lower case.
     pub headers: Vec<(String, String)>,
+    /// The body, which only a form has.
+    pub form: String,
 }
 
 /// What comes of a request.

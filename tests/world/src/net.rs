@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use downshift::Digest;
 use downshift_cases::images::{Image, Manifest};
-use downshift_registry::{Authorization, ContentRange, Credentials, Reference, Route, TokenRequest};
+use downshift_registry::{
+    Authorization, ContentRange, Credentials, IdentityToken, Reference, Route, TokenForm, TokenRequest,
+};
 use serde_json::json;
 
 use crate::fault::{Fault, Rule};
@@ -79,6 +81,8 @@ pub enum Change {
     ExpireTokens,
     /// What the registry names as its token service instead of that; `{elsewhere}` and the like stand for URLs.
     Realm(&'static str),
+    /// An identity token that the token service gives from now on, and takes from everybody.
+    NextIdentity(Option<&'static str>),
 }
 
 /// A redirect of requests whose path has `part` in it, to the same path at another host.
@@ -131,6 +135,7 @@ pub struct Net {
     token_seconds: Option<u64>,
     token_uses: u32,
     realm: Option<&'static str>,
+    next_identity: Option<&'static str>,
     exchanges: Vec<Exchange>,
     /// Every manifest that was ever in a repository.
     known: BTreeSet<(String, Digest)>,
@@ -145,14 +150,32 @@ impl User {
     }
 }
 
+impl User {
+    /// Their identity token.
+    #[must_use]
+    pub fn identity_token(&self) -> IdentityToken {
+        format!("identity/{}+1==", self.name).into()
+    }
+}
+
 impl Exchange {
     /// The exchange in one line: method, host, path and query, and who asked. A token is named by the order in which it
     /// was issued.
     #[must_use]
     pub fn line(&self) -> String {
         let Request { host, method, target, .. } = &self.request;
-        format!("{method} {} {target} {}", host.name(), who(self.request.header("authorization")))
+        let who = match refresh_token(&self.request.form) {
+            Some(token) => token,
+            None => who(self.request.header("authorization")),
+        };
+        format!("{method} {} {target} {who}", host.name())
     }
+}
+
+/// The identity token in a form.
+fn refresh_token(form: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(form.as_bytes());
+    pairs.find(|(name, _)| name == "refresh_token").map(|(_, token)| token.into_owned())
 }
 
 fn who(authorization: Option<&str>) -> String {
@@ -249,6 +272,7 @@ impl Net {
             Change::Tokens(seconds, uses) => (self.token_seconds, self.token_uses) = (*seconds, *uses),
             Change::ExpireTokens => self.tokens.iter_mut().for_each(|token| token.until = 0),
             Change::Realm(realm) => self.realm = Some(realm),
+            Change::NextIdentity(next) => self.next_identity = *next,
         }
     }
 
@@ -449,6 +473,23 @@ impl Net {
         self.rights.iter().find(|(user, _)| is_own(user)).map(|(user, _)| user.name)
     }
 
+    /// The user whose identity token is in a form.
+    fn user_of_form(&self, form: &str) -> Option<&'static str> {
+        let pairs: BTreeMap<_, _> = url::form_urlencoded::parse(form.as_bytes()).collect();
+        let is = |name: &str, value: &str| pairs.get(name).is_some_and(|own| own == value);
+        if !is("grant_type", "refresh_token")
+            || !is("service", "registry")
+            || !pairs.contains_key("client_id")
+        {
+            return None;
+        }
+        let token = pairs.get("refresh_token")?;
+        let is_next = self.next_identity.is_some_and(|next| next == token);
+        let is_own =
+            |user: &User| !user.name.is_empty() && (is_next || user.identity_token().as_str() == token);
+        self.rights.iter().find(|(user, _)| is_own(user)).map(|(user, _)| user.name)
+    }
+
     fn challenge(&self) -> Response {
         let challenge = match self.authentication {
             Authentication::Bearer => {
@@ -473,19 +514,31 @@ impl Net {
         if path != "/token" {
             return error(404);
         }
-        let Some(user) = self.user(request.header("authorization").unwrap_or_default()) else {
-            return error(401);
+        let is_post = request.method == "POST";
+        let user = if is_post {
+            if request.header("content-type").is_none_or(|own| own != TokenForm::TYPE) {
+                return error(415);
+            }
+            self.user_of_form(&request.form)
+        } else {
+            self.user(request.header("authorization").unwrap_or_default())
         };
+        let Some(user) = user else { return error(401) };
+        let query = if is_post { &request.form } else { query };
         let scopes = TokenRequest::parse(query).scopes.into_iter().map(|scope| scope.name);
         let repositories = scopes.filter(|name| self.may(user, name)).collect();
         let lifetime = self.token_seconds.unwrap_or(60);
         let until = now.saturating_add(lifetime.saturating_mul(1000));
         let text = token_text(self.tokens.len());
         self.tokens.push(Token { user, repositories, until, uses: self.token_uses });
-        let body = match self.token_seconds {
-            Some(seconds) => json!({ "token": text, "expires_in": seconds }),
-            None => json!({ "token": text }),
+        let mut body = match (self.token_seconds, is_post) {
+            (_, true) => json!({ "access_token": text, "expires_in": lifetime }),
+            (Some(seconds), _) => json!({ "token": text, "expires_in": seconds }),
+            (None, _) => json!({ "token": text }),
         };
+        if let Some(next) = self.next_identity.filter(|_| is_post) {
+            body["refresh_token"] = next.into();
+        }
         Response::new(200, body.to_string().into_bytes()).with("content-type", "application/json")
     }
 }

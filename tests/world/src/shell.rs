@@ -8,10 +8,10 @@ use downshift::Digest;
 use downshift::answer::{Documents, Need, Record, Step};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
-    Answered, Ask, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, HEADERS, Key, Login,
-    Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
+    Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, HEADERS, Key,
+    Login, Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
 };
-use downshift_registry::{Body as ResponseBody, Method, Problem, Reference, Route};
+use downshift_registry::{Body as ResponseBody, Problem, Reference, Route};
 use downshift_sign::{P256Signer, Signer as _};
 
 use crate::net::{End, Reply as NetReply, Request, Response};
@@ -146,8 +146,13 @@ impl World {
         if let Some(authorization) = &ask.authorization {
             headers.push(("authorization".to_owned(), authorization.as_str().to_owned()));
         }
-        let method = if ask.method == Method::Head { "HEAD" } else { "GET" }.to_owned();
-        let reply = self.net.answer(self.now, &Request { host, method, target, headers });
+        let (method, form) = match &ask.method {
+            AskMethod::Get => ("GET", ""),
+            AskMethod::Head => ("HEAD", ""),
+            AskMethod::Post(form) => ("POST", form.as_str()),
+        };
+        let (method, form) = (method.to_owned(), form.to_owned());
+        let reply = self.net.answer(self.now, &Request { host, method, target, headers, form });
         self.note(Happened::Asked(pull, self.net.exchanges().len() - 1));
         match reply {
             NetReply::Silence => Progress::Never,
@@ -159,7 +164,7 @@ impl World {
 
     /// Nobody may hear of credentials whom nobody knows.
     fn refuse_credentials(&mut self, ask: &Ask) {
-        if ask.authorization.is_some() {
+        if ask.authorization.is_some() || matches!(ask.method, AskMethod::Post(_)) {
             self.violations.push(format!("credentials go to {}", ask.url.text));
         }
     }
@@ -171,8 +176,9 @@ impl World {
         };
         let headers = response.headers.iter().filter_map(is_taken).collect();
         let status = response.status;
-        let body = match (ask.take, ask.method) {
-            (Take::Whole { limit, .. }, Method::Get) if status == 200 => {
+        let body = match (ask.take, &ask.method) {
+            (_, AskMethod::Head) => Body::None,
+            (Take::Whole { limit, .. }, _) if status == 200 => {
                 let announced =
                     response.header("content-length").and_then(|length| length.parse::<usize>().ok());
                 let read = whole(response, announced, limit);
@@ -182,7 +188,7 @@ impl World {
                     Some(Ok(bytes)) => Body::Bytes { digest: Digest::of(&bytes), bytes },
                 }
             }
-            (Take::Open, Method::Get) if matches!(status, 200 | 206) => {
+            (Take::Open, _) if matches!(status, 200 | 206) => {
                 Body::Open(self.open_body(response.body, response.end, None))
             }
             _ => Body::None,
@@ -283,6 +289,7 @@ impl World {
                 (running.body, running.is_whole) = (bytes.to_vec(), true);
             }
             ResponseBody::Blob(range) => running.is_whole = range.is_empty(),
+            ResponseBody::Stream => running.is_whole = false,
         }
     }
 
@@ -322,7 +329,9 @@ impl World {
     fn copy(&mut self, pull: PullId, copy: &Copy) -> Progress {
         let copied = |copied| Progress::Done(Done::Copied(copied));
         let Some(running) = self.pulls.get_mut(pull.0) else { return Progress::Never };
-        if !matches!(&running.response, Some(response) if matches!(response.body, ResponseBody::Blob(_))) {
+        let has_blob =
+            |response: &downshift_registry::Response| !matches!(response.body, ResponseBody::Bytes(_));
+        if !running.response.as_ref().is_some_and(has_blob) {
             self.violations.push(format!("{pull:?} sends a body that its response does not have"));
             return copied(Copied::ClientGone);
         }
@@ -330,8 +339,10 @@ impl World {
             self.violations.push("a body is copied that is not open".to_owned());
             return copied(Copied::Broken { sent: None });
         };
-        let length = copy.length as usize;
         let mut part = bytes.get(copy.start as usize..).unwrap_or_default().to_vec();
+        // Without a length, one that breaks off is shorter than it would have been.
+        let missing = usize::from(end != End::Whole);
+        let length = copy.length.map_or(part.len() + missing, |length| length as usize);
         part.truncate(length);
         if let Some(room) = running.leaves_after.map(|after| after.saturating_sub(running.body.len()))
             && room < part.len()

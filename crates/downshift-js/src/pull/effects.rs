@@ -6,8 +6,8 @@ use alloc::string::{String, ToString as _};
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_json::{Object, array, string};
-use downshift_pull::{Ask, BodyId, Conversion, Copy, Effect, Event, Reply, Take, Ticket};
-use downshift_registry::{Body, Method};
+use downshift_pull::{Ask, AskMethod, BodyId, Conversion, Copy, Effect, Event, Reply, Take, Ticket};
+use downshift_registry::Body;
 
 use super::names::{self, Names};
 use crate::encode;
@@ -94,15 +94,16 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
 }
 
 fn ask(object: &mut Object, asked: &Ask) {
-    let method = match asked.method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
+    let (method, form) = match &asked.method {
+        AskMethod::Get => ("GET", None),
+        AskMethod::Head => ("HEAD", None),
+        AskMethod::Post(form) => ("POST", Some(form.as_str())),
     };
     let pair = |name: &str, value: &str| array([string(name), string(value)]);
     let own = asked.headers.iter().map(|(name, value)| pair(name, value));
     let authorization = asked.authorization.iter().map(|header| pair("authorization", header.as_str()));
     object.text("kind", "ask").text("method", method).text("url", &asked.url.text);
-    object.json("headers", &array(own.chain(authorization)));
+    object.json("headers", &array(own.chain(authorization))).optional_text("form", form);
     // Of which statuses the body is taken, and up to how many bytes of it are read at once.
     let (statuses, limit): (&[u16], _) = match asked.take {
         Take::Nothing => (&[], None),
@@ -149,6 +150,9 @@ fn respond(object: &mut Object, reply: &Reply, bytes: &mut VecDeque<Bytes>) {
         // The bytes that are going to be copied.
         Body::Blob(range) => {
             object.number("length", range.end.saturating_sub(range.start));
+        }
+        Body::Stream => {
+            object.optional_number("length", None);
         }
     }
 }

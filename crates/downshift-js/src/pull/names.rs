@@ -61,7 +61,12 @@ impl Names {
             }
             Key::Record { name, digest } => path = record(name, digest),
             // They are answered from memory.
-            Key::Permit { .. } | Key::Token(_) | Key::Basic(_) => {}
+            Key::Permit { .. }
+            | Key::Token(_)
+            | Key::Basic(_)
+            | Key::IdentityToken(_)
+            | Key::HeadRefusal { .. }
+            | Key::BlobSize { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
     }
@@ -107,7 +112,12 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         }
         Value::Record(record) => return (encode::record(record), record.payload.clone().into()),
         // They are kept in memory.
-        Value::Permit { .. } | Value::Token(_) | Value::Basic => Bytes::new(),
+        Value::Permit { .. }
+        | Value::Token(_)
+        | Value::Basic
+        | Value::IdentityToken(_)
+        | Value::HeadRefusal
+        | Value::BlobSize(_) => Bytes::new(),
     };
     (about.finish(), bytes)
 }

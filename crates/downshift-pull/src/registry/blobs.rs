@@ -1,8 +1,10 @@
 //! Blobs of a registry: through this server, or from where the registry sends them.
 
+use alloc::boxed::Box;
 use alloc::string::ToString as _;
 use core::ops::Range;
 
+use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::{
     Body as ResponseBody, ContentRange, Method, Problem, Request, Response, error, response,
@@ -12,9 +14,10 @@ use super::asking::{Question, identity, is_redirect, is_there, open_body};
 use super::remote::Remote;
 use crate::blob::{Again, Blob, OpenBlob, Source, range_header};
 use crate::caller::Caller;
-use crate::effect::{Answered, BodyId, Copy, Done, Effect, Take};
+use crate::effect::{Answered, AskMethod, BodyId, Copy, Done, Effect, Take};
 use crate::failure::{Failure, unexpected};
 use crate::settings::Delivery;
+use crate::value::{HeadOf, Key, Value};
 
 impl<'p> Remote<'p> {
     /// The blob that a client's `request` asks for: the whole, or the one range of it, which is passed on as it came.
@@ -54,8 +57,17 @@ impl<'p> Remote<'p> {
             // The whole was asked for, and what comes cannot be checked.
             (206, ..) => Err(self.corrupt(digest)),
             // Of those that are empty the end comes too late for a check.
-            (200, _, Some(size)) if size > 0 => Ok((size, None)),
-            (200, ..) => return self.blob_of_unknown_length(digest, body, caller).await,
+            (200, _, Some(0)) if !digest.matches(b"") => Err(self.corrupt(digest)),
+            (200, _, Some(0)) => {
+                self.close(body).await;
+                let empty = ResponseBody::Bytes(Bytes::new());
+                return Ok(Blob::Ready(Response { body: empty, ..response::blob_part(digest, 0, None) }));
+            }
+            (200, _, Some(size)) => Ok((size, None)),
+            (200, _, None) => {
+                let body = body.ok_or_else(|| unexpected(&Done::Nothing))?;
+                return self.blob_of_unknown_length(digest, body, caller).await;
+            }
             (status, ..) => Err(self.fault(Problem::Status(status))),
         };
         match (delivered, body) {
@@ -71,12 +83,39 @@ impl<'p> Remote<'p> {
     /// How many bytes a blob has, if there is one.
     async fn blob_size(&self, digest: &Digest, caller: &Caller) -> Result<Option<u64>, Failure> {
         let path = self.path(&["blobs/", digest.as_str()].concat());
-        let Some(answered) = self.ask(Method::Head, &path, caller).await? else { return Ok(None) };
-        let length = answered.length().ok_or_else(|| self.invalid("the length of the blob is missing"))?;
-        if length == 0 && !digest.matches(b"") {
-            return Err(self.corrupt(digest));
+        let is_possible = |size: &u64| *size > 0 || digest.matches(b"");
+        let told = |answered: &Answered| answered.length().filter(is_possible);
+        let get = async {
+            let Some(size) = self.size_by_part(digest, caller).await? else { return Ok(None) };
+            let size = match size.filter(is_possible) {
+                Some(size) => Some(size),
+                None => self.known_size(digest).await,
+            };
+            size.map(Some).ok_or_else(|| self.invalid("the length of the blob is missing"))
+        };
+        self.head_or_get(HeadOf::Blobs, &path, caller, &told, get).await
+    }
+
+    /// How many bytes a blob has, if there is one and its registry says that with a single byte of it.
+    async fn size_by_part(&self, digest: &Digest, caller: &Caller) -> Result<Option<Option<u64>>, Failure> {
+        let mut question = self.blob_question();
+        question.headers.push(("range", range_header(&(0..1))));
+        question.delivery = Delivery::Stream;
+        let Some(answered) = self.open(&question, digest, caller).await? else { return Ok(None) };
+        self.close(open_body(&answered)).await;
+        let range = answered.header("content-range").and_then(ContentRange::parse);
+        // Of a blob without bytes there is no first one.
+        let is_partial = matches!(answered.status, 206 | 416);
+        Ok(Some(if is_partial { range.map(|range| range.size) } else { answered.length() }))
+    }
+
+    /// How many bytes a blob has, as a manifest of the repository said lately.
+    async fn known_size(&self, digest: &Digest) -> Option<u64> {
+        let key = Key::BlobSize { scope: self.scope.clone(), digest: digest.clone() };
+        match self.shell.ask(Effect::Load(key)).await {
+            Done::Known(Value::BlobSize(size)) => Some(size),
+            _ => None,
         }
-        Ok(Some(length))
     }
 
     /// What is left of a blob that broke off: exactly this range of a blob of this size.
@@ -105,7 +144,7 @@ impl<'p> Remote<'p> {
 
     fn blob_question(&self) -> Question {
         let headers = [identity()].into();
-        Question { method: Method::Get, headers, take: Take::Open, delivery: self.registry.delivery }
+        Question { method: AskMethod::Get, headers, take: Take::Open, delivery: self.registry.delivery }
     }
 
     /// Asks for a blob, and again if that may help.
@@ -124,29 +163,25 @@ impl<'p> Remote<'p> {
         self.attempt(&path, question, caller, &accept).await
     }
 
-    /// A blob that comes without its length, which clients have to be told first, or is empty. Where the registry says the
-    /// length to who asks for nothing else, it goes on as it comes; otherwise it is read, and has to be as small as a
-    /// document.
+    /// A blob that comes without its length. The oldest clients have to be told that first: it is what a manifest of the
+    /// repository said, or what the registry says to who asks for nothing else. Where nobody knows it, the blob goes on
+    /// without: it may be of any size, and so is never read first.
     async fn blob_of_unknown_length(
         &self,
         digest: &Digest,
-        body: Option<BodyId>,
+        body: BodyId,
         caller: &Caller,
     ) -> Result<Blob<'p>, Failure> {
-        let Some(body) = body else { return Err(unexpected(&Done::Nothing)) };
-        if let Ok(Some(size @ 1..)) = self.blob_size(digest, caller).await {
+        let size = match self.known_size(digest).await {
+            Some(size) => Some(size),
+            None => self.blob_size(digest, caller).await.ok().flatten(),
+        };
+        if let Some(size @ 1..) = size {
             return Ok(self.streamed(digest, size, None, body, caller));
         }
-        let reading = self.shell.ask(Effect::Read { body, limit: self.settings.limits.document_bytes });
-        let (bytes, hash) = match self.in_time(async { Ok(reading.await) }).await? {
-            Done::Read(read) => read.map_err(|problem| self.fault(problem))?,
-            other => return Err(unexpected(&other)),
-        };
-        if *digest != hash && !digest.matches(&bytes) {
-            return Err(self.corrupt(digest));
-        }
-        let response = response::blob_part(digest, bytes.len() as u64, None);
-        Ok(Blob::Ready(Response { body: ResponseBody::Bytes(bytes), ..response }))
+        let copy = Copy { body, start: 0, length: None, check: Some(digest.clone()) };
+        let (response, source) = (response::blob_of_unknown_length(digest), Source { copy, again: None });
+        Ok(Blob::Open(Box::new(OpenBlob { response, source })))
     }
 
     fn streamed(
@@ -159,11 +194,11 @@ impl<'p> Remote<'p> {
     ) -> Blob<'p> {
         let check = part.is_none().then(|| digest.clone());
         let Range { start, end } = part.clone().unwrap_or(0..size);
-        let copy = Copy { body, start: 0, length: end.saturating_sub(start), check };
+        let copy = Copy { body, start: 0, length: Some(end.saturating_sub(start)), check };
         let again =
             Again { remote: self.clone(), digest: digest.clone(), caller: caller.clone(), start, size };
         let source = Source { copy, again: Some(again) };
-        Blob::Open(OpenBlob { response: response::blob_part(digest, size, part), source })
+        Blob::Open(Box::new(OpenBlob { response: response::blob_part(digest, size, part), source }))
     }
 
     async fn close(&self, body: Option<BodyId>) {

@@ -4,10 +4,11 @@ use alloc::string::{String, ToString as _};
 use core::future::Future;
 
 use downshift::document::Document;
-use downshift::{Digest, Limits};
+use downshift::{Digest, Form, Limits};
+use downshift_json::{Json, Kind, Value};
 use downshift_registry::{Fault, Problem};
 
-use crate::effect::Take;
+use crate::effect::{Answered, Take};
 use crate::failure::Failure;
 use crate::settings::{Registry, Scope, Settings, Url};
 use crate::shell::Shell;
@@ -60,7 +61,40 @@ impl Remote<'_> {
         if is_own || payload_digest(bytes, &self.settings.limits).as_ref() == Some(digest) {
             return Ok(());
         }
-        Err(self.corrupt(digest))
+        // What is stored is not to blame where something else has answered: neither manifests nor configs begin like that.
+        Err(if bytes.trim_ascii_start().starts_with(b"<") {
+            self.no_document()
+        } else {
+            self.corrupt(digest)
+        })
+    }
+
+    /// Checks that what a tag names is a manifest, and not what a login page or a proxy answers in its place: a JSON object
+    /// under a manifest's type, or one that says itself what it is. Some registries give manifests as `text/html`
+    /// (quay.io in 2016) or `text/plain` (registry.access.redhat.com).
+    pub(super) fn check_manifest(&self, bytes: &[u8], answered: &Answered) -> Result<(), Failure> {
+        let limits =
+            downshift_json::Limits { document_bytes: bytes.len(), ..downshift_json::Limits::default() };
+        let is_manifest = match Json::parse("manifest", bytes, limits) {
+            Ok(json) if json.root().kind() != Kind::Object => false,
+            Ok(json) => {
+                let content_type = answered.header("content-type").unwrap_or_default();
+                let says_type = |media_type: Value<'_>| {
+                    media_type.as_text().is_some_and(|media_type| is_manifest_type(&media_type))
+                };
+                is_manifest_type(content_type)
+                    || json.root().member("mediaType").is_some_and(says_type)
+                    || json.root().member("schemaVersion").is_some()
+            }
+            // It goes too deep, which is for who converts it to say.
+            Err(error) => matches!(*error, downshift_json::Error::Limit { .. }),
+        };
+        if is_manifest { Ok(()) } else { Err(self.no_document()) }
+    }
+
+    /// That something else came in the place of a document.
+    pub(super) fn no_document(&self) -> Failure {
+        self.fault(Problem::NoDocument)
     }
 
     /// That something came which does not have the digest that was asked for.
@@ -79,6 +113,13 @@ impl Remote<'_> {
     pub(super) fn fault_at(&self, url: &Url, problem: Problem) -> Failure {
         Fault { host: url.host.clone(), problem }.into()
     }
+}
+
+/// Whether a media type may be that of a manifest. Artifacts have types of their own.
+fn is_manifest_type(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    Form::from_media_type(&essence).is_some()
+        || (essence.starts_with("application/vnd.") && essence.ends_with("json"))
 }
 
 /// The digest of a schema 1 manifest's payload, by which registries know that manifest; none for other documents.

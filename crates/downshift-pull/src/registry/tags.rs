@@ -6,14 +6,15 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift_registry::{Fault, Method, Problem};
+use downshift_registry::{Fault, Problem};
 
+use super::documents::reported;
 use super::remote::{Remote, payload_digest};
 use crate::caller::Caller;
 use crate::effect::{Answered, Done, Effect, Event};
 use crate::failure::Failure;
 use crate::permit;
-use crate::value::{Key, TagTarget, Value};
+use crate::value::{HeadOf, Key, TagTarget, Value};
 
 /// How long a registry is waited for where there is a stale answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,12 +91,12 @@ impl Remote<'_> {
             Some(last) => self.has_document(&last.digest).await,
             None => false,
         };
-        let reported = if is_at_hand { self.head_manifest(tag, caller).await? } else { Some(None) };
-        let digest = match reported {
-            // The document is needed, or the registry does not say its digest.
-            Some(None) => self.get_tag(tag, caller).await?,
-            Some(digest) => digest,
-            None => None,
+        let get = self.get_tag(tag, caller);
+        let digest = if is_at_hand {
+            let path = self.path(&["manifests/", tag].concat());
+            self.head_or_get(HeadOf::Manifests, &path, caller, &reported, get).await?
+        } else {
+            get.await?
         };
         let key = self.tag_key(tag);
         let effect = match &digest {
@@ -116,39 +117,21 @@ impl Remote<'_> {
         matches!(self.shell.ask(Effect::Has(key)).await, Done::Has(true))
     }
 
-    /// Whether there is a manifest, and its digest if the registry says it.
-    pub(super) async fn head_manifest(
-        &self,
-        reference: &str,
-        caller: &Caller,
-    ) -> Result<Option<Option<Digest>>, Failure> {
-        let path = self.path(&["manifests/", reference].concat());
-        let answered = self.ask(Method::Head, &path, caller).await?;
-        answered.map(|answered| self.reported(&answered)).transpose()
-    }
-
     /// Gets the manifest that a tag points to, keeps it, and gives its digest.
     async fn get_tag(&self, tag: &str, caller: &Caller) -> Result<Option<Digest>, Failure> {
         let path = self.path(&["manifests/", tag].concat());
-        let check = |bytes: &Bytes, hash: &Digest, answered: &Answered| match self.reported(answered)? {
-            Some(digest) => self.check(&digest, bytes, hash),
-            None => Ok(()),
+        let check = |bytes: &Bytes, hash: &Digest, answered: &Answered| {
+            if let Some(digest) = reported(answered) {
+                self.check(&digest, bytes, hash)?;
+            }
+            self.check_manifest(bytes, answered)
         };
         let got = self.get(&path, self.document_take(), caller, &check).await?;
         let Some((bytes, hash, answered)) = got else { return Ok(None) };
-        let digest = match self.reported(&answered)? {
-            Some(digest) => digest,
-            None => payload_digest(&bytes, &self.settings.limits).unwrap_or(hash),
-        };
+        let digest =
+            reported(&answered).or_else(|| payload_digest(&bytes, &self.settings.limits)).unwrap_or(hash);
         self.keep_document(digest.clone(), bytes).await;
         Ok(Some(digest))
-    }
-
-    /// The digest that a response reports. Some registries report none.
-    fn reported(&self, answered: &Answered) -> Result<Option<Digest>, Failure> {
-        let Some(value) = answered.header("docker-content-digest") else { return Ok(None) };
-        let digest = Digest::parse(value).ok();
-        digest.map(Some).ok_or_else(|| self.invalid("its Docker-Content-Digest is not a digest"))
     }
 
     fn tag_key(&self, tag: &str) -> Key {

@@ -5,7 +5,7 @@ export async function pause({ milliseconds }, signal) {
   return { done: "waited" };
 }
 
-/** Both ends of a stream that breaks off where other than so many bytes come. */
+/** Both ends of a stream that breaks off where other than so many bytes come; of a stream of any length where that is null. */
 export function sizedStream(length) {
-  return new FixedLengthStream(length);
+  return length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use downshift_registry::{Credentials, registry_host};
+use downshift_registry::{Credentials, IdentityToken, registry_host};
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -62,17 +62,11 @@ pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>
     if let Some(credentials) = auth.and_then(Auth::credentials) {
         return Ok(Some(credentials));
     }
-    if auth.is_some_and(|auth| auth.identitytoken.is_some()) {
-        return Err(Error::unusable(
-            path,
-            "it has an identity token for this registry; only passwords are supported",
-        ));
-    }
     let helper = config.cred_helpers.keys().any(|key| is_meant(&key));
     if helper || (auth.is_some() && config.creds_store.is_some()) {
         return Err(Error::unusable(
             path,
-            "a credential helper has the password; only passwords in the file are supported",
+            "a credential helper has the password; only what is in the file is supported",
         ));
     }
     Ok(None)
@@ -80,6 +74,10 @@ pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>
 
 impl Auth {
     fn credentials(&self) -> Option<Credentials> {
+        // `az acr login` writes a name of zeros beside it, without a password.
+        if let Some(token) = self.identitytoken.as_ref().filter(|token| !token.is_empty()) {
+            return Some(IdentityToken::from(token.clone()).into());
+        }
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
             return Some(Credentials { username: username.clone(), password: password.clone().into() });
         }
@@ -121,11 +119,14 @@ mod tests {
     #[test]
     fn docker_keeps_passwords_in_many_ways() {
         let json = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YTpiOmM="},
-            "quay.io":{"username":"u","password":"p"},"localhost:5000":{}},"credsStore":"x",
+            "quay.io":{"username":"u","password":"p"},"localhost:5000":{},
+            "a.azurecr.io":{"auth":"MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==","identitytoken":"t"}},
+            "credsStore":"x",
             "credHelpers":{"gcr.io":"gcloud"}}"#;
         let pair = |a: &str, b: &str| Ok(Some((a.to_owned(), b.to_owned())));
         assert_eq!(read_for(json, "registry-1.docker.io"), pair("a", "b:c"));
         assert_eq!(read_for(json, "quay.io"), pair("u", "p"));
+        assert_eq!(read_for(json, "a.azurecr.io"), pair("<token>", "t"));
         assert_eq!(read_for(json, "ghcr.io"), Ok(None));
         for host in ["gcr.io", "localhost:5000"] {
             assert!(read_for(json, host).unwrap_err().contains("helper"), "{host}");
@@ -136,7 +137,7 @@ mod tests {
     fn what_cannot_be_used_is_said_without_the_secret() {
         for json in [
             r#"{"auths":{"a":{"auth":7,"password":"secret"}}}"#,
-            r#"{"auths":{"a":{"identitytoken":"secret"}}}"#,
+            r#"{"auths":{"a":{"identitytoken":["secret"]}}}"#,
         ] {
             let error = read_for(json, "a").unwrap_err();
             assert!(!error.contains("secret"), "{error}");

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use downshift_registry::{Authorization, Fault, Problem};
+use downshift_registry::{Authorization, Fault, Problem, TokenForm};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url, redirect};
@@ -39,6 +39,8 @@ pub(crate) struct Query {
     pub(crate) is_own: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) authorization: Option<Authorization>,
+    /// The body.
+    pub(crate) form: Option<TokenForm>,
 }
 
 /// A body that is being read.
@@ -105,7 +107,7 @@ impl Http {
 
     /// Asks once.
     pub(crate) async fn send(&self, query: Query) -> Result<Response, Problem> {
-        let Query { method, url, is_own, mut headers, authorization } = query;
+        let Query { method, url, is_own, mut headers, authorization, form } = query;
         let client = if is_own {
             &self.own
         } else {
@@ -118,7 +120,10 @@ impl Http {
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }
-        let request = client.request(method, url).headers(headers);
+        let mut request = client.request(method, url).headers(headers);
+        if let Some(form) = form {
+            request = request.body(form.as_str().to_owned());
+        }
         let begun = Instant::now();
         let sent = request.send().await.map_err(|error| problem(&error));
         self.count(&sent, begun);
@@ -342,7 +347,7 @@ mod tests {
             for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
                 let url = format!("http://{host}:{port}/").parse().unwrap();
                 let (method, headers) = (Method::GET, HeaderMap::new());
-                let query = Query { method, url, is_own: false, headers, authorization: None };
+                let query = Query { method, url, is_own: false, headers, authorization: None, form: None };
                 let problem = http.send(query).await.unwrap_err();
                 assert_eq!(problem != Problem::PrivateAddress, may_ask, "{own} {host}: {problem:?}");
             }

@@ -39,6 +39,7 @@ pub(super) fn rows() -> Vec<Row> {
         a_yes_for_one_repository_is_none_for_another(),
         what_is_gone_can_still_be_pulled(),
         another_ones_digest(),
+        pages_let_nobody_in(),
         users_of_a_list(),
         nobody_in_particular(),
         blobs_are_asked_for_each_time(),
@@ -50,6 +51,10 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(redirects());
     rows.extend(strange_challenges());
     rows.extend(privacy());
+    rows.extend(heads_are_no_no());
+    rows.extend(ended_in_silence());
+    rows.extend(identity_tokens());
+    rows.push(token_service_that_moved());
     rows
 }
 
@@ -408,6 +413,8 @@ fn a_no_is_about_its_caller() -> Row {
                     format!("GET registry {} alice", blob(&Digest::of(&sample::schema2().configs.concat()))),
                     format!("HEAD registry {} bob", manifest("latest")),
                     format!("HEAD registry {} alice", manifest("latest")),
+                    // HEAD may not work there.
+                    format!("GET registry {} alice", manifest("latest")),
                 ]),
                 get(&reported).by(BOB).comes(schema1()),
                 asked::<String>([]),
@@ -481,8 +488,73 @@ fn what_is_gone_can_still_be_pulled() -> Row {
                 get(&reported).by(BOB).comes(schema1()),
                 asked([
                     format!("HEAD registry {} bob", manifest(source.as_str())),
+                    format!("GET registry {} bob", manifest(source.as_str())),
                     format!("GET registry {TAGS}?n=1 bob"),
                 ]),
+            ],
+        ),
+    )
+}
+
+/// Where HEAD is refused to everybody, GET says who may have something.
+fn heads_are_no_no() -> Vec<Row> {
+    let (bytes, layer) = layer();
+    let source = manifest(sample::schema2().manifest.digest().as_str());
+    let of = |name: &str, fault: Fault| {
+        let steps = steps(
+            guarded(Authentication::Basic),
+            [
+                tag().by(ALICE).comes(image()),
+                change(Rule::at("/v2/library", fault).method("HEAD").change()),
+                tag().by(ALICE).comes(image()),
+                asked(
+                    ["GET", "HEAD", "GET"]
+                        .map(|method| format!("{method} registry {} alice", manifest("latest"))),
+                ),
+                // Of others it is said anew.
+                by_digest().by(BOB).comes(status(401)),
+                by_digest().by(EVE).comes(status(401)),
+                asked([format!("GET registry {source} bob"), format!("GET registry {source} eve")]),
+                head(&layer).by(ALICE).comes(status(200).header("content-length", &bytes.len().to_string())),
+                head(&layer).by(BOB).comes(status(401)),
+                change(Change::Rights(BOB, &["*"])),
+                by_digest().by(BOB).comes(image()),
+            ],
+        );
+        row(format!("access/pass-through/head-is-no-no/{name}"), upstream(), steps)
+    };
+    vec![
+        of("401", Fault::status(401)),
+        of("401-with-a-challenge", Fault::with(401, "www-authenticate", "Basic realm=\"x\"")),
+        of("403", Fault::status(403)),
+        of("404", Fault::status(404)),
+        of("501", Fault::status(501)),
+    ]
+}
+
+/// A login page says 200 to everybody, and lets nobody in.
+fn pages_let_nobody_in() -> Row {
+    let reported = manifest(schema1_digest(&sample::schema2(), "latest").as_str());
+    let page = |part: &str| {
+        let body = b"<!DOCTYPE html><title>Sign in</title>".to_vec();
+        change(Rule::at(part, Fault::Typed("text/html", body)).change())
+    };
+    row(
+        "access/pass-through/a-login-page-is-no-yes",
+        upstream(),
+        steps(
+            guarded(Authentication::Basic),
+            [
+                get(&manifest("latest")).by(ALICE).comes(schema1(&sample::schema2(), "latest")),
+                page("/v2/"),
+                by_digest().by(EVE).comes(refused(502, "upstream-no-document")),
+                get(&reported).by(EVE).comes(refused(502, "upstream-no-document")),
+                tag().by(EVE).comes(refused(502, "upstream-no-document")),
+                // Where the manifest is gone as well.
+                change(Change::NoFaults),
+                page("/tags/"),
+                change(Rule::at("/manifests/", Fault::status(404)).change()),
+                get(&reported).by(EVE).comes(refused(502, "upstream-no-document")),
             ],
         ),
     )
@@ -607,7 +679,8 @@ fn token_services() -> Vec<Row> {
         ("huge", Fault::Huge { is_announced: false }, 502, "upstream-too-large"),
         // Who redirects those that say their name and password wants them to say it elsewhere.
         ("redirect", Fault::with(307, "location", "{elsewhere}/token"), 502, "upstream-status"),
-        ("redirect-to-itself", Fault::RedirectLoop, 502, "upstream-status"),
+        ("redirect-to-itself", Fault::RedirectLoop, 502, "upstream-redirect"),
+        ("redirect-to-nowhere", Fault::status(307), 502, "upstream-redirect"),
     ] {
         let then = [
             at_tokens(fault.clone()),
@@ -635,6 +708,223 @@ fn token_services() -> Vec<Row> {
         rows.push(row(name, upstream(), steps(guarded(Authentication::Bearer), then)));
     }
     rows
+}
+
+/// A token that ended before its time, of which the registry only says 401.
+fn ended_in_silence() -> Vec<Row> {
+    let (bytes, layer) = layer();
+    let mute = |times| change(Rule::at("/v2/", Fault::status(401)).times(times).change());
+    let tokens =
+        "GET tokens /token?account=server&scope=repository%3Alibrary%2Fsample%3Apull&service=registry server";
+    let of_layer = |who: &str| format!("GET registry {layer} {who}");
+    let of_tag = |method: &str, who: &str| format!("{method} registry {} {who}", manifest("latest"));
+    vec![
+        row(
+            "access/ended-in-silence/token",
+            with_server(),
+            steps(
+                guarded(Authentication::Bearer),
+                [
+                    get(&layer).comes(body(&bytes)),
+                    mute(1),
+                    get(&layer).comes(body(&bytes)),
+                    tag().comes(image()),
+                    asked([
+                        of_layer("-"),
+                        tokens.to_owned(),
+                        of_layer("token-1"),
+                        of_layer("token-1"),
+                        of_layer("-"),
+                        tokens.to_owned(),
+                        of_layer("token-2"),
+                        of_tag("GET", "token-2"),
+                    ]),
+                    mute(2),
+                    tag().comes(image()),
+                    asked([
+                        of_tag("HEAD", "token-2"),
+                        of_tag("GET", "token-2"),
+                        of_tag("GET", "-"),
+                        tokens.to_owned(),
+                        of_tag("GET", "token-3"),
+                    ]),
+                    // Whatever it is told.
+                    mute(u32::MAX),
+                    get(&layer).comes(refused(502, "upstream-invalid")),
+                    asked([of_layer("token-3"), of_layer("-")]),
+                ],
+            ),
+        ),
+        row(
+            "access/ended-in-silence/password",
+            with_server(),
+            steps(
+                guarded(Authentication::Basic),
+                [
+                    get(&layer).comes(body(&bytes)),
+                    mute(1),
+                    get(&layer).comes(body(&bytes)),
+                    asked(["-", "server", "server", "-", "server"].map(of_layer)),
+                ],
+            ),
+        ),
+        row(
+            "access/ended-in-silence/pass-through",
+            upstream(),
+            steps(
+                guarded(Authentication::Bearer),
+                [
+                    Step::Token(ALICE, REPOSITORY, 200),
+                    tag().by_token(ALICE).comes(image()),
+                    mute(1),
+                    get(&layer).by_token(ALICE).comes(challenged("Bearer")),
+                    Step::Token(ALICE, REPOSITORY, 200),
+                    get(&layer).by_token(ALICE).comes(body(&bytes)),
+                    // What everybody gets is not for who is turned away.
+                    change(Change::Authentication(Authentication::Open)),
+                    mute(1),
+                    get(&layer).by_token(ALICE).comes(refused(502, "upstream-invalid")),
+                ],
+            ),
+        ),
+    ]
+}
+
+/// An identity token in the place of a password: it goes to the token service in a form, and nowhere else.
+fn identity_tokens() -> Vec<Row> {
+    let (bytes, layer) = layer();
+    let options = |user| Options { credentials: Some(user), has_identity_token: true, ..Options::default() };
+    let of_tag = |method: &str, who: &str| format!("{method} registry {} {who}", manifest("latest"));
+    let post = |token: &str| format!("POST tokens /token {token}");
+    let own = |user: User| user.identity_token().as_str().to_owned();
+    vec![
+        row(
+            "access/identity-token/good",
+            options(SERVER),
+            steps(
+                guarded(Authentication::Bearer),
+                [
+                    tag().comes(image()),
+                    asked([of_tag("GET", "-"), post(&own(SERVER)), of_tag("GET", "token-1")]),
+                    get(&layer).comes(body(&bytes)),
+                    asked([format!("GET registry {layer} token-1")]),
+                ],
+            ),
+        ),
+        row(
+            "access/identity-token/the-next-one",
+            options(SERVER),
+            steps(
+                guarded(Authentication::Bearer),
+                [
+                    change(Change::NextIdentity(Some("next/one"))),
+                    get(&layer).comes(body(&bytes)),
+                    change(Change::ExpireTokens),
+                    get(&layer).comes(body(&bytes)),
+                    // The token service has lost it.
+                    change(Change::NextIdentity(None)),
+                    change(Change::ExpireTokens),
+                    get(&layer).comes(body(&bytes)),
+                    asked([
+                        format!("GET registry {layer} -"),
+                        post(&own(SERVER)),
+                        format!("GET registry {layer} token-1"),
+                        format!("GET registry {layer} token-1"),
+                        post("next/one"),
+                        format!("GET registry {layer} token-2"),
+                        format!("GET registry {layer} token-2"),
+                        post("next/one"),
+                        post(&own(SERVER)),
+                        format!("GET registry {layer} token-3"),
+                    ]),
+                ],
+            ),
+        ),
+        row(
+            "access/identity-token/unknown",
+            options(EVE),
+            steps(
+                guarded(Authentication::Bearer),
+                [
+                    tag().comes(refused(403, "upstream-denied")),
+                    asked([of_tag("GET", "-"), post(&own(EVE))]),
+                    change(Rule::at("/token", Fault::status(400)).of(Host::Tokens).change()),
+                    tag().comes(refused(403, "upstream-denied")),
+                ],
+            ),
+        ),
+        row(
+            "access/identity-token/moved",
+            options(SERVER),
+            steps(
+                guarded(Authentication::Bearer),
+                [
+                    change(
+                        Rule::at("/token", Fault::with(308, "location", "/token?x"))
+                            .of(Host::Tokens)
+                            .times(1)
+                            .change(),
+                    ),
+                    tag().comes(image()),
+                    asked([
+                        of_tag("GET", "-"),
+                        post(&own(SERVER)),
+                        format!("POST tokens /token?x {}", own(SERVER)),
+                        of_tag("GET", "token-1"),
+                    ]),
+                    change(Change::ExpireTokens),
+                    // It would become a GET.
+                    change(
+                        Rule::at("/token", Fault::with(302, "location", "/token?x"))
+                            .of(Host::Tokens)
+                            .times(1)
+                            .change(),
+                    ),
+                    get(&layer).comes(refused(502, "upstream-status")),
+                    change(
+                        Rule::at("/token", Fault::with(307, "location", "{elsewhere}/token"))
+                            .of(Host::Tokens)
+                            .times(1)
+                            .change(),
+                    ),
+                    get(&layer).comes(refused(502, "upstream-status")),
+                ],
+            ),
+        ),
+        row(
+            "access/identity-token/is-no-password",
+            options(SERVER),
+            steps(
+                guarded(Authentication::Basic),
+                [tag().comes(refused(403, "upstream-unauthorized")), asked([of_tag("GET", "-")])],
+            ),
+        ),
+    ]
+}
+
+/// A token service that has moved at its own host.
+fn token_service_that_moved() -> Row {
+    let query = "?account=server&scope=repository%3Alibrary%2Fsample%3Apull&service=registry";
+    let to = format!("/token{query}&again=1");
+    row(
+        "access/token-service/moved",
+        with_server(),
+        steps(
+            guarded(Authentication::Bearer),
+            [
+                change(
+                    Rule::at("/token", Fault::with(301, "location", &to)).of(Host::Tokens).times(1).change(),
+                ),
+                tag().comes(image()),
+                asked([
+                    format!("GET registry {} -", manifest("latest")),
+                    format!("GET tokens /token{query} server"),
+                    format!("GET tokens {to} server"),
+                    format!("GET registry {} token-1", manifest("latest")),
+                ]),
+            ],
+        ),
+    )
 }
 
 /// Redirects to another host, and from there back: nobody is told there who it was.

@@ -1,12 +1,12 @@
 //! Blobs: whole, in parts, broken off and gone on with, and from elsewhere.
 
-use downshift::Digest;
+use downshift::{Digest, Form};
 use downshift_cases::images::sample;
 use downshift_pull::Delivery;
 
 use super::row::{
-    Comes, Options, Row, Step, asked, blob, body, broken, broken_part, change, get, head, part, push,
-    refused, row, status,
+    Comes, Options, Row, Step, asked, blob, body, broken, broken_part, change, get, head, manifest, part,
+    pass, push, refused, row, status, stored, streamed,
 };
 use crate::fault::{Fault, Rule};
 use crate::net::{Change, Host, Redirect};
@@ -17,6 +17,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(parts());
     rows.extend(resumed());
     rows.extend(heads());
+    rows.extend(no_lengths());
     rows
 }
 
@@ -98,7 +99,6 @@ fn faults() -> Vec<Row> {
             refused(429, "upstream-too-many-requests").header("retry-after", "7"),
         ),
         of("redirect-loop", Fault::RedirectLoop, refused(502, "upstream-redirect")),
-        of("huge", Fault::Huge { is_announced: false }, refused(502, "upstream-too-large")),
         // Too late for an error: the client must not take it for the whole.
         of("cut", Fault::Cut, broken()),
         of("hang-in-body", Fault::HangInBody, broken()),
@@ -192,36 +192,181 @@ fn resumed() -> Vec<Row> {
     ]
 }
 
-/// What HEAD says of a blob.
+/// What HEAD of a client is told where the registry does not answer it as it answers GET: the length, by a single byte.
 fn heads() -> Vec<Row> {
     let (bytes, path) = layer();
-    let of = |name: &str, fault: Fault, comes: Comes| {
-        let steps = [
-            change(rule(fault).method("HEAD").change()),
-            head(&path).comes(comes),
-            get(&path).comes(body(&bytes)),
-        ];
-        with_layer(format!("blobs/head/{name}"), steps)
+    let lines = |method: &str, host: Host| {
+        let redirected = (host == Host::Elsewhere).then(|| format!("{method} elsewhere {path} -"));
+        [format!("{method} registry {path} -")].into_iter().chain(redirected).collect::<Vec<_>>()
     };
+    let told = || status(200).header("content-length", &bytes.len().to_string());
+    let of = |name: &str, host: Host, fault: Fault| {
+        let redirect = Redirect { from: Host::Registry, part: "/blobs/", to: host, prefix: "" };
+        let mut steps = vec![
+            change(rule(fault).of(host).method("HEAD").change()),
+            head(&path).comes(told()),
+            asked([lines("HEAD", host), lines("GET", host)].concat()),
+            // It is not tried each time.
+            head(&path).comes(told()),
+            get(&path).comes(body(&bytes)),
+            asked([lines("GET", host), lines("GET", host)].concat()),
+        ];
+        if host == Host::Elsewhere {
+            steps.insert(0, change(Change::Redirect(redirect)));
+        }
+        with_layer(format!("blobs/head/{}/{name}", host.name()), steps)
+    };
+    let mut rows = Vec::new();
+    for host in [Host::Registry, Host::Elsewhere] {
+        rows.extend([
+            of("empty", host, Fault::Empty),
+            of("no-length", host, Fault::NoLength),
+            of("close", host, Fault::Close),
+            of("400", host, Fault::status(400)),
+            of("401", host, Fault::status(401)),
+            of("401-with-a-challenge", host, Fault::with(401, "www-authenticate", "Basic realm=\"x\"")),
+            of("403", host, Fault::status(403)),
+            of("404", host, Fault::status(404)),
+            of("405", host, Fault::status(405)),
+            of("500", host, Fault::status(500)),
+            of("501", host, Fault::status(501)),
+        ]);
+    }
+    let both = |name: &str, fault: Fault, comes: Comes, methods: &[&str]| {
+        let asked_for: Vec<_> = methods.iter().map(|method| format!("{method} registry {path} -")).collect();
+        let steps = [
+            change(rule(fault).change()),
+            head(&path).comes(comes),
+            asked(asked_for),
+            change(Change::NoFaults),
+            // What GET does not tell either says nothing about HEAD.
+            head(&path).comes(told()),
+            asked([format!("HEAD registry {path} -")]),
+        ];
+        with_layer(format!("blobs/head/and-get/{name}"), steps)
+    };
+    let refused = |code| status(code);
+    rows.extend([
+        both("403", Fault::status(403), refused(403), &["HEAD", "GET"]),
+        both("404", Fault::status(404), refused(404), &["HEAD", "GET"]),
+        both("429", Fault::with(429, "retry-after", "7"), refused(429).header("retry-after", "7"), &["HEAD"]),
+        both("hang", Fault::Hang, refused(504), &["HEAD"]),
+        both("no-length-at-all", Fault::Unsized { is_right: true }, refused(502), &["HEAD", "GET"]),
+    ]);
+    rows.extend([
+        with_layer(
+            "blobs/head/tried-again-later",
+            [
+                change(rule(Fault::status(405)).method("HEAD").change()),
+                head(&path).comes(told()),
+                change(Change::NoFaults),
+                pass(599),
+                head(&path).comes(told()),
+                pass(1),
+                head(&path).comes(told()),
+                asked(["HEAD", "GET", "GET", "HEAD"].map(|method| format!("{method} registry {path} -"))),
+            ],
+        ),
+        with_layer(
+            "blobs/head/an-accident-is-soon-forgotten",
+            [
+                change(rule(Fault::status(503)).method("HEAD").change()),
+                head(&path).comes(told()),
+                change(Change::NoFaults),
+                pass(60),
+                head(&path).comes(told()),
+                asked(["HEAD", "GET", "HEAD"].map(|method| format!("{method} registry {path} -"))),
+            ],
+        ),
+        with_layer(
+            "blobs/head/no-parts-either",
+            [
+                change(rule(Fault::status(405)).method("HEAD").change()),
+                change(rule(Fault::WholeForPart).change()),
+                head(&path).comes(told()),
+            ],
+        ),
+        with_layer(
+            "blobs/head/no-length-but-in-the-manifest",
+            [
+                change(rule(Fault::Unsized { is_right: true }).change()),
+                get(&manifest("latest")).reading(Form::Schema2).comes(stored(&sample::schema2())),
+                head(&path).comes(told()),
+            ],
+        ),
+        row(
+            "blobs/head/what-it-costs",
+            Options { subrequests: Some(2), ..Options::default() },
+            [
+                push("latest", &sample::schema2()),
+                change(rule(Fault::status(405)).method("HEAD").change()),
+                head(&path).comes(told()),
+            ],
+        ),
+    ]);
+    rows
+}
+
+/// Blobs that come without their length: it is what the manifest says, or else the registry if it is asked for nothing else;
+/// where nobody knows it, the blob goes on without.
+fn no_lengths() -> Vec<Row> {
+    let (bytes, path) = layer();
+    let line = |method: &str| format!("{method} registry {path} -");
     vec![
-        of("empty", Fault::Empty, status(502)),
-        of("no-length", Fault::NoLength, status(502)),
-        of("404", Fault::status(404), status(404)),
-        of("405", Fault::status(405), status(502)),
+        with_layer(
+            "blobs/no-length/as-the-manifest-says",
+            [
+                get(&manifest("latest")).reading(Form::Schema2).comes(stored(&sample::schema2())),
+                change(rule(Fault::NoLength).change()),
+                asked([format!("GET registry {} -", manifest("latest"))]),
+                get(&path).comes(body(&bytes)),
+                asked([line("GET")]),
+            ],
+        ),
+        with_layer(
+            "blobs/no-length/as-head-says",
+            [
+                change(rule(Fault::NoLength).method("GET").change()),
+                get(&path).comes(body(&bytes)),
+                asked([line("GET"), line("HEAD")]),
+            ],
+        ),
+        with_layer(
+            "blobs/no-length/as-a-part-says",
+            [
+                change(rule(Fault::NoLength).change()),
+                get(&path).comes(body(&bytes)),
+                asked([line("GET"), line("HEAD"), line("GET")]),
+            ],
+        ),
+        with_layer(
+            "blobs/no-length/nobody-knows-it",
+            [change(rule(Fault::Unsized { is_right: true }).change()), get(&path).comes(streamed(&bytes))],
+        ),
+        with_layer(
+            "blobs/no-length/as-html",
+            [
+                change(rule(Fault::NoLength).times(1).change()),
+                change(rule(Fault::ContentType(Some("text/html"))).change()),
+                get(&path).comes(body(&bytes)),
+            ],
+        ),
     ]
 }
 
-/// Without its length a blob goes on as it comes if HEAD says it, and else is read first.
+/// Their digest is checked all the same.
 fn unknown_lengths() -> Row {
-    let (bytes, path) = layer();
+    let (_, path) = layer();
     with_layer(
         "blobs/unknown-length",
         [
-            change(rule(Fault::NoLength).method("GET").change()),
-            get(&path).comes(body(&bytes)),
-            asked([format!("GET registry {path} -"), format!("HEAD registry {path} -")]),
-            change(rule(Fault::NoLength).method("HEAD").change()),
-            get(&path).comes(body(&bytes)),
+            change(rule(Fault::Huge { is_announced: false }).times(2).change()),
+            get(&path).comes(broken()),
+            change(Change::NoFaults),
+            change(rule(Fault::Unsized { is_right: false }).change()),
+            get(&path).comes(broken()),
+            get(&manifest("latest")).reading(Form::Schema2).comes(stored(&sample::schema2())),
+            get(&path).comes(broken()),
             change(Change::NoFaults),
             change(rule(Fault::NoLength).method("HEAD").change()),
             change(rule(Fault::WrongByte).method("GET").change()),

@@ -6,7 +6,7 @@ use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, s
 use super::row::{
     Options, Row, Step, asked, blob, change, get, manifest, push, refused, row, schema1, status, stored,
 };
-use crate::fault::{Fault, Rule};
+use crate::fault::{DigestSpelling, Fault, Rule};
 use crate::net::Change;
 
 /// What goes wrong with a manifest or config, the status, and the code; status 200 where it does no harm.
@@ -85,6 +85,8 @@ pub(super) fn rows() -> Vec<Row> {
     }
     rows.extend([attempts(), attempts_are_few(), nothing_is_asked_twice(), wrong_sizes(), children()]);
     rows.extend(digests());
+    rows.extend(pages());
+    rows.push(limits());
     rows.extend(documents_that_are_none());
     rows.extend(costs());
     rows
@@ -188,9 +190,7 @@ fn digests() -> Vec<Row> {
             change(rule(Fault::WrongDigest).method("HEAD").change()),
             // There is no such manifest.
             get(&tag).reading(Form::Schema2).comes(refused(404, "MANIFEST_UNKNOWN")),
-            change(rule(Fault::BadDigest).method("HEAD").change()),
             change(Change::NoFaults),
-            change(rule(Fault::BadDigest).method("HEAD").change()),
             get(&stored_digest).reading(Form::Schema2).comes(stored(&image)),
             change(Change::NoFaults),
             get(&tag).reading(Form::Schema2).comes(stored(&image)),
@@ -198,10 +198,100 @@ fn digests() -> Vec<Row> {
     );
     vec![
         with("wrong", rule(Fault::WrongDigest), &tag, "upstream-corrupt"),
-        with("bad", rule(Fault::BadDigest), &tag, "upstream-invalid"),
         with("longer", rule(Fault::Longer), &stored_digest, "upstream-corrupt"),
         head_without_digest,
         head_that_lies,
+        unreadable("not-one", Fault::BadDigest),
+        unreadable("quoted", Fault::SpeltDigest(DigestSpelling::Quoted)),
+        unreadable("in-capitals", Fault::SpeltDigest(DigestSpelling::Capitals)),
+        unreadable("empty", Fault::SpeltDigest(DigestSpelling::Empty)),
+    ]
+}
+
+/// A digest in the header that cannot be read says nothing: what comes has one.
+fn unreadable(name: &str, fault: Fault) -> Row {
+    let (image, other) = (sample::schema2(), sample::no_history());
+    let tag = manifest("latest");
+    row(
+        format!("documents/digests/unreadable/{name}"),
+        Options::default(),
+        [
+            push("latest", &image),
+            change(Rule::at("/manifests/", fault).change()),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+            push("latest", &other),
+            get(&tag).reading(Form::Schema2).comes(stored(&other)),
+            asked(["GET", "HEAD", "GET"].map(|method| format!("{method} registry {tag} -"))),
+            // HEAD is of no use there.
+            push("latest", &image),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+            super::row::head(&tag).reading(Form::Schema2).comes(stored(&image)),
+            asked([format!("GET registry {tag} -"), format!("GET registry {tag} -")]),
+        ],
+    )
+}
+
+/// What answers in the place of a registry: login pages, proxies, and errors with status 200.
+fn pages() -> Vec<Row> {
+    const HTML: &[u8] = b"<!DOCTYPE html><html><body>Sign in</body></html>";
+    const SCHEMA2: &str = Form::Schema2.media_type();
+    let image = sample::schema2();
+    let (tag, config) = (manifest("latest"), Digest::of(&image.configs.concat()));
+    let refused = || refused(502, "upstream-no-document");
+    let of = |name: &str, media_type: &'static str, body: &[u8]| {
+        let steps = [
+            push("latest", &image),
+            change(Rule::at("/manifests/", Fault::Typed(media_type, body.to_vec())).change()),
+            get(&tag).reading(Form::Schema2).comes(refused()),
+            get(&tag).comes(refused()),
+            change(Change::NoFaults),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+            // Once it is known, too.
+            change(Rule::at("/manifests/", Fault::Typed(media_type, body.to_vec())).change()),
+            get(&tag).reading(Form::Schema2).comes(refused()),
+            change(Change::NoFaults),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+        ];
+        row(format!("documents/pages/{name}"), Options::default(), steps)
+    };
+    let by_digest = |name: &str, part: &str, target: String| {
+        let steps = [
+            push("latest", &image),
+            change(Rule::at(part, Fault::Typed("text/html", HTML.to_vec())).change()),
+            get(&target).comes(refused()),
+            change(Change::NoFaults),
+            get(&target).comes(status(200)),
+        ];
+        row(format!("documents/pages/{name}"), Options::default(), steps)
+    };
+    let of_type = |name: &str, media_type: Option<&'static str>| {
+        let steps = [
+            push("latest", &image),
+            change(Rule::at("/manifests/", Fault::ContentType(media_type)).change()),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+            get(&tag).comes(schema1(&image, "latest")),
+        ];
+        row(format!("documents/types/{name}"), Options::default(), steps)
+    };
+    vec![
+        of("html", "text/html", HTML),
+        of("html-as-manifest", SCHEMA2, HTML),
+        of("html-as-json", "application/json; charset=utf-8", HTML),
+        of("text", "text/plain", b"Service moved"),
+        of("nothing", SCHEMA2, b""),
+        of("error", "application/json", br#"{"error":"sign in"}"#),
+        of("errors", "application/json", br#"{"errors":[{"code":"DENIED"}]}"#),
+        of("array", SCHEMA2, br#"[{"schemaVersion":2}]"#),
+        of("string", SCHEMA2, br#""schemaVersion""#),
+        of("cut-json", SCHEMA2, br#"{"schemaVersion":2,"#),
+        by_digest("manifest-by-digest", "/manifests/", manifest(image.manifest.digest().as_str())),
+        by_digest("config", config.as_str(), tag.clone()),
+        of_type("html", Some("text/html")),
+        of_type("text", Some("text/plain")),
+        of_type("json", Some("application/json; charset=utf-8")),
+        of_type("octets", Some("application/octet-stream")),
+        of_type("none", None),
+        of_type("another", Some(Form::Schema1.media_type())),
     ]
 }
 
@@ -218,8 +308,7 @@ fn documents_that_are_none() -> Vec<Row> {
     };
     vec![
         bytes("unknown", br#"{"schemaVersion":3}"#, "unknown-document"),
-        bytes("html", b"<html>", "invalid-json"),
-        bytes("compressed", b"\x1f\x8b\x08\x00", "invalid-json"),
+        bytes("no-version", b"{}", "missing-member"),
         row(
             "documents/none/config",
             Options::default(),
@@ -242,6 +331,58 @@ fn documents_that_are_none() -> Vec<Row> {
             ],
         ),
     ]
+}
+
+/// What the registry says of its limits goes to who has made it say it.
+fn limits() -> Row {
+    const LIMIT: (&str, &str) = ("ratelimit-limit", "100;w=21600");
+    const SOURCE: (&str, &str) = ("docker-ratelimit-source", "192.0.2.1");
+    let image = sample::schema2();
+    let layer = Digest::of(&image.layers[0]);
+    let (tag, by_digest) = (manifest("latest"), manifest(image.manifest.digest().as_str()));
+    let left = |left: &'static str| {
+        let headers = vec![LIMIT, ("ratelimit-remaining", left), SOURCE, ("retry-after", "3")];
+        change(Rule::at("/v2/", Fault::Headers(headers)).change())
+    };
+    let with = |comes: super::row::Comes, left: &str| {
+        comes.header(LIMIT.0, LIMIT.1).header(SOURCE.0, SOURCE.1).header("ratelimit-remaining", left)
+    };
+    row(
+        "documents/rate-limits",
+        Options::default(),
+        [
+            push("latest", &image),
+            left("7;w=21600"),
+            get(&tag).reading(Form::Schema2).comes(with(stored(&image), "7;w=21600").without("retry-after")),
+            // Nobody was asked.
+            get(&by_digest).reading(Form::Schema2).comes(stored(&image).without(LIMIT.0).without(SOURCE.0)),
+            get(&blob(&layer)).comes(with(status(200), "7;w=21600")),
+            change(Change::NoFaults),
+            left("x\u{e4}"),
+            get(&blob(&layer)).comes(status(200).header(LIMIT.0, LIMIT.1).without("ratelimit-remaining")),
+            change(Change::NoFaults),
+            change(
+                Rule::at(
+                    "/v2/",
+                    Fault::Status(
+                        429,
+                        vec![
+                            (LIMIT.0, LIMIT.1.to_owned()),
+                            ("ratelimit-remaining", "0;w=21600".to_owned()),
+                            ("retry-after", "Fri, 31 Dec 2027 23:59:59 GMT".to_owned()),
+                        ],
+                    ),
+                )
+                .change(),
+            ),
+            get(&tag).comes(
+                refused(429, "upstream-too-many-requests")
+                    .header(LIMIT.0, LIMIT.1)
+                    .header("ratelimit-remaining", "0;w=21600")
+                    .header("retry-after", "Fri, 31 Dec 2027 23:59:59 GMT"),
+            ),
+        ],
+    )
 }
 
 fn head(target: &str) -> Step {

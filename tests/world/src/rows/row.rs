@@ -31,6 +31,8 @@ pub struct Options {
     pub access: AccessOption,
     /// Who the server is at the registry.
     pub credentials: Option<User>,
+    /// Whether it has their identity token, and no password.
+    pub has_identity_token: bool,
     /// For how long what a tag points to is told without asking again.
     pub tag_lifetime: Duration,
     /// For how long it is told while the registry cannot be asked.
@@ -173,6 +175,7 @@ impl Default for Options {
         Self {
             access: AccessOption::Open,
             credentials: None,
+            has_identity_token: false,
             tag_lifetime: Duration::ZERO,
             stale_for: Duration::ZERO,
             delivery: Delivery::Stream,
@@ -190,7 +193,13 @@ impl Options {
         let base = resolve(None, &base).unwrap_or_else(|| panic!("`{base}` is a URL"));
         let registry = Registry {
             base,
-            credentials: self.credentials.as_ref().and_then(|user| user.basic().credentials()),
+            credentials: self.credentials.as_ref().and_then(|user| {
+                if self.has_identity_token {
+                    Some(user.identity_token().into())
+                } else {
+                    user.basic().credentials()
+                }
+            }),
             delivery: self.delivery,
             timeout: self.timeout,
         };
@@ -349,6 +358,11 @@ pub(super) fn schema1(image: &Image, tag: &str) -> Comes {
 pub(super) fn body(bytes: &[u8]) -> Comes {
     Comes { content: Content::Is(bytes.to_vec()), ..status(200) }
         .header("content-length", &bytes.len().to_string())
+}
+
+/// A body whose length is not said.
+pub(super) fn streamed(bytes: &[u8]) -> Comes {
+    Comes { content: Content::Is(bytes.to_vec()), ..status(200) }.without("content-length")
 }
 
 /// A part of a body.

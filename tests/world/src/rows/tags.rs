@@ -6,7 +6,7 @@ use downshift::Form;
 use downshift_cases::images::{REPOSITORY, sample};
 
 use super::row::{
-    AccessOption, Options, Row, asked, change, get, manifest, pass, push, refused, row, schema1,
+    AccessOption, Options, Row, asked, change, get, head, manifest, pass, push, refused, row, schema1,
     schema1_digest, stored,
 };
 use crate::fault::{Fault, Rule};
@@ -15,9 +15,18 @@ use crate::net::{Authentication, Change, User};
 const ALICE: User = User { name: "alice", password: "wonder land" };
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows =
-        vec![lifetime(), stale(), stale_ends(), gone(), denied(), denied_is_not_stale_later(), private()];
+    let mut rows = vec![
+        lifetime(),
+        stale(),
+        stale_ends(),
+        pages(),
+        gone(),
+        denied(),
+        denied_is_not_stale_later(),
+        private(),
+    ];
     rows.extend(outages());
+    rows.extend(moved());
     rows
 }
 
@@ -119,9 +128,66 @@ fn outages() -> Vec<Row> {
     vec![
         with("404", Fault::status(404), 404, "MANIFEST_UNKNOWN"),
         with("418", Fault::status(418), 502, "upstream-status"),
-        with("wrong-digest", Fault::BadDigest, 502, "upstream-invalid"),
+        with("501", Fault::status(501), 502, "upstream-status"),
+        // There is no such manifest.
+        with("wrong-digest", Fault::WrongDigest, 404, "MANIFEST_UNKNOWN"),
         with("redirect", Fault::RedirectLoop, 502, "upstream-redirect"),
     ]
+}
+
+/// A tag that has moved never hides behind a HEAD that does not work.
+fn moved() -> Vec<Row> {
+    let (image, other) = (sample::schema2(), sample::no_history());
+    let tag = manifest("latest");
+    let of = |name: &str, fault: Fault| {
+        let steps = [
+            push("latest", &image),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+            change(Rule::at("/manifests/", fault).method("HEAD").change()),
+            push("latest", &other),
+            get(&tag).reading(Form::Schema2).comes(stored(&other)),
+            asked(["GET", "HEAD", "GET"].map(|method| format!("{method} registry {tag} -"))),
+            push("latest", &image),
+            head(&tag).reading(Form::Schema2).comes(stored(&image)),
+            asked([format!("GET registry {tag} -")]),
+            // Whether it is there at all is asked by GET as well.
+            change(Change::Untag(REPOSITORY, "latest")),
+            get(&tag).comes(refused(404, "MANIFEST_UNKNOWN")),
+        ];
+        row(format!("tags/moved/{name}"), with_stale(), steps)
+    };
+    let page = || Fault::Typed("text/html", b"<html></html>".to_vec());
+    let mut rows = vec![of("close", Fault::Close), of("page", page())];
+    rows.extend(
+        [400, 401, 403, 404, 405, 500, 501, 503].map(|code| of(&code.to_string(), Fault::status(code))),
+    );
+    rows
+}
+
+/// A login page before the registry says nothing of what a tag points to: what was known lasts through it.
+fn pages() -> Row {
+    let image = sample::schema2();
+    let tag = manifest("latest");
+    let page = || fault(Fault::Typed("text/html", b"<html>Sign in</html>".to_vec()));
+    row(
+        "tags/known-through-a-login-page",
+        with_stale(),
+        [
+            push("latest", &image),
+            get(&tag).comes(schema1(&image, "latest")),
+            page(),
+            get(&tag).comes(refused(502, "upstream-no-document")),
+            change(Change::NoFaults),
+            fault(Fault::Close),
+            get(&tag).comes(schema1(&image, "latest")),
+            change(Change::NoFaults),
+            page(),
+            pass(13),
+            get(&tag).comes(refused(502, "upstream-no-document")),
+            change(Change::NoFaults),
+            get(&tag).comes(schema1(&image, "latest")),
+        ],
+    )
 }
 
 /// A tag that is gone is gone, also when the registry is next.
