@@ -1,7 +1,7 @@
 //! The store: a folder with one OCI image layout per repository, such as `DIR/library/httpd`. It is only read.
 //!
-//! A manifest's tag is its annotation `org.opencontainers.image.ref.name`, as `skopeo copy … oci:DIR/library/httpd:latest`
-//! writes it. Docker's media types are as good as OCI's.
+//! A manifest's tag is in its annotations, as the tool that has written the layout puts it there. Docker's media types are
+//! as good as OCI's.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
@@ -14,11 +14,12 @@ use crate::digest;
 use crate::error::Error;
 use crate::log;
 use crate::origin::layout::{Entry, Layout, Stamp};
+use crate::origin::layout_tags::Tags;
 use crate::origin::store_files::StoreFiles;
 use crate::origin::verified_blobs::VerifiedBlobs;
 
-/// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// How many manifests without a tag the log names.
+const LOGGED_DIGESTS: usize = 3;
 
 /// A folder of repositories.
 pub(crate) struct Store {
@@ -76,7 +77,8 @@ impl Store {
         }
         // Settled before the reading starts: a change in the meantime then shows.
         let is_settled = stamp.is_settled();
-        let Some(repository) = Repository::load(layout, &self.limits, Arc::clone(&self.verified))? else {
+        let Some(repository) = Repository::load(name, layout, &self.limits, Arc::clone(&self.verified))?
+        else {
             return Ok(None);
         };
         let repository = Arc::new(repository);
@@ -106,11 +108,16 @@ impl Store {
 }
 
 impl Repository {
-    fn load(layout: Layout, limits: &Limits, verified: Arc<VerifiedBlobs>) -> Result<Option<Self>, Error> {
+    fn load(
+        name: &str,
+        layout: Layout,
+        limits: &Limits,
+        verified: Arc<VerifiedBlobs>,
+    ) -> Result<Option<Self>, Error> {
         static READINGS: AtomicU64 = AtomicU64::new(0);
         let Some((index, stamp)) = layout.index()? else { return Ok(None) };
-        let mut tags = BTreeMap::new();
         let mut payloads = HashMap::new();
+        let mut entries = Vec::new();
         for entry in index.manifests.unwrap_or_default() {
             let digest = Digest::parse(&entry.digest).map_err(|error| layout.broken_index(&error))?;
             if may_be_schema1(&entry)
@@ -118,10 +125,11 @@ impl Repository {
             {
                 payloads.insert(payload, digest.clone());
             }
-            if let Some(tag) = entry.annotations.unwrap_or_default().remove(REF_NAME) {
-                // Of several with one tag the first counts, as with skopeo.
-                tags.entry(tag).or_insert(digest);
-            }
+            entries.push((entry, digest));
+        }
+        let Tags { targets: tags, untagged } = Tags::of(name, &entries);
+        if !untagged.is_empty() {
+            log::warn(without_tags(&layout, &untagged));
         }
         let reading = READINGS.fetch_add(1, Ordering::Relaxed);
         Ok(Some(Self { layout, verified, stamp, reading, tags, payloads }))
@@ -161,6 +169,17 @@ impl Repository {
     fn file_of<'a>(&'a self, digest: &'a Digest) -> &'a Digest {
         self.payloads.get(digest).unwrap_or(digest)
     }
+}
+
+/// That a layout has manifests which can only be pulled by digest.
+fn without_tags(layout: &Layout, untagged: &[Digest]) -> String {
+    let mut digests: Vec<String> =
+        untagged.iter().take(LOGGED_DIGESTS).map(|digest| format!("`{digest}`")).collect();
+    if untagged.len() > LOGGED_DIGESTS {
+        digests.push(format!("`{}` more", untagged.len() - LOGGED_DIGESTS));
+    }
+    let (path, digests) = (layout.index_path(), digests.join(", "));
+    format!("`{}` has manifests without a tag, which can only be pulled by digest: {digests}", path.display())
 }
 
 /// Whether an entry's media type leaves it open: layouts have none for schema 1, so tools write what they like.
