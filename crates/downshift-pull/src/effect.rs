@@ -117,6 +117,8 @@ pub enum Effect {
     Verify(BodyId),
     /// Say which tags a stored repository has, in order: [`Done::Tags`].
     Tags(Scope),
+    /// Say which manifests the index of a stored repository has: [`Done::Manifests`].
+    Manifests(Scope),
     /// Convert: [`Done::Converted`].
     Convert(Conversion),
     /// Say whether somebody is one of the users: [`Done::Login`].
@@ -167,6 +169,8 @@ pub enum Done {
     Verified(Result<(), Trouble>),
     /// The tags; nothing if there is no such repository.
     Tags(Result<Option<Vec<String>>, Trouble>),
+    /// Their digests; nothing if there is no such repository.
+    Manifests(Result<Option<Vec<Digest>>, Trouble>),
     /// What came of a conversion.
     Converted(Result<Converted, Trouble>),
     /// Whether somebody is one of the users.

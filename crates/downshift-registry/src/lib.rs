@@ -64,6 +64,7 @@ pub use limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
 pub use message::{Body, Method, Response, keep_private};
 pub use name::{Reference, is_repository_name, is_tag, repository_of_image, tag_of_image};
+pub use query::ReferrersQuery;
 pub use request::Request;
 pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH};
 pub use scope::Scope;

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 
 use downshift::Digest;
 
-use crate::query::{percent_decoded, query_pairs};
+use crate::query::{percent_decoded, query_value};
 use crate::{Reference, Response, Scope, error, is_repository_name};
 
 /// The path under which clients get tokens that an upstream registry's token service has issued.
@@ -175,15 +175,14 @@ impl Route {
 
 impl Page {
     fn parse(query: &str) -> Result<Self, Response> {
-        let value = |name: &str| query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value);
-        let n = match value("n") {
+        let n = match query_value(query, "n") {
             Some(n) => {
                 let number = n.parse::<u64>().ok().and_then(|number| number.try_into().ok());
                 Some(number.ok_or_else(|| error::pagination_number_invalid(&n))?)
             }
             None => None,
         };
-        Ok(Self { n, last: value("last") })
+        Ok(Self { n, last: query_value(query, "last") })
     }
 }
 

@@ -5,10 +5,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use downshift::{Digest, Form, Limits};
+use downshift_pull::ReferrersValue;
 
 use crate::digest;
 use crate::error::Error;
@@ -41,6 +42,10 @@ pub(crate) struct Repository {
     /// Which reading of a repository this is. No two have the same.
     pub(crate) reading: u64,
     tags: BTreeMap<String, Digest>,
+    /// The manifests that its index has, in their order.
+    pub(crate) manifests: Vec<Digest>,
+    /// What they and those that they reach refer to, once somebody has asked for it.
+    pub(crate) referrers: OnceLock<ReferrersValue>,
     /// For each stored schema 1 the digest of its payload, which is what registries report, and that of its file.
     payloads: HashMap<Digest, Digest>,
 }
@@ -131,8 +136,9 @@ impl Repository {
         if !untagged.is_empty() {
             log::warn(without_tags(&layout, &untagged));
         }
-        let reading = READINGS.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Self { layout, verified, stamp, reading, tags, payloads }))
+        let manifests = entries.into_iter().map(|(_, digest)| digest).collect();
+        let (reading, referrers) = (READINGS.fetch_add(1, Ordering::Relaxed), OnceLock::new());
+        Ok(Some(Self { layout, verified, stamp, reading, tags, manifests, referrers, payloads }))
     }
 
     /// The tags, sorted.
