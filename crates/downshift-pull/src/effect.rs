@@ -119,6 +119,8 @@ pub enum Effect {
     Tags(Scope),
     /// Say which manifests the index of a stored repository has: [`Done::Manifests`].
     Manifests(Scope),
+    /// Say which repositories a store has: [`Done::Repositories`].
+    Repositories(OriginId),
     /// Convert: [`Done::Converted`].
     Convert(Conversion),
     /// Say whether somebody is one of the users: [`Done::Login`].
@@ -171,6 +173,8 @@ pub enum Done {
     Tags(Result<Option<Vec<String>>, Trouble>),
     /// Their digests; nothing if there is no such repository.
     Manifests(Result<Option<Vec<Digest>>, Trouble>),
+    /// Their names.
+    Repositories(Result<Arc<Vec<String>>, Trouble>),
     /// What came of a conversion.
     Converted(Result<Converted, Trouble>),
     /// Whether somebody is one of the users.

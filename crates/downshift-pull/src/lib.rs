@@ -49,6 +49,7 @@ extern crate alloc;
 mod access;
 mod blob;
 mod caller;
+mod catalog;
 mod effect;
 mod failure;
 mod front;

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use downshift::Digest;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Which referrers are asked for (OCI distribution specification 1.1, "Listing Referrers"), and on which page of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,13 +26,75 @@ impl ReferrersQuery {
     /// The query of the page that begins after `last`.
     #[must_use]
     pub fn after(&self, last: &Digest) -> String {
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let mut query = String::new();
         if let Some(artifact_type) = &self.artifact_type {
             query = ["artifactType=", &encoded(artifact_type), "&"].concat();
         }
         [&query, "last=", &encoded(last.as_str())].concat()
     }
+}
+
+/// Which part of the catalog is asked for, where several origins have a part of it each.
+///
+/// A client that makes its own queries has `n` and `last`, the name of a repository here. A link to the next page has what
+/// its origin wants to hear there, and says which one that is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogQuery {
+    /// The prefix of the origin that the query is for; without one it is the client's own.
+    pub origin: Option<String>,
+    /// All else of it, as it came.
+    pub rest: String,
+}
+
+/// The name under which a query says for which origin it is.
+const ORIGIN: &str = "_origin";
+
+impl CatalogQuery {
+    /// Reads a query.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
+        let is_other = |pair: &&str| pair.split_once('=').is_none_or(|(name, _)| name != ORIGIN);
+        let rest: Vec<&str> = query.split('&').filter(is_other).collect();
+        Self { origin: query_value(query, ORIGIN), rest: rest.join("&") }
+    }
+
+    /// The query for a number of repositories after one.
+    #[must_use]
+    pub fn of_page(n: Option<usize>, last: Option<&str>) -> Self {
+        let n = n.map(|n| ["n=", &n.to_string()].concat());
+        let last = last.map(|last| ["last=", &encoded(last)].concat());
+        let parts: Vec<String> = n.into_iter().chain(last).collect();
+        Self { origin: None, rest: parts.join("&") }
+    }
+
+    /// The name of the last repository on the page before.
+    #[must_use]
+    pub fn last(&self) -> Option<String> {
+        query_value(&self.rest, "last")
+    }
+
+    /// How many repositories are asked for, if that is a number.
+    #[must_use]
+    pub fn n(&self) -> Option<usize> {
+        query_value(&self.rest, "n")?.parse().ok()
+    }
+
+    /// All of it, as it stands in a link.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let origin = self.origin.as_ref().map(|origin| [ORIGIN, "=", &encoded(origin)].concat());
+        let parts: Vec<&str> = [origin.as_deref().unwrap_or_default(), &self.rest]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join("&")
+    }
+}
+
+/// `text` as it stands in a query. What names are made of needs no encoding.
+fn encoded(text: &str) -> String {
+    const OTHER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/');
+    utf8_percent_encode(text, OTHER).to_string()
 }
 
 /// The first value that a query has under a name.
@@ -71,6 +133,19 @@ fn decoded(text: &str, plus: u8) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_the_catalog_are_asked_for_as_they_are_linked() {
+        let own = CatalogQuery::parse("n=3&last=a/b");
+        assert_eq!((own.origin.clone(), own.n(), own.last().as_deref()), (None, Some(3), Some("a/b")));
+        assert_eq!(CatalogQuery::of_page(Some(3), Some("a/b")), own);
+        assert_eq!(own.text(), "n=3&last=a/b");
+        for origin in ["", "hub", "a/b&c"] {
+            let query = CatalogQuery { origin: Some(origin.into()), rest: "next=%2Fx&n=1".into() };
+            assert_eq!(CatalogQuery::parse(&query.text()), query, "{}", query.text());
+        }
+        assert_eq!(CatalogQuery::parse(""), CatalogQuery::default());
+    }
 
     #[test]
     fn pages_of_referrers_are_asked_for_as_they_are_linked() {

@@ -131,6 +131,7 @@ impl Shared {
             | Effect::Open { .. }
             | Effect::Tags(_)
             | Effect::Manifests(_) => self.of_repository(effect, context),
+            Effect::Repositories(_) => self.repositories(context),
             Effect::Verify(body) => self.verify(body, context),
             Effect::Convert(conversion) => self.convert(conversion, context),
             Effect::CheckLogin(authorization) => {
@@ -404,6 +405,25 @@ impl Shared {
             (Effect::Open { .. }, None) => When::Now(Done::Opened(Ok(None))),
             _ => When::Now(Done::Nothing),
         }
+    }
+
+    fn repositories(&self, context: &Context) -> When {
+        let Some(store) = self.store.clone() else {
+            return When::Now(Done::Repositories(Ok(Arc::default())));
+        };
+        let account = context.account.clone();
+        later(async move {
+            let names = match store.names().await {
+                Ok(names) => names,
+                Err(error) => return Outcome::Done(Done::Repositories(Err(trouble(&error)))),
+            };
+            // The pull picks from them, and writes what it has picked.
+            let bytes: usize = names.iter().map(|name| name.len() + size_of::<String>()).sum();
+            if account.add(bytes * 2).await.is_err() {
+                return Outcome::Done(Done::Busy);
+            }
+            Outcome::Done(Done::Repositories(Ok(names)))
+        })
     }
 
     fn verify(&self, body: BodyId, context: &Context) -> When {

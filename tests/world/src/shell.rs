@@ -1,7 +1,7 @@
 //! What the shell of the [world](crate::world) does for each effect.
 
 use core::time::Duration;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use downshift::Digest;
@@ -93,6 +93,7 @@ impl World {
                     repository.map(|repository| repository.manifests.keys().cloned().collect())
                 ))
             }
+            Effect::Repositories(_) => Done::Repositories(Ok(Arc::new(self.store.keys().cloned().collect()))),
             Effect::Convert(conversion) => Done::Converted(Ok(self.convert(conversion))),
             Effect::CheckLogin(authorization) => {
                 let is_known = self.logins.iter().any(|user| user.basic().as_str() == authorization.as_str());

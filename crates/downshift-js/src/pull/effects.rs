@@ -88,6 +88,7 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
         | Effect::Verify(_)
         | Effect::Tags(_)
         | Effect::Manifests(_)
+        | Effect::Repositories(_)
         | Effect::CheckLogin(_) => {
             object.text("kind", "unknown");
         }

@@ -4,9 +4,7 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift_registry::{
-    Authorization, Credentials, Demand, Method, Problem, Scope as TokenScope, Token, TokenRequest,
-};
+use downshift_registry::{Authorization, Credentials, Demand, Method, Problem, Token, TokenRequest};
 
 use super::asking::{Question, retry_after};
 use super::remote::Remote;
@@ -64,8 +62,7 @@ impl Remote<'_> {
         if let Some(token) = self.token_at_hand().await.filter(|token| Some(token) != used) {
             return Ok(Some(token));
         }
-        let scopes =
-            if self.scope.name.is_empty() { Vec::new() } else { [TokenScope::pull(&self.scope.name)].into() };
+        let scopes = self.right().into_iter().collect();
         let account = self.registry.credentials.as_ref().map(|credentials| credentials.username.clone());
         let url = TokenRequest { service: service.clone(), scopes, account }.url(realm);
         let authorization = self.registry.credentials.as_ref().map(Credentials::authorization);
