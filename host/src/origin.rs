@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod layout;
+mod layout_tags;
 pub(crate) mod registry;
 pub(crate) mod store;
 pub(crate) mod store_files;

@@ -72,11 +72,14 @@ export type Asked = {
     }
   | { route: "tags"; name: string; query: string }
   | { route: "referrers"; name: string; digest: Digest; query: string }
+  | { route: "catalog"; query: string }
   | { route: "token"; scopes: Scope[]; account: string | null }
 );
 
 /** What a token is for. */
 export interface Scope {
+  resource: "repository" | "registry";
+  /** The repository's name, or `catalog`. */
   name: string;
   /** Such as `pull`. */
   actions: string;
@@ -105,7 +108,8 @@ export type Found = {
   /** Whether somebody had to be let in for it, so that it is for this caller only. */
   isPrivate?: boolean;
 } & (
-  | { kind: "root" | "base" | "emptyLayer" | "noV1" | "unknownPath" | "internal" | "noReferrers" }
+  | { kind: "root" | "base" | "emptyLayer" | "noV1" | "unknownPath" | "internal" }
+  | { kind: "noReferrers" | "noCatalog" }
   | { kind: "denied" | "blobUnknown" | "nameUnknown" }
   // As an answer of `convert` has it. `byPlatform` decides nothing: every manifest varies on the User-Agent.
   | { kind: "manifest"; form: Form; digest: Digest; source?: Digest | null; byPlatform?: boolean }
@@ -119,6 +123,7 @@ export type Found = {
   | { kind: "blobElsewhere"; location: string }
   | { kind: "rangeInvalid"; size: number }
   | { kind: "tags"; tags: string[]; next?: string | null }
+  | { kind: "catalog"; repositories: string[]; next?: string | null }
   | { kind: "referrers"; filters?: string | null; next?: string | null }
 );
 

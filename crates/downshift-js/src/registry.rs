@@ -61,10 +61,13 @@ fn route(request: &Request, asked: &mut Object) {
             asked.text("route", "referrers").text("name", name).text("digest", digest.as_str());
             asked.text("query", query)
         }
+        Route::Catalog { page: Page { .. }, query } => asked.text("route", "catalog").text("query", query),
         Route::Token { query } => {
             let TokenRequest { scopes, account, .. } = TokenRequest::parse(query);
             let scopes = scopes.iter().map(|scope| {
-                Object::new().text("name", &scope.name).text("actions", &scope.actions).finish()
+                let mut object = Object::new();
+                object.text("resource", scope.resource.name()).text("name", &scope.name);
+                object.text("actions", &scope.actions).finish()
             });
             asked.text("route", "token").json("scopes", &array(scopes));
             asked.optional_text("account", account.as_deref())

@@ -65,6 +65,7 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
         "unknownPath" => error::unknown_path(),
         "internal" => error::internal(),
         "noReferrers" => error::no_referrers(),
+        "noCatalog" => error::no_catalog(),
         "manifest" => response::manifest(request, &manifest(found, bytes)),
         "refused" => error::refusal(&decode::failure(found)),
         "fault" => upstream::fault(found).response(),
@@ -80,7 +81,7 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
 fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>) -> Response {
     match (kind, &request.route) {
         ("denied", route) => match route.scope() {
-            Some(scope) => error::denied(&scope.name),
+            Some(scope) => error::denied(&scope),
             None => error::internal(),
         },
         ("manifestUnknown", Route::Manifest { name, reference }) => match found.member("digest") {
@@ -99,9 +100,13 @@ fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>
         ("rangeInvalid", _) => error::range_invalid(found.number("size")),
         ("nameUnknown", Route::Tags { name, .. }) => error::name_unknown(name),
         ("tags", Route::Tags { name, page, .. }) => {
-            let tags: Vec<String> =
-                found.elements_of("tags").into_iter().filter_map(Given::as_text).collect();
+            let tags = texts(found, "tags");
             response::upstream_tags(name, page, &tags, found.optional_text("next").as_deref())
+        }
+        ("catalog", Route::Catalog { .. }) => {
+            let names = texts(found, "repositories");
+            let next = found.optional_text("next");
+            response::catalog(names.iter().map(String::as_str), next.as_deref())
         }
         ("referrers", Route::Referrers { name, digest, .. }) => {
             let (filters, next) = (found.optional_text("filters"), found.optional_text("next"));
@@ -112,6 +117,10 @@ fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>
             error::internal()
         }
     }
+}
+
+fn texts(found: Given<'_>, name: &str) -> Vec<String> {
+    found.elements_of(name).into_iter().filter_map(Given::as_text).collect()
 }
 
 fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Manifest {

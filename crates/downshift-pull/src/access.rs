@@ -5,7 +5,8 @@ use alloc::string::String;
 
 use downshift::Digest;
 use downshift_registry::{
-    Demand, Mapping, Problem, Response, Route, Scope as TokenScope, TOKEN_PATH, TokenRequest, error, response,
+    Demand, Mapping, Problem, Resource, Response, Route, Scope as TokenScope, TOKEN_PATH, TokenRequest,
+    error, response,
 };
 
 use crate::caller::{Caller, CallerId};
@@ -86,6 +87,10 @@ impl Front {
     pub(crate) async fn revoke(&self, caller: &Caller) {
         let Caller::Client { authorization, id } = caller else { return };
         let scope = match self.request.route.scope() {
+            Some(TokenScope { resource: Resource::Registry, .. }) => match self.deciding() {
+                Some(registry) => registry.catalog().scope,
+                None => return,
+            },
             Some(TokenScope { name, .. }) => {
                 let Some(repository) = self.repository(&name) else { return };
                 repository.scope().clone()
@@ -129,6 +134,9 @@ impl Front {
         let TokenRequest { scopes, account, .. } = TokenRequest::parse(query);
         let mapping = self.settings.origins.first().map(|origin| &origin.mapping);
         let remote = |scope: TokenScope| {
+            if scope.resource == Resource::Registry {
+                return Some(scope);
+            }
             let name = mapping.and_then(|mapping: &Mapping| mapping.remote(&scope.name))?;
             Some(TokenScope { name, ..scope })
         };
@@ -150,7 +158,7 @@ impl Front {
             Problem::Unauthorized(demand) => {
                 Some(error::unauthorized(&self.own(demand), self.request.route.scope().as_ref()))
             }
-            Problem::Denied => Some(error::denied(&self.request.route.scope()?.name)),
+            Problem::Denied => Some(error::denied(&self.request.route.scope()?)),
             _ => None,
         }
     }

@@ -120,6 +120,10 @@ pub enum Effect {
     Verify(BodyId),
     /// Say which tags a stored repository has, in order: [`Done::Tags`].
     Tags(Scope),
+    /// Say which manifests the index of a stored repository has: [`Done::Manifests`].
+    Manifests(Scope),
+    /// Say which repositories a store has: [`Done::Repositories`].
+    Repositories(OriginId),
     /// Convert: [`Done::Converted`].
     Convert(Conversion),
     /// Say whether somebody is one of the users: [`Done::Login`].
@@ -170,6 +174,10 @@ pub enum Done {
     Verified(Result<(), Trouble>),
     /// The tags; nothing if there is no such repository.
     Tags(Result<Option<Vec<String>>, Trouble>),
+    /// Their digests; nothing if there is no such repository.
+    Manifests(Result<Option<Vec<Digest>>, Trouble>),
+    /// Their names.
+    Repositories(Result<Arc<Vec<String>>, Trouble>),
     /// What came of a conversion.
     Converted(Result<Converted, Trouble>),
     /// Whether somebody is one of the users.

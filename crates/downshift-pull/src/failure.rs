@@ -62,7 +62,8 @@ impl Failure {
         })
     }
 
-    fn refused(explanation: Explanation) -> Self {
+    /// What is refused with this explanation, and nothing to record before.
+    pub(crate) fn refused(explanation: Explanation) -> Self {
         Reason::Refused { explanation, records: Vec::new() }.into()
     }
 

@@ -102,6 +102,7 @@ impl Front {
                 let not_tags = || repository.invalid("the tags are not a list of strings");
                 list.response(name, page).ok_or_else(not_tags)?
             }
+            Route::Catalog { page, query } => self.catalog(page, query, caller).await?,
             Route::Referrers { name, digest, query } => {
                 let list = match self.repository(name) {
                     Some(repository) => repository.referrers(digest, query, caller).await?,

@@ -22,7 +22,7 @@ impl TagList {
         match self {
             Self::All(tags) => Some(response::tags(name, page, tags.iter().map(String::as_str))),
             Self::Page(list) => {
-                let tags = tags_of(&list.bytes)?;
+                let tags = texts(&list.bytes, "tags")?;
                 Some(response::upstream_tags(name, page, &tags, list.next.as_deref()))
             }
         }
@@ -34,14 +34,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Json<'_>> {
     Json::parse("list", bytes, Limits { document_bytes: bytes.len(), ..Limits::default() }).ok()
 }
 
-/// The tags in a registry's list. A repository without tags has none, or null.
-fn tags_of(bytes: &[u8]) -> Option<Vec<String>> {
+/// The texts that a registry's list has under `member`, which is missing or null where there are none.
+pub(crate) fn texts(bytes: &[u8], member: &str) -> Option<Vec<String>> {
     let json = parse(bytes)?;
-    let Some(tags) = json.root().member("tags").filter(|tags| !tags.is_null()) else {
+    let Some(texts) = json.root().member(member).filter(|texts| !texts.is_null()) else {
         return Some(Vec::new());
     };
-    if tags.kind() != Kind::Array {
+    if texts.kind() != Kind::Array {
         return None;
     }
-    tags.elements().map(|tag| tag.as_text().map(|tag| tag.to_string())).collect()
+    texts.elements().map(|text| text.as_text().map(|text| text.to_string())).collect()
 }

@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::effect::{Done, Effect};
 use crate::failure::{Failure, unexpected};
 use crate::lists::TagList;
+use crate::referrers;
 use crate::registry::Remote;
 use crate::settings::{Place, Scope, Settings};
 use crate::shell::{Shell, all};
@@ -24,7 +25,7 @@ use crate::value::ListValue;
 /// A repository.
 pub(crate) enum Repository<'p> {
     /// A layout, which the shell reads.
-    Layout { shell: &'p Shell, scope: Scope },
+    Layout { settings: &'p Settings, shell: &'p Shell, scope: Scope },
     /// At a registry.
     Remote(Remote<'p>),
 }
@@ -40,7 +41,7 @@ impl<'p> Repository<'p> {
     pub(crate) fn choose(settings: &'p Settings, shell: &'p Shell, name: &str) -> Option<Self> {
         let (scope, place) = settings.choose(name)?;
         Some(match place {
-            Place::Layouts => Self::Layout { shell, scope },
+            Place::Layouts => Self::Layout { settings, shell, scope },
             Place::Registry(registry) => Self::Remote(Remote { settings, shell, registry, scope }),
         })
     }
@@ -75,7 +76,7 @@ impl<'p> Repository<'p> {
         caller: &Caller,
     ) -> Result<Option<ResolvedReference>, Failure> {
         let remote = match self {
-            Self::Layout { shell, scope } => {
+            Self::Layout { shell, scope, .. } => {
                 let (scope, reference) = (scope.clone(), reference.clone());
                 let resolved = match shell.ask(Effect::Resolve { scope, reference }).await {
                     Done::Resolved(resolved) => resolved?,
@@ -97,7 +98,7 @@ impl<'p> Repository<'p> {
 
     /// A tag that points to a manifest, if one is known.
     pub(crate) async fn tag_of(&self, digest: &Digest) -> Result<Option<String>, Failure> {
-        let Self::Layout { shell, scope } = self else { return Ok(None) };
+        let Self::Layout { shell, scope, .. } = self else { return Ok(None) };
         match shell.ask(Effect::TagOf { scope: scope.clone(), digest: digest.clone() }).await {
             Done::TagOf(tag) => Ok(tag),
             other => Err(unexpected(&other)),
@@ -111,7 +112,7 @@ impl<'p> Repository<'p> {
         caller: &Caller,
     ) -> Result<Vec<(Need, Option<Bytes>)>, Failure> {
         let documents = match self {
-            Self::Layout { shell, scope } => {
+            Self::Layout { shell, scope, .. } => {
                 match shell.ask(Effect::Documents { scope: scope.clone(), needs }).await {
                     Done::Documents(documents) => documents?,
                     other => return Err(unexpected(&other)),
@@ -140,7 +141,7 @@ impl<'p> Repository<'p> {
         caller: &Caller,
     ) -> Result<Blob<'p>, Failure> {
         match self {
-            Self::Layout { shell, scope } => Blob::of_layout(shell, scope, request, digest).await,
+            Self::Layout { shell, scope, .. } => Blob::of_layout(shell, scope, request, digest).await,
             Self::Remote(remote) => remote.blob(request, digest, caller).await,
         }
     }
@@ -148,7 +149,7 @@ impl<'p> Repository<'p> {
     /// The tags, or a page of them; nothing if there is no such repository.
     pub(crate) async fn tags(&self, query: &str, caller: &Caller) -> Result<Option<TagList>, Failure> {
         match self {
-            Self::Layout { shell, scope } => match shell.ask(Effect::Tags(scope.clone())).await {
+            Self::Layout { shell, scope, .. } => match shell.ask(Effect::Tags(scope.clone())).await {
                 Done::Tags(tags) => Ok(tags?.map(TagList::All)),
                 other => Err(unexpected(&other)),
             },
@@ -156,7 +157,7 @@ impl<'p> Repository<'p> {
         }
     }
 
-    /// The referrers of a manifest; nothing if nobody knows of referrers.
+    /// The referrers of a manifest; nothing if nobody knows of referrers there.
     pub(crate) async fn referrers(
         &self,
         digest: &Digest,
@@ -164,7 +165,9 @@ impl<'p> Repository<'p> {
         caller: &Caller,
     ) -> Result<Option<ListValue>, Failure> {
         match self {
-            Self::Layout { .. } => Ok(None),
+            Self::Layout { settings, shell, scope } => {
+                referrers::of_layout(settings, shell, scope, digest, query).await.map(Some)
+            }
             Self::Remote(remote) => remote.referrers(digest, query, caller).await,
         }
     }

@@ -3,7 +3,10 @@
 //! Where it is kept is the shell's. What is known of callers, of tokens and of how registries are asked belongs into
 //! [`Memory`](crate::Memory) and nowhere else; the rest may be in memory, on a disk, or near the clients, and may be gone at any time.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +48,13 @@ pub enum Key {
         scope: Scope,
         /// Its path below the repository, with its query.
         path: String,
+    },
+    /// What the manifests of a stored repository refer to. It is of no use for another reading of that.
+    Referrers {
+        /// The repository.
+        scope: Scope,
+        /// The number of the reading.
+        reading: u64,
     },
     /// That the record of a digest is kept, by the repository's name here.
     Record {
@@ -106,6 +116,8 @@ pub enum Value {
     Tag(TagTarget),
     /// A list.
     List(ListValue),
+    /// What the manifests of a stored repository refer to.
+    Referrers(ReferrersValue),
     /// The record of a digest.
     Record(Record),
     /// That a caller may pull. `mark` is what [`Done::Unknown`](crate::Done::Unknown) said when the registry was not asked
@@ -134,7 +146,7 @@ pub struct AnswerValue {
     /// The form of what is stored.
     pub stored: Form,
     /// The digests of the records that were kept for it.
-    pub recorded: alloc::vec::Vec<Digest>,
+    pub recorded: Vec<Digest>,
 }
 
 /// What a tag points to, and when its registry said so, in milliseconds since 1970.
@@ -159,6 +171,35 @@ pub struct ListValue {
     pub at: u64,
 }
 
+/// What the manifests of a stored repository refer to, which only a pull can read. Clones share it.
+#[derive(Clone, Debug)]
+pub struct ReferrersValue(pub(crate) Arc<Referrers>);
+
+/// One manifest that refers to another, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Referrer {
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// What kind of artifact it is, if it says so.
+    pub(crate) artifact_type: Option<String>,
+    /// Its descriptor, in JSON.
+    pub(crate) descriptor: String,
+}
+
+/// The referrers of all manifests in a layout, by the digests that they refer to; or which limit the layout passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Referrers {
+    /// All of them.
+    Complete(BTreeMap<Digest, Vec<Referrer>>),
+    /// There is too much to read.
+    TooMany {
+        /// What the limit counts.
+        limit: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+}
+
 /// What a digest names never changes. A day is what caches keep things for that may be wanted again.
 pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -180,6 +221,7 @@ impl Key {
             | Self::Document { .. }
             | Self::Tag { .. }
             | Self::List { .. }
+            | Self::Referrers { .. }
             | Self::Record { .. } => false,
         }
     }

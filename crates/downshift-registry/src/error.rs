@@ -12,7 +12,7 @@ use downshift_json::{Object, array, string};
 
 use crate::limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE};
-use crate::{Demand, Reference, Response, Scope};
+use crate::{Demand, Reference, Resource, Response, Scope};
 
 /// Why an image is not given in a form that the client understands, or cannot be read.
 ///
@@ -165,7 +165,7 @@ pub fn unauthorized(demand: &Demand, scope: Option<&Scope>) -> Response {
     let detail = scope.map(|scope| {
         let mut right = Object::new();
         right.text("Action", &scope.actions).text("Class", "").text("Name", &scope.name);
-        array([right.text("Type", "repository").finish()])
+        array([right.text("Type", scope.resource.name()).finish()])
     });
     entry(401, "UNAUTHORIZED", "authentication required", detail.as_deref().unwrap_or("null"))
         .with("www-authenticate", demand.header(scope))
@@ -173,9 +173,20 @@ pub fn unauthorized(demand: &Demand, scope: Option<&Scope>) -> Response {
 
 /// The user that the client authenticated as may not do this.
 #[must_use]
-pub fn denied(name: &str) -> Response {
-    let cause = format!("access to `{name}` is denied");
-    explained(403, "DENIED", "denied", &cause, "log in as a user who may pull it")
+pub fn denied(scope: &Scope) -> Response {
+    let (what, remedy) = match scope.resource {
+        Resource::Repository => ("", "log in as a user who may pull it"),
+        Resource::Registry => ("the ", "log in as a user who may list all repositories"),
+    };
+    let cause = format!("access to {what}`{}` is denied", scope.name);
+    explained(403, "DENIED", "denied", &cause, remedy)
+}
+
+/// Nobody says which repositories there are, as it is with many registries.
+#[must_use]
+pub fn no_catalog() -> Response {
+    let remedy = "ask for the repositories that you know by name";
+    explained(404, "UNSUPPORTED", "no-catalog", "there is no list of repositories", remedy)
 }
 
 /// An upstream registry did not give what it should: why, for programs and for people.
@@ -209,7 +220,7 @@ pub(crate) fn digest_invalid(text: &str) -> Response {
 }
 
 pub(crate) fn pagination_number_invalid(n: &str) -> Response {
-    let cause = format!("`{}` is not a number of tags", excerpt(n));
+    let cause = format!("`{}` is not a number of entries", excerpt(n));
     explained(400, "PAGINATION_NUMBER_INVALID", "invalid-n", &cause, "write it in decimal digits")
 }
 

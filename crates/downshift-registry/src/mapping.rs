@@ -34,6 +34,28 @@ impl Mapping {
         is_repository_name(&remote).then_some(remote)
     }
 
+    /// The name here of the repository that is called `remote` at the upstream registry, if it is one that is meant.
+    #[must_use]
+    pub fn local(&self, remote: &str) -> Option<String> {
+        let rest = match self.remote_prefix.as_str() {
+            "" if self.library => match remote.strip_prefix("library/") {
+                Some(rest) if !rest.contains('/') => rest,
+                _ => remote,
+            },
+            "" => remote,
+            prefix => remote.strip_prefix(prefix)?.strip_prefix('/')?,
+        };
+        let mut local = String::new();
+        if !self.prefix.is_empty() {
+            local.push_str(&self.prefix);
+            local.push('/');
+        }
+        local.push_str(rest);
+        // What is called otherwise there has no name here.
+        let is_own = is_repository_name(&local) && self.remote(&local).as_deref() == Some(remote);
+        is_own.then_some(local)
+    }
+
     /// Whether both prefixes can begin the name of a repository.
     #[must_use]
     pub fn is_valid(&self) -> bool {
@@ -86,6 +108,22 @@ mod tests {
         assert_eq!(mapping("", "mirror/hub", true).remote("httpd").as_deref(), Some("mirror/hub/httpd"));
         assert_eq!(mapping("", "", false).remote("httpd").as_deref(), Some("httpd"));
         assert_eq!(mapping("", "a", false).remote(&"b".repeat(255)), None);
+    }
+
+    #[test]
+    fn names_there_have_one_name_here() {
+        let hub = mapping("hub", "", true);
+        assert_eq!(hub.local("library/httpd").as_deref(), Some("hub/httpd"));
+        assert_eq!(hub.local("bitnami/redis").as_deref(), Some("hub/bitnami/redis"));
+        assert_eq!(hub.local("library/a/b").as_deref(), Some("hub/library/a/b"));
+        // It is asked for as `library/httpd`.
+        assert_eq!(hub.local("httpd"), None);
+        let mirror = mapping("", "mirror/hub", true);
+        assert_eq!(mirror.local("mirror/hub/httpd").as_deref(), Some("httpd"));
+        for other in ["mirror/hub", "mirror/hubs/httpd", "httpd", "mirror/hub/../x", ""] {
+            assert_eq!(mirror.local(other), None, "{other}");
+        }
+        assert_eq!(mapping("a", "", false).local(&"b".repeat(254)), None);
     }
 
     #[test]

@@ -49,9 +49,103 @@ pub fn is_tag(tag: &str) -> bool {
         && tag.chars().all(|char| word(char) || matches!(char, '.' | '-'))
 }
 
+/// The tag in the name of an image as people write it, such as `docker.io/library/alpine:3.18`, which may go on with a
+/// digest. Without a tag it is `latest`, as for Docker, unless there is a digest. `None` if it is no name of an image.
+#[must_use]
+pub fn tag_of_image(image: &str) -> Option<&str> {
+    let (name, has_digest) = match image.split_once('@') {
+        Some((name, digest)) if Digest::parse(digest).is_ok() => (name, true),
+        Some(_) => return None,
+        None => (image, false),
+    };
+    // What follows the last slash: before it there may be a port.
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let (repository, tag) = match last.rsplit_once(':') {
+        Some((_, tag)) => (name.strip_suffix(tag)?.strip_suffix(':')?, Some(tag)),
+        None => (name, None),
+    };
+    // A host, with upper-case letters and a port perhaps, and the repository's name.
+    let is_repository = match repository.split_once('/') {
+        Some((host, path)) if is_registry(host) => is_repository_name(path),
+        _ => is_repository_name(repository),
+    };
+    match tag {
+        _ if !is_repository => None,
+        Some(tag) => is_tag(tag).then_some(tag),
+        None => (!has_digest).then_some("latest"),
+    }
+}
+
+/// The repository in the name of an image, with the registry if that is named.
+#[must_use]
+pub fn repository_of_image(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if is_tag(tag) => repository,
+        _ => name,
+    }
+}
+
+/// Whether the first component of an image's name is a registry, as Docker tells it from a namespace: it has a dot or a
+/// port, or is `localhost` (distribution, `reference/normalize.go`).
+fn is_registry(component: &str) -> bool {
+    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    component.bytes().all(in_host) && (component == "localhost" || component.contains(['.', ':']))
+}
+
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
+
+    #[test]
+    fn the_tag_of_an_image_is_in_its_name() {
+        let digest = Digest::of(b"");
+        for (image, tag) in [
+            ("docker.io/library/alpine:3.18", "3.18"),
+            ("alpine:3.18", "3.18"),
+            ("team/app:v1", "v1"),
+            ("registry.example.org:5000/team/app:1.0", "1.0"),
+            ("registry.example.org:5000/team/app", "latest"),
+            ("[::1]:5000/app:1.0", "1.0"),
+            ("Registry.Example.org/app:1.0", "1.0"),
+            ("localhost/app", "latest"),
+            (&format!("alpine:3.18@{digest}"), "3.18"),
+        ] {
+            assert_eq!(tag_of_image(image), Some(tag), "{image}");
+        }
+        for image in [
+            "",
+            ":1.0",
+            "app:",
+            "app:a b",
+            "app:-x",
+            "App:1.0",
+            "a/../b:1.0",
+            "/app:1.0",
+            "app@sha256:0",
+            "app:1.0@x",
+            "http://registry.example.org/app:1.0",
+            &format!("alpine@{digest}"),
+            &format!("@{digest}"),
+        ] {
+            assert_eq!(tag_of_image(image), None, "{image}");
+        }
+    }
+
+    #[test]
+    fn the_repository_of_an_image_has_its_registry() {
+        let digest = Digest::of(b"");
+        for (image, repository) in [
+            ("docker.io/library/alpine:3.18", "docker.io/library/alpine"),
+            ("localhost:5000/app", "localhost:5000/app"),
+            ("app:1.0", "app"),
+            (&format!("app:1.0@{digest}"), "app"),
+        ] {
+            assert_eq!(repository_of_image(image), repository, "{image}");
+        }
+    }
 
     #[test]
     fn repository_names_keep_to_the_grammar() {

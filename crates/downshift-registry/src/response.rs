@@ -12,6 +12,7 @@ use downshift_json::{Object, array, string};
 
 use crate::conditions::Selection;
 use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE};
+use crate::route::CATALOG_PATH;
 use crate::{Body, Method, Page, Reference, Request, Response, Route, Token, error, is_tag};
 
 /// What a tag points to may change: caches may keep it, and ask each time.
@@ -221,6 +222,18 @@ pub fn tags<'a>(name: &str, page: &Page, tags: impl IntoIterator<Item = &'a str>
         _ => response,
     };
     with_tags(response, name, tags)
+}
+
+/// Repositories, as they are on a page of the catalog; `next` is the query of the next page.
+#[must_use]
+pub fn catalog<'a>(names: impl IntoIterator<Item = &'a str>, next: Option<&str>) -> Response {
+    let mut response = Response::new(200).with("cache-control", BY_TAG);
+    if let Some(query) = next {
+        response = response.with("link", format!("<{CATALOG_PATH}?{query}>; rel=\"next\""));
+    }
+    let mut body = Object::new().json("repositories", &array(names.into_iter().map(string))).finish();
+    body.push('\n');
+    response.with_body(JSON, body.into_bytes())
 }
 
 fn with_tags<'a>(response: Response, name: &str, tags: impl IntoIterator<Item = &'a str>) -> Response {

@@ -4,11 +4,14 @@ use alloc::string::{String, ToString};
 
 use downshift::Digest;
 
-use crate::query::{percent_decoded, query_pairs};
+use crate::query::{percent_decoded, query_value};
 use crate::{Reference, Response, Scope, error, is_repository_name};
 
 /// The path under which clients get tokens that an upstream registry's token service has issued.
 pub const TOKEN_PATH: &str = "/_downshift/token";
+
+/// The path of the list of repositories (Distribution, "Listing Repositories").
+pub(crate) const CATALOG_PATH: &str = "/v2/_catalog";
 
 /// The path of a server's page for browsers: no registry has it.
 pub const PAGE_PATH: &str = "/_downshift";
@@ -47,6 +50,13 @@ pub enum Route {
         /// The query as it came, for an upstream registry with pages of its own kind.
         query: String,
     },
+    /// `/v2/_catalog`: [`response::catalog`](crate::response::catalog).
+    Catalog {
+        /// Which of the repositories, where the client has made the query.
+        page: Page,
+        /// The query as it came.
+        query: String,
+    },
     /// `/v2/NAME/referrers/DIGEST`: [`error::no_referrers`] where there is nobody to ask.
     Referrers {
         /// The repository's name.
@@ -79,12 +89,12 @@ pub enum Route {
     Unknown,
 }
 
-/// Which part of a list of tags is asked for (OCI distribution specification 1.1, "Listing Tags").
+/// Which part of a list of tags or repositories is asked for (OCI distribution specification 1.1, "Listing Tags").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// How many tags at the most; all without it.
+    /// How many of them at the most; all without it.
     pub n: Option<usize>,
-    /// The tag after which the page begins, whether there is such a tag or not.
+    /// The one after which the page begins, whether it is there or not.
     pub last: Option<String>,
 }
 
@@ -104,6 +114,7 @@ impl Route {
             "/" => Ok(Self::Root),
             "/v2" => Err(Response::moved("/v2/")),
             "/v2/" => Ok(Self::Base),
+            CATALOG_PATH => Ok(Self::Catalog { page: Page::parse(query)?, query: query.to_string() }),
             TOKEN_PATH => Ok(Self::Token { query: query.to_string() }),
             path if path.starts_with("/v1/") => Ok(Self::of_v1(path)),
             path => match path.strip_prefix("/v2/") {
@@ -113,7 +124,7 @@ impl Route {
         }
     }
 
-    /// The right that a request needs, where it is about a repository.
+    /// The right that a request needs, where it is about a repository, or about all of them.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
         match self {
@@ -121,6 +132,7 @@ impl Route {
             | Self::Blob { name, .. }
             | Self::Tags { name, .. }
             | Self::Referrers { name, .. } => Some(Scope::pull(name)),
+            Self::Catalog { .. } => Some(Scope::catalog()),
             _ => None,
         }
     }
@@ -175,15 +187,14 @@ impl Route {
 
 impl Page {
     fn parse(query: &str) -> Result<Self, Response> {
-        let value = |name: &str| query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value);
-        let n = match value("n") {
+        let n = match query_value(query, "n") {
             Some(n) => {
                 let number = n.parse::<u64>().ok().and_then(|number| number.try_into().ok());
                 Some(number.ok_or_else(|| error::pagination_number_invalid(&n))?)
             }
             None => None,
         };
-        Ok(Self { n, last: value("last") })
+        Ok(Self { n, last: query_value(query, "last") })
     }
 }
 
@@ -230,6 +241,10 @@ mod tests {
             assert_eq!(parse(target), Ok(Route::V1), "{target}");
         }
         assert_eq!(parse(&format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER)), Ok(Route::EmptyLayer));
+        let page = Page { n: Some(2), last: Some("a/b".to_string()) };
+        let catalog = Route::Catalog { page, query: "n=2&last=a%2Fb".to_string() };
+        assert_eq!(parse("/v2/_catalog?n=2&last=a%2Fb"), Ok(catalog));
+        assert_eq!(parse("/v2/_catalog?n=x"), Err(400));
         let blob = Route::Blob { name: name.clone(), digest: digest.clone() };
         assert_eq!(parse(&format!("/v2/library/httpd/blobs/{digest}")), Ok(blob));
         let query = "artifactType=a%2Fb".to_string();
@@ -277,7 +292,7 @@ mod tests {
 
     #[test]
     fn paths_outside_the_api_are_unknown() {
-        let targets = "* /v2x /v3/ /_downshiftx /v2// /v2/_catalog /v2/a/tags/ /v2/a/tags/list/ /v2/manifests/latest \
+        let targets = "* /v2x /v3/ /_downshiftx /v2// /v2/_catalog/ /v2/a/_catalog /v2/a/tags/ /v2/a/tags/list/ /v2/manifests/latest \
                        /v2/a/blobs/uploads/ /v2/a/blobs/..%2f.. /v2/a/%zz/b /v2/a/manifests/%ff \
                        /v2/a/manifests/%2 /%2e%2e/etc/passwd";
         for target in targets.split(' ') {

@@ -61,6 +61,8 @@ pub(crate) struct Index {
 pub(crate) struct Entry {
     /// Its media type, if the layout says so.
     pub(crate) media_type: Option<String>,
+    /// What kind of artifact it is, if it is one.
+    pub(crate) artifact_type: Option<String>,
     /// Its digest, not yet checked.
     pub(crate) digest: String,
     /// What else is said of it; the tag is among it.
@@ -147,7 +149,8 @@ impl Layout {
         Error::BrokenLayout { path: self.index_path(), problem: problem.to_string() }
     }
 
-    fn index_path(&self) -> PathBuf {
+    /// Where `index.json` is, for people.
+    pub(crate) fn index_path(&self) -> PathBuf {
         self.path("index.json")
     }
 

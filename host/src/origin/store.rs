@@ -1,24 +1,39 @@
 //! The store: a folder with one OCI image layout per repository, such as `DIR/library/httpd`. It is only read.
 //!
-//! A manifest's tag is its annotation `org.opencontainers.image.ref.name`, as `skopeo copy … oci:DIR/library/httpd:latest`
-//! writes it. Docker's media types are as good as OCI's.
+//! A manifest's tag is in its annotations, as the tool that has written the layout puts it there. Docker's media types are
+//! as good as OCI's.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use core::time::Duration;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
-use downshift::{Digest, Form, Limits};
+use downshift::{Digest, Failure, Fault, Form, Limits};
+use downshift_pull::ReferrersValue;
+use downshift_registry::is_repository_name;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task;
 
 use crate::digest;
 use crate::error::Error;
 use crate::log;
 use crate::origin::layout::{Entry, Layout, Stamp};
+use crate::origin::layout_tags::Tags;
 use crate::origin::store_files::StoreFiles;
 use crate::origin::verified_blobs::VerifiedBlobs;
 
-/// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// How many manifests without a tag the log names.
+const LOGGED_DIGESTS: usize = 3;
+
+/// How many folders are looked at for the names of all repositories.
+const MAX_FOLDERS: usize = 100_000;
+
+/// For how long these are told without another look.
+const NAMES_LIFETIME: Duration = Duration::from_secs(1);
 
 /// A folder of repositories.
 pub(crate) struct Store {
@@ -27,6 +42,8 @@ pub(crate) struct Store {
     verified: Arc<VerifiedBlobs>,
     /// What was loaded, by the repository's name. An entry is good as long as its stamp is.
     loaded: Mutex<HashMap<String, Arc<Repository>>>,
+    /// The names of all repositories, and when they were looked for. Whoever asks meanwhile waits, for one look is enough.
+    names: AsyncMutex<Option<(Instant, Arc<Vec<String>>)>>,
 }
 
 /// One repository, as its `index.json` was when it was loaded.
@@ -40,6 +57,10 @@ pub(crate) struct Repository {
     /// Which reading of a repository this is. No two have the same.
     pub(crate) reading: u64,
     tags: BTreeMap<String, Digest>,
+    /// The manifests that its index has, in their order.
+    pub(crate) manifests: Vec<Digest>,
+    /// What they and those that they reach refer to, once somebody has asked for it.
+    pub(crate) referrers: OnceLock<ReferrersValue>,
     /// For each stored schema 1 the digest of its payload, which is what registries report, and that of its file.
     payloads: HashMap<Digest, Digest>,
 }
@@ -51,9 +72,15 @@ impl Store {
     /// [`Error::Unreadable`] if that is no folder.
     pub(crate) fn open(files: StoreFiles, limits: Limits) -> Result<Self, Error> {
         let folder = files.folder();
-        std::fs::read_dir(folder).map_err(|error| Error::unreadable(folder, error))?;
+        fs::read_dir(folder).map_err(|error| Error::unreadable(folder, error))?;
         let verified = Arc::new(VerifiedBlobs::new());
-        Ok(Self { files: Arc::new(files), limits, verified, loaded: Mutex::default() })
+        Ok(Self {
+            files: Arc::new(files),
+            limits,
+            verified,
+            loaded: Mutex::default(),
+            names: AsyncMutex::default(),
+        })
     }
 
     /// Whether one that is opened anew would be the same.
@@ -76,7 +103,8 @@ impl Store {
         }
         // Settled before the reading starts: a change in the meantime then shows.
         let is_settled = stamp.is_settled();
-        let Some(repository) = Repository::load(layout, &self.limits, Arc::clone(&self.verified))? else {
+        let Some(repository) = Repository::load(name, layout, &self.limits, Arc::clone(&self.verified))?
+        else {
             return Ok(None);
         };
         let repository = Arc::new(repository);
@@ -84,6 +112,25 @@ impl Store {
             self.lock().insert(name.to_owned(), Arc::clone(&repository));
         }
         Ok(Some(repository))
+    }
+
+    /// The names of all repositories, in order. They are looked for once in a second at the most.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], and [`Error::Core`] past the limits of folders.
+    pub(crate) async fn names(self: &Arc<Self>) -> Result<Arc<Vec<String>>, Error> {
+        let mut names = self.names.lock().await;
+        if let Some((at, names)) = &*names
+            && at.elapsed() < NAMES_LIFETIME
+        {
+            return Ok(Arc::clone(names));
+        }
+        let files = Arc::clone(&self.files);
+        let found =
+            task::spawn_blocking(move || repository_names(&files)).await.unwrap_or(Err(Error::Panicked));
+        let found = Arc::new(found?);
+        *names = Some((Instant::now(), Arc::clone(&found)));
+        Ok(found)
     }
 
     /// The repository called `name`, if it was read before and has not changed since.
@@ -106,11 +153,16 @@ impl Store {
 }
 
 impl Repository {
-    fn load(layout: Layout, limits: &Limits, verified: Arc<VerifiedBlobs>) -> Result<Option<Self>, Error> {
+    fn load(
+        name: &str,
+        layout: Layout,
+        limits: &Limits,
+        verified: Arc<VerifiedBlobs>,
+    ) -> Result<Option<Self>, Error> {
         static READINGS: AtomicU64 = AtomicU64::new(0);
         let Some((index, stamp)) = layout.index()? else { return Ok(None) };
-        let mut tags = BTreeMap::new();
         let mut payloads = HashMap::new();
+        let mut entries = Vec::new();
         for entry in index.manifests.unwrap_or_default() {
             let digest = Digest::parse(&entry.digest).map_err(|error| layout.broken_index(&error))?;
             if may_be_schema1(&entry)
@@ -118,13 +170,15 @@ impl Repository {
             {
                 payloads.insert(payload, digest.clone());
             }
-            if let Some(tag) = entry.annotations.unwrap_or_default().remove(REF_NAME) {
-                // Of several with one tag the first counts, as with skopeo.
-                tags.entry(tag).or_insert(digest);
-            }
+            entries.push((entry, digest));
         }
-        let reading = READINGS.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Self { layout, verified, stamp, reading, tags, payloads }))
+        let Tags { targets: tags, untagged } = Tags::of(name, &entries);
+        if !untagged.is_empty() {
+            log::warn(without_tags(&layout, &untagged));
+        }
+        let manifests = entries.into_iter().map(|(_, digest)| digest).collect();
+        let (reading, referrers) = (READINGS.fetch_add(1, Ordering::Relaxed), OnceLock::new());
+        Ok(Some(Self { layout, verified, stamp, reading, tags, manifests, referrers, payloads }))
     }
 
     /// The tags, sorted.
@@ -163,6 +217,63 @@ impl Repository {
     }
 }
 
+/// The names of the repositories below a folder, in order.
+fn repository_names(files: &StoreFiles) -> Result<Vec<String>, Error> {
+    let (mut names, mut looked_at, mut linked) = (Vec::new(), 0_usize, HashSet::new());
+    let mut open = vec![String::new()];
+    while let Some(name) = open.pop() {
+        let is_layout =
+            fs::metadata(files.folder().join(&name).join("index.json")).is_ok_and(|file| file.is_file());
+        let folders = match files.folders(Path::new(&name)) {
+            Ok(folders) => folders,
+            // What is gone by now, or cannot be read, is no repository, unless it is the store itself.
+            Err(_) if !name.is_empty() => continue,
+            Err(error) => return Err(Error::unreadable(files.folder(), error)),
+        };
+        for (component, path) in folders {
+            looked_at += 1;
+            if looked_at > MAX_FOLDERS {
+                return Err(too_many_folders(files.folder()));
+            }
+            let below = if name.is_empty() { component.clone() } else { format!("{name}/{component}") };
+            let is_own = is_layout && component == "blobs" || !is_repository_name(&below);
+            // A link may lead up again, and is followed once.
+            let is_link = path != files.folder().join(&below);
+            if !is_own && (!is_link || linked.insert(path)) {
+                open.push(below);
+            }
+        }
+        if is_layout && !name.is_empty() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn too_many_folders(store: &Path) -> Error {
+    Error::Core(Failure {
+        code: "store-folders".into(),
+        fault: Fault::Limit,
+        cause: format!(
+            "`{}` has more than `{MAX_FOLDERS}` folders, of which no list is made",
+            store.display()
+        ),
+        remedy: "ask for the repositories that you know by name, or spread them over several stores".into(),
+    })
+}
+
+/// That a layout has manifests which can only be pulled by digest.
+fn without_tags(layout: &Layout, untagged: &[Digest]) -> String {
+    let mut digests: Vec<String> =
+        untagged.iter().take(LOGGED_DIGESTS).map(|digest| format!("`{digest}`")).collect();
+    if untagged.len() > LOGGED_DIGESTS {
+        digests.push(format!("`{}` more", untagged.len() - LOGGED_DIGESTS));
+    }
+    let (path, digests) = (layout.index_path(), digests.join(", "));
+    format!("`{}` has manifests without a tag, which can only be pulled by digest: {digests}", path.display())
+}
+
 /// Whether an entry's media type leaves it open: layouts have none for schema 1, so tools write what they like.
 fn may_be_schema1(entry: &Entry) -> bool {
     entry.media_type.as_deref().and_then(Form::from_media_type).is_none_or(Form::is_schema1)
@@ -176,4 +287,45 @@ fn payload_digest(layout: &Layout, digest: &Digest, limits: &Limits) -> Option<D
     let read = layout.document(digest, limits).and_then(|bytes| bytes.ok_or_else(missing));
     let bytes = read.inspect_err(log::error).ok()?;
     digest::of_payload(&bytes, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn layout(folder: PathBuf) {
+        fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
+        fs::write(folder.join("index.json"), "{}").unwrap();
+    }
+
+    #[test]
+    fn the_names_are_those_of_layouts_and_links_lead_where_they_may() {
+        let (store, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for name in ["b", "a/c", "a/c/d", "a/c/blobs/x", "UPPER", "b/blobs/y"] {
+            layout(store.path().join(name));
+        }
+        fs::create_dir_all(store.path().join("empty/index.json")).unwrap();
+        layout(outside.path().join("e"));
+        symlink(store.path().join("b"), store.path().join("link")).unwrap();
+        symlink(store.path(), store.path().join("a/up")).unwrap();
+        symlink(outside.path(), store.path().join("out")).unwrap();
+        symlink("nowhere", store.path().join("dead")).unwrap();
+        let names = |links: &[PathBuf]| {
+            let files = StoreFiles::new(store.path(), links, None).unwrap();
+            repository_names(&files).unwrap()
+        };
+        let within = names(&[]);
+        for name in ["b", "a/c", "a/c/d", "link"] {
+            assert!(within.iter().any(|own| own == name), "{name}: {within:?}");
+        }
+        assert!(within.is_sorted() && within.len() < 12, "{within:?}");
+        let is_hidden =
+            |name: &String| name.contains("blobs") || name.contains("UPPER") || name.contains("out");
+        assert!(!within.iter().any(is_hidden), "{within:?}");
+        let all = names(&[outside.path().to_owned()]);
+        assert!(all.iter().any(|own| own == "out/e"), "{all:?}");
+    }
 }

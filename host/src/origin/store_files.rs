@@ -76,6 +76,25 @@ impl StoreFiles {
         Ok(file.metadata()?.is_file().then_some(file))
     }
 
+    /// What is in the folder at `path` below the folder: the names of the folders in it, also of those that links lead to
+    /// which may lead there, each with where it is.
+    pub(crate) fn folders(&self, path: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(self.folder.join(path))? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let (kind, path) = (entry.file_type()?, entry.path());
+            // Where a link leads nowhere, or in a circle, there is nothing.
+            let Ok(path) = (if kind.is_symlink() { fs::canonicalize(&path) } else { Ok(path) }) else {
+                continue;
+            };
+            if kind.is_dir() || kind.is_symlink() && path.is_dir() && self.admits(&path) {
+                folders.push((name, path));
+            }
+        }
+        Ok(folders)
+    }
+
     /// Opens what is beneath the folder. The kernel sees to it that nothing on the way leads out of that.
     fn open_beneath(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
         if !self.is_apart {

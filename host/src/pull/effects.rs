@@ -129,7 +129,9 @@ impl Shared {
             | Effect::TagOf { .. }
             | Effect::Documents { .. }
             | Effect::Open { .. }
-            | Effect::Tags(_) => self.of_repository(effect, context),
+            | Effect::Tags(_)
+            | Effect::Manifests(_) => self.of_repository(effect, context),
+            Effect::Repositories(_) => self.repositories(context),
             Effect::Verify(body) => self.verify(body, context),
             Effect::Convert(conversion) => self.convert(conversion, context),
             Effect::CheckLogin(authorization) => {
@@ -212,6 +214,11 @@ impl Shared {
                 )
             }
             Key::List { scope, path } => When::Now(known(self.cache.list(&scope, &path).map(Value::List))),
+            Key::Referrers { scope, reading } => {
+                let repository = read_before(context, &scope, reading);
+                let referrers = repository.and_then(|repository| repository.referrers.get().cloned());
+                When::Now(known(referrers.map(Value::Referrers)))
+            }
             // Records are looked up where they are kept.
             _ => When::Now(Done::Unknown { mark: 0 }),
         }
@@ -283,6 +290,13 @@ impl Shared {
                     async move { cache.keep_tag(&place, &tag, target, stale_for).await },
                 )
             }
+            (Key::Referrers { scope, reading }, Value::Referrers(referrers)) => {
+                if let Some(repository) = read_before(context, &scope, reading) {
+                    // Whoever was first has read the same.
+                    let _ = repository.referrers.set(referrers);
+                }
+                When::Now(Done::Nothing)
+            }
             (Key::List { scope, path }, Value::List(list)) => {
                 self.cache.keep_list(&scope, &path, list);
                 When::Now(Done::Nothing)
@@ -317,7 +331,8 @@ impl Shared {
             | Effect::TagOf { scope, .. }
             | Effect::Documents { scope, .. }
             | Effect::Open { scope, .. }
-            | Effect::Tags(scope) => scope.clone(),
+            | Effect::Tags(scope)
+            | Effect::Manifests(scope) => scope.clone(),
             _ => return When::Now(Done::Nothing),
         };
         if let Some(repository) = context.repositories.get(&scope) {
@@ -338,6 +353,7 @@ impl Shared {
                         Effect::Documents { .. } => Done::Documents(Err(trouble)),
                         Effect::Open { .. } => Done::Opened(Err(trouble)),
                         Effect::Tags(_) => Done::Tags(Err(trouble)),
+                        Effect::Manifests(_) => Done::Manifests(Err(trouble)),
                         _ => Done::Resolved(Err(trouble)),
                     })
                 }
@@ -358,6 +374,10 @@ impl Shared {
             (Effect::Tags(_), repository) => {
                 let tags = repository.map(|repository| repository.tags().map(str::to_owned).collect());
                 When::Now(Done::Tags(Ok(tags)))
+            }
+            (Effect::Manifests(_), repository) => {
+                let manifests = repository.map(|repository| repository.manifests.clone());
+                When::Now(Done::Manifests(Ok(manifests)))
             }
             (Effect::Documents { needs, .. }, Some(repository)) => {
                 let limits = self.settings.limits.clone();
@@ -385,6 +405,25 @@ impl Shared {
             (Effect::Open { .. }, None) => When::Now(Done::Opened(Ok(None))),
             _ => When::Now(Done::Nothing),
         }
+    }
+
+    fn repositories(&self, context: &Context) -> When {
+        let Some(store) = self.store.clone() else {
+            return When::Now(Done::Repositories(Ok(Arc::default())));
+        };
+        let account = context.account.clone();
+        later(async move {
+            let names = match store.names().await {
+                Ok(names) => names,
+                Err(error) => return Outcome::Done(Done::Repositories(Err(trouble(&error)))),
+            };
+            // The pull picks from them, and writes what it has picked.
+            let bytes: usize = names.iter().map(|name| name.len() + size_of::<String>()).sum();
+            if account.add(bytes * 2).await.is_err() {
+                return Outcome::Done(Done::Busy);
+            }
+            Outcome::Done(Done::Repositories(Ok(names)))
+        })
     }
 
     fn verify(&self, body: BodyId, context: &Context) -> When {
@@ -470,6 +509,11 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
             Done::Known(value)
         }
     })
+}
+
+/// A stored repository as a pull has seen it, if that is this reading.
+fn read_before<'c>(context: &'c Context, scope: &Scope, reading: u64) -> Option<&'c Arc<Repository>> {
+    context.repositories.get(scope)?.as_ref().filter(|repository| repository.reading == reading)
 }
 
 /// What is said of a conversion that came to no answer.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, EMPTY_LAYER};
-use downshift_cases::images::{layout, sample};
+use downshift_cases::images::{REPOSITORY, layout, sample};
 use downshift_cases::response::is_refused;
 use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::http;
@@ -32,9 +32,9 @@ const REFUSED: &[(&str, &str, u16, &str)] = &[
     ("GET", "/v2/library/sample/blobs/latest", 400, "invalid-digest"),
     ("GET", "/v2/Library/sample/tags/list", 400, "invalid-name"),
     ("GET", "/v2/library/sample/tags/list?n=-1", 400, "invalid-n"),
-    ("GET", "/v2/library/sample/referrers/sha256:0000000000000000000000000000000000000000000000000000000000000000", 404, "no-referrers"),
     ("GET", "/v2/library/sample", 404, "unknown-path"),
-    ("GET", "/v2/_catalog", 404, "unknown-path"),
+    ("GET", "/v2/library/_catalog", 404, "unknown-path"),
+    ("GET", "/v2/_catalog?n=x", 400, "invalid-n"),
     ("GET", "/metrics", 404, "unknown-path"),
     ("PUT", "/v2/library/sample/manifests/latest", 405, "read-only"),
     ("DELETE", "/v2/library/sample/manifests/latest", 405, "read-only"),
@@ -81,6 +81,8 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(&[], named!(blobs_come_whole_in_ranges_and_not_at_all)),
         trial(&[], named!(the_empty_layer_is_in_every_repository)),
         trial(&[], named!(tags_come_sorted_and_in_pages)),
+        trial(&[], named!(the_catalog_has_the_repository)),
+        trial(&[], named!(nothing_refers_to_what_is_not_there)),
     ]
 }
 
@@ -210,6 +212,28 @@ fn the_empty_layer_is_in_every_repository(front: &Front) -> anyhow::Result<()> {
     ensure!(get.status == 200 && get.body == EMPTY_LAYER, "{get:?}");
     let head = front.send("HEAD", &path, &[])?;
     ensure!(head.header("content-length") == Some(&EMPTY_LAYER.len().to_string()), "{head:?}");
+    Ok(())
+}
+
+fn the_catalog_has_the_repository(front: &Front) -> anyhow::Result<()> {
+    let catalog = front.send("GET", "/v2/_catalog", &[])?;
+    let names = catalog.json()?["repositories"].clone();
+    ensure!(names.as_array().is_some_and(|names| names.iter().any(|name| name == REPOSITORY)), "{catalog:?}");
+    ensure!(catalog.header("cache-control") == Some("no-cache"), "{catalog:?}");
+    let after = front.send("GET", &format!("/v2/_catalog?n=1&last={REPOSITORY}"), &[])?;
+    let names = after.json()?["repositories"].clone();
+    ensure!(names.as_array().is_some_and(|names| names.iter().all(|name| name != REPOSITORY)), "{after:?}");
+    Ok(())
+}
+
+/// A store says so; the reference knows no referrers, after which clients look for the tag.
+fn nothing_refers_to_what_is_not_there(front: &Front) -> anyhow::Result<()> {
+    let digest = Digest::of(b"none");
+    let referrers = front.send("GET", &format!("/v2/{REPOSITORY}/referrers/{digest}"), &[])?;
+    let json = referrers.json()?;
+    let is_empty = json["manifests"].as_array().is_some_and(Vec::is_empty);
+    let is_unknown = json["errors"][0]["detail"]["reason"] == "no-referrers";
+    ensure!(referrers.status == 200 && is_empty || referrers.status == 404 && is_unknown, "{referrers:?}");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downshift::Digest;
 use downshift_cases::images::{Image, Manifest};
 use downshift_registry::{
-    Authorization, ContentRange, Credentials, IdentityToken, Reference, Route, TokenForm, TokenRequest,
+    Authorization, ContentRange, Credentials, IdentityToken, Page, Reference, Route, TokenForm, TokenRequest,
 };
 use serde_json::json;
 
@@ -384,6 +384,8 @@ impl Net {
             | Route::Blob { name, .. }
             | Route::Tags { name, .. }
             | Route::Referrers { name, .. } => Some(name.clone()),
+            // Who may list all may pull all.
+            Route::Catalog { .. } => Some("catalog".to_owned()),
             _ => return error(404),
         };
         if let Err(refusal) = self.admit(now, request, name.as_deref()) {
@@ -395,6 +397,14 @@ impl Net {
         let Some(name) = name else {
             return Response::new(200, b"{}".to_vec()).with("content-type", "application/json");
         };
+        if let Route::Catalog { page, .. } = &route {
+            return listed(
+                self.repositories.keys(),
+                page,
+                "/v2/_catalog",
+                |names| json!({ "repositories": names }),
+            );
+        }
         let Some(repository) = self.repositories.get(&name) else { return error(404) };
         match &route {
             Route::Manifest { reference, .. } => {
@@ -409,18 +419,8 @@ impl Net {
                 repository.blobs.get(digest).map_or_else(|| error(404), |blob| ranged(request, blob))
             }
             Route::Tags { page, .. } => {
-                let mut tags: Vec<&String> = repository.tags.keys().collect();
-                tags.retain(|tag| page.last.as_ref().is_none_or(|last| *tag > last));
-                let n = page.n.unwrap_or(usize::MAX);
-                let is_cut = tags.len() > n;
-                tags.truncate(n);
-                let body = json!({ "name": name, "tags": tags }).to_string().into_bytes();
-                let response = Response::new(200, body).with("content-type", "application/json");
-                match tags.last().filter(|_| is_cut) {
-                    Some(last) => response
-                        .with("link", &format!("</v2/{name}/tags/list?last={last}&n={n}>; rel=\"next\"")),
-                    None => response,
-                }
+                let path = format!("/v2/{name}/tags/list");
+                listed(repository.tags.keys(), page, &path, |tags| json!({ "name": name, "tags": tags }))
             }
             Route::Referrers { digest, .. } => match repository.referrers.get(digest) {
                 Some(list) => Response::new(200, list.clone())
@@ -545,6 +545,26 @@ impl Net {
 
 fn token_text(index: usize) -> String {
     format!("token-{}", index + 1)
+}
+
+/// The page of a list, with a link to the next one.
+fn listed<'a>(
+    all: impl Iterator<Item = &'a String>,
+    page: &Page,
+    path: &str,
+    body: impl FnOnce(&[&String]) -> serde_json::Value,
+) -> Response {
+    let mut names: Vec<&String> =
+        all.filter(|name| page.last.as_ref().is_none_or(|last| *name > last)).collect();
+    let n = page.n.unwrap_or(usize::MAX);
+    let is_cut = names.len() > n;
+    names.truncate(n);
+    let response = Response::new(200, body(&names).to_string().into_bytes());
+    let response = response.with("content-type", "application/json");
+    match names.last().filter(|_| is_cut) {
+        Some(last) => response.with("link", &format!("<{path}?last={last}&n={n}>; rel=\"next\"")),
+        None => response,
+    }
 }
 
 fn manifest_response(digest: &Digest, manifest: &Manifest) -> Response {

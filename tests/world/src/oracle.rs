@@ -8,10 +8,14 @@ use std::collections::BTreeSet;
 use anyhow::{Context, ensure};
 use downshift::{Digest, jws};
 use downshift_pull::{Access, Place, Settings};
-use downshift_registry::{Body, Reference, Response, Route};
+use downshift_registry::{Body, Reference, Resource, Response, Route};
 
 use crate::net::{Exchange, Host, Request};
 use crate::world::{Happened, PullId, Sent, World};
+
+/// What pulls call the catalog where others have the name of a repository, and where it is.
+const CATALOG: &str = "_catalog";
+const CATALOG_PATH: &str = "/v2/_catalog";
 
 /// For how long a yes may be remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -120,7 +124,12 @@ fn was_let_in(world: &World, pull: PullId, response: &Response) -> anyhow::Resul
         }
         Access::Upstream { .. } => {
             let origin = world.settings.origins.first().context("there is no registry")?;
-            let name = origin.mapping.remote(&scope.name).context("there is no such repository")?;
+            let name = match scope.resource {
+                Resource::Registry => CATALOG.to_owned(),
+                Resource::Repository => {
+                    origin.mapping.remote(&scope.name).context("there is no such repository")?
+                }
+            };
             let id = World::caller(caller);
             let revoked = world.history.iter().take(began).rposition(|(_, happened)| {
                 matches!(happened, Happened::Revoked(own, scope) if *own == id && (scope.name.is_empty() || scope.name == name))
@@ -166,7 +175,8 @@ fn is_yes(exchange: &Exchange, caller: Option<&str>, name: &str) -> bool {
     let request = &exchange.request;
     request.host == Host::Registry
         && request.header("authorization") == caller
-        && request.target.starts_with(&format!("/v2/{name}/"))
+        && (request.target.starts_with(&format!("/v2/{name}/"))
+            || name == CATALOG && request.path() == CATALOG_PATH)
         && exchange.status.is_some_and(|status| matches!(status, 200 | 206 | 301..=308))
 }
 

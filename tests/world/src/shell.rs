@@ -1,7 +1,7 @@
 //! What the shell of the [world](crate::world) does for each effect.
 
 use core::time::Duration;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use downshift::Digest;
@@ -87,6 +87,13 @@ impl World {
                 let repository = self.store.get(&scope.name);
                 Done::Tags(Ok(repository.map(|repository| repository.tags.keys().cloned().collect())))
             }
+            Effect::Manifests(scope) => {
+                let repository = self.store.get(&scope.name);
+                Done::Manifests(Ok(
+                    repository.map(|repository| repository.manifests.keys().cloned().collect())
+                ))
+            }
+            Effect::Repositories(_) => Done::Repositories(Ok(Arc::new(self.store.keys().cloned().collect()))),
             Effect::Convert(conversion) => Done::Converted(Ok(self.convert(conversion))),
             Effect::CheckLogin(authorization) => {
                 let is_known = self.logins.iter().any(|user| user.basic().as_str() == authorization.as_str());

@@ -87,6 +87,8 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
         | Effect::Open { .. }
         | Effect::Verify(_)
         | Effect::Tags(_)
+        | Effect::Manifests(_)
+        | Effect::Repositories(_)
         | Effect::CheckLogin(_) => {
             object.text("kind", "unknown");
         }

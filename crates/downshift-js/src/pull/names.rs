@@ -60,8 +60,9 @@ impl Names {
                 self.push(&mut path, scope.origin, [scope.name.clone(), list.clone()]);
             }
             Key::Record { name, digest } => path = record(name, digest),
-            // They are answered from memory.
-            Key::Permit { .. }
+            // They are answered from memory, or about stored repositories.
+            Key::Referrers { .. }
+            | Key::Permit { .. }
             | Key::Token(_)
             | Key::Basic(_)
             | Key::IdentityToken(_)
@@ -111,8 +112,9 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
             bytes.clone()
         }
         Value::Record(record) => return (encode::record(record), record.payload.clone().into()),
-        // They are kept in memory.
-        Value::Permit { .. }
+        // They are kept in memory, or about stored repositories.
+        Value::Referrers(_)
+        | Value::Permit { .. }
         | Value::Token(_)
         | Value::Basic
         | Value::IdentityToken(_)

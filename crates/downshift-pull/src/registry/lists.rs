@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 
 use downshift::Digest;
 use downshift_json::Kind;
-use downshift_registry::link;
+use downshift_registry::{Fault, Problem, link};
 
-use super::remote::Remote;
+use super::remote::{CATALOG, Remote};
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, Take};
 use crate::failure::Failure;
@@ -28,6 +28,21 @@ impl Remote<'_> {
         let take = Take::Whole { limit: TAGS_BYTES, cost: TAGS_COST };
         // What the tags are is looked at when they are told; a page in HTML is no list.
         self.list(with_query("tags/list", query), take, caller, "its tag list is not JSON").await
+    }
+
+    /// The repositories of the registry, or a page of them, if it tells.
+    pub(crate) async fn repositories(
+        &self,
+        query: &str,
+        caller: &Caller,
+    ) -> Result<Option<ListValue>, Failure> {
+        let take = Take::Whole { limit: TAGS_BYTES, cost: TAGS_COST };
+        let listed = self.list(with_query("", query), take, caller, "its catalog is not JSON").await;
+        match listed {
+            // Registries without one say so in many ways.
+            Err(failure) if failure.upstream().is_some_and(has_none) => Ok(None),
+            listed => listed,
+        }
     }
 
     /// What the registry knows of a manifest's referrers, if it knows of referrers at all.
@@ -52,7 +67,10 @@ impl Remote<'_> {
     ) -> Result<Option<ListValue>, Failure> {
         let key = Key::List { scope: self.scope.clone(), path: path.clone() };
         let permit = permit::permit(self.shell, &self.scope, caller).await;
-        if permit.is_known()
+        // Of its repositories a registry may show somebody else others.
+        let is_for_all = matches!(caller, Caller::Server) || self.scope.name != CATALOG;
+        if is_for_all
+            && permit.is_known()
             && let Done::Known(Value::List(list)) = self.shell.ask(Effect::Load(key.clone())).await
             && self.is_fresh(list.at)
         {
@@ -70,12 +88,17 @@ impl Remote<'_> {
             return Err(self.invalid(otherwise));
         }
         permit.keep(self.shell, &self.scope, caller).await;
-        if !self.settings.tag_lifetime.is_zero() {
+        if is_for_all && !self.settings.tag_lifetime.is_zero() {
             let (value, lifetime) = (Value::List(list.clone()), self.settings.tag_lifetime);
             self.shell.ask(Effect::Keep { key, value, lifetime }).await;
         }
         Ok(Some(list))
     }
+}
+
+/// Whether a registry says that it has no such list.
+fn has_none(fault: &Fault) -> bool {
+    matches!(fault.problem, Problem::Status(405 | 501))
 }
 
 fn is_object(bytes: &[u8]) -> bool {

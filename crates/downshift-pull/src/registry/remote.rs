@@ -6,12 +6,15 @@ use core::future::Future;
 use downshift::document::Document;
 use downshift::{Digest, Form, Limits};
 use downshift_json::{Json, Kind, Value};
-use downshift_registry::{Fault, Problem};
+use downshift_registry::{Fault, Problem, Scope as TokenScope};
 
 use crate::effect::{Answered, Take};
 use crate::failure::Failure;
 use crate::settings::{Registry, Scope, Settings, Url};
 use crate::shell::Shell;
+
+/// What stands in the place of a repository's name where a registry's catalog is meant. No repository is called so.
+pub(super) const CATALOG: &str = "_catalog";
 
 /// A repository at a registry.
 #[derive(Clone)]
@@ -19,11 +22,26 @@ pub(crate) struct Remote<'p> {
     pub(crate) settings: &'p Settings,
     pub(crate) shell: &'p Shell,
     pub(crate) registry: &'p Registry,
-    /// Its origin, and its name there; empty for the registry itself.
+    /// Its origin, and its name there; empty for the registry itself, and [`CATALOG`] for the list of its repositories.
     pub(crate) scope: Scope,
 }
 
-impl Remote<'_> {
+impl<'p> Remote<'p> {
+    /// The catalog of the registry.
+    pub(crate) fn catalog(&self) -> Remote<'p> {
+        let scope = Scope { origin: self.scope.origin, name: CATALOG.to_string() };
+        Remote { scope, ..self.clone() }
+    }
+
+    /// The right that it takes to have what is asked of this, if it takes one.
+    pub(super) fn right(&self) -> Option<TokenScope> {
+        match self.scope.name.as_str() {
+            "" => None,
+            CATALOG => Some(TokenScope::catalog()),
+            name => Some(TokenScope::pull(name)),
+        }
+    }
+
     /// Whether what the registry said at `at` is still told without asking again.
     pub(super) fn is_fresh(&self, at: u64) -> bool {
         self.age(at) < self.settings.tag_lifetime.as_millis()
@@ -40,7 +58,8 @@ impl Remote<'_> {
 
     /// The path of something of this repository, below `v2/`.
     pub(super) fn path(&self, rest: &str) -> String {
-        [&self.scope.name, "/", rest].concat()
+        let separator = if self.scope.name == CATALOG { "" } else { "/" };
+        [&self.scope.name, separator, rest].concat()
     }
 
     /// What comes of something, if that comes within the time that the registry has.

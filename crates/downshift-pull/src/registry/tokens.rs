@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use downshift_registry::{
-    Authorization, BadRedirect, Credentials, Demand, IdentityToken, Problem, Scope as TokenScope, Token,
-    TokenForm, TokenRequest,
+    Authorization, BadRedirect, Credentials, Demand, IdentityToken, Problem, Token, TokenForm, TokenRequest,
 };
 
 use super::asking::{MAX_REDIRECTS, Question, is_redirect, retry_after};
@@ -83,8 +82,7 @@ impl Remote<'_> {
         if let Some(token) = self.token_at_hand().await.filter(|token| Some(token) != used) {
             return Ok(Some(token));
         }
-        let scopes =
-            if self.scope.name.is_empty() { Vec::new() } else { [TokenScope::pull(&self.scope.name)].into() };
+        let scopes = self.right().into_iter().collect();
         let request = TokenRequest { service: service.clone(), scopes, account: None };
         let issued = match &self.registry.credentials {
             Some(credentials) => match credentials.identity_token() {

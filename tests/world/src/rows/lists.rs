@@ -5,9 +5,12 @@ use core::time::Duration;
 use downshift::Digest;
 use downshift_cases::images::{REPOSITORY, sample};
 
-use super::row::{Options, Row, asked, body, change, get, pass, push, refused, row, status};
+use super::row::{AccessOption, Options, Row, asked, body, change, get, pass, push, refused, row, status};
 use crate::fault::{Fault, Rule};
-use crate::net::Change;
+use crate::net::{Authentication, Change, Denial, User};
+
+const ALICE: User = User { name: "alice", password: "wonder land" };
+const BOB: User = User { name: "bob", password: "builder" };
 
 const TAGS: &str = "/v2/library/sample/tags/list";
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
@@ -15,6 +18,7 @@ const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![pages(), odd_pages(), referrers(), kept(), empty()];
     rows.extend(faults());
+    rows.extend([catalog(), catalog_of_odd_registries(), catalog_by_credentials(), catalog_of_callers()]);
     rows
 }
 
@@ -146,6 +150,121 @@ fn kept() -> Row {
             pass(2),
             get(TAGS).comes(tags(&["a", "b"])),
             asked([format!("GET registry {TAGS} -")]),
+        ],
+    )
+}
+
+const CATALOG: &str = "/v2/_catalog";
+
+fn names(names: &[&str]) -> super::row::Comes {
+    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    body(format!("{{\"repositories\":[{}]}}\n", names.join(",")).as_bytes())
+}
+
+fn push_to(name: &'static str) -> super::row::Step {
+    change(Change::Push(name, "latest", Box::new(sample::schema2())))
+}
+
+fn catalog() -> Row {
+    let link = |query: &str| format!("<{CATALOG}?{query}>; rel=\"next\"");
+    row(
+        "lists/catalog",
+        Options::default(),
+        [
+            get(CATALOG).comes(names(&[])),
+            push_to("a"),
+            push_to("b/c"),
+            push_to("d"),
+            get(CATALOG).comes(names(&["a", "b/c", "d"]).without("link")),
+            // A link has what the registry wants to hear; clients may make their own queries as well.
+            get(&format!("{CATALOG}?n=2"))
+                .comes(names(&["a", "b/c"]).header("link", &link("_origin=&last=b/c&n=2"))),
+            get(&format!("{CATALOG}?_origin=&last=b/c&n=2")).comes(names(&["d"]).without("link")),
+            get(&format!("{CATALOG}?n=2&last=b/c")).comes(names(&["d"]).without("link")),
+            get(&format!("{CATALOG}?n=0")).comes(names(&[]).without("link")),
+            get(&format!("{CATALOG}?n=x")).comes(refused(400, "invalid-n")),
+            get(&format!("{CATALOG}?_origin=other&n=2")).comes(names(&[]).without("link")),
+        ],
+    )
+}
+
+/// Registries that have none, that know no pages, or that have names in it which nobody can ask for.
+fn catalog_of_odd_registries() -> Row {
+    let list = |names: &str| Fault::Body(format!("{{\"repositories\":{names}}}").into_bytes());
+    let mut steps = vec![push_to("a")];
+    for (fault, status, code) in [
+        (Fault::status(404), 404, "no-catalog"),
+        (Fault::status(405), 404, "no-catalog"),
+        (Fault::status(501), 404, "no-catalog"),
+        (Fault::status(500), 502, "upstream-status"),
+        (Fault::status(403), 403, "upstream-denied"),
+        (Fault::Body(b"<html>not found</html>".to_vec()), 502, "upstream-invalid"),
+        (list("7"), 502, "upstream-invalid"),
+        (list("[7]"), 502, "upstream-invalid"),
+        (Fault::Hang, 504, "upstream-timeout"),
+    ] {
+        let rule = Rule::at(CATALOG, fault).change();
+        steps.extend([change(rule), get(CATALOG).comes(refused(status, code)), change(Change::NoFaults)]);
+    }
+    let last = |last: &str| format!("<{CATALOG}?_origin=&n=1&last={last}>; rel=\"next\"");
+    steps.extend([
+        change(Rule::at(CATALOG, list(r#"["b","a","../x","UPPER",""]"#)).change()),
+        get(CATALOG).comes(names(&["b", "a"])),
+        get(&format!("{CATALOG}?n=1&last=a")).comes(names(&["b"]).without("link")),
+        change(Change::NoFaults),
+        change(Rule::at(CATALOG, list(r#"["b","a","c"]"#)).change()),
+        get(&format!("{CATALOG}?n=1")).comes(names(&["a"]).header("link", &last("a"))),
+        get(&format!("{CATALOG}?_origin=&n=1&last=a")).comes(names(&["b"]).header("link", &last("b"))),
+        get(&format!("{CATALOG}?_origin=&n=1&last=b")).comes(names(&["c"]).without("link")),
+    ]);
+    row("lists/catalog-of-odd-registries", Options::default(), steps)
+}
+
+/// The server's own token is for the catalog.
+fn catalog_by_credentials() -> Row {
+    row(
+        "lists/catalog-by-token",
+        Options { credentials: Some(ALICE), tag_lifetime: Duration::from_secs(60), ..Options::default() },
+        [
+            change(Change::Authentication(Authentication::Bearer)),
+            change(Change::Tokens(Some(300), u32::MAX)),
+            change(Change::Rights(ALICE, &["*"])),
+            push_to("a"),
+            get(CATALOG).comes(names(&["a"])),
+            get(CATALOG).comes(names(&["a"])),
+            asked([
+                format!("GET registry {CATALOG} -"),
+                "GET tokens /token?account=alice&scope=registry%3Acatalog%3A%2A&service=registry alice"
+                    .to_owned(),
+                format!("GET registry {CATALOG} token-1"),
+            ]),
+        ],
+    )
+}
+
+/// What a registry lists for one caller is no business of another.
+fn catalog_of_callers() -> Row {
+    row(
+        "lists/catalog-of-each-caller",
+        Options {
+            access: AccessOption::Upstream,
+            tag_lifetime: Duration::from_secs(60),
+            ..Options::default()
+        },
+        [
+            change(Change::Authentication(Authentication::Basic)),
+            change(Change::Rights(ALICE, &["*"])),
+            change(Change::Rights(BOB, &["a"])),
+            push_to("a"),
+            get(CATALOG).by(ALICE).comes(names(&["a"]).header("cache-control", "private, no-cache")),
+            get(CATALOG).by(BOB).comes(refused(401, "UNAUTHORIZED")),
+            get(CATALOG).comes(refused(401, "UNAUTHORIZED")),
+            push_to("b"),
+            // Nor is it told again without asking.
+            get(CATALOG).by(ALICE).comes(names(&["a", "b"])),
+            change(Change::Denial(Denial::Forbidden)),
+            get(CATALOG).by(BOB).comes(refused(403, "denied")),
+            get(CATALOG).by(ALICE).comes(names(&["a", "b"])),
         ],
     )
 }

@@ -1,0 +1,166 @@
+//! The tags of a layout: which tool has written it decides how its entries are named.
+//!
+//! skopeo writes the tag alone as `org.opencontainers.image.ref.name`, BuildKit, rules_oci and podman the whole name of the
+//! image, and containerd's `ctr` and Docker ≥ 25 have that in `io.containerd.image.name`.
+
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, HashSet};
+
+use downshift::Digest;
+use downshift_registry::{is_tag, repository_of_image, tag_of_image};
+
+use super::layout::Entry;
+
+/// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The annotation with the whole name of an image (containerd, `images/annotations.go`).
+const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// The tag of an image that is the only one, and has no name.
+const ONLY: &str = "latest";
+
+/// The tags of a layout.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tags {
+    /// What each tag points to.
+    pub(super) targets: BTreeMap<String, Digest>,
+    /// The manifests that clients can only pull by digest, although they refer to no other.
+    pub(super) untagged: Vec<Digest>,
+}
+
+/// How good a reason is there for an entry to have a tag; the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    /// Its image has the name of this repository.
+    Image,
+    /// It is called by the tag alone.
+    Tag,
+    /// The tag is in a name.
+    Name,
+}
+
+impl Tags {
+    /// The tags of the entries in the layout of `repository`, each with its digest. Of several with one tag the first
+    /// counts, as with skopeo, unless another one has a better reason.
+    pub(super) fn of(repository: &str, entries: &[(Entry, Digest)]) -> Self {
+        let mut named: BTreeMap<String, (Reason, Digest)> = BTreeMap::new();
+        let mut unnamed = Vec::new();
+        for (entry, digest) in entries {
+            let Some((tag, reason)) = tag_of(repository, entry) else {
+                unnamed.push((entry, digest));
+                continue;
+            };
+            match named.entry(tag) {
+                Slot::Vacant(slot) => {
+                    slot.insert((reason, digest.clone()));
+                }
+                Slot::Occupied(mut slot) if reason < slot.get().0 => {
+                    slot.insert((reason, digest.clone()));
+                }
+                Slot::Occupied(_) => {}
+            }
+        }
+        let mut targets: BTreeMap<_, _> = named.into_iter().map(|(tag, (_, digest))| (tag, digest)).collect();
+        let mut seen: HashSet<&Digest> = targets.values().collect();
+        let mut untagged = Vec::new();
+        for (entry, digest) in unnamed {
+            // Signatures and the like are found by what they refer to.
+            let is_image = entry.artifact_type.is_none() || entries.len() == 1;
+            if is_image && seen.insert(digest) {
+                untagged.push(digest.clone());
+            }
+        }
+        if targets.is_empty() && untagged.len() == 1 {
+            targets.extend(untagged.pop().map(|digest| (ONLY.to_owned(), digest)));
+        }
+        Self { targets, untagged }
+    }
+}
+
+/// The tag that an entry has, and why.
+fn tag_of(repository: &str, entry: &Entry) -> Option<(String, Reason)> {
+    let annotation = |key| entry.annotations.as_ref()?.get(key).map(String::as_str);
+    let (ref_name, image) = (annotation(REF_NAME), annotation(IMAGE_NAME));
+    let is_own = |name: &str| {
+        let host = repository_of_image(name).strip_suffix(repository);
+        host.is_some_and(|host| host.is_empty() || host.ends_with('/'))
+    };
+    // A name of one word is a tag.
+    let (tag, name, reason) = match (ref_name.filter(|tag| is_tag(tag)), ref_name.and_then(tag_of_image)) {
+        (Some(tag), _) => (tag, image, Reason::Tag),
+        (None, Some(tag)) => (tag, ref_name, Reason::Name),
+        (None, None) => (image.and_then(tag_of_image)?, image, Reason::Name),
+    };
+    Some((tag.to_owned(), if name.is_some_and(is_own) { Reason::Image } else { reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A layout of `team/app` with these annotations: the tags, with the numbers of their entries, and the numbers of
+    /// what has none.
+    fn tags(annotations: &[&[(&str, &str)]]) -> (Vec<(String, usize)>, Vec<usize>) {
+        let digest = |number: usize| Digest::of(&[u8::try_from(number).unwrap()]);
+        let entry = |(number, annotations): (usize, &&[(&str, &str)])| {
+            let owned = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
+            let is_artifact = annotations.iter().any(|(key, _)| *key == "artifact");
+            let entry = Entry {
+                media_type: None,
+                artifact_type: is_artifact.then(|| "text/plain".to_owned()),
+                digest: digest(number).to_string(),
+                annotations: Some(annotations.iter().map(owned).collect()),
+            };
+            (entry, digest(number))
+        };
+        let entries: Vec<_> = annotations.iter().enumerate().map(entry).collect();
+        let number = |wanted: &Digest| (0..entries.len()).find(|&at| digest(at) == *wanted).unwrap();
+        let Tags { targets, untagged } = Tags::of("team/app", &entries);
+        let targets = targets.iter().map(|(tag, target)| (tag.clone(), number(target))).collect();
+        (targets, untagged.iter().map(number).collect())
+    }
+
+    fn named(tags: &[(&str, usize)]) -> Vec<(String, usize)> {
+        tags.iter().map(|&(tag, at)| (tag.to_owned(), at)).collect()
+    }
+
+    #[test]
+    fn every_tool_names_the_tag_in_its_own_way() {
+        for annotations in [
+            &[(REF_NAME, "1.0")][..],
+            &[(REF_NAME, "app:1.0")],
+            &[(REF_NAME, "docker.io/library/app:1.0")],
+            &[(REF_NAME, "registry.example.org:5000/team/app:1.0")],
+            &[(REF_NAME, "1.0"), (IMAGE_NAME, "docker.io/library/app:1.0")],
+            &[(REF_NAME, "1.0"), (IMAGE_NAME, "docker.io/library/app:2.0")],
+            &[(IMAGE_NAME, "docker.io/library/app:1.0")],
+            &[(REF_NAME, "not a name"), (IMAGE_NAME, "app:1.0")],
+        ] {
+            assert_eq!(tags(&[annotations]), (named(&[("1.0", 0)]), vec![]), "{annotations:?}");
+        }
+        assert_eq!(tags(&[&[(REF_NAME, "example.org/app")]]).0, named(&[("latest", 0)]));
+    }
+
+    #[test]
+    fn what_is_alone_and_has_no_name_is_the_latest() {
+        assert_eq!(tags(&[&[]]), (named(&[("latest", 0)]), vec![]));
+        assert_eq!(tags(&[&[("artifact", "")]]), (named(&[("latest", 0)]), vec![]));
+        // Beside its signatures, too.
+        assert_eq!(tags(&[&[("artifact", "")], &[]]), (named(&[("latest", 1)]), vec![]));
+        assert_eq!(tags(&[&[], &[]]), (vec![], vec![0, 1]));
+        assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[]]), (named(&[("1.0", 0)]), vec![1]));
+        assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[("artifact", "")]]), (named(&[("1.0", 0)]), vec![]));
+        let digest = format!("app@{}", Digest::of(b""));
+        assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[(REF_NAME, &digest)]]).1, [1]);
+    }
+
+    #[test]
+    fn of_several_the_repository_s_own_counts_then_the_plain_tag_then_the_first() {
+        let other = |tag| [(REF_NAME, tag), (IMAGE_NAME, "docker.io/team/other:1.0")];
+        let own = [(REF_NAME, "1.0"), (IMAGE_NAME, "docker.io/team/app:1.0")];
+        assert_eq!(tags(&[&other("1.0"), &own]).0, named(&[("1.0", 1)]));
+        assert_eq!(tags(&[&[(REF_NAME, "x/y:1.0")], &[(REF_NAME, "1.0")]]).0, named(&[("1.0", 1)]));
+        assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[(REF_NAME, "1.0")]]).0, named(&[("1.0", 0)]));
+    }
+}
