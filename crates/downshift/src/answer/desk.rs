@@ -20,7 +20,6 @@ use crate::layer::Content;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
-use downshift_json::Json;
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
@@ -205,7 +204,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             Choice::Convert(form) => form,
             Choice::Stored | Choice::PickPlatform => return Ok(self.stored(found, manifest.form, bytes)),
         };
-        let content = Content::of(manifest);
+        let content = self.content(manifest, form)?;
         // An artifact has one form only: whoever takes anything gets it in that.
         if matches!(content, Content::Artifact(_)) && self.client.takes_any() {
             return Ok(self.stored(found, manifest.form, bytes));
@@ -223,11 +222,8 @@ impl<'d, 'a> Desk<'d, 'a> {
         form: Form,
     ) -> Result<Made, Stop> {
         let Request { policy, limits, .. } = self.request;
-        // The reference looks at no media type on the way to schema 1.
-        let looks_at_types = policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1();
         match content {
-            Content::Artifact(error) if looks_at_types => return Err(error.into()),
-            Content::ImageIfConfigIs if !form.is_schema1() => self.check_config(manifest)?,
+            Content::Artifact(error) if self.looks_at_types(manifest, form) => return Err(error.into()),
             _ => {}
         }
         let (bytes, lost, added, time) = match form {
@@ -252,14 +248,23 @@ impl<'d, 'a> Desk<'d, 'a> {
         Ok(Made { form, bytes, lost, added, left_out: Vec::new(), time, records: Vec::new() })
     }
 
-    /// Checks that a manifest whose config has no telling type is of an image.
-    fn check_config(self, manifest: &Manifest) -> Result<(), Stop> {
-        let Request { policy, limits, .. } = self.request;
-        let config = self.blob(&manifest.config)?;
-        let json = Json::parse("config", config, limits)?;
-        let is_image = Config::read(&json, *policy, limits)?.rootfs.is_some();
-        let media_type = || manifest.config.media_type.clone();
-        if is_image { Ok(()) } else { Err(Error::Artifact { media_type: media_type() }.into()) }
+    /// Whether media types count on the way to `form`: the reference looks at none where it makes schema 1.
+    fn looks_at_types(self, manifest: &Manifest, form: Form) -> bool {
+        self.request.policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1()
+    }
+
+    /// What a manifest is of. Where the type of its config does not tell, its config does, if that counts for `form`.
+    fn content(self, manifest: &Manifest, form: Form) -> Result<Content, Stop> {
+        match Content::of(manifest) {
+            Content::ImageIfConfigIs if self.looks_at_types(manifest, form) => {
+                if Config::is_of_image(self.blob(&manifest.config)?, &self.request.limits)? {
+                    return Ok(Content::Image);
+                }
+                let media_type = manifest.config.media_type.clone();
+                Ok(Content::Artifact(Error::Artifact { media_type }.into()))
+            }
+            content => Ok(content),
+        }
     }
 
     /// Converts a list or index and the manifests in it. What cannot be converted is left out.
@@ -352,7 +357,8 @@ impl<'d, 'a> Desk<'d, 'a> {
         let made = match Document::parse(bytes, &self.request.limits)? {
             Document::Manifest(manifest) if manifest.form == form => None,
             Document::Manifest(manifest) => {
-                Some(self.convert(target, &manifest, Content::of(&manifest), form)?)
+                let content = self.content(&manifest, form)?;
+                Some(self.convert(target, &manifest, content, form)?)
             }
             Document::Index(_) => return Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
             Document::Schema1(_) => return Err(Error::NoConversion { from, to }.into()),
