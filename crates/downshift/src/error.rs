@@ -191,13 +191,6 @@ pub enum Error {
         /// Layers of the manifest.
         layers: usize,
     },
-    /// The manifest has more layers than the history has entries with one: those on top would be lost.
-    LayersExceedHistory {
-        /// Layers of the manifest.
-        layers: usize,
-        /// History entries that are not empty.
-        history: usize,
-    },
     /// There is no such conversion.
     NoConversion {
         /// The stored form.
@@ -349,11 +342,6 @@ impl Error {
                 "pull the image with Docker 1.10 or later, which fetches foreign layers",
             ),
             Self::HistoryExceedsLayers { .. } => ("history-exceeds-layers", Image, BUILD_AGAIN),
-            Self::LayersExceedHistory { .. } => (
-                "layers-exceed-history",
-                Image,
-                "build the image with a history entry for each layer, or convert with the reference policy, which drops the layers",
-            ),
             Self::NoConversion { .. } => ("no-conversion", Image, "ask for another form"),
             Self::NoHistory => {
                 ("no-history", Image, "convert with the strict policy, which writes the missing history")
@@ -467,10 +455,6 @@ impl fmt::Display for Error {
                     "the history has `{history}` entries with a layer, but the manifest has `{layers}` layers"
                 )
             }
-            Self::LayersExceedHistory { layers, history } => write!(
-                f,
-                "the manifest has `{layers}` layers, but the history has `{history}` entries with a layer: the other layers would be lost"
-            ),
             Self::NoConversion { from, to } => write!(f, "`{from}` cannot be converted to `{to}`"),
             Self::NoHistory => f.write_str("the config has no history"),
             Self::NoRootfs => f.write_str("the config has no `rootfs`"),
