@@ -137,6 +137,7 @@ fn form(form: Form) -> wit::Form {
         Form::List => wit::Form::ManifestList,
         Form::Oci => wit::Form::Oci,
         Form::Index => wit::Form::Index,
+        Form::Other => wit::Form::Other,
     }
 }
 

@@ -93,7 +93,7 @@ pub enum Error {
         /// The member's name.
         key: String,
     },
-    /// Not a digest: `algorithm:hex` with a known algorithm, in lower case.
+    /// Not a digest: neither `algorithm:hex` in lower case, nor one of another algorithm.
     InvalidDigest {
         /// What was given.
         value: String,
@@ -218,6 +218,11 @@ pub enum Error {
         path: String,
         /// What those engines take there.
         expected: &'static str,
+    },
+    /// A digest of an algorithm that is not computed here.
+    UnsupportedDigest {
+        /// The digest.
+        value: String,
     },
     /// A layer's media type is not that of an image layer.
     UnknownLayerType {
@@ -356,6 +361,9 @@ impl Error {
                 Image,
                 "give the member the type that Docker writes, and push the image again",
             ),
+            Self::UnsupportedDigest { .. } => {
+                ("unsupported-digest", Image, "push the image again with sha256 digests")
+            }
             Self::UnknownLayerType { .. } => {
                 ("unknown-layer-type", Image, "push the image again with tar layers, plain or gzipped")
             }
@@ -464,6 +472,9 @@ impl fmt::Display for Error {
             }
             Self::UnreadableConfig { path, expected } => {
                 write!(f, "engines of the schema 1 era cannot read `{path}`: it is not {expected}")
+            }
+            Self::UnsupportedDigest { value } => {
+                write!(f, "the digest `{}` is of an algorithm that is not supported", Cut(value))
             }
             Self::UnknownLayerType { digest, media_type } => {
                 write!(

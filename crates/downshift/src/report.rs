@@ -38,7 +38,9 @@ impl Report {
             Form::Schema1 | Form::Schema1Unsigned => {
                 "schema 1 is another document; its digest is of the payload without signatures, which holds the repository's name and the tag"
             }
-            Form::Schema2 | Form::Oci => "the media types inside the manifest are part of its bytes",
+            Form::Schema2 | Form::Oci | Form::Other => {
+                "the media types inside the manifest are part of its bytes"
+            }
             Form::List | Form::Index => {
                 "the media types inside the list, and the digests of the manifests converted with it, are part of its bytes"
             }

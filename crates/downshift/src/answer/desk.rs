@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::convert::{self, Converted};
 use crate::document::{Descriptor, Document, Index, Manifest};
 use crate::layer::Content;
+use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
@@ -96,7 +97,11 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
         let bytes = self.root(digest)?;
         let found = Found { digest, platform: None };
-        match Document::parse(bytes, &self.request.limits)? {
+        let document = match self.read(bytes)? {
+            Ok(document) => document,
+            Err(opaque) => return self.opaque(&found, bytes, opaque),
+        };
+        match document {
             Document::Index(index) => match self.client.choose(index.form)? {
                 Choice::Stored => Ok(self.stored(&found, index.form, bytes)),
                 Choice::Convert(form) if index.entries.len() <= self.request.limits.converted_children => {
@@ -126,8 +131,12 @@ impl<'d, 'a> Desk<'d, 'a> {
             };
         }
         let bytes = self.root(digest)?;
-        let document = Document::parse(bytes, &self.request.limits)?;
         let found = Found { digest, platform: None };
+        let document = match self.read(bytes)? {
+            Ok(document) => document,
+            Err(opaque) if self.client.is_schema1_engine() => return Err(opaque.into_refusal().into()),
+            Err(opaque) => return Ok(self.stored(&found, opaque.form, bytes)),
+        };
         match &document {
             Document::Schema1(schema1) => self.stored_schema1(&found, bytes, schema1),
             _ if self.client.is_schema1_engine() => self.unreadable(target, digest, document.form(), digest),
@@ -168,9 +177,10 @@ impl<'d, 'a> Desk<'d, 'a> {
         })?;
         let bytes = self.entry(entry)?;
         let found = Found { digest: &entry.digest, platform: entry.plain_platform() };
-        match Document::parse(bytes, &self.request.limits)? {
-            Document::Index(_) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
-            document => self.single(target, &found, bytes, &document),
+        match self.read(bytes)? {
+            Ok(Document::Index(_)) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
+            Ok(document) => self.single(target, &found, bytes, &document),
+            Err(opaque) => self.opaque(&found, bytes, opaque),
         }
     }
 
@@ -185,6 +195,27 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// The platform that the client says it runs on, if that counts.
     fn own_platform(self) -> Option<&'d Platform> {
         self.client.platform().filter(|_| self.request.policy.is_strict())
+    }
+
+    /// Reads a manifest, as far as it can be read.
+    fn read(self, bytes: &'a [u8]) -> Result<Result<Document<'a>, Opaque>, Box<Error>> {
+        let limits = &self.request.limits;
+        match Document::parse(bytes, limits) {
+            Ok(document) => Ok(Ok(document)),
+            Err(problem) => Opaque::of(bytes, problem, limits).map(Err),
+        }
+    }
+
+    /// Answers with a manifest that cannot be converted: as it is stored, to who understands it so.
+    fn opaque(self, found: &Found<'_>, bytes: &'a [u8], opaque: Opaque) -> Result<Step<'a>, Stop> {
+        let is_taken = match opaque.form {
+            Form::Other => opaque.is_object && self.client.takes(opaque.media_type.as_deref()),
+            form => self.client.takes_any() || matches!(self.client.choose(form)?, Choice::Stored),
+        };
+        if is_taken {
+            return Ok(self.stored(found, opaque.form, bytes));
+        }
+        Err(opaque.into_refusal().into())
     }
 
     /// Answers with a manifest that is no list, in the form that the client understands.
@@ -241,7 +272,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 let Converted { bytes, lost } = convert::to_schema2(manifest, limits)?;
                 (bytes, lost, Vec::new(), None)
             }
-            Form::List | Form::Index => {
+            Form::List | Form::Index | Form::Other => {
                 return Err(Error::NoConversion { from: manifest.form, to: form }.into());
             }
         };
@@ -354,14 +385,18 @@ impl<'d, 'a> Desk<'d, 'a> {
     ) -> Result<Child<'e>, Stop> {
         let form = if to == Form::List { Form::Schema2 } else { Form::Oci };
         let bytes = self.entry(entry)?;
-        let made = match Document::parse(bytes, &self.request.limits)? {
-            Document::Manifest(manifest) if manifest.form == form => None,
-            Document::Manifest(manifest) => {
+        let made = match self.read(bytes)? {
+            Err(opaque) if opaque.form == form => None,
+            Err(opaque) => return Err(opaque.into_refusal().into()),
+            Ok(Document::Manifest(manifest)) if manifest.form == form => None,
+            Ok(Document::Manifest(manifest)) => {
                 let content = self.content(&manifest, form)?;
                 Some(self.convert(target, &manifest, content, form)?)
             }
-            Document::Index(_) => return Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
-            Document::Schema1(_) => return Err(Error::NoConversion { from, to }.into()),
+            Ok(Document::Index(_)) => {
+                return Err(Error::NestedIndex { digest: entry.digest.clone() }.into());
+            }
+            Ok(Document::Schema1(_)) => return Err(Error::NoConversion { from, to }.into()),
         };
         let digest = made.as_ref().map_or_else(|| entry.digest.clone(), |made| Digest::of(&made.bytes));
         Ok(Child { entry, form, digest, made })

@@ -1,8 +1,9 @@
 //! Documents as the field has them: odd, and sound all the same.
 
 use anyhow::{Context, bail, ensure};
+use downshift::answer::{Request, Root};
 use downshift::document::Document;
-use downshift::{Capabilities, Digest, Form, Limits, Policy, jws};
+use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy, jws, opaque};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 /// What comes of the image's tag.
 fn by_tag(image: &Image, client: Capabilities) -> Outcome {
     let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
-    Native.answer(&downshift::answer::Request { client, ..request }, &image.documents())
+    Native.answer(&Request { client, ..request }, &image.documents())
 }
 
 fn answered(image: &Image, client: Capabilities) -> anyhow::Result<Answered> {
@@ -130,4 +131,195 @@ fn layers_without_history_get_one_and_the_others_keep_theirs() -> anyhow::Result
     // More history than layers is of another image.
     let history = json!([entry("a"), entry("b"), entry("c"), entry("d")]);
     refused(&sample::with_history(history), Capabilities::default(), "history-exceeds-layers")
+}
+
+const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
+
+/// Documents that nothing is made of: what they are, the bytes, the form by what they say of themselves, the type that a
+/// client names to get them, and the code for one that reads schema 1.
+fn opaque_documents() -> Vec<(&'static str, String, Form, &'static str, &'static str)> {
+    const ORAS: &str = "application/vnd.cncf.oras.artifact.manifest.v1+json";
+    const OTHER: &str = "application/vnd.example.manifest.v7+json";
+    let oci = Form::Oci.media_type();
+    let digest = Digest::of(b"");
+    let descriptor =
+        |rest: &str| format!(r#"{{"mediaType":"application/x","digest":"{digest}","size":1{rest}}}"#);
+    let many = |count| vec![descriptor(""); count].join(",");
+    let image = |layers: &str| {
+        let config = descriptor("");
+        format!(r#"{{"schemaVersion":2,"mediaType":"{oci}","config":{config},"layers":[{layers}]}}"#)
+    };
+    let index = |entries: &str| format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#);
+    let blake3 = format!(r#"{{"mediaType":"application/x","digest":"blake3:{}","size":1}}"#, digest.hex());
+    let sized = |size: &str| format!(r#"{{"mediaType":"application/x","digest":"{digest}","size":{size}}}"#);
+    vec![
+        (
+            "artifact",
+            format!(r#"{{"mediaType":"{ARTIFACT}","blobs":[]}}"#),
+            Form::Other,
+            ARTIFACT,
+            "artifact",
+        ),
+        (
+            "artifact of version 2",
+            format!(r#"{{"mediaType":"{ARTIFACT}","schemaVersion":2}}"#),
+            Form::Other,
+            ARTIFACT,
+            "artifact",
+        ),
+        ("ORAS", format!(r#"{{"mediaType":"{ORAS}","blobs":[]}}"#), Form::Other, ORAS, "artifact"),
+        (
+            "another",
+            format!(r#"{{"mediaType":"{OTHER}","schemaVersion":7}}"#),
+            Form::Other,
+            OTHER,
+            "artifact",
+        ),
+        (
+            "no schemaVersion",
+            format!(r#"{{"mediaType":"{oci}","config":{},"layers":[]}}"#, descriptor("")),
+            Form::Other,
+            oci,
+            "missing-member",
+        ),
+        ("blake3 layer", image(&blake3), Form::Oci, oci, "unsupported-digest"),
+        ("blake3 entry", index(&blake3), Form::Index, Form::Index.media_type(), "unsupported-digest"),
+        ("entries", index(&many(7_800)), Form::Index, Form::Index.media_type(), "limit-exceeded"),
+        ("layers", image(&many(5_000)), Form::Oci, oci, "limit-exceeded"),
+        ("half a byte", image(&sized("0.5")), Form::Oci, oci, "wrong-type"),
+        ("less than nothing", image(&sized("-1")), Form::Oci, oci, "wrong-type"),
+        ("no object as a layer", image("7"), Form::Oci, oci, "wrong-type"),
+        (
+            "too deep",
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"{OTHER}","x":{}{}}}"#,
+                "[".repeat(20_000),
+                "]".repeat(20_000)
+            ),
+            Form::Other,
+            OTHER,
+            "artifact",
+        ),
+    ]
+}
+
+/// What comes of a digest.
+fn by_digest(image: &Image, client: Capabilities) -> Outcome {
+    let digest = image.manifest.digest();
+    let root = Root::Digest { name: REPOSITORY.to_string(), digest: digest.clone(), tag: None, record: None };
+    let request = schema1_request(REPOSITORY, "latest", digest, Policy::Strict);
+    Native.answer(&Request { root, client, ..request }, &image.documents())
+}
+
+/// Clients of registries have types, algorithms and numbers of their own: `oras`, `regctl` and BuildKit.
+#[test]
+fn what_cannot_be_converted_goes_to_who_asks_for_it() -> anyhow::Result<()> {
+    let old = || Capabilities::default().with_schema1_engine();
+    for (name, text, form, media_type, code) in opaque_documents() {
+        let image = Image::bare(Form::Other, text.into_bytes());
+        let is_same = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Answered(answered) if answered.form == form
+                && answered.body == image.manifest.bytes
+                && answered.digest == image.manifest.digest()
+                && answered.source.is_none())
+        };
+        let names = Capabilities::default().with_type(media_type, 1);
+        for client in [names, Capabilities::of(&[Form::Schema2]).with_any()] {
+            let outcome = by_tag(&image, client.clone());
+            ensure!(is_same(&outcome), "{name} to {client:?}: {outcome:?}");
+        }
+        for client in
+            [Capabilities::default(), Capabilities::of(&[Form::Schema2]), Capabilities::of(&Form::ALL)]
+        {
+            let outcome = by_digest(&image, client.clone());
+            ensure!(is_same(&outcome), "{name} by digest to {client:?}: {outcome:?}");
+        }
+        refused(&image, Capabilities::default(), code).context(name)?;
+        let other = Capabilities::default().with_type("application/vnd.example.other+json", 1000);
+        refused(&image, other, code).context(name)?;
+        let excluded = Capabilities::of(&[Form::Schema1]).with_type(media_type, 0).with_any();
+        if form == Form::Other {
+            refused(&image, excluded, code).context(name)?;
+        }
+        let outcome = by_digest(&image, old());
+        let is_refused = matches!(&outcome, Outcome::Refused { failure, .. } if failure.code == code);
+        ensure!(is_refused, "{name} to Docker 1.9 by digest: {outcome:?}");
+    }
+    Ok(())
+}
+
+/// Whoever names a digest gets its bytes; a tag is for manifests.
+#[test]
+fn what_is_no_json_object_goes_out_by_digest_only() -> anyhow::Result<()> {
+    for text in ["<html>", "\u{feff}{}", "[]", "", "{"] {
+        let image = Image::bare(Form::Other, text.into());
+        let everything = || Capabilities::of(&Form::ALL).with_any();
+        let outcome = by_digest(&image, everything());
+        let is_same = matches!(&outcome, Outcome::Answered(answered) if answered.form == Form::Other
+            && answered.body == image.manifest.bytes);
+        ensure!(is_same, "{text}: {outcome:?}");
+        let outcome = by_tag(&image, everything());
+        ensure!(matches!(outcome, Outcome::Refused { .. }), "{text}: {outcome:?}");
+        ensure!(opaque::media_type(text.as_bytes()) == "application/octet-stream", "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_goes_to_nobody() -> anyhow::Result<()> {
+    let (oci, list) = (Form::Oci.media_type(), Form::List.media_type());
+    let digest = Digest::of(b"");
+    let twice = format!(r#"{{"digest":"{digest}","digest":"{digest}","size":1}}"#);
+    for text in [
+        format!(r#"{{"mediaType":"{ARTIFACT}","mediaType":"{oci}"}}"#),
+        format!(r#"{{"mediaType":"{ARTIFACT}","MediaType":"{oci}"}}"#),
+        format!(r#"{{"schemaVersion":7,"schemaVersion":2,"mediaType":"{ARTIFACT}"}}"#),
+        format!(r#"{{"mediaType":"{oci}","layers":[],"manifests":[]}}"#),
+        format!(r#"{{"schemaVersion":3,"mediaType":"{list}","layers":[],"manifests":[]}}"#),
+        r#"{"layers":[],"manifests":[]}"#.to_string(),
+        format!(r#"{{"schemaVersion":2,"mediaType":"{oci}","config":{{"size":-1}},"layers":[{twice}]}}"#),
+        format!(r#"{{"schemaVersion":2,"config":{{"size":-1}},"layers":[{{"Digest":"{digest}"}}]}}"#),
+        r#"{"schemaVersion":2,"manifests":[{"size":-1},{"platform":{"os":"a","os":"b"}}]}"#.to_string(),
+        r#"{"schemaVersion":1,"signatures":[]}"#.to_string(),
+        format!(r#"{{"schemaVersion":2,"mediaType":"{}"}}"#, Form::Schema1.media_type()),
+    ] {
+        let image = Image::bare(Form::Other, text.clone().into());
+        let everything = || Capabilities::of(&Form::ALL).with_type(ARTIFACT, 1000).with_any();
+        for outcome in [by_tag(&image, everything()), by_digest(&image, everything())] {
+            ensure!(matches!(outcome, Outcome::Refused { .. }), "{text}: {outcome:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Of a list, a platform's manifest goes out although it cannot be converted, and the list is converted with those that
+/// need not be.
+#[test]
+fn what_cannot_be_converted_is_picked_and_listed() -> anyhow::Result<()> {
+    let blake3 = format!(r#"{{"digest":"blake3:{}","size":1}}"#, Digest::of(b"").hex());
+    let text = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{blake3},"layers":[]}}"#,
+        Form::Schema2.media_type()
+    );
+    let child = Image::bare(Form::Schema2, text.into_bytes());
+    let index = Image::index(Family::Oci, vec![(Platform::linux_amd64(), child.clone())]);
+    let picked = answered(&index, Capabilities::of(&[Form::Schema2]))?;
+    ensure!(picked.body == child.manifest.bytes, "{picked:?}");
+    let list = answered(&index, Capabilities::of(&[Form::List]))?;
+    ensure!(String::from_utf8(list.body)?.contains(child.manifest.digest().as_str()), "it is left out");
+    refused(&index, Capabilities::default(), "unsupported-digest")
+}
+
+#[test]
+fn a_type_is_passed_on_if_it_is_one_of_json() {
+    for media_type in [ARTIFACT, "application/json", "Application/X+JSON"] {
+        assert_eq!(opaque::media_type(format!(r#"{{"mediaType":"{media_type}"}}"#).as_bytes()), media_type);
+    }
+    let long = format!("application/{}+json", "x".repeat(255));
+    for media_type in
+        ["text/html", "image/svg+xml", "application/a\\r\\nb+json", "application/x;y=json", "", &long]
+    {
+        let text = format!(r#"{{"mediaType":"{media_type}"}}"#);
+        assert_eq!(opaque::media_type(text.as_bytes()), "application/octet-stream", "{text}");
+    }
 }

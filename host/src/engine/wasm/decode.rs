@@ -180,6 +180,7 @@ fn form(form: wit::Form) -> Form {
         wit::Form::ManifestList => Form::List,
         wit::Form::Oci => Form::Oci,
         wit::Form::Index => Form::Index,
+        wit::Form::Other => Form::Other,
     }
 }
 
