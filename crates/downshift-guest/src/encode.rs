@@ -71,6 +71,7 @@ fn with_body(draft: Draft<'_>, body: wit::Body) -> wit::Draft {
         stored: described(draft.stored),
         source: draft.source.map(text),
         platform: draft.platform.map(platform),
+        warnings: draft.warnings.into_iter().map(note).collect(),
         conversion: draft.conversion.map(conversion),
     }
 }

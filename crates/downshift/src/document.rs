@@ -166,11 +166,14 @@ impl Index {
         Ok(Self { form, entries: read_descriptors(manifests, "manifests", limits.entries)?, others })
     }
 
-    /// The platforms of the entries, separated by commas: for messages.
+    /// The platforms of the images among the entries, separated by commas: for messages.
     #[must_use]
     pub fn platforms(&self) -> String {
+        let images = self.entries.iter().filter(|entry| !entry.is_attestation);
+        // Attestations are for no platform, and not all tools keep the annotation that tells them.
+        let is_known = |platform: &&Platform| platform.os != "unknown" || platform.architecture != "unknown";
         let mut platforms = String::new();
-        for platform in self.entries.iter().filter_map(Descriptor::plain_platform) {
+        for platform in images.filter_map(Descriptor::plain_platform).filter(is_known) {
             if !platforms.is_empty() {
                 platforms.push_str(", ");
             }

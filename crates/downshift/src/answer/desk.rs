@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
@@ -57,6 +58,8 @@ struct Found<'f> {
     digest: &'f Digest,
     /// The platform, if it was picked from a list or index.
     platform: Option<&'f Platform>,
+    /// What is odd about how it was found.
+    warnings: Vec<Note>,
 }
 
 /// What a conversion made of a stored manifest.
@@ -66,6 +69,7 @@ struct Made {
     lost: Vec<Note>,
     added: Vec<Note>,
     left_out: Vec<LeftOut>,
+    warnings: Vec<Note>,
     time: Option<Timestamp>,
     /// The manifests that were converted with it.
     records: Vec<Record>,
@@ -96,7 +100,7 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
         let bytes = self.root(digest)?;
-        let found = Found { digest, platform: None };
+        let found = Found { digest, platform: None, warnings: Vec::new() };
         let document = match self.read(bytes)? {
             Ok(document) => document,
             Err(opaque) => return self.opaque(&found, bytes, opaque),
@@ -131,7 +135,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             };
         }
         let bytes = self.root(digest)?;
-        let found = Found { digest, platform: None };
+        let found = Found { digest, platform: None, warnings: Vec::new() };
         let document = match self.read(bytes)? {
             Ok(document) => document,
             Err(opaque) if self.client.is_schema1_engine() => return Err(opaque.into_refusal().into()),
@@ -176,7 +180,9 @@ impl<'d, 'a> Desk<'d, 'a> {
             available: index.platforms(),
         })?;
         let bytes = self.entry(entry)?;
-        let found = Found { digest: &entry.digest, platform: entry.plain_platform() };
+        let mut warnings = Vec::new();
+        warn_of_size(&mut warnings, format_args!("manifests[{}]", entry.digest), entry, bytes);
+        let found = Found { digest: &entry.digest, platform: entry.plain_platform(), warnings };
         match self.read(bytes)? {
             Ok(Document::Index(_)) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
             Ok(document) => self.single(target, &found, bytes, &document),
@@ -257,26 +263,45 @@ impl<'d, 'a> Desk<'d, 'a> {
             Content::Artifact(error) if self.looks_at_types(manifest, form) => return Err(error.into()),
             _ => {}
         }
+        let mut warnings = Vec::new();
         let (bytes, lost, added, time) = match form {
             Form::Schema1 | Form::Schema1Unsigned => {
                 let config = self.blob(&manifest.config)?;
+                warn_of_size(&mut warnings, format_args!("config"), &manifest.config, config);
                 let source = convert::Source { name: target.name, tag: target.tag, manifest, config };
                 let payload = convert::to_schema1(&source, *policy, limits)?;
+                warnings.extend(payload.warnings);
                 (payload.bytes, payload.lost, payload.added, Some(self.request.time.unwrap_or(payload.time)))
             }
-            Form::Oci => {
-                let Converted { bytes, lost } = convert::to_oci(manifest, limits)?;
-                (bytes, lost, Vec::new(), None)
-            }
-            Form::Schema2 => {
-                let Converted { bytes, lost } = convert::to_schema2(manifest, limits)?;
+            Form::Oci | Form::Schema2 => {
+                let manifest = &self.with_true_size(manifest, &mut warnings)?;
+                let Converted { bytes, lost } = match form {
+                    Form::Oci => convert::to_oci(manifest, limits)?,
+                    _ => convert::to_schema2(manifest, limits)?,
+                };
                 (bytes, lost, Vec::new(), None)
             }
             Form::List | Form::Index | Form::Other => {
                 return Err(Error::NoConversion { from: manifest.form, to: form }.into());
             }
         };
-        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), time, records: Vec::new() })
+        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), warnings, time, records: Vec::new() })
+    }
+
+    /// A manifest with the size that its config has, where that had to be read anyway.
+    fn with_true_size<'m>(
+        self,
+        manifest: &'m Manifest,
+        warnings: &mut Vec<Note>,
+    ) -> Result<Cow<'m, Manifest>, Stop> {
+        if !matches!(Content::of(manifest), Content::ImageIfConfigIs) {
+            return Ok(Cow::Borrowed(manifest));
+        }
+        let config = self.blob(&manifest.config)?;
+        warn_of_size(warnings, format_args!("config"), &manifest.config, config);
+        let mut manifest = manifest.clone();
+        manifest.config.size = config.len() as u64;
+        Ok(Cow::Owned(manifest))
     }
 
     /// Whether media types count on the way to `form`: the reference looks at none where it makes schema 1.
@@ -325,10 +350,8 @@ impl<'d, 'a> Desk<'d, 'a> {
                     Ok(child) => children.push(child),
                     Err(Stop::Need(more)) => {
                         for need in more {
-                            // One manifest may be listed for several platforms, and under several types. If it is under
-                            // several sizes, whoever fetches it finds which of them is wrong.
-                            let is_same = |own: &Need| own.digest == need.digest && own.size == need.size;
-                            if !needs.iter().any(is_same) {
+                            // One manifest may be listed for several platforms, and under several types and sizes.
+                            if !needs.iter().any(|own: &Need| own.digest == need.digest) {
                                 needs.push(need);
                             }
                         }
@@ -366,12 +389,13 @@ impl<'d, 'a> Desk<'d, 'a> {
             Form::List => convert::to_list(index, &entries, limits)?,
             _ => convert::to_index(index, &entries, limits)?,
         };
-        let mut records = Vec::new();
+        let (mut records, mut warnings) = (Vec::new(), Vec::new());
         for child in children {
-            child.note_lost(&mut lost);
+            child.note(&mut lost, &mut warnings);
             records.extend(child.into_record(target));
         }
-        let made = Made { form, bytes: converted, lost, added: Vec::new(), left_out, time: None, records };
+        let made =
+            Made { form, bytes: converted, lost, added: Vec::new(), left_out, warnings, time: None, records };
         self.converted(target, found, index.form, bytes.len(), made)
     }
 
@@ -382,7 +406,10 @@ impl<'d, 'a> Desk<'d, 'a> {
         entry: &'e Descriptor,
         from: Form,
         to: Form,
-    ) -> Result<Child<'e>, Stop> {
+    ) -> Result<Child<'e>, Stop>
+    where
+        'a: 'e,
+    {
         let form = if to == Form::List { Form::Schema2 } else { Form::Oci };
         let bytes = self.entry(entry)?;
         let made = match self.read(bytes)? {
@@ -399,7 +426,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             Ok(Document::Schema1(_)) => return Err(Error::NoConversion { from, to }.into()),
         };
         let digest = made.as_ref().map_or_else(|| entry.digest.clone(), |made| Digest::of(&made.bytes));
-        Ok(Child { entry, form, digest, made })
+        Ok(Child { entry, bytes, form, digest, made })
     }
 
     /// The step for what a conversion made: done, or to be signed.
@@ -411,7 +438,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         stored_size: usize,
         made: Made,
     ) -> Result<Step<'a>, Stop> {
-        let Made { form, bytes, lost, added, left_out, time, records } = made;
+        let Made { form, bytes, lost, added, left_out, warnings, time, records } = made;
         let draft = Draft {
             form,
             body: Cow::Borrowed(&[]),
@@ -420,6 +447,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             source: Some(found.digest.clone()),
             platform: found.platform.cloned(),
             policy: self.request.policy,
+            warnings: found.warnings.iter().cloned().chain(warnings).collect(),
             conversion: Some(Conversion {
                 name: target.name.to_string(),
                 tag: Some(target.tag.to_string()).filter(|tag| !tag.is_empty()),
@@ -447,6 +475,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             source: None,
             platform: found.platform.cloned(),
             policy: self.request.policy,
+            warnings: found.warnings.clone(),
             conversion: None,
         }
     }
@@ -484,7 +513,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// A recorded manifest, without its bytes.
     fn recorded(self, record: &Record) -> Draft<'static> {
         // It was picked for a platform before: nothing depends on the client's any more.
-        let found = Found { digest: &record.digest, platform: None };
+        let found = Found { digest: &record.digest, platform: None, warnings: Vec::new() };
         let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
         draft.stored.size = record.payload.len();
         draft.source = Some(record.source.clone());
@@ -519,6 +548,8 @@ impl<'d, 'a> Desk<'d, 'a> {
 /// A manifest that goes into a converted list or index.
 struct Child<'e> {
     entry: &'e Descriptor,
+    /// As it is stored.
+    bytes: &'e [u8],
     form: Form,
     digest: Digest,
     /// Nothing if it has the right form already.
@@ -527,15 +558,19 @@ struct Child<'e> {
 
 impl Child<'_> {
     fn entry(&self) -> convert::Entry<'_> {
-        let size = self.made.as_ref().map_or(self.entry.size, |made| made.bytes.len() as u64);
+        let size = self.made.as_ref().map_or(self.bytes.len(), |made| made.bytes.len()) as u64;
         convert::Entry { descriptor: self.entry, form: self.form, digest: self.digest.clone(), size }
     }
 
-    fn note_lost(&self, all: &mut Vec<Note>) {
+    /// Adds what was lost with it, and what is odd about it.
+    fn note(&self, lost: &mut Vec<Note>, warnings: &mut Vec<Note>) {
+        warn_of_size(warnings, format_args!("manifests[{}]", self.entry.digest), self.entry, self.bytes);
         let Some(made) = &self.made else { return };
-        for Note { code, path } in &made.lost {
-            let path = format!("manifests[{}].{path}", self.entry.digest);
-            all.push(Note { code: code.clone(), path });
+        for (all, own) in [(lost, &made.lost), (warnings, &made.warnings)] {
+            all.extend(own.iter().map(|Note { code, path }| Note {
+                code: code.clone(),
+                path: format!("manifests[{}].{path}", self.entry.digest),
+            }));
         }
     }
 
@@ -550,6 +585,13 @@ impl Child<'_> {
             platform: self.entry.plain_platform().cloned(),
             time: None,
         })
+    }
+}
+
+/// Notes that a document has another size than its descriptor says: the digest decides what it is.
+fn warn_of_size(warnings: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor, bytes: &[u8]) {
+    if descriptor.size != bytes.len() as u64 {
+        warnings.push(Note { code: "size".into(), path: format!("{path}.size") });
     }
 }
 

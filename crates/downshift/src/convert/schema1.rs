@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha384};
 
 use super::notes::{note, note_descriptor, note_members};
 use super::output::DOCKER_INDENT;
-use crate::check::unreadable_member;
+use crate::check::{is_too_deep, unreadable_member};
 use crate::config::{Config, History};
 use crate::digest::hex;
 use crate::document::Manifest;
@@ -36,6 +36,7 @@ pub(crate) struct Payload {
     pub(crate) time: Timestamp,
     pub(crate) lost: Vec<Note>,
     pub(crate) added: Vec<Note>,
+    pub(crate) warnings: Vec<Note>,
 }
 
 /// What marks a history entry that was made up, in its `comment`: where there is no history at all, and where it ends
@@ -72,7 +73,8 @@ pub(crate) fn to_schema1(
     let bytes = contents.write(policy, &mut lost)?;
     Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
     let time = config.created().and_then(|created| created.timestamp()).unwrap_or_default();
-    Ok(Payload { bytes, time, lost, added })
+    let warnings = if is_too_deep(layers.len()) { [note("depth", "history")].into() } else { Vec::new() };
+    Ok(Payload { bytes, time, lost, added, warnings })
 }
 
 /// Gives each layer that the history says nothing of an entry of its own; where there is neither history nor layer, one

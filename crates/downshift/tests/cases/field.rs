@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 use downshift::answer::{Request, Root};
 use downshift::document::Document;
 use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy, jws, opaque};
-use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
+use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, built, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
 use serde_json::{Value, json};
 
@@ -322,4 +322,86 @@ fn a_type_is_passed_on_if_it_is_one_of_json() {
         let text = format!(r#"{{"mediaType":"{media_type}"}}"#);
         assert_eq!(opaque::media_type(text.as_bytes()), "application/octet-stream", "{text}");
     }
+}
+
+/// The digest decides what a document is, and a converted manifest says how large it is.
+#[test]
+fn sizes_that_are_wrong_are_told_and_mended() -> anyhow::Result<()> {
+    let warnings = |answer: &Answered| answer.report["warnings"].clone();
+    let image = sample::with_wrong_sizes(sample::schema2());
+    let answer = answered(&image, Capabilities::default())?;
+    ensure!(warnings(&answer) == json!([{"code": "size", "path": "config.size"}]), "{}", answer.report);
+
+    let untold = sample::with_config_type(Family::Docker, "application/octet-stream");
+    let answer = answered(&sample::with_wrong_sizes(untold.clone()), Capabilities::of(&[Form::Oci]))?;
+    ensure!(warnings(&answer) == json!([{"code": "size", "path": "config.size"}]), "{}", answer.report);
+    let Document::Manifest(made) = Document::parse(&answer.body, &Limits::default())? else {
+        bail!("it is another form")
+    };
+    ensure!(made.config.size == untold.configs.concat().len() as u64, "{made:?}");
+
+    let index = sample::index();
+    let wrong = sample::with_wrong_sizes(index.clone());
+    let paths: Vec<Value> = index
+        .children
+        .iter()
+        .map(|child| json!({"code": "size", "path": format!("manifests[{}].size", child.digest())}))
+        .collect();
+    // With children that are converted, and with some that need not be.
+    for (wrong, form) in
+        [(wrong.clone(), Form::List), (sample::with_wrong_sizes(sample::list_of_oci()), Form::Index)]
+    {
+        let answer = answered(&wrong, Capabilities::of(&[form]))?;
+        let Document::Index(made) = Document::parse(&answer.body, &Limits::default())? else {
+            bail!("it is another form")
+        };
+        let stored = wrong.children.iter().map(|child| (child.digest(), child.bytes.len()));
+        let recorded = answer.records.iter().map(|record| (record.digest.clone(), record.payload.len()));
+        let sizes: std::collections::BTreeMap<_, _> = stored.chain(recorded).collect();
+        for entry in &made.entries {
+            ensure!(sizes.get(&entry.digest).is_some_and(|&size| size as u64 == entry.size), "{entry:?}");
+        }
+        ensure!(warnings(&answer) == Value::from(paths.clone()), "{}", answer.report);
+    }
+    let picked = answered(&wrong, Capabilities::of(&[Form::Oci]))?;
+    ensure!(picked.source.is_none() && warnings(&picked) == json!([paths[1]]), "{}", picked.report);
+    let schema1 = answered(&wrong, Capabilities::default())?;
+    ensure!(warnings(&schema1) == json!([paths[1]]), "{}", schema1.report);
+    Ok(())
+}
+
+/// Docker 1.9 says "cannot create container with more than 127 parents", two of which are the container's.
+#[test]
+fn schema_1_of_more_layers_than_engines_run_is_warned_of() -> anyhow::Result<()> {
+    // There are two history entries without a layer beside these.
+    for (layers, expected) in [(122, json!([])), (123, json!([{"code": "depth", "path": "history"}]))] {
+        let answer = answered(&built::layers(layers, 0), Capabilities::default())?;
+        ensure!(answer.report["warnings"] == expected, "{layers}: {}", answer.report["warnings"]);
+        let oci = answered(&built::layers(layers, 0), Capabilities::of(&[Form::Oci]))?;
+        ensure!(oci.report["warnings"] == json!([]), "{layers}: {}", oci.report["warnings"]);
+    }
+    Ok(())
+}
+
+/// BuildKit's attestations are for no platform (`unknown/unknown`), and nobody can ask for one.
+#[test]
+fn platforms_that_are_missing_are_told_without_attestations() -> anyhow::Result<()> {
+    let unknown = Platform::new("unknown", "unknown");
+    let platforms = [Platform::linux_amd64(), unknown.clone(), unknown];
+    let mut index = Image::index(Family::Oci, platforms.map(|platform| (platform, sample::oci())).into());
+    let text = String::from_utf8(index.manifest.bytes)?;
+    // One with BuildKit's annotation, and one without, as other tools copy them.
+    let (place, _) = text.match_indices("\"platform\"").nth(1).context("there is no second entry")?;
+    let annotation = r#""annotations":{"vnd.docker.reference.type":"attestation-manifest"},"#;
+    index.manifest.bytes = [&text[..place], annotation, &text[place..]].concat().into_bytes();
+    let client = Capabilities::of(&[Form::Schema2]).with_platform(Platform::new("linux", "s390x"));
+    for form in [Form::Schema2, Form::List] {
+        let outcome = by_tag(&index, client.clone().with_form(form, 1000));
+        let Outcome::Refused { failure, .. } = outcome else { bail!("it is not refused: {outcome:?}") };
+        ensure!(
+            failure.code == "platform-missing" && failure.cause.contains("only for `linux/amd64`"),
+            "{failure}"
+        );
+    }
+    Ok(())
 }

@@ -152,6 +152,15 @@ pub fn with_config_type(family: Family, media_type: &'static str) -> Image {
     Image { manifest: Manifest::single(family, config, layers), ..image }
 }
 
+/// `image` with descriptors in its manifest that say another size, as those of k8s.gcr.io/coredns:1.1.3 do.
+#[must_use]
+pub fn with_wrong_sizes(image: Image) -> Image {
+    let text = String::from_utf8(image.manifest.bytes).expect("a manifest is text");
+    let manifest =
+        Manifest { form: image.manifest.form, bytes: text.replace("\"size\": ", "\"size\": 1").into_bytes() };
+    Image { manifest, ..image }
+}
+
 /// A manifest list or an OCI index that has the image for linux/arm64 only.
 #[must_use]
 pub fn arm64_only(family: Family) -> Image {

@@ -11,7 +11,7 @@ use super::row::{
 use crate::net::Change;
 
 pub(super) fn rows() -> Vec<Row> {
-    [config_types(), vec![short_history()], others(), unread()].concat()
+    [config_types(), vec![short_history(), wrong_sizes()], others(), unread()].concat()
 }
 
 /// Types of configs that say nothing, as Docker 1.10 pushed them to some registries.
@@ -43,6 +43,20 @@ fn short_history() -> Row {
     let image = sample::surplus_layer();
     let steps = [push("latest", &image), get(&manifest("latest")).comes(schema1(&image, "latest"))];
     row("field/short-history", Options::default(), steps)
+}
+
+/// An index that says other sizes of its manifests.
+fn wrong_sizes() -> Row {
+    let image = sample::with_wrong_sizes(sample::index());
+    let tag = manifest("latest");
+    let list = status(200).header("content-type", Form::List.media_type());
+    let steps = [
+        push("latest", &image),
+        get(&tag).comes(schema1(&image, "latest")),
+        get(&tag).reading(Form::Index).comes(stored(&image)),
+        get(&tag).reading(Form::List).comes(list),
+    ];
+    row("field/wrong-sizes", Options::default(), steps)
 }
 
 /// Manifests of other kinds: to who names their type or takes anything, and by digest to everybody.
