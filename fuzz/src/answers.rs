@@ -40,11 +40,6 @@ pub fn drive(
                     let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
                         return Outcome::Missing(need.digest);
                     };
-                    // A shell refuses what has another size than its descriptor says. So one document may be needed
-                    // with two sizes, one of which is wrong.
-                    if need.size.is_some_and(|size| size != bytes.len() as u64) {
-                        return Outcome::Missing(need.digest);
-                    }
                     let before = at_hand.insert(digest, bytes.as_slice());
                     assert!(before.is_none(), "`{digest}` is asked for twice");
                 }

@@ -210,17 +210,12 @@ impl KnownDocuments {
     /// Adds what was found for `need`: the document, or that there is none.
     ///
     /// # Errors
-    /// [`Error::Missing`] if that is the root, of which nobody said that it is there, and [`Error::WrongSize`].
+    /// [`Error::Missing`] if that is the root, of which nobody said that it is there.
     pub(crate) fn add(&mut self, request: &Request, need: Need, bytes: Option<Bytes>) -> Result<(), Error> {
-        match (&bytes, need.size) {
-            (None, _) if need.digest == *request.root.digest() => {
-                return Err(Error::Missing { digest: need.digest });
-            }
-            (Some(bytes), Some(expected)) if expected != bytes.len() as u64 => {
-                return Err(Error::WrongSize { digest: need.digest, expected, actual: bytes.len() });
-            }
-            _ => self.documents.push((need.digest, bytes)),
+        if bytes.is_none() && need.digest == *request.root.digest() {
+            return Err(Error::Missing { digest: need.digest });
         }
+        self.documents.push((need.digest, bytes));
         Ok(())
     }
 

@@ -133,15 +133,6 @@ pub(crate) enum Error {
     },
     /// An upstream registry failed, or refused.
     Upstream(UpstreamFault),
-    /// A document does not have the size that its manifest says.
-    WrongSize {
-        /// Its digest.
-        digest: Digest,
-        /// The size that the manifest says, in bytes.
-        expected: u64,
-        /// Its size, in bytes.
-        actual: usize,
-    },
 }
 
 /// The facts of an error, which are fixed for its kind.
@@ -300,9 +291,6 @@ impl Error {
                 },
             ),
             Self::Upstream(fault) => facts(fault.code(), Blame::Upstream, fault.remedy()),
-            Self::WrongSize { .. } => {
-                facts("wrong-size", Blame::Document, "push the image again: what is stored is damaged")
-            }
         }
     }
 
@@ -397,9 +385,6 @@ impl fmt::Display for Error {
             Self::Unusable { path, problem } => write!(f, "`{}` cannot be used: {problem}", path.display()),
             Self::Unwritable { path, error } => write!(f, "`{}` cannot be written: {error}", path.display()),
             Self::Upstream(fault) => fault.fmt(f),
-            Self::WrongSize { digest, expected, actual } => {
-                write!(f, "`{digest}` has `{actual}` bytes, but its manifest says `{expected}`")
-            }
         }
     }
 }

@@ -44,6 +44,7 @@ const CONVERSION = {
   record: optional(RECORD),
   client: {
     forms: { schema2: optional(1000) },
+    types: optional({ "application/vnd.oci.artifact.manifest.v1+json": optional(1000) }),
     any: optional(true),
     schema1Engine: optional(false),
     platform: optional("linux/amd64"),

@@ -54,6 +54,10 @@ fn capabilities(client: wit::Capabilities) -> Capabilities {
     let named = client.forms.iter().fold(Capabilities::default(), |capabilities, named| {
         capabilities.with_form(form(named.form), named.weight)
     });
+    let named = client
+        .types
+        .iter()
+        .fold(named, |capabilities, named| capabilities.with_type(&named.media_type, named.weight));
     let any = if client.takes_any { named.with_any() } else { named };
     let engine = if client.is_schema1_engine { any.with_schema1_engine() } else { any };
     match client.platform {
@@ -70,6 +74,7 @@ fn form(form: wit::Form) -> Form {
         wit::Form::ManifestList => Form::List,
         wit::Form::Oci => Form::Oci,
         wit::Form::Index => Form::Index,
+        wit::Form::Other => Form::Other,
     }
 }
 

@@ -71,6 +71,7 @@ fn with_body(draft: Draft<'_>, body: wit::Body) -> wit::Draft {
         stored: described(draft.stored),
         source: draft.source.map(text),
         platform: draft.platform.map(platform),
+        warnings: draft.warnings.into_iter().map(note).collect(),
         conversion: draft.conversion.map(conversion),
     }
 }
@@ -137,6 +138,7 @@ fn form(form: Form) -> wit::Form {
         Form::List => wit::Form::ManifestList,
         Form::Oci => wit::Form::Oci,
         Form::Index => wit::Form::Index,
+        Form::Other => wit::Form::Other,
     }
 }
 

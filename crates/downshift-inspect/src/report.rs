@@ -466,6 +466,7 @@ impl From<Form> for Kind {
             Form::List => Self::List,
             Form::Oci => Self::Oci,
             Form::Index => Self::Index,
+            Form::Other => Self::Json,
         }
     }
 }

@@ -12,7 +12,7 @@ const RECORD = {
   "platform?": text,
   "time?": count,
 };
-const CLIENT = { forms: counts, "any?": flag, "schema1Engine?": flag, "platform?": text };
+const CLIENT = { forms: counts, "types?": counts, "any?": flag, "schema1Engine?": flag, "platform?": text };
 const CONVERSION = {
   name: text,
   digest: text,

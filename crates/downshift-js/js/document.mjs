@@ -30,15 +30,7 @@ async function isDigestOf(bytes, digest, payloadDigest) {
 
 /** Checks a document against what is known of it. */
 export async function check(need, bytes, payloadDigest) {
-  const { digest, size } = need;
-  if (typeof size === "number" && size !== bytes.byteLength) {
-    throw new DownshiftError({
-      code: "wrong-size",
-      fault: "document",
-      cause: `\`${digest}\` has \`${bytes.byteLength}\` bytes and not \`${size}\``,
-      remedy: "push the image again: what is stored is damaged",
-    });
-  }
+  const { digest } = need;
   if (!(await isDigestOf(bytes, digest, payloadDigest))) {
     throw new DownshiftError({
       code: "corrupt-document",

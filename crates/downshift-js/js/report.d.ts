@@ -523,6 +523,8 @@ export interface ConversionReport {
   added: Note[];
   /** Entries of a list or index that were left out. */
   left_out: { digest: string; platform?: Platform; code: string }[];
+  /** What is odd, and did no harm. */
+  warnings: Note[];
 }
 
 export interface Note {

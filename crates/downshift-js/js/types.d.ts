@@ -35,6 +35,8 @@ export declare class DownshiftError extends Error implements Failure {
 export interface Client {
   /** Forms with their weight in thousandths, as `q` in an Accept header: `{ schema2: 1000 }`. */
   forms: Partial<Record<Form, number>>;
+  /** Types of manifests that are passed on as they are, with their weight. */
+  types?: Record<string, number>;
   /** Whether it takes anything else as well. */
   any?: boolean;
   /** Whether it is known to be an engine that reads schema 1 only, also where it asks by digest. */
@@ -105,7 +107,8 @@ export interface Need {
 
 /** A manifest for the client. */
 export interface Answer {
-  form: Form;
+  /** `other` if it is of another kind, and passed on as it is. */
+  form: Form | "other";
   mediaType: string;
   /** The digest to report: of schema 1, that of its payload. */
   digest: Digest;

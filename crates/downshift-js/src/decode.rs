@@ -76,6 +76,12 @@ fn capabilities(given: Given<'_>) -> Capabilities {
             (Err(_), _) => given.refuse("forms"),
         }
     }
+    for (media_type, weight) in given.member("types").map(Given::numbers).unwrap_or_default() {
+        match u16::try_from(weight) {
+            Ok(weight) => capabilities = capabilities.with_type(&media_type, weight),
+            Err(_) => given.refuse("types"),
+        }
+    }
     if given.is("any") {
         capabilities = capabilities.with_any();
     }
@@ -125,7 +131,7 @@ pub(crate) fn optional_digest(given: Given<'_>, name: &str) -> Option<Digest> {
 }
 
 fn form_called(name: &str) -> Option<Form> {
-    Form::ALL.into_iter().find(|form| form.name() == name)
+    Form::named(name)
 }
 
 #[inline(never)]

@@ -1,13 +1,14 @@
 //! From the core's types to JSON.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::Capabilities;
-use downshift::Platform;
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
 #[cfg(feature = "pull")]
 use downshift::answer::{Request, Root};
+use downshift::{Form, Platform, opaque};
 use downshift_json::{Object, array};
 
 use crate::json::failure;
@@ -26,10 +27,17 @@ fn need(need: &Need) -> String {
     object.optional_text("mediaType", need.media_type.as_deref()).text("kind", kind).finish()
 }
 
+fn media_type(answer: &Answer<'_>) -> Cow<'static, str> {
+    match answer.form {
+        Form::Other => opaque::media_type(&answer.body).into(),
+        form => form.media_type().into(),
+    }
+}
+
 /// An answer without its body and the payloads of its records.
 pub(crate) fn answer(answer: &Answer<'_>) -> String {
     let mut object = Object::new();
-    object.text("form", answer.form.name()).text("mediaType", answer.form.media_type());
+    object.text("form", answer.form.name()).text("mediaType", &media_type(answer));
     object.text("digest", answer.digest.as_str());
     object.optional_text("source", answer.source.as_ref().map(downshift::Digest::as_str));
     object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));
@@ -92,8 +100,12 @@ pub(crate) fn capabilities(client: &Capabilities) -> String {
     for (form, weight) in client.forms() {
         forms.number(form.name(), weight.into());
     }
+    let mut types = Object::new();
+    for (media_type, weight) in client.types() {
+        types.number(media_type, weight.into());
+    }
     let mut object = Object::new();
-    object.json("forms", &forms.finish()).flag("any", client.takes_any());
+    object.json("forms", &forms.finish()).json("types", &types.finish()).flag("any", client.takes_any());
     object.flag("schema1Engine", client.is_schema1_engine());
     object.optional_text("platform", platform(client.platform()).as_deref()).finish()
 }

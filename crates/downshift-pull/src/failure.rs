@@ -29,17 +29,6 @@ pub(crate) enum Reason {
 }
 
 impl Failure {
-    /// A document that has another size than its manifest says.
-    pub(crate) fn wrong_size(digest: &Digest, expected: u64, actual: usize) -> Self {
-        let explanation = Explanation {
-            code: Cow::Borrowed("wrong-size"),
-            fault: Blame::Document,
-            cause: format!("`{digest}` has `{actual}` bytes and not `{expected}`"),
-            remedy: Cow::Borrowed("push the image again: what is stored is damaged"),
-        };
-        Trouble::Document(explanation).into()
-    }
-
     /// An answer that takes more requests than the platform allows.
     pub(crate) fn too_many_subrequests(limit: u32) -> Self {
         Self::refused(Explanation {

@@ -69,16 +69,22 @@ impl Front {
         Reply { response: response::manifest(&self.request, manifest), forms: Some((*stored, manifest.form)) }
     }
 
-    /// An answer that is kept: under the key without a platform, or, if the answer depends on that, with it.
+    /// An answer that is kept: under the key without a platform, or, if the answer depends on that, with it. What has no form
+    /// is for those who take it, so that no key needs the types that somebody makes up.
     async fn answer_at_hand(
         &self,
         repository: &Repository<'_>,
         key: &AnswerKey,
     ) -> Result<Option<AnswerValue>, Failure> {
         let origin = repository.scope().origin;
-        for key in [key.clone().without_platform(), key.clone()] {
+        let by_tag = matches!(key.reference, Reference::Tag(_));
+        let key = key.clone().without_types();
+        for key in [key.clone().without_platform(), key] {
             match self.shell.ask(Effect::Load(Key::Answer { origin, key })).await {
-                Done::Known(Value::Answer(answer)) => return Ok(Some(answer)),
+                Done::Known(Value::Answer(answer)) => {
+                    let is_taken = !by_tag || answer.manifest.is_for(&self.request.client);
+                    return Ok(Some(answer).filter(|_| is_taken));
+                }
                 Done::Known(Value::ByPlatform) => {}
                 Done::Busy => return Err(Trouble::Busy.into()),
                 _ => return Ok(None),
@@ -212,7 +218,8 @@ impl Front {
         let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded };
         // What a passing key has signed is of no use to anybody else.
         if self.settings.is_key_lasting || !answer.manifest.form.is_schema1() {
-            let (origin, general) = (repository.scope().origin, key.clone().without_platform());
+            let (origin, key) = (repository.scope().origin, key.without_types());
+            let general = key.clone().without_platform();
             let value = Value::Answer(answer.clone());
             if by_platform {
                 self.keep(Key::Answer { origin, key: general }, Value::ByPlatform).await;

@@ -64,7 +64,7 @@ fn each_type_that_is_accepted_has_a_line_of_its_own() {
     let request = &world.net.exchanges()[0].request;
     let accept = request.headers.iter().filter(|(name, _)| name == "accept");
     let accept: Vec<_> = accept.map(|(_, value)| value.as_str()).collect();
-    assert_eq!(accept.len(), Form::ALL.len());
+    assert!(accept.iter().all(|line| !line.contains(',')), "{accept:?}");
     assert!(Form::ALL.iter().all(|form| accept.contains(&form.media_type())), "{accept:?}");
 }
 

@@ -36,13 +36,17 @@ fn on(platform: usize) -> String {
     format!("docker/20.10.24 os/linux arch/made{platform}up")
 }
 
+/// A type of manifests that has no form.
+const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
+
 /// A member of `Capabilities`, and two clients.
 type Member = (&'static str, fn() -> [Capabilities; 2]);
 
 /// For each member of `Capabilities`, two clients that differ in nothing else, and that get different things. Who adds a
 /// member adds a line here, and has to show that a key tells the two apart.
-const MEMBERS: [Member; 4] = [
+const MEMBERS: [Member; 5] = [
     ("weights", || [Capabilities::of(&[Form::Oci]), Capabilities::of(&[Form::Schema2])]),
+    ("types", || [Capabilities::default(), Capabilities::default().with_type(ARTIFACT, 1000)]),
     ("any", || [Capabilities::of(&[Form::List]), Capabilities::of(&[Form::List]).with_any()]),
     ("platform", || {
         let of = |architecture| Capabilities::default().with_platform(Platform::new("linux", architecture));
@@ -141,6 +145,23 @@ fn a_thousand_platforms_by_digest_are_one_answer() {
         }
         assert_eq!(answers(&world), before + 1, "{digest}");
     }
+}
+
+#[test]
+fn types_that_are_of_no_form_are_no_keys() {
+    const MANIFEST: &[u8] = br#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[]}"#;
+    let mut world = world();
+    world.net.change(&Change::PushBytes(REPOSITORY, "artifact", MANIFEST));
+    for number in 0..100 {
+        let accept = format!("{ARTIFACT}, {}, application/x{number}+json", Form::Schema2.media_type());
+        for tag in ["artifact", "schema2"] {
+            assert_eq!(world.pull(&get(tag, &accept, "")).response.status, 200);
+        }
+        // What is kept for one is not for the next, who does not take it.
+        let accept = format!("{}, application/x{number}+json", Form::Schema2.media_type());
+        assert_eq!(world.pull(&get("artifact", &accept, "")).response.status, 400);
+    }
+    assert_eq!(answers(&world), 2);
 }
 
 #[test]

@@ -6,13 +6,17 @@ use downshift::{Capabilities, Form};
 
 use crate::UserAgent;
 
+/// Types of manifests that are passed on as they are (OCI image specification 1.1-rc, artifact.md; ORAS artifact manifests):
+/// registries that have them give them to who names them.
+const ARTIFACTS: [&str; 2] =
+    ["application/vnd.oci.artifact.manifest.v1+json", "application/vnd.cncf.oras.artifact.manifest.v1+json"];
+
 /// Every type of a manifest that can be used: what upstream registries are asked for. Each is to have a line of `Accept` of
 /// its own, as Docker and skopeo send them: Distribution before 2.6 and Harbor 1.1 know no type that shares a line with
 /// others (containerd, issue 5632).
 pub fn every_type() -> impl Iterator<Item = &'static str> {
-    [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned]
-        .into_iter()
-        .map(Form::media_type)
+    let forms = [Form::Oci, Form::Index, Form::Schema2, Form::List, Form::Schema1, Form::Schema1Unsigned];
+    forms.into_iter().map(Form::media_type).chain(ARTIFACTS)
 }
 
 /// What a client understands, by all lines of its `Accept` header in any order and by its `User-Agent`.
@@ -32,12 +36,12 @@ pub fn capabilities<'a>(
         let mut parts = split(element, b';').map(<[u8]>::trim_ascii);
         let range = parts.next().and_then(|range| str::from_utf8(range).ok()).unwrap_or_default();
         let weight = weight(parts);
-        if let Some(form) = Form::from_media_type(range) {
-            capabilities = capabilities.with_form(form, weight);
-        } else if range.eq_ignore_ascii_case("application/*") {
+        if range.eq_ignore_ascii_case("application/*") {
             any_application = any_application.max(Some(weight));
         } else if range == "*/*" {
             any = any.max(Some(weight));
+        } else {
+            capabilities = capabilities.with_type(range, weight);
         }
     }
     // The more specific range decides: `application/*;q=0, */*` takes no manifest that it does not name.
@@ -95,6 +99,7 @@ fn thousandths(value: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::string::String;
 
     use Form::{Index, List, Oci, Schema1, Schema1Unsigned, Schema2};
 
@@ -208,6 +213,18 @@ mod tests {
     #[test]
     fn the_greater_weight_counts_where_a_type_is_named_twice() {
         assert_eq!(schema2(&format!(";q=0.2, {SCHEMA2};q=0.7, {SCHEMA2};q=0")), Some(700));
+    }
+
+    #[test]
+    fn types_of_no_form_are_kept_if_they_may_be_a_manifests() {
+        let line = "Application/vnd.OCI.artifact.manifest.v1+json;q=0.5, application/x+json;q=0, text/html, \
+                    application/json, application/octet-stream, application/a b+json, application/vnd.*";
+        let client = accept(&[line]);
+        let types = [("application/vnd.oci.artifact.manifest.v1+json", 500), ("application/x+json", 0)];
+        assert!(client.types().eq(types), "{client:?}");
+        // However many somebody names.
+        let line: String = (0..100).map(|number| format!("application/x{number}+json,")).collect();
+        assert_eq!(accept(&[&line]).types().count(), 16);
     }
 
     #[test]

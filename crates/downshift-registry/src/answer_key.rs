@@ -39,6 +39,13 @@ impl AnswerKey {
         Self { client: self.client.without_platform(), ..self }
     }
 
+    /// The same without the types that the client names beside those of forms, which decide nothing where the reference
+    /// stands for something that has a form.
+    #[must_use]
+    pub fn without_types(self) -> Self {
+        Self { client: self.client.without_types(), ..self }
+    }
+
     /// The key as the path of a URL, for caches that have these for keys: different keys have different paths.
     ///
     /// No part but the name has a slash in it, and so the parts are told apart from the end.
@@ -62,6 +69,11 @@ impl AnswerKey {
         }
         for (form, weight) in client.forms() {
             write!(path, "{form}={weight},")?;
+        }
+        for (media_type, weight) in client.types() {
+            // All of them are `application/…`.
+            let (_, subtype) = media_type.split_once('/').unwrap_or_default();
+            write!(path, "{subtype}={weight},")?;
         }
         write!(path, "any={},schema1={}", client.takes_any(), client.is_schema1_engine())?;
         // Names of Go's, as everything else is left out of a User-Agent.

@@ -1,5 +1,6 @@
 //! Responses, but for [errors](crate::error).
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,7 +8,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::answer::Answer;
-use downshift::{Digest, EMPTY_LAYER, Form};
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, opaque};
 use downshift_json::{Object, array, string};
 
 use crate::conditions::Selection;
@@ -67,6 +68,24 @@ pub struct Manifest {
     pub source: Option<Digest>,
 }
 
+impl Manifest {
+    /// Its media type.
+    #[must_use]
+    pub fn media_type(&self) -> Cow<'static, str> {
+        match self.form {
+            Form::Other => opaque::media_type(&self.body).into(),
+            form => form.media_type().into(),
+        }
+    }
+
+    /// Whether a client that asks for a tag takes it, where its [form](Self::form) does not say that.
+    #[must_use]
+    pub fn is_for(&self, client: &Capabilities) -> bool {
+        let own = || Some(self.media_type()).filter(|own| *own != Form::Other.media_type());
+        self.form != Form::Other || client.takes(own().as_deref())
+    }
+}
+
 impl From<Answer<'_>> for Manifest {
     fn from(answer: Answer<'_>) -> Self {
         let Answer { form, digest, body, source, .. } = answer;
@@ -92,7 +111,11 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
     if not_modified {
         return response;
     }
-    response.with_body(manifest.form.media_type(), manifest.body.clone())
+    if manifest.form == Form::Other {
+        // Nobody knows what it is, so that no browser should make anything of it.
+        response = response.with("content-security-policy", "sandbox");
+    }
+    response.with_body(&manifest.media_type(), manifest.body.clone())
 }
 
 /// A blob of `size` bytes, a range of it, or 304 if the client has it.

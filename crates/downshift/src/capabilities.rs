@@ -1,8 +1,14 @@
 //! What a client understands, and which form it is to get.
 
 use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 
+use crate::form::is_manifest_type;
 use crate::{Error, Form, Platform};
+
+/// Types of a client that are of no form and are kept: real ones name two.
+const MAX_TYPES: usize = 16;
 
 /// What a client understands, as its request says.
 ///
@@ -10,6 +16,8 @@ use crate::{Error, Form, Platform};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
     weights: [Option<u16>; Form::ALL.len()],
+    /// Types of manifests that are of no form, in lower case and in order, each with its weight.
+    types: Vec<(String, u16)>,
     any: bool,
     platform: Option<Platform>,
     schema1_engine: bool,
@@ -40,6 +48,38 @@ impl Capabilities {
         if let Some(slot) = self.weights.get_mut(form as usize) {
             *slot = Some(slot.unwrap_or(0).max(weight));
         }
+        self
+    }
+
+    /// Adds a media type that the client names, with its weight: a form, or a type of manifests that are passed on as they
+    /// are. What is no such type, and what is beyond 16 of them, is left out.
+    #[must_use]
+    pub fn with_type(mut self, media_type: &str, weight: u16) -> Self {
+        if let Some(form) = Form::from_media_type(media_type) {
+            return self.with_form(form, weight);
+        }
+        // Old engines name this one (Docker 1.10), and mean no manifest by it.
+        let is_plain = media_type.eq_ignore_ascii_case("application/json");
+        if is_plain || !is_manifest_type(media_type) {
+            return self;
+        }
+        let name = media_type.to_ascii_lowercase();
+        match self.types.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(place) => {
+                if let Some((_, own)) = self.types.get_mut(place) {
+                    *own = weight.max(*own);
+                }
+            }
+            Err(place) if self.types.len() < MAX_TYPES => self.types.insert(place, (name, weight)),
+            Err(_) => {}
+        }
+        self
+    }
+
+    /// The same client, which names nothing but forms.
+    #[must_use]
+    pub fn without_types(mut self) -> Self {
+        self.types = Vec::new();
         self
     }
 
@@ -78,7 +118,8 @@ impl Capabilities {
     #[must_use]
     pub fn canonical(mut self) -> Self {
         let prefers_unsigned = self.schema1_form() == Form::Schema1Unsigned;
-        for weight in self.weights.iter_mut().flatten().filter(|weight| **weight > 0) {
+        let types = self.types.iter_mut().map(|(_, weight)| weight);
+        for weight in self.weights.iter_mut().flatten().chain(types).filter(|weight| **weight > 0) {
             *weight = 1000;
         }
         if prefers_unsigned && let Some(Some(weight @ 1..)) = self.weights.get_mut(Form::Schema1 as usize) {
@@ -96,6 +137,21 @@ impl Capabilities {
     /// The forms that the client names, with their weights.
     pub fn forms(&self) -> impl Iterator<Item = (Form, u16)> + '_ {
         Form::ALL.into_iter().filter_map(|form| Some((form, self.weight(form)?)))
+    }
+
+    /// The types beside those of forms that the client names, with their weights.
+    pub fn types(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.types.iter().map(|(name, weight)| (name.as_str(), *weight))
+    }
+
+    /// Whether the client takes a manifest of [`Form::Other`] that says this type of itself: it names that, or takes any.
+    #[must_use]
+    pub fn takes(&self, media_type: Option<&str>) -> bool {
+        let named = media_type.and_then(|media_type| match Form::from_media_type(media_type) {
+            Some(form) => self.weight(form),
+            None => self.types().find(|(name, _)| name.eq_ignore_ascii_case(media_type)).map(|(_, own)| own),
+        });
+        named.map_or(self.any, |weight| weight > 0)
     }
 
     /// Whether the client takes any type.

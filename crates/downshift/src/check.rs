@@ -91,8 +91,7 @@ pub(crate) fn check_schema1(schema1: &Schema1<'_>, limits: &Limits) -> Vec<Findi
         .map(|(index, text)| Image::read(text, &format!("history[{index}]"), &mut findings, limits))
         .collect();
     check_chain(&images, &mut findings);
-    // A container adds two layers to an image's; 127 are too many for the drivers of those days.
-    if history.saturating_add(2) >= 127 {
+    if is_too_deep(history) {
         findings.add(
             "depth",
             UP_TO_1_9,
@@ -139,6 +138,12 @@ impl Image {
         }
         image
     }
+}
+
+/// Whether engines of the schema 1 era run nothing of an image with that many layers: a container adds two to them, and
+/// Docker 1.9 says that it "cannot create container with more than 127 parents" (image/graph.go, `CheckDepth`).
+pub(crate) fn is_too_deep(layers: usize) -> bool {
+    layers.saturating_add(2) >= 127
 }
 
 /// The chain of parents. Engines take two adjacent entries with one id for one entry, and leave the newer out.

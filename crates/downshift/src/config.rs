@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::time::GoTime;
-use crate::{Error, Limits, Policy};
+use crate::{Error, Fault, Limits, Policy};
 use downshift_json::{Json, Kind, Value};
 
 /// What schema 1 takes from a config: a few members decoded, all others as they are spelt.
@@ -79,6 +79,16 @@ impl<'c> Config<'c> {
         config.history = history.into_entries();
         config.members = sorted_members(root, policy)?;
         Ok(config)
+    }
+
+    /// Whether a document is the config of an image, by what is in it.
+    pub(crate) fn is_of_image(bytes: &[u8], limits: &Limits) -> Result<bool, Box<Error>> {
+        let config = Json::parse("config", bytes, limits).map_err(Box::<Error>::from);
+        // Whether it is a sound one is another question.
+        match config.and_then(|json| Ok(Config::read(&json, Policy::Reference, limits)?.rootfs.is_some())) {
+            Err(error) if error.fault() == Fault::Document => Ok(false),
+            read => read,
+        }
     }
 
     /// The member of this name.

@@ -80,6 +80,13 @@ pub struct EntryPlatform {
     pub features: Vec<String>,
 }
 
+/// The members of a descriptor that are read.
+pub(crate) const DESCRIPTOR: [&str; 6] = ["platform", "mediaType", "digest", "size", "urls", "artifactType"];
+
+/// The members of an entry's platform that are read.
+pub(crate) const PLATFORM: [&str; 6] =
+    ["os", "architecture", "variant", "os.version", "os.features", "features"];
+
 impl<'a> Document<'a> {
     /// Reads a manifest of any kind.
     ///
@@ -119,11 +126,10 @@ impl<'a> Document<'a> {
             None if root.member("manifests").is_some() => Form::Index,
             None => Form::Oci,
         };
+        check_kind(root, form)?;
         if form.is_index() {
-            refuse_members(root, "manifests", &["config", "layers", "fsLayers", "history"])?;
             Ok(Self::Index(Index::read(root, form, limits)?))
         } else {
-            refuse_members(root, "schemaVersion 2", &["manifests", "fsLayers", "history"])?;
             Ok(Self::Manifest(Box::new(Manifest::read(root, form, limits)?)))
         }
     }
@@ -160,11 +166,14 @@ impl Index {
         Ok(Self { form, entries: read_descriptors(manifests, "manifests", limits.entries)?, others })
     }
 
-    /// The platforms of the entries, separated by commas: for messages.
+    /// The platforms of the images among the entries, separated by commas: for messages.
     #[must_use]
     pub fn platforms(&self) -> String {
+        let images = self.entries.iter().filter(|entry| !entry.is_attestation);
+        // Attestations are for no platform, and not all tools keep the annotation that tells them.
+        let is_known = |platform: &&Platform| platform.os != "unknown" || platform.architecture != "unknown";
         let mut platforms = String::new();
-        for platform in self.entries.iter().filter_map(Descriptor::plain_platform) {
+        for platform in images.filter_map(Descriptor::plain_platform).filter(is_known) {
             if !platforms.is_empty() {
                 platforms.push_str(", ");
             }
@@ -179,8 +188,7 @@ impl Descriptor {
         if value.kind() != Kind::Object {
             return Err(Error::wrong_type("descriptor", "an object"));
         }
-        let names = ["mediaType", "digest", "size", "urls", "platform", "artifactType"];
-        let ([media_type, digest, size, urls, platform, artifact_type], others) = members(value, names)?;
+        let ([platform, media_type, digest, size, urls, artifact_type], others) = members(value, DESCRIPTOR)?;
         let digest = digest.ok_or_else(|| Error::missing_member("descriptor.digest"))?;
         let size = size.ok_or_else(|| Error::missing_member("descriptor.size"))?;
         Ok(Self {
@@ -207,8 +215,7 @@ impl EntryPlatform {
         if value.kind() != Kind::Object {
             return Err(Error::wrong_type("platform", "an object"));
         }
-        let names = ["os", "architecture", "variant", "os.version", "os.features", "features"];
-        let ([os, architecture, variant, os_version, os_features, features], _) = members(value, names)?;
+        let ([os, architecture, variant, os_version, os_features, features], _) = members(value, PLATFORM)?;
         let platform = Platform {
             os: optional_text(os, "platform.os")?.unwrap_or_default(),
             architecture: optional_text(architecture, "platform.architecture")?.unwrap_or_default(),
@@ -231,6 +238,15 @@ fn is_attestation(descriptor: Value<'_>) -> bool {
     reference_type.is_some_and(|reference_type| reference_type.is_text("attestation-manifest"))
 }
 
+/// Refuses a manifest, list or index that has members of another kind of document.
+pub(crate) fn check_kind(root: Value<'_>, form: Form) -> Result<(), Box<Error>> {
+    if form.is_index() {
+        refuse_members(root, "manifests", &["config", "layers", "fsLayers", "history"])
+    } else {
+        refuse_members(root, "schemaVersion 2", &["manifests", "fsLayers", "history"])
+    }
+}
+
 /// Refuses a document of one kind, which `own` names, that has a member of another.
 fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) -> Result<(), Box<Error>> {
     let found = root.members().find_map(|(key, _)| key.folds_to_one_of(foreign.iter().copied()));
@@ -241,11 +257,11 @@ fn refuse_members(root: Value<'_>, own: &'static str, foreign: &[&'static str]) 
 }
 
 /// What [`members`] finds: the members that are known, and the names of all others.
-type Members<'j, const N: usize> = ([Option<Value<'j>>; N], Vec<String>);
+pub(crate) type Members<'j, const N: usize> = ([Option<Value<'j>>; N], Vec<String>);
 
 /// An object's members of the given names, in their order, and the names of all others. A member that stands twice, or
 /// in another case, is refused: decoders differ on which they take. Null is as good as absent.
-fn members<'j, const N: usize>(
+pub(crate) fn members<'j, const N: usize>(
     object: Value<'j>,
     names: [&'static str; N],
 ) -> Result<Members<'j, N>, Box<Error>> {

@@ -93,7 +93,7 @@ pub enum Error {
         /// The member's name.
         key: String,
     },
-    /// Not a digest: `algorithm:hex` with a known algorithm, in lower case.
+    /// Not a digest: neither `algorithm:hex` in lower case, nor one of another algorithm.
     InvalidDigest {
         /// What was given.
         value: String,
@@ -191,13 +191,6 @@ pub enum Error {
         /// Layers of the manifest.
         layers: usize,
     },
-    /// The manifest has more layers than the history has entries with one: those on top would be lost.
-    LayersExceedHistory {
-        /// Layers of the manifest.
-        layers: usize,
-        /// History entries that are not empty.
-        history: usize,
-    },
     /// There is no such conversion.
     NoConversion {
         /// The stored form.
@@ -225,6 +218,11 @@ pub enum Error {
         path: String,
         /// What those engines take there.
         expected: &'static str,
+    },
+    /// A digest of an algorithm that is not computed here.
+    UnsupportedDigest {
+        /// The digest.
+        value: String,
     },
     /// A layer's media type is not that of an image layer.
     UnknownLayerType {
@@ -349,11 +347,6 @@ impl Error {
                 "pull the image with Docker 1.10 or later, which fetches foreign layers",
             ),
             Self::HistoryExceedsLayers { .. } => ("history-exceeds-layers", Image, BUILD_AGAIN),
-            Self::LayersExceedHistory { .. } => (
-                "layers-exceed-history",
-                Image,
-                "build the image with a history entry for each layer, or convert with the reference policy, which drops the layers",
-            ),
             Self::NoConversion { .. } => ("no-conversion", Image, "ask for another form"),
             Self::NoHistory => {
                 ("no-history", Image, "convert with the strict policy, which writes the missing history")
@@ -368,6 +361,9 @@ impl Error {
                 Image,
                 "give the member the type that Docker writes, and push the image again",
             ),
+            Self::UnsupportedDigest { .. } => {
+                ("unsupported-digest", Image, "push the image again with sha256 digests")
+            }
             Self::UnknownLayerType { .. } => {
                 ("unknown-layer-type", Image, "push the image again with tar layers, plain or gzipped")
             }
@@ -467,10 +463,6 @@ impl fmt::Display for Error {
                     "the history has `{history}` entries with a layer, but the manifest has `{layers}` layers"
                 )
             }
-            Self::LayersExceedHistory { layers, history } => write!(
-                f,
-                "the manifest has `{layers}` layers, but the history has `{history}` entries with a layer: the other layers would be lost"
-            ),
             Self::NoConversion { from, to } => write!(f, "`{from}` cannot be converted to `{to}`"),
             Self::NoHistory => f.write_str("the config has no history"),
             Self::NoRootfs => f.write_str("the config has no `rootfs`"),
@@ -480,6 +472,9 @@ impl fmt::Display for Error {
             }
             Self::UnreadableConfig { path, expected } => {
                 write!(f, "engines of the schema 1 era cannot read `{path}`: it is not {expected}")
+            }
+            Self::UnsupportedDigest { value } => {
+                write!(f, "the digest `{}` is of an algorithm that is not supported", Cut(value))
             }
             Self::UnknownLayerType { digest, media_type } => {
                 write!(

@@ -19,14 +19,17 @@ pub enum Form {
     Oci,
     /// OCI image index: one OCI manifest for each platform.
     Index,
+    /// A manifest of another kind, such as an OCI artifact manifest: it goes out as it is stored, under its
+    /// [own media type](crate::opaque::media_type), and is nothing that a client is asked for or that is made.
+    Other,
 }
 
 impl Form {
-    /// Every form, in the order of their age.
+    /// Every form that is negotiated, in the order of their age.
     pub const ALL: [Self; 6] =
         [Self::Schema1Unsigned, Self::Schema1, Self::Schema2, Self::List, Self::Oci, Self::Index];
 
-    /// The media type under which a manifest of this form is served.
+    /// The media type under which a manifest of this form is served; of [`Form::Other`], one that says no type of its own.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -36,6 +39,7 @@ impl Form {
             Self::List => "application/vnd.docker.distribution.manifest.list.v2+json",
             Self::Oci => "application/vnd.oci.image.manifest.v1+json",
             Self::Index => "application/vnd.oci.image.index.v1+json",
+            Self::Other => "application/octet-stream",
         }
     }
 
@@ -55,7 +59,14 @@ impl Form {
             Self::List => "list",
             Self::Oci => "oci",
             Self::Index => "index",
+            Self::Other => "other",
         }
+    }
+
+    /// The form with this [name](Self::name).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain([Self::Other]).find(|form| form.name() == name)
     }
 
     /// Whether this form lists manifests by platform.
@@ -80,8 +91,23 @@ impl Form {
             Self::Oci => Self::Schema2,
             Self::List => Self::Index,
             Self::Index => Self::List,
+            Self::Other => Self::Other,
         }
     }
+}
+
+/// Characters of the longest media type (RFC 6838, 4.2: 127 on each side of the slash).
+const LONGEST_TYPE: usize = 127 + 1 + 127;
+
+/// Whether a media type may be that of a manifest: `application/…json`, without parameters.
+#[must_use]
+pub fn is_manifest_type(media_type: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+    let (kind, subtype) = media_type.split_once('/').unwrap_or_default();
+    kind.eq_ignore_ascii_case("application")
+        && media_type.len() <= LONGEST_TYPE
+        && subtype.bytes().all(is_name)
+        && subtype.as_bytes().last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"json"))
 }
 
 impl fmt::Display for Form {

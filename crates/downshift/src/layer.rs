@@ -55,6 +55,10 @@ const OCI: [(&str, LayerType); 6] = [
 /// What ocicrypt appends to the type of a layer that it encrypts.
 const ENCRYPTED: &str = "+encrypted";
 
+/// What registries and engines of 2016 left as the type of a config in schema 2, and Docker takes for an image's to this
+/// day (moby, distribution/registry.go, `imageTypes`).
+const UNTOLD: [&str; 4] = ["", "application/octet-stream", "application/json", "text/html"];
+
 pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
@@ -124,7 +128,7 @@ impl Manifest {
 /// What a manifest is of, as far as it says itself.
 pub(crate) enum Content {
     Image,
-    /// An image if its config is one: old pushes to Docker Hub say no more.
+    /// An image if its config is one: its type does not tell.
     ImageIfConfigIs,
     /// Something else: the error says by which media type.
     Artifact(Box<Error>),
@@ -147,8 +151,15 @@ impl Content {
         }
         match manifest.config.media_type.as_str() {
             DOCKER_CONFIG | OCI_CONFIG => Self::Image,
-            "" | "application/octet-stream" if manifest.form == Form::Schema2 => Self::ImageIfConfigIs,
+            other if manifest.form == Form::Schema2 && is_untold(other) => Self::ImageIfConfigIs,
             other => artifact(other),
         }
     }
+}
+
+/// Whether the media type of a config says nothing: such a type was taken from a registry's Content-Type, which may have
+/// parameters.
+fn is_untold(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    UNTOLD.iter().any(|untold| untold.eq_ignore_ascii_case(essence))
 }

@@ -29,6 +29,9 @@ pub struct Report {
     pub added: Vec<Note>,
     /// Entries of a list or index that were left out.
     pub left_out: Vec<LeftOut>,
+    /// What is odd and did no harm to the conversion: `size` of a descriptor that says another one than its document has,
+    /// `depth` of a history that is too long for engines of the schema 1 era to run.
+    pub warnings: Vec<Note>,
 }
 
 impl Report {
@@ -38,7 +41,9 @@ impl Report {
             Form::Schema1 | Form::Schema1Unsigned => {
                 "schema 1 is another document; its digest is of the payload without signatures, which holds the repository's name and the tag"
             }
-            Form::Schema2 | Form::Oci => "the media types inside the manifest are part of its bytes",
+            Form::Schema2 | Form::Oci | Form::Other => {
+                "the media types inside the manifest are part of its bytes"
+            }
             Form::List | Form::Index => {
                 "the media types inside the list, and the digests of the manifests converted with it, are part of its bytes"
             }
@@ -57,7 +62,7 @@ pub struct Described {
     pub size: usize,
 }
 
-/// One thing that was lost or added.
+/// One thing that was lost or added, or is odd.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     /// A stable code, such as `annotations`.

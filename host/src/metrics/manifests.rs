@@ -9,8 +9,8 @@ use super::names::Outcome;
 use super::registrar::Registrar;
 use crate::client_generation::ClientGeneration;
 
-/// Places for forms: one for each, and one for none.
-const FORMS: usize = Form::ALL.len() + 1;
+/// Places for forms: one for each that is negotiated, one for all others, and one for none.
+const FORMS: usize = Form::ALL.len() + 2;
 
 const OUTCOMES: usize = Outcome::ALL.len();
 
@@ -53,6 +53,7 @@ mod tests {
     fn every_combination_has_a_place_of_its_own() {
         let manifests = Manifests::new(&Registrar::new());
         let mut forms = vec![None];
+        forms.push(Some((Form::Other, Form::Other)));
         for stored in Form::ALL {
             forms.extend(Form::ALL.map(|served| Some((stored, served))));
         }

@@ -81,6 +81,7 @@ fn lie(request: &wit::Request, documents: &[wit::Document]) -> wit::Step {
         stored,
         source: None,
         platform: None,
+        warnings: Vec::new(),
         conversion: None,
     })
 }

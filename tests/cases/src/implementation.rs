@@ -65,6 +65,14 @@ pub struct Answered {
     pub report: Value,
 }
 
+impl Answered {
+    /// Whether it has what its source has not: history that was made up.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.report["added"].as_array().is_some_and(|added| !added.is_empty())
+    }
+}
+
 /// The request of a client that names no manifest type, as Docker 1.6–1.9 do, for a tag that points to `digest`.
 #[must_use]
 pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Policy) -> Request {

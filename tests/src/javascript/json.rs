@@ -42,8 +42,10 @@ fn encoded(request: &Request) -> Value {
 
 fn capabilities(client: &Capabilities) -> Value {
     let forms: BTreeMap<&str, u16> = client.forms().map(|(form, weight)| (form.name(), weight)).collect();
+    let types: BTreeMap<&str, u16> = client.types().collect();
     json!({
         "forms": forms,
+        "types": types,
         "any": client.takes_any(),
         "schema1Engine": client.is_schema1_engine(),
         "platform": client.platform().map(Platform::to_string),
@@ -134,8 +136,7 @@ fn records(records: &Value) -> anyhow::Result<Vec<Record>> {
 }
 
 fn form(name: &Value) -> anyhow::Result<Form> {
-    let form = Form::ALL.into_iter().find(|form| form.name() == name);
-    form.with_context(|| format!("{name} is no form"))
+    name.as_str().and_then(Form::named).with_context(|| format!("{name} is no form"))
 }
 
 fn text(value: &Value) -> anyhow::Result<&str> {

@@ -7,6 +7,7 @@
 mod access;
 mod blobs;
 mod documents;
+mod field;
 mod lists;
 mod row;
 mod tags;
@@ -16,5 +17,5 @@ pub use self::row::{AccessOption, Ask, Comes, Options, Place, Row, Step, resolve
 /// All rows.
 #[must_use]
 pub fn all() -> Vec<Row> {
-    [access::rows(), documents::rows(), tags::rows(), blobs::rows(), lists::rows()].concat()
+    [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()].concat()
 }

@@ -212,6 +212,7 @@ function made({ form, digest: named, report, media_type }, bytes, document, cont
       ["Platform", report?.platform && `${report.platform.os}/${report.platform.architecture}`],
       ["Lost", report && (notes(report.lost) || "nothing")],
       ["Added", report && (notes(report.added) || "nothing")],
+      ["Odd", report && notes(report.warnings)],
       [
         "Left out",
         report &&

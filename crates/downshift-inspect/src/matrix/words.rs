@@ -11,5 +11,6 @@ pub(super) const fn words(form: Form) -> &'static str {
         Form::List => "manifest list",
         Form::Oci => "OCI manifest",
         Form::Index => "OCI index",
+        Form::Other => "another manifest",
     }
 }

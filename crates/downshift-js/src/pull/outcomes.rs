@@ -138,6 +138,7 @@ fn answer(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
         lost: Vec::new(),
         added: Vec::new(),
         left_out: Vec::new(),
+        warnings: Vec::new(),
     };
     let (by_platform, records) = (given.is("byPlatform"), records(given, bytes));
     Answer { form, digest, body: Vec::from(body).into(), source, by_platform, records, report }

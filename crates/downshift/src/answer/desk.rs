@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
@@ -17,10 +18,10 @@ use crate::config::Config;
 use crate::convert::{self, Converted};
 use crate::document::{Descriptor, Document, Index, Manifest};
 use crate::layer::Content;
+use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
-use downshift_json::Json;
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
@@ -57,6 +58,8 @@ struct Found<'f> {
     digest: &'f Digest,
     /// The platform, if it was picked from a list or index.
     platform: Option<&'f Platform>,
+    /// What is odd about how it was found.
+    warnings: Vec<Note>,
 }
 
 /// What a conversion made of a stored manifest.
@@ -66,6 +69,7 @@ struct Made {
     lost: Vec<Note>,
     added: Vec<Note>,
     left_out: Vec<LeftOut>,
+    warnings: Vec<Note>,
     time: Option<Timestamp>,
     /// The manifests that were converted with it.
     records: Vec<Record>,
@@ -96,8 +100,12 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
         let bytes = self.root(digest)?;
-        let found = Found { digest, platform: None };
-        match Document::parse(bytes, &self.request.limits)? {
+        let found = Found { digest, platform: None, warnings: Vec::new() };
+        let document = match self.read(bytes)? {
+            Ok(document) => document,
+            Err(opaque) => return self.opaque(&found, bytes, opaque),
+        };
+        match document {
             Document::Index(index) => match self.client.choose(index.form)? {
                 Choice::Stored => Ok(self.stored(&found, index.form, bytes)),
                 Choice::Convert(form) if index.entries.len() <= self.request.limits.converted_children => {
@@ -127,8 +135,12 @@ impl<'d, 'a> Desk<'d, 'a> {
             };
         }
         let bytes = self.root(digest)?;
-        let document = Document::parse(bytes, &self.request.limits)?;
-        let found = Found { digest, platform: None };
+        let found = Found { digest, platform: None, warnings: Vec::new() };
+        let document = match self.read(bytes)? {
+            Ok(document) => document,
+            Err(opaque) if self.client.is_schema1_engine() => return Err(opaque.into_refusal().into()),
+            Err(opaque) => return Ok(self.stored(&found, opaque.form, bytes)),
+        };
         match &document {
             Document::Schema1(schema1) => self.stored_schema1(&found, bytes, schema1),
             _ if self.client.is_schema1_engine() => self.unreadable(target, digest, document.form(), digest),
@@ -168,10 +180,13 @@ impl<'d, 'a> Desk<'d, 'a> {
             available: index.platforms(),
         })?;
         let bytes = self.entry(entry)?;
-        let found = Found { digest: &entry.digest, platform: entry.plain_platform() };
-        match Document::parse(bytes, &self.request.limits)? {
-            Document::Index(_) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
-            document => self.single(target, &found, bytes, &document),
+        let mut warnings = Vec::new();
+        warn_of_size(&mut warnings, format_args!("manifests[{}]", entry.digest), entry, bytes);
+        let found = Found { digest: &entry.digest, platform: entry.plain_platform(), warnings };
+        match self.read(bytes)? {
+            Ok(Document::Index(_)) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
+            Ok(document) => self.single(target, &found, bytes, &document),
+            Err(opaque) => self.opaque(&found, bytes, opaque),
         }
     }
 
@@ -186,6 +201,27 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// The platform that the client says it runs on, if that counts.
     fn own_platform(self) -> Option<&'d Platform> {
         self.client.platform().filter(|_| self.request.policy.is_strict())
+    }
+
+    /// Reads a manifest, as far as it can be read.
+    fn read(self, bytes: &'a [u8]) -> Result<Result<Document<'a>, Opaque>, Box<Error>> {
+        let limits = &self.request.limits;
+        match Document::parse(bytes, limits) {
+            Ok(document) => Ok(Ok(document)),
+            Err(problem) => Opaque::of(bytes, problem, limits).map(Err),
+        }
+    }
+
+    /// Answers with a manifest that cannot be converted: as it is stored, to who understands it so.
+    fn opaque(self, found: &Found<'_>, bytes: &'a [u8], opaque: Opaque) -> Result<Step<'a>, Stop> {
+        let is_taken = match opaque.form {
+            Form::Other => opaque.is_object && self.client.takes(opaque.media_type.as_deref()),
+            form => self.client.takes_any() || matches!(self.client.choose(form)?, Choice::Stored),
+        };
+        if is_taken {
+            return Ok(self.stored(found, opaque.form, bytes));
+        }
+        Err(opaque.into_refusal().into())
     }
 
     /// Answers with a manifest that is no list, in the form that the client understands.
@@ -205,7 +241,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             Choice::Convert(form) => form,
             Choice::Stored | Choice::PickPlatform => return Ok(self.stored(found, manifest.form, bytes)),
         };
-        let content = Content::of(manifest);
+        let content = self.content(manifest, form)?;
         // An artifact has one form only: whoever takes anything gets it in that.
         if matches!(content, Content::Artifact(_)) && self.client.takes_any() {
             return Ok(self.stored(found, manifest.form, bytes));
@@ -223,43 +259,68 @@ impl<'d, 'a> Desk<'d, 'a> {
         form: Form,
     ) -> Result<Made, Stop> {
         let Request { policy, limits, .. } = self.request;
-        // The reference looks at no media type on the way to schema 1.
-        let looks_at_types = policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1();
         match content {
-            Content::Artifact(error) if looks_at_types => return Err(error.into()),
-            Content::ImageIfConfigIs if !form.is_schema1() => self.check_config(manifest)?,
+            Content::Artifact(error) if self.looks_at_types(manifest, form) => return Err(error.into()),
             _ => {}
         }
+        let mut warnings = Vec::new();
         let (bytes, lost, added, time) = match form {
             Form::Schema1 | Form::Schema1Unsigned => {
                 let config = self.blob(&manifest.config)?;
+                warn_of_size(&mut warnings, format_args!("config"), &manifest.config, config);
                 let source = convert::Source { name: target.name, tag: target.tag, manifest, config };
                 let payload = convert::to_schema1(&source, *policy, limits)?;
+                warnings.extend(payload.warnings);
                 (payload.bytes, payload.lost, payload.added, Some(self.request.time.unwrap_or(payload.time)))
             }
-            Form::Oci => {
-                let Converted { bytes, lost } = convert::to_oci(manifest, limits)?;
+            Form::Oci | Form::Schema2 => {
+                let manifest = &self.with_true_size(manifest, &mut warnings)?;
+                let Converted { bytes, lost } = match form {
+                    Form::Oci => convert::to_oci(manifest, limits)?,
+                    _ => convert::to_schema2(manifest, limits)?,
+                };
                 (bytes, lost, Vec::new(), None)
             }
-            Form::Schema2 => {
-                let Converted { bytes, lost } = convert::to_schema2(manifest, limits)?;
-                (bytes, lost, Vec::new(), None)
-            }
-            Form::List | Form::Index => {
+            Form::List | Form::Index | Form::Other => {
                 return Err(Error::NoConversion { from: manifest.form, to: form }.into());
             }
         };
-        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), time, records: Vec::new() })
+        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), warnings, time, records: Vec::new() })
     }
 
-    /// Checks that a manifest whose config has no telling type is of an image.
-    fn check_config(self, manifest: &Manifest) -> Result<(), Stop> {
-        let Request { policy, limits, .. } = self.request;
+    /// A manifest with the size that its config has, where that had to be read anyway.
+    fn with_true_size<'m>(
+        self,
+        manifest: &'m Manifest,
+        warnings: &mut Vec<Note>,
+    ) -> Result<Cow<'m, Manifest>, Stop> {
+        if !matches!(Content::of(manifest), Content::ImageIfConfigIs) {
+            return Ok(Cow::Borrowed(manifest));
+        }
         let config = self.blob(&manifest.config)?;
-        let json = Json::parse("config", config, limits)?;
-        let is_image = Config::read(&json, *policy, limits)?.rootfs.is_some();
-        let media_type = || manifest.config.media_type.clone();
-        if is_image { Ok(()) } else { Err(Error::Artifact { media_type: media_type() }.into()) }
+        warn_of_size(warnings, format_args!("config"), &manifest.config, config);
+        let mut manifest = manifest.clone();
+        manifest.config.size = config.len() as u64;
+        Ok(Cow::Owned(manifest))
+    }
+
+    /// Whether media types count on the way to `form`: the reference looks at none where it makes schema 1.
+    fn looks_at_types(self, manifest: &Manifest, form: Form) -> bool {
+        self.request.policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1()
+    }
+
+    /// What a manifest is of. Where the type of its config does not tell, its config does, if that counts for `form`.
+    fn content(self, manifest: &Manifest, form: Form) -> Result<Content, Stop> {
+        match Content::of(manifest) {
+            Content::ImageIfConfigIs if self.looks_at_types(manifest, form) => {
+                if Config::is_of_image(self.blob(&manifest.config)?, &self.request.limits)? {
+                    return Ok(Content::Image);
+                }
+                let media_type = manifest.config.media_type.clone();
+                Ok(Content::Artifact(Error::Artifact { media_type }.into()))
+            }
+            content => Ok(content),
+        }
     }
 
     /// Converts a list or index and the manifests in it. What cannot be converted is left out.
@@ -289,10 +350,8 @@ impl<'d, 'a> Desk<'d, 'a> {
                     Ok(child) => children.push(child),
                     Err(Stop::Need(more)) => {
                         for need in more {
-                            // One manifest may be listed for several platforms, and under several types. If it is under
-                            // several sizes, whoever fetches it finds which of them is wrong.
-                            let is_same = |own: &Need| own.digest == need.digest && own.size == need.size;
-                            if !needs.iter().any(is_same) {
+                            // One manifest may be listed for several platforms, and under several types and sizes.
+                            if !needs.iter().any(|own: &Need| own.digest == need.digest) {
                                 needs.push(need);
                             }
                         }
@@ -330,12 +389,13 @@ impl<'d, 'a> Desk<'d, 'a> {
             Form::List => convert::to_list(index, &entries, limits)?,
             _ => convert::to_index(index, &entries, limits)?,
         };
-        let mut records = Vec::new();
+        let (mut records, mut warnings) = (Vec::new(), Vec::new());
         for child in children {
-            child.note_lost(&mut lost);
+            child.note(&mut lost, &mut warnings);
             records.extend(child.into_record(target));
         }
-        let made = Made { form, bytes: converted, lost, added: Vec::new(), left_out, time: None, records };
+        let made =
+            Made { form, bytes: converted, lost, added: Vec::new(), left_out, warnings, time: None, records };
         self.converted(target, found, index.form, bytes.len(), made)
     }
 
@@ -346,19 +406,27 @@ impl<'d, 'a> Desk<'d, 'a> {
         entry: &'e Descriptor,
         from: Form,
         to: Form,
-    ) -> Result<Child<'e>, Stop> {
+    ) -> Result<Child<'e>, Stop>
+    where
+        'a: 'e,
+    {
         let form = if to == Form::List { Form::Schema2 } else { Form::Oci };
         let bytes = self.entry(entry)?;
-        let made = match Document::parse(bytes, &self.request.limits)? {
-            Document::Manifest(manifest) if manifest.form == form => None,
-            Document::Manifest(manifest) => {
-                Some(self.convert(target, &manifest, Content::of(&manifest), form)?)
+        let made = match self.read(bytes)? {
+            Err(opaque) if opaque.form == form => None,
+            Err(opaque) => return Err(opaque.into_refusal().into()),
+            Ok(Document::Manifest(manifest)) if manifest.form == form => None,
+            Ok(Document::Manifest(manifest)) => {
+                let content = self.content(&manifest, form)?;
+                Some(self.convert(target, &manifest, content, form)?)
             }
-            Document::Index(_) => return Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
-            Document::Schema1(_) => return Err(Error::NoConversion { from, to }.into()),
+            Ok(Document::Index(_)) => {
+                return Err(Error::NestedIndex { digest: entry.digest.clone() }.into());
+            }
+            Ok(Document::Schema1(_)) => return Err(Error::NoConversion { from, to }.into()),
         };
         let digest = made.as_ref().map_or_else(|| entry.digest.clone(), |made| Digest::of(&made.bytes));
-        Ok(Child { entry, form, digest, made })
+        Ok(Child { entry, bytes, form, digest, made })
     }
 
     /// The step for what a conversion made: done, or to be signed.
@@ -370,7 +438,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         stored_size: usize,
         made: Made,
     ) -> Result<Step<'a>, Stop> {
-        let Made { form, bytes, lost, added, left_out, time, records } = made;
+        let Made { form, bytes, lost, added, left_out, warnings, time, records } = made;
         let draft = Draft {
             form,
             body: Cow::Borrowed(&[]),
@@ -379,6 +447,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             source: Some(found.digest.clone()),
             platform: found.platform.cloned(),
             policy: self.request.policy,
+            warnings: found.warnings.iter().cloned().chain(warnings).collect(),
             conversion: Some(Conversion {
                 name: target.name.to_string(),
                 tag: Some(target.tag.to_string()).filter(|tag| !tag.is_empty()),
@@ -406,6 +475,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             source: None,
             platform: found.platform.cloned(),
             policy: self.request.policy,
+            warnings: found.warnings.clone(),
             conversion: None,
         }
     }
@@ -443,7 +513,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// A recorded manifest, without its bytes.
     fn recorded(self, record: &Record) -> Draft<'static> {
         // It was picked for a platform before: nothing depends on the client's any more.
-        let found = Found { digest: &record.digest, platform: None };
+        let found = Found { digest: &record.digest, platform: None, warnings: Vec::new() };
         let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
         draft.stored.size = record.payload.len();
         draft.source = Some(record.source.clone());
@@ -478,6 +548,8 @@ impl<'d, 'a> Desk<'d, 'a> {
 /// A manifest that goes into a converted list or index.
 struct Child<'e> {
     entry: &'e Descriptor,
+    /// As it is stored.
+    bytes: &'e [u8],
     form: Form,
     digest: Digest,
     /// Nothing if it has the right form already.
@@ -486,15 +558,19 @@ struct Child<'e> {
 
 impl Child<'_> {
     fn entry(&self) -> convert::Entry<'_> {
-        let size = self.made.as_ref().map_or(self.entry.size, |made| made.bytes.len() as u64);
+        let size = self.made.as_ref().map_or(self.bytes.len(), |made| made.bytes.len()) as u64;
         convert::Entry { descriptor: self.entry, form: self.form, digest: self.digest.clone(), size }
     }
 
-    fn note_lost(&self, all: &mut Vec<Note>) {
+    /// Adds what was lost with it, and what is odd about it.
+    fn note(&self, lost: &mut Vec<Note>, warnings: &mut Vec<Note>) {
+        warn_of_size(warnings, format_args!("manifests[{}]", self.entry.digest), self.entry, self.bytes);
         let Some(made) = &self.made else { return };
-        for Note { code, path } in &made.lost {
-            let path = format!("manifests[{}].{path}", self.entry.digest);
-            all.push(Note { code: code.clone(), path });
+        for (all, own) in [(lost, &made.lost), (warnings, &made.warnings)] {
+            all.extend(own.iter().map(|Note { code, path }| Note {
+                code: code.clone(),
+                path: format!("manifests[{}].{path}", self.entry.digest),
+            }));
         }
     }
 
@@ -509,6 +585,13 @@ impl Child<'_> {
             platform: self.entry.plain_platform().cloned(),
             time: None,
         })
+    }
+}
+
+/// Notes that a document has another size than its descriptor says: the digest decides what it is.
+fn warn_of_size(warnings: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor, bytes: &[u8]) {
+    if descriptor.size != bytes.len() as u64 {
+        warnings.push(Note { code: "size".into(), path: format!("{path}.size") });
     }
 }
 

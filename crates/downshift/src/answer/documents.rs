@@ -7,7 +7,7 @@ use crate::Digest;
 /// What the shell has found of the documents that were needed, by digest: their bytes, or that there is no such
 /// document.
 ///
-/// The shell has checked the bytes against their digest, and their size where that is known.
+/// The shell has checked the bytes against their digest.
 #[derive(Clone, Debug, Default)]
 pub struct Documents<'a>(Vec<(&'a Digest, Option<&'a [u8]>)>);
 

@@ -30,6 +30,8 @@ pub struct Draft<'a> {
     pub platform: Option<Platform>,
     /// The policy that was followed.
     pub policy: Policy,
+    /// What is odd.
+    pub warnings: Vec<Note>,
     /// What was done, if the manifest was converted now.
     pub conversion: Option<Conversion>,
 }
@@ -65,7 +67,7 @@ impl<'a> Draft<'a> {
 
     /// The answer without its body, where that is `payload` or made from it.
     fn finish_for(self, payload: &[u8]) -> Answer<'a> {
-        let Self { form, digest, stored, source, platform, policy, conversion, .. } = self;
+        let Self { form, digest, stored, source, platform, policy, warnings, conversion, .. } = self;
         let digest = digest.unwrap_or_else(|| Digest::of(payload));
         let by_platform = platform.is_some() || stored.form.is_index();
         let mut report = Report {
@@ -77,6 +79,7 @@ impl<'a> Draft<'a> {
             lost: Vec::new(),
             added: Vec::new(),
             left_out: Vec::new(),
+            warnings,
         };
         let mut records = Vec::new();
         if let Some(Conversion { name, tag, time, lost, added, left_out, children }) = conversion {

@@ -10,7 +10,7 @@ use crate::document::Descriptor;
 pub struct Need {
     /// Its digest.
     pub digest: Digest,
-    /// Its size in bytes, where a descriptor says so.
+    /// Its size in bytes, where a descriptor says so. It may be wrong: what the document is, its digest decides.
     pub size: Option<u64>,
     /// Its media type, where a descriptor says so.
     pub media_type: Option<String>,

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha384};
 
 use super::notes::{note, note_descriptor, note_members};
 use super::output::DOCKER_INDENT;
-use crate::check::unreadable_member;
+use crate::check::{is_too_deep, unreadable_member};
 use crate::config::{Config, History};
 use crate::digest::hex;
 use crate::document::Manifest;
@@ -36,10 +36,13 @@ pub(crate) struct Payload {
     pub(crate) time: Timestamp,
     pub(crate) lost: Vec<Note>,
     pub(crate) added: Vec<Note>,
+    pub(crate) warnings: Vec<Note>,
 }
 
-/// What marks a history entry that was made up, in its `comment`.
-const SYNTHESISED: &str = "synthesised by downshift: the image has no history";
+/// What marks a history entry that was made up, in its `comment`: where there is no history at all, and where it ends
+/// before the layers do.
+const NO_HISTORY: &str = "synthesised by downshift: the image has no history";
+const NO_ENTRY: &str = "synthesised by downshift: the image has no history of this layer";
 
 /// Makes the payload of a schema 1 manifest, byte for byte as Distribution 2.8 does.
 pub(crate) fn to_schema1(
@@ -59,34 +62,43 @@ pub(crate) fn to_schema1(
     {
         return Err(error.into());
     }
-    let added =
-        if config.history.is_empty() { synthesise(&mut config, layers.len(), policy)? } else { Vec::new() };
+    let added = complete_history(&mut config, layers.len(), policy)?;
     check_counts(&config, layers.len(), policy)?;
 
     let mut lost = Vec::new();
-    note_lost(&mut lost, source.manifest, &config);
+    let is_synthesised = !added.is_empty();
+    note_lost(&mut lost, source.manifest, &config, is_synthesised);
     let layers = &v1_layers(source, &config.history);
-    let contents = Contents { source, config: &config, is_synthesised: !added.is_empty(), layers };
+    let contents = Contents { source, config: &config, is_synthesised, layers };
     let bytes = contents.write(policy, &mut lost)?;
     Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
     let time = config.created().and_then(|created| created.timestamp()).unwrap_or_default();
-    Ok(Payload { bytes, time, lost, added })
+    let warnings = if is_too_deep(layers.len()) { [note("depth", "history")].into() } else { Vec::new() };
+    Ok(Payload { bytes, time, lost, added, warnings })
 }
 
-/// Gives a config without history one entry for each layer, or an empty one if there are no layers either.
-fn synthesise(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<Vec<Note>, Box<Error>> {
+/// Gives each layer that the history says nothing of an entry of its own; where there is neither history nor layer, one
+/// entry without a layer.
+///
+/// The history is ordered as the layers are (OCI image specification, config.md), so what lacks an entry are the upper
+/// layers: builders that append layers to an image and write no history of them (rules_oci) leave that of the image below.
+fn complete_history(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<Vec<Note>, Box<Error>> {
+    let (present, with_layer) = (config.history.len(), config.layer_count());
+    // The reference drops these layers; without any history it crashes.
     if !policy.is_strict() {
-        return Err(Error::NoHistory.into());
+        return if present == 0 { Err(Error::NoHistory.into()) } else { Ok(Vec::new()) };
     }
+    let missing = layers.saturating_sub(with_layer).max(usize::from(present == 0));
     let created = config.created().filter(|created| created.is_canonical);
     let entry = History {
         created,
-        comment: Cow::Borrowed(SYNTHESISED),
+        comment: Cow::Borrowed(if present == 0 { NO_HISTORY } else { NO_ENTRY }),
         empty_layer: layers == 0,
         ..History::default()
     };
-    config.history = alloc::vec![entry; layers.max(1)];
-    Ok((0..config.history.len()).map(|index| note("history", format!("history[{index}]"))).collect())
+    let total = present.saturating_add(missing);
+    config.history.resize(total, entry);
+    Ok((present..total).map(|index| note("history", format!("history[{index}]"))).collect())
 }
 
 /// Checks that each layer has its history entry and its diff id: in the reference's order.
@@ -99,9 +111,6 @@ fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<()
     if history > layers {
         return Err(Error::HistoryExceedsLayers { history, layers }.into());
     }
-    if policy.is_strict() && history < layers {
-        return Err(Error::LayersExceedHistory { layers, history }.into());
-    }
     // Engines on Linux refuse a lowest layer that has a parent.
     if policy.is_strict() && !rootfs.base_layer.is_empty() {
         return Err(Error::BaseLayer.into());
@@ -109,7 +118,7 @@ fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<()
     Ok(())
 }
 
-fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
+fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>, is_synthesised: bool) {
     note_members(lost, format_args!(""), &manifest.others);
     note_descriptor(lost, format_args!("config."), &manifest.config);
     for (index, layer) in manifest.layers.iter().enumerate() {
@@ -125,7 +134,7 @@ fn note_lost(lost: &mut Vec<Note>, manifest: &Manifest, config: &Config<'_>) {
     // The newest record is the config itself, which has room for what its history entry says only in members that
     // the classic builder wrote.
     let newest = config.history.len().saturating_sub(1);
-    let Some(entry) = config.history.last() else { return };
+    let Some(entry) = config.history.last().filter(|_| !is_synthesised) else { return };
     for (member, text, own) in [
         ("author", &entry.author, "author"),
         ("comment", &entry.comment, "comment"),
@@ -167,6 +176,7 @@ fn v1_layers<'r>(source: &'r Source<'_>, history: &'r [History<'r>]) -> Vec<V1La
 struct Contents<'r> {
     source: &'r Source<'r>,
     config: &'r Config<'r>,
+    /// Whether the newest history entry was made up.
     is_synthesised: bool,
     /// Oldest first.
     layers: &'r [V1Layer<'r>],

@@ -10,7 +10,7 @@ impl Digest {
     /// Reads a digest.
     ///
     /// # Errors
-    /// [`Error::InvalidDigest`] for any other spelling.
+    /// [`Error::UnsupportedDigest`] for one of another algorithm, and [`Error::InvalidDigest`] for any other spelling.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (algorithm, hex) = text.split_at_checked("sha256:".len()).unwrap_or_default();
         match (algorithm, hex.len()) {
@@ -20,9 +20,24 @@ impl Digest {
             {
                 Ok(Self(text.to_string()))
             }
+            _ if is_of_another_algorithm(text) => Err(Error::UnsupportedDigest { value: text.to_string() }),
             _ => Err(Error::InvalidDigest { value: text.to_string() }),
         }
     }
+}
+
+/// Whether this is a digest by the grammar of the OCI image specification (descriptor.md, "Digests"), of an algorithm that
+/// is not computed here.
+fn is_of_another_algorithm(text: &str) -> bool {
+    let (algorithm, encoded) = text.split_once(':').unwrap_or_default();
+    let is_component = |component: &str| {
+        !component.is_empty()
+            && component.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    algorithm.split(['+', '.', '_', '-']).all(is_component)
+        && !matches!(algorithm, "sha256" | "sha384" | "sha512")
+        && !encoded.is_empty()
+        && encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=_-".contains(&byte))
 }
 
 impl FromStr for Digest {
@@ -56,8 +71,11 @@ mod tests {
                 assert_eq!(Digest::parse(&other), Err(Error::InvalidDigest { value: other.clone() }));
             }
         }
-        for other in ["", "sha256:", "md5:d41d8cd98f00b204e9800998ecf8427e", "é", "sha25é"] {
-            assert!(Digest::parse(other).is_err(), "{other}");
+        for other in ["", "sha256:", "é", "sha25é", "md5:", "md5:é", "a++b:0", "MD5:0", ":0"] {
+            assert_eq!(Digest::parse(other), Err(Error::InvalidDigest { value: other.into() }));
+        }
+        for other in ["md5:d41d8cd98f00b204e9800998ecf8427e", "blake3:0f", "sha256+b64u:LCa0a2j_xo=-"] {
+            assert_eq!(Digest::parse(other), Err(Error::UnsupportedDigest { value: other.into() }));
         }
     }
 

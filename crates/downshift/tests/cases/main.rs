@@ -1,5 +1,6 @@
 //! The core alone, in this process: one program, so that each run has a verdict over all cases.
 
+mod field;
 mod refusals;
 mod signed_documents;
 mod vectors;

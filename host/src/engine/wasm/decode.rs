@@ -61,6 +61,7 @@ fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) ->
         source: draft.source.as_deref().map(Digest::parse).transpose()?,
         platform: draft.platform.map(platform),
         policy: request.policy,
+        warnings: draft.warnings.into_iter().map(note).collect(),
         conversion: draft
             .conversion
             .map(|conversion| self::conversion(conversion, &request.root))
@@ -180,6 +181,7 @@ fn form(form: wit::Form) -> Form {
         wit::Form::ManifestList => Form::List,
         wit::Form::Oci => Form::Oci,
         wit::Form::Index => Form::Index,
+        wit::Form::Other => Form::Other,
     }
 }
 

@@ -59,6 +59,10 @@ fn capabilities(client: &Capabilities) -> wit::Capabilities {
             .forms()
             .map(|(named, weight)| wit::WeightedForm { form: form(named), weight })
             .collect(),
+        types: client
+            .types()
+            .map(|(media_type, weight)| wit::WeightedType { media_type: media_type.to_owned(), weight })
+            .collect(),
         takes_any: client.takes_any(),
         platform: client.platform().map(platform),
         is_schema1_engine: client.is_schema1_engine(),
@@ -73,6 +77,7 @@ fn form(form: Form) -> wit::Form {
         Form::List => wit::Form::ManifestList,
         Form::Oci => wit::Form::Oci,
         Form::Index => wit::Form::Index,
+        Form::Other => wit::Form::Other,
     }
 }
 

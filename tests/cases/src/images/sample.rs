@@ -133,6 +133,34 @@ pub fn no_history() -> Image {
     Image::single(Family::Docker, config, layers)
 }
 
+/// The schema 2 image with another history.
+#[must_use]
+pub fn with_history(history: Value) -> Image {
+    let Image { configs, layers, .. } = schema2();
+    Image::single(Family::Docker, edited(&configs.concat(), |config| config["history"] = history), layers)
+}
+
+/// The image for linux/amd64, as if its config were of `media_type`.
+#[must_use]
+pub fn with_config_type(family: Family, media_type: &'static str) -> Image {
+    let image = match family {
+        Family::Docker => schema2(),
+        Family::Oci => oci(),
+    };
+    let config = Descriptor::of(media_type, &image.configs.concat());
+    let layers = image.layers.iter().map(|layer| Descriptor::of(family.layer(), layer)).collect();
+    Image { manifest: Manifest::single(family, config, layers), ..image }
+}
+
+/// `image` with descriptors in its manifest that say another size, as those of k8s.gcr.io/coredns:1.1.3 do.
+#[must_use]
+pub fn with_wrong_sizes(image: Image) -> Image {
+    let text = String::from_utf8(image.manifest.bytes).expect("a manifest is text");
+    let manifest =
+        Manifest { form: image.manifest.form, bytes: text.replace("\"size\": ", "\"size\": 1").into_bytes() };
+    Image { manifest, ..image }
+}
+
 /// A manifest list or an OCI index that has the image for linux/arm64 only.
 #[must_use]
 pub fn arm64_only(family: Family) -> Image {

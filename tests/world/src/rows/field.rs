@@ -1,0 +1,148 @@
+//! Documents as the field has them.
+
+use std::sync::LazyLock;
+
+use downshift::{Digest, Form};
+use downshift_cases::images::{Family, REPOSITORY, sample};
+
+use super::row::{
+    Options, Row, body, change, get, head, manifest, push, refused, row, schema1, status, stored,
+};
+use crate::net::Change;
+
+pub(super) fn rows() -> Vec<Row> {
+    [config_types(), vec![short_history(), wrong_sizes()], others(), unread()].concat()
+}
+
+/// Types of configs that say nothing, as Docker 1.10 pushed them to some registries.
+fn config_types() -> Vec<Row> {
+    let types = [
+        ("none", ""),
+        ("octet-stream", "application/octet-stream"),
+        ("json", "application/json"),
+        ("html", "text/html"),
+        ("html-with-charset", "text/html; charset=utf-8"),
+    ];
+    let with = |(name, media_type)| {
+        let image = sample::with_config_type(Family::Docker, media_type);
+        let oci = status(200).header("content-type", Form::Oci.media_type());
+        let tag = manifest("latest");
+        let steps = [
+            push("latest", &image),
+            get(&tag).comes(schema1(&image, "latest")),
+            get(&tag).reading(Form::Schema2).comes(stored(&image)),
+            get(&tag).reading(Form::Oci).comes(oci),
+        ];
+        row(format!("field/config-type/{name}"), Options::default(), steps)
+    };
+    types.into_iter().map(with).collect()
+}
+
+/// A layer that the history says nothing of.
+fn short_history() -> Row {
+    let image = sample::surplus_layer();
+    let steps = [push("latest", &image), get(&manifest("latest")).comes(schema1(&image, "latest"))];
+    row("field/short-history", Options::default(), steps)
+}
+
+/// An index that says other sizes of its manifests.
+fn wrong_sizes() -> Row {
+    let image = sample::with_wrong_sizes(sample::index());
+    let tag = manifest("latest");
+    let list = status(200).header("content-type", Form::List.media_type());
+    let steps = [
+        push("latest", &image),
+        get(&tag).comes(schema1(&image, "latest")),
+        get(&tag).reading(Form::Index).comes(stored(&image)),
+        get(&tag).reading(Form::List).comes(list),
+    ];
+    row("field/wrong-sizes", Options::default(), steps)
+}
+
+/// Manifests of other kinds: to who names their type or takes anything, and by digest to everybody.
+fn others() -> Vec<Row> {
+    let documents: [(&str, &'static [u8], &str); 5] = [
+        (
+            "oci-artifact",
+            br#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[]}"#,
+            "application/vnd.oci.artifact.manifest.v1+json",
+        ),
+        (
+            "oras-artifact",
+            br#"{"mediaType":"application/vnd.cncf.oras.artifact.manifest.v1+json","blobs":[]}"#,
+            "application/vnd.cncf.oras.artifact.manifest.v1+json",
+        ),
+        (
+            "of-version-7",
+            br#"{"schemaVersion":7,"mediaType":"application/vnd.example.v7+json"}"#,
+            "application/vnd.example.v7+json",
+        ),
+        ("page", br#"{"mediaType":"text/html","blobs":"<script>"}"#, "application/octet-stream"),
+        ("untyped", br#"{"blobs":[]}"#, "application/octet-stream"),
+    ];
+    let with = |(name, bytes, media_type): (&str, &'static [u8], &str)| {
+        let digest = Digest::of(bytes);
+        let (tag, by_digest) = (manifest("latest"), manifest(digest.as_str()));
+        let comes = || {
+            body(bytes)
+                .header("docker-content-digest", digest.as_str())
+                .header("content-type", media_type)
+                .header("content-security-policy", "sandbox")
+        };
+        let is_typed = media_type != "application/octet-stream";
+        let mut steps = vec![
+            change(Change::PushBytes(REPOSITORY, "latest", bytes)),
+            get(&tag).with("Accept", "*/*").comes(comes()),
+            head(&tag).with("Accept", "*/*").comes(comes()),
+            get(&by_digest).reading(Form::Schema2).comes(comes()),
+            get(&by_digest).reading(Form::Schema2).comes(comes()),
+            // What was kept for the first is not for these.
+            get(&tag)
+                .reading(Form::Oci)
+                .comes(refused(400, if is_typed { "artifact" } else { "missing-member" })),
+        ];
+        if is_typed {
+            let named = [media_type, ";q=0.1, application/vnd.docker.distribution.manifest.v2+json"].concat();
+            steps.push(get(&tag).with("Accept", &named).comes(comes()));
+            let excluded = [media_type, ";q=0, */*"].concat();
+            steps.push(get(&tag).with("Accept", &excluded).comes(refused(400, "artifact")));
+        }
+        row(format!("field/others/{name}"), Options::default(), steps)
+    };
+    documents.into_iter().map(with).collect()
+}
+
+/// Images of known forms that cannot be converted.
+fn unread() -> Vec<Row> {
+    static MANY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let entry = format!(r#"{{"mediaType":"application/x","digest":"{}","size":1}}"#, Digest::of(b""));
+        format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, vec![entry; 7_800].join(",")).into_bytes()
+    });
+    static BLAKE3: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let hex = "0f".repeat(32);
+        let config = format!(r#"{{"mediaType":"application/x","digest":"blake3:{hex}","size":1}}"#);
+        let oci = Form::Oci.media_type();
+        format!(r#"{{"schemaVersion":2,"mediaType":"{oci}","config":{config},"layers":[]}}"#).into_bytes()
+    });
+    let with = |name: &str, bytes: &'static [u8], form: Form, code: &'static str| {
+        let digest = Digest::of(bytes);
+        let (tag, by_digest) = (manifest("latest"), manifest(digest.as_str()));
+        let comes = || {
+            body(bytes)
+                .header("docker-content-digest", digest.as_str())
+                .header("content-type", form.media_type())
+                .without("content-security-policy")
+        };
+        let steps = [
+            change(Change::PushBytes(REPOSITORY, "latest", bytes)),
+            get(&tag).reading(form).comes(comes()),
+            get(&by_digest).reading(Form::Schema2).comes(comes()),
+            get(&tag).comes(refused(400, code)),
+        ];
+        row(format!("field/unread/{name}"), Options::default(), steps)
+    };
+    vec![
+        with("entries", &MANY, Form::Index, "limit-exceeded"),
+        with("digests", &BLAKE3, Form::Oci, "unsupported-digest"),
+    ]
+}
