@@ -77,7 +77,7 @@ impl Remote<'_> {
     }
 
     pub(super) fn fault_at(&self, url: &Url, problem: Problem) -> Failure {
-        Fault { host: url.host.clone(), problem }.into()
+        Fault { host: url.authority().to_string(), problem }.into()
     }
 }
 
