@@ -294,3 +294,80 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn told(problem: Problem) -> String {
+        let fault = Fault { host: "registry.example.org:5000".to_string(), problem };
+        format!("{}: {fault}; {}", fault.code(), fault.remedy())
+    }
+
+    #[test]
+    fn faults_name_who_is_asked_and_who_can_mend_them() {
+        let proxy = |what| Problem::Proxy { proxy: "http://proxy:3128".to_string(), what };
+        for (problem, expected) in [
+            (
+                Problem::Status(500),
+                "upstream-status: the upstream registry `registry.example.org:5000` answered with status `500`; try \
+                 again; if it fails again, ask the operator of this registry",
+            ),
+            (
+                Problem::Tls(BadTls::NotTls),
+                "upstream-unreachable: the upstream registry `registry.example.org:5000` does not speak TLS: it may \
+                 speak plain HTTP; check the port; if only plain HTTP is spoken there, use http:// in this server's \
+                 settings",
+            ),
+            (
+                Problem::Tls(BadTls::Expired),
+                "upstream-unreachable: the upstream registry `registry.example.org:5000` has a certificate that has \
+                 expired; have the certificate renewed, or check this server's clock",
+            ),
+            (
+                proxy(BadProxy::Refused),
+                "upstream-proxy: the upstream registry `registry.example.org:5000` cannot be asked: the proxy \
+                 `http://proxy:3128` made no connection to it; have the proxy allow connections to this host and port, \
+                 or name the host in this server's NO_PROXY",
+            ),
+        ] {
+            assert_eq!(told(problem), expected);
+        }
+    }
+
+    #[test]
+    fn only_what_is_stored_is_to_be_pushed_again() {
+        for problem in [
+            Problem::Denied,
+            Problem::Invalid("x".to_string()),
+            Problem::PrivateAddress,
+            Problem::Proxy { proxy: "a".to_string(), what: BadProxy::Credentials },
+            Problem::Redirect(BadRedirect::Circle),
+            Problem::Status(404),
+            Problem::Timeout,
+            Problem::Tls(BadTls::UnknownIssuer),
+            Problem::TooLarge { limit: 1 },
+            Problem::TooManyRequests { retry_after: None },
+            Problem::Unreachable("x".to_string()),
+        ] {
+            let told = told(problem);
+            assert!(!told.contains("push"), "{told}");
+        }
+        assert!(told(Problem::Corrupt { digest: Digest::of(b"") }).contains("push the image again"));
+    }
+
+    #[test]
+    fn a_proxy_or_tls_that_fails_says_nothing_of_what_was_asked() {
+        let fault = |problem| Fault { host: "a".to_string(), problem };
+        let proxy = |what| fault(Problem::Proxy { proxy: "b".to_string(), what });
+        let (password, refused) = (proxy(BadProxy::Credentials), proxy(BadProxy::Refused));
+        let expired = fault(Problem::Tls(BadTls::Expired));
+        for fault in [&password, &refused, &expired] {
+            assert!(fault.is_outage() && !fault.is_about_caller(), "{fault}");
+        }
+        // Asking again helps where something may have come up meanwhile, and not against a setting.
+        assert!(refused.is_transient() && !password.is_transient() && !expired.is_transient());
+    }
+}

@@ -157,8 +157,11 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() -> anyhow::Result<()> {
         (&["--upstream", HIDDEN, "--print-config", "--upstream-proxy", &url], &[]),
         (&["--upstream", HIDDEN], &[("HTTP_PROXY", "socks5://operator:hunter2@127.0.0.1")]),
     ] {
-        let output =
-            program::command()?.args(["serve", "--engine", "native"]).args(arguments).envs(variables.iter().copied()).output()?;
+        let output = program::command()?
+            .args(["serve", "--engine", "native"])
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .output()?;
         let said = String::from_utf8([output.stdout, output.stderr].concat())?;
         ensure!(output.status.code() == Some(2) && said.contains("invalid-settings"), "{said}");
         ensure!(!said.contains("hunter2"), "the password is shown: {said}");
