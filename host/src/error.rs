@@ -218,9 +218,7 @@ impl Error {
                 "give a file in PEM with the certificate followed by its intermediates, and the private key that \
                  belongs to it",
             ),
-            Self::Corrupt { .. } => {
-                facts("corrupt-document", Blame::Document, "push the image again: what is stored is damaged")
-            }
+            Self::Corrupt { .. } => facts("corrupt-document", Blame::Document, COPY_AGAIN),
             Self::DataFolderInUse { .. } => facts(
                 "data-folder-in-use",
                 Blame::Operator,
@@ -245,7 +243,7 @@ impl Error {
             Self::Missing { .. } => facts(
                 "missing-manifest",
                 Blame::Document,
-                "push the image again, with everything that belongs to it",
+                "copy the image into its folder again, with everything that belongs to it",
             ),
             Self::NotGiven { .. } => facts(
                 "document-not-given",
@@ -270,10 +268,16 @@ impl Error {
                  or remove it: then digests that were reported before can no longer be pulled",
             ),
             Self::Shared(error) => error.facts(),
-            Self::Unavailable { .. } => facts(
+            Self::Unavailable { error, .. } => facts(
                 "address-unavailable",
                 Blame::Operator,
-                "listen on another address, or stop what listens on this one",
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied => {
+                        "listen on a port from 1024 on, or give this program the right to others (CAP_NET_BIND_SERVICE)"
+                    }
+                    io::ErrorKind::AddrInUse => "listen on another address, or stop what listens on this one",
+                    _ => "listen on an address of this machine",
+                },
             ),
             Self::Unreadable { .. } => {
                 facts("unreadable-file", Blame::Operator, "check the path and its permissions")
@@ -324,6 +328,9 @@ impl Error {
         }
     }
 }
+
+/// The remedy for a layout whose files are not what their digests say.
+const COPY_AGAIN: &str = "copy the image into its folder again: what is stored is damaged";
 
 impl From<Fault> for Blame {
     fn from(fault: Fault) -> Self {

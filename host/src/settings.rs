@@ -277,6 +277,9 @@ impl Settings {
             if self.upstream.iter().take(position).any(|other| other.prefix == *prefix) {
                 return invalid(&format!("the prefix `{prefix}` is used twice"));
             }
+            if let Some(problem) = upstream.proxy_problem() {
+                return invalid(&problem);
+            }
         }
         Ok(())
     }

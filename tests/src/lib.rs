@@ -25,5 +25,6 @@ pub mod scripted;
 pub mod server;
 pub mod signed;
 pub mod skopeo;
+pub mod tinyproxy;
 pub mod tokens;
 pub mod web;

@@ -31,6 +31,8 @@ pub const DOCKERD: &str = "dockerd";
 pub const OPENSSL: &str = "openssl";
 /// A proxy.
 pub const HAPROXY: &str = "haproxy";
+/// A proxy towards the internet.
+pub const TINYPROXY: &str = "tinyproxy";
 /// What reads Prometheus' figures, of Debian's package prometheus.
 pub const PROMTOOL: &str = "promtool";
 /// What reads units, of Debian's package systemd.

@@ -122,8 +122,9 @@ impl Registry {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with_tls() -> anyhow::Result<(Self, NamedTempFile)> {
-        let made =
-            rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_string(), "localhost".to_string()])?;
+        let made = rcgen::generate_simple_self_signed(
+            ["127.0.0.1", "0.0.0.0", "localhost"].map(ToString::to_string),
+        )?;
         let (mut certificate, mut key) = (NamedTempFile::new()?, NamedTempFile::new()?);
         certificate.write_all(made.cert.pem().as_bytes())?;
         key.write_all(made.signing_key.serialize_pem().as_bytes())?;

@@ -53,6 +53,14 @@ pub struct Url {
     pub is_secure: bool,
 }
 
+impl Url {
+    /// Its host, with its port unless that is the usual one of its scheme.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.origin.split_once("://").map_or(&*self.host, |(_, authority)| authority)
+    }
+}
+
 /// The number of an origin. Two origins with other settings have other numbers, also after they were changed: what is
 /// remembered of one must not be told of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -59,7 +59,7 @@ pub use answer_key::{AnswerKey, Meaning};
 pub use authorization::{Authorization, Credentials, IdentityToken};
 pub use challenge::{Challenge, Demand};
 pub use conditions::ContentRange;
-pub use fault::{BadRedirect, Fault, Problem};
+pub use fault::{BadProxy, BadRedirect, BadTls, Fault, Problem};
 pub use limits::{MAX_BODY_BYTES, MAX_HEADER_BYTES};
 pub use mapping::{Mapping, is_docker_hub, registry_host};
 pub use message::{Body, Method, Response, keep_private};

@@ -313,23 +313,23 @@ impl Error {
 
             Self::Ambiguous { .. } => ("ambiguous", Document, WRITE_EACH_KEY_ONCE),
             Self::DuplicateKey { .. } => ("duplicate-key", Document, WRITE_EACH_KEY_ONCE),
-            Self::InvalidDigest { .. } => ("invalid-digest", Document, PUSH_AGAIN),
-            Self::InvalidJson { .. } => ("invalid-json", Document, PUSH_AGAIN),
-            Self::InvalidSignature { .. } => ("invalid-signature-block", Document, PUSH_AGAIN),
-            Self::InvalidTime { .. } => ("invalid-time", Document, PUSH_AGAIN),
+            Self::InvalidDigest { .. } => ("invalid-digest", Document, REWRITE),
+            Self::InvalidJson { .. } => ("invalid-json", Document, REWRITE),
+            Self::InvalidSignature { .. } => ("invalid-signature-block", Document, REWRITE),
+            Self::InvalidTime { .. } => ("invalid-time", Document, REWRITE),
             Self::MissingDocument { .. } => (
                 "missing-document",
                 Document,
                 "push the image again: a part of it is missing where it is stored",
             ),
-            Self::MissingMember { .. } => ("missing-member", Document, PUSH_AGAIN),
+            Self::MissingMember { .. } => ("missing-member", Document, REWRITE),
             Self::ShadowedKey { .. } => ("shadowed-key", Document, WRITE_EACH_KEY_ONCE),
             Self::UnknownDocument { .. } => (
                 "unknown-document",
                 Document,
                 "use schema 1, schema 2, a manifest list, an OCI manifest or an OCI index",
             ),
-            Self::WrongType { .. } => ("wrong-type", Document, PUSH_AGAIN),
+            Self::WrongType { .. } => ("wrong-type", Document, REWRITE),
 
             Self::Artifact { .. } => {
                 ("artifact", Image, "fetch it with the tool that it was made for: it is not an image")
@@ -369,9 +369,11 @@ impl Error {
             }
             Self::ZstdLayer { .. } => ("zstd-layer", Image, "push the image again with gzip compression"),
 
-            Self::LimitExceeded { .. } => {
-                ("limit-exceeded", Limit, "raise the limit if you trust the document")
-            }
+            Self::LimitExceeded { .. } => (
+                "limit-exceeded",
+                Limit,
+                "whoever runs Downshift can raise this limit, with --limit on a server, if the image can be trusted",
+            ),
         };
         Facts { code, fault, remedy }
     }
@@ -387,7 +389,7 @@ struct Facts {
 // Remedies of several refusals.
 const BUILD_AGAIN: &str = "build the image again: its config does not match its manifest";
 const PULL_ONE_MANIFEST: &str = "pull one of the manifests by its digest";
-const PUSH_AGAIN: &str = "push the image again: what is stored is damaged";
+const REWRITE: &str = "build the image again and push it: this document is broken as it was written";
 const WRITE_EACH_KEY_ONCE: &str =
     "push the image again with a tool that writes each key once, in its exact spelling";
 

@@ -32,7 +32,8 @@ pub(super) struct Options {
     /// A settings file in TOML; its keys are the names of the long options
     ///
     /// Upstream registries are tables [[upstream]] in it, with the keys url, prefix, remote-prefix, library, username,
-    /// password-file, docker-config, ca, blobs and timeout. Relative paths are relative to the file.
+    /// password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs and timeout. Relative paths
+    /// are relative to the file.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -185,6 +186,18 @@ struct UpstreamArgs {
     /// A PEM file with certificates to trust beside the system's
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
+    /// The HTTP proxy to the upstream registry, or `none` [default: by the variables HTTPS_PROXY, HTTP_PROXY and
+    /// ALL_PROXY]
+    ///
+    /// Hosts that the variable NO_PROXY names are asked without, and this machine always is.
+    #[arg(long, value_name = "http://HOST:PORT|none")]
+    upstream_proxy: Option<String>,
+    /// The user name at the proxy
+    #[arg(long, value_name = "NAME", requires_all = ["upstream_proxy", "upstream_proxy_password_file"])]
+    upstream_proxy_username: Option<String>,
+    /// A file with the password at the proxy on its first line
+    #[arg(long, value_name = "FILE", requires = "upstream_proxy_username")]
+    upstream_proxy_password_file: Option<PathBuf>,
     /// How many seconds the upstream registry may be silent [default: 30]
     #[arg(long, value_name = "SECONDS")]
     upstream_timeout: Option<u64>,
@@ -240,6 +253,9 @@ impl UpstreamArgs {
             ca: self.upstream_ca.clone(),
             blobs: self.blobs.unwrap_or_default(),
             timeout: self.upstream_timeout,
+            proxy: self.upstream_proxy.clone(),
+            proxy_username: self.upstream_proxy_username.clone(),
+            proxy_password_file: self.upstream_proxy_password_file.clone(),
             ..UpstreamConfig::default()
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod credentials;
 mod http;
+mod proxies;
 mod settings;
 
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -30,7 +31,8 @@ impl Upstream {
     pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = OriginId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let http = Http::new(settings.base.clone(), settings.ca.as_ref(), settings.timeout)?;
+        let Settings { base, ca, timeout, proxies, .. } = &settings;
+        let http = Http::new(base.clone(), ca.as_ref(), *timeout, proxies.clone())?;
         Ok(Self { id, settings, http })
     }
 

@@ -77,7 +77,7 @@ fn begin_paths(table: &mut Table, folder: &Path) {
         *auth = Auth::Htpasswd(PathBuf::from(folder).join(path)).to_string();
     }
     for upstream in table.get_mut("upstream").and_then(Value::as_array_mut).into_iter().flatten() {
-        for key in ["password-file", "docker-config", "ca"] {
+        for key in ["password-file", "docker-config", "ca", "proxy-password-file"] {
             upstream.get_mut(key).map(begin);
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     fn paths_begin_where_the_file_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("downshift.toml");
-        let text = "store-links = [\"a\", \"/b\"]\ndata = \"state\"\nkey = \"/key\"\nauth = \"htpasswd:users\"\n[[upstream]]\nurl = \"a\"\nca = \"ca\"";
+        let text = "store-links = [\"a\", \"/b\"]\ndata = \"state\"\nkey = \"/key\"\nauth = \"htpasswd:users\"\n[[upstream]]\nurl = \"a\"\nca = \"ca\"\nproxy-password-file = \"p\"";
         std::fs::write(&path, text).unwrap();
         let table = read(&path).unwrap();
         let below = |name: &str| folder.path().join(name).display().to_string();
@@ -138,5 +138,6 @@ mod tests {
         assert_eq!(table["key"].as_str(), Some("/key"));
         assert_eq!(table["auth"].as_str(), Some(&*format!("htpasswd:{}", below("users"))));
         assert_eq!(table["upstream"][0]["ca"].as_str(), Some(&*below("ca")));
+        assert_eq!(table["upstream"][0]["proxy-password-file"].as_str(), Some(&*below("p")));
     }
 }

@@ -3,6 +3,7 @@
 mod configuration;
 mod limits;
 mod logins;
+mod proxies;
 mod reload;
 mod seeing;
 mod shipping;
@@ -17,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(tls::trials());
     trials.extend(limits::trials());
     trials.extend(logins::trials());
+    trials.extend(proxies::trials());
     trials.extend(reload::trials());
     trials.extend(seeing::trials());
     trials.extend(starting::trials());

@@ -130,7 +130,7 @@ impl<'p> Remote<'p> {
     }
 
     pub(super) fn fault_at(&self, url: &Url, problem: Problem) -> Failure {
-        Fault { host: url.host.clone(), problem }.into()
+        Fault { host: url.authority().to_string(), problem }.into()
     }
 }
 

@@ -58,7 +58,8 @@ impl Remote<'_> {
                 return Err(failure);
             }
             Some(answered) => return answered,
-            None => Fault { host: self.registry.base.host.clone(), problem: Problem::Timeout }.to_string(),
+            None => Fault { host: self.registry.base.authority().to_string(), problem: Problem::Timeout }
+                .to_string(),
         };
         let age = self.shell.now().saturating_sub(last.at) / 1000;
         let (name, tag) = (self.scope.name.clone(), tag.to_owned());

@@ -3,20 +3,29 @@
 use core::error::Error as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
+use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use downshift_registry::{Authorization, Fault, Problem, TokenForm};
+use downshift_registry::{Authorization, BadProxy, BadTls, Fault, Problem, TokenForm};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Method, Response, Url, redirect};
+use reqwest::{Certificate, Client, Method, Proxy, Response, StatusCode, Url, redirect};
+use rustls::{CertificateError, InvalidMessage};
+use tokio::time::timeout;
 
+use super::proxies::Proxies;
 use super::settings::Authorities;
 use crate::error::Error;
 use crate::metrics::METRICS;
 
 /// How long it may take to get a connection: as long as Docker's own clients wait.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long to look for the address of a host that a proxy leads to. Where nothing but the proxy knows the names of the
+/// internet, nobody may answer.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is told of an error: the last of what led to it, which says most.
 const MAX_CAUSES: usize = 8;
@@ -25,9 +34,10 @@ const MAX_CAUSES: usize = 8;
 pub(crate) struct Http {
     /// The registry's own host and port.
     base: Url,
-    /// For that.
+    proxies: Arc<Proxies>,
+    /// For that, and for whatever a proxy leads to.
     own: Client,
-    /// For other hosts: redirects and token services.
+    /// For other hosts that are asked without a proxy: redirects and token services.
     other: Client,
 }
 
@@ -53,7 +63,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// Reads on: gives how many bytes have come; at the end nothing.
     pub(crate) async fn next(&mut self) -> Result<Option<usize>, Problem> {
-        let Some(chunk) = self.response.chunk().await.map_err(|error| problem(&error))? else {
+        let Some(chunk) = self.response.chunk().await.map_err(|error| problem(&error, None))? else {
             return Ok(None);
         };
         if self.bytes.len() + chunk.len() > self.limit {
@@ -72,7 +82,12 @@ impl Reading {
 impl Http {
     /// Connections to the registry at `base`, that also trust the certificates `ca`. A host that is silent
     /// for `timeout` is given up.
-    pub(crate) fn new(base: Url, ca: Option<&Authorities>, timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(
+        base: Url,
+        ca: Option<&Authorities>,
+        timeout: Duration,
+        proxies: Proxies,
+    ) -> Result<Self, Error> {
         let certificates = match ca {
             None => Vec::new(),
             Some(Authorities { path, pem }) => {
@@ -82,7 +97,7 @@ impl Http {
         let unusable = |error| {
             Error::Upstream(Fault {
                 host: base.host_str().unwrap_or_default().to_owned(),
-                problem: problem(&error),
+                problem: problem(&error, None),
             })
         };
         let builder = || {
@@ -94,10 +109,16 @@ impl Http {
                 .read_timeout(timeout)
                 .tls_certs_merge(certificates.iter().cloned())
         };
-        let own = builder().build().map_err(unusable)?;
+        let proxies = Arc::new(proxies);
+        let mut own = builder();
+        if !proxies.is_empty() {
+            let proxies = Arc::clone(&proxies);
+            own = own.proxy(Proxy::custom(move |url| proxies.to(url).map(|proxy| proxy.url().clone())));
+        }
+        let own = own.build().map_err(unusable)?;
         let resolver = OtherHosts { own_host: base.host_str().unwrap_or_default().to_owned() };
         let other = builder().dns_resolver(resolver).build().map_err(unusable)?;
-        Ok(Self { base, own, other })
+        Ok(Self { base, proxies, own, other })
     }
 
     /// The host of the registry, for people.
@@ -108,12 +129,14 @@ impl Http {
     /// Asks once.
     pub(crate) async fn send(&self, query: Query) -> Result<Response, Problem> {
         let Query { method, url, is_own, mut headers, authorization, form } = query;
-        let client = if is_own {
-            &self.own
-        } else {
-            self.check_address(&url).await?;
-            &self.other
-        };
+        let proxy = self
+            .proxies
+            .to(&url)
+            .map(|proxy| Passage { proxy: proxy.shown(), is_tunnel: url.scheme() == "https" });
+        if !is_own {
+            self.check_host(&url, proxy.is_some()).await?;
+        }
+        let client = if is_own || proxy.is_some() { &self.own } else { &self.other };
         if let Some(authorization) = authorization {
             let value = HeaderValue::from_str(authorization.as_str());
             let mut value = value.map_err(|error| Problem::Invalid(error.to_string()))?;
@@ -125,7 +148,16 @@ impl Http {
             request = request.body(form.as_str().to_owned());
         }
         let begun = Instant::now();
-        let sent = request.send().await.map_err(|error| problem(&error));
+        let sent = match request.send().await {
+            Err(error) => Err(problem(&error, proxy.as_ref())),
+            Ok(response) => match proxy {
+                // Nobody but a proxy answers with it (RFC 9110, 15.5.8); one with a tunnel has done so before.
+                Some(passage) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    Err(passage.problem(BadProxy::Credentials))
+                }
+                _ => Ok(response),
+            },
+        };
         self.count(&sent, begun);
         sent
     }
@@ -151,16 +183,29 @@ impl Http {
         Ok(Reading { response, bytes, limit })
     }
 
-    /// Refuses other hosts that are given by an address which only this machine or its network knows: those given by
-    /// name are refused by [`OtherHosts`].
-    async fn check_address(&self, url: &Url) -> Result<(), Problem> {
+    /// Refuses other hosts that only this machine or its network knows. Those given by name are refused by [`OtherHosts`]
+    /// once they are connected to; where a proxy does that, they are looked up here, as far as they are known here.
+    async fn check_host(&self, url: &Url, is_proxied: bool) -> Result<(), Problem> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        match host.parse() {
-            Ok(address) if !is_public(address) && is_public_host(self.host()).await => {
-                Err(Problem::PrivateAddress)
-            }
-            _ => Ok(()),
-        }
+        let is_inside = match host.parse() {
+            Ok(address) => !is_public(address),
+            Err(_) => is_proxied && is_known_inside(host).await,
+        };
+        if is_inside && is_public_host(self.host()).await { Err(Problem::PrivateAddress) } else { Ok(()) }
+    }
+}
+
+/// The way of a request that a proxy leads to its host.
+struct Passage<'p> {
+    /// The proxy, for people.
+    proxy: &'p str,
+    /// Whether the proxy sees no more than where the connection goes.
+    is_tunnel: bool,
+}
+
+impl Passage<'_> {
+    fn problem(&self, what: BadProxy) -> Problem {
+        Problem::Proxy { proxy: self.proxy.to_owned(), what }
     }
 }
 
@@ -196,13 +241,17 @@ impl Resolve for OtherHosts {
     }
 }
 
-async fn is_public_host(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    match tokio::net::lookup_host((host, 0)).await {
-        Ok(mut addresses) => addresses.all(|address| is_public(address.ip())),
-        // Who cannot be found leads nowhere.
-        Err(_) => true,
+/// Whether a host has an address inside, as far as that is known here.
+async fn is_known_inside(host: &str) -> bool {
+    match timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 0))).await {
+        Ok(Ok(mut addresses)) => addresses.any(|address| !is_public(address.ip())),
+        Ok(Err(_)) | Err(_) => false,
     }
+}
+
+/// Whether a registry is one of the internet. So is one that cannot be found: it leads nowhere, or a proxy knows it.
+async fn is_public_host(host: &str) -> bool {
+    !is_known_inside(host.trim_matches(['[', ']'])).await
 }
 
 /// True for an address of the internet, rather than of a machine, a network or a provider's own services (IANA's
@@ -250,23 +299,67 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// An error of the library, as a registry's problem.
-fn problem(error: &reqwest::Error) -> Problem {
+/// An error of the library, as a registry's problem, or as one of the proxy on the way to it.
+fn problem(error: &reqwest::Error, passage: Option<&Passage<'_>>) -> Problem {
+    /// As hyper-util's errors of a tunnel begin, whose type is not to be had through reqwest.
+    const TUNNEL: &str = "tunnel error: ";
     let mut causes = Vec::new();
+    let mut tunnel = None;
     let mut next = error.source();
     while let Some(cause) = next.filter(|_| causes.len() < MAX_CAUSES) {
         if cause.is::<NotPublic>() {
             return Problem::PrivateAddress;
         }
-        causes.push(cause.to_string());
+        let text = cause.to_string();
+        if let Some(what) = text.strip_prefix(TUNNEL) {
+            tunnel = Some(what.to_owned());
+        } else if tunnel.is_none()
+            && let Some(what) = bad_tls(cause)
+        {
+            return Problem::Tls(what);
+        }
+        causes.push(text);
         next = cause.source();
     }
     if error.is_timeout() {
-        Problem::Timeout
-    } else {
-        // Not the error itself, which has the URL in it, and that may be as good as a password.
-        Problem::Unreachable(causes.pop().unwrap_or_else(|| "the connection failed".to_owned()))
+        return Problem::Timeout;
     }
+    // Not the error itself, which has the URL in it, and that may be as good as a password.
+    let why = causes.pop().unwrap_or_else(|| "the connection failed".to_owned());
+    match (passage, tunnel.as_deref()) {
+        (Some(passage), Some("proxy authorization required")) => passage.problem(BadProxy::Credentials),
+        (Some(passage), Some("unsuccessful")) => passage.problem(BadProxy::Refused),
+        (Some(passage), Some(_)) => passage.problem(BadProxy::Unreachable(why)),
+        (Some(passage), None) if !passage.is_tunnel && error.is_connect() => {
+            passage.problem(BadProxy::Unreachable(why))
+        }
+        _ => Problem::Unreachable(why),
+    }
+}
+
+/// What an error says of TLS, if it is one of the TLS library.
+fn bad_tls(cause: &(dyn core::error::Error + 'static)) -> Option<BadTls> {
+    // An error of input and output has it inside, but not as its source.
+    let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let error = match within {
+        Some(within) => within.downcast_ref::<rustls::Error>(),
+        None => cause.downcast_ref(),
+    }?;
+    Some(match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => BadTls::NotTls,
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => BadTls::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                BadTls::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                BadTls::OtherName
+            }
+            CertificateError::UnknownIssuer => BadTls::UnknownIssuer,
+            other => BadTls::Other(other.to_string()),
+        },
+        other => BadTls::Other(other.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -336,21 +429,53 @@ mod tests {
         assert!(is_public("2620:4f:8000::1".parse().unwrap()));
     }
 
+    /// Asks for a URL that a registry at `own` leads to, by the proxies in `variables`: gives what goes wrong.
+    async fn led_to(own: &str, url: &str, variables: &[(&str, &str)]) -> Option<Problem> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let read = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let proxies = Proxies::new(None, read).unwrap();
+        let http = Http::new(own.parse().unwrap(), None, Duration::from_millis(200), proxies).unwrap();
+        let (method, headers) = (Method::GET, HeaderMap::new());
+        let url = url.parse().unwrap();
+        http.send(Query { method, url, is_own: false, headers, authorization: None, form: None }).await.err()
+    }
+
     /// Nothing goes out: a public registry is only pretended, and what it leads to is on this machine.
     #[tokio::test]
     async fn a_public_registry_leads_nowhere_inside() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for (own, may_ask) in [("http://8.8.8.8/", false), ("http://127.0.0.1/", true)] {
-            let http = Http::new(own.parse().unwrap(), None, Duration::from_millis(200)).unwrap();
             for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
-                let url = format!("http://{host}:{port}/").parse().unwrap();
-                let (method, headers) = (Method::GET, HeaderMap::new());
-                let query = Query { method, url, is_own: false, headers, authorization: None, form: None };
-                let problem = http.send(query).await.unwrap_err();
+                let problem = led_to(own, &format!("http://{host}:{port}/"), &[]).await.unwrap();
                 assert_eq!(problem != Problem::PrivateAddress, may_ask, "{own} {host}: {problem:?}");
             }
         }
+    }
+
+    /// The proxy is on this machine and silent: whatever reaches it ends with its time.
+    #[tokio::test]
+    async fn a_proxy_leads_nowhere_inside_as_far_as_that_is_known_here() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        let by_proxy = [("ALL_PROXY", proxy.as_str())];
+        for direct in ["", "10.0.0.0/8,169.254.169.254,[fd00::1]", "*"] {
+            let variables = [by_proxy[0], ("NO_PROXY", direct)];
+            for host in ["10.0.0.1", "169.254.169.254", "[fd00::1]", "localhost"] {
+                for scheme in ["http", "https"] {
+                    let problem = led_to("http://8.8.8.8/", &format!("{scheme}://{host}/"), &variables).await;
+                    assert_eq!(problem, Some(Problem::PrivateAddress), "{scheme}://{host} with `{direct}`");
+                }
+            }
+        }
+        // What only the proxy can know is its own business, as what a registry inside leads to is the operator's.
+        for (own, url) in
+            [("http://8.8.8.8/", "http://blobs.invalid/"), ("http://127.0.0.1/", "http://10.0.0.1/")]
+        {
+            assert_eq!(led_to(own, url, &by_proxy).await, Some(Problem::Timeout), "{url}");
+        }
+        assert!(is_known_inside("localhost").await && !is_known_inside("blobs.invalid").await);
     }
 }

@@ -10,6 +10,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::credentials;
+use super::proxies::{self, OwnProxy, Proxies};
 use crate::bounded;
 use crate::error::Error;
 use crate::origin::url::resolve;
@@ -48,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     /// Certificates to trust beside the system's.
     pub(crate) ca: Option<Authorities>,
+    pub(crate) proxies: Proxies,
 }
 
 /// Certificates of those that vouch for others.
@@ -83,11 +85,61 @@ pub(crate) struct UpstreamConfig {
     pub(crate) blobs: Delivery,
     /// In seconds.
     pub(crate) timeout: Option<u64>,
+    /// The URL of the proxy towards it in the place of those in the environment, or `none`.
+    pub(crate) proxy: Option<String>,
+    pub(crate) proxy_username: Option<String>,
+    pub(crate) proxy_password_file: Option<PathBuf>,
 }
 
 impl UpstreamConfig {
+    /// What is wrong with its proxy, if something is that shows without reading any file. An error that repeats the proxy, or
+    /// settings that are printed with it, would show the password that somebody may have put into it.
+    pub(crate) fn proxy_problem(&self) -> Option<String> {
+        let text = self.proxy.as_deref()?;
+        let is_proxy = OwnProxy::parse(text, None).is_some();
+        (!is_proxy).then(|| {
+            format!(
+                "`proxy` must be `none` or of the form {}, with the password in the file `proxy-password-file`",
+                proxies::FORM
+            )
+        })
+    }
+
+    /// The proxies towards it.
+    fn proxies(&self) -> Result<Proxies, Error> {
+        let invalid = |problem: String| Error::InvalidUpstream { url: shown(&self.url), problem };
+        let credentials = match (&self.proxy_username, &self.proxy_password_file) {
+            (None, None) => None,
+            (Some(username), Some(file)) if self.proxy.is_some() => {
+                Some(Credentials { username: username.clone(), password: credentials::password(file)? })
+            }
+            _ => {
+                return Err(invalid(
+                    "`proxy`, `proxy-username` and `proxy-password-file` must be set together".to_owned(),
+                ));
+            }
+        };
+        let own = match &self.proxy {
+            None => None,
+            Some(text) => match OwnProxy::parse(text, credentials.as_ref()) {
+                Some(own) => Some(own),
+                None => {
+                    let problem = self.proxy_problem();
+                    return Err(invalid(
+                        problem.unwrap_or_else(|| "`proxy` is `none`, and has a user".to_owned()),
+                    ));
+                }
+            },
+        };
+        let read = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Proxies::new(own, read).map_err(|name| Error::InvalidSettings {
+            problem: format!("the environment variable `{name}` is not a proxy: write {}", proxies::FORM),
+        })
+    }
+
     /// Reads the files that are named, and checks the rest.
     pub(crate) fn settings(self) -> Result<Settings, Error> {
+        let proxies = self.proxies()?;
         let invalid =
             |problem: &str| Error::InvalidUpstream { url: shown(&self.url), problem: problem.to_owned() };
         let base = base(&self.url).ok_or_else(|| invalid("the URL must be of the form https://HOST"))?;
@@ -120,7 +172,7 @@ impl UpstreamConfig {
                 Some(Authorities { path, pem })
             }
         };
-        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca })
+        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca, proxies })
     }
 }
 
