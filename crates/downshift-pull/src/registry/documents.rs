@@ -35,6 +35,7 @@ impl Remote<'_> {
         self.keep_document(need.digest.clone(), bytes.clone()).await;
         if need.kind == NeedKind::Manifest {
             self.keep_sizes(&bytes).await;
+            self.keep_presence(&need.digest).await;
         }
         Ok(Some(bytes))
     }
@@ -66,6 +67,9 @@ impl Remote<'_> {
         // The document is needed next.
         let get = async { Ok(self.get_document(&need, caller).await?.map(|_| ())) };
         let found = self.head_or_get(HeadOf::Manifests, &path, caller, &told, get).await?;
+        if found.is_some() {
+            self.keep_presence(digest).await;
+        }
         Ok(found.is_some())
     }
 }
