@@ -13,6 +13,10 @@ use crate::effect::{Answered, Done, Effect};
 use crate::failure::Failure;
 use crate::value::{DOCUMENT_LIFETIME, HeadOf, Key, Value};
 
+/// Bytes of a manifest of which the sizes are kept that it says. With 127 layers it has some 30 KB; larger ones are lists, to
+/// read which a second time would take long.
+const MAX_SIZED_BYTES: usize = 256 * 1024;
+
 impl Remote<'_> {
     /// A document, if there is one: kept, or from the registry. Its digest is checked.
     pub(crate) async fn document(&self, need: &Need, caller: &Caller) -> Result<Option<Bytes>, Failure> {
@@ -42,6 +46,9 @@ impl Remote<'_> {
 
     /// Keeps how many bytes the blobs of a manifest have: some registries send layers without their length.
     pub(super) async fn keep_sizes(&self, manifest: &[u8]) {
+        if manifest.len() > MAX_SIZED_BYTES {
+            return;
+        }
         let Ok(Document::Manifest(manifest)) = Document::parse(manifest, &self.settings.limits) else {
             return;
         };
