@@ -47,13 +47,6 @@ pub struct BodyId(pub u32);
 pub enum Effect {
     /// Ask a registry, or a host that it names: [`Done::Asked`].
     Ask(Ask),
-    /// Read an open body to its end, of at most `limit` bytes: [`Done::Read`].
-    Read {
-        /// The body.
-        body: BodyId,
-        /// The bytes that it may have.
-        limit: usize,
-    },
     /// Close an open body, which nobody reads: [`Done::Nothing`].
     Close(BodyId),
     /// Say what is kept under a key: [`Done::Known`], or [`Done::Unknown`] also if that is not known.
@@ -147,8 +140,6 @@ pub enum Effect {
 pub enum Done {
     /// The response to [`Effect::Ask`], or why there is none.
     Asked(Result<Answered, Problem>),
-    /// The bytes of a body, and their digest.
-    Read(Result<(Bytes, Digest), Problem>),
     /// What is kept.
     Known(Value),
     /// Nothing is. For a [`Key::Permit`] it says how many refusals there were until now.

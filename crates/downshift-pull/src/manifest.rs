@@ -55,13 +55,48 @@ impl Front {
             client = client.with_platform(self.settings.platform.clone());
         }
         let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
-        if let Some(answer) = self.answer_at_hand(&repository, &key).await? {
+        let answer = self.answer_at_hand(&repository, &key).await?;
+        if let Reference::Digest(digest) = reference
+            && !self
+                .is_still_there(&repository, name, digest, answer.is_some(), &mut recalled, caller)
+                .await?
+        {
+            return Ok(unknown());
+        }
+        if let Some(answer) = answer {
             return Ok(self.reply_with(&answer));
         }
         match self.make(&repository, key, &digest, recalled, caller).await {
             Ok(answer) => Ok(self.reply_with(&answer)),
             Err(failure) => self.refuse(name, reference, failure).await.map(Reply::from),
         }
+    }
+
+    /// Whether a manifest is still at its registry, as far as it would be told without asking there. What was made here is
+    /// told for good, whatever becomes of what it was made of.
+    async fn is_still_there(
+        &self,
+        repository: &Repository<'_>,
+        name: &str,
+        digest: &Digest,
+        has_answer: bool,
+        recalled: &mut Recalled,
+        caller: &Caller,
+    ) -> Result<bool, Failure> {
+        let Some(remote) = repository.remote() else { return Ok(true) };
+        if remote.was_there(digest).await {
+            return Ok(true);
+        }
+        let record = self.recall(name, digest, recalled).await?;
+        if record.is_some_and(|record| record.source != *digest) {
+            remote.keep_presence(digest).await;
+            return Ok(true);
+        }
+        if !has_answer && record.is_none() && !remote.has_document(digest).await {
+            // It is asked for next.
+            return Ok(true);
+        }
+        remote.is_still_there(digest, caller).await
     }
 
     fn reply_with(&self, answer: &AnswerValue) -> Reply {

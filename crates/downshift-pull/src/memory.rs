@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 
+use downshift::Digest;
 use downshift_registry::{Authorization, IdentityToken};
 
 use crate::caller::CallerId;
@@ -38,6 +39,12 @@ const MAX_BLOB_SIZES: usize = 50_000;
 /// How many are at an edge.
 const EDGE_BLOB_SIZES: usize = 5_000;
 
+/// How many manifests are remembered that are at their registries: with their keys they take some 15 MB.
+const MAX_PRESENCES: usize = 50_000;
+
+/// How many are at an edge.
+const EDGE_PRESENCES: usize = 5_000;
+
 /// How many refusals are. Where there are more, the oldest of them count for everybody who is being asked about.
 const MAX_REFUSALS: usize = 10_000;
 
@@ -50,6 +57,7 @@ pub struct Memory {
     identities: Facts,
     heads: Facts,
     sizes: Facts,
+    presences: Facts,
     refusals: Facts,
     /// How many refusals there were.
     mark: u64,
@@ -64,7 +72,7 @@ type About = (CallerId, Scope);
 
 #[derive(Debug)]
 enum Fact {
-    /// That the registry said yes, wants a name and password, or refuses HEAD.
+    /// That the registry said yes, wants a name and password, refuses HEAD, or has something.
     Yes,
     /// The token for a repository.
     Token(Authorization),
@@ -138,7 +146,7 @@ impl Facts {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::with_room(MAX_PERMITS, MAX_TOKENS, MAX_BLOB_SIZES)
+        Self::with_room(MAX_PERMITS, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES)
     }
 }
 
@@ -146,10 +154,10 @@ impl Memory {
     /// Nothing yet, and room for what fits into a program at an edge.
     #[must_use]
     pub fn at_edge() -> Self {
-        Self::with_room(EDGE_PERMITS, EDGE_TOKENS, EDGE_BLOB_SIZES)
+        Self::with_room(EDGE_PERMITS, EDGE_TOKENS, EDGE_BLOB_SIZES, EDGE_PRESENCES)
     }
 
-    fn with_room(permits: usize, tokens: usize, sizes: usize) -> Self {
+    fn with_room(permits: usize, tokens: usize, sizes: usize, presences: usize) -> Self {
         Self {
             permits: Facts::new(permits),
             tokens: Facts::new(tokens),
@@ -157,6 +165,7 @@ impl Memory {
             identities: Facts::new(MAX_IDENTITIES),
             heads: Facts::new(MAX_HEAD_REFUSALS),
             sizes: Facts::new(sizes),
+            presences: Facts::new(presences),
             refusals: Facts::new(MAX_REFUSALS),
             mark: 0,
             forgotten: 0,
@@ -211,11 +220,8 @@ impl Memory {
                 let name = [host, " ", kind].concat();
                 Some((&mut self.heads, (CallerId::default(), Scope { origin: *origin, name })))
             }
-            Key::BlobSize { scope, digest } => {
-                let name = [&scope.name, "@", digest.as_str()].concat();
-                let scope = Scope { origin: scope.origin, name };
-                Some((&mut self.sizes, (CallerId::default(), scope)))
-            }
+            Key::BlobSize { scope, digest } => Some((&mut self.sizes, of_digest(scope, digest))),
+            Key::Presence { scope, digest } => Some((&mut self.presences, of_digest(scope, digest))),
             _ => None,
         }
     }
@@ -229,6 +235,7 @@ impl Memory {
             (Some(Fact::Size(size)), _) => Done::Known(Value::BlobSize(*size)),
             (Some(Fact::Yes), Key::Basic(_)) => Done::Known(Value::Basic),
             (Some(Fact::Yes), Key::HeadRefusal { .. }) => Done::Known(Value::HeadRefusal),
+            (Some(Fact::Yes), Key::Presence { .. }) => Done::Known(Value::Presence),
             (Some(Fact::Yes), _) => Done::Known(Value::Permit { mark: 0 }),
             _ => Done::Unknown { mark },
         }
@@ -242,7 +249,9 @@ impl Memory {
             (Key::Token(_), Value::Token(token)) if token.as_str().len() <= MAX_TOKEN_BYTES => {
                 Some(Fact::Token(token.clone()))
             }
-            (Key::Basic(_), Value::Basic) | (Key::HeadRefusal { .. }, Value::HeadRefusal) => Some(Fact::Yes),
+            (Key::Basic(_), Value::Basic)
+            | (Key::HeadRefusal { .. }, Value::HeadRefusal)
+            | (Key::Presence { .. }, Value::Presence) => Some(Fact::Yes),
             (Key::IdentityToken(_), Value::IdentityToken(token))
                 if token.as_str().len() <= MAX_TOKEN_BYTES =>
             {
@@ -280,6 +289,12 @@ impl Memory {
         };
         is_newer(scope.clone()) || is_newer(all_of(scope.origin)) || self.forgotten > mark
     }
+}
+
+/// Something of a repository that has a digest.
+fn of_digest(scope: &Scope, digest: &Digest) -> About {
+    let name = [&scope.name, "@", digest.as_str()].concat();
+    (CallerId::default(), Scope { origin: scope.origin, name })
 }
 
 /// All repositories of an origin.
@@ -375,7 +390,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_oldest_go_and_refusals_never_unnoticed() {
-        let mut memory = Memory::with_room(2, MAX_TOKENS, MAX_BLOB_SIZES);
+        let mut memory = Memory::with_room(2, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES);
         for name in ["a", "b", "c"] {
             permit(&mut memory, ALICE, name, 0);
         }

@@ -7,6 +7,7 @@ mod documents;
 mod heads;
 mod limits;
 mod lists;
+mod presence;
 mod remote;
 mod tags;
 mod tokens;

@@ -85,6 +85,13 @@ pub enum Key {
         /// What it is of no use for.
         of: HeadOf,
     },
+    /// That a manifest is at its registry, or need not be.
+    Presence {
+        /// The repository.
+        scope: Scope,
+        /// The manifest's digest.
+        digest: Digest,
+    },
     /// How many bytes a blob of a registry has, as a manifest of its repository says.
     BlobSize {
         /// The repository.
@@ -134,6 +141,8 @@ pub enum Value {
     IdentityToken(IdentityToken),
     /// That HEAD is of no use.
     HeadRefusal,
+    /// That it is, or need not be.
+    Presence,
     /// The bytes of a blob.
     BlobSize(u64),
 }
@@ -216,6 +225,7 @@ impl Key {
             | Self::Basic(_)
             | Self::IdentityToken(_)
             | Self::HeadRefusal { .. }
+            | Self::Presence { .. }
             | Self::BlobSize { .. } => true,
             Self::Answer { .. }
             | Self::Document { .. }

@@ -27,10 +27,6 @@ export function streams(resolve) {
     return { ...head, body: bodies.size - 1 };
   }
 
-  async function read({ body, limit }) {
-    return { done: "read", ...(await whole(bodies.get(body), limit)) };
-  }
-
   function respond({ status, headers, length, bytes: [bytes] }) {
     let body = bytes?.byteLength > 0 ? bytes : null;
     if (length !== undefined) ({ readable: body, writable } = sizedStream(length));
@@ -51,7 +47,6 @@ export function streams(resolve) {
 
   return {
     ask,
-    read,
     close: ({ body }) => cancel(bodies.get(body)),
     respond,
     copy,

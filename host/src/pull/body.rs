@@ -175,7 +175,7 @@ impl Source {
                 Some(Self::File(FileSource::new(blob.file, start, state, verified)))
             }
             // A response begins where it was asked for.
-            OpenBody::Response { response, .. } => (start == 0).then(|| Self::Response((*response).into())),
+            OpenBody::Response(response) => (start == 0).then(|| Self::Response((*response).into())),
         }
     }
 

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use downshift_pull::{BodyId, OriginId, Scope};
+use downshift_pull::{BodyId, Scope};
 
 use super::account::Account;
 use super::answers::Lease;
@@ -52,12 +52,7 @@ pub(super) enum OpenBody {
         repository: Arc<Repository>,
     },
     /// A registry's response.
-    Response {
-        /// The registry.
-        origin: OriginId,
-        /// The response.
-        response: Box<reqwest::Response>,
-    },
+    Response(Box<reqwest::Response>),
 }
 
 impl Context {

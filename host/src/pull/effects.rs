@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use downshift::Digest;
 use downshift::answer::{Need, Refusal};
 use downshift_pull::{
-    Answered, BodyId, Conversion, Converted, Done, Effect, Event, Key, Login, Memory, OriginId, Scope,
-    Settings, StoredBlob, Take, Value,
+    Answered, BodyId, Conversion, Converted, Done, Effect, Event, Key, Login, Memory, Scope, Settings,
+    StoredBlob, Take, Value,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::answers::{AnswerCache, Key as AnswerPath, LargeAnswer, Lookup as AnswerLookup};
 use super::context::{Context, OpenBody};
-use super::registry::{Asked, Keeping, Registries, read_open, with_body};
+use super::registry::{Asked, Keeping, Registries, with_body};
 use super::stored;
 use super::trouble::trouble;
 use crate::access::{CallerHasher, Htpasswd, NotChecked};
@@ -66,7 +66,7 @@ pub(super) enum Outcome {
     /// A registry was asked, and what has come of it is about to be kept.
     Asked(Done, Option<Keeping>),
     /// A registry's response, whose body is open.
-    Answered(OriginId, Answered, Box<reqwest::Response>),
+    Answered(Answered, Box<reqwest::Response>),
     /// A file of a store, which is open.
     Opened(BlobFile, Arc<Repository>, Digest),
     /// A stored repository was looked for, for an effect that goes on with it.
@@ -90,8 +90,7 @@ impl Shared {
         }
         match effect {
             Effect::Ask(ask) => {
-                let (account, origin, is_open) =
-                    (context.account.clone(), ask.origin, ask.take == Take::Open);
+                let (account, is_open) = (context.account.clone(), ask.take == Take::Open);
                 let asked = self.registries.ask(ask, account.clone(), context.since, &mut context.asked);
                 later(async move {
                     if is_open && account.add(BLOB_BYTES).await.is_err() {
@@ -99,11 +98,10 @@ impl Shared {
                     }
                     match asked.await {
                         Asked::Done(done, keeping) => Outcome::Asked(done, keeping),
-                        Asked::Open(answered, response) => Outcome::Answered(origin, answered, response),
+                        Asked::Open(answered, response) => Outcome::Answered(answered, response),
                     }
                 })
             }
-            Effect::Read { body, limit } => self.read(body, limit, context),
             Effect::Close(body) => {
                 drop(context.take(body));
                 When::Now(Done::Nothing)
@@ -170,15 +168,6 @@ impl Shared {
             return None;
         }
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).answer(effect, time::now_in_milliseconds())
-    }
-
-    fn read(self: &Arc<Self>, body: BodyId, limit: usize, context: &mut Context) -> When {
-        let Some(OpenBody::Response { origin, response }) = context.take(body) else {
-            return When::Now(Done::Nothing);
-        };
-        let Some(upstream) = self.registries.get(origin) else { return When::Now(Done::Nothing) };
-        let reading = read_open(Arc::clone(upstream), response, limit, context.account.clone());
-        later(async move { Outcome::Done(reading.await) })
     }
 
     fn load(self: &Arc<Self>, key: Key, context: &mut Context) -> When {
@@ -491,8 +480,8 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
             context.keeping.extend(keeping);
             done
         }
-        Outcome::Answered(origin, answered, response) => {
-            with_body(answered, context.open(OpenBody::Response { origin, response }))
+        Outcome::Answered(answered, response) => {
+            with_body(answered, context.open(OpenBody::Response(response)))
         }
         Outcome::Opened(blob, repository, digest) => {
             let (size, state) = (blob.stamp.size(), BlobState { digest, stamp: blob.stamp });

@@ -245,23 +245,6 @@ async fn read(
     Ok(reading.finish())
 }
 
-/// Reads a body that was left open to its end.
-pub(super) async fn read_open(
-    upstream: Arc<Upstream>,
-    response: Box<Response>,
-    limit: usize,
-    account: Account,
-) -> Done {
-    match read(&upstream, *response, limit, 1, &account).await {
-        Ok(bytes) => {
-            let digest = Digest::of(&bytes);
-            Done::Read(Ok((bytes, digest)))
-        }
-        Err(Failed::Problem(problem)) => Done::Read(Err(problem)),
-        Err(Failed::Busy) => Done::Busy,
-    }
-}
-
 /// A pull that asks an origin which the settings do not have.
 fn unknown_origin() -> Problem {
     Problem::Invalid("there is no such origin".to_owned())

@@ -110,10 +110,6 @@ impl Edge {
                         Done::Responded
                     }
                     Effect::Copy(copy) => Done::Copied(send(&copy, open.take(), client)),
-                    Effect::Read { limit, .. } => Done::Read(match open.take() {
-                        Some(body) => read(body, limit),
-                        None => Err(Problem::Timeout),
-                    }),
                     // Nothing is done side by side, so that the time of anything is never over.
                     Effect::Pause(duration) if duration >= Duration::from_secs(1) => continue,
                     Effect::Pause(duration) => {

@@ -47,7 +47,6 @@ impl World {
         }
         Progress::Done(match effect {
             Effect::Ask(ask) => return self.ask(pull, ask),
-            Effect::Read { body, limit } => return self.read(*body, *limit),
             Effect::Close(body) => {
                 self.bodies.remove(body);
                 Done::Nothing
@@ -208,21 +207,6 @@ impl World {
         self.next_body += 1;
         self.bodies.insert(id, OpenBody { bytes, end, digest });
         id
-    }
-
-    fn read(&mut self, body: BodyId, limit: usize) -> Progress {
-        let Some(OpenBody { bytes, end, .. }) = self.bodies.remove(&body) else {
-            self.violations.push("a body is read that is not open".to_owned());
-            return Progress::Done(Done::Nothing);
-        };
-        let response = Response { status: 200, headers: Vec::new(), body: bytes, end };
-        match whole(response, None, limit) {
-            None => Progress::Never,
-            Some(read) => Progress::Done(Done::Read(read.map(|bytes| {
-                let digest = Digest::of(&bytes);
-                (bytes, digest)
-            }))),
-        }
     }
 
     fn resolve(&self, scope: &Scope, reference: &Reference) -> Option<StoredManifest> {

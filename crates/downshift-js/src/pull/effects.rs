@@ -28,9 +28,6 @@ pub(crate) fn write(ticket: Ticket, effect: &Effect, names: &Names, bytes: &mut 
 fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mut VecDeque<Bytes>) {
     match effect {
         Effect::Ask(asked) => ask(object, asked),
-        Effect::Read { body, limit } => {
-            of_body(object, "read", *body).number("limit", *limit as u64);
-        }
         Effect::Close(body) => {
             of_body(object, "close", *body);
         }

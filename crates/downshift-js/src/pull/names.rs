@@ -67,6 +67,7 @@ impl Names {
             | Key::Basic(_)
             | Key::IdentityToken(_)
             | Key::HeadRefusal { .. }
+            | Key::Presence { .. }
             | Key::BlobSize { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
@@ -119,6 +120,7 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::Basic
         | Value::IdentityToken(_)
         | Value::HeadRefusal
+        | Value::Presence
         | Value::BlobSize(_) => Bytes::new(),
     };
     (about.finish(), bytes)

@@ -23,7 +23,6 @@ pub(crate) fn read(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket, Do
     let ticket = Ticket(u32::try_from(given.number("ticket")).unwrap_or(u32::MAX));
     let done = match given.text("done").as_str() {
         "asked" => Done::Asked(problem(given).map_or_else(|| Ok(answered(given, bytes)), Err)),
-        "read" => Done::Read(problem(given).map_or_else(|| Ok(whole(given, bytes)), Err)),
         "loaded" => kept(given, bytes).map_or(Done::Unknown { mark: 0 }, Done::Known),
         "has" => Done::Has(given.is("has")),
         "recalled" => Done::Recalled(recalled(given, bytes)),

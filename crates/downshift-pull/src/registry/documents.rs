@@ -13,6 +13,10 @@ use crate::effect::{Answered, Done, Effect};
 use crate::failure::Failure;
 use crate::value::{DOCUMENT_LIFETIME, HeadOf, Key, Value};
 
+/// Bytes of a manifest of which the sizes are kept that it says. With 127 layers it has some 30 KB; larger ones are lists, to
+/// read which a second time would take long.
+const MAX_SIZED_BYTES: usize = 256 * 1024;
+
 impl Remote<'_> {
     /// A document, if there is one: kept, or from the registry. Its digest is checked.
     pub(crate) async fn document(&self, need: &Need, caller: &Caller) -> Result<Option<Bytes>, Failure> {
@@ -35,12 +39,16 @@ impl Remote<'_> {
         self.keep_document(need.digest.clone(), bytes.clone()).await;
         if need.kind == NeedKind::Manifest {
             self.keep_sizes(&bytes).await;
+            self.keep_presence(&need.digest).await;
         }
         Ok(Some(bytes))
     }
 
     /// Keeps how many bytes the blobs of a manifest have: some registries send layers without their length.
     pub(super) async fn keep_sizes(&self, manifest: &[u8]) {
+        if manifest.len() > MAX_SIZED_BYTES {
+            return;
+        }
         let Ok(Document::Manifest(manifest)) = Document::parse(manifest, &self.settings.limits) else {
             return;
         };
@@ -66,6 +74,9 @@ impl Remote<'_> {
         // The document is needed next.
         let get = async { Ok(self.get_document(&need, caller).await?.map(|_| ())) };
         let found = self.head_or_get(HeadOf::Manifests, &path, caller, &told, get).await?;
+        if found.is_some() {
+            self.keep_presence(digest).await;
+        }
         Ok(found.is_some())
     }
 }

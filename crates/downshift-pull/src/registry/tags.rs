@@ -17,7 +17,7 @@ use crate::permit;
 use crate::value::{HeadOf, Key, TagTarget, Value};
 
 /// How long a registry is waited for where there is a stale answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Remote<'_> {
     /// What a tag points to, if there is such a tag, and this caller may know.
@@ -99,6 +99,9 @@ impl Remote<'_> {
         } else {
             get.await?
         };
+        if let Some(digest) = &digest {
+            self.keep_presence(digest).await;
+        }
         let key = self.tag_key(tag);
         let effect = match &digest {
             Some(digest) => {
@@ -113,7 +116,7 @@ impl Remote<'_> {
         Ok(digest)
     }
 
-    async fn has_document(&self, digest: &Digest) -> bool {
+    pub(crate) async fn has_document(&self, digest: &Digest) -> bool {
         let key = Key::Document { scope: self.scope.clone(), digest: digest.clone() };
         matches!(self.shell.ask(Effect::Has(key)).await, Done::Has(true))
     }

@@ -4,7 +4,8 @@ use downshift::{Digest, Form};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
 
 use super::row::{
-    Options, Row, Step, asked, blob, change, get, manifest, push, refused, row, schema1, status, stored,
+    Options, Row, Step, asked, blob, change, get, manifest, pass, push, refused, row, schema1,
+    schema1_digest, status, stored,
 };
 use crate::fault::{DigestSpelling, Fault, Rule};
 use crate::net::Change;
@@ -87,6 +88,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(digests());
     rows.extend(pages());
     rows.push(limits());
+    rows.extend(deleted());
     rows.extend(documents_that_are_none());
     rows.extend(costs());
     rows
@@ -142,8 +144,7 @@ fn nothing_is_asked_twice() -> Row {
             asked([format!("HEAD registry {tag} -")]),
             get(&tag).reading(Form::Schema2).comes(stored(&image)),
             asked([format!("HEAD registry {tag} -")]),
-            get(&manifest(super::row::schema1_digest(&image, "latest").as_str()))
-                .comes(schema1(&image, "latest")),
+            get(&manifest(schema1_digest(&image, "latest").as_str())).comes(schema1(&image, "latest")),
             get(&manifest(image.manifest.digest().as_str())).reading(Form::Schema2).comes(stored(&image)),
             asked::<String>([]),
         ],
@@ -328,6 +329,74 @@ fn documents_that_are_none() -> Vec<Row> {
                 head(&manifest("none")),
                 get(&manifest(Digest::of(b"none").as_str())).comes(refused(404, "MANIFEST_UNKNOWN")),
                 get("/v2/library/none/manifests/latest").comes(refused(404, "MANIFEST_UNKNOWN")),
+            ],
+        ),
+    ]
+}
+
+/// A manifest that was deleted at the registry is told by its digest for half a day, and what was made of it for good.
+fn deleted() -> Vec<Row> {
+    const BOUND: u64 = 12 * 3600;
+    let image = sample::schema2();
+    let digest = image.manifest.digest();
+    let by_digest = manifest(digest.as_str());
+    let made = || get(&manifest(schema1_digest(&image, "latest").as_str())).comes(schema1(&image, "latest"));
+    let told = || get(&by_digest).reading(Form::Schema2).comes(stored(&image));
+    let lines =
+        |methods: &[&str]| asked(methods.iter().map(|method| format!("{method} registry {by_digest} -")));
+    let of = |name: &str, then: Vec<Step>| {
+        let first =
+            [push("latest", &image), get(&manifest("latest")).comes(schema1(&image, "latest")), told()];
+        let config = blob(&Digest::of(&image.configs.concat()));
+        let first_asked =
+            asked([format!("GET registry {} -", manifest("latest")), format!("GET registry {config} -")]);
+        let steps = first.into_iter().chain([first_asked]).chain(then);
+        row(format!("documents/deleted/{name}"), Options::default(), steps)
+    };
+    let rule = |fault| change(Rule::at("/manifests/", fault).change());
+    vec![
+        of(
+            "gone",
+            vec![
+                change(Change::Remove(REPOSITORY, digest.clone())),
+                pass(BOUND - 1),
+                told(),
+                made(),
+                lines(&[]),
+                pass(1),
+                get(&by_digest).reading(Form::Schema2).comes(refused(404, "MANIFEST_UNKNOWN")),
+                lines(&["HEAD", "GET"]),
+                made(),
+                lines(&[]),
+            ],
+        ),
+        of("still-there", vec![pass(BOUND), told(), told(), pass(BOUND - 1), told(), lines(&["HEAD"])]),
+        of(
+            "nobody-can-say",
+            vec![
+                pass(BOUND),
+                rule(Fault::status(429)),
+                told(),
+                told(),
+                lines(&["HEAD"]),
+                change(Change::NoFaults),
+                rule(Fault::Hang),
+                pass(60),
+                told(),
+                change(Change::NoFaults),
+                change(Change::Remove(REPOSITORY, digest)),
+                pass(60),
+                get(&by_digest).comes(refused(404, "MANIFEST_UNKNOWN")),
+            ],
+        ),
+        of(
+            "denied",
+            vec![
+                pass(BOUND),
+                rule(Fault::status(403)),
+                get(&by_digest).comes(refused(403, "upstream-denied")),
+                change(Change::NoFaults),
+                told(),
             ],
         ),
     ]
