@@ -67,7 +67,8 @@ impl Names {
             | Key::Basic(_)
             | Key::IdentityToken(_)
             | Key::HeadRefusal { .. }
-            | Key::BlobSize { .. } => {}
+            | Key::BlobSize { .. }
+            | Key::LastFailure { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
     }
@@ -119,7 +120,8 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::Basic
         | Value::IdentityToken(_)
         | Value::HeadRefusal
-        | Value::BlobSize(_) => Bytes::new(),
+        | Value::BlobSize(_)
+        | Value::LastFailure(_) => Bytes::new(),
     };
     (about.finish(), bytes)
 }
