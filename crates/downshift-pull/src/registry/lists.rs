@@ -9,8 +9,8 @@ use downshift_registry::{Fault, Problem, link};
 
 use super::remote::{CATALOG, Remote};
 use crate::caller::Caller;
-use crate::effect::{Done, Effect, Take};
-use crate::failure::Failure;
+use crate::effect::{Done, Effect, Event, Take};
+use crate::failure::{Failure, Reason, explained};
 use crate::lists;
 use crate::permit;
 use crate::value::{Key, ListValue, Value};
@@ -41,6 +41,13 @@ impl Remote<'_> {
         match listed {
             // Registries without one say so in many ways.
             Err(failure) if failure.upstream().is_some_and(has_none) => Ok(None),
+            // Some hang up on whoever asks for it, and are there for all else.
+            Err(failure) if failure.upstream().is_some_and(is_gone) && self.demand(caller).await.is_ok() => {
+                if let Reason::Upstream(fault) = failure.reason() {
+                    self.shell.tell(Event::Failure(explained(&fault)));
+                }
+                Ok(None)
+            }
             listed => listed,
         }
     }
@@ -99,6 +106,10 @@ impl Remote<'_> {
 /// Whether a registry says that it has no such list.
 fn has_none(fault: &Fault) -> bool {
     matches!(fault.problem, Problem::Status(405 | 501))
+}
+
+fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.problem, Problem::Unreachable(_))
 }
 
 fn is_object(bytes: &[u8]) -> bool {
