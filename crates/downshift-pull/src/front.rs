@@ -106,8 +106,7 @@ impl Front {
                 let Some(list) = repository.tags(query, caller).await? else {
                     return Ok(Answer::from(error::name_unknown(name)));
                 };
-                let not_tags = || repository.invalid("the tags are not a list of strings");
-                list.response(name, page).ok_or_else(not_tags)?
+                list.response(name, page)
             }
             Route::Catalog { page, query } => self.catalog(page, query, caller).await?,
             Route::Referrers { name, digest, query } => {

@@ -20,7 +20,6 @@ use crate::referrers;
 use crate::registry::Remote;
 use crate::settings::{Place, Scope, Settings};
 use crate::shell::{Shell, all};
-use crate::trouble::Trouble;
 use crate::value::ListValue;
 
 /// How many tags are looked into for a manifest that none of them points to.
@@ -62,14 +61,6 @@ impl<'p> Repository<'p> {
         match self {
             Self::Layout { .. } => None,
             Self::Remote(remote) => Some(remote),
-        }
-    }
-
-    /// The failure of an origin that broke the protocol.
-    pub(crate) fn invalid(&self, what: &str) -> Failure {
-        match self {
-            Self::Layout { .. } => Trouble::Internal.into(),
-            Self::Remote(remote) => remote.invalid(what),
         }
     }
 
@@ -178,7 +169,7 @@ impl<'p> Repository<'p> {
                 Done::Tags(tags) => Ok(tags?.map(TagList::All)),
                 other => Err(unexpected(&other)),
             },
-            Self::Remote(remote) => Ok(remote.tags(query, caller).await?.map(TagList::Page)),
+            Self::Remote(remote) => remote.tags(query, caller).await,
         }
     }
 

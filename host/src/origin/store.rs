@@ -83,6 +83,7 @@ impl Store {
             limits,
             verified,
             loaded: Mutex::default(),
+            warned: Mutex::default(),
             names: AsyncMutex::default(),
         })
     }
