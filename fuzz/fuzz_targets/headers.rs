@@ -101,6 +101,11 @@ fn mappings(text: &str) {
         assert!(remote.starts_with(&mapping.remote_prefix));
         let chosen = Mapping::choose(&name, [(&Mapping::default(), 0), (&mapping, 1)]);
         assert!(chosen.is_some());
+        // What is listed there is called by a name here that leads to it.
+        if is_repository_name(&name) {
+            let local = mapping.local(&remote).expect("there is a name here");
+            assert_eq!(mapping.remote(&local), Some(remote));
+        }
     }
 }
 

@@ -150,7 +150,9 @@ enum What {
     },
     Config(u8),
     Tags(u8),
+    Catalog(u8),
     Referrers,
+    V1,
     Base,
     Root,
     Token,
@@ -430,6 +432,12 @@ impl Act {
                 const PAGES: [&str; 4] = ["", "?n=1", "?n=1&last=latest", "?next_page=x"];
                 format!("/v2/{name}/tags/list{}", pick(&PAGES, *page))
             }
+            What::Catalog(page) => {
+                const PAGES: [&str; 5] =
+                    ["", "?n=1", "?n=1&last=library/sample", "?_origin=&n=1&last=a", "?_origin=x"];
+                format!("/v2/_catalog{}", pick(&PAGES, *page))
+            }
+            What::V1 => format!("/v1/repositories/{name}/images"),
             What::Referrers => format!("/v2/{name}/referrers/{}", image(0).manifest.digest()),
             What::Base => "/v2/".to_owned(),
             What::Root => "/".to_owned(),
@@ -447,6 +455,7 @@ impl Act {
             sent = sent.with("Accept", pick(&Form::ALL, *form).media_type());
         }
         if *is_old {
+            // One that reads schema 1, and asks version 1 after failures.
             sent = sent.with("User-Agent", "docker/1.9.1 os/linux arch/arm64");
         }
         if *is_conditional {
@@ -492,7 +501,7 @@ fn trouble(world: &mut World, effect: u8, done: u8) {
             1 => (matches!(wanted, Effect::Recall { .. }), |trouble| Done::Recalled(Err(trouble))),
             2 => (matches!(wanted, Effect::Convert(_)), |trouble| Done::Converted(Err(trouble))),
             3 => (matches!(wanted, Effect::Ask(_)), |_| Done::Busy),
-            _ => (matches!(wanted, Effect::Load(key) if !key.is_secret()), |_| Done::Busy),
+            _ => (matches!(wanted, Effect::Load(key) if !key.is_for_memory()), |_| Done::Busy),
         };
         is_meant.then(|| match done % 3 {
             0 => Done::Busy,

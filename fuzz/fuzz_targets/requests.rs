@@ -7,8 +7,9 @@
 use downshift::{Digest, Form};
 use downshift_fuzz::responses::is_sound;
 use downshift_registry::{
-    AnswerKey, Authorization, Demand, Meaning, Method, Page, Reference, Request, Response, Route, Scope,
-    UserAgent, error, is_repository_name, is_tag, response,
+    AnswerKey, Authorization, CatalogQuery, Demand, Meaning, Method, Page, PullFailure, Reference,
+    ReferrersQuery, Request, Response, Route, Scope, UserAgent, error, is_repository_name, is_tag, response,
+    v1,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -97,6 +98,10 @@ fn responses(request: &Request) -> Vec<Response> {
     let digest = Digest::of(b"x");
     let mut all = vec![response::root(), response::base(), response::empty_layer(request), response::no_v1()];
     all.push(error::unauthorized(&demand(request), request.route.scope().as_ref()));
+    all.extend(request.route.scope().as_ref().map(error::denied));
+    for failure in [None, Some(PullFailure::NotFound), Some(PullFailure::Explained("why".to_owned()))] {
+        all.push(v1::answer(request, failure.as_ref()));
+    }
     for size in [0, 1, 32, u64::MAX] {
         all.push(response::blob(request, &digest, size));
     }
@@ -113,7 +118,6 @@ fn responses(request: &Request) -> Vec<Response> {
     match &request.route {
         Route::Manifest { name, reference } => {
             all.push(error::manifest_unknown(name, reference));
-            all.push(error::denied(name));
         }
         Route::Blob { digest, .. } => {
             all.push(error::blob_unknown(digest));
@@ -126,7 +130,19 @@ fn responses(request: &Request) -> Vec<Response> {
             all.push(response::upstream_tags(name, page, &tags, None));
             pages_have_all(name, page);
         }
-        Route::Referrers { name, digest, .. } => {
+        Route::Catalog { query, .. } => {
+            let query = CatalogQuery::parse(query);
+            let again = CatalogQuery::parse(&query.text());
+            assert_eq!((again.last(), again.n()), (query.last(), query.n()));
+            all.push(response::catalog(["a", "b/c"], Some("n=2&last=b/c")));
+            all.push(error::no_catalog());
+        }
+        Route::Referrers { name, digest, query } => {
+            let query = ReferrersQuery::parse(query);
+            let next = ReferrersQuery::parse(&query.after(digest));
+            assert_eq!(next.artifact_type, query.artifact_type);
+            assert_eq!(next.last.as_deref(), Some(digest.as_str()));
+
             all.push(response::referrers(name, digest, b"{}".to_vec(), None, Some("a=b")));
         }
         _ => {}

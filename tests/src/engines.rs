@@ -9,7 +9,7 @@ mod rules;
 use core::net::SocketAddr;
 use std::thread;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use downshift::{Digest, Form};
 use serde_json::Value;
 
@@ -112,12 +112,23 @@ impl Client<'_> {
         let error = &response.json()?["errors"];
         // 1.8 and 1.9 crash without a first entry.
         let error = error.as_array().and_then(|errors| errors.first()).context("there is no error")?;
-        if self.docker >= Docker::V1_8_3 && error["code"] != "MANIFEST_UNKNOWN" {
+        // Of what has status 500 or more the body is not read.
+        let is_read = (400..500).contains(&response.status);
+        if self.docker >= Docker::V1_8_3 && is_read && error["code"] != "MANIFEST_UNKNOWN" {
             bail!("manifest invalid: {}", error["message"].as_str().context("an error has no message")?);
         }
+        Err(self.failed()?)
+    }
+
+    /// What it says in the end, which is what version 1 says.
+    fn failed(self) -> anyhow::Result<anyhow::Error> {
         let path = format!("/v1/repositories/{}/images", self.repository);
         let v1 = self.send("GET", &path, &[("X-Docker-Token", "true")])?;
-        bail!("{} of V1: {}", v1.status, String::from_utf8_lossy(&v1.body).trim());
+        let text = String::from_utf8_lossy(&v1.body).into_owned();
+        Ok(match v1.status {
+            404 => anyhow!("image {} not found", self.repository),
+            status => anyhow!("{status} of V1: {}", text.trim()),
+        })
     }
 
     fn schema1_layers(self, images: &[(String, Image)]) -> anyhow::Result<Vec<Vec<u8>>> {
@@ -166,10 +177,15 @@ impl Client<'_> {
         let mut announced = None;
         if matches!(self.docker, Docker::V1_8_3 | Docker::V1_9_1) {
             let head = self.send("HEAD", &path, &[])?;
-            ensure!((200..400).contains(&head.status), "HEAD of a blob has status {}", head.status);
+            if !(200..400).contains(&head.status) {
+                return Err(self.failed()?);
+            }
             announced = Some(length(&head)?);
         }
         let response = self.send("GET", &path, &[])?;
+        if response.status != 200 && self.docker <= Docker::V1_9_1 {
+            return Err(self.failed()?);
+        }
         ensure!(response.status == 200, "a blob has status {}", response.status);
         let length = length(&response)?;
         ensure!(announced.is_none_or(|announced| announced == length), "HEAD has another length");

@@ -17,6 +17,8 @@ export interface RequestHead {
   headers: [name: string, value: string][];
   /** Whether it came by HTTPS. */
   isSecure: boolean;
+  /** The client's address, if the platform knows it: by that old engines are told why their last pull failed. */
+  address?: string | null;
 }
 
 /** Something that a pull wants done. */

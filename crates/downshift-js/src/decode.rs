@@ -19,7 +19,8 @@ pub(crate) fn http_request(
     let (method, target) = (given.text("method"), given.text("target"));
     let headers = pairs(given, "headers");
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    downshift_registry::Request::read(&method, &target, headers)
+    let request = downshift_registry::Request::read(&method, &target, headers)?;
+    Ok(request.from_address(given.optional_text("address")))
 }
 
 /// A member with pairs of texts.

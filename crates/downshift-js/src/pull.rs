@@ -57,7 +57,7 @@ impl Edge {
         Ok(Self { settings: Arc::new(variables.settings), common: Rc::new(Common { memory, names }) })
     }
 
-    /// Begins a pull with a request: `{method, target, headers, isSecure}`.
+    /// Begins a pull with a request: `{method, target, headers, isSecure, address}`.
     pub fn pull(&self, request: &str) -> Result<Pull, Thrown> {
         let (json, problems) = (given::parse(request)?, Problems::default());
         let given = Given::of(&json, &problems);

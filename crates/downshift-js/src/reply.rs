@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use downshift_json::{Object, array, string};
 use downshift_registry::response::{self, Manifest};
-use downshift_registry::{Body, Reference, Request, Response, Route, Token, error};
+use downshift_registry::{Body, Reference, Request, Response, Route, Token, error, v1};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::decode;
@@ -61,7 +61,7 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
         "root" => response::root(),
         "base" => response::base(),
         "emptyLayer" => response::empty_layer(request),
-        "noV1" => response::no_v1(),
+        "noV1" => v1::answer(request, None),
         "unknownPath" => error::unknown_path(),
         "internal" => error::internal(),
         "noReferrers" => error::no_referrers(),

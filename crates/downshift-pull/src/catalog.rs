@@ -13,7 +13,6 @@ use crate::caller::Caller;
 use crate::effect::{Done, Effect, Event};
 use crate::failure::{Failure, Reason, explained, unexpected};
 use crate::front::Front;
-use crate::lists;
 use crate::registry::Remote;
 use crate::settings::{Origin, Place, Scope};
 
@@ -181,10 +180,8 @@ impl Front {
             }
             Beginning::Linked(query) => CatalogQuery { origin: None, rest: query.rest.clone() },
         };
-        let Some(list) = remote.repositories(&query.rest, caller).await? else { return Ok(None) };
-        let mut all = lists::texts(&list.bytes, "repositories")
-            .ok_or_else(|| remote.invalid("the repositories are not a list of strings"))?;
-        let mut next = list.next.map(|rest| CatalogQuery { origin: None, rest });
+        let Some((mut all, next)) = remote.repositories(&query.rest, caller).await? else { return Ok(None) };
+        let mut next = next.map(|rest| CatalogQuery { origin: None, rest });
         // Registries that know no pages have all of them on one: then it is made here.
         let (n, last) = (query.n(), query.last());
         let is_paged = next.is_some()

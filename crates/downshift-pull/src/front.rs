@@ -1,20 +1,26 @@
 //! The front: from a request to its reply, and on to its last byte.
 
+use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use downshift::Failure as Explanation;
-use downshift_registry::{Fault, Request, Response, Route, error, response};
+use downshift_registry::{Fault, PullFailure, Request, Response, Route, error, response, v1};
 
 use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
-use crate::effect::{Effect, Event, Reply};
+use crate::effect::{Done, Effect, Event, Reply};
 use crate::failure::{Failure, Reason, explained};
 use crate::registry::with_limits;
 use crate::repository::Repository;
 use crate::settings::Settings;
 use crate::shell::Shell;
 use crate::trouble::Trouble;
+use crate::value::{Key, Value};
+
+/// For how long the failure of a pull is remembered. Its client asks for it at once, but layers take their time.
+const FAILURE_LIFETIME: Duration = Duration::from_secs(300);
 
 /// One request, and whom it is answered with.
 pub(crate) struct Front {
@@ -67,6 +73,7 @@ impl Front {
     }
 
     async fn respond(&self, mut reply: Reply) {
+        self.note_failure(&reply.response).await;
         if self.is_private() {
             reply.response = reply.response.for_one_caller();
         }
@@ -99,8 +106,7 @@ impl Front {
                 let Some(list) = repository.tags(query, caller).await? else {
                     return Ok(Answer::from(error::name_unknown(name)));
                 };
-                let not_tags = || repository.invalid("the tags are not a list of strings");
-                list.response(name, page).ok_or_else(not_tags)?
+                list.response(name, page)
             }
             Route::Catalog { page, query } => self.catalog(page, query, caller).await?,
             Route::Referrers { name, digest, query } => {
@@ -113,7 +119,8 @@ impl Front {
                     response::referrers(name, digest, list.bytes, filters, next)
                 })
             }
-            Route::V1Images { .. } | Route::V1 => response::no_v1(),
+            Route::V1Images { name } => self.last_failure(name).await,
+            Route::V1 => response::no_v1(),
             // The shell has answered those that there is something at.
             Route::Page { .. } | Route::Unknown => error::unknown_path(),
         };
@@ -123,6 +130,39 @@ impl Front {
     /// The repository called `name`, if there may be one.
     pub(crate) fn repository(&self, name: &str) -> Option<Repository<'_>> {
         Repository::choose(&self.settings, &self.shell, name)
+    }
+
+    /// What the API of version 1 says to this client of its last failure.
+    async fn last_failure(&self, name: &str) -> Response {
+        let failure = match self.failure_key(name) {
+            Some(key) => match self.shell.ask(Effect::Load(key)).await {
+                Done::Known(Value::LastFailure(failure)) => Some(failure),
+                _ => None,
+            },
+            None => None,
+        };
+        v1::answer(&self.request, failure.as_ref())
+    }
+
+    /// Remembers why the client does not get what it asks for, if it is one that asks again by the API of version 1.
+    async fn note_failure(&self, response: &Response) {
+        let (Route::Manifest { name, .. } | Route::Blob { name, .. }) = &self.request.route else { return };
+        let Some(key) = self.failure_key(name) else { return };
+        let effect = match PullFailure::of(&self.request, response, self.is_private()) {
+            Some(failure) => {
+                Effect::Keep { key, value: Value::LastFailure(failure), lifetime: FAILURE_LIFETIME }
+            }
+            // Another pull has begun, and what comes of it is not known yet.
+            None if matches!(self.request.route, Route::Manifest { .. }) => Effect::Forget(key),
+            None => return,
+        };
+        self.shell.ask(effect).await;
+    }
+
+    fn failure_key(&self, name: &str) -> Option<Key> {
+        let (user_agent, address) = (&self.request.v1.as_ref()?.user_agent, &self.request.address);
+        let client = [address.as_deref().unwrap_or_default(), " ", user_agent].concat();
+        Some(Key::LastFailure { client, name: name.to_owned() })
     }
 
     /// Takes what is not there for a no: registries hide what somebody may not see. If it is only missing, the next one who

@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -172,11 +173,32 @@ impl Front {
             Reference::Tag(tag) => Root::Tag { name, tag: tag.clone(), digest },
             Reference::Digest(_) => {
                 let record = self.recall(&name, &digest, &mut recalled).await?.cloned().map(Box::new);
-                Root::Digest { tag: repository.tag_of(&digest).await?, name, digest, record }
+                let tag = self.tag_of(repository, &digest, record.as_deref(), caller).await?;
+                Root::Digest { tag, name, digest, record }
             }
         };
         let answer = self.convert(repository, root, &key, caller).await?;
         self.keep_answer(repository, key, answer).await
+    }
+
+    /// A tag of the image that a digest is of, as far as one is known: the digest that is named to an engine instead of this
+    /// one is then the digest that the tag has.
+    async fn tag_of(
+        &self,
+        repository: &Repository<'_>,
+        digest: &Digest,
+        record: Option<&Record>,
+        caller: &Caller,
+    ) -> Result<Option<String>, Failure> {
+        if let Some(tag) = record.and_then(|record| record.tag.clone()) {
+            return Ok(Some(tag));
+        }
+        let stored = record.map_or(digest, |record| &record.source);
+        let tag = repository.tag_of(stored).await?;
+        if tag.is_none() && self.request.client.is_schema1_engine() {
+            return repository.tag_of_child(stored, caller).await;
+        }
+        Ok(tag)
     }
 
     /// Converts, with the documents that it takes.

@@ -1,11 +1,12 @@
-//! What is remembered of callers, of tokens and of how registries are asked, in the memory of one process and nowhere else.
+//! What is remembered of callers, of tokens, of how registries are asked and of what failed, in the memory of one process and
+//! nowhere else.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 
 use downshift::Digest;
-use downshift_registry::{Authorization, IdentityToken};
+use downshift_registry::{Authorization, IdentityToken, PullFailure};
 
 use crate::caller::CallerId;
 use crate::effect::{Done, Effect};
@@ -48,6 +49,9 @@ const EDGE_PRESENCES: usize = 5_000;
 /// How many refusals are. Where there are more, the oldest of them count for everybody who is being asked about.
 const MAX_REFUSALS: usize = 10_000;
 
+/// How many failures of clients are: with their lines they take some 2 MB at the most.
+const MAX_FAILURES: usize = 1_000;
+
 /// What is kept under keys that [are for it](Key::is_for_memory). A shell has one for all its pulls, and has it answer them.
 #[derive(Debug)]
 pub struct Memory {
@@ -59,6 +63,8 @@ pub struct Memory {
     sizes: Facts,
     presences: Facts,
     refusals: Facts,
+    /// By client and repository.
+    failures: Facts<(String, String), PullFailure>,
     /// How many refusals there were.
     mark: u64,
     /// The number of the last refusal that is forgotten, and of the last one that is forgotten next.
@@ -87,32 +93,32 @@ enum Fact {
 /// A limited number of facts, each for a limited time: the newer half of them and the older one. Where there is no room, the
 /// older half goes at once, so that nothing has to be put in order.
 #[derive(Debug)]
-struct Facts {
+struct Facts<K = About, F = Fact> {
     /// How many there are in a half.
     room: usize,
-    halves: [BTreeMap<About, Entry>; 2],
+    halves: [BTreeMap<K, Entry<F>>; 2],
 }
 
 #[derive(Debug)]
-struct Entry {
-    fact: Fact,
+struct Entry<F> {
+    fact: F,
     /// In milliseconds since 1970.
     until: u64,
 }
 
-impl Facts {
+impl<K: Ord, F> Facts<K, F> {
     fn new(capacity: usize) -> Self {
         Self { room: capacity.div_ceil(2), halves: [BTreeMap::new(), BTreeMap::new()] }
     }
 
-    fn get(&self, about: &About, now: u64) -> Option<&Fact> {
+    fn get(&self, about: &K, now: u64) -> Option<&F> {
         // What is newer is in the newer half.
         let entry = self.halves.iter().find_map(|half| half.get(about))?;
         (entry.until > now).then_some(&entry.fact)
     }
 
     /// Puts a fact in, and says whether that took a new half: the older one is gone then, and the newer one is the older.
-    fn insert(&mut self, about: About, fact: Fact, until: u64) -> bool {
+    fn insert(&mut self, about: K, fact: F, until: u64) -> bool {
         let [newer, older] = &mut self.halves;
         let is_full = newer.len() >= self.room;
         if is_full {
@@ -122,14 +128,16 @@ impl Facts {
         is_full
     }
 
-    fn remove(&mut self, about: &About) {
+    fn remove(&mut self, about: &K) {
         for half in &mut self.halves {
             if let Some(entry) = half.get_mut(about) {
                 entry.until = 0;
             }
         }
     }
+}
 
+impl Facts {
     /// Removes all that is about a caller and an origin. Others are not looked at, of which there may be very many.
     fn remove_all(&mut self, caller: CallerId, origin: OriginId) {
         for half in &mut self.halves {
@@ -167,6 +175,7 @@ impl Memory {
             sizes: Facts::new(sizes),
             presences: Facts::new(presences),
             refusals: Facts::new(MAX_REFUSALS),
+            failures: Facts::new(MAX_FAILURES),
             mark: 0,
             forgotten: 0,
             forgotten_next: 0,
@@ -190,6 +199,22 @@ impl Memory {
             return None;
         }
         match effect {
+            Effect::Load(Key::LastFailure { client, name }) => {
+                let failure = self.failures.get(&(client.clone(), name.clone()), now);
+                let known = |failure: &PullFailure| Done::Known(Value::LastFailure(failure.clone()));
+                return Some(failure.map_or(Done::Unknown { mark: 0 }, known));
+            }
+            Effect::Keep {
+                key: Key::LastFailure { client, name },
+                value: Value::LastFailure(failure),
+                lifetime,
+            } => {
+                let about = (client.clone(), name.clone());
+                self.failures.insert(about, failure.clone(), until(now, *lifetime));
+            }
+            Effect::Forget(Key::LastFailure { client, name }) => {
+                self.failures.remove(&(client.clone(), name.clone()));
+            }
             Effect::Load(key) => return Some(self.load(key, now)),
             Effect::Keep { key, value, lifetime } => self.keep(key, value, until(now, *lifetime)),
             Effect::Forget(key) => {
@@ -386,6 +411,35 @@ mod tests {
             let kept = memory.answer(&Effect::Load(key), 0).unwrap();
             assert_eq!(matches!(kept, Done::Known(Value::Token(_))), is_kept, "{length}");
         }
+    }
+
+    #[test]
+    fn failures_are_those_of_one_client_and_one_repository_for_a_while() {
+        let key = |client: &str, name: &str| Key::LastFailure { client: client.into(), name: name.into() };
+        let keep = |name: &str| Effect::Keep {
+            key: key("alice", name),
+            value: Value::LastFailure(PullFailure::Explained(name.into())),
+            lifetime: Duration::from_secs(1),
+        };
+        let told = |memory: &mut Memory, key: Key, now| match memory.answer(&Effect::Load(key), now).unwrap()
+        {
+            Done::Known(Value::LastFailure(PullFailure::Explained(line))) => Some(line),
+            _ => None,
+        };
+        let mut memory = Memory::at_edge();
+        memory.answer(&keep("a"), 0).unwrap();
+        assert_eq!(told(&mut memory, key("alice", "a"), 999).as_deref(), Some("a"));
+        for (key, now) in [(key("bob", "a"), 0), (key("alice", "b"), 0), (key("alice", "a"), 1000)] {
+            assert_eq!(told(&mut memory, key, now), None);
+        }
+        memory.answer(&Effect::Forget(key("alice", "a")), 0).unwrap();
+        assert_eq!(told(&mut memory, key("alice", "a"), 0), None);
+        for number in 0..=MAX_FAILURES {
+            memory.answer(&keep(&number.to_string()), 0).unwrap();
+        }
+        assert_eq!(told(&mut memory, key("alice", "0"), 0), None);
+        let last = MAX_FAILURES.to_string();
+        assert_eq!(told(&mut memory, key("alice", &last), 0), Some(last));
     }
 
     #[test]

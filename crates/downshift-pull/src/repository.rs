@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use downshift::Digest;
 use downshift::answer::Need;
+use downshift::document::Document;
 use downshift_registry::{Meaning, Reference, Request};
 
 use crate::blob::Blob;
@@ -19,8 +20,10 @@ use crate::referrers;
 use crate::registry::Remote;
 use crate::settings::{Place, Scope, Settings};
 use crate::shell::{Shell, all};
-use crate::trouble::Trouble;
 use crate::value::ListValue;
+
+/// How many tags are looked into for a manifest that none of them points to.
+const MAX_TAGS_SEARCHED: usize = 64;
 
 /// A repository.
 pub(crate) enum Repository<'p> {
@@ -61,14 +64,6 @@ impl<'p> Repository<'p> {
         }
     }
 
-    /// The failure of an origin that broke the protocol.
-    pub(crate) fn invalid(&self, what: &str) -> Failure {
-        match self {
-            Self::Layout { .. } => Trouble::Internal.into(),
-            Self::Remote(remote) => remote.invalid(what),
-        }
-    }
-
     /// What a tag points to, or that there may be a digest.
     pub(crate) async fn resolve(
         &self,
@@ -103,6 +98,31 @@ impl<'p> Repository<'p> {
             Done::TagOf(tag) => Ok(tag),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// A tag whose list or index has a manifest in it, if one is known.
+    pub(crate) async fn tag_of_child(
+        &self,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Option<String>, Failure> {
+        let Self::Layout { settings, .. } = self else { return Ok(None) };
+        let Some(TagList::All(tags)) = self.tags("", caller).await? else { return Ok(None) };
+        for tag in tags.into_iter().take(MAX_TAGS_SEARCHED) {
+            let reference = Reference::Tag(tag);
+            let Some(resolved) = self.resolve(&reference, caller).await? else { continue };
+            // What is wrong with another image says nothing of this one.
+            let needs = [Need::manifest(&resolved.digest)].into();
+            let Ok(documents) = self.documents(needs, caller).await else { continue };
+            let Some(bytes) = documents.into_iter().find_map(|(_, bytes)| bytes) else { continue };
+            if let Ok(Document::Index(index)) = Document::parse(&bytes, &settings.limits)
+                && index.entries.iter().any(|entry| entry.digest == *digest)
+                && let Reference::Tag(tag) = reference
+            {
+                return Ok(Some(tag));
+            }
+        }
+        Ok(None)
     }
 
     /// Documents, as far as they are there. Their digests are checked; a size that a descriptor says decides nothing.
@@ -149,7 +169,7 @@ impl<'p> Repository<'p> {
                 Done::Tags(tags) => Ok(tags?.map(TagList::All)),
                 other => Err(unexpected(&other)),
             },
-            Self::Remote(remote) => Ok(remote.tags(query, caller).await?.map(TagList::Page)),
+            Self::Remote(remote) => remote.tags(query, caller).await,
         }
     }
 

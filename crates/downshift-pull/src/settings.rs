@@ -30,6 +30,8 @@ pub struct Settings {
     pub stale_for: Duration,
     /// How many requests of its own one pull may make, where a platform ends it past that.
     pub subrequests: Option<u32>,
+    /// Bytes of memory that what is read at once may take, where a platform has little of it.
+    pub read_memory: Option<usize>,
     /// Whether the signing key lasts, so that what it has signed is of use to others later.
     pub is_key_lasting: bool,
     /// The shell's URL library.
@@ -145,6 +147,7 @@ impl Settings {
             tag_lifetime: TAG_LIFETIME,
             stale_for: Duration::ZERO,
             subrequests: None,
+            read_memory: None,
             is_key_lasting: true,
             resolve,
         }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use downshift::answer::Record;
 use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
-use downshift_registry::{AnswerKey, Authorization, IdentityToken};
+use downshift_registry::{AnswerKey, Authorization, IdentityToken, PullFailure};
 
 use crate::caller::CallerId;
 use crate::settings::{OriginId, Scope};
@@ -99,6 +99,13 @@ pub enum Key {
         /// The blob's digest.
         digest: Digest,
     },
+    /// Why a client could not pull from a repository last.
+    LastFailure {
+        /// The client: its address and its `User-Agent`.
+        client: String,
+        /// The repository's name here.
+        name: String,
+    },
 }
 
 /// What HEAD asks for. A registry may answer it for one kind and not for the other, which it has from elsewhere.
@@ -145,6 +152,8 @@ pub enum Value {
     Presence,
     /// The bytes of a blob.
     BlobSize(u64),
+    /// Why somebody could not pull.
+    LastFailure(PullFailure),
 }
 
 /// An answer, and what has to be recorded as long as it is given.
@@ -216,7 +225,8 @@ pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const ANSWER_LIFETIME: Duration = Duration::from_secs(3600);
 
 impl Key {
-    /// Whether it belongs into [`Memory`](crate::Memory): it is about credentials, or about how a registry is asked.
+    /// Whether it belongs into [`Memory`](crate::Memory): it is about credentials, how a registry is asked, or
+    /// one client.
     #[must_use]
     pub fn is_for_memory(&self) -> bool {
         match self {
@@ -226,7 +236,8 @@ impl Key {
             | Self::IdentityToken(_)
             | Self::HeadRefusal { .. }
             | Self::Presence { .. }
-            | Self::BlobSize { .. } => true,
+            | Self::BlobSize { .. }
+            | Self::LastFailure { .. } => true,
             Self::Answer { .. }
             | Self::Document { .. }
             | Self::Tag { .. }

@@ -19,6 +19,10 @@ pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests of its own that one request may make on the free plan (Cloudflare, "Workers limits").
 const SUBREQUESTS: u32 = 50;
 
+/// Bytes of memory that what is read at once may take: half of what a program has at an edge (Cloudflare, "Workers limits":
+/// 128 MB).
+const READ_MEMORY: usize = 64 * 1024 * 1024;
+
 /// Bytes of the variables: platforms have limits of their own, which are lower (Cloudflare: 128 of 5 KB each).
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -83,6 +87,7 @@ impl<'j> Reader<'j> {
             settings.tag_lifetime = lifetime;
         }
         settings.subrequests = Some(self.number("SUBREQUESTS")?.unwrap_or(SUBREQUESTS));
+        settings.read_memory = Some(READ_MEMORY);
         settings.is_key_lasting = self.has("SIGNING_KEY");
         Ok(Variables { settings, limits: limits_json })
     }

@@ -7,10 +7,10 @@ use downshift_cases::images::sample;
 use downshift_pull::{Access, Delivery, Origin, OriginId, Place, Registry, Settings};
 use downshift_registry::Mapping;
 use downshift_world::fault::{Fault, Rule};
-use downshift_world::net::{Change, Host, Net};
+use downshift_world::net::{Authentication, Change, Host, Net, User};
 use downshift_world::oracle;
 use downshift_world::repository::Repository;
-use downshift_world::rows::resolve;
+use downshift_world::rows::{AccessOption, Options, resolve};
 use downshift_world::world::{Received, Sent, World};
 
 /// A store, a registry, and another one with the same content below `hub`, which is called otherwise there.
@@ -137,6 +137,39 @@ fn an_origin_that_tells_nobody_hides_no_other() {
             }
         }
     }
+}
+
+/// The client is told which right it takes, and gets a token for that.
+#[test]
+fn where_tokens_are_passed_through_there_is_one_for_the_catalog() {
+    const ALICE: User = User { name: "alice", password: "wonder land" };
+    let options = Options { access: AccessOption::Upstream, ..Options::default() };
+    let mut world = options.world("https");
+    world.net.change(&Change::Authentication(Authentication::Bearer));
+    world.net.change(&Change::Tokens(Some(300), u32::MAX));
+    world.net.change(&Change::Rights(ALICE, &["*"]));
+    world.net.change(&Change::Push("a", "latest", Box::new(sample::schema2())));
+    let asked = Sent::new("GET", "/v2/_catalog").with("Host", "pull.test");
+    let refused = world.pull(&asked);
+    assert_eq!(refused.response.status, 401, "{refused:?}");
+    assert_eq!(
+        refused.response.header("www-authenticate"),
+        Some(
+            r#"Bearer realm="http://pull.test/_downshift/token",service="downshift",scope="registry:catalog:*""#
+        )
+    );
+    let token = |scope: &str| {
+        let target = format!("/_downshift/token?service=downshift&scope={scope}");
+        Sent::new("GET", &target).with("Authorization", ALICE.basic().as_str())
+    };
+    for (scope, status) in [("repository:a:pull", 401), ("registry:catalog:*", 200)] {
+        let received = world.pull(&token(scope));
+        let json = received.response.json().expect("a token is JSON");
+        let bearer = format!("Bearer {}", json["token"].as_str().expect("there is a token"));
+        let received = world.pull(&asked.clone().with("Authorization", &bearer));
+        assert_eq!(received.response.status, status, "{scope}: {received:?}");
+    }
+    oracle::check(&world).unwrap();
 }
 
 #[test]

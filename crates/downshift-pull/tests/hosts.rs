@@ -1,6 +1,7 @@
 //! Hosts by HTTPS and in the clear, inside and outside, and several registries: who hears of what.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use downshift::{Digest, Form};
 use downshift_cases::images::{REPOSITORY, sample};
@@ -163,6 +164,19 @@ fn a_redirect_that_goes_on_and_on_ends() {
     }
     assert_eq!(told(&world.pull(&tag())), (502, "upstream-redirect".to_owned()));
     assert_eq!(world.net.exchanges().len(), 6);
+}
+
+#[test]
+fn where_there_is_little_memory_less_is_read_at_once() {
+    for (memory, is_read) in [(None, true), (Some(10 * 1024), true), (Some(1), false)] {
+        let mut world = world(&server(), SECURE, Authentication::Open);
+        let mut settings = Settings::clone(&world.settings);
+        settings.read_memory = memory;
+        world.settings = Arc::new(settings);
+        let (status, reason) = told(&world.pull(&Sent::new("GET", &format!("/v2/{REPOSITORY}/tags/list"))));
+        let expected = if is_read { (200, "") } else { (502, "upstream-too-large") };
+        assert_eq!((status, reason.as_str()), expected, "{memory:?}");
+    }
 }
 
 /// Two registries with credentials of their own: neither hears of those of the other, nor of its tokens.

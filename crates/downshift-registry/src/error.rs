@@ -145,17 +145,6 @@ pub fn body_too_large() -> Response {
     explained(413, "SIZE_INVALID", "body-bytes", &cause, "send it without a body")
 }
 
-/// What Docker 1.6 and 1.7 print for a pull that failed, whatever the reason: they ask the API of version 1 then, and
-/// show its answer on one line, in quotes.
-pub(crate) fn not_pulled(name: &str) -> Response {
-    let text = format!(
-        "{name} was not pulled: GET /v2/{name}/manifests/TAG of this registry, with curl for example, says why and what to do"
-    );
-    Response::new(400)
-        .with("cache-control", NO_STORE)
-        .with_body("text/plain; charset=utf-8", text.into_bytes())
-}
-
 /// The client has to authenticate as `demand` says; where it asks for a repository, for `scope`.
 ///
 /// The code and message are those that Docker ≤ 1.9 knows. There is one challenge: with two of them it fails

@@ -53,6 +53,7 @@ mod route;
 mod scope;
 mod token;
 mod user_agent;
+pub mod v1;
 
 pub use accept::{capabilities, every_type};
 pub use answer_key::{AnswerKey, Meaning};
@@ -70,3 +71,4 @@ pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH};
 pub use scope::{Resource, Scope};
 pub use token::{Token, TokenForm, TokenRequest};
 pub use user_agent::UserAgent;
+pub use v1::{PullFailure, V1Client};

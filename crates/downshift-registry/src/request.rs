@@ -8,7 +8,7 @@ use downshift::{Capabilities, Digest};
 
 use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
-use crate::{Authorization, Method, Response, Route, UserAgent, accept, error};
+use crate::{Authorization, Method, Response, Route, V1Client, accept, error};
 
 /// The headers that are read.
 const HEADERS: [&str; 7] =
@@ -28,6 +28,10 @@ pub struct Request {
     /// The name under which the client knows this server, such as `localhost:5000`, if it is one that can stand in a
     /// URL.
     pub host: Option<String>,
+    /// What tells the client from others that ask the API of version 1, if it is one of those that do.
+    pub v1: Option<V1Client>,
+    /// The client's address, as far as the place that got the request [knows it](Self::from_address).
+    pub address: Option<String>,
     pub(crate) conditions: Conditions,
 }
 
@@ -35,8 +39,8 @@ impl Request {
     /// Reads a request: its method, its path and query, and all lines of its headers, named in any case.
     ///
     /// # Errors
-    /// The response, where nothing has to be looked up for it: 405 for writes, 431 past [`MAX_HEADER_BYTES`], 400 for
-    /// Docker 1.6 and 1.7 whose pull has failed, and those of [`Route::parse`].
+    /// The response, where nothing has to be looked up for it: 405 for writes, 431 past [`MAX_HEADER_BYTES`], and
+    /// those of [`Route::parse`].
     pub fn read<'a>(
         method: &str,
         target: &str,
@@ -79,13 +83,15 @@ impl Request {
             }
         }
         let route = Route::parse(target)?;
-        if let (Route::V1Images { name }, Some(user_agent)) = (&route, &user_agent)
-            && UserAgent::parse(user_agent).prints_v1_only()
-        {
-            return Err(error::not_pulled(name));
-        }
+        let v1 = user_agent.as_deref().and_then(V1Client::of);
         let client = accept::capabilities(accept, user_agent.as_deref());
-        Ok(Self { method, route, client, authorization, host, conditions })
+        Ok(Self { method, route, client, authorization, host, v1, address: None, conditions })
+    }
+
+    /// The same request, of a client with this address.
+    #[must_use]
+    pub fn from_address(self, address: Option<String>) -> Self {
+        Self { address, ..self }
     }
 
     /// The one `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the
@@ -155,6 +161,8 @@ mod tests {
             client,
             authorization: Authorization::parse(b"Basic QTpC"),
             host: Some("localhost:5000".into()),
+            v1: V1Client::of("docker/1.9.1 os/linux arch/arm64"),
+            address: None,
             conditions,
         };
         assert_eq!(read("HEAD", "/v2/", &headers), Ok(expected));
@@ -213,14 +221,6 @@ mod tests {
         assert!(read("GET", "/v2/", &[("accept", &half), ("cookie", &half), ("user-agent", &half)]).is_ok());
         let passes = [("accept", &*half), ("range", "x"), ("user-agent", &half)];
         assert_eq!(read("GET", "/v2/", &passes), Err(error::headers_too_large()));
-    }
-
-    #[test]
-    fn docker_1_6_and_1_7_are_told_what_to_do_by_version_1() {
-        let read =
-            |user_agent| read("GET", "/v1/repositories/library/httpd/images", &[("user-agent", user_agent)]);
-        assert_eq!(read("docker/1.7.1 os/linux arch/amd64"), Err(error::not_pulled("library/httpd")));
-        assert!(read("docker/1.8.3 os/linux arch/amd64").is_ok());
     }
 
     #[test]

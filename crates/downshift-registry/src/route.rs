@@ -71,8 +71,7 @@ pub enum Route {
         /// The query as it came, for [`TokenRequest::parse`](crate::TokenRequest::parse).
         query: String,
     },
-    /// `/v1/repositories/NAME/images`, where Docker ≤ 1.13 tries again after a failure. Docker 1.6 and 1.7 are answered
-    /// by [`Request::read`](crate::Request::read), all others by [`response::no_v1`](crate::response::no_v1).
+    /// `/v1/repositories/NAME/images`, where Docker ≤ 17 tries again after a failure: [`v1::answer`](crate::v1::answer).
     V1Images {
         /// The repository's name.
         name: String,

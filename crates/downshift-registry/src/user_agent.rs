@@ -58,6 +58,19 @@ impl<'a> UserAgent<'a> {
         self.product == "docker" && (self.version.starts_with("1.6.") || self.version.starts_with("1.7."))
     }
 
+    /// Whether this is a Docker that asks the API of version 1 after failures of version 2: 1.6 to 1.13, and 17.
+    #[must_use]
+    pub fn asks_v1(&self) -> bool {
+        let mut numbers = self.version.split(|char: char| !char.is_ascii_digit());
+        let (major, minor) = (numbers.next(), numbers.next().and_then(|minor| minor.parse::<u8>().ok()));
+        self.product == "docker"
+            && match (major, minor) {
+                (Some("1"), Some(minor)) => (6..=13).contains(&minor),
+                (Some("17"), Some(_)) => true,
+                _ => false,
+            }
+    }
+
     /// Adds to `capabilities` what this says.
     pub(crate) fn describe(&self, mut capabilities: Capabilities) -> Capabilities {
         if let Some(platform) = self.platform() {
@@ -109,6 +122,18 @@ mod tests {
         let prints = |text| UserAgent::parse(text).prints_v1_only();
         assert!(prints("docker/1.6.2 go/go1.4.2") && prints("docker/1.7.1-el6"));
         assert!(!prints("docker/1.8.3") && !prints("docker/1.60.1") && !prints("curl/1.7.1") && !prints(""));
+    }
+
+    #[test]
+    fn docker_up_to_17_asks_version_1() {
+        for version in ["1.6.2", "1.9.1", "1.13.1", "17.03.0-ce"] {
+            assert!(UserAgent::parse(&["docker/", version].concat()).asks_v1(), "{version}");
+        }
+        for text in
+            ["docker/1.5.0", "docker/1.14", "docker/18.03.1-ce", "docker/20.10.24", "docker", "curl/1.7.1"]
+        {
+            assert!(!UserAgent::parse(text).asks_v1(), "{text}");
+        }
     }
 
     #[test]

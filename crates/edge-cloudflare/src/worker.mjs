@@ -2,7 +2,7 @@
 // kept and signed with is the platform's.
 import { failedPull, generateP256Signer, openEdge, p256Signer, webCryptoSigner } from "downshift-oci/pull";
 import { nearCache } from "./cloudflare/cache.mjs";
-import { pause } from "./cloudflare/platform.mjs";
+import { clientAddress, pause } from "./cloudflare/platform.mjs";
 import { records } from "./cloudflare/records.mjs";
 import { conversions } from "./conversions.mjs";
 import { hash } from "./hash.mjs";
@@ -17,7 +17,8 @@ export default {
     const { method, url } = request;
     // As it came: a parsed URL has others for `\` and `..`, which are refused.
     const target = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "");
-    const head = { method, target, headers: [...request.headers], isSecure: url.startsWith("https:") };
+    const isSecure = url.startsWith("https:");
+    const head = { method, target, headers: [...request.headers], isSecure, address: clientAddress(request) };
     try {
       const { edge, signer } = await settled(env);
       const effects = (resolve) => ({

@@ -15,7 +15,7 @@ use clap::Args;
 use xtask::{command, guest};
 
 /// Every target, with what its input is made of: see `fuzz/`.
-const TARGETS: [&str; 13] = [
+const TARGETS: [&str; 14] = [
     "answer",
     "config",
     "documents",
@@ -25,6 +25,7 @@ const TARGETS: [&str; 13] = [
     "jws",
     "keys",
     "pull",
+    "referrers",
     "requests",
     "server",
     "settings",

@@ -17,6 +17,12 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation with the whole name of an image (containerd, `images/annotations.go`).
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
+/// The annotation with which cosign says what an entry is, and how it calls an image and an index (cosign,
+/// `pkg/oci/layout/write.go`). It names neither.
+const KIND: &str = "kind";
+const COSIGN: &str = "dev.cosignproject.cosign/";
+const COSIGN_IMAGE: &str = "image";
+
 /// The tag of an image that is the only one, and has no name.
 const ONLY: &str = "latest";
 
@@ -66,8 +72,7 @@ impl Tags {
         let mut untagged = Vec::new();
         for (entry, digest) in unnamed {
             // Signatures and the like are found by what they refer to.
-            let is_image = entry.artifact_type.is_none() || entries.len() == 1;
-            if is_image && seen.insert(digest) {
+            if (is_image(entry) || entries.len() == 1) && seen.insert(digest) {
                 untagged.push(digest.clone());
             }
         }
@@ -76,6 +81,13 @@ impl Tags {
         }
         Self { targets, untagged }
     }
+}
+
+/// Whether an entry may be an image, and not a signature or the like.
+fn is_image(entry: &Entry) -> bool {
+    let kind = entry.annotations.as_ref().and_then(|annotations| annotations.get(KIND));
+    let of_cosign = kind.and_then(|kind| kind.strip_prefix(COSIGN));
+    entry.artifact_type.is_none() && of_cosign.is_none_or(|kind| kind.starts_with(COSIGN_IMAGE))
 }
 
 /// The tag that an entry has, and why.
@@ -148,6 +160,10 @@ mod tests {
         assert_eq!(tags(&[&[("artifact", "")]]), (named(&[("latest", 0)]), vec![]));
         // Beside its signatures, too.
         assert_eq!(tags(&[&[("artifact", "")], &[]]), (named(&[("latest", 1)]), vec![]));
+        let cosign = |kind| [("kind", kind)];
+        let (image, signatures) =
+            (cosign("dev.cosignproject.cosign/image"), cosign("dev.cosignproject.cosign/sigs"));
+        assert_eq!(tags(&[&image, &signatures]), (named(&[("latest", 0)]), vec![]));
         assert_eq!(tags(&[&[], &[]]), (vec![], vec![0, 1]));
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[]]), (named(&[("1.0", 0)]), vec![1]));
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[("artifact", "")]]), (named(&[("1.0", 0)]), vec![]));

@@ -42,6 +42,8 @@ pub(crate) struct Store {
     verified: Arc<VerifiedBlobs>,
     /// What was loaded, by the repository's name. An entry is good as long as its stamp is.
     loaded: Mutex<HashMap<String, Arc<Repository>>>,
+    /// The states of layouts in which the log was told what has no tag.
+    warned: Mutex<HashMap<String, Stamp>>,
     /// The names of all repositories, and when they were looked for. Whoever asks meanwhile waits, for one look is enough.
     names: AsyncMutex<Option<(Instant, Arc<Vec<String>>)>>,
 }
@@ -57,6 +59,8 @@ pub(crate) struct Repository {
     /// Which reading of a repository this is. No two have the same.
     pub(crate) reading: u64,
     tags: BTreeMap<String, Digest>,
+    /// The manifests that have none, and refer to no other.
+    untagged: Vec<Digest>,
     /// The manifests that its index has, in their order.
     pub(crate) manifests: Vec<Digest>,
     /// What they and those that they reach refer to, once somebody has asked for it.
@@ -79,6 +83,7 @@ impl Store {
             limits,
             verified,
             loaded: Mutex::default(),
+            warned: Mutex::default(),
             names: AsyncMutex::default(),
         })
     }
@@ -107,6 +112,7 @@ impl Store {
         else {
             return Ok(None);
         };
+        self.warn(name, &repository);
         let repository = Arc::new(repository);
         if is_settled && repository.stamp == stamp {
             self.lock().insert(name.to_owned(), Arc::clone(&repository));
@@ -143,6 +149,17 @@ impl Store {
         self.lock().get(name).filter(|loaded| loaded.stamp == stamp).map(Arc::clone)
     }
 
+    /// Says once for each state of a layout what can only be pulled by digest.
+    fn warn(&self, name: &str, repository: &Repository) {
+        if repository.untagged.is_empty() {
+            return;
+        }
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(name.to_owned(), repository.stamp) != Some(repository.stamp) {
+            log::warn(without_tags(&repository.layout, &repository.untagged));
+        }
+    }
+
     fn layout(&self, name: &str) -> Layout {
         Layout::new(Arc::clone(&self.files), name)
     }
@@ -173,12 +190,9 @@ impl Repository {
             entries.push((entry, digest));
         }
         let Tags { targets: tags, untagged } = Tags::of(name, &entries);
-        if !untagged.is_empty() {
-            log::warn(without_tags(&layout, &untagged));
-        }
         let manifests = entries.into_iter().map(|(_, digest)| digest).collect();
         let (reading, referrers) = (READINGS.fetch_add(1, Ordering::Relaxed), OnceLock::new());
-        Ok(Some(Self { layout, verified, stamp, reading, tags, manifests, referrers, payloads }))
+        Ok(Some(Self { layout, verified, stamp, reading, tags, untagged, manifests, referrers, payloads }))
     }
 
     /// The tags, sorted.

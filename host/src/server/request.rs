@@ -65,7 +65,9 @@ pub(super) async fn respond(
         }
         Ok(read) => {
             let route = RouteName::of(&read.route);
-            let read = Arc::new(read);
+            // Nobody else's is of use.
+            let own = read.v1.as_ref().map(|_| address.to_string());
+            let read = Arc::new(read.from_address(own));
             // Boxed, for an idle connection has the room for this as well.
             let reply = REQUEST
                 .scope(id, Box::pin(service.front.answer(Arc::clone(&read), address, origin.asker())))

@@ -7,6 +7,7 @@
 mod access;
 mod blobs;
 mod documents;
+mod failures;
 mod field;
 mod lists;
 mod row;
@@ -17,5 +18,6 @@ pub use self::row::{AccessOption, Ask, Comes, Options, Place, Row, Step, resolve
 /// All rows.
 #[must_use]
 pub fn all() -> Vec<Row> {
-    [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()].concat()
+    let rows = [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()];
+    [rows.concat(), failures::rows()].concat()
 }

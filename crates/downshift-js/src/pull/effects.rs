@@ -12,10 +12,6 @@ use downshift_registry::Body;
 use super::names::{self, Names};
 use crate::encode;
 
-/// Bytes of memory that one list may take while it is read: half of what a program has at an edge (Cloudflare, "Workers
-/// limits": 128 MB).
-const MAX_LIST_MEMORY: usize = 64 * 1024 * 1024;
-
 /// Something that a pull wants: `{ticket, kind, …, bytes}`; the bytes that belong to it are added to `bytes`.
 pub(crate) fn write(ticket: Ticket, effect: &Effect, names: &Names, bytes: &mut VecDeque<Bytes>) -> String {
     let (Ticket(number), before) = (ticket, bytes.len());
@@ -106,10 +102,7 @@ fn ask(object: &mut Object, asked: &Ask) {
     // Of which statuses the body is taken, and up to how many bytes of it are read at once.
     let (statuses, limit): (&[u16], _) = match asked.take {
         Take::Nothing => (&[], None),
-        Take::Whole { limit, cost } => {
-            let limit = limit.min(MAX_LIST_MEMORY.checked_div(cost).unwrap_or(limit));
-            (&[200], Some(limit as u64))
-        }
+        Take::Whole { limit, .. } => (&[200], Some(limit as u64)),
         Take::Open => (&[200, 206], None),
     };
     object.json("statuses", &array(statuses.iter().map(u16::to_string))).optional_number("limit", limit);

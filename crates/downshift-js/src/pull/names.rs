@@ -68,7 +68,8 @@ impl Names {
             | Key::IdentityToken(_)
             | Key::HeadRefusal { .. }
             | Key::Presence { .. }
-            | Key::BlobSize { .. } => {}
+            | Key::BlobSize { .. }
+            | Key::LastFailure { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
     }
@@ -121,7 +122,8 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::IdentityToken(_)
         | Value::HeadRefusal
         | Value::Presence
-        | Value::BlobSize(_) => Bytes::new(),
+        | Value::BlobSize(_)
+        | Value::LastFailure(_) => Bytes::new(),
     };
     (about.finish(), bytes)
 }

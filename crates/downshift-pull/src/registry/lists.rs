@@ -2,16 +2,16 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use downshift::Digest;
-use downshift_json::Kind;
 use downshift_registry::{Fault, Problem, link};
 
 use super::remote::{CATALOG, Remote};
 use crate::caller::Caller;
-use crate::effect::{Done, Effect, Take};
-use crate::failure::Failure;
-use crate::lists;
+use crate::effect::{Done, Effect, Event, Take};
+use crate::failure::{Failure, Reason, explained};
+use crate::lists::{self, TagList};
 use crate::permit;
 use crate::value::{Key, ListValue, Value};
 
@@ -24,24 +24,31 @@ const TAGS_COST: usize = 10;
 
 impl Remote<'_> {
     /// The tags of a repository, or a page of them, if there is such a repository.
-    pub(crate) async fn tags(&self, query: &str, caller: &Caller) -> Result<Option<ListValue>, Failure> {
-        let take = Take::Whole { limit: TAGS_BYTES, cost: TAGS_COST };
-        // What the tags are is looked at when they are told; a page in HTML is no list.
-        self.list(with_query("tags/list", query), take, caller, "its tag list is not JSON").await
+    pub(crate) async fn tags(&self, query: &str, caller: &Caller) -> Result<Option<TagList>, Failure> {
+        let (path, take) = (with_query("tags/list", query), self.whole(TAGS_BYTES, TAGS_COST));
+        let listed = self.list(path, take, caller, |bytes| lists::texts(bytes, "tags")).await?;
+        Ok(listed.map(|(tags, list)| TagList::Page { tags, next: list.next }))
     }
 
-    /// The repositories of the registry, or a page of them, if it tells.
+    /// The repositories of the registry, or a page of them, if it tells; and the query of the next page.
     pub(crate) async fn repositories(
         &self,
         query: &str,
         caller: &Caller,
-    ) -> Result<Option<ListValue>, Failure> {
-        let take = Take::Whole { limit: TAGS_BYTES, cost: TAGS_COST };
-        let listed = self.list(with_query("", query), take, caller, "its catalog is not JSON").await;
+    ) -> Result<Option<(Vec<String>, Option<String>)>, Failure> {
+        let (path, take) = (with_query("", query), self.whole(TAGS_BYTES, TAGS_COST));
+        let listed = self.list(path, take, caller, |bytes| lists::texts(bytes, "repositories")).await;
         match listed {
             // Registries without one say so in many ways.
             Err(failure) if failure.upstream().is_some_and(has_none) => Ok(None),
-            listed => listed,
+            // Some hang up on whoever asks for it, and are there for all else.
+            Err(failure) if failure.upstream().is_some_and(is_gone) && self.demand(caller).await.is_ok() => {
+                if let Reason::Upstream(fault) = failure.reason() {
+                    self.shell.tell(Event::Failure(explained(&fault)));
+                }
+                Ok(None)
+            }
+            listed => Ok(listed?.map(|(names, list)| (names, list.next))),
         }
     }
 
@@ -54,17 +61,22 @@ impl Remote<'_> {
     ) -> Result<Option<ListValue>, Failure> {
         let path = with_query(&format!("referrers/{digest}"), query);
         // A page that says "not found" with status 200 is no index.
-        self.list(path, self.document_take(), caller, "its referrers list is not a JSON object").await
+        let is_object = |bytes: &[u8]| match lists::object(bytes) {
+            Some(_) => Ok(()),
+            None => Err("its referrers list is not a JSON object".to_string()),
+        };
+        let listed = self.list(path, self.document_take(), caller, is_object).await?;
+        Ok(listed.map(|((), list)| list))
     }
 
-    /// A list, kept or from the registry; `otherwise` is what is wrong where it is not a JSON object.
-    async fn list(
+    /// A list, kept or from the registry, and what `read` makes of it, or says is wrong with it.
+    async fn list<T>(
         &self,
         path: String,
         take: Take,
         caller: &Caller,
-        otherwise: &'static str,
-    ) -> Result<Option<ListValue>, Failure> {
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Option<(T, ListValue)>, Failure> {
         let key = Key::List { scope: self.scope.clone(), path: path.clone() };
         let permit = permit::permit(self.shell, &self.scope, caller).await;
         // Of its repositories a registry may show somebody else others.
@@ -73,8 +85,9 @@ impl Remote<'_> {
             && permit.is_known()
             && let Done::Known(Value::List(list)) = self.shell.ask(Effect::Load(key.clone())).await
             && self.is_fresh(list.at)
+            && let Ok(read) = read(&list.bytes)
         {
-            return Ok(Some(list));
+            return Ok(Some((read, list)));
         }
         let got = self.get(&self.path(&path), take, caller, &|_, _, _| Ok(())).await?;
         let Some((bytes, _, answered)) = got else { return Ok(None) };
@@ -84,15 +97,13 @@ impl Remote<'_> {
             filters: answered.header("oci-filters-applied").map(ToString::to_string),
             at: self.shell.now(),
         };
-        if !is_object(&list.bytes) {
-            return Err(self.invalid(otherwise));
-        }
+        let read = read(&list.bytes).map_err(|what| self.invalid(&what))?;
         permit.keep(self.shell, &self.scope, caller).await;
         if is_for_all && !self.settings.tag_lifetime.is_zero() {
             let (value, lifetime) = (Value::List(list.clone()), self.settings.tag_lifetime);
             self.shell.ask(Effect::Keep { key, value, lifetime }).await;
         }
-        Ok(Some(list))
+        Ok(Some((read, list)))
     }
 }
 
@@ -101,8 +112,8 @@ fn has_none(fault: &Fault) -> bool {
     matches!(fault.problem, Problem::Status(405 | 501))
 }
 
-fn is_object(bytes: &[u8]) -> bool {
-    lists::parse(bytes).is_some_and(|json| json.root().kind() == Kind::Object)
+fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.problem, Problem::Unreachable(_))
 }
 
 fn with_query(path: &str, query: &str) -> String {

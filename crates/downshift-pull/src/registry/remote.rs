@@ -53,7 +53,14 @@ impl<'p> Remote<'p> {
     }
 
     pub(super) fn document_take(&self) -> Take {
-        Take::Whole { limit: self.settings.limits.document_bytes, cost: 1 }
+        self.whole(self.settings.limits.document_bytes, 1)
+    }
+
+    /// That a body is read which may have so many bytes, each of which takes so many of memory: fewer of them where there is
+    /// little memory.
+    pub(super) fn whole(&self, limit: usize, cost: usize) -> Take {
+        let most = self.settings.read_memory.and_then(|memory| memory.checked_div(cost));
+        Take::Whole { limit: most.map_or(limit, |most| limit.min(most)), cost }
     }
 
     /// The path of something of this repository, below `v2/`.

@@ -10,7 +10,7 @@ use downshift_registry::{
 
 use super::asking::{MAX_REDIRECTS, Question, is_redirect, retry_after};
 use super::remote::Remote;
-use crate::effect::{AskMethod, Body, Done, Effect, Take};
+use crate::effect::{AskMethod, Body, Done, Effect};
 use crate::failure::Failure;
 use crate::settings::{Delivery, Url};
 use crate::value::{Key, Value};
@@ -170,7 +170,7 @@ impl Remote<'_> {
         headers: Vec<(&'static str, String)>,
         authorization: Option<Authorization>,
     ) -> Result<Option<Token>, Failure> {
-        let (take, delivery) = (Take::Whole { limit: TOKEN_BYTES, cost: 1 }, Delivery::Stream);
+        let (take, delivery) = (self.whole(TOKEN_BYTES, 1), Delivery::Stream);
         let mut url = self.token_url(url)?;
         let question = Question { method, headers, take, delivery };
         let asking = async {

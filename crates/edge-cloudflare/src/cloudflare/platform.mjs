@@ -1,4 +1,9 @@
-// What Cloudflare's platform has in its own way: waiting, and streams of a known length.
+// What Cloudflare's platform has in its own way: waiting, streams of a known length, and addresses.
+
+/** The address of a request's client, if the platform says it. */
+export function clientAddress(request) {
+  return request.headers.get("cf-connecting-ip");
+}
 
 export async function pause({ milliseconds }, signal) {
   await scheduler.wait(milliseconds, { signal });

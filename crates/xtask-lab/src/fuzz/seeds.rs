@@ -27,6 +27,8 @@ const REQUESTS: &[&str] = &[
     "GET /v2/library/sample/tags/list?n=2&last=latest",
     "GET /v2/library/sample/tags/list?n=18446744073709551615",
     "GET /v2/library/sample/referrers/sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881?artifactType=a%2Fb",
+    "GET /v2/_catalog?n=2&last=library/sample",
+    "GET /v2/_catalog?_origin=hub&n=2&next_page=x%3D",
     "GET /_downshift/token?service=downshift&scope=repository:library/sample:pull",
     "GET /v1/repositories/library/sample/images\nUser-Agent: docker/1.7.1 go/go1.4.2",
     "PUT /v2/library/sample/manifests/latest\nContent-Length: 2",
@@ -110,6 +112,7 @@ pub(super) fn write(target: &str, folder: &Path) -> anyhow::Result<()> {
         "json" => documents()?,
         "documents" | "jws" => [documents()?, signed()?].concat(),
         "keys" => keys()?,
+        "referrers" => referrers(),
         "requests" => REQUESTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "server" => REQUESTS.iter().map(|text| on_the_wire(text)).collect(),
         "headers" => HEADERS.iter().map(told_apart).collect(),
@@ -132,6 +135,18 @@ fn told_apart(&(kind, text): &(u8, &str)) -> Vec<u8> {
 fn on_the_wire(request: &str) -> Vec<u8> {
     let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
     format!("{line} HTTP/1.1\nHost: localhost:5000\n{headers}\n\n").replace("\n\n\n", "\n\n").into_bytes()
+}
+
+/// A query, an index under the referrers tag, an artifact, and an index that leads to another.
+fn referrers() -> Vec<Vec<u8>> {
+    let subject = sample::oci().manifest.digest();
+    let descriptor = format!("{{\"mediaType\":\"a/b\",\"digest\":\"{subject}\",\"size\":7}}");
+    let index = format!("{{\"schemaVersion\":2,\"manifests\":[{descriptor}]}}");
+    let artifact = format!(
+        "{{\"artifactType\":\"a/b\",\"annotations\":{{\"c\":\"d\"}},\"config\":{descriptor},\"subject\":{descriptor}}}"
+    );
+    let queries = ["", "artifactType=a%2Fb"];
+    queries.map(|query| [query.as_bytes(), index.as_bytes(), artifact.as_bytes()].join(&0xff)).into()
 }
 
 fn words() -> Vec<Vec<u8>> {

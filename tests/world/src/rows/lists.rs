@@ -196,6 +196,7 @@ fn catalog_of_odd_registries() -> Row {
         (Fault::status(404), 404, "no-catalog"),
         (Fault::status(405), 404, "no-catalog"),
         (Fault::status(501), 404, "no-catalog"),
+        (Fault::Close, 404, "no-catalog"),
         (Fault::status(500), 502, "upstream-status"),
         (Fault::status(403), 403, "upstream-denied"),
         (Fault::Body(b"<html>not found</html>".to_vec()), 502, "upstream-invalid"),
@@ -206,6 +207,11 @@ fn catalog_of_odd_registries() -> Row {
         let rule = Rule::at(CATALOG, fault).change();
         steps.extend([change(rule), get(CATALOG).comes(refused(status, code)), change(Change::NoFaults)]);
     }
+    steps.extend([
+        change(Rule::at("/v2/", Fault::Close).change()),
+        get(CATALOG).comes(refused(502, "upstream-unreachable")),
+        change(Change::NoFaults),
+    ]);
     let last = |last: &str| format!("<{CATALOG}?_origin=&n=1&last={last}>; rel=\"next\"");
     steps.extend([
         change(Rule::at(CATALOG, list(r#"["b","a","../x","UPPER",""]"#)).change()),

@@ -365,6 +365,12 @@ pub(super) fn streamed(bytes: &[u8]) -> Comes {
     Comes { content: Content::Is(bytes.to_vec()), ..status(200) }.without("content-length")
 }
 
+/// A line of plain text.
+pub(super) fn line(status: u16, text: &str) -> Comes {
+    Comes { content: Content::Is(text.as_bytes().to_vec()), ..self::status(status) }
+        .header("content-type", "text/plain; charset=utf-8")
+}
+
 /// A part of a body.
 pub(super) fn part(range: core::ops::Range<usize>, bytes: &[u8]) -> Comes {
     let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());

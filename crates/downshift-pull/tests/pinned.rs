@@ -1,0 +1,82 @@
+//! Digests that an old engine cannot read: the one that it is told instead is the one that the tag has.
+
+use downshift::{Digest, Form};
+use downshift_cases::images::{Image, REPOSITORY, sample};
+use downshift_pull::{Access, Origin, OriginId, Place, Settings};
+use downshift_registry::Mapping;
+use downshift_world::net::{Change, Net};
+use downshift_world::oracle;
+use downshift_world::repository::Repository;
+use downshift_world::rows::{Options, resolve};
+use downshift_world::world::{Sent, World};
+
+const ENGINE: &str = "docker/1.9.1 go/go1.4.3 os/linux arch/amd64";
+
+fn stored(image: &Image) -> World {
+    let origin = Origin { id: OriginId(0), mapping: Mapping::default(), place: Place::Layouts };
+    let mut world = World::new(Net::new([]), Settings::new(vec![origin], Access::Open, resolve));
+    let mut repository = Repository::default();
+    repository.push("broken", &sample::zstd());
+    repository.push("latest", image);
+    world.store.insert(REPOSITORY.to_owned(), repository);
+    world
+}
+
+fn at_registry(image: &Image) -> World {
+    let mut world = Options::default().world("https");
+    world.net.change(&Change::Push(REPOSITORY, "latest", Box::new(image.clone())));
+    world
+}
+
+fn manifest(reference: &str) -> Sent {
+    Sent::new("GET", &format!("/v2/{REPOSITORY}/manifests/{reference}"))
+}
+
+fn reported(world: &mut World, sent: &Sent) -> String {
+    let received = world.pull(sent);
+    assert_eq!(received.response.status, 200, "{received:?}");
+    received.response.header("docker-content-digest").expect("a digest is reported").to_owned()
+}
+
+/// That the engine is told the digest that the tag has for it, and can pull that.
+fn is_that_of_the_tag(world: &mut World, pinned: &str) {
+    let by_tag = reported(world, &manifest("latest").with("User-Agent", ENGINE));
+    let received = world.pull(&manifest(pinned).with("User-Agent", ENGINE));
+    let json = received.response.json().expect("an error is JSON");
+    let cause = json["errors"][0]["detail"]["cause"].as_str().expect("it has a cause").to_owned();
+    assert_eq!(received.response.status, 400, "{received:?}");
+    assert!(cause.contains(&by_tag), "{by_tag} is that of the tag: {cause}");
+    assert_eq!(reported(world, &manifest(&by_tag).with("User-Agent", ENGINE)), by_tag);
+    oracle::check(world).unwrap();
+}
+
+#[test]
+fn what_a_tag_of_a_store_points_to() {
+    for image in [sample::schema2(), sample::oci(), sample::index()] {
+        is_that_of_the_tag(&mut stored(&image), image.manifest.digest().as_str());
+    }
+}
+
+#[test]
+fn what_is_in_the_index_of_a_tag() {
+    for image in [sample::index(), sample::list()] {
+        let mut world = stored(&image);
+        is_that_of_the_tag(&mut world, image.children[1].digest().as_str());
+        // One that no tag leads to is still told what to pull, if that has another digest.
+        let mut repository = world.store.remove(REPOSITORY).unwrap();
+        repository.tags.remove("latest");
+        world.store.insert(REPOSITORY.to_owned(), repository);
+        let digest = image.children[0].digest();
+        assert_eq!(world.pull(&manifest(digest.as_str()).with("User-Agent", ENGINE)).response.status, 400);
+    }
+}
+
+#[test]
+fn what_was_made_of_the_image_under_the_tag() {
+    for make in [stored, at_registry] {
+        let mut world = make(&sample::oci());
+        let converted = reported(&mut world, &manifest("latest").with("Accept", Form::Schema2.media_type()));
+        assert_ne!(Digest::parse(&converted).unwrap(), sample::oci().manifest.digest());
+        is_that_of_the_tag(&mut world, &converted);
+    }
+}
