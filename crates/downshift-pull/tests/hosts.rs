@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use downshift::{Digest, Form};
+use downshift::{Digest, Form, Permissions};
 use downshift_cases::images::{REPOSITORY, sample};
 use downshift_pull::{Access, Delivery, Origin, OriginId, Place, Registry, Settings};
 use downshift_registry::Mapping;
@@ -179,6 +179,7 @@ fn registries_hear_of_their_own_credentials_only() {
                 delivery: Delivery::Stream,
                 timeout: Duration::from_secs(1),
             }),
+            allow: Permissions::default(),
         };
         let origins = vec![origin(0, Host::Registry, "", &ALICE), origin(1, Host::Second, "mirror", &BOB)];
         let mut settings = Settings::new(origins, Access::Open, resolve);

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use downshift::{Permission, Permissions};
 use downshift_pull::UPSTREAM_TIMEOUT;
 use downshift_registry::{Credentials, Mapping, is_docker_hub};
 use reqwest::Url;
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     /// Certificates to trust beside the system's.
     pub(crate) ca: Option<Authorities>,
+    /// What is allowed in its repositories beside what is allowed in all.
+    pub(crate) allow: Permissions,
 }
 
 /// Certificates of those that vouch for others.
@@ -83,6 +86,9 @@ pub(crate) struct UpstreamConfig {
     pub(crate) blobs: Delivery,
     /// In seconds.
     pub(crate) timeout: Option<u64>,
+    /// Refusals of the strict policy that are none here, by their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<String>,
 }
 
 impl UpstreamConfig {
@@ -120,8 +126,18 @@ impl UpstreamConfig {
                 Some(Authorities { path, pem })
             }
         };
-        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca })
+        let allow = permissions(&self.allow)?;
+        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca, allow })
     }
+}
+
+/// What is allowed, by the codes of the refusals.
+///
+/// # Errors
+/// [`downshift::Error::UnknownPermission`].
+pub(crate) fn permissions(codes: &[String]) -> Result<Permissions, Error> {
+    let permissions = codes.iter().map(|code| code.parse::<Permission>());
+    Ok(permissions.collect::<Result<_, _>>()?)
 }
 
 /// A URL for messages: without the name and password that somebody may have put into it.
