@@ -70,7 +70,8 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
         "refused" => error::refusal(&decode::failure(found)),
         "fault" => upstream::fault(found).response(),
         "token" => {
-            response::token(&Token { value: found.text("value").into(), lifetime: found.number("lifetime") })
+            let (value, lifetime) = (found.text("value").into(), found.number("lifetime"));
+            response::token(&Token { value, lifetime, identity_token: None })
         }
         "unauthorized" => error::unauthorized(&upstream::demand_of(found), request.route.scope().as_ref()),
         kind => of_repository(request, kind, found, bytes),

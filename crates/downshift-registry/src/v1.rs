@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(PullFailure::of(&manifest(OLDEST), &response, false), explained(&line));
         let problem = Problem::Unreachable("no\nroute".into());
         let down = Fault { host: "registry".into(), problem }.response();
-        let line = "team/app was not pulled: the upstream registry ... cannot be reached: no route; try again; if it fails again, check the upstream registry";
+        let line = "team/app was not pulled: the upstream registry ... cannot be reached: no route; try again; if it fails again, ask the operator of this registry";
         assert_eq!(PullFailure::of(&manifest(OLDEST), &down, true), explained(line));
     }
 
