@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use downshift::answer::{Request, Root};
-use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, sample};
 use serde_json::Value;
 
@@ -24,6 +24,7 @@ impl Asked {
             root,
             client,
             policy,
+            allow: Permissions::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

@@ -423,7 +423,7 @@ mod tests {
     #[test]
     fn only_documents_are_refused_as_documents() {
         let digest = Digest::of(b"text");
-        let broken = Error::WrongSize { digest: digest.clone(), expected: 5, actual: 4 };
+        let broken = Error::Corrupt { digest: digest.clone() };
         let shared = Error::Shared(Arc::new(Error::Corrupt { digest: digest.clone() }));
         for error in [broken, shared, Error::Missing { digest: digest.clone() }] {
             let failure = error.document_failure().unwrap();

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use downshift::Limits;
+use downshift::{Limits, Permissions};
 use downshift_pull::{Access, Memory, Origin, OriginId, Place, Settings as PullSettings};
 use downshift_registry::Mapping;
 use downshift_sign::{GraviolaSigner, PrivateKey};
@@ -156,9 +156,11 @@ impl Service {
 
     /// Whether answers are the same with these settings.
     fn makes_the_same(&self, settings: &Settings, kid: &str) -> bool {
-        let Settings { policy, platform, limit, .. } = &self.settings;
-        (policy, platform, limit) == (&settings.policy, &settings.platform, &settings.limit)
-            && self.kid == kid
+        let decides = |settings: &Settings| {
+            let Settings { policy, allow, platform, limit, .. } = settings.clone();
+            (policy, allow, platform, limit)
+        };
+        decides(&self.settings) == decides(settings) && self.kid == kid
     }
 
     /// Takes no part in what load balancers see any more.
@@ -299,7 +301,12 @@ impl Images {
         let mut origins: Vec<_> =
             self.upstreams.iter().map(|upstream| upstream.origin()).collect::<Result<_, _>>()?;
         if self.store.is_some() {
-            origins.push(Origin { id: STORE, mapping: Mapping::default(), place: Place::Layouts });
+            origins.push(Origin {
+                id: STORE,
+                mapping: Mapping::default(),
+                place: Place::Layouts,
+                allow: Permissions::default(),
+            });
         }
         let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let (access, stale_for) = match settings.auth {
@@ -310,6 +317,7 @@ impl Images {
         };
         let pull = PullSettings {
             policy: settings.policy,
+            allow: settings.permissions()?,
             platform: settings.platform.clone(),
             limits: settings.limits()?,
             tag_lifetime: settings.tag_lifetime(),

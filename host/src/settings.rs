@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use downshift::{Limits, Platform, Policy};
+use downshift::{Limits, Permissions, Platform, Policy};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -23,7 +23,7 @@ use crate::data::records;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
-use crate::origin::registry::UpstreamConfig;
+use crate::origin::registry::{UpstreamConfig, permissions};
 
 /// Everything that can be said of a server. The default is what counts where nothing is said.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     /// What to do where the reference would lose something.
     #[serde(with = "text")]
     pub(crate) policy: Policy,
+    /// Refusals of that policy that are none in any repository, by their codes.
+    pub(crate) allow: Vec<String>,
     /// The platform for clients that do not say theirs.
     #[serde(with = "text")]
     pub(crate) platform: Platform,
@@ -118,6 +120,7 @@ impl Default for Settings {
             public_url: None,
             key: None,
             policy: Policy::default(),
+            allow: Vec::new(),
             platform: Platform::default(),
             engine: EngineName::Wasm,
             guest: None,
@@ -179,6 +182,11 @@ impl Settings {
     /// [`Error::InvalidSettings`], where a path is not text.
     pub(crate) fn to_toml(&self) -> Result<String, Error> {
         toml::to_string_pretty(self).map_err(|error| not_toml(&error))
+    }
+
+    /// What is allowed in all repositories.
+    pub(crate) fn permissions(&self) -> Result<Permissions, Error> {
+        permissions(&self.allow)
     }
 
     /// The limits of the core.
@@ -272,6 +280,7 @@ impl Settings {
             return invalid(&format!("`public-url` must be of the form https://HOST, not `{url}`"));
         }
         self.limits()?;
+        self.permissions()?;
         for (position, upstream) in self.upstream.iter().enumerate() {
             let prefix = &upstream.prefix;
             if self.upstream.iter().take(position).any(|other| other.prefix == *prefix) {
@@ -313,12 +322,17 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_again() {
-        let upstream = UpstreamConfig { url: "https://example.org".to_owned(), ..UpstreamConfig::default() };
+        let upstream = UpstreamConfig {
+            url: "https://example.org".to_owned(),
+            allow: vec!["zstd-layer".to_owned()],
+            ..UpstreamConfig::default()
+        };
         let settings = Settings {
             upstream: vec![upstream],
             store_links: vec!["shared".into(), "more".into()],
             trusted_proxy: vec!["10.0.0.0/8".parse().unwrap()],
             limit: BTreeMap::from([("layers".to_owned(), 7)]),
+            allow: vec!["foreign-layer".to_owned()],
             ..Settings::default()
         };
         let read = Settings::of_table(settings.to_toml().unwrap().parse().unwrap()).unwrap();
@@ -346,5 +360,6 @@ mod tests {
         assert!(refused(&format!("{sound}idle-timeout = 0")).contains("`idle-timeout` must be"));
         assert!(refused(&format!("{sound}public-url = \"example.org\"")).contains("https://HOST"));
         assert!(refused("upstream = [{ url = \"a\" }, { url = \"b\" }]").contains("twice"));
+        assert!(refused(&format!("{sound}allow = [\"foreign\"]")).contains("no permission `foreign`"));
     }
 }

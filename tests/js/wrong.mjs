@@ -50,6 +50,7 @@ const CONVERSION = {
     platform: optional("linux/amd64"),
   },
   policy: optional("strict"),
+  allow: optional("foreign-layer"),
   platform: optional("linux/amd64"),
   time: optional(1),
   limits: optional({ layers: optional(1) }),

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Error, Form, Limits, Platform, Policy, Timestamp};
+use downshift::{Capabilities, Digest, Error, Form, Limits, Permission, Platform, Policy, Timestamp};
 
 use crate::bindings::wit;
 
@@ -13,6 +13,7 @@ pub(crate) fn request(request: wit::Request) -> Result<Request, Error> {
         root: root(request.root)?,
         client: capabilities(request.client),
         policy: policy(request.policy),
+        allow: request.allow.iter().map(|code| code.parse::<Permission>()).collect::<Result<_, _>>()?,
         default_platform: platform(request.default_platform),
         time: request.time.and_then(Timestamp::from_seconds),
         limits: limits(&request.limits),

@@ -14,7 +14,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use downshift::answer::{Documents, Record, Request, Root, Step, answer};
-use downshift::{Digest, Form, Limits, Platform, Policy};
+use downshift::{Digest, Form, Limits, Permissions, Platform, Policy};
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Response, error};
 
@@ -130,6 +130,7 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
         root,
         client: request.client.clone(),
         policy: Policy::Strict,
+        allow: Permissions::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

@@ -21,6 +21,7 @@ const CONVERSION = {
   "record?": RECORD,
   client: CLIENT,
   "policy?": text,
+  "allow?": text,
   "platform?": text,
   "time?": count,
   "limits?": counts,

@@ -88,6 +88,8 @@ export interface ConversionRequest {
   client: Client;
   /** What to do with images that Distribution converts with a loss: refuse them (the default), or do as it does. */
   policy?: "strict" | "reference";
+  /** What is allowed beside what the policy allows: codes of its refusals, such as `foreign-layer`, with commas between them. */
+  allow?: string;
   /** For clients that do not say theirs: `linux/amd64` by default. */
   platform?: string;
   /** Of the signature, in seconds since 1970; by default that of the image. */

@@ -40,6 +40,7 @@ pub(crate) fn request(given: Given<'_>, payload: Vec<u8>) -> Request {
             .optional_text("policy")
             .and_then(|policy| given.accept(policy.parse()))
             .unwrap_or(Policy::Strict),
+        allow: given.optional_text("allow").and_then(|allow| given.accept(allow.parse())).unwrap_or_default(),
         default_platform: platform(given).unwrap_or_default(),
         time: time(given),
         limits: given.member("limits").map(limits).unwrap_or_default(),

@@ -89,6 +89,7 @@ pub(crate) fn request(request: &Request, limits: &str) -> String {
         }
     }
     object.json("client", &capabilities(&request.client)).text("policy", &request.policy.to_string());
+    object.text("allow", &request.allow.to_string());
     object.text("platform", &request.default_platform.to_string());
     object.optional_number("time", request.time.map(|time| time.seconds()));
     object.json("limits", limits).finish()

@@ -218,6 +218,7 @@ impl Front {
             root,
             client: self.request.client.clone(),
             policy: self.settings.policy,
+            allow: self.settings.allowed(repository.scope().origin),
             default_platform: self.settings.platform.clone(),
             time: None,
             limits: self.settings.limits.clone(),

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::{Limits, Platform, Policy};
+use downshift::{Limits, Permissions, Platform, Policy};
 use downshift_registry::{Credentials, Mapping};
 
 /// For how long what a tag points to is told without asking again, unless the operator says otherwise.
@@ -19,6 +19,8 @@ pub struct Settings {
     pub access: Access,
     /// What to do where the reference would lose something.
     pub policy: Policy,
+    /// What is allowed beside what the policy allows, in all repositories.
+    pub allow: Permissions,
     /// The platform for clients that do not say theirs.
     pub platform: Platform,
     /// How much to take in and give out.
@@ -86,6 +88,8 @@ pub struct Origin {
     pub mapping: Mapping,
     /// What it is.
     pub place: Place,
+    /// What is allowed in its repositories beside what is allowed in all.
+    pub allow: Permissions,
 }
 
 /// What an origin is.
@@ -142,6 +146,7 @@ impl Settings {
             origins,
             access,
             policy: Policy::Strict,
+            allow: Permissions::default(),
             platform: Platform::default(),
             limits: Limits::default(),
             tag_lifetime: TAG_LIFETIME,
@@ -164,6 +169,13 @@ impl Settings {
     #[must_use]
     pub fn scope_of(&self, name: &str) -> Option<Scope> {
         self.choose(name).map(|(scope, _)| scope)
+    }
+
+    /// What is allowed in the repositories of an origin.
+    #[must_use]
+    pub fn allowed(&self, origin: OriginId) -> Permissions {
+        let own = self.origins.iter().find(|known| known.id == origin).map(|origin| origin.allow);
+        self.allow.and(own.unwrap_or_default())
     }
 
     pub(crate) fn choose(&self, name: &str) -> Option<(Scope, &Place)> {

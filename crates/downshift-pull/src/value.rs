@@ -21,7 +21,8 @@ use crate::settings::{OriginId, Scope};
 /// A key of what is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// An answer. It depends on the settings, too: the policy, the platform, the limits, and the signing key.
+    /// An answer. It depends on the settings, too: the policy, what is allowed in all repositories and in those of the origin,
+    /// the platform, the limits, and the signing key.
     Answer {
         /// The origin.
         origin: OriginId,

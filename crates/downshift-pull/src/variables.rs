@@ -6,7 +6,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::{Failure, Fault, Limits, Policy};
+use downshift::{Failure, Fault, Limits, Permissions, Policy};
 use downshift_json::{Json, Kind, Value};
 use downshift_registry::{Credentials, Mapping, is_docker_hub, registry_host};
 
@@ -27,7 +27,8 @@ const READ_MEMORY: usize = 64 * 1024 * 1024;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// What may be said of a registry in `UPSTREAMS`.
-const MEMBERS: [&str; 7] = ["url", "prefix", "remotePrefix", "library", "blobs", "username", "password"];
+const MEMBERS: [&str; 8] =
+    ["url", "prefix", "remotePrefix", "library", "blobs", "username", "password", "allow"];
 
 /// What the variables of an edge say.
 #[derive(Clone, Debug)]
@@ -78,6 +79,7 @@ impl<'j> Reader<'j> {
         if self.one_of("POLICY", &["strict", "reference"])? == "reference" {
             settings.policy = Policy::Reference;
         }
+        settings.allow = permissions("ALLOW", self.value("ALLOW"))?;
         if let Some(platform) = self.text("PLATFORM")? {
             let invalid = |_| invalid("PLATFORM", "write it as `linux/arm64` or `linux/arm/v7`");
             settings.platform = platform.parse().map_err(invalid)?;
@@ -213,7 +215,7 @@ impl<'j> Reader<'j> {
             return Err(invalid("UPSTREAMS", "write prefixes that a repository's name can begin with"));
         }
         let place = Place::Registry(Registry { base, credentials, delivery, timeout });
-        Ok(Origin { id: OriginId(number), mapping, place })
+        Ok(Origin { id: OriginId(number), mapping, place, allow: described.allow })
     }
 
     /// Who this edge is towards a registry.
@@ -247,6 +249,7 @@ struct Described {
     username: Option<String>,
     /// The name of the secret that has it.
     password: Option<String>,
+    allow: Permissions,
 }
 
 impl Described {
@@ -265,6 +268,10 @@ impl Described {
             }
             if name == "library" {
                 described.library = Some(value.kind() == Kind::True);
+                continue;
+            }
+            if name == "allow" {
+                described.allow = permissions("UPSTREAMS", Some(value))?;
                 continue;
             }
             let text = value.as_text().map(Cow::into_owned);
@@ -305,6 +312,20 @@ impl Url {
         let path = path.strip_suffix("/v2").unwrap_or(path);
         resolve(None, &[scheme, &registry_host(&host), port, path, "/"].concat())
     }
+}
+
+/// What is allowed: an array of names, or a text of names with commas between them.
+fn permissions(variable: &str, value: Option<Value<'_>>) -> Result<Permissions, Box<Failure>> {
+    let Some(value) = value else { return Ok(Permissions::default()) };
+    let mut allow = Permissions::default();
+    let elements: Vec<Value<'_>> = value.elements().collect();
+    let values = if value.kind() == Kind::Array { elements } else { [value].into() };
+    for value in values {
+        let text = value.as_text().ok_or_else(|| invalid(variable, "write `foreign-layer` and the like"))?;
+        let own: Permissions = text.parse().map_err(|error: downshift::Error| Box::new(error.into()))?;
+        allow = allow.and(own);
+    }
+    Ok(allow)
 }
 
 /// A number of seconds, of which thousandths count.

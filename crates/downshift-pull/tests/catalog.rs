@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use downshift::Permissions;
 use downshift_cases::images::sample;
 use downshift_pull::{Access, Delivery, Origin, OriginId, Place, Registry, Settings};
 use downshift_registry::Mapping;
@@ -28,6 +29,7 @@ fn world() -> World {
         id: OriginId(number),
         mapping: Mapping { prefix: prefix.to_owned(), remote_prefix: remote_prefix.to_owned(), library },
         place,
+        allow: Permissions::default(),
     };
     let origins = vec![
         origin(0, "", "", false, Place::Layouts),

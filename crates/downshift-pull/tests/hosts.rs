@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use downshift::{Digest, Form};
+use downshift::{Digest, Form, Permissions};
 use downshift_cases::images::{REPOSITORY, sample};
 use downshift_pull::{Access, Delivery, Origin, OriginId, Place, Registry, Settings};
 use downshift_registry::Mapping;
@@ -193,6 +193,7 @@ fn registries_hear_of_their_own_credentials_only() {
                 delivery: Delivery::Stream,
                 timeout: Duration::from_secs(1),
             }),
+            allow: Permissions::default(),
         };
         let origins = vec![origin(0, Host::Registry, "", &ALICE), origin(1, Host::Second, "mirror", &BOB)];
         let mut settings = Settings::new(origins, Access::Open, resolve);

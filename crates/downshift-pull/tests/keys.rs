@@ -1,8 +1,8 @@
 //! Under which keys answers are kept: what decides an answer is in its key, and nothing else is.
 
-use downshift::{Capabilities, Digest, Form, Platform};
-use downshift_cases::images::{REPOSITORY, sample};
-use downshift_pull::Key;
+use downshift::{Capabilities, Digest, Form, Permission, Platform};
+use downshift_cases::images::{Family, REPOSITORY, sample};
+use downshift_pull::{Key, OriginId};
 use downshift_registry::{AnswerKey, Meaning, Reference};
 use downshift_world::net::Change;
 use downshift_world::rows::{Options, schema1_digest};
@@ -219,4 +219,29 @@ fn an_answer_to_who_says_no_platform_is_for_the_default_one() {
     let kept = answers(&world);
     assert_eq!(world.pull(&on("amd64")).response.status, 200);
     assert_eq!(answers(&world), kept);
+}
+
+/// What is allowed in the repositories of one origin is not in those of another.
+#[test]
+fn what_is_allowed_is_by_repository() {
+    const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    let mut world = world();
+    let mut settings = (*world.settings).clone();
+    let mut mirror = settings.origins.first().cloned().expect("there is a registry");
+    mirror.id = OriginId(1);
+    mirror.mapping.prefix = "mirror".to_owned();
+    mirror.allow = [Permission::ForeignLayer].into_iter().collect();
+    settings.origins.push(mirror);
+    world.settings = std::sync::Arc::new(settings);
+    world.net.change(&Change::Push(
+        REPOSITORY,
+        "foreign",
+        Box::new(sample::with_layers(Family::Docker, FOREIGN)),
+    ));
+    for _ in 0..2 {
+        for (name, status) in [(format!("mirror/{REPOSITORY}"), 200), (REPOSITORY.to_owned(), 400)] {
+            let sent = Sent::new("GET", &format!("/v2/{name}/manifests/foreign"));
+            assert_eq!(world.pull(&sent).response.status, status, "{name}");
+        }
+    }
 }

@@ -69,6 +69,29 @@ fn much_can_be_said() {
 }
 
 #[test]
+fn what_is_allowed_is_for_all_repositories_or_for_those_of_a_registry() {
+    let allowed = |settings: &Settings| -> Vec<String> {
+        settings.origins.iter().map(|origin| settings.allowed(origin.id).to_string()).collect()
+    };
+    let two = r#""UPSTREAMS":[{"url":"https://a","prefix":"a","allow":["zstd-layer","artifact"]},{"url":"https://b"}]"#;
+    for (variables, expected) in [
+        (format!(r#"{two},"ALLOW":"foreign-layer""#), ["artifact,foreign-layer,zstd-layer", "foreign-layer"]),
+        (format!(r#"{two},"ALLOW":"""#), ["artifact,zstd-layer", ""]),
+        (
+            format!(r#"{two},"ALLOW":["base-layer","artifact"]"#),
+            ["artifact,base-layer,zstd-layer", "artifact,base-layer"],
+        ),
+    ] {
+        assert_eq!(allowed(&read(&variables).unwrap()), expected, "{variables}");
+    }
+    for variables in
+        [r#""UPSTREAM":"https://a","ALLOW":"foreign""#, r#""UPSTREAMS":[{"url":"https://a","allow":"x"}]"#]
+    {
+        assert!(read(variables).unwrap_err().contains("there is no permission"), "{variables}");
+    }
+}
+
+#[test]
 fn docker_hub_has_many_names() {
     for (url, is_hub) in
         [("https://docker.io", true), ("https://index.docker.io/v2", true), ("https://quay.io", false)]

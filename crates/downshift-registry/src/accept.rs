@@ -23,7 +23,7 @@ pub fn every_type() -> impl Iterator<Item = &'static str> {
 ///
 /// Types compare without regard to case, weights count, `*/*` and `application/*` are the wildcards that fit a
 /// manifest. Parameters other than `q` are passed over, as Distribution does, and so are elements that are no media
-/// range. The work grows with the bytes of the header and nothing is kept of them, so that [`Request`](crate::Request)
+/// range. The work grows with the bytes of the header and little is kept of them, so that [`Request`](crate::Request)
 /// limits the bytes alone.
 #[must_use]
 pub fn capabilities<'a>(

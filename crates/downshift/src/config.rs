@@ -5,8 +5,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::policy::Rules;
 use crate::time::GoTime;
-use crate::{Error, Fault, Limits, Policy};
+use crate::{Error, Fault, Limits, Permission};
 use downshift_json::{Json, Kind, Value};
 
 /// What schema 1 takes from a config: a few members decoded, all others as they are spelt.
@@ -60,24 +61,24 @@ impl<'c> Config<'c> {
     /// Reads a config from its parsed bytes.
     ///
     /// The rules are those of Go's decoder for the structs of Distribution's converter: keys match without regard to
-    /// case, objects that stand twice are merged, null changes nothing. [`Policy::Strict`] refuses a config where
+    /// case, objects that stand twice are merged, null changes nothing. The strict policy refuses a config where
     /// those rules matter, for other engines have others.
-    pub(crate) fn read(json: &'c Json<'_>, policy: Policy, limits: &Limits) -> Result<Self, Box<Error>> {
+    pub(crate) fn read(json: &'c Json<'_>, rules: Rules, limits: &Limits) -> Result<Self, Box<Error>> {
         let root = json.root();
         let mut config =
             Self { architecture: Cow::default(), rootfs: None, history: Vec::new(), members: Vec::new() };
         let mut history = Slice::default();
         // `null` is what Go leaves an empty config for.
         if !root.is_null() {
-            read_object(root, "config", &KNOWN, policy, &mut |name, value| match name {
+            read_object(root, "config", &KNOWN, rules, &mut |name, value| match name {
                 "architecture" => read_text(value, "architecture", &mut config.architecture),
-                "rootfs" => read_rootfs(value, &mut config.rootfs, policy, limits),
-                "history" => history.read(value, policy, limits),
+                "rootfs" => read_rootfs(value, &mut config.rootfs, rules, limits),
+                "history" => history.read(value, rules, limits),
                 _ => Ok(()),
             })?;
         }
         config.history = history.into_entries();
-        config.members = sorted_members(root, policy)?;
+        config.members = sorted_members(root, rules)?;
         Ok(config)
     }
 
@@ -85,7 +86,7 @@ impl<'c> Config<'c> {
     pub(crate) fn is_of_image(bytes: &[u8], limits: &Limits) -> Result<bool, Box<Error>> {
         let config = Json::parse("config", bytes, limits).map_err(Box::<Error>::from);
         // Whether it is a sound one is another question.
-        match config.and_then(|json| Ok(Config::read(&json, Policy::Reference, limits)?.rootfs.is_some())) {
+        match config.and_then(|json| Ok(Config::read(&json, Rules::REFERENCE, limits)?.rootfs.is_some())) {
             Err(error) if error.fault() == Fault::Document => Ok(false),
             read => read,
         }
@@ -109,17 +110,14 @@ impl<'c> Config<'c> {
 }
 
 /// The members of an object, in the order of their keys: of a key that stands twice the last, but under
-/// [`Policy::Strict`] an error, which names the key that is the first to stand there again.
-fn sorted_members<'c>(
-    object: Value<'c>,
-    policy: Policy,
-) -> Result<Vec<(Cow<'c, str>, Value<'c>)>, Box<Error>> {
+/// [`Policy::Strict`](crate::Policy::Strict) an error, which names the key that is the first to stand there again.
+fn sorted_members<'c>(object: Value<'c>, rules: Rules) -> Result<Vec<(Cow<'c, str>, Value<'c>)>, Box<Error>> {
     let place = |value: Value<'_>| value.span().start;
     let mut members: Vec<_> = object.members().map(|(key, value)| (key.text(), value)).collect();
     members.sort_unstable_by(|(key, value), (other_key, other_value)| {
         key.cmp(other_key).then_with(|| place(*value).cmp(&place(*other_value)))
     });
-    if policy.is_strict() {
+    if rules.refuse(Permission::DuplicateKey) {
         let pairs = members.windows(2).filter_map(|pair| match pair {
             [(key, _), (again, value)] if key == again => Some((place(*value), key)),
             _ => None,
@@ -147,7 +145,7 @@ struct Slice<'c> {
 }
 
 impl<'c> Slice<'c> {
-    fn read(&mut self, value: Value<'c>, policy: Policy, limits: &Limits) -> Result<(), Box<Error>> {
+    fn read(&mut self, value: Value<'c>, rules: Rules, limits: &Limits) -> Result<(), Box<Error>> {
         match value.kind() {
             Kind::Null => *self = Self::default(),
             Kind::Array => {
@@ -161,7 +159,7 @@ impl<'c> Slice<'c> {
                         self.elements.push(History::default());
                     }
                     if let Some(entry) = self.elements.get_mut(index).filter(|_| !element.is_null()) {
-                        entry.read(element, policy)?;
+                        entry.read(element, rules)?;
                     }
                 }
             }
@@ -177,12 +175,12 @@ impl<'c> Slice<'c> {
 }
 
 impl<'c> History<'c> {
-    fn read(&mut self, element: Value<'c>, policy: Policy) -> Result<(), Box<Error>> {
+    fn read(&mut self, element: Value<'c>, rules: Rules) -> Result<(), Box<Error>> {
         let known = ["created", "created_by", "author", "comment", "empty_layer"];
-        read_object(element, "history[]", &known, policy, &mut |name, value| match name {
+        read_object(element, "history[]", &known, rules, &mut |name, value| match name {
             "created" => {
                 if !value.is_null() {
-                    self.created = Some(read_time(value, policy)?);
+                    self.created = Some(read_time(value, rules)?);
                 }
                 Ok(())
             }
@@ -207,7 +205,7 @@ impl<'c> History<'c> {
 fn read_rootfs<'c>(
     value: Value<'c>,
     rootfs: &mut Option<RootFs<'c>>,
-    policy: Policy,
+    rules: Rules,
     limits: &Limits,
 ) -> Result<(), Box<Error>> {
     if value.is_null() {
@@ -215,7 +213,7 @@ fn read_rootfs<'c>(
         return Ok(());
     }
     let rootfs = rootfs.get_or_insert_default();
-    read_object(value, "rootfs", &["type", "diff_ids", "base_layer"], policy, &mut |name, value| match name {
+    read_object(value, "rootfs", &["type", "diff_ids", "base_layer"], rules, &mut |name, value| match name {
         "type" => read_text(value, "rootfs.type", &mut Cow::default()),
         "base_layer" => read_text(value, "rootfs.base_layer", &mut rootfs.base_layer),
         _ => {
@@ -234,7 +232,7 @@ fn read_object<'c>(
     object: Value<'c>,
     path: &'static str,
     known: &[&'static str],
-    policy: Policy,
+    rules: Rules,
     assign: &mut dyn FnMut(&'static str, Value<'c>) -> Result<(), Box<Error>>,
 ) -> Result<(), Box<Error>> {
     if object.kind() != Kind::Object {
@@ -244,10 +242,10 @@ fn read_object<'c>(
     for (key, value) in object.members() {
         let index = key.folds_to_one_of(known.iter().copied());
         let Some(&name) = index.and_then(|index| known.get(index)) else { continue };
-        if policy.is_strict() {
-            if !key.is_text(name) {
-                return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());
-            }
+        if rules.refuse(Permission::ShadowedKey) && !key.is_text(name) {
+            return Err(Error::ShadowedKey { key: key.text().into_owned(), known: name }.into());
+        }
+        if rules.refuse(Permission::DuplicateKey) {
             if seen.contains(&name) {
                 return Err(Error::DuplicateKey { key: name.into() }.into());
             }
@@ -270,10 +268,10 @@ fn read_text<'c>(value: Value<'c>, path: &'static str, text: &mut Cow<'c, str>) 
 }
 
 /// Go parses a time as it is spelt, quotes included, so that escapes in it are no digits.
-fn read_time(value: Value<'_>, policy: Policy) -> Result<GoTime, Box<Error>> {
+fn read_time(value: Value<'_>, rules: Rules) -> Result<GoTime, Box<Error>> {
     let raw = value.raw();
     let spelt = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).unwrap_or_default();
     GoTime::parse(spelt)
-        .filter(|time| time.is_canonical || !policy.is_strict())
+        .filter(|time| time.is_canonical || !rules.is_strict())
         .ok_or_else(|| Error::InvalidTime { value: String::from_utf8_lossy(raw).into_owned() }.into())
 }

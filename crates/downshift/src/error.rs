@@ -46,6 +46,11 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// There is no permission of this name.
+    UnknownPermission {
+        /// The name.
+        value: String,
+    },
     /// There is no policy of this name.
     UnknownPolicy {
         /// The name.
@@ -294,6 +299,11 @@ impl Error {
                 Caller,
                 "use document-bytes, depth, layers, history, entries, converted-children, string-bytes or output-bytes",
             ),
+            Self::UnknownPermission { .. } => (
+                "unknown-permission",
+                Caller,
+                "use artifact, base-layer, digest-algorithm, duplicate-key, foreign-layer, reserved-key, shadowed-key, unknown-layer-type, unreadable-config or zstd-layer",
+            ),
             Self::UnknownPolicy { .. } => ("unknown-policy", Caller, "use strict or reference"),
 
             Self::NotAcceptable { .. } => (
@@ -312,7 +322,11 @@ impl Error {
             }
 
             Self::Ambiguous { .. } => ("ambiguous", Document, WRITE_EACH_KEY_ONCE),
-            Self::DuplicateKey { .. } => ("duplicate-key", Document, WRITE_EACH_KEY_ONCE),
+            Self::DuplicateKey { .. } => (
+                "duplicate-key",
+                Document,
+                "push the image again with a tool that writes each key once, or whoever runs Downshift can allow `duplicate-key` if it is the config's",
+            ),
             Self::InvalidDigest { .. } => ("invalid-digest", Document, REWRITE),
             Self::InvalidJson { .. } => ("invalid-json", Document, REWRITE),
             Self::InvalidSignature { .. } => ("invalid-signature-block", Document, REWRITE),
@@ -323,7 +337,11 @@ impl Error {
                 "push the image again: a part of it is missing where it is stored",
             ),
             Self::MissingMember { .. } => ("missing-member", Document, REWRITE),
-            Self::ShadowedKey { .. } => ("shadowed-key", Document, WRITE_EACH_KEY_ONCE),
+            Self::ShadowedKey { .. } => (
+                "shadowed-key",
+                Document,
+                "push the image again with a tool that writes each key in its exact spelling, or whoever runs Downshift can allow `shadowed-key` if it is the config's",
+            ),
             Self::UnknownDocument { .. } => (
                 "unknown-document",
                 Document,
@@ -331,20 +349,28 @@ impl Error {
             ),
             Self::WrongType { .. } => ("wrong-type", Document, REWRITE),
 
-            Self::Artifact { .. } => {
-                ("artifact", Image, "fetch it with the tool that it was made for: it is not an image")
-            }
-            Self::BaseLayer => ("base-layer", Image, "pull the image with Docker 1.10 or later"),
+            Self::Artifact { .. } => (
+                "artifact",
+                Image,
+                "fetch it with the tool that it was made for, or whoever runs Downshift can allow `artifact` if it is an image all the same",
+            ),
+            Self::BaseLayer => (
+                "base-layer",
+                Image,
+                "pull the image with Docker 1.10 or later, or whoever runs Downshift can allow `base-layer`",
+            ),
             Self::ChildrenRefused { .. } => ("children-refused", Image, PULL_ONE_MANIFEST),
             Self::DiffIdCount { .. } => ("diff-id-count", Image, BUILD_AGAIN),
-            Self::DigestAlgorithm { .. } => {
-                ("digest-algorithm", Image, "push the image again with sha256 digests")
-            }
+            Self::DigestAlgorithm { .. } => (
+                "digest-algorithm",
+                Image,
+                "push the image again with sha256 digests, or whoever runs Downshift can allow `digest-algorithm`",
+            ),
             Self::EncryptedLayer { .. } => ("encrypted-layer", Image, "decrypt the image and push it again"),
             Self::ForeignLayer { .. } => (
                 "foreign-layer",
                 Image,
-                "pull the image with Docker 1.10 or later, which fetches foreign layers",
+                "pull the image with Docker 1.10 or later, which fetches foreign layers, or whoever runs Downshift can allow `foreign-layer` if they are here as well",
             ),
             Self::HistoryExceedsLayers { .. } => ("history-exceeds-layers", Image, BUILD_AGAIN),
             Self::NoConversion { .. } => ("no-conversion", Image, "ask for another form"),
@@ -353,21 +379,29 @@ impl Error {
             }
             Self::NoRootfs => ("no-rootfs", Image, BUILD_AGAIN),
             Self::NestedIndex { .. } => ("nested-index", Image, PULL_ONE_MANIFEST),
-            Self::ReservedKey { .. } => {
-                ("reserved-key", Image, "remove the key from the config and push the image again")
-            }
+            Self::ReservedKey { .. } => (
+                "reserved-key",
+                Image,
+                "remove the key from the config and push the image again, or whoever runs Downshift can allow `reserved-key`",
+            ),
             Self::UnreadableConfig { .. } => (
                 "unreadable-config",
                 Image,
-                "give the member the type that Docker writes, and push the image again",
+                "give the member the type that Docker writes and push the image again, or whoever runs Downshift can allow `unreadable-config`",
             ),
             Self::UnsupportedDigest { .. } => {
                 ("unsupported-digest", Image, "push the image again with sha256 digests")
             }
-            Self::UnknownLayerType { .. } => {
-                ("unknown-layer-type", Image, "push the image again with tar layers, plain or gzipped")
-            }
-            Self::ZstdLayer { .. } => ("zstd-layer", Image, "push the image again with gzip compression"),
+            Self::UnknownLayerType { .. } => (
+                "unknown-layer-type",
+                Image,
+                "push the image again with tar layers, plain or gzipped, or for schema 1 whoever runs Downshift can allow `unknown-layer-type`",
+            ),
+            Self::ZstdLayer { .. } => (
+                "zstd-layer",
+                Image,
+                "push the image again with gzip compression, or whoever runs Downshift can allow `zstd-layer` if what pulls it reads zstd",
+            ),
 
             Self::LimitExceeded { .. } => (
                 "limit-exceeded",
@@ -400,6 +434,7 @@ impl fmt::Display for Error {
                 write!(f, "the signature has `{actual}` bytes instead of `{expected}`")
             }
             Self::UnknownLimit { name } => write!(f, "there is no limit `{}`", Cut(name)),
+            Self::UnknownPermission { value } => write!(f, "there is no permission `{}`", Cut(value)),
             Self::UnknownPolicy { value } => write!(f, "there is no policy `{}`", Cut(value)),
             Self::NotAcceptable { stored } => {
                 write!(

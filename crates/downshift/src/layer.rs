@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
 use crate::document::{Descriptor, Manifest};
-use crate::{Error, Form};
+use crate::{Error, Form, Permission, Permissions};
 
 /// The media type of a layer, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,27 +82,40 @@ impl LayerType {
         }
     }
 
-    /// Checks that engines of the schema 1 days can fetch and unpack the layer.
-    pub(crate) fn check_schema1(layer: &Descriptor) -> Result<(), Box<Error>> {
+    /// Checks that engines of the schema 1 days can fetch and unpack the layer, or that it is allowed all the same.
+    pub(crate) fn check_schema1(layer: &Descriptor, allow: Permissions) -> Result<(), Box<Error>> {
         let digest = || layer.digest.clone();
-        let layer_type = Self::of(layer)?;
-        if layer_type.is_foreign {
+        let layer_type = match Self::of(layer) {
+            Err(error)
+                if matches!(*error, Error::UnknownLayerType { .. })
+                    && allow.has(Permission::UnknownLayerType) =>
+            {
+                NONE
+            }
+            other => other?,
+        };
+        if layer_type.is_foreign && !allow.has(Permission::ForeignLayer) {
             return Err(Error::ForeignLayer { digest: digest() }.into());
         }
-        if layer_type.compression == Compression::Zstd {
+        if layer_type.compression == Compression::Zstd && !allow.has(Permission::ZstdLayer) {
             return Err(Error::ZstdLayer { digest: digest() }.into());
         }
-        if layer.digest.algorithm() != "sha256" {
+        if layer.digest.algorithm() != "sha256" && !allow.has(Permission::DigestAlgorithm) {
             return Err(Error::DigestAlgorithm { digest: digest() }.into());
         }
         Ok(())
     }
 
     /// The media type of the same layer in a manifest of the form `form`.
-    pub(crate) fn media_type(layer: &Descriptor, form: Form) -> Result<&'static str, Box<Error>> {
+    pub(crate) fn media_type(
+        layer: &Descriptor,
+        form: Form,
+        allow: Permissions,
+    ) -> Result<&'static str, Box<Error>> {
         let layer_type = Self::of(layer)?;
         let is_docker = form == Form::Schema2;
-        if is_docker && layer_type.compression == Compression::Zstd {
+        let is_refused = layer_type.compression == Compression::Zstd && !allow.has(Permission::ZstdLayer);
+        if is_docker && is_refused {
             return Err(Error::ZstdLayer { digest: layer.digest.clone() }.into());
         }
         let table: &[(&'static str, Self)] = if is_docker { &DOCKER } else { &OCI };

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use downshift::answer::{Documents, Request, Root, Step, answer};
-//! use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
+//! use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy};
 //!
 //! let config = br#"{"architecture":"amd64","os":"linux","history":[{"created_by":"CMD","empty_layer":true}],
 //!     "rootfs":{"type":"layers","diff_ids":[]}}"#;
@@ -21,6 +21,7 @@
 //!     root: Root::Tag { name: "library/base".into(), tag: "latest".into(), digest: stored[0].0.clone() },
 //!     client: Capabilities::of(&[Form::Schema1Unsigned]),
 //!     policy: Policy::Strict,
+//!     allow: Permissions::default(),
 //!     default_platform: Platform::linux_amd64(),
 //!     time: None,
 //!     limits: Limits::default(),
@@ -90,5 +91,5 @@ pub use error::{Error, Failure, Fault};
 pub use form::{Form, is_manifest_type};
 pub use limits::Limits;
 pub use platform::Platform;
-pub use policy::Policy;
+pub use policy::{Permission, Permissions, Policy};
 pub use time::Timestamp;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use downshift::answer::{Need, NeedKind, Request, Root};
 use downshift::document::Document;
 use downshift::jws::Signature;
-use downshift::{Capabilities, Digest, Form, Platform, Policy, Timestamp};
+use downshift::{Capabilities, Digest, Form, Permission, Platform, Policy, Timestamp};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
 
@@ -59,6 +59,9 @@ pub(super) struct Convert {
     /// (reference)
     #[arg(long, value_name = "strict|reference", default_value_t)]
     policy: Policy,
+    /// A refusal of the strict policy that is none, by its code, such as foreign-layer; can be repeated
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    allow: Vec<Permission>,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -109,6 +112,7 @@ impl Convert {
             },
             client: self.platform.iter().cloned().fold(client, Capabilities::with_platform),
             policy: self.policy,
+            allow: self.allow.iter().copied().collect(),
             default_platform: Platform::default(),
             time: self.time,
             limits: limits.clone(),

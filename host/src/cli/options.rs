@@ -32,8 +32,8 @@ pub(super) struct Options {
     /// A settings file in TOML; its keys are the names of the long options
     ///
     /// Upstream registries are tables [[upstream]] in it, with the keys url, prefix, remote-prefix, library, username,
-    /// password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs and timeout. Relative paths
-    /// are relative to the file.
+    /// password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs, timeout and allow. Relative
+    /// paths are relative to the file.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -101,6 +101,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "strict|reference")]
     #[serde(serialize_with = "as_text")]
     policy: Option<Policy>,
+    /// A refusal of the strict policy that is none, by its code, such as foreign-layer: what it is about is converted as
+    /// Distribution does; can be repeated
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<String>,
     /// The platform for clients that do not name theirs; the reference policy knows linux/amd64 only
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     #[serde(serialize_with = "as_text")]

@@ -11,7 +11,7 @@ use downshift_pull::{Origin, OriginId, Place, Registry};
 
 use self::http::Http;
 pub(crate) use self::http::Query;
-pub(crate) use self::settings::{Delivery, Settings, UpstreamConfig};
+pub(crate) use self::settings::{Delivery, Settings, UpstreamConfig, permissions};
 use crate::error::Error;
 use crate::origin::url;
 
@@ -51,13 +51,13 @@ impl Upstream {
     /// # Errors
     /// [`Error::InvalidUpstream`] if its URL is not of the web, which is checked when it is read.
     pub(crate) fn origin(&self) -> Result<Origin, Error> {
-        let Settings { mapping, base, credentials, delivery, timeout, .. } = self.settings.clone();
+        let Settings { mapping, base, credentials, delivery, timeout, allow, .. } = self.settings.clone();
         let invalid = || Error::InvalidUpstream {
             url: base.to_string(),
             problem: "the URL must be of the form https://HOST".to_owned(),
         };
         let url = url::of(&base).ok_or_else(invalid)?;
         let registry = Registry { base: url, credentials, delivery: delivery.into(), timeout };
-        Ok(Origin { id: self.id, mapping, place: Place::Registry(registry) })
+        Ok(Origin { id: self.id, mapping, place: Place::Registry(registry), allow })
     }
 }

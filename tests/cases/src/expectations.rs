@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, Limits, Platform, Policy, jws};
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, Platform, Policy, jws};
 use serde_json::Value;
 
 use crate::difference;
@@ -99,6 +99,7 @@ fn convert(
         root,
         client: Capabilities::of(&[form]),
         policy,
+        allow: Permissions::default(),
         default_platform: platform.clone(),
         time: None,
         limits: Limits::default(),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Record, Request, Root, Step};
-use downshift::{Capabilities, Digest, Failure, Form, Limits, Platform, Policy};
+use downshift::{Capabilities, Digest, Failure, Form, Limits, Permissions, Platform, Policy};
 use downshift_sign::{P256Signer, Signer};
 use serde_json::Value;
 
@@ -80,6 +80,7 @@ pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Poli
         root: Root::Tag { name: repository.to_string(), tag: tag.to_string(), digest },
         client: Capabilities::default(),
         policy,
+        allow: Permissions::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

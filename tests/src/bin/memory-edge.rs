@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use downshift::answer::{Documents, Record, Step as CoreStep, answer};
-use downshift::{Digest, Policy};
+use downshift::{Digest, Permissions, Policy};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
     Access, Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Delivery, Done,
@@ -44,7 +44,9 @@ fn main() -> anyhow::Result<()> {
     let url = format!("{}/", upstream.trim_end_matches('/'));
     let base = resolve(None, &url).context("the URL must be of the form http://HOST")?;
     let registry = Registry { base, credentials: None, delivery: Delivery::Stream, timeout: TIMEOUT };
-    let origin = Origin { id: OriginId(0), mapping: Mapping::default(), place: Place::Registry(registry) };
+    let place = Place::Registry(registry);
+    let origin =
+        Origin { id: OriginId(0), mapping: Mapping::default(), place, allow: Permissions::default() };
     let mut settings = Settings::new(vec![origin], Access::Open, resolve);
     settings.policy = option("--policy").map_or(Ok(Policy::Strict), |policy| policy.parse())?;
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy, jws};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy, jws};
 use downshift_cases::images::{Family, Image};
 use downshift_cases::implementation::{Answered, Implementation, Outcome};
 use downshift_tests::programs::case;
@@ -119,6 +119,7 @@ impl Case {
             },
             client: self.client.clone(),
             policy: self.policy,
+            allow: Permissions::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::{fs, thread};
 
 use anyhow::Context as _;
+use downshift::Permissions;
 use downshift_cases::response::Response;
 use downshift_pull::Delivery;
 use downshift_tests::front::{Engine, Front, NATIVE, WORKERD};
@@ -98,6 +99,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         delivery,
         timeout,
         subrequests,
+        allow,
     } = &row.options;
     let mut arguments = vec![
         ["--tag-ttl".to_owned(), tag_lifetime.as_secs().to_string()],
@@ -133,6 +135,9 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
             let users = file("users", &lines.collect::<anyhow::Result<Vec<_>>>()?.join("\n"))?;
             arguments.push(["--auth".to_owned(), format!("htpasswd:{users}")]);
         }
+    }
+    if *allow != Permissions::default() {
+        arguments.push(["--allow".to_owned(), allow.to_string()]);
     }
     if let Some(subrequests) = subrequests {
         arguments.push(["--subrequests".to_owned(), subrequests.to_string()]);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use downshift::answer::{Documents, Request, Root, Step, answer};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
-use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy};
 
 pub(super) const NAME: &str = "library/image";
 pub(super) const TAG: &str = "latest";
@@ -95,6 +95,7 @@ fn schema1(schema2: &Sample, form: Form) -> Sample {
         root: Root::Tag { name: NAME.into(), tag: TAG.into(), digest: schema2.digest.clone() },
         client: Capabilities::of(&[form]),
         policy: Policy::Strict,
+        allow: Permissions::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

@@ -1,7 +1,7 @@
 //! Documents to report on.
 
 use downshift::answer::{Documents, Request, Root, Step, answer};
-use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy, Timestamp, jws};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy, Timestamp, jws};
 use downshift_inspect::{Given, Report, inspect};
 use downshift_sign::{P256Signer, PrivateKey, Signer as _};
 use serde_json::Value;
@@ -65,6 +65,7 @@ pub(crate) fn schema1(form: Form) -> Vec<u8> {
         root: Root::Tag { name: "library/app".into(), tag: "1.0".into(), digest: stored[0].0.clone() },
         client: Capabilities::of(&[form]),
         policy: Policy::Strict,
+        allow: Permissions::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

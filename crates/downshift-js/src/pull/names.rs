@@ -21,21 +21,24 @@ pub(crate) struct Names {
     pub(crate) limits: String,
     /// The URL of each origin, and who this edge is there: other instances may have other numbers for them.
     origins: Vec<[String; 2]>,
+    /// What is allowed in the repositories of each.
+    allowed: Vec<String>,
 }
 
 impl Names {
     pub(crate) fn new(variables: &Variables, key: &str) -> Self {
         let Variables { settings, limits } = variables;
         let platform = settings.platform.to_string();
-        let mut origins = Vec::new();
+        let (mut origins, mut allowed) = (Vec::new(), Vec::new());
         for origin in &settings.origins {
             if let Place::Registry(registry) = &origin.place {
                 let username = registry.credentials.as_ref().map(|credentials| credentials.username.clone());
+                allowed.push(settings.allowed(origin.id).to_string());
                 origins.push([registry.base.text.clone(), username.unwrap_or_default()]);
             }
         }
         let settings = [settings.policy.to_string(), platform, limits.clone(), key.into()].into();
-        Self { settings, limits: limits.clone(), origins }
+        Self { settings, limits: limits.clone(), origins, allowed }
     }
 
     /// The name of a key, as an array of texts.
@@ -45,6 +48,7 @@ impl Names {
             Key::Answer { origin, key } => {
                 path.push("answers".into());
                 path.extend_from_slice(&self.settings);
+                path.extend(self.allowed.get(origin.0 as usize).cloned());
                 self.push(&mut path, *origin, [key.path(), String::new()]);
             }
             Key::Document { scope, digest } => {

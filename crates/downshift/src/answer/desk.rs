@@ -21,7 +21,7 @@ use crate::layer::Content;
 use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
-use crate::{Capabilities, Digest, Error, Form, Platform, Policy, Timestamp};
+use crate::{Capabilities, Digest, Error, Form, Permission, Platform, Policy, Timestamp};
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
@@ -258,7 +258,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         content: Content,
         form: Form,
     ) -> Result<Made, Stop> {
-        let Request { policy, limits, .. } = self.request;
+        let Request { allow, limits, .. } = self.request;
         match content {
             Content::Artifact(error) if self.looks_at_types(manifest, form) => return Err(error.into()),
             _ => {}
@@ -269,7 +269,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 let config = self.blob(&manifest.config)?;
                 warn_of_size(&mut warnings, format_args!("config"), &manifest.config, config);
                 let source = convert::Source { name: target.name, tag: target.tag, manifest, config };
-                let payload = convert::to_schema1(&source, *policy, limits)?;
+                let payload = convert::to_schema1(&source, self.request.rules(), limits)?;
                 warnings.extend(payload.warnings);
                 (payload.bytes, payload.lost, payload.added, Some(self.request.time.unwrap_or(payload.time)))
             }
@@ -277,7 +277,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 let manifest = &self.with_true_size(manifest, &mut warnings)?;
                 let Converted { bytes, lost } = match form {
                     Form::Oci => convert::to_oci(manifest, limits)?,
-                    _ => convert::to_schema2(manifest, limits)?,
+                    _ => convert::to_schema2(manifest, *allow, limits)?,
                 };
                 (bytes, lost, Vec::new(), None)
             }
@@ -306,7 +306,9 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     /// Whether media types count on the way to `form`: the reference looks at none where it makes schema 1.
     fn looks_at_types(self, manifest: &Manifest, form: Form) -> bool {
-        self.request.policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1()
+        let Request { policy, allow, .. } = self.request;
+        let is_own = policy.is_strict() || manifest.form == Form::Oci || !form.is_schema1();
+        is_own && !allow.has(Permission::Artifact)
     }
 
     /// What a manifest is of. Where the type of its config does not tell, its config does, if that counts for `form`.

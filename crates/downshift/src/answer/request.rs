@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::record::Record;
-use crate::{Capabilities, Digest, Limits, Platform, Policy, Timestamp};
+use crate::policy::Rules;
+use crate::{Capabilities, Digest, Limits, Permissions, Platform, Policy, Timestamp};
 
 /// One request for a manifest.
 #[derive(Clone, Debug)]
@@ -15,12 +16,21 @@ pub struct Request {
     pub client: Capabilities,
     /// What to do where the reference would lose something.
     pub policy: Policy,
+    /// What is allowed beside what the policy allows.
+    pub allow: Permissions,
     /// The platform for clients that do not say theirs.
     pub default_platform: Platform,
     /// The time to sign with; without one it is taken from the image.
     pub time: Option<Timestamp>,
     /// How much to take in and give out.
     pub limits: Limits,
+}
+
+impl Request {
+    /// The policy, and what is allowed beside it.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { policy: self.policy, allow: self.allow }
+    }
 }
 
 /// What is asked for. Looking up tags and records is the shell's.

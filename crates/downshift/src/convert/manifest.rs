@@ -8,20 +8,29 @@ use super::output::{Converted, begin, begin_descriptor};
 use crate::document::{Descriptor, Manifest};
 use crate::layer::{DOCKER_CONFIG, LayerType, OCI_CONFIG};
 use crate::report::Note;
-use crate::{Error, Form, Limits};
+use crate::{Error, Form, Limits, Permissions};
 use downshift_json::Pretty;
 
 /// Makes a schema 2 manifest of an OCI manifest: the same config and layers under Docker's media types.
-pub(crate) fn to_schema2(manifest: &Manifest, limits: &Limits) -> Result<Converted, Box<Error>> {
-    write(manifest, Form::Schema2, limits)
+pub(crate) fn to_schema2(
+    manifest: &Manifest,
+    allow: Permissions,
+    limits: &Limits,
+) -> Result<Converted, Box<Error>> {
+    write(manifest, Form::Schema2, allow, limits)
 }
 
 /// Makes an OCI manifest of a schema 2 manifest.
 pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Converted, Box<Error>> {
-    write(manifest, Form::Oci, limits)
+    write(manifest, Form::Oci, Permissions::default(), limits)
 }
 
-fn write(manifest: &Manifest, form: Form, limits: &Limits) -> Result<Converted, Box<Error>> {
+fn write(
+    manifest: &Manifest,
+    form: Form,
+    allow: Permissions,
+    limits: &Limits,
+) -> Result<Converted, Box<Error>> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &manifest.others);
 
@@ -34,7 +43,7 @@ fn write(manifest: &Manifest, form: Form, limits: &Limits) -> Result<Converted, 
     json.open(b'[');
     for (index, layer) in manifest.layers.iter().enumerate() {
         json.element();
-        write_descriptor(&mut json, layer, LayerType::media_type(layer, form)?, form);
+        write_descriptor(&mut json, layer, LayerType::media_type(layer, form, allow)?, form);
         note_lost(&mut lost, format_args!("layers[{index}]."), layer);
     }
     json.close(b']');

@@ -13,10 +13,11 @@ use crate::config::{Config, History};
 use crate::digest::hex;
 use crate::document::Manifest;
 use crate::layer::LayerType;
+use crate::policy::Rules;
 use crate::report::Note;
 use crate::schema1::layer_id;
 use crate::time::GoTime;
-use crate::{Digest, Error, Form, Limits, Policy, Timestamp};
+use crate::{Digest, Error, Form, Limits, Permission, Timestamp};
 use downshift_json::{Json, Kind, Pretty, Value};
 
 /// What a schema 1 manifest is made from.
@@ -45,32 +46,28 @@ const NO_HISTORY: &str = "synthesised by downshift: the image has no history";
 const NO_ENTRY: &str = "synthesised by downshift: the image has no history of this layer";
 
 /// Makes the payload of a schema 1 manifest, byte for byte as Distribution 2.8 does.
-pub(crate) fn to_schema1(
-    source: &Source<'_>,
-    policy: Policy,
-    limits: &Limits,
-) -> Result<Payload, Box<Error>> {
+pub(crate) fn to_schema1(source: &Source<'_>, rules: Rules, limits: &Limits) -> Result<Payload, Box<Error>> {
     let layers = &source.manifest.layers;
     // Distribution looks at no media type. It never converts OCI, so there its policy says nothing.
-    if policy.is_strict() || source.manifest.form == Form::Oci {
-        layers.iter().try_for_each(LayerType::check_schema1)?;
+    if rules.is_strict() || source.manifest.form == Form::Oci {
+        layers.iter().try_for_each(|layer| LayerType::check_schema1(layer, rules.allow))?;
     }
     let json = Json::parse("config", source.config, limits)?;
-    let mut config = Config::read(&json, policy, limits)?;
-    if policy.is_strict()
+    let mut config = Config::read(&json, rules, limits)?;
+    if rules.refuse(Permission::UnreadableConfig)
         && let Some(error) = unreadable_member(json.root())
     {
         return Err(error.into());
     }
-    let added = complete_history(&mut config, layers.len(), policy)?;
-    check_counts(&config, layers.len(), policy)?;
+    let added = complete_history(&mut config, layers.len(), rules)?;
+    check_counts(&config, layers.len(), rules)?;
 
     let mut lost = Vec::new();
     let is_synthesised = !added.is_empty();
     note_lost(&mut lost, source.manifest, &config, is_synthesised);
     let layers = &v1_layers(source, &config.history);
     let contents = Contents { source, config: &config, is_synthesised, layers };
-    let bytes = contents.write(policy, &mut lost)?;
+    let bytes = contents.write(rules, &mut lost)?;
     Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
     let time = config.created().and_then(|created| created.timestamp()).unwrap_or_default();
     let warnings = if is_too_deep(layers.len()) { [note("depth", "history")].into() } else { Vec::new() };
@@ -82,10 +79,10 @@ pub(crate) fn to_schema1(
 ///
 /// The history is ordered as the layers are (OCI image specification, config.md), so what lacks an entry are the upper
 /// layers: builders that append layers to an image and write no history of them (rules_oci) leave that of the image below.
-fn complete_history(config: &mut Config<'_>, layers: usize, policy: Policy) -> Result<Vec<Note>, Box<Error>> {
+fn complete_history(config: &mut Config<'_>, layers: usize, rules: Rules) -> Result<Vec<Note>, Box<Error>> {
     let (present, with_layer) = (config.history.len(), config.layer_count());
     // The reference drops these layers; without any history it crashes.
-    if !policy.is_strict() {
+    if !rules.is_strict() {
         return if present == 0 { Err(Error::NoHistory.into()) } else { Ok(Vec::new()) };
     }
     let missing = layers.saturating_sub(with_layer).max(usize::from(present == 0));
@@ -102,7 +99,7 @@ fn complete_history(config: &mut Config<'_>, layers: usize, policy: Policy) -> R
 }
 
 /// Checks that each layer has its history entry and its diff id: in the reference's order.
-fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<(), Box<Error>> {
+fn check_counts(config: &Config<'_>, layers: usize, rules: Rules) -> Result<(), Box<Error>> {
     let rootfs = config.rootfs.as_ref().ok_or(Error::NoRootfs)?;
     if rootfs.diff_ids != layers {
         return Err(Error::DiffIdCount { diff_ids: rootfs.diff_ids, layers }.into());
@@ -112,7 +109,7 @@ fn check_counts(config: &Config<'_>, layers: usize, policy: Policy) -> Result<()
         return Err(Error::HistoryExceedsLayers { history, layers }.into());
     }
     // Engines on Linux refuse a lowest layer that has a parent.
-    if policy.is_strict() && !rootfs.base_layer.is_empty() {
+    if rules.refuse(Permission::BaseLayer) && !rootfs.base_layer.is_empty() {
         return Err(Error::BaseLayer.into());
     }
     Ok(())
@@ -183,8 +180,8 @@ struct Contents<'r> {
 }
 
 impl Contents<'_> {
-    fn write(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
-        let newest = self.newest(policy, lost)?;
+    fn write(&self, rules: Rules, lost: &mut Vec<Note>) -> Result<Vec<u8>, Box<Error>> {
+        let newest = self.newest(rules, lost)?;
         // Beside what the config says, a layer takes some 500 bytes; and quoting makes JSON a fourth longer.
         let size = self.layers.len().saturating_mul(500).saturating_add(self.source.config.len());
         let mut json = Pretty::with_capacity(DOCKER_INDENT, size.saturating_add(size / 4));
@@ -236,7 +233,7 @@ impl Contents<'_> {
 
     /// The members of the newest record, in the order of their names, as Go encodes a map: those of the config, without
     /// what schema 1 does not have.
-    fn newest(&self, policy: Policy, lost: &mut Vec<Note>) -> Result<Vec<(&str, Member<'_>)>, Box<Error>> {
+    fn newest(&self, rules: Rules, lost: &mut Vec<Note>) -> Result<Vec<(&str, Member<'_>)>, Box<Error>> {
         let (parent, newest) = match self.layers {
             [.., parent, newest] => (parent.id.as_str(), newest),
             [newest] => ("", newest),
@@ -260,7 +257,7 @@ impl Contents<'_> {
             let key = key.as_ref();
             if own.iter().any(|(name, _)| *name == key) {
                 lost.push(note("member", format!("config.{key}")));
-            } else if policy.is_strict() && is_misleading(key, *value) {
+            } else if rules.refuse(Permission::ReservedKey) && is_misleading(key, *value) {
                 return Err(Error::ReservedKey { key: key.into() }.into());
             } else if !matches!(key, "rootfs" | "history") {
                 members.push((key, Member::Json(value.raw())));

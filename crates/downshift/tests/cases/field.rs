@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Request, Root};
 use downshift::document::Document;
-use downshift::{Capabilities, Digest, Form, Limits, Platform, Policy, jws, opaque};
+use downshift::{Capabilities, Digest, Form, Limits, Permission, Platform, Policy, jws, opaque};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, built, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
 use serde_json::{Value, json};
@@ -403,5 +403,74 @@ fn platforms_that_are_missing_are_told_without_attestations() -> anyhow::Result<
             "{failure}"
         );
     }
+    Ok(())
+}
+
+/// The schema 2 image with three entries of history, and a config that has been changed as text.
+fn with_config(edit: impl Fn(String) -> String) -> anyhow::Result<Image> {
+    let entry = || json!({"created_by": "x"});
+    let Image { configs, layers, .. } = sample::with_history(json!([entry(), entry(), entry()]));
+    let config = edit(String::from_utf8(configs.concat())?);
+    Ok(Image::single(Family::Docker, config.into_bytes(), layers))
+}
+
+/// Each refusal that has a permission is lifted by that, and by no other one; what comes is what Distribution makes.
+#[test]
+fn a_permission_lifts_its_own_refusal() -> anyhow::Result<()> {
+    let typed = |media_type: &'static str| sample::with_layers(Family::Docker, media_type);
+    let with_member = |member: &str| with_config(|text| text.replacen('{', &format!("{{{member},"), 1));
+    let sha512 = {
+        let image = sample::schema2();
+        let digest = Digest::of(&image.layers.concat()).to_string().replacen("sha256:", "sha512:", 1);
+        let own = Digest::of(image.layers.first().context("there are no layers")?).to_string();
+        let other = format!("{digest}{}", digest.trim_start_matches("sha512:"));
+        let text = String::from_utf8(image.manifest.bytes)?.replacen(&own, &other, 1);
+        Image { manifest: Manifest { bytes: text.into_bytes(), ..image.manifest }, ..image }
+    };
+    let images = [
+        (Permission::Artifact, sample::with_config_type(Family::Docker, "application/vnd.example+json")),
+        (
+            Permission::BaseLayer,
+            with_config(|text| text.replacen("\"rootfs\":{", "\"rootfs\":{\"base_layer\":\"x\",", 1))?,
+        ),
+        (Permission::DigestAlgorithm, sha512),
+        (Permission::DuplicateKey, with_member("\"architecture\":\"amd64\"")?),
+        (Permission::ForeignLayer, typed("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")),
+        (Permission::ReservedKey, with_member("\"throwaway\":true")?),
+        (Permission::ShadowedKey, with_config(|text| text.replacen("\"os\"", "\"OS\"", 1))?),
+        (Permission::UnreadableConfig, with_member("\"comment\":7")?),
+        (Permission::ZstdLayer, typed("application/vnd.docker.image.rootfs.diff.tar.zstd")),
+    ];
+    for (permission, image) in images {
+        let request = |policy, allow: &[Permission]| Request {
+            policy,
+            allow: allow.iter().copied().collect(),
+            ..schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict)
+        };
+        let answer = |request: &Request| Native.answer(request, &image.documents());
+        let others: Vec<Permission> =
+            Permission::ALL.into_iter().filter(|other| *other != permission).collect();
+        let code = permission.code();
+        let Outcome::Refused { failure, .. } = answer(&request(Policy::Strict, &others)) else {
+            bail!("`{code}` is not refused")
+        };
+        ensure!(failure.code == code && failure.remedy.contains(&format!("allow `{code}`")), "{failure:?}");
+        let Outcome::Answered(allowed) = answer(&request(Policy::Strict, &[permission])) else {
+            bail!("`{code}` is not allowed")
+        };
+        let Outcome::Answered(reference) = answer(&request(Policy::Reference, &[])) else {
+            bail!("the reference refuses `{code}`")
+        };
+        ensure!(allowed.digest == reference.digest, "`{code}` gives something else");
+    }
+    // One that the first layer of all unknown ones would make an artifact.
+    let mut image = typed("application/x");
+    let text = String::from_utf8(image.manifest.bytes)?;
+    image.manifest.bytes = text.replacen("application/x", Family::Docker.layer(), 1).into_bytes();
+    let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
+    let allow = [Permission::UnknownLayerType].into_iter().collect();
+    refused(&image, Capabilities::default(), "unknown-layer-type")?;
+    let outcome = Native.answer(&Request { allow, ..request }, &image.documents());
+    ensure!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
     Ok(())
 }

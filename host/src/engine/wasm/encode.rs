@@ -13,6 +13,7 @@ pub(super) fn request(request: &Request) -> wit::Request {
             Policy::Strict => wit::Policy::Strict,
             Policy::Reference => wit::Policy::Reference,
         },
+        allow: request.allow.iter().map(|permission| permission.code().to_owned()).collect(),
         default_platform: platform(&request.default_platform),
         time: request.time.map(|time| time.seconds()),
         limits: limits(&request.limits),

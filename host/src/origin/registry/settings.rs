@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use downshift::{Permission, Permissions};
 use downshift_pull::UPSTREAM_TIMEOUT;
 use downshift_registry::{Credentials, Mapping, is_docker_hub};
 use reqwest::Url;
@@ -50,6 +51,8 @@ pub(crate) struct Settings {
     /// Certificates to trust beside the system's.
     pub(crate) ca: Option<Authorities>,
     pub(crate) proxies: Proxies,
+    /// What is allowed in its repositories beside what is allowed in all.
+    pub(crate) allow: Permissions,
 }
 
 /// Certificates of those that vouch for others.
@@ -89,6 +92,9 @@ pub(crate) struct UpstreamConfig {
     pub(crate) proxy: Option<String>,
     pub(crate) proxy_username: Option<String>,
     pub(crate) proxy_password_file: Option<PathBuf>,
+    /// Refusals of the strict policy that are none here, by their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<String>,
 }
 
 impl UpstreamConfig {
@@ -172,8 +178,18 @@ impl UpstreamConfig {
                 Some(Authorities { path, pem })
             }
         };
-        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca, proxies })
+        let allow = permissions(&self.allow)?;
+        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca, proxies, allow })
     }
+}
+
+/// What is allowed, by the codes of the refusals.
+///
+/// # Errors
+/// [`downshift::Error::UnknownPermission`].
+pub(crate) fn permissions(codes: &[String]) -> Result<Permissions, Error> {
+    let permissions = codes.iter().map(|code| code.parse::<Permission>());
+    Ok(permissions.collect::<Result<_, _>>()?)
 }
 
 /// A URL for messages: without the name and password that somebody may have put into it.

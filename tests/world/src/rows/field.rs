@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use downshift::{Digest, Form};
+use downshift::{Digest, Form, Permission};
 use downshift_cases::images::{Family, REPOSITORY, sample};
 
 use super::row::{
@@ -11,7 +11,7 @@ use super::row::{
 use crate::net::Change;
 
 pub(super) fn rows() -> Vec<Row> {
-    [config_types(), vec![short_history(), wrong_sizes()], others(), unread()].concat()
+    [config_types(), vec![short_history(), wrong_sizes()], permissions(), others(), unread()].concat()
 }
 
 /// Types of configs that say nothing, as Docker 1.10 pushed them to some registries.
@@ -49,14 +49,32 @@ fn short_history() -> Row {
 fn wrong_sizes() -> Row {
     let image = sample::with_wrong_sizes(sample::index());
     let tag = manifest("latest");
-    let list = status(200).header("content-type", Form::List.media_type());
+    let comes = |form: Form| status(200).header("content-type", form.media_type());
     let steps = [
         push("latest", &image),
-        get(&tag).comes(schema1(&image, "latest")),
+        get(&tag).comes(comes(Form::Schema1)),
         get(&tag).reading(Form::Index).comes(stored(&image)),
-        get(&tag).reading(Form::List).comes(list),
+        get(&tag).reading(Form::List).comes(comes(Form::List)),
+        get(&tag).reading(Form::Oci).comes(comes(Form::Oci)),
     ];
     row("field/wrong-sizes", Options::default(), steps)
+}
+
+/// Foreign layers, which are refused or not by what the operator says.
+fn permissions() -> Vec<Row> {
+    let image =
+        sample::with_layers(Family::Docker, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+    let with = |name: &str, allow: &[Permission], comes| {
+        let options = Options { allow: allow.iter().copied().collect(), ..Options::default() };
+        let steps = [push("latest", &image), get(&manifest("latest")).comes(comes)];
+        row(format!("field/permissions/{name}"), options, steps)
+    };
+    let schema1 = status(200).header("content-type", Form::Schema1.media_type());
+    vec![
+        with("none", &[], refused(400, "foreign-layer")),
+        with("another", &[Permission::ZstdLayer], refused(400, "foreign-layer")),
+        with("its-own", &[Permission::ZstdLayer, Permission::ForeignLayer], schema1),
+    ]
 }
 
 /// Manifests of other kinds: to who names their type or takes anything, and by digest to everybody.

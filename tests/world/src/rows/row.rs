@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
-use downshift::{Digest, Form, Policy};
+use downshift::{Digest, Form, Permissions, Policy};
 use downshift_cases::images::{Image, REPOSITORY, digest_of};
 use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 use downshift_pull::{Access, Delivery, Origin, OriginId, Place as OriginPlace, Registry, Settings, Url};
@@ -43,6 +43,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How many requests one pull may make, at an edge that limits them.
     pub subrequests: Option<u32>,
+    /// What is allowed in its repositories.
+    pub allow: Permissions,
 }
 
 /// Who may pull.
@@ -181,6 +183,7 @@ impl Default for Options {
             delivery: Delivery::Stream,
             timeout: Duration::from_secs(1),
             subrequests: None,
+            allow: Permissions::default(),
         }
     }
 }
@@ -203,8 +206,12 @@ impl Options {
             delivery: self.delivery,
             timeout: self.timeout,
         };
-        let origin =
-            Origin { id: OriginId(0), mapping: Mapping::default(), place: OriginPlace::Registry(registry) };
+        let origin = Origin {
+            id: OriginId(0),
+            mapping: Mapping::default(),
+            place: OriginPlace::Registry(registry),
+            allow: self.allow,
+        };
         let access = match self.access {
             AccessOption::Open => Access::Open,
             AccessOption::Users(_) => Access::Users,
