@@ -106,6 +106,7 @@ fn responses(request: &Request) -> Vec<Response> {
         all.push(response::blob(request, &digest, size));
     }
     let manifest = response::Manifest {
+        media_type: None,
         form: Form::Oci,
         digest: digest.clone(),
         body: b"{}".to_vec().into(),

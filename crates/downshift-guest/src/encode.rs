@@ -66,6 +66,7 @@ fn draft(mut draft: Draft<'_>) -> wit::Draft {
 fn with_body(draft: Draft<'_>, body: wit::Body) -> wit::Draft {
     wit::Draft {
         form: form(draft.form),
+        media_type: draft.media_type,
         body,
         digest: draft.digest.map(text),
         stored: described(draft.stored),

@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::answer::{Record, Request, Root};
+#[cfg(any(feature = "pull", feature = "registry"))]
+use downshift::is_manifest_type;
 use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp};
 
 use crate::given::Given;
@@ -124,6 +126,13 @@ pub(crate) fn form(given: Given<'_>) -> Form {
 #[inline(never)]
 pub(crate) fn form_in(given: Given<'_>, name: &str) -> Form {
     given.or_refuse(name, form_called(&given.text(name))).unwrap_or(Form::Oci)
+}
+
+/// The media type of what has a form that has none, if it says one.
+#[cfg(any(feature = "pull", feature = "registry"))]
+pub(crate) fn own_type(given: Given<'_>, form: Form) -> Option<String> {
+    let media_type = given.optional_text("mediaType").filter(|_| form == Form::Other);
+    media_type.filter(|media_type| is_manifest_type(media_type))
 }
 
 /// A digest that may be missing.

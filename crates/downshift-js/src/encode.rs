@@ -1,14 +1,13 @@
 //! From the core's types to JSON.
 
-use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::Capabilities;
+use downshift::Platform;
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
 #[cfg(feature = "pull")]
 use downshift::answer::{Request, Root};
-use downshift::{Form, Platform, opaque};
 use downshift_json::{Object, array};
 
 use crate::json::failure;
@@ -27,17 +26,12 @@ fn need(need: &Need) -> String {
     object.optional_text("mediaType", need.media_type.as_deref()).text("kind", kind).finish()
 }
 
-fn media_type(answer: &Answer<'_>) -> Cow<'static, str> {
-    match answer.form {
-        Form::Other => opaque::media_type(&answer.body).into(),
-        form => form.media_type().into(),
-    }
-}
-
 /// An answer without its body and the payloads of its records.
 pub(crate) fn answer(answer: &Answer<'_>) -> String {
     let mut object = Object::new();
-    object.text("form", answer.form.name()).text("mediaType", &media_type(answer));
+    object
+        .text("form", answer.form.name())
+        .text("mediaType", answer.media_type.as_deref().unwrap_or(answer.form.media_type()));
     object.text("digest", answer.digest.as_str());
     object.optional_text("source", answer.source.as_ref().map(downshift::Digest::as_str));
     object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));

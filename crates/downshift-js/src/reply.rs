@@ -69,10 +69,11 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
         "manifest" => response::manifest(request, &manifest(found, bytes)),
         "refused" => error::refusal(&decode::failure(found)),
         "fault" => upstream::fault(found).response(),
-        "token" => {
-            let (value, lifetime) = (found.text("value").into(), found.number("lifetime"));
-            response::token(&Token { value, lifetime, identity_token: None })
-        }
+        "token" => response::token(&Token {
+            value: found.text("value").into(),
+            lifetime: found.number("lifetime"),
+            identity_token: None,
+        }),
         "unauthorized" => error::unauthorized(&upstream::demand_of(found), request.route.scope().as_ref()),
         kind => of_repository(request, kind, found, bytes),
     }
@@ -125,8 +126,10 @@ fn texts(found: Given<'_>, name: &str) -> Vec<String> {
 }
 
 fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Manifest {
+    let form = decode::form(found);
     Manifest {
-        form: decode::form(found),
+        form,
+        media_type: decode::own_type(found, form),
         digest: found.digest("digest"),
         body: bytes.into(),
         source: decode::optional_digest(found, "source"),

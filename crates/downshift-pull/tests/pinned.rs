@@ -13,12 +13,9 @@ use downshift_world::world::{Sent, World};
 const ENGINE: &str = "docker/1.9.1 go/go1.4.3 os/linux arch/amd64";
 
 fn stored(image: &Image) -> World {
-    let origin = Origin {
-        id: OriginId(0),
-        mapping: Mapping::default(),
-        place: Place::Layouts,
-        allow: Permissions::default(),
-    };
+    let place = Place::Layouts;
+    let origin =
+        Origin { id: OriginId(0), mapping: Mapping::default(), place, allow: Permissions::default() };
     let mut world = World::new(Net::new([]), Settings::new(vec![origin], Access::Open, resolve));
     let mut repository = Repository::default();
     repository.push("broken", &sample::zstd());

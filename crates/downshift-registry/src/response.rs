@@ -1,6 +1,5 @@
 //! Responses, but for [errors](crate::error).
 
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,7 +7,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::answer::Answer;
-use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, opaque};
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Form};
 use downshift_json::{Object, array, string};
 
 use crate::conditions::Selection;
@@ -60,6 +59,8 @@ pub fn no_v1() -> Response {
 pub struct Manifest {
     /// Its form, which gives the Content-Type.
     pub form: Form,
+    /// Its own media type, where its form has none: that of a JSON document, without parameters.
+    pub media_type: Option<String>,
     /// The digest to report.
     pub digest: Digest,
     /// The exact bytes.
@@ -69,27 +70,17 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Its media type.
-    #[must_use]
-    pub fn media_type(&self) -> Cow<'static, str> {
-        match self.form {
-            Form::Other => opaque::media_type(&self.body).into(),
-            form => form.media_type().into(),
-        }
-    }
-
     /// Whether a client that asks for a tag takes it, where its [form](Self::form) does not say that.
     #[must_use]
     pub fn is_for(&self, client: &Capabilities) -> bool {
-        let own = || Some(self.media_type()).filter(|own| *own != Form::Other.media_type());
-        self.form != Form::Other || client.takes(own().as_deref())
+        self.form != Form::Other || client.takes(self.media_type.as_deref())
     }
 }
 
 impl From<Answer<'_>> for Manifest {
     fn from(answer: Answer<'_>) -> Self {
-        let Answer { form, digest, body, source, .. } = answer;
-        Self { form, digest, body: body.into_owned().into(), source }
+        let Answer { form, media_type, digest, body, source, .. } = answer;
+        Self { form, media_type, digest, body: body.into_owned().into(), source }
     }
 }
 
@@ -115,7 +106,8 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
         // Nobody knows what it is, so that no browser should make anything of it.
         response = response.with("content-security-policy", "sandbox");
     }
-    response.with_body(&manifest.media_type(), manifest.body.clone())
+    let media_type = manifest.media_type.as_deref().unwrap_or(manifest.form.media_type());
+    response.with_body(media_type, manifest.body.clone())
 }
 
 /// A blob of `size` bytes, a range of it, or 304 if the client has it.
@@ -284,7 +276,7 @@ mod tests {
 
     fn answer(source: Option<Digest>) -> Manifest {
         let (form, digest, body) = (Form::Schema1, Digest::of(b""), Bytes::from_static(br#"{"a":1}"#));
-        Manifest { form, digest, body, source }
+        Manifest { form, media_type: None, digest, body, source }
     }
 
     /// The status, the headers but for the two that every response has, and the body.

@@ -151,6 +151,7 @@ impl Registry<'_> {
         let documents: BTreeMap<Digest, Vec<u8>> = self.image.documents();
         Ok(match Native.answer(&question, &documents) {
             Outcome::Answered(answered) => Ok(response::Manifest {
+                media_type: None,
                 form: answered.form,
                 digest: answered.digest,
                 body: answered.body.into(),

@@ -325,7 +325,7 @@ impl Error {
             Self::DuplicateKey { .. } => (
                 "duplicate-key",
                 Document,
-                "push the image again with a tool that writes each key once, or allow `duplicate-key` if it is the config's",
+                "push the image again with a tool that writes each key once, or whoever runs Downshift can allow `duplicate-key` if it is the config's",
             ),
             Self::InvalidDigest { .. } => ("invalid-digest", Document, REWRITE),
             Self::InvalidJson { .. } => ("invalid-json", Document, REWRITE),
@@ -340,7 +340,7 @@ impl Error {
             Self::ShadowedKey { .. } => (
                 "shadowed-key",
                 Document,
-                "push the image again with a tool that writes each key in its exact spelling, or allow `shadowed-key` if it is the config's",
+                "push the image again with a tool that writes each key in its exact spelling, or whoever runs Downshift can allow `shadowed-key` if it is the config's",
             ),
             Self::UnknownDocument { .. } => (
                 "unknown-document",
@@ -352,23 +352,25 @@ impl Error {
             Self::Artifact { .. } => (
                 "artifact",
                 Image,
-                "fetch it with the tool that it was made for, or allow `artifact` if it is an image all the same",
+                "fetch it with the tool that it was made for, or whoever runs Downshift can allow `artifact` if it is an image all the same",
             ),
-            Self::BaseLayer => {
-                ("base-layer", Image, "pull the image with Docker 1.10 or later, or allow `base-layer`")
-            }
+            Self::BaseLayer => (
+                "base-layer",
+                Image,
+                "pull the image with Docker 1.10 or later, or whoever runs Downshift can allow `base-layer`",
+            ),
             Self::ChildrenRefused { .. } => ("children-refused", Image, PULL_ONE_MANIFEST),
             Self::DiffIdCount { .. } => ("diff-id-count", Image, BUILD_AGAIN),
             Self::DigestAlgorithm { .. } => (
                 "digest-algorithm",
                 Image,
-                "push the image again with sha256 digests, or allow `digest-algorithm`",
+                "push the image again with sha256 digests, or whoever runs Downshift can allow `digest-algorithm`",
             ),
             Self::EncryptedLayer { .. } => ("encrypted-layer", Image, "decrypt the image and push it again"),
             Self::ForeignLayer { .. } => (
                 "foreign-layer",
                 Image,
-                "pull the image with Docker 1.10 or later, which fetches foreign layers, or allow `foreign-layer` if they are here as well",
+                "pull the image with Docker 1.10 or later, which fetches foreign layers, or whoever runs Downshift can allow `foreign-layer` if they are here as well",
             ),
             Self::HistoryExceedsLayers { .. } => ("history-exceeds-layers", Image, BUILD_AGAIN),
             Self::NoConversion { .. } => ("no-conversion", Image, "ask for another form"),
@@ -380,12 +382,12 @@ impl Error {
             Self::ReservedKey { .. } => (
                 "reserved-key",
                 Image,
-                "remove the key from the config and push the image again, or allow `reserved-key`",
+                "remove the key from the config and push the image again, or whoever runs Downshift can allow `reserved-key`",
             ),
             Self::UnreadableConfig { .. } => (
                 "unreadable-config",
                 Image,
-                "give the member the type that Docker writes and push the image again, or allow `unreadable-config`",
+                "give the member the type that Docker writes and push the image again, or whoever runs Downshift can allow `unreadable-config`",
             ),
             Self::UnsupportedDigest { .. } => {
                 ("unsupported-digest", Image, "push the image again with sha256 digests")
@@ -393,12 +395,12 @@ impl Error {
             Self::UnknownLayerType { .. } => (
                 "unknown-layer-type",
                 Image,
-                "push the image again with tar layers, plain or gzipped, or for schema 1 allow `unknown-layer-type`",
+                "push the image again with tar layers, plain or gzipped, or for schema 1 whoever runs Downshift can allow `unknown-layer-type`",
             ),
             Self::ZstdLayer { .. } => (
                 "zstd-layer",
                 Image,
-                "push the image again with gzip compression, or allow `zstd-layer` if what pulls it reads zstd",
+                "push the image again with gzip compression, or whoever runs Downshift can allow `zstd-layer` if what pulls it reads zstd",
             ),
 
             Self::LimitExceeded { .. } => (

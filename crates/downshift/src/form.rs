@@ -19,8 +19,8 @@ pub enum Form {
     Oci,
     /// OCI image index: one OCI manifest for each platform.
     Index,
-    /// A manifest of another kind, such as an OCI artifact manifest: it goes out as it is stored, under its
-    /// [own media type](crate::opaque::media_type), and is nothing that a client is asked for or that is made.
+    /// A manifest of another kind, such as an OCI artifact manifest: it goes out as it is stored, under its own media
+    /// type, and is nothing that a client is asked for or that is made.
     Other,
 }
 

@@ -1,6 +1,5 @@
 //! Stored documents that nothing is made of: they go out as they are, or not at all.
 
-use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
 use alloc::string::String;
 
@@ -8,9 +7,6 @@ use crate::document::{DESCRIPTOR, PLATFORM, check_kind, members};
 use crate::form::is_manifest_type;
 use crate::{Error, Form, Limits};
 use downshift_json::{Json, Kind, Value};
-
-/// The media type of what says none of its own, or one that must not stand in a header.
-const UNTYPED: &str = Form::Other.media_type();
 
 /// The members by which readers tell kinds of manifests apart.
 const DECIDING: [&str; 8] =
@@ -24,7 +20,7 @@ const DECIDING: [&str; 8] =
 pub struct Opaque {
     /// The form by what it says of itself, or [`Form::Other`].
     pub form: Form,
-    /// Its own media type, if it has one.
+    /// Its own media type, if it has one that [may be a manifest's](is_manifest_type).
     pub media_type: Option<String>,
     /// Whether it is a JSON object, as all manifests are.
     pub is_object: bool,
@@ -79,12 +75,6 @@ impl Opaque {
             _ => self.problem,
         }
     }
-}
-
-/// The media type under which a document of [`Form::Other`] goes out: its own, if that is one of a JSON document.
-#[must_use]
-pub fn media_type(bytes: &[u8]) -> String {
-    read(bytes).and_then(|json| own_type(json.root())).unwrap_or_else(|| UNTYPED.to_owned())
 }
 
 /// Reads what is within the limit of bytes already, however deep it is.

@@ -274,7 +274,8 @@ mod tests {
         };
         let (form, source) = (record.form, Some(record.source.clone()));
         records.keep(vec![record]).await.unwrap();
-        let manifest = Manifest { form, digest: digest.clone(), body: text.to_owned().into(), source };
+        let manifest =
+            Manifest { form, media_type: None, digest: digest.clone(), body: text.to_owned().into(), source };
         let value = AnswerValue { manifest, stored: Form::Schema2, recorded: vec![digest] };
         answers.keep(key, Value::Answer(value), evictions);
     }

@@ -76,6 +76,7 @@ fn lie(request: &wit::Request, documents: &[wit::Document]) -> wit::Step {
     let stored = wit::Described { form: wit::Form::Schema2, digest: root(request), size: 2 };
     wit::Step::Done(wit::Draft {
         form: wit::Form::Schema2,
+        media_type: None,
         body: wit::Body::Stored(root(request)),
         digest: Some(digest(1)),
         stored,

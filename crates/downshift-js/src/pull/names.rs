@@ -94,8 +94,9 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
     let mut about = Object::new();
     let bytes = match value {
         Value::Answer(AnswerValue { manifest, stored, recorded }) => {
-            let Manifest { form, digest, body, source } = manifest;
+            let Manifest { form, media_type, digest, body, source } = manifest;
             about.text("kind", "answer").text("form", form.name()).text("digest", digest.as_str());
+            about.optional_text("mediaType", media_type.as_deref());
             about.optional_text("source", source.as_ref().map(Digest::as_str)).text("stored", stored.name());
             about.json("recorded", &array(recorded.iter().map(|digest| string(digest.as_str()))));
             body.clone()
@@ -137,8 +138,10 @@ pub(crate) fn read(about: Given<'_>, bytes: Bytes) -> Value {
     match about.optional_text("kind").as_deref() {
         Some("answer") => {
             let recorded = about.elements_of("recorded").into_iter().filter_map(Given::as_text);
+            let form = decode::form(about);
             let manifest = Manifest {
-                form: decode::form(about),
+                form,
+                media_type: decode::own_type(about, form),
                 digest: about.digest("digest"),
                 body: bytes,
                 source: decode::optional_digest(about, "source"),

@@ -140,7 +140,8 @@ fn answer(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
         warnings: Vec::new(),
     };
     let (by_platform, records) = (given.is("byPlatform"), records(given, bytes));
-    Answer { form, digest, body: Vec::from(body).into(), source, by_platform, records, report }
+    let media_type = decode::own_type(given, form);
+    Answer { form, media_type, digest, body: Vec::from(body).into(), source, by_platform, records, report }
 }
 
 fn records(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Vec<Record> {

@@ -139,7 +139,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let document = match self.read(bytes)? {
             Ok(document) => document,
             Err(opaque) if self.client.is_schema1_engine() => return Err(opaque.into_refusal().into()),
-            Err(opaque) => return Ok(self.stored(&found, opaque.form, bytes)),
+            Err(opaque) => return Ok(self.passed(&found, bytes, opaque)),
         };
         match &document {
             Document::Schema1(schema1) => self.stored_schema1(&found, bytes, schema1),
@@ -219,7 +219,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             form => self.client.takes_any() || matches!(self.client.choose(form)?, Choice::Stored),
         };
         if is_taken {
-            return Ok(self.stored(found, opaque.form, bytes));
+            return Ok(self.passed(found, bytes, opaque));
         }
         Err(opaque.into_refusal().into())
     }
@@ -443,6 +443,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let Made { form, bytes, lost, added, left_out, warnings, time, records } = made;
         let draft = Draft {
             form,
+            media_type: None,
             body: Cow::Borrowed(&[]),
             digest: None,
             stored: Described { form: stored, digest: found.digest.clone(), size: stored_size },
@@ -468,9 +469,17 @@ impl<'d, 'a> Desk<'d, 'a> {
         Step::Done(self.stored_draft(found, form, found.digest.clone(), bytes))
     }
 
+    /// The step for a manifest that cannot be converted, and goes out as it is stored.
+    fn passed(self, found: &Found<'_>, bytes: &'a [u8], opaque: Opaque) -> Step<'a> {
+        let mut draft = self.stored_draft(found, opaque.form, found.digest.clone(), bytes);
+        draft.media_type = opaque.media_type.filter(|_| opaque.form == Form::Other);
+        Step::Done(draft)
+    }
+
     fn stored_draft<'b>(self, found: &Found<'_>, form: Form, digest: Digest, bytes: &'b [u8]) -> Draft<'b> {
         Draft {
             form,
+            media_type: None,
             body: Cow::Borrowed(bytes),
             digest: Some(digest),
             stored: Described { form, digest: found.digest.clone(), size: bytes.len() },

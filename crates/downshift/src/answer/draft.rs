@@ -18,6 +18,8 @@ use crate::{Digest, Error, Form, Platform, Policy, Timestamp};
 pub struct Draft<'a> {
     /// The form of the manifest.
     pub form: Form,
+    /// Its own media type, where its form has none: that of a JSON document, without parameters.
+    pub media_type: Option<String>,
     /// Its exact bytes: for signed schema 1 the payload.
     pub body: Cow<'a, [u8]>,
     /// The digest to report, where it is known without hashing the body.
@@ -67,7 +69,8 @@ impl<'a> Draft<'a> {
 
     /// The answer without its body, where that is `payload` or made from it.
     fn finish_for(self, payload: &[u8]) -> Answer<'a> {
-        let Self { form, digest, stored, source, platform, policy, warnings, conversion, .. } = self;
+        let Self { form, media_type, digest, stored, source, platform, policy, warnings, conversion, .. } =
+            self;
         let digest = digest.unwrap_or_else(|| Digest::of(payload));
         let by_platform = platform.is_some() || stored.form.is_index();
         let mut report = Report {
@@ -97,7 +100,7 @@ impl<'a> Draft<'a> {
             report.digest_changed = Some(Report::why_changed(form).into());
             (report.lost, report.added, report.left_out) = (lost, added, left_out);
         }
-        Answer { form, digest, body: Cow::Borrowed(&[]), source, by_platform, records, report }
+        Answer { form, media_type, digest, body: Cow::Borrowed(&[]), source, by_platform, records, report }
     }
 }
 
@@ -106,6 +109,8 @@ impl<'a> Draft<'a> {
 pub struct Answer<'a> {
     /// Its form, which gives the Content-Type.
     pub form: Form,
+    /// Its own media type, where its form has none: that of a JSON document, without parameters.
+    pub media_type: Option<String>,
     /// The digest to report: that of the body, or for schema 1 that of the payload.
     pub digest: Digest,
     /// The exact bytes.
@@ -124,9 +129,9 @@ impl Answer<'_> {
     /// The same answer with a body of its own.
     #[must_use]
     pub fn into_owned(self) -> Answer<'static> {
-        let Self { form, digest, body, source, by_platform, records, report } = self;
+        let Self { form, media_type, digest, body, source, by_platform, records, report } = self;
         let body = Cow::Owned(body.into_owned());
-        Answer { form, digest, body, source, by_platform, records, report }
+        Answer { form, media_type, digest, body, source, by_platform, records, report }
     }
 }
 

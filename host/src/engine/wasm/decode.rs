@@ -10,7 +10,7 @@ use downshift::answer::{
     Conversion, Documents, Draft, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step,
 };
 use downshift::report::{Described, LeftOut, Note};
-use downshift::{Digest, Failure, Fault, Form, Platform, Timestamp};
+use downshift::{Digest, Failure, Fault, Form, Platform, Timestamp, is_manifest_type};
 
 use super::bindings::downshift::convert::types as wit;
 use crate::digest;
@@ -55,6 +55,8 @@ fn need(need: wit::Need) -> Result<Need, Failure> {
 fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
     let mut decoded = Draft {
         form: form(draft.form),
+        // It stands in a header.
+        media_type: draft.media_type.filter(|media_type| is_manifest_type(media_type)),
         body: Cow::Borrowed(&[][..]),
         digest: draft.digest.as_deref().map(Digest::parse).transpose()?,
         stored: described(draft.stored)?,
