@@ -34,6 +34,9 @@ const RIGHTS: [&[&str]; 4] = [&[], &["library/sample"], &["team/secret"], &["*"]
 
 const TAGS: [&str; 2] = ["latest", "other"];
 
+/// An identity token that has characters of all kinds.
+const LONG_TOKEN: &str = "next+one/of=many&grant_type=password%20\u{e4}";
+
 /// Steps of one run. More find nothing that fewer do not, and take longer.
 const MAX_ACTS: usize = 200;
 
@@ -45,6 +48,7 @@ static IMAGES: LazyLock<[Image; 4]> =
 struct Case {
     access: Access,
     has_credentials: bool,
+    has_identity_token: bool,
     tag_lifetime: u8,
     stale_for: u8,
     redirects_clients: bool,
@@ -119,6 +123,7 @@ enum Act {
     },
     Tokens(Option<u8>, u8),
     ExpireTokens,
+    NextIdentity(Option<bool>),
     Realm(u8),
     Lose,
     Restart,
@@ -275,6 +280,7 @@ impl Case {
             },
             // Where clients pass through, the server is nobody.
             credentials: (self.has_credentials && self.access != Access::Upstream).then_some(USERS[2]),
+            has_identity_token: self.has_identity_token,
             tag_lifetime: Duration::from_secs(self.tag_lifetime.into()),
             stale_for: Duration::from_secs(self.stale_for.into()),
             delivery: if self.redirects_clients { Delivery::Redirect } else { Delivery::Stream },
@@ -398,6 +404,9 @@ impl Act {
             }),
             Self::Tokens(seconds, uses) => net::Change::Tokens(seconds.map(u64::from), (*uses).into()),
             Self::ExpireTokens => net::Change::ExpireTokens,
+            Self::NextIdentity(next) => {
+                net::Change::NextIdentity(next.map(|is_long| if is_long { LONG_TOKEN } else { "next/one" }))
+            }
             Self::Realm(realm) => {
                 const REALMS: [&str; 4] =
                     ["{tokens}/token", "{second}/token", "gopher://x", "http://tokens.test/token"];

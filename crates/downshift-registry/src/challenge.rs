@@ -163,9 +163,17 @@ impl<'a> Rest<'a> {
                 self.0 = quoted;
                 self.quoted()?
             }
-            None => self.token()?.to_string(),
+            None => self.unquoted()?.to_string(),
         };
         Some((name, value))
+    }
+
+    /// A value without quotes: a token, or what some leave without quotes that need them, such as URLs.
+    fn unquoted(&mut self) -> Option<&'a str> {
+        let end = self.0.find([',', ' ', '\t', '"']).unwrap_or(self.0.len());
+        let (value, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest;
+        (!value.is_empty()).then_some(value)
     }
 
     /// The rest of a quoted string (RFC 9110, 5.6.4).
@@ -245,6 +253,15 @@ mod tests {
             ]
         );
         assert_eq!(parsed(&[r#"Basic realm="Registry Realm""#]), ["basic realm=Registry Realm"]);
+    }
+
+    #[test]
+    fn urls_may_lack_their_quotes() {
+        let expected = ["bearer realm=http://a.example:1/t?x=y service=s"];
+        assert_eq!(parsed(&["Bearer realm=http://a.example:1/t?x=y,service=s"]), expected);
+        assert_eq!(parsed(&["Bearer realm = http://a.example:1/t?x=y , service=s"]), expected);
+        assert_eq!(parsed(&["Basic realm=a\"b, Bearer realm=c"]), ["basic realm=a"]);
+        assert_eq!(parsed(&["Basic realm=, Bearer realm=c"]), ["basic", "bearer realm=c"]);
     }
 
     #[test]

@@ -44,8 +44,17 @@ fn credentials(world: &World) -> anyhow::Result<()> {
     for (_, happened) in &world.history {
         let Happened::Asked(pull, number) = happened else { continue };
         let Some(exchange) = world.net.exchanges().get(*number) else { continue };
-        let Some(authorization) = exchange.request.header("authorization") else { continue };
         let line = || format!("credentials go where they must not: {}", exchange.line());
+        // A token service, which the registry itself has named; where it is at its host, it says itself.
+        let realm = format!("realm=\"{}/", world.net.url(exchange.request.host));
+        let names = |earlier: &Exchange| {
+            homes.iter().any(|(home, _)| *home == earlier.request.host)
+                && earlier.challenge.as_ref().is_some_and(|challenge| challenge.contains(&realm))
+        };
+        let is_named = || world.net.exchanges().iter().take(*number).any(names);
+        // An identity token goes there and nowhere else, and only this server's own.
+        ensure!(exchange.request.form.is_empty() || !is_passed && is_named(), line());
+        let Some(authorization) = exchange.request.header("authorization") else { continue };
         // There is no way there but from another host.
         ensure!(!exchange.request.target.starts_with("/back"), line());
         let is_of_client = world.sent(*pull).and_then(Sent::authorization) == Some(authorization);
@@ -56,16 +65,9 @@ fn credentials(world: &World) -> anyhow::Result<()> {
             let is_home = |home: &(Host, Option<String>)| home.0 == *host && is_own(&home);
             if is_passed { is_of_client } else { is_token || homes.iter().any(is_home) }
         } else {
-            // A token service, which the registry itself has named. What it is told is not a token yet.
-            let url = [world.net.url(*host), target.split('?').next().unwrap_or_default()].concat();
-            let realm = format!("realm=\"{url}\"");
-            let names = |earlier: &Exchange| {
-                homes.iter().any(|(home, _)| *home == earlier.request.host)
-                    && earlier.challenge.as_ref().is_some_and(|challenge| challenge.contains(&realm))
-            };
-            let is_named = world.net.exchanges().iter().take(*number).any(names);
+            // What it is told is not a token yet.
             let is_theirs = if is_passed { is_of_client } else { homes.iter().find(is_own).is_some() };
-            is_named && is_theirs && !is_token
+            is_named() && is_theirs && !is_token
         };
         ensure!(is_right, line());
     }
@@ -77,7 +79,8 @@ fn homes(world: &World) -> Vec<(Host, Option<String>)> {
     let Settings { origins, .. } = &*world.settings;
     let home = |origin: &downshift_pull::Origin| {
         let Place::Registry(registry) = &origin.place else { return None };
-        let own = registry.credentials.as_ref().map(|own| own.authorization().as_str().to_owned());
+        let password = registry.credentials.as_ref().filter(|own| own.identity_token().is_none());
+        let own = password.map(|own| own.authorization().as_str().to_owned());
         Some((world.net.host_of(&registry.base.text)?.0, own))
     };
     origins.iter().filter_map(home).collect()

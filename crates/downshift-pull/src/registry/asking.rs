@@ -31,7 +31,8 @@ pub(super) struct Question {
 impl Question {
     /// To have a document or list, of whatever type.
     pub(super) fn of(method: AskMethod, take: Take) -> Self {
-        let headers = every_type().map(|media_type| ("accept", media_type.to_string())).collect();
+        let types = every_type().map(|media_type| ("accept", media_type.to_string()));
+        let headers = types.chain([identity()]).collect();
         Self { method, headers, take, delivery: Delivery::Stream }
     }
 }
@@ -278,7 +279,8 @@ pub(super) fn open_body(answered: &Answered) -> Option<crate::effect::BodyId> {
     }
 }
 
-/// The header of a question that must not be compressed on its way: it would have another length.
+/// The header of a question whose answer must not be compressed on its way: it would have another length and digest, and
+/// where nothing is said proxies may do that (RFC 9110, 12.5.3).
 pub(super) fn identity() -> (&'static str, String) {
     ("accept-encoding", "identity".to_string())
 }

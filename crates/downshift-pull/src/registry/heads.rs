@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use downshift_registry::{Fault, Problem};
 
-use super::asking::{Question, identity, is_there};
+use super::asking::{Question, is_there};
 use super::remote::Remote;
 use crate::caller::Caller;
 use crate::effect::{Answered, AskMethod, Done, Effect, Take};
@@ -70,9 +70,7 @@ impl Remote<'_> {
         if let Done::Known(_) = self.shell.ask(Effect::Load(self.head_key(of))).await {
             return Ok(Head::Untold(None));
         }
-        let mut question = Question::of(AskMethod::Head, Take::Nothing);
-        // The length of something else would be that of another coding.
-        question.headers.push(identity());
+        let question = Question::of(AskMethod::Head, Take::Nothing);
         let asked = self.respond(path, &question, caller).await;
         let lifetime = match asked
             .and_then(|answered| Ok(is_there(self, &answered)?.then(|| told(&answered))))

@@ -87,12 +87,10 @@ impl<'p> Remote<'p> {
         if is_own || payload_digest(bytes, &self.settings.limits).as_ref() == Some(digest) {
             return Ok(());
         }
-        // What is stored is not to blame where something else has answered: neither manifests nor configs begin like that.
-        Err(if bytes.trim_ascii_start().starts_with(b"<") {
-            self.no_document()
-        } else {
-            self.corrupt(digest)
-        })
+        // What is stored is not to blame where something else has answered, or has compressed it on its way: neither manifests
+        // nor configs begin like that.
+        let is_other = bytes.trim_ascii_start().starts_with(b"<") || bytes.starts_with(b"\x1f\x8b");
+        Err(if is_other { self.no_document() } else { self.corrupt(digest) })
     }
 
     /// Checks that what a tag names is a manifest, and not what a login page or a proxy answers in its place: a JSON object

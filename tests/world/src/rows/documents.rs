@@ -235,6 +235,7 @@ fn unreadable(name: &str, fault: Fault) -> Row {
 /// What answers in the place of a registry: login pages, proxies, and errors with status 200.
 fn pages() -> Vec<Row> {
     const HTML: &[u8] = b"<!DOCTYPE html><html><body>Sign in</body></html>";
+    const GZIP: &[u8] = b"\x1f\x8b\x08\x00";
     const SCHEMA2: &str = Form::Schema2.media_type();
     let image = sample::schema2();
     let (tag, config) = (manifest("latest"), Digest::of(&image.configs.concat()));
@@ -255,10 +256,10 @@ fn pages() -> Vec<Row> {
         ];
         row(format!("documents/pages/{name}"), Options::default(), steps)
     };
-    let by_digest = |name: &str, part: &str, target: String| {
+    let by_digest = |name: &str, body: &[u8], part: &str, target: String| {
         let steps = [
             push("latest", &image),
-            change(Rule::at(part, Fault::Typed("text/html", HTML.to_vec())).change()),
+            change(Rule::at(part, Fault::Typed("text/html", body.to_vec())).change()),
             get(&target).comes(refused()),
             change(Change::NoFaults),
             get(&target).comes(status(200)),
@@ -280,13 +281,15 @@ fn pages() -> Vec<Row> {
         of("html-as-json", "application/json; charset=utf-8", HTML),
         of("text", "text/plain", b"Service moved"),
         of("nothing", SCHEMA2, b""),
+        of("compressed", SCHEMA2, GZIP),
         of("error", "application/json", br#"{"error":"sign in"}"#),
         of("errors", "application/json", br#"{"errors":[{"code":"DENIED"}]}"#),
         of("array", SCHEMA2, br#"[{"schemaVersion":2}]"#),
         of("string", SCHEMA2, br#""schemaVersion""#),
         of("cut-json", SCHEMA2, br#"{"schemaVersion":2,"#),
-        by_digest("manifest-by-digest", "/manifests/", manifest(image.manifest.digest().as_str())),
-        by_digest("config", config.as_str(), tag.clone()),
+        by_digest("manifest-by-digest", HTML, "/manifests/", manifest(image.manifest.digest().as_str())),
+        by_digest("config", HTML, config.as_str(), tag.clone()),
+        by_digest("compressed-config", GZIP, config.as_str(), tag.clone()),
         of_type("html", Some("text/html")),
         of_type("text", Some("text/plain")),
         of_type("json", Some("application/json; charset=utf-8")),
