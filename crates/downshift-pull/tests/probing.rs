@@ -8,7 +8,7 @@ use downshift_pull::{
     Access, Answered, Ask, Body, Delivery, Done, Effect, Event, Memory, Origin, OriginId, Place, Pull,
     Registry, Settings, Step, Ticket,
 };
-use downshift_registry::{BadTls, Credentials, Mapping, Problem};
+use downshift_registry::{BadTls, Credentials, IdentityToken, Mapping, Problem};
 use downshift_world::rows::resolve;
 
 const BEARER: (&str, &str) = ("www-authenticate", "Bearer realm=\"https://tokens.test/token\",service=\"s\"");
@@ -138,5 +138,15 @@ fn what_is_wrong_is_told_once_with_who_can_mend_it() {
         },
         &["`tokens.test` cannot be reached"],
     );
-    assert_eq!(seen.len(), 11);
+    let mut settings = settings(Access::Open, false);
+    if let Some(Origin { place: Place::Registry(registry), .. }) = settings.origins.first_mut() {
+        registry.credentials = Some(Credentials::from(IdentityToken::from("hunter2".to_owned())));
+    }
+    check(
+        "identity-token-denied",
+        settings,
+        &|ask| if ask.url.host == "tokens.test" { status(401, &[]) } else { status(401, &[BEARER]) },
+        &["does not accept the identity token", "docker login"],
+    );
+    assert_eq!(seen.len(), 12);
 }

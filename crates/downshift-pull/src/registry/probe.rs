@@ -4,12 +4,12 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 use downshift::{Failure as Explanation, Fault as Blame};
-use downshift_registry::{Demand, Method, Problem};
+use downshift_registry::{Credentials, Demand, Problem};
 
 use super::asking::{Question, is_there};
 use super::remote::Remote;
 use crate::caller::{Caller, CallerId};
-use crate::effect::{Answered, Event, Take};
+use crate::effect::{Answered, AskMethod, Event, Take};
 use crate::failure::{Failure, Reason, explained};
 use crate::settings::{Access, OriginId, Place, Scope, Settings};
 use crate::shell::Shell;
@@ -32,7 +32,7 @@ impl Remote<'_> {
             Access::Upstream { .. } => Caller::Client { authorization: None, id: CallerId::default() },
             Access::Open | Access::Users => Caller::Server,
         };
-        let question = Question::of(Method::Get, Take::Nothing);
+        let question = Question::of(AskMethod::Get, Take::Nothing);
         let answered = self.in_time(self.respond("", &question, &caller)).await?;
         if is_page(&answered) {
             return Err(self.invalid("`/v2/` is a web page"));
@@ -52,8 +52,13 @@ impl Remote<'_> {
             cause: ["the upstream registry `", self.registry.base.authority(), "` ", what].concat(),
             remedy: Cow::Borrowed(remedy),
         };
+        let identity_token = self.registry.credentials.as_ref().and_then(Credentials::identity_token);
         match (&fault.problem, &self.settings.access) {
             (Problem::Unauthorized(_), Access::Upstream { .. }) => None,
+            (Problem::Denied | Problem::Unauthorized(_), _) if identity_token.is_some() => Some(wrong(
+                "does not accept the identity token in this server's `docker-config`",
+                "log in again with `docker login`, and check `docker-config`",
+            )),
             (Problem::Denied | Problem::Unauthorized(_), _) if self.registry.credentials.is_some() => {
                 Some(wrong(
                     "does not accept the user name and password in this server's settings",
