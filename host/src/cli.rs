@@ -14,6 +14,7 @@ mod man;
 mod options;
 mod output;
 mod serve;
+mod setup;
 mod verdict;
 mod verify;
 
@@ -43,6 +44,8 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     CheckConfig(Box<check_config::CheckConfig>),
+    #[command(subcommand)]
+    Setup(setup::Setup),
     Clients(clients::Clients),
     #[command(name = COMPILE_GUEST, hide = true)]
     CompileGuest(compile_guest::CompileGuest),
@@ -96,6 +99,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
     let verdict = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::CheckConfig(check_config) => check_config.run(),
+        Command::Setup(setup) => setup.run(),
         Command::Clients(clients) => clients.run(),
         Command::CompileGuest(compile_guest) => compile_guest.run(),
         Command::Convert(convert) => convert.run(),

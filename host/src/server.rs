@@ -58,6 +58,11 @@ pub(crate) async fn run(
     // Each connection has a receiver: it hears of the end, and the end waits for it.
     let (end, ending) = watch::channel(false);
     let watching = task::spawn(Arc::clone(&server).watch());
+    let probing = task::spawn({
+        let service = server.service();
+        // Nobody waits for it: requests come meanwhile.
+        async move { service.probe(None).await }
+    });
     let admin = admin.map(|listener| task::spawn(admin::serve(listener, Arc::clone(&server))));
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
@@ -82,6 +87,7 @@ pub(crate) async fn run(
         () = async { while signals.next().await != Said::End {} } => {}
     }
     watching.abort();
+    probing.abort();
     if let Some(admin) = admin {
         admin.abort();
     }
@@ -131,12 +137,17 @@ impl Server {
     async fn reload(self: Arc<Self>, reload: Arc<Reload>) {
         let _ = notify_reloading();
         let running = self.service();
-        let reloaded = task::spawn_blocking(move || reload(&running)).await;
-        let result = match reloaded.unwrap_or(Err(Error::Panicked)) {
+        let reloaded = task::spawn_blocking({
+            let running = Arc::clone(&running);
+            move || reload(&running)
+        });
+        let result = match reloaded.await.unwrap_or(Err(Error::Panicked)) {
             Ok(service) => {
                 log::set_level(service.settings.log_level);
-                self.service.store(Arc::new(service));
+                let service = Arc::new(service);
+                self.service.store(Arc::clone(&service));
                 log::info("the settings were reloaded");
+                task::spawn(async move { service.probe(Some(running)).await });
                 "done"
             }
             Err(error) => {

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use downshift::{Limits, Permissions};
+use downshift::{Failure, Limits, Permissions};
 use downshift_pull::{Access, Memory, Origin, OriginId, Place, Settings as PullSettings};
 use downshift_registry::Mapping;
 use downshift_sign::{GraviolaSigner, PrivateKey};
@@ -30,7 +30,7 @@ use crate::origin::store::Store;
 use crate::origin::store_files::StoreFiles;
 use crate::origin::url;
 use crate::permissions;
-use crate::pull::{AnswerCache, Front, Registries, Shared};
+use crate::pull::{self, AnswerCache, Front, Registries, Shared};
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
 use crate::work_budget::WorkBudget;
@@ -154,6 +154,20 @@ impl Service {
         Ok(Self { settings, front, tls, old_clients, data, upstreams, kid, is_stopping })
     }
 
+    /// Asks each registry once that `former` does not have as well, and logs what is wrong with it or with what the
+    /// settings say of it.
+    pub(crate) async fn probe(&self, former: Option<Arc<Self>>) {
+        if !self.settings.probe_upstreams {
+            return;
+        }
+        let former = former.as_ref().map(|former| former.upstreams.as_slice()).unwrap_or_default();
+        let is_new = |upstream: &&Arc<Upstream>| !former.iter().any(|former| Arc::ptr_eq(former, upstream));
+        let upstreams: Vec<_> = self.upstreams.iter().filter(is_new).map(Arc::clone).collect();
+        for failure in pull::probe(&self.front.shared.settings, &upstreams).await {
+            log::failure(&failure);
+        }
+    }
+
     /// Whether answers are the same with these settings.
     fn makes_the_same(&self, settings: &Settings, kid: &str) -> bool {
         let decides = |settings: &Settings| {
@@ -237,10 +251,24 @@ struct LongLived {
     old_clients: Arc<OldClients>,
 }
 
+/// Registries that were checked, and may be asked.
+pub(crate) struct Checked {
+    settings: Arc<PullSettings>,
+    upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Checked {
+    /// Asks each registry once: gives what is wrong with it, or with what the settings say of it.
+    pub(crate) async fn probe(&self) -> Vec<Failure> {
+        pull::probe(&self.settings, &self.upstreams).await
+    }
+}
+
 /// Reads everything that the settings name, and writes nothing.
-pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
+pub(crate) fn check(settings: &Settings) -> Result<Checked, Error> {
     let limits = settings.limits()?;
-    Images::open(settings, &limits, None)?.settings(settings)?;
+    let images = Images::open(settings, &limits, None)?;
+    let pull_settings = images.settings(settings)?;
     users(settings)?;
     tls(settings, None)?;
     if let Some(guest) = &settings.guest {
@@ -252,7 +280,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
         (None, None) => {}
     }
     warn_of_permissions(settings);
-    Ok(())
+    Ok(Checked { settings: Arc::new(pull_settings), upstreams: images.upstreams })
 }
 
 fn warn_of_permissions(settings: &Settings) {

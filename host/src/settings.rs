@@ -98,6 +98,8 @@ pub(crate) struct Settings {
     pub(crate) log_level: log::Level,
     /// Whether each request is logged.
     pub(crate) access_log: bool,
+    /// Whether each registry is asked once at the start.
+    pub(crate) probe_upstreams: bool,
     /// Changed limits of the core, by name.
     pub(crate) limit: BTreeMap<String, usize>,
     /// The registries to have images from.
@@ -140,6 +142,7 @@ impl Default for Settings {
             log_format: log::Format::Human,
             log_level: log::Level::Info,
             access_log: false,
+            probe_upstreams: true,
             limit: BTreeMap::new(),
             upstream: Vec::new(),
         }

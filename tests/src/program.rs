@@ -42,12 +42,18 @@ pub fn serve_memory_edge(arguments: &[String]) -> anyhow::Result<Server> {
     Server::start(Command::new(beside_the_test("memory-edge")?).args(arguments))
 }
 
-/// The program as a command, without arguments.
+/// Whether a server asks its registries at the start.
+pub const PROBE_UPSTREAMS: &str = "DOWNSHIFT_PROBE_UPSTREAMS";
+
+/// The program as a command, without arguments. A server asks its registries for nothing but what clients want, so that
+/// tests can count that.
 ///
 /// # Errors
 /// If it was not built.
 pub fn command() -> anyhow::Result<Command> {
-    path().map(Command::new)
+    let mut command = Command::new(path()?);
+    command.env(PROBE_UPSTREAMS, "false");
+    Ok(command)
 }
 
 /// Runs the program to its end.

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use downshift::Digest;
 use downshift_cases::images::{Image, Manifest};
 use downshift_cases::vectors::Fetched;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tempfile::NamedTempFile;
 use ureq::Agent;
 use ureq::config::AutoHeaderValue;
@@ -49,6 +50,17 @@ pub struct Registry {
     _server: Option<Server>,
     /// The file of its users, which it reads when one comes.
     _users: Option<NamedTempFile>,
+}
+
+/// When a certificate is valid.
+#[derive(Clone, Copy, Debug)]
+pub enum Validity {
+    /// Years ago.
+    Past,
+    /// Now, and for long.
+    Now,
+    /// In a time to come.
+    Future,
 }
 
 /// What a client says of itself.
@@ -122,12 +134,29 @@ impl Registry {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with_tls() -> anyhow::Result<(Self, NamedTempFile)> {
-        let made = rcgen::generate_simple_self_signed(
-            ["127.0.0.1", "0.0.0.0", "localhost"].map(ToString::to_string),
-        )?;
+        Self::start_with_certificate(&["127.0.0.1", "0.0.0.0", "localhost"], Validity::Now)
+    }
+
+    /// The same, with a certificate for these names.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_certificate(
+        names: &[&str],
+        validity: Validity,
+    ) -> anyhow::Result<(Self, NamedTempFile)> {
+        let mut parameters =
+            CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        (parameters.not_before, parameters.not_after) = match validity {
+            Validity::Past => (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1)),
+            Validity::Now => (date_time_ymd(2001, 1, 1), date_time_ymd(4001, 1, 1)),
+            Validity::Future => (date_time_ymd(4001, 1, 1), date_time_ymd(4002, 1, 1)),
+        };
+        let signing_key = KeyPair::generate()?;
+        let made = parameters.self_signed(&signing_key)?;
         let (mut certificate, mut key) = (NamedTempFile::new()?, NamedTempFile::new()?);
-        certificate.write_all(made.cert.pem().as_bytes())?;
-        key.write_all(made.signing_key.serialize_pem().as_bytes())?;
+        certificate.write_all(made.pem().as_bytes())?;
+        key.write_all(signing_key.serialize_pem().as_bytes())?;
         let settings = format!(
             "http: {{addr: '127.0.0.1:0', tls: {{certificate: '{}', key: '{}'}}}}\n",
             certificate.path().display(),

@@ -13,7 +13,8 @@ use downshift_registry::Request;
 use crate::effect::{Done, Effect, Reply, Ticket};
 use crate::front::Front;
 use crate::memory::Memory;
-use crate::settings::Settings;
+use crate::registry::probe;
+use crate::settings::{OriginId, Settings};
 use crate::shell::Shell;
 
 /// One pull, from the head of its request to the last byte of its response.
@@ -59,6 +60,16 @@ impl Pull {
         let work = async move {
             own.ask(Effect::Respond(reply)).await;
         };
+        Self { work: Some(Box::pin(work)), shell }
+    }
+
+    /// No pull of a client's, but a look at the registry of an origin before anybody comes: whether it answers as one, and
+    /// takes this server's credentials. What is wrong is told by [`Event::Failure`](crate::Event::Failure).
+    #[must_use]
+    pub fn probing(settings: Arc<Settings>, origin: OriginId) -> Self {
+        let shell = Shell::default();
+        let own = shell.clone();
+        let work = async move { probe(&settings, &own, origin).await };
         Self { work: Some(Box::pin(work)), shell }
     }
 

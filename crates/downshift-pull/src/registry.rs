@@ -8,9 +8,11 @@ mod heads;
 mod limits;
 mod lists;
 mod presence;
+mod probe;
 mod remote;
 mod tags;
 mod tokens;
 
 pub(crate) use self::limits::with_limits;
+pub(crate) use self::probe::probe;
 pub(crate) use self::remote::Remote;

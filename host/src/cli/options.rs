@@ -23,7 +23,7 @@ use crate::settings::{Auth, Listen, Settings, file, names};
 const PREFIX: &str = "DOWNSHIFT_";
 
 /// Options that are not settings of a server, or, as the guest, name another file while the program is built.
-const NOT_IN_THE_ENVIRONMENT: [&str; 4] = ["guest", "help", "print-config", "version"];
+const NOT_IN_THE_ENVIRONMENT: [&str; 5] = ["guest", "help", "online", "print-config", "version"];
 
 /// The settings on the command line and in the environment, by the keys of the file.
 #[derive(Args, Serialize)]
@@ -161,6 +161,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(hide_possible_values = true)]
     access_log: Option<bool>,
+    /// Ask each upstream registry once at the start, and log whether it can be reached, is a registry, and accepts the
+    /// password in the settings [default: true]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
+    probe_upstreams: Option<bool>,
     /// Where manifests are parsed and converted: in a sandbox with limits on memory and time (wasm), or in this
     /// process, which is faster (native)
     #[arg(long, value_name = "wasm|native", value_enum, hide_possible_values = true)]

@@ -189,6 +189,15 @@ async fn land(upstream: &Upstream, ask: Ask, account: Account) -> Landed {
     Ok(Arc::new(Exchange { status, headers, body, _account: account }))
 }
 
+/// Asks by itself, with nobody else who may want the same.
+pub(super) async fn ask_once(upstream: &Upstream, ask: Ask, account: Account) -> Done {
+    match land(upstream, ask, account).await {
+        Ok(exchange) => Done::Asked(Ok(exchange.answered())),
+        Err(Failed::Problem(problem)) => Done::Asked(Err(problem)),
+        Err(Failed::Busy) => Done::Busy,
+    }
+}
+
 /// Asks, and leaves the body open where there is one to go on with.
 async fn open(upstream: &Upstream, ask: Ask) -> Asked {
     let response = match send(upstream, ask).await {

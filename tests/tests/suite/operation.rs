@@ -3,6 +3,7 @@
 mod configuration;
 mod limits;
 mod logins;
+mod probing;
 mod proxies;
 mod reload;
 mod seeing;
@@ -19,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(limits::trials());
     trials.extend(logins::trials());
     trials.extend(proxies::trials());
+    trials.extend(probing::trials());
     trials.extend(reload::trials());
     trials.extend(seeing::trials());
     trials.extend(starting::trials());

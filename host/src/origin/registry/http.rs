@@ -339,13 +339,12 @@ fn problem(error: &reqwest::Error, passage: Option<&Passage<'_>>) -> Problem {
 
 /// What an error says of TLS, if it is one of the TLS library.
 fn bad_tls(cause: &(dyn core::error::Error + 'static)) -> Option<BadTls> {
-    // An error of input and output has it inside, but not as its source.
-    let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let error = match within {
-        Some(within) => within.downcast_ref::<rustls::Error>(),
-        None => cause.downcast_ref(),
-    }?;
-    Some(match error {
+    let mut cause = cause;
+    // An error of input and output has it inside, but not as its source, and so has one around that.
+    while let Some(within) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause = within;
+    }
+    Some(match cause.downcast_ref()? {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => BadTls::NotTls,
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => BadTls::Expired,
