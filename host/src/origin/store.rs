@@ -310,7 +310,7 @@ mod tests {
 
     use super::*;
 
-    fn layout(folder: PathBuf) {
+    fn layout(folder: &Path) {
         fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
         fs::write(folder.join("index.json"), "{}").unwrap();
     }
@@ -319,10 +319,10 @@ mod tests {
     fn the_names_are_those_of_layouts_and_links_lead_where_they_may() {
         let (store, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for name in ["b", "a/c", "a/c/d", "a/c/blobs/x", "UPPER", "b/blobs/y"] {
-            layout(store.path().join(name));
+            layout(&store.path().join(name));
         }
         fs::create_dir_all(store.path().join("empty/index.json")).unwrap();
-        layout(outside.path().join("e"));
+        layout(&outside.path().join("e"));
         symlink(store.path().join("b"), store.path().join("link")).unwrap();
         symlink(store.path(), store.path().join("a/up")).unwrap();
         symlink(outside.path(), store.path().join("out")).unwrap();
