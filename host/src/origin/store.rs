@@ -3,6 +3,7 @@
 //! A manifest's tag is in its annotations, as the tool that has written the layout puts it there. Docker's media types are
 //! as good as OCI's.
 
+use core::fmt::Display;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -61,6 +62,8 @@ pub(crate) struct Repository {
     tags: BTreeMap<String, Digest>,
     /// The manifests that have none, and refer to no other.
     untagged: Vec<Digest>,
+    /// Digests of its index that are of algorithms which are not computed here.
+    unsupported: Vec<String>,
     /// The manifests that its index has, in their order.
     pub(crate) manifests: Vec<Digest>,
     /// What they and those that they reach refer to, once somebody has asked for it.
@@ -149,14 +152,22 @@ impl Store {
         self.lock().get(name).filter(|loaded| loaded.stamp == stamp).map(Arc::clone)
     }
 
-    /// Says once for each state of a layout what can only be pulled by digest.
+    /// Says once for each state of a layout what can only be pulled by digest, and what cannot be pulled.
     fn warn(&self, name: &str, repository: &Repository) {
-        if repository.untagged.is_empty() {
+        let Repository { layout, untagged, unsupported, .. } = repository;
+        if untagged.is_empty() && unsupported.is_empty() {
             return;
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.insert(name.to_owned(), repository.stamp) != Some(repository.stamp) {
-            log::warn(without_tags(&repository.layout, &repository.untagged));
+        if warned.insert(name.to_owned(), repository.stamp) == Some(repository.stamp) {
+            return;
+        }
+        if !untagged.is_empty() {
+            log::warn(about(layout, "without a tag, which can only be pulled by digest", untagged));
+        }
+        if !unsupported.is_empty() {
+            let problem = "whose digests are of algorithms that are not supported, which cannot be pulled";
+            log::warn(about(layout, problem, unsupported));
         }
     }
 
@@ -179,9 +190,17 @@ impl Repository {
         static READINGS: AtomicU64 = AtomicU64::new(0);
         let Some((index, stamp)) = layout.index()? else { return Ok(None) };
         let mut payloads = HashMap::new();
-        let mut entries = Vec::new();
+        let (mut entries, mut unsupported) = (Vec::new(), Vec::new());
         for entry in index.manifests.unwrap_or_default() {
-            let digest = Digest::parse(&entry.digest).map_err(|error| layout.broken_index(&error))?;
+            let digest = match Digest::parse(&entry.digest) {
+                Ok(digest) => digest,
+                // Nobody can check what it names, and the other manifests are sound all the same.
+                Err(downshift::Error::UnsupportedDigest { value }) => {
+                    unsupported.push(value);
+                    continue;
+                }
+                Err(error) => return Err(layout.broken_index(&error)),
+            };
             if may_be_schema1(&entry)
                 && let Some(payload) = payload_digest(&layout, &digest, limits)
             {
@@ -192,7 +211,18 @@ impl Repository {
         let Tags { targets: tags, untagged } = Tags::of(name, &entries);
         let manifests = entries.into_iter().map(|(_, digest)| digest).collect();
         let (reading, referrers) = (READINGS.fetch_add(1, Ordering::Relaxed), OnceLock::new());
-        Ok(Some(Self { layout, verified, stamp, reading, tags, untagged, manifests, referrers, payloads }))
+        Ok(Some(Self {
+            layout,
+            verified,
+            stamp,
+            reading,
+            tags,
+            untagged,
+            unsupported,
+            manifests,
+            referrers,
+            payloads,
+        }))
     }
 
     /// The tags, sorted.
@@ -277,15 +307,14 @@ fn too_many_folders(store: &Path) -> Error {
     })
 }
 
-/// That a layout has manifests which can only be pulled by digest.
-fn without_tags(layout: &Layout, untagged: &[Digest]) -> String {
-    let mut digests: Vec<String> =
-        untagged.iter().take(LOGGED_DIGESTS).map(|digest| format!("`{digest}`")).collect();
-    if untagged.len() > LOGGED_DIGESTS {
-        digests.push(format!("`{}` more", untagged.len() - LOGGED_DIGESTS));
+/// That a layout has manifests with a problem.
+fn about(layout: &Layout, problem: &str, digests: &[impl Display]) -> String {
+    let mut shown: Vec<String> =
+        digests.iter().take(LOGGED_DIGESTS).map(|digest| format!("`{digest}`")).collect();
+    if digests.len() > LOGGED_DIGESTS {
+        shown.push(format!("`{}` more", digests.len() - LOGGED_DIGESTS));
     }
-    let (path, digests) = (layout.index_path(), digests.join(", "));
-    format!("`{}` has manifests without a tag, which can only be pulled by digest: {digests}", path.display())
+    format!("`{}` has manifests {problem}: {}", layout.index_path().display(), shown.join(", "))
 }
 
 /// Whether an entry's media type leaves it open: layouts have none for schema 1, so tools write what they like.
@@ -313,6 +342,30 @@ mod tests {
     fn layout(folder: &Path) {
         fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
         fs::write(folder.join("index.json"), "{}").unwrap();
+    }
+
+    #[test]
+    fn a_digest_of_another_algorithm_does_not_hide_the_other_manifests() {
+        let store = tempfile::tempdir().unwrap();
+        let entry = |digest: &str, tag: &str| {
+            format!(
+                r#"{{"digest":"{digest}","annotations":{{"org.opencontainers.image.ref.name":"{tag}"}}}}"#
+            )
+        };
+        let (digest, other) = (Digest::of(b""), format!("blake3:{}", "0".repeat(64)));
+        let load = |digests: &[&str]| {
+            let entries: Vec<String> =
+                digests.iter().zip(["a", "b"]).map(|(digest, tag)| entry(digest, tag)).collect();
+            fs::write(store.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+            fs::write(store.path().join("index.json"), format!(r#"{{"manifests":[{}]}}"#, entries.join(",")))
+                .unwrap();
+            let layout = Layout::new(Arc::new(StoreFiles::with_all_links(store.path().to_owned())), "");
+            Repository::load("x", layout, &Limits::default(), Arc::new(VerifiedBlobs::new()))
+        };
+        let repository = load(&[&other, digest.as_str()]).unwrap().unwrap();
+        assert_eq!((repository.tagged("a"), repository.tagged("b")), (None, Some(&digest)));
+        assert_eq!((&repository.unsupported, &repository.manifests), (&vec![other], &vec![digest.clone()]));
+        assert!(matches!(load(&["sha256:0", digest.as_str()]), Err(Error::BrokenLayout { .. })));
     }
 
     #[test]
