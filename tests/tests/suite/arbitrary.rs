@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy, jws};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy, ZstdSupport, jws};
 use downshift_cases::images::{Family, Image};
 use downshift_cases::implementation::{Answered, Implementation, Outcome};
 use downshift_tests::programs::case;
@@ -163,8 +163,10 @@ fn platform() -> impl Strategy<Value = Platform> {
 /// Some names no type at all, as Docker 1.6–1.9 do.
 fn client() -> impl Strategy<Value = Capabilities> {
     let forms = vec((prop::sample::select(Form::ALL.to_vec()), 0..=1000_u16), 0..4);
-    (forms, prop::bool::weighted(0.2), option::weighted(0.3, platform()), prop::bool::weighted(0.2)).prop_map(
-        |(forms, any, platform, is_schema1_engine)| {
+    let zstd = option::weighted(0.2, prop::sample::select(ZstdSupport::ALL.to_vec()));
+    let is_schema1_engine = prop::bool::weighted(0.2);
+    (forms, prop::bool::weighted(0.2), option::weighted(0.3, platform()), is_schema1_engine, zstd).prop_map(
+        |(forms, any, platform, is_schema1_engine, zstd)| {
             let named = Capabilities::default();
             let mut client =
                 forms.into_iter().fold(named, |named, (form, weight)| named.with_form(form, weight));
@@ -174,6 +176,7 @@ fn client() -> impl Strategy<Value = Capabilities> {
             if is_schema1_engine {
                 client = client.with_schema1_engine();
             }
+            client = zstd.into_iter().fold(client, Capabilities::with_zstd);
             platform.into_iter().fold(client, Capabilities::with_platform)
         },
     )
