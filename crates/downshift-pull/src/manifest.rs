@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::{Digest, Permission};
 use downshift::answer::{Answer, MAX_ROUNDS, Need, Record, Request as Question, Root};
+use downshift::{Digest, Permission};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
@@ -272,9 +272,8 @@ impl Front {
         // at; and so is what a digest names. What a client makes up there must not be a key of its own.
         let is_as_stored = answer.form.is_index() && answer.source.is_none();
         let allow = self.settings.allowed(repository.scope().origin);
-        let is_looked_into = self.settings.policy.is_strict()
-            && !allow.has(Permission::ZstdLayer)
-            && !key.client.reads_zstd();
+        let is_looked_into =
+            self.settings.policy.is_strict() && !allow.has(Permission::ZstdLayer) && !key.client.reads_zstd();
         let by_tag = matches!(key.reference, Reference::Tag(_));
         let by_platform = answer.by_platform && by_tag && (!is_as_stored || is_looked_into);
         let is_made_up = is_as_stored && answer.report.platform.is_none();
