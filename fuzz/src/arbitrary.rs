@@ -1,7 +1,7 @@
 //! Arbitrary images and clients, from parts of images.
 
 use arbitrary::Arbitrary;
-use downshift::{Capabilities, Form, Platform, Policy};
+use downshift::{Capabilities, Form, Platform, Policy, ZstdSupport};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest};
 use serde_json::Value as Json;
 
@@ -108,7 +108,8 @@ enum Value {
 struct Client {
     weights: [Option<u16>; 6],
     takes_any: bool,
-    is_schema1_engine: bool,
+    unreadable: [bool; 6],
+    zstd: Option<u8>,
     platform: Option<Runs>,
 }
 
@@ -336,8 +337,10 @@ impl Client {
         if self.takes_any {
             client = client.with_any();
         }
-        if self.is_schema1_engine {
-            client = client.with_schema1_engine();
+        let unreadable = Form::ALL.into_iter().zip(self.unreadable).filter(|(_, is_unreadable)| *is_unreadable);
+        client = unreadable.fold(client, |client, (form, _)| client.with_unreadable(form));
+        if let Some(zstd) = self.zstd {
+            client = client.with_zstd(ZstdSupport::ALL[usize::from(zstd) % ZstdSupport::ALL.len()]);
         }
         match self.platform {
             Some(platform) => client.with_platform(platform.platform()),

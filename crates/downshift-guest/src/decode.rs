@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Error, Form, Limits, Permission, Platform, Policy, Timestamp};
+use downshift::{
+    Capabilities, Digest, Error, Form, Limits, Permission, Platform, Policy, Timestamp, ZstdSupport,
+};
 
 use crate::bindings::wit;
 
@@ -60,10 +62,20 @@ fn capabilities(client: wit::Capabilities) -> Capabilities {
         .iter()
         .fold(named, |capabilities, named| capabilities.with_type(&named.media_type, named.weight));
     let any = if client.takes_any { named.with_any() } else { named };
-    let engine = if client.is_schema1_engine { any.with_schema1_engine() } else { any };
+    let unreadable = client.unreadable.into_iter().map(form);
+    let known = unreadable.fold(any, Capabilities::with_unreadable);
+    let known = client.zstd.map(zstd).into_iter().fold(known, Capabilities::with_zstd);
     match client.platform {
-        Some(own) => engine.with_platform(platform(own)),
-        None => engine,
+        Some(own) => known.with_platform(platform(own)),
+        None => known,
+    }
+}
+
+fn zstd(zstd: wit::ZstdSupport) -> ZstdSupport {
+    match zstd {
+        wit::ZstdSupport::None => ZstdSupport::None,
+        wit::ZstdSupport::Oci => ZstdSupport::Oci,
+        wit::ZstdSupport::All => ZstdSupport::All,
     }
 }
 

@@ -12,7 +12,14 @@ const RECORD = {
   "platform?": text,
   "time?": count,
 };
-const CLIENT = { forms: counts, "types?": counts, "any?": flag, "schema1Engine?": flag, "platform?": text };
+const CLIENT = {
+  forms: counts,
+  "types?": counts,
+  "any?": flag,
+  "unreadable?": [text],
+  "zstd?": text,
+  "platform?": text,
+};
 const CONVERSION = {
   name: text,
   digest: text,

@@ -39,8 +39,10 @@ export interface Client {
   types?: Record<string, number>;
   /** Whether it takes anything else as well. */
   any?: boolean;
-  /** Whether it is known to be an engine that reads schema 1 only, also where it asks by digest. */
-  schema1Engine?: boolean;
+  /** Forms that it is known not to read, whatever it names, also where it asks by digest. */
+  unreadable?: Form[];
+  /** In which manifests it is known to read layers that are compressed with zstd: in none, in OCI's, or in all. */
+  zstd?: "none" | "oci" | "all" | null;
   /** Where it runs: `linux/arm64`. */
   platform?: string | null;
 }

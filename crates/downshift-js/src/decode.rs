@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 use downshift::answer::{Record, Request, Root};
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::is_manifest_type;
-use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp};
+use downshift::{
+    Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp, ZstdSupport,
+};
 
 use crate::given::Given;
 
@@ -89,8 +91,17 @@ fn capabilities(given: Given<'_>) -> Capabilities {
     if given.is("any") {
         capabilities = capabilities.with_any();
     }
-    if given.is("schema1Engine") {
-        capabilities = capabilities.with_schema1_engine();
+    for element in given.elements_of("unreadable") {
+        let form = element.as_text().and_then(|name| form_called(&name));
+        if let Some(form) = given.or_refuse("unreadable", form) {
+            capabilities = capabilities.with_unreadable(form);
+        }
+    }
+    if let Some(name) = given.optional_text("zstd") {
+        let zstd = ZstdSupport::ALL.into_iter().find(|zstd| zstd.name() == name);
+        if let Some(zstd) = given.or_refuse("zstd", zstd) {
+            capabilities = capabilities.with_zstd(zstd);
+        }
     }
     match platform(given) {
         Some(platform) => capabilities.with_platform(platform),
@@ -146,7 +157,7 @@ fn form_called(name: &str) -> Option<Form> {
 }
 
 #[inline(never)]
-fn platform(given: Given<'_>) -> Option<Platform> {
+pub(crate) fn platform(given: Given<'_>) -> Option<Platform> {
     given.optional_text("platform").and_then(|platform| given.accept(platform.parse()))
 }
 

@@ -2,12 +2,14 @@
 
 use alloc::string::{String, ToString};
 
-#[cfg(any(feature = "pull", feature = "registry"))]
-use downshift::Capabilities;
 use downshift::Platform;
 use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
 #[cfg(feature = "pull")]
 use downshift::answer::{Request, Root};
+#[cfg(any(feature = "pull", feature = "registry"))]
+use downshift::{Capabilities, Form, ZstdSupport};
+#[cfg(any(feature = "pull", feature = "registry"))]
+use downshift_json::string;
 use downshift_json::{Object, array};
 
 use crate::json::failure;
@@ -37,7 +39,9 @@ pub(crate) fn answer(answer: &Answer<'_>) -> String {
     object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));
     report(answer, &mut object);
     #[cfg(feature = "pull")]
-    object.text("stored", answer.report.source.form.name());
+    object
+        .text("stored", answer.report.source.form.name())
+        .optional_text("platform", platform(answer.report.platform.as_ref()).as_deref());
     Object::new().json("answer", &object.finish()).finish()
 }
 
@@ -101,7 +105,9 @@ pub(crate) fn capabilities(client: &Capabilities) -> String {
     }
     let mut object = Object::new();
     object.json("forms", &forms.finish()).json("types", &types.finish()).flag("any", client.takes_any());
-    object.flag("schema1Engine", client.is_schema1_engine());
+    let unreadable = Form::ALL.into_iter().filter(|&form| client.cannot_read(form));
+    object.json("unreadable", &array(unreadable.map(|form| string(form.name()))));
+    object.optional_text("zstd", client.zstd().map(ZstdSupport::name));
     object.optional_text("platform", platform(client.platform()).as_deref()).finish()
 }
 

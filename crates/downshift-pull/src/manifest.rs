@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::Digest;
 use downshift::answer::{Answer, MAX_ROUNDS, Need, Record, Request as Question, Root};
+use downshift::{Digest, Permission};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
@@ -268,11 +268,15 @@ impl Front {
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.record(records).await?;
         let stored = answer.report.source.form;
-        // A list or index as it is stored is the same for every platform, and so is what a digest names: what a client makes
-        // up there must not be a key of its own.
+        // A list or index as it is stored is the same for every platform, unless what the client's own has of it was looked
+        // at; and so is what a digest names. What a client makes up there must not be a key of its own.
         let is_as_stored = answer.form.is_index() && answer.source.is_none();
+        let allow = self.settings.allowed(repository.scope().origin);
+        let is_looked_into =
+            self.settings.policy.is_strict() && !allow.has(Permission::ZstdLayer) && !key.client.reads_zstd();
         let by_tag = matches!(key.reference, Reference::Tag(_));
-        let by_platform = answer.by_platform && by_tag && !is_as_stored;
+        let by_platform = answer.by_platform && by_tag && (!is_as_stored || is_looked_into);
+        let is_made_up = is_as_stored && answer.report.platform.is_none();
         let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded };
         // What a passing key has signed is of no use to anybody else.
         if self.settings.is_key_lasting || !answer.manifest.form.is_schema1() {
@@ -281,7 +285,9 @@ impl Front {
             let value = Value::Answer(answer.clone());
             if by_platform {
                 self.keep(Key::Answer { origin, key: general }, Value::ByPlatform).await;
-                self.keep(Key::Answer { origin, key }, value).await;
+                if !is_made_up {
+                    self.keep(Key::Answer { origin, key }, value).await;
+                }
             } else {
                 self.keep(Key::Answer { origin, key: general }, value).await;
             }

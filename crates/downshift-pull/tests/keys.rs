@@ -1,6 +1,6 @@
 //! Under which keys answers are kept: what decides an answer is in its key, and nothing else is.
 
-use downshift::{Capabilities, Digest, Form, Permission, Platform};
+use downshift::{Capabilities, Digest, Form, Permission, Platform, ZstdSupport};
 use downshift_cases::images::{Family, REPOSITORY, sample};
 use downshift_pull::{Key, OriginId};
 use downshift_registry::{AnswerKey, Meaning, Reference};
@@ -44,7 +44,7 @@ type Member = (&'static str, fn() -> [Capabilities; 2]);
 
 /// For each member of `Capabilities`, two clients that differ in nothing else, and that get different things. Who adds a
 /// member adds a line here, and has to show that a key tells the two apart.
-const MEMBERS: [Member; 5] = [
+const MEMBERS: [Member; 6] = [
     ("weights", || [Capabilities::of(&[Form::Oci]), Capabilities::of(&[Form::Schema2])]),
     ("types", || [Capabilities::default(), Capabilities::default().with_type(ARTIFACT, 1000)]),
     ("any", || [Capabilities::of(&[Form::List]), Capabilities::of(&[Form::List]).with_any()]),
@@ -52,7 +52,11 @@ const MEMBERS: [Member; 5] = [
         let of = |architecture| Capabilities::default().with_platform(Platform::new("linux", architecture));
         [of("arm64"), of("amd64")]
     }),
-    ("schema1_engine", || [Capabilities::default(), Capabilities::default().with_schema1_engine()]),
+    ("unreadable", || [Capabilities::default(), Capabilities::default().with_schema1_engine()]),
+    ("zstd", || {
+        let of = |zstd| Capabilities::of(&[Form::Oci]).with_zstd(zstd);
+        [of(ZstdSupport::None), of(ZstdSupport::All)]
+    }),
 ];
 
 /// The names of the members of a struct, as `Debug` prints it.
@@ -193,7 +197,7 @@ fn platforms_are_keys_where_they_decide() {
     for _ in 0..2 {
         for architecture in ["amd64", "arm64"] {
             let received =
-                world.pull(&get("index", "", &format!("docker/1.13.1 os/linux arch/{architecture}")));
+                world.pull(&get("index", "", &format!("cri-o/1.30.1 os/linux arch/{architecture}")));
             let json = received.response.json().expect("schema 1 is JSON");
             assert_eq!(json["architecture"], architecture);
         }
@@ -209,11 +213,46 @@ fn platforms_are_keys_where_they_decide() {
     assert_eq!(answers(&world), 3);
 }
 
+/// An index goes out as it is stored to an engine which reads what it would pick of it, and that depends on its platform.
+#[test]
+fn platforms_are_keys_where_an_index_is_looked_into() {
+    let mut world = Options::default().world("https");
+    let push =
+        |world: &mut World, tag, image| world.net.change(&Change::Push(REPOSITORY, tag, Box::new(image)));
+    push(&mut world, "mixed", sample::zstd_beside_gzip());
+    push(&mut world, "zstd", sample::zstd_index());
+    let accept = [Form::Index, Form::Oci].map(Form::media_type).join(", ");
+    let on = |version: &str, platform: &str| format!("docker/{version} os/linux arch/{platform}");
+    let mut digests = Vec::new();
+    for _ in 0..2 {
+        for platform in ["amd64", "arm64", "sparc"] {
+            let received = world.pull(&get("mixed", &accept, &on("20.10.24", platform)));
+            assert_eq!(received.response.status, 200, "{received:?}");
+            digests.push(received.response.header("docker-content-digest").unwrap_or_default().to_owned());
+        }
+    }
+    let stored = sample::zstd_beside_gzip().manifest.digest();
+    let (first, again) = digests.split_at(3);
+    assert_eq!(first, again);
+    assert!(
+        first[0] != first[1] && first[0] != stored.as_str() && first[1] != stored.as_str(),
+        "{digests:?}"
+    );
+    assert_eq!(first[2], stored.as_str());
+    // The key without a platform, and one for each that there is.
+    assert_eq!(answers(&world), 3);
+    assert_eq!(world.pull(&get("zstd", &accept, &on("20.10.24", "amd64"))).response.status, 400);
+    for version in ["23.0.1", "27.5.1"] {
+        assert_eq!(world.pull(&get("zstd", &accept, &on(version, "amd64"))).response.status, 200);
+    }
+    assert_eq!(answers(&world), 4);
+}
+
 /// Who says no platform gets the default one's answer, which is not for everybody.
 #[test]
 fn an_answer_to_who_says_no_platform_is_for_the_default_one() {
     let mut world = world();
-    let on = |platform: &str| get("index", "", &format!("docker/1.13.1 os/linux arch/{platform}"));
+    let on = |platform: &str| get("index", "", &format!("cri-o/1.30.1 os/linux arch/{platform}"));
     assert_eq!(world.pull(&get("index", "", "")).response.status, 200);
     assert_eq!(world.pull(&on("sparc")).response.status, 400);
     let kept = answers(&world);

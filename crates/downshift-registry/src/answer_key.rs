@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::{self, Write as _};
 
-use downshift::{Capabilities, Digest, Platform};
+use downshift::{Capabilities, Digest, Form, Platform};
 
 use crate::Reference;
 
@@ -75,7 +75,13 @@ impl AnswerKey {
             let (_, subtype) = media_type.split_once('/').unwrap_or_default();
             write!(path, "{subtype}={weight},")?;
         }
-        write!(path, "any={},schema1={}", client.takes_any(), client.is_schema1_engine())?;
+        write!(path, "any={}", client.takes_any())?;
+        for form in Form::ALL.into_iter().filter(|&form| client.cannot_read(form)) {
+            write!(path, ",no-{form}")?;
+        }
+        if let Some(zstd) = client.zstd() {
+            write!(path, ",zstd={}", zstd.name())?;
+        }
         // Names of Go's, as everything else is left out of a User-Agent.
         if let Some(Platform { os, architecture, variant }) = client.platform() {
             write!(path, ",{os}:{architecture}")?;
@@ -91,8 +97,6 @@ impl AnswerKey {
 mod tests {
     use alloc::string::ToString;
 
-    use downshift::Form;
-
     use super::*;
 
     #[test]
@@ -105,11 +109,11 @@ mod tests {
             meaning: Meaning::Upstream(digest.clone()),
             client,
         };
-        let rest = "oci=1000,any=false,schema1=false,linux:arm64";
+        let rest = "oci=1000,any=false,linux:arm64";
         assert_eq!(key.path(), alloc::format!("library/httpd/latest/{digest}/{rest}"));
         let by_digest =
             AnswerKey { reference: Reference::Digest(digest), meaning: Meaning::Reading(7), ..key };
-        assert!(by_digest.path().ends_with("/reading:7/oci=1000,any=false,schema1=false,linux:arm64"));
+        assert!(by_digest.path().ends_with("/reading:7/oci=1000,any=false,linux:arm64"));
         let platform = Platform { variant: Some("v7".to_string()), ..Platform::new("linux", "arm") };
         let of_variant = AnswerKey { client: by_digest.client.clone().with_platform(platform), ..by_digest };
         assert!(of_variant.path().ends_with(",linux:arm:v7"));

@@ -38,6 +38,7 @@ mod accept;
 mod answer_key;
 mod authorization;
 mod challenge;
+mod client_table;
 mod conditions;
 pub mod error;
 mod fault;

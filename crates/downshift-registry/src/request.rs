@@ -127,7 +127,7 @@ fn is_host(text: &str) -> bool {
 mod tests {
     use alloc::format;
 
-    use downshift::{Form, Platform};
+    use downshift::{Form, Platform, ZstdSupport};
 
     use super::*;
 
@@ -149,7 +149,8 @@ mod tests {
             ("If-Range", "\"c\""),
         ];
         let client = Capabilities::default().with_form(Form::Oci, 500).with_any();
-        let client = client.with_platform(Platform::new("linux", "arm64")).with_schema1_engine();
+        let client = client.with_platform(Platform::new("linux", "arm64"));
+        let client = client.with_schema1_engine().with_zstd(ZstdSupport::None);
         let conditions = Conditions {
             if_none_match: ["\"a\"".into(), "\"b\"".into()].into(),
             if_range: Some("\"c\"".into()),

@@ -2,6 +2,8 @@
 
 use downshift::{Capabilities, Platform};
 
+use crate::client_table::{self, ClientFacts};
+
 /// What a `User-Agent` says about its client.
 ///
 /// Docker's begins `docker/1.9.1 go/go1.4.3 git-commit/a34a1d5 kernel/4.2.0 os/linux arch/amd64`; containerd, podman
@@ -45,17 +47,18 @@ impl<'a> UserAgent<'a> {
     /// Whether this is an engine of the schema 1 era, Docker 1.6–1.9. Earlier ones speak another protocol.
     #[must_use]
     pub fn is_schema1_engine(&self) -> bool {
-        let mut numbers = self.version.split(|char: char| !char.is_ascii_digit());
-        self.product == "docker"
-            && numbers.next() == Some("1")
-            && matches!(numbers.next(), Some("6" | "7" | "8" | "9"))
+        self.describe(Capabilities::default()).is_schema1_engine()
     }
 
     /// Whether this is Docker 1.6 or 1.7, which after any failure ask the API of version 1, and print nothing but what
     /// that says (measured).
     #[must_use]
     pub fn prints_v1_only(&self) -> bool {
-        self.product == "docker" && (self.version.starts_with("1.6.") || self.version.starts_with("1.7."))
+        self.facts().prints_v1_only
+    }
+
+    fn facts(&self) -> ClientFacts {
+        client_table::facts(self.product, self.version)
     }
 
     /// Whether this is a Docker that asks the API of version 1 after failures of version 2: 1.6 to 1.13, and 17.
@@ -76,7 +79,9 @@ impl<'a> UserAgent<'a> {
         if let Some(platform) = self.platform() {
             capabilities = capabilities.with_platform(platform);
         }
-        if self.is_schema1_engine() { capabilities.with_schema1_engine() } else { capabilities }
+        let ClientFacts { unreadable, zstd, .. } = self.facts();
+        let capabilities = unreadable.iter().copied().fold(capabilities, Capabilities::with_unreadable);
+        zstd.into_iter().fold(capabilities, Capabilities::with_zstd)
     }
 }
 
@@ -141,7 +146,7 @@ mod tests {
         for version in "1.6.0 1.6.2 1.7.1 1.8.2-el7.centos 1.9.1 1.9-dev".split(' ') {
             assert!(UserAgent::parse(&["docker/", version].concat()).is_schema1_engine(), "{version}");
         }
-        for version in "1.5.0 1.10.3 1.13.1 1.60 1 19.03.1 28.0.1 x".split(' ') {
+        for version in "1.5.0 1.10.3 1.13.1 1.60 1 19.03.1 28.2.1 x".split(' ') {
             assert!(!UserAgent::parse(&["docker/", version].concat()).is_schema1_engine(), "{version}");
         }
         for text in ["docker", "skopeo/1.9.3", "Go 1.1 package http docker/1.9.1"] {

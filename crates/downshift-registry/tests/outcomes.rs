@@ -63,7 +63,7 @@ fn digests_give_what_the_tables_say(policy: Policy) -> anyhow::Result<()> {
         for client in &clients {
             let named = core::iter::once((tag.as_str(), &image.manifest));
             for (column, manifest) in
-                named.chain(image.children.iter().map(|child| (child.form.name(), child)))
+                named.chain(image.children.iter().map(|child| (expectations::column(child), child)))
             {
                 let cell = expectations.find(title::BY_STORED_DIGEST, &client.name, column)?;
                 let digest = manifest.digest();

@@ -10,7 +10,7 @@ mod step;
 
 use alloc::vec::Vec;
 
-use self::desk::{Desk, Stop};
+use self::desk::{Desk, MAX_NESTING, Stop};
 pub use self::documents::Documents;
 pub use self::draft::{Answer, Conversion, Draft, Prepared};
 pub use self::need::{Need, NeedKind};
@@ -18,9 +18,9 @@ pub use self::record::Record;
 pub use self::request::{Request, Root};
 pub use self::step::{Refusal, Step};
 
-/// How often a shell calls [`answer`] for one request at the most: for the root, for what it lists, for a config, and
-/// once when all is there.
-pub const MAX_ROUNDS: usize = 4;
+/// How often a shell calls [`answer`] for one request at the most: for the root, for lists and indexes in it, for a
+/// manifest, for others where that cannot be used, for a config, and once when all is there.
+pub const MAX_ROUNDS: usize = 5 + MAX_NESTING;
 
 /// Answers a request as far as the documents at hand allow.
 ///

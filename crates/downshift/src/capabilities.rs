@@ -10,6 +10,9 @@ use crate::{Error, Form, Platform};
 /// Types of a client that are of no form and are kept: real ones name two.
 const MAX_TYPES: usize = 16;
 
+/// What came after schema 1.
+const NEWER_THAN_SCHEMA1: [Form; 4] = [Form::Schema2, Form::List, Form::Oci, Form::Index];
+
 /// What a client understands, as its request says.
 ///
 /// The default names no manifest type at all: that is how Docker 1.6–1.9 ask, and they get schema 1.
@@ -20,7 +23,34 @@ pub struct Capabilities {
     types: Vec<(String, u16)>,
     any: bool,
     platform: Option<Platform>,
-    schema1_engine: bool,
+    unreadable: [bool; Form::ALL.len()],
+    zstd: Option<ZstdSupport>,
+}
+
+/// In which manifests a client reads layers that are compressed with zstd. No `Accept` header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ZstdSupport {
+    /// In none.
+    None,
+    /// In OCI manifests. Under the media type that BuildKit gives such a layer in schema 2 it is refused.
+    Oci,
+    /// In schema 2 as well.
+    All,
+}
+
+impl ZstdSupport {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Oci, Self::All];
+
+    /// Its name, as programs have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Oci => "oci",
+            Self::All => "all",
+        }
+    }
 }
 
 /// What negotiation chose for a stored manifest.
@@ -104,10 +134,25 @@ impl Capabilities {
         self
     }
 
+    /// Says that the client is known not to read `form`, whether it names that or not.
+    #[must_use]
+    pub fn with_unreadable(mut self, form: Form) -> Self {
+        if let Some(slot) = self.unreadable.get_mut(form as usize) {
+            *slot = true;
+        }
+        self
+    }
+
     /// Says that the client is an engine of the schema 1 era (Docker 1.6–1.9), which reads nothing newer.
     #[must_use]
-    pub fn with_schema1_engine(mut self) -> Self {
-        self.schema1_engine = true;
+    pub fn with_schema1_engine(self) -> Self {
+        NEWER_THAN_SCHEMA1.into_iter().fold(self, Self::with_unreadable)
+    }
+
+    /// Says where the client is known to read layers that are compressed with zstd.
+    #[must_use]
+    pub fn with_zstd(mut self, zstd: ZstdSupport) -> Self {
+        self.zstd = Some(zstd);
         self
     }
 
@@ -166,15 +211,66 @@ impl Capabilities {
         self.platform.as_ref()
     }
 
+    /// Whether the client is known not to read `form`.
+    #[must_use]
+    pub fn cannot_read(&self, form: Form) -> bool {
+        self.unreadable.get(form as usize).copied().unwrap_or_default()
+    }
+
     /// Whether the client is an engine of the schema 1 era.
     #[must_use]
     pub fn is_schema1_engine(&self) -> bool {
-        self.schema1_engine
+        NEWER_THAN_SCHEMA1.into_iter().all(|form| self.cannot_read(form))
     }
 
-    /// Whether the client names `form`, and does not exclude it.
+    /// Where the client is known to read layers that are compressed with zstd.
+    #[must_use]
+    pub fn zstd(&self) -> Option<ZstdSupport> {
+        self.zstd
+    }
+
+    /// Whether the client reads layers that are compressed with zstd: of one that is not known, whether it reads OCI, for
+    /// Docker's manifests have no such layers.
+    #[must_use]
+    pub fn reads_zstd(&self) -> bool {
+        match self.zstd {
+            Some(zstd) => zstd > ZstdSupport::None,
+            None => self.any || self.names(Form::Oci) || self.names(Form::Index),
+        }
+    }
+
+    /// Whether the client names `form`, does not exclude it, and is not known not to read it all the same.
     pub(crate) fn names(&self, form: Form) -> bool {
-        self.weight(form).is_some_and(|weight| weight > 0)
+        self.weight(form).is_some_and(|weight| weight > 0) && !self.cannot_read(form)
+    }
+
+    /// Whether the client takes `form`, by its name or as any type.
+    fn takes_form(&self, form: Form) -> bool {
+        self.names(form) || self.any && self.weight(form) != Some(0) && !self.cannot_read(form)
+    }
+
+    /// Whether entries in the form `entry` would be of use to the client only if they were converted to the other
+    /// family's.
+    pub(crate) fn needs_sibling_of(&self, entry: Form) -> bool {
+        !self.takes_form(entry) && self.takes_form(entry.sibling())
+    }
+
+    /// Whether the client takes the first entry of a list that is for its architecture, whatever its variant: so do Docker
+    /// 1.10 to 18.05 (`distribution/pull_v2.go`), which read lists and no OCI.
+    pub(crate) fn ignores_variants(&self) -> bool {
+        self.cannot_read(Form::Oci) && !self.cannot_read(Form::List)
+    }
+
+    /// The same client, as if it named all that it is not known not to read: who asks by digest may name nothing else.
+    pub(crate) fn with_all_readable(&self) -> Self {
+        let Self { platform, unreadable, zstd, .. } = self;
+        let client =
+            Self { platform: platform.clone(), unreadable: *unreadable, zstd: *zstd, ..Self::default() };
+        // Most engines refuse schema 1 without its signature.
+        let forms = Form::ALL.into_iter().filter(|form| *form != Form::Schema1Unsigned);
+        forms
+            .filter(|&form| !self.cannot_read(form))
+            .fold(client, |client, form| client.with_form(form, 1000))
     }
 
     fn names_nothing(&self) -> bool {
@@ -219,12 +315,11 @@ impl Capabilities {
         if last_forms.iter().any(|&form| self.names(form)) {
             return Ok(last);
         }
-        let takes = |form| self.any && self.weight(form) != Some(0);
-        if takes(stored) {
+        if self.takes_form(stored) {
             Ok(Choice::Stored)
-        } else if takes(stored.sibling()) {
+        } else if self.takes_form(stored.sibling()) {
             Ok(nearest)
-        } else if last_forms.iter().any(|&form| takes(form)) {
+        } else if last_forms.iter().any(|&form| self.takes_form(form)) {
             Ok(last)
         } else {
             Err(Error::NotAcceptable { stored }.into())

@@ -170,16 +170,18 @@ impl Index {
     #[must_use]
     pub fn platforms(&self) -> String {
         let images = self.entries.iter().filter(|entry| !entry.is_attestation);
-        // Attestations are for no platform, and not all tools keep the annotation that tells them.
-        let is_known = |platform: &&Platform| platform.os != "unknown" || platform.architecture != "unknown";
-        let mut platforms = String::new();
-        for platform in images.filter_map(Descriptor::plain_platform).filter(is_known) {
-            if !platforms.is_empty() {
-                platforms.push_str(", ");
+        let mut platforms: Vec<&Platform> = Vec::new();
+        for platform in images.filter_map(Descriptor::plain_platform) {
+            // No more than a message has room for, and none of them twice.
+            const ROOM: usize = 64;
+            if platforms.len() < ROOM && !platform.is_unknown() && !platforms.contains(&platform) {
+                platforms.push(platform);
             }
-            platforms.push_str(&platform.to_string());
         }
-        if platforms.is_empty() { "none".to_string() } else { platforms }
+        if platforms.is_empty() {
+            return "none".to_string();
+        }
+        platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -201,6 +203,16 @@ impl Descriptor {
             is_attestation: is_attestation(value),
             others,
         })
+    }
+
+    /// Whether an entry is itself a list or index, by its media type.
+    pub(crate) fn is_index(&self) -> bool {
+        Form::from_media_type(&self.media_type).is_some_and(Form::is_index)
+    }
+
+    /// Whether an entry does not say what it was built for.
+    pub(crate) fn lacks_platform(&self) -> bool {
+        self.plain_platform().is_none_or(|platform| !platform.is_whole())
     }
 
     /// The platform of an entry, without the members that only lists and indexes have.
@@ -228,6 +240,12 @@ impl EntryPlatform {
             os_features: read_texts(os_features, "platform.os.features")?,
             features: read_texts(features, "platform.features")?,
         })
+    }
+}
+
+impl From<Platform> for EntryPlatform {
+    fn from(platform: Platform) -> Self {
+        Self { platform, os_version: None, os_features: Vec::new(), features: Vec::new() }
     }
 }
 

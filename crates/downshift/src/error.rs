@@ -75,13 +75,15 @@ pub enum Error {
         /// The platforms that there are, separated by commas.
         available: String,
     },
-    /// An engine of the schema 1 era asked, by digest, for a manifest that it cannot read.
+    /// An engine asked, by digest, for a manifest that it is known not to read.
     UnreadableDigest {
         /// What it asked for.
         digest: Digest,
-        /// The form of the manifest with that digest.
+        /// The form that it does not read.
         form: Form,
-        /// The digest of the same image in schema 1.
+        /// Whether that is the form of manifests which the one with that digest lists.
+        is_listed: bool,
+        /// The digest of the same image in a form that it reads.
         instead: Digest,
     },
 
@@ -236,7 +238,7 @@ pub enum Error {
         /// Its media type.
         media_type: String,
     },
-    /// A layer is compressed with zstd.
+    /// A layer is compressed with zstd, and the client, or the form that it gets, does not know that.
     ZstdLayer {
         /// The layer.
         digest: Digest,
@@ -400,7 +402,7 @@ impl Error {
             Self::ZstdLayer { .. } => (
                 "zstd-layer",
                 Image,
-                "push the image again with gzip compression, or whoever runs Downshift can allow `zstd-layer` if what pulls it reads zstd",
+                "push the image again with gzip compression, or pull with Docker 23, containerd 1.5 or later; whoever runs Downshift can allow `zstd-layer` if what pulls it reads zstd",
             ),
 
             Self::LimitExceeded { .. } => (
@@ -446,10 +448,13 @@ impl fmt::Display for Error {
             Self::PlatformMissing { platform, available } => {
                 write!(f, "there is no manifest for `{platform}`, only for `{}`", Cut(available))
             }
-            Self::UnreadableDigest { digest, form, instead } => write!(
-                f,
-                "`{digest}` is a manifest in the form `{form}`, which this engine cannot read: pull `{instead}` instead"
-            ),
+            Self::UnreadableDigest { digest, form, is_listed, instead } => {
+                let what = if *is_listed { "lists manifests" } else { "is a manifest" };
+                write!(
+                    f,
+                    "`{digest}` {what} in the form `{form}`, which this engine cannot read: pull `{instead}` instead"
+                )
+            }
             Self::Ambiguous { one, other } => {
                 write!(f, "the document has both `{one}` and `{other}`, so it can be read in two ways")
             }
@@ -523,7 +528,7 @@ impl fmt::Display for Error {
             Self::ZstdLayer { digest } => {
                 write!(
                     f,
-                    "the layer `{digest}` is compressed with zstd, which Docker's manifests do not support"
+                    "the layer `{digest}` is compressed with zstd, which older clients and Docker's manifests do not support"
                 )
             }
             Self::LimitExceeded { name, limit, actual } => {

@@ -85,7 +85,7 @@ pub mod schema1;
 mod time;
 
 pub use answer::answer;
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, ZstdSupport};
 pub use digest::{Digest, EMPTY_LAYER};
 pub use error::{Error, Failure, Fault};
 pub use form::{Form, is_manifest_type};

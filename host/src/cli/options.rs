@@ -106,7 +106,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allow: Vec<String>,
-    /// The platform for clients that do not name theirs; the reference policy knows linux/amd64 only
+    /// The platform for clients that do not name theirs, or name it without the variant that this has; the reference
+    /// policy knows linux/amd64 only
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     #[serde(serialize_with = "as_text")]
     platform: Option<Platform>,

@@ -1,6 +1,7 @@
 //! The bytes and digests behind the tables of `outcomes.md`. The tables say what comes, and the images what is in it:
 //! the rest is computed here, with the core in this process.
 
+use core::slice;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
@@ -69,6 +70,12 @@ pub fn images() -> anyhow::Result<BTreeMap<String, Image>> {
         ("surplus-layer", sample::surplus_layer()),
         ("no-history", sample::no_history()),
         ("zstd", sample::zstd()),
+        ("zstd-schema2", sample::zstd_schema2()),
+        ("zstd-index", sample::zstd_index()),
+        ("zstd-beside-gzip", sample::zstd_beside_gzip()),
+        ("nested-index", sample::nested_index()),
+        ("no-platforms", sample::no_platforms()),
+        ("variants", sample::variants()),
     ];
     Ok(images.map(|(tag, image)| (tag.to_string(), image)).into())
 }
@@ -97,7 +104,12 @@ fn convert(
 ) -> anyhow::Result<Answered> {
     let request = Request {
         root,
-        client: Capabilities::of(&[form]),
+        // A list is of schema 2, whatever the one is of that it was made of.
+        client: Capabilities::of(if form == Form::List {
+            &[Form::List, Form::Schema2]
+        } else {
+            slice::from_ref(&form)
+        }),
         policy,
         allow: Permissions::default(),
         default_platform: platform.clone(),
@@ -143,6 +155,7 @@ impl Expectations<'_> {
         match cell {
             Cell::Same => stored(root),
             Cell::Child(platform) => stored(child(image, platform)?),
+            Cell::ZstdChild(platform) => stored(children(image, platform)?.0),
             Cell::Refused(status, reason) => Ok(Answer::Refusal(*status, reason.clone())),
             Cell::Signed => self.converted(tag, image, Form::Schema1, &Platform::linux_amd64()),
             Cell::Unsigned => self.converted(tag, image, Form::Schema1Unsigned, &Platform::linux_amd64()),
@@ -196,7 +209,7 @@ impl Expectations<'_> {
             }
             Cell::Unsigned => (Form::Schema1Unsigned, payload(&manifest.bytes)?),
             Cell::Refused(status, reason) => return Ok(Answer::Refusal(*status, reason.clone())),
-            Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
+            Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
         };
         Ok(Answer::Manifest(Expected {
             form,
@@ -242,7 +255,15 @@ impl Expectations<'_> {
         body: Vec<u8>,
         sources: Vec<Digest>,
     ) -> anyhow::Result<Answer> {
-        let (form, body) = match self.find(title::BY_REPORTED_DIGEST, &client.name, record.form.name())? {
+        let manifest = Manifest { form: record.form, bytes: record.payload.clone() };
+        let cell = match self.find(title::BY_REPORTED_DIGEST, &client.name, record.form.name())? {
+            // What is in it counts as in what is stored.
+            Cell::Same if manifest.has_zstd() => {
+                self.find(title::BY_STORED_DIGEST, &client.name, column(&manifest))?
+            }
+            cell => cell,
+        };
+        let (form, body) = match cell {
             Cell::Same => (record.form, body),
             Cell::Unsigned => (Form::Schema1Unsigned, record.payload),
             Cell::Refused(status, reason) => {
@@ -255,7 +276,9 @@ impl Expectations<'_> {
                 };
                 return Ok(Answer::Refusal(*status, reason.clone()));
             }
-            Cell::Signed | Cell::Child(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
+            Cell::Signed | Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) => {
+                bail!("a digest gives nothing else")
+            }
         };
         Ok(Answer::Manifest(Expected { form, digest: record.digest, body, is_stored: false, sources }))
     }
@@ -377,20 +400,59 @@ fn lasting_headers(response: &Response) -> Vec<&(String, String)> {
     response.headers.iter().filter(|(name, _)| name != "date" && name != "x-request-id").collect()
 }
 
-/// The manifest for `platform` that a list or index has first.
+/// The manifest for `platform` that a list or index has: the first, but before one whose layers are compressed with
+/// zstd one whose are not.
 ///
 /// # Errors
 /// If there is none.
 pub fn child<'i>(image: &'i Image, platform: &Platform) -> anyhow::Result<&'i Manifest> {
-    let index: Value = serde_json::from_slice(&image.manifest.bytes)?;
-    let entries = index["manifests"].as_array().context("it lists nothing")?;
-    let is_for = |entry: &&Value| {
-        let own = &entry["platform"];
-        own["os"] == *platform.os && own["architecture"] == *platform.architecture
-    };
-    let entry = entries.iter().find(is_for).with_context(|| format!("there is nothing for {platform}"))?;
-    let listed = |child: &&Manifest| entry["digest"] == *child.digest().as_str();
-    image.children.iter().find(listed).context("it lists what is not there")
+    let (zstd, other) = children(image, platform)?;
+    Ok(other.unwrap_or(zstd))
+}
+
+/// The first manifest for `platform`, and the first whose layers are not compressed with zstd.
+fn children<'i>(
+    image: &'i Image,
+    platform: &Platform,
+) -> anyhow::Result<(&'i Manifest, Option<&'i Manifest>)> {
+    let mut found = Vec::new();
+    let indexes = image.children.iter().filter(|child| child.form.is_index());
+    for index in core::iter::once(&image.manifest).chain(indexes) {
+        let index: Value = serde_json::from_slice(&index.bytes)?;
+        for entry in index["manifests"].as_array().context("it lists nothing")? {
+            let listed = |child: &&Manifest| entry["digest"] == *child.digest().as_str();
+            let manifest = image.children.iter().find(listed).context("it lists what is not there")?;
+            let own = match &entry["platform"] {
+                Value::Null => config(image, manifest)?,
+                own => own.clone(),
+            };
+            let is_for = own["os"] == *platform.os
+                && own["architecture"] == *platform.architecture
+                && own["variant"].as_str() == platform.variant.as_deref();
+            if is_for && !manifest.form.is_index() {
+                found.push(manifest);
+            }
+        }
+    }
+    let first = found.first().with_context(|| format!("there is nothing for {platform}"))?;
+    Ok((first, found.iter().find(|manifest| !manifest.has_zstd()).copied()))
+}
+
+/// The config of a manifest; null if it has none.
+fn config(image: &Image, manifest: &Manifest) -> anyhow::Result<Value> {
+    let manifest: Value = serde_json::from_slice(&manifest.bytes)?;
+    let named = |config: &&Vec<u8>| manifest["config"]["digest"] == *Digest::of(config).as_str();
+    image.configs.iter().find(named).map_or(Ok(Value::Null), |config| Ok(serde_json::from_slice(config)?))
+}
+
+/// The column of the tables by digest that is for a manifest as such.
+#[must_use]
+pub fn column(manifest: &Manifest) -> &'static str {
+    match (manifest.form, manifest.has_zstd()) {
+        (Form::Schema2, true) => "zstd-schema2",
+        (Form::Oci, true) => "zstd",
+        (form, _) => form.name(),
+    }
 }
 
 /// The payload of schema 1, signed or not.

@@ -98,10 +98,20 @@ impl Image {
         Self::listing(manifest, images.into_iter().map(|(_, image)| image))
     }
 
+    /// A list or index of images that does not say what they are for.
+    #[must_use]
+    pub fn index_of(family: Family, images: Vec<Self>) -> Self {
+        let entry = |image: &Self| Descriptor::of(image.manifest.form.media_type(), &image.manifest.bytes);
+        let manifest = Manifest::index(family, images.iter().map(entry).collect());
+        Self::listing(manifest, images)
+    }
+
     /// What `manifest`, a list or index, and the `images` that it lists are together.
     fn listing(manifest: Manifest, images: impl IntoIterator<Item = Self>) -> Self {
         let mut index = Self { manifest, children: Vec::new(), configs: Vec::new(), layers: Vec::new() };
         for image in images {
+            // What lists others after these, as they have to be pushed.
+            index.children.extend(image.children);
             index.children.push(image.manifest);
             index.configs.extend(image.configs);
             index.layers.extend(image.layers);
@@ -161,6 +171,13 @@ impl Manifest {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&self.bytes)
+    }
+
+    /// Whether it says that a layer of it is compressed with zstd.
+    #[must_use]
+    pub fn has_zstd(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.bytes);
+        [".tar+zstd\"", ".tar.zstd\""].iter().any(|end| text.contains(end))
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Cell {
     Unsigned,
     /// The manifest for this platform that a list or index has, as it is stored.
     Child(Platform),
+    /// The first of them, whose layers are compressed with zstd, where [`Child`](Self::Child) is one whose are not.
+    ZstdChild(Platform),
     /// The image, or that for this platform, in another form.
     Converted(Form, Platform),
     /// An error with this status and, if it is ours, this reason.
@@ -179,7 +181,7 @@ impl Client {
 impl Cell {
     fn read(text: &str) -> anyhow::Result<Self> {
         let (word, platform) = match text.split_once(' ') {
-            Some((word, architecture)) => (word, Platform::new("linux", architecture)),
+            Some((word, architecture)) => (word, format!("linux/{architecture}").parse()?),
             None => (text, Platform::linux_amd64()),
         };
         Ok(match word {
@@ -187,6 +189,7 @@ impl Cell {
             "signed" => Self::Signed,
             "unsigned" => Self::Unsigned,
             "child" => Self::Child(platform),
+            "zstd-child" => Self::ZstdChild(platform),
             _ => match (form(word), word.parse()) {
                 (Some(form), _) => Self::Converted(form, platform),
                 (None, Ok(status)) => Self::Refused(status, None),

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp};
+use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp, ZstdSupport};
 use serde_json::{Value, json};
 
 use downshift_cases::implementation::{Answered, Outcome};
@@ -44,11 +44,14 @@ fn encoded(request: &Request) -> Value {
 fn capabilities(client: &Capabilities) -> Value {
     let forms: BTreeMap<&str, u16> = client.forms().map(|(form, weight)| (form.name(), weight)).collect();
     let types: BTreeMap<&str, u16> = client.types().collect();
+    let unreadable = Form::ALL.into_iter().filter(|&form| client.cannot_read(form));
+    let unreadable: Vec<&str> = unreadable.map(Form::name).collect();
     json!({
         "forms": forms,
         "types": types,
         "any": client.takes_any(),
-        "schema1Engine": client.is_schema1_engine(),
+        "unreadable": unreadable,
+        "zstd": client.zstd().map(ZstdSupport::name),
         "platform": client.platform().map(Platform::to_string),
     })
 }

@@ -111,7 +111,9 @@ fn the_matrix_is_that_of_the_outcomes() -> anyhow::Result<()> {
                     Cell::Same => Some(*form),
                     Cell::Signed => Some(Form::Schema1),
                     Cell::Unsigned => Some(Form::Schema1Unsigned),
-                    Cell::Child(_) => Some(if *form == Form::List { Form::Schema2 } else { Form::Oci }),
+                    Cell::Child(_) | Cell::ZstdChild(_) => {
+                        Some(if *form == Form::List { Form::Schema2 } else { Form::Oci })
+                    }
                     Cell::Converted(form, _) => Some(*form),
                     Cell::Refused(..) => None,
                 };

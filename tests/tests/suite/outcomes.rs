@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, Form, Platform, Policy};
-use downshift_cases::expectations::{self, Answer, Expectations, Expected, child, is_head_of};
+use downshift_cases::expectations::{self, Answer, Expectations, Expected, child, column, is_head_of};
 use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of};
 use downshift_cases::outcomes::{Cell, Client, Outcomes, title};
 use downshift_cases::response::Response;
@@ -213,7 +213,7 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
             problems.note(tag, case.check(running, client, "digest", digest.as_str(), &answer));
         }
         for child in &image.children {
-            let cell = &case.by_stored_digest(client, child.form.name(), child)?;
+            let cell = &case.by_stored_digest(client, column(child), child)?;
             let answer = expectations.by_digest(image, child, cell, &child.digest())?;
             problems.note(tag, case.check(running, client, "digest", child.digest().as_str(), &answer));
         }

@@ -26,7 +26,7 @@ impl Client<'_> {
 const EVERY: &[Form] = &[Schema1, Schema1Unsigned, Schema2, List, Oci, Index];
 const CONTAINERD: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
 
-pub(super) const CLIENTS: [Client<'static>; 9] = [
+pub(super) const CLIENTS: [Client<'static>; 10] = [
     Client {
         id: "docker-1.6-to-1.9",
         name: "Docker 1.6 to 1.9",
@@ -42,9 +42,23 @@ pub(super) const CLIENTS: [Client<'static>; 9] = [
         understands: &[Schema1, Schema2, List],
     },
     Client {
-        id: "docker-18.06-to-28",
-        name: "Docker 18.06 to 28.1",
+        id: "docker-18.06-to-20.10",
+        name: "Docker 18.06 to 20.10",
         user_agent: r"docker/20.10.24 go/go1.19.8 git-commit/5d6db84 kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/20.10.24 \(linux\))",
+        accept: &[
+            Schema2.media_type(),
+            List.media_type(),
+            Index.media_type(),
+            Oci.media_type(),
+            Schema1.media_type(),
+            "application/json",
+        ],
+        understands: &[Schema1, Schema2, List, Oci, Index],
+    },
+    Client {
+        id: "docker-23-to-28",
+        name: "Docker 23 to 28.1",
+        user_agent: r"docker/27.5.1 go/go1.22.11 git-commit/4c9b3b0 kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/27.5.1 \(linux\))",
         accept: &[
             Schema2.media_type(),
             List.media_type(),

@@ -127,12 +127,12 @@ fn answer(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
     let (form, digest) = (decode::form(given), given.digest("digest"));
     let source = decode::optional_digest(given, "source");
     let stored = source.clone().unwrap_or_else(|| digest.clone());
-    // Nobody reads reports at an edge, but for the form of what is stored.
+    // Nobody reads reports at an edge, but for the form of what is stored and what was picked of it.
     let report = Report {
         source: Described { form: decode::form_in(given, "stored"), digest: stored, size: 0 },
         result: Described { form, digest: digest.clone(), size: body.len() },
         policy: Policy::default(),
-        platform: None,
+        platform: decode::platform(given),
         digest_changed: None,
         lost: Vec::new(),
         added: Vec::new(),

@@ -1,5 +1,7 @@
 //! How a request is answered: what is fetched, chosen, converted and reported.
 
+mod selection;
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -7,6 +9,8 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 
+pub(super) use self::selection::MAX_NESTING;
+use self::selection::{Picked, add_needs, with_general_first};
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::Need;
@@ -14,14 +18,15 @@ use super::record::Record;
 use super::request::{Request, Root};
 use super::step::{Refusal, Step};
 use crate::capabilities::Choice;
+use crate::capabilities::ZstdSupport;
 use crate::config::Config;
 use crate::convert::{self, Converted};
 use crate::document::{Descriptor, Document, Index, Manifest};
-use crate::layer::Content;
+use crate::layer::{Compression, Content, LayerType};
 use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
-use crate::{Capabilities, Digest, Error, Form, Permission, Platform, Policy, Timestamp};
+use crate::{Capabilities, Digest, Error, Form, Permission, Platform, Timestamp};
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
@@ -60,6 +65,15 @@ struct Found<'f> {
     platform: Option<&'f Platform>,
     /// What is odd about how it was found.
     warnings: Vec<Note>,
+}
+
+/// A digest that the client is known not to be able to use.
+struct Unreadable<'u> {
+    digest: &'u Digest,
+    /// The form that it does not read.
+    form: Form,
+    /// Whether that is the form of manifests that are listed.
+    is_listed: bool,
 }
 
 /// What a conversion made of a stored manifest.
@@ -106,13 +120,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             Err(opaque) => return self.opaque(&found, bytes, opaque),
         };
         match document {
-            Document::Index(index) => match self.client.choose(index.form)? {
-                Choice::Stored => Ok(self.stored(&found, index.form, bytes)),
-                Choice::Convert(form) if index.entries.len() <= self.request.limits.converted_children => {
-                    self.converted_index(target, &found, bytes, &index, form)
-                }
-                Choice::Convert(_) | Choice::PickPlatform => self.picked(target, &index),
-            },
+            Document::Index(index) => self.index(target, &found, bytes, index),
             document => self.single(target, &found, bytes, &document),
         }
     }
@@ -128,79 +136,158 @@ impl<'d, 'a> Desk<'d, 'a> {
         if let Some(record) = record {
             return match record.form {
                 Form::Schema1 | Form::Schema1Unsigned => self.recorded_schema1(record),
-                form if self.client.is_schema1_engine() => {
-                    self.unreadable(target, digest, form, &record.source)
+                form if self.client.cannot_read(form) => {
+                    let unreadable = Unreadable { digest, form, is_listed: false };
+                    self.unreadable(target, &unreadable, &record.source)
                 }
-                _ => finish(self.recorded(record), record.payload.clone(), None),
+                _ => {
+                    if self.is_known_without_zstd()
+                        && let Ok(document) = Document::parse(&record.payload, &self.request.limits)
+                    {
+                        self.check_known(&document)?;
+                    }
+                    finish(self.recorded(record), record.payload.clone(), None)
+                }
             };
         }
         let bytes = self.root(digest)?;
         let found = Found { digest, platform: None, warnings: Vec::new() };
         let document = match self.read(bytes)? {
             Ok(document) => document,
-            Err(opaque) if self.client.is_schema1_engine() => return Err(opaque.into_refusal().into()),
+            Err(opaque) if self.client.is_schema1_engine() || self.client.cannot_read(opaque.form) => {
+                return Err(opaque.into_refusal().into());
+            }
             Err(opaque) => return Ok(self.passed(&found, bytes, opaque)),
         };
-        match &document {
-            Document::Schema1(schema1) => self.stored_schema1(&found, bytes, schema1),
-            _ if self.client.is_schema1_engine() => self.unreadable(target, digest, document.form(), digest),
-            _ => Ok(self.stored(&found, document.form(), bytes)),
+        if let Document::Schema1(schema1) = &document {
+            return self.stored_schema1(&found, bytes, schema1);
+        }
+        match self.unreadable_form(&document) {
+            Some((form, is_listed)) => {
+                self.unreadable(target, &Unreadable { digest, form, is_listed }, digest)
+            }
+            None => {
+                self.check_known(&document)?;
+                Ok(self.stored(&found, document.form(), bytes))
+            }
         }
     }
 
-    /// Refuses a digest, and makes and records the schema 1 manifest that can be pulled instead.
+    /// The form in a stored manifest that the client is known not to read: its own, or one that it lists, which is said
+    /// beside it.
+    fn unreadable_form(self, document: &Document<'_>) -> Option<(Form, bool)> {
+        let cannot_read = |form: &Form| self.client.cannot_read(*form);
+        let own = Some(document.form()).filter(cannot_read).map(|form| (form, false));
+        own.or_else(|| match document {
+            Document::Index(index) if self.client.cannot_read(Form::Oci) => {
+                Some((self.listed_for_others(index)?, true))
+            }
+            Document::Manifest(manifest) if self.needs_oci(manifest) => Some((manifest.form, false)),
+            _ => None,
+        })
+    }
+
+    /// Refuses a digest, and makes and records the manifest that can be pulled instead.
     fn unreadable(
         self,
         target: &Target<'_>,
-        digest: &Digest,
-        form: Form,
+        unreadable: &Unreadable<'_>,
         source: &Digest,
     ) -> Result<Step<'a>, Stop> {
-        let mut client = Capabilities::of(&[Form::Schema1]);
-        if let Some(platform) = self.client.platform() {
-            client = client.with_platform(platform.clone());
-        }
+        let client = self.client.with_all_readable();
         let desk = Desk { client: &client, request: self.request, documents: self.documents };
         let answer = match desk.by_tag(target, source)? {
             Step::Sign(prepared) => prepared.finish_unsigned(),
             Step::Done(draft) => draft.finish(),
             step @ (Step::Need(_) | Step::Refused(_)) => return Ok(step),
         };
-        let error = Error::UnreadableDigest { digest: digest.clone(), form, instead: answer.digest };
+        let Unreadable { digest, form, is_listed } = *unreadable;
+        let digest = digest.clone();
+        let error = Error::UnreadableDigest { digest, form, is_listed, instead: answer.digest };
         Ok(Step::Refused(Refusal { failure: error.into(), records: answer.records }))
     }
 
-    /// Picks the manifest of the client's platform.
-    fn picked(self, target: &Target<'_>, index: &Index) -> Result<Step<'a>, Stop> {
-        let platform = self.platform();
-        let runs = |entry: &&Descriptor| entry.plain_platform().is_some_and(|own| platform.accepts(own));
-        let entry = index.entries.iter().filter(|entry| !entry.is_attestation).find(runs);
-        let entry = entry.ok_or_else(|| Error::PlatformMissing {
-            platform: platform.to_string(),
-            available: index.platforms(),
-        })?;
-        let bytes = self.entry(entry)?;
-        let mut warnings = Vec::new();
-        warn_of_size(&mut warnings, format_args!("manifests[{}]", entry.digest), entry, bytes);
-        let found = Found { digest: &entry.digest, platform: entry.plain_platform(), warnings };
-        match self.read(bytes)? {
-            Ok(Document::Index(_)) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
-            Ok(document) => self.single(target, &found, bytes, &document),
-            Err(opaque) => self.opaque(&found, bytes, opaque),
+    /// Answers with a list or index, or with what it has for the client.
+    fn index(
+        self,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        bytes: &'a [u8],
+        mut index: Index,
+    ) -> Result<Step<'a>, Stop> {
+        let form = match self.client.choose(index.form)? {
+            Choice::Stored if self.listed_for_others(&index).is_some() => index.form,
+            Choice::Stored => return self.stored_index(target, found, bytes, index),
+            Choice::Convert(form) => form,
+            Choice::PickPlatform => return Ok(self.pick(target, index)?.step),
+        };
+        let limit = self.request.limits.converted_children;
+        if index.entries.len() <= limit {
+            index.entries = self.flattened(index.entries, None)?;
+            if index.entries.len() <= limit {
+                index.entries = self.with_platforms(index.entries)?;
+                if form == Form::List {
+                    index.entries = with_general_first(index.entries);
+                }
+                return self.converted_index(target, found, bytes, &index, form);
+            }
+        }
+        Ok(self.pick(target, index)?.step)
+    }
+
+    /// The form of entries that the client needs in the other family's: Docker 1.10 to 18.05 read a list, and then ask for
+    /// an OCI manifest in it, of which they say "missing signature key" (measured).
+    fn listed_for_others(self, index: &Index) -> Option<Form> {
+        let lists = |form| {
+            let is_it = |entry: &Descriptor| Form::from_media_type(&entry.media_type) == Some(form);
+            index.entries.iter().any(|entry| !entry.is_attestation && is_it(entry))
+        };
+        // A list is made of schema 2, and an index of OCI.
+        let other = if index.form == Form::List { Form::Oci } else { Form::Schema2 };
+        if self.client.needs_sibling_of(other) && lists(other) {
+            return Some(other);
+        }
+        // Nor do they open a list in a list.
+        let opens_none = index.form == Form::List && self.client.needs_sibling_of(Form::Oci);
+        [Form::List, Form::Index].into_iter().find(|&form| opens_none && lists(form))
+    }
+
+    /// A list or index as it is stored. What an engine would pick of it decides: if that cannot be read, it gets what can
+    /// be, or a refusal that it prints.
+    fn stored_index(
+        self,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        bytes: &'a [u8],
+        index: Index,
+    ) -> Result<Step<'a>, Stop> {
+        let form = index.form;
+        if !self.refuses_zstd() || self.client.reads_zstd() {
+            return Ok(self.stored(found, form, bytes));
+        }
+        match self.pick(target, index) {
+            Err(Stop::Refused(error)) if !matches!(*error, Error::ZstdLayer { .. }) => {
+                Ok(self.stored(found, form, bytes))
+            }
+            Ok(Picked { is_by_engine: true, platform, .. }) => {
+                let Found { digest, ref warnings, .. } = *found;
+                let found = Found { digest, platform: platform.as_ref(), warnings: warnings.clone() };
+                Ok(self.stored(&found, form, bytes))
+            }
+            picked => Ok(picked?.step),
         }
     }
 
-    /// The platform to pick. The reference knows only one.
-    fn platform(self) -> Platform {
-        match self.request.policy {
-            Policy::Strict => self.own_platform().unwrap_or(&self.request.default_platform).clone(),
-            Policy::Reference => Platform::linux_amd64(),
-        }
+    /// The platform to pick: the client's, unless the operator's says the variant of that.
+    fn platform(self) -> &'d Platform {
+        self.own_platform().unwrap_or(&self.request.default_platform)
     }
 
-    /// The platform that the client says it runs on, if that counts.
+    /// The platform that the client runs on, as far as it says so and that counts.
     fn own_platform(self) -> Option<&'d Platform> {
-        self.client.platform().filter(|_| self.request.policy.is_strict())
+        let own = self.client.platform().filter(|_| self.request.policy.is_strict())?;
+        let default = &self.request.default_platform;
+        Some(if default.narrows(own) { default } else { own })
     }
 
     /// Reads a manifest, as far as it can be read.
@@ -239,15 +326,62 @@ impl<'d, 'a> Desk<'d, 'a> {
         };
         let form = match self.client.choose(manifest.form)? {
             Choice::Convert(form) => form,
-            Choice::Stored | Choice::PickPlatform => return Ok(self.stored(found, manifest.form, bytes)),
+            Choice::Stored | Choice::PickPlatform if self.needs_oci(manifest) => Form::Oci,
+            Choice::Stored | Choice::PickPlatform => {
+                self.check_layers(manifest)?;
+                return Ok(self.stored(found, manifest.form, bytes));
+            }
         };
         let content = self.content(manifest, form)?;
         // An artifact has one form only: whoever takes anything gets it in that.
         if matches!(content, Content::Artifact(_)) && self.client.takes_any() {
             return Ok(self.stored(found, manifest.form, bytes));
         }
+        // Before its config is fetched.
+        let Request { policy, allow, .. } = self.request;
+        if form != Form::Oci
+            && (policy.is_strict() || manifest.form == Form::Oci)
+            && !allow.has(Permission::ZstdLayer)
+        {
+            refuse_zstd(manifest, &content)?;
+        }
+        self.check_layers(manifest)?;
         let made = self.convert(target, manifest, content, form)?;
         self.converted(target, found, manifest.form, bytes.len(), made)
+    }
+
+    /// Refuses a manifest whose layers the client is known not to read, or does not say that it does.
+    fn check_layers(self, manifest: &Manifest) -> Result<(), Stop> {
+        if self.refuses_zstd() && !self.client.reads_zstd() {
+            refuse_zstd(manifest, &Content::of(manifest))?;
+        }
+        Ok(())
+    }
+
+    /// The same by digest, where nobody has to name anything: only who is known counts.
+    fn check_known(self, document: &Document<'_>) -> Result<(), Stop> {
+        match document {
+            Document::Manifest(manifest) if self.is_known_without_zstd() => self.check_layers(manifest),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anybody is refused layers that are compressed with zstd.
+    fn refuses_zstd(self) -> bool {
+        self.request.rules().refuse(Permission::ZstdLayer)
+    }
+
+    fn is_known_without_zstd(self) -> bool {
+        self.client.zstd() == Some(ZstdSupport::None)
+    }
+
+    /// Whether a schema 2 manifest has layers that the client reads in an OCI manifest only.
+    fn needs_oci(self, manifest: &Manifest) -> bool {
+        self.request.policy.is_strict()
+            && manifest.form == Form::Schema2
+            && self.client.zstd() == Some(ZstdSupport::Oci)
+            && !self.client.cannot_read(Form::Oci)
+            && refuse_zstd(manifest, &Content::of(manifest)).is_err()
     }
 
     /// Converts a manifest of `content`.
@@ -337,7 +471,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let mut needs = Vec::new();
         let mut children = Vec::new();
         let mut left_out = Vec::new();
-        let mut refusals: Vec<(&Platform, Box<Error>)> = Vec::new();
+        let mut refusals: Vec<(Option<&Platform>, Box<Error>)> = Vec::new();
         for entry in &index.entries {
             let platform = entry.plain_platform();
             let leave = |code: &'static str| LeftOut {
@@ -347,17 +481,10 @@ impl<'d, 'a> Desk<'d, 'a> {
             };
             match (entry.is_attestation, platform) {
                 (true, _) => left_out.push(leave("attestation")),
-                (false, None) => left_out.push(leave("no-platform")),
-                (false, Some(platform)) => match self.child(target, entry, index.form, form) {
+                (false, None) if !entry.is_index() => left_out.push(leave("no-platform")),
+                (false, _) => match self.child(target, entry, index.form, form) {
                     Ok(child) => children.push(child),
-                    Err(Stop::Need(more)) => {
-                        for need in more {
-                            // One manifest may be listed for several platforms, and under several types and sizes.
-                            if !needs.iter().any(|own: &Need| own.digest == need.digest) {
-                                needs.push(need);
-                            }
-                        }
-                    }
+                    Err(Stop::Need(more)) => add_needs(&mut needs, more),
                     Err(Stop::Refused(error)) => {
                         left_out.push(leave(error.code()));
                         refusals.push((platform, error));
@@ -374,7 +501,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 .iter()
                 .any(|child| child.entry.plain_platform().is_some_and(|own| asked.accepts(own)))
         {
-            let refusal = refusals.into_iter().find(|(own, _)| asked.accepts(own));
+            let refusal = refusals.into_iter().find(|(own, _)| own.is_none_or(|own| asked.accepts(own)));
             let missing = || {
                 Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() }.into()
             };
@@ -603,6 +730,18 @@ impl Child<'_> {
 fn warn_of_size(warnings: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor, bytes: &[u8]) {
     if descriptor.size != bytes.len() as u64 {
         warnings.push(Note { code: "size".into(), path: format!("{path}.size") });
+    }
+}
+
+/// Refuses an image that has a layer compressed with zstd.
+fn refuse_zstd(manifest: &Manifest, content: &Content) -> Result<(), Box<Error>> {
+    let is_zstd =
+        |layer: &&Descriptor| LayerType::of(layer).is_ok_and(|layer| layer.compression == Compression::Zstd);
+    match manifest.layers.iter().find(is_zstd) {
+        Some(layer) if !matches!(content, Content::Artifact(_)) => {
+            Err(Error::ZstdLayer { digest: layer.digest.clone() }.into())
+        }
+        _ => Ok(()),
     }
 }
 

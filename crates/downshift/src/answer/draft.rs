@@ -117,7 +117,7 @@ pub struct Answer<'a> {
     pub body: Cow<'a, [u8]>,
     /// The digest of the stored manifest that this was made from, where it is not that manifest itself.
     pub source: Option<Digest>,
-    /// Whether the root is a list or index, so that the answer depends on the client's platform too.
+    /// Whether the root is a list or index of several platforms, so that the answer depends on the client's too.
     pub by_platform: bool,
     /// What has to be recorded before the first byte goes out, so that every reported digest can be pulled.
     pub records: Vec<Record>,

@@ -2,5 +2,6 @@
 
 mod field;
 mod refusals;
+mod selection;
 mod signed_documents;
 mod vectors;

@@ -1,7 +1,7 @@
 //! From the core's types to the component's.
 
 use downshift::answer::{Documents, Record, Request, Root};
-use downshift::{Capabilities, Form, Limits, Platform, Policy};
+use downshift::{Capabilities, Form, Limits, Platform, Policy, ZstdSupport};
 
 use super::bindings::downshift::convert::types as wit;
 
@@ -66,7 +66,16 @@ fn capabilities(client: &Capabilities) -> wit::Capabilities {
             .collect(),
         takes_any: client.takes_any(),
         platform: client.platform().map(platform),
-        is_schema1_engine: client.is_schema1_engine(),
+        unreadable: Form::ALL.into_iter().filter(|&form| client.cannot_read(form)).map(form).collect(),
+        zstd: client.zstd().map(zstd),
+    }
+}
+
+fn zstd(zstd: ZstdSupport) -> wit::ZstdSupport {
+    match zstd {
+        ZstdSupport::None => wit::ZstdSupport::None,
+        ZstdSupport::Oci => wit::ZstdSupport::Oci,
+        ZstdSupport::All => wit::ZstdSupport::All,
     }
 }
 

@@ -108,6 +108,66 @@ pub fn zstd() -> Image {
     with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")
 }
 
+/// The schema 2 image for linux/amd64, with layers that are said to be compressed with zstd, as BuildKit writes it.
+#[must_use]
+pub fn zstd_schema2() -> Image {
+    with_layers(Family::Docker, "application/vnd.docker.image.rootfs.diff.tar.zstd")
+}
+
+/// The OCI image for a platform, with layers that are said to be compressed with zstd.
+fn zstd_for(platform: &Platform) -> Image {
+    let image = image(Family::Oci, BUILDKIT_CONFIG, platform);
+    let config = Descriptor::of(Family::Oci.config(), &image.configs.concat());
+    let media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
+    Image { manifest: Manifest::single(Family::Oci, config, layers), ..image }
+}
+
+/// An OCI index of images whose layers are said to be compressed with zstd, for linux/arm64 and linux/amd64.
+#[must_use]
+pub fn zstd_index() -> Image {
+    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
+    Image::index(Family::Oci, platforms.map(|platform| (platform.clone(), zstd_for(&platform))).into())
+}
+
+/// The same with one compressed with gzip after each of them.
+#[must_use]
+pub fn zstd_beside_gzip() -> Image {
+    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
+    let both = platforms.into_iter().flat_map(|platform| {
+        let gzip = image(Family::Oci, BUILDKIT_CONFIG, &platform);
+        [(platform.clone(), zstd_for(&platform)), (platform, gzip)]
+    });
+    Image::index(Family::Oci, both.collect())
+}
+
+/// An OCI index of nothing but the index for linux/arm64 and linux/amd64.
+#[must_use]
+pub fn nested_index() -> Image {
+    Image::index_of(Family::Oci, vec![index()])
+}
+
+/// An OCI index of images for linux/arm64 and linux/amd64 that does not say so.
+#[must_use]
+pub fn no_platforms() -> Image {
+    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
+    Image::index_of(
+        Family::Oci,
+        platforms.map(|platform| image(Family::Oci, BUILDKIT_CONFIG, &platform)).into(),
+    )
+}
+
+/// An OCI index of variants, of each architecture first the one that does not run everywhere.
+#[must_use]
+pub fn variants() -> Image {
+    let platforms = ["linux/amd64/v3", "linux/amd64", "linux/arm/v7", "linux/arm/v6", "linux/arm64/v8"];
+    let images = platforms.map(|text| {
+        let platform: Platform = text.parse().expect("it has two or three parts");
+        (platform.clone(), image(Family::Oci, BUILDKIT_CONFIG, &platform))
+    });
+    Image::index(Family::Oci, images.into())
+}
+
 /// The schema 2 image with one more layer, of which its history says nothing.
 #[must_use]
 pub fn surplus_layer() -> Image {
@@ -229,7 +289,8 @@ fn image(family: Family, config: &str, platform: &Platform) -> Image {
 /// The layers as tar archives, lowest first.
 fn layers(platform: &Platform) -> [Vec<u8>; 3] {
     let greet = "#!/bin/sh\ncat /etc/greeting\n";
-    let release = format!("NAME=\"A small sample\"\nID=sample\nARCHITECTURE={}\n", platform.architecture);
+    let architecture = platform.to_string().replace("linux/", "");
+    let release = format!("NAME=\"A small sample\"\nID=sample\nARCHITECTURE={architecture}\n");
     let mut base = Archive::default();
     base.folder("bin").file("bin/greet", 0o755, greet).folder("etc").file("etc/os-release", 0o644, &release);
     base.file("etc/motd", 0o644, "This line is removed by a layer further up.\n").folder("tmp");

@@ -1,0 +1,194 @@
+//! The table of clients: what is known of them that no `Accept` header says.
+//!
+//! `Accept` decides about forms; a row counts only for what that has no word for, and for forms that a client names and
+//! refuses, or asks for by digest without having named them.
+
+use downshift::{Form, ZstdSupport};
+
+/// What is known of the clients of one product, in some of its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClientFacts {
+    /// Forms that it does not read, whether it names them or not.
+    pub(crate) unreadable: &'static [Form],
+    /// In which manifests it reads layers that are compressed with zstd, where that is known.
+    pub(crate) zstd: Option<ZstdSupport>,
+    /// Whether it falls back to the API of version 1 after any failure, and prints nothing but what that says.
+    pub(crate) prints_v1_only: bool,
+}
+
+/// A product's versions from those of the row before it up to, and without, `before`.
+struct Row {
+    product: &'static str,
+    before: Version,
+    facts: ClientFacts,
+}
+
+/// The first two numbers of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32);
+
+/// Later than any release. A version that cannot be read counts as this: it is of a build that nobody has released yet.
+const NEWEST: Version = Version(u32::MAX, u32::MAX);
+
+const UNKNOWN: ClientFacts = ClientFacts { unreadable: &[], zstd: None, prints_v1_only: false };
+
+const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
+const OCI: &[Form] = &[Form::Oci, Form::Index];
+const ALL_BUT_SCHEMA1: &[Form] = &[Form::Schema2, Form::List, Form::Oci, Form::Index];
+
+/// The rows of a product stand together, the older before the newer.
+const TABLE: [Row; 17] = [
+    // Docker 1.5 and earlier want TarSum digests; nothing is known of them but that they are older than zstd.
+    row("docker", Version(1, 6), &[], Some(ZstdSupport::None)),
+    // Measured with 1.6.2 and 1.7.1: by a schema 2 digest they fail, and print the answer of `/v1/` alone.
+    Row {
+        product: "docker",
+        before: Version(1, 8),
+        facts: ClientFacts {
+            unreadable: ALL_BUT_SCHEMA1,
+            zstd: Some(ZstdSupport::None),
+            prints_v1_only: true,
+        },
+    },
+    // Measured with 1.8.3 and 1.9.1: "unsupported schema version 2".
+    row("docker", Version(1, 10), ALL_BUT_SCHEMA1, Some(ZstdSupport::None)),
+    // Measured with 1.10.3, 1.13.1 and 18.03.1: of an OCI manifest they say "missing signature key".
+    row("docker", Version(18, 6), OCI, Some(ZstdSupport::None)),
+    // Measured with 20.10.24: "archive/tar: invalid tar header". zstd came with 23.0 (moby 6014c1e).
+    row("docker", Version(23, 0), &[], Some(ZstdSupport::None)),
+    // It finds out how a layer is compressed from its first bytes, whatever its media type (moby, pkg/archive).
+    row("docker", Version(28, 2), &[], Some(ZstdSupport::All)),
+    // Schema 1 was removed in 28.2 (moby #50036); measured with 28.2 and 29.
+    row("docker", NEWEST, SCHEMA1, Some(ZstdSupport::All)),
+    // A fork of Docker 17.12 to 20.10, with the same limits and no zstd in any release (balena-engine #469, closed).
+    row("balena-engine", Version(18, 6), OCI, Some(ZstdSupport::None)),
+    row("balena-engine", NEWEST, &[], Some(ZstdSupport::None)),
+    // zstd came with containerd 1.5; 1.6.20 reads it in schema 2 as well (measured).
+    row("containerd", Version(1, 5), &[], Some(ZstdSupport::None)),
+    row("containerd", Version(2, 0), &[], Some(ZstdSupport::All)),
+    // Schema 1 is off by default in 2.0 and gone in 2.1 (measured with 2.4).
+    row("containerd", NEWEST, SCHEMA1, Some(ZstdSupport::All)),
+    // containers/image in podman, buildah and CRI-O: "unsupported docker v2s2 media type" of zstd in schema 2 (measured
+    // with 5.23.1; container-libs #293, September 2025).
+    row("containers", Version(5, 38), &[], Some(ZstdSupport::Oci)),
+    row("containers", NEWEST, &[], Some(ZstdSupport::All)),
+    // The same library under another name (measured with 1.9.3, and with 1.22, which reads them).
+    row("skopeo", Version(1, 21), &[], Some(ZstdSupport::Oci)),
+    row("skopeo", NEWEST, &[], Some(ZstdSupport::All)),
+    // crane names both forms of schema 1 and refuses them: "unsupported MediaType" (measured with 0.21.9).
+    row("crane", NEWEST, SCHEMA1, Some(ZstdSupport::All)),
+];
+
+const fn row(
+    product: &'static str,
+    before: Version,
+    unreadable: &'static [Form],
+    zstd: Option<ZstdSupport>,
+) -> Row {
+    Row { product, before, facts: ClientFacts { unreadable, zstd, prints_v1_only: false } }
+}
+
+/// What is known of a `product` in this `version`.
+pub(crate) fn facts(product: &str, version: &str) -> ClientFacts {
+    let product = canonical(product);
+    let version = Version::parse(version);
+    let is_it = |row: &&Row| row.product == product && (version < row.before || row.before == NEWEST);
+    TABLE.iter().find(is_it).map_or(UNKNOWN, |row| row.facts)
+}
+
+/// A product by the name that its rows have.
+fn canonical(product: &str) -> &str {
+    match product {
+        // What crane, ko and others are made of, by its name.
+        "go-containerregistry" => "crane",
+        _ if product.starts_with("balena") => "balena-engine",
+        _ => product,
+    }
+}
+
+impl Version {
+    /// Reads `1.9.1`, `v0.21.10` and `18.06.3-ce`.
+    fn parse(text: &str) -> Self {
+        let mut numbers = text.strip_prefix('v').unwrap_or(text).split(|char: char| !char.is_ascii_digit());
+        let mut number = || numbers.next()?.parse().ok();
+        match (number(), number()) {
+            // Builds of a branch call themselves `0.0.0-dev`.
+            (Some(0), Some(0)) | (None, _) | (_, None) => NEWEST,
+            (Some(major), Some(minor)) => Self(major, minor),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_a_product_stand_together_in_the_order_of_its_versions() {
+        for pair in TABLE.windows(2) {
+            let [older, newer] = pair else { continue };
+            let is_last = older.before == NEWEST;
+            assert_eq!(older.product != newer.product, is_last, "{} {:?}", older.product, older.before);
+            assert!(is_last || older.before < newer.before, "{} {:?}", older.product, older.before);
+            let is_alone = TABLE.iter().filter(|row| row.product == older.product && row.before == NEWEST);
+            assert_eq!(is_alone.count(), 1, "{}", older.product);
+        }
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_read_is_the_newest() {
+        for version in ["", "dev", "master-4f3e2d1", "0.0.0-dev", "28", "x.1", "99999999999.0"] {
+            assert_eq!(facts("docker", version), facts("docker", "99.0"), "{version}");
+        }
+        for (version, other) in [("v1.4.3", "1.4.0"), ("1.4.13+unknown", "1.4.0"), ("1.6.20~ds1", "1.7.0")] {
+            assert_eq!(facts("containerd", version), facts("containerd", other), "{version}");
+        }
+    }
+
+    #[test]
+    fn zstd_is_read_since_a_version() {
+        use ZstdSupport::{All, None as Never, Oci};
+        for (product, version, zstd) in [
+            ("docker", "1.5.0", Some(Never)),
+            ("docker", "1.9.1", Some(Never)),
+            ("docker", "17.05.0-ce", Some(Never)),
+            ("docker", "20.10.24+dfsg1", Some(Never)),
+            ("docker", "23.0.0", Some(All)),
+            ("docker", "29.0.1", Some(All)),
+            ("balena-engine", "20.10.43", Some(Never)),
+            ("balena", "17.12.0-dev", Some(Never)),
+            ("containerd", "1.4.13", Some(Never)),
+            ("containerd", "1.5.0", Some(All)),
+            ("containerd", "2.4.0-beta", Some(All)),
+            ("containers", "5.23.1", Some(Oci)),
+            ("containers", "5.38.0", Some(All)),
+            ("curl", "7.88.1", None),
+            ("oras", "1.3.3", None),
+        ] {
+            assert_eq!(facts(product, version).zstd, zstd, "{product} {version}");
+        }
+    }
+
+    #[test]
+    fn forms_are_read_between_two_versions() {
+        for (product, version, unreadable) in [
+            ("docker", "1.5.0", &[][..]),
+            ("docker", "1.6.0", ALL_BUT_SCHEMA1),
+            ("docker", "1.9-dev", ALL_BUT_SCHEMA1),
+            ("docker", "1.10.3", OCI),
+            ("docker", "18.05.0-ce", OCI),
+            ("docker", "18.06.0-ce", &[]),
+            ("docker", "28.1.1", &[]),
+            ("docker", "28.2.2", SCHEMA1),
+            ("balena-engine", "17.13.5", OCI),
+            ("balena-engine", "19.03.13-dev", &[]),
+            ("containerd", "1.7.20", &[]),
+            ("containerd", "2.0.0", SCHEMA1),
+            ("crane", "v0.21.10", SCHEMA1),
+            ("go-containerregistry", "v0.20.2", SCHEMA1),
+            ("regclient", "regctl", &[]),
+        ] {
+            assert_eq!(facts(product, version).unreadable, unreadable, "{product} {version}");
+        }
+    }
+}

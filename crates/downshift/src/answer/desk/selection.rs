@@ -1,0 +1,247 @@
+//! Which entries of a list or index count, and which of them a client gets.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::{Desk, Found, Stop, Target, warn_of_size};
+use crate::answer::need::Need;
+use crate::answer::step::Step;
+use crate::document::{Descriptor, Document, EntryPlatform, Index};
+use crate::layer::Content;
+use crate::{Error, Limits, Platform, Policy};
+use downshift_json::Json;
+
+/// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
+/// push; nobody is known to push more.
+pub(in crate::answer) const MAX_NESTING: usize = 3;
+
+/// What a client gets of a list or index.
+pub(super) struct Picked<'a> {
+    pub(super) step: Step<'a>,
+    /// The platform of the entry.
+    pub(super) platform: Option<Platform>,
+    /// Whether that is the entry which the client's engine would pick by itself.
+    pub(super) is_by_engine: bool,
+}
+
+impl<'a> Desk<'_, 'a> {
+    /// Picks the manifest of the client's platform: the best of those that run there, but before one whose layers the
+    /// client cannot read the next that it can.
+    pub(super) fn pick(self, target: &Target<'_>, index: Index) -> Result<Picked<'a>, Stop> {
+        let (platform, index, candidates) = self.candidates(index)?;
+        let entries: Vec<&Descriptor> = candidates.iter().filter_map(|&at| index.entries.get(at)).collect();
+        let Some((&first, others)) = entries.split_first() else {
+            let available = index.platforms();
+            return Err(Error::PlatformMissing { platform: platform.to_string(), available }.into());
+        };
+        let by_engine = if self.client.ignores_variants() {
+            let any = platform.without_variant();
+            index.entries.iter().find(|entry| runs_on(entry, &any).is_some())
+        } else {
+            Some(first)
+        };
+        let picked = |entry: &Descriptor, step| Picked {
+            step,
+            platform: entry.plain_platform().cloned(),
+            is_by_engine: by_engine.is_some_and(|own| own.digest == entry.digest),
+        };
+        let refusal = match self.listed(target, first) {
+            Err(Stop::Refused(error)) if matches!(*error, Error::ZstdLayer { .. }) => error,
+            other => return Ok(picked(first, other?)),
+        };
+        let mut needs = Vec::new();
+        for entry in others.iter().take(self.children_limit()) {
+            match self.listed(target, entry) {
+                Ok(step) => return Ok(picked(entry, step)),
+                Err(Stop::Need(more)) => add_needs(&mut needs, more),
+                Err(Stop::Refused(_)) => {}
+            }
+        }
+        if needs.is_empty() { Err(Stop::Refused(refusal)) } else { Err(Stop::Need(needs)) }
+    }
+
+    /// The answer with an entry that is for one platform.
+    fn listed(self, target: &Target<'_>, entry: &Descriptor) -> Result<Step<'a>, Stop> {
+        let bytes = self.entry(entry)?;
+        let mut warnings = Vec::new();
+        warn_of_size(&mut warnings, format_args!("manifests[{}]", entry.digest), entry, bytes);
+        let found = Found { digest: &entry.digest, platform: entry.plain_platform(), warnings };
+        match self.read(bytes)? {
+            Ok(Document::Index(_)) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
+            Ok(document) => self.single(target, &found, bytes, &document),
+            Err(opaque) => self.opaque(&found, bytes, opaque),
+        }
+    }
+
+    /// The platform to pick for, and the entries that run there: their places in the index, the best first. Where none
+    /// of them says so itself, one that says nothing counts if it is the only one, or by its config.
+    fn candidates(self, mut index: Index) -> Result<(Platform, Index, Vec<usize>), Stop> {
+        if self.request.policy == Policy::Reference {
+            // The first, and no other spelling (Distribution 2.8, `registry/handlers/manifests.go`).
+            let platform = Platform::linux_amd64();
+            let is_it = |entry: &Descriptor| {
+                let own = entry.plain_platform().map(|own| (&own.os, &own.architecture));
+                !entry.is_attestation && own == Some((&platform.os, &platform.architecture))
+            };
+            let first = index.entries.iter().position(is_it);
+            return Ok((platform, index, first.into_iter().collect()));
+        }
+        let platform = self.platform().clone();
+        index.entries = self.flattened(index.entries, Some(&platform))?;
+        let mut fitting = fitting(&index.entries, &platform);
+        if fitting.is_empty() {
+            let counts = |entry: &Descriptor| {
+                !entry.is_attestation && !entry.plain_platform().is_some_and(Platform::is_unknown)
+            };
+            let mut images = (0_usize..).zip(&index.entries).filter(|(_, entry)| counts(entry));
+            match (images.next(), images.next()) {
+                (Some((only, entry)), None) if entry.lacks_platform() => fitting.push(only),
+                _ => {
+                    index.entries = self.with_platforms(index.entries)?;
+                    fitting = self::fitting(&index.entries, &platform);
+                }
+            }
+        }
+        Ok((platform, index, fitting))
+    }
+
+    /// The entries, with those of lists and indexes among them in their places. Where a platform is asked for, only those
+    /// are opened that may have it. What cannot be opened stays: whoever picks it is told why.
+    pub(super) fn flattened(
+        self,
+        mut entries: Vec<Descriptor>,
+        asked: Option<&Platform>,
+    ) -> Result<Vec<Descriptor>, Stop> {
+        let may_have = |entry: &Descriptor| {
+            entry.lacks_platform()
+                || entry.plain_platform().zip(asked).is_none_or(|(own, asked)| asked.accepts(own))
+        };
+        for _ in 0..MAX_NESTING {
+            let opens = |entry: &Descriptor| entry.is_index() && !entry.is_attestation && may_have(entry);
+            if !entries.iter().any(opens) {
+                break;
+            }
+            // Each that is opened is read, also where one stands there many times.
+            let opened = entries.iter().filter(|entry| opens(entry)).count();
+            Limits::check("converted-children", self.children_limit(), opened)?;
+            let (mut flat, mut needs) = (Vec::with_capacity(entries.len()), Vec::new());
+            for entry in entries {
+                match opens(&entry).then(|| self.opened(&entry)) {
+                    Some(Ok(inner)) => flat.extend(inner.into_iter().map(|one| within(&entry, one))),
+                    Some(Err(Stop::Need(more))) => add_needs(&mut needs, more),
+                    None | Some(Err(Stop::Refused(_))) => flat.push(entry),
+                }
+                Limits::check("entries", self.request.limits.entries, flat.len())?;
+            }
+            if !needs.is_empty() {
+                return Err(Stop::Need(needs));
+            }
+            entries = flat;
+        }
+        Ok(entries)
+    }
+
+    /// The entries of a list or index that is an entry.
+    fn opened(self, entry: &Descriptor) -> Result<Vec<Descriptor>, Stop> {
+        match Document::parse(self.entry(entry)?, &self.request.limits)? {
+            Document::Index(index) => Ok(index.entries),
+            _ => Err(Error::wrong_type("manifests", "a list or index").into()),
+        }
+    }
+
+    /// The entries, and those that do not say their platform with that of their config.
+    pub(super) fn with_platforms(self, mut entries: Vec<Descriptor>) -> Result<Vec<Descriptor>, Stop> {
+        let silent = entries.iter_mut().filter(|entry| !entry.is_attestation && entry.lacks_platform());
+        let mut needs = Vec::new();
+        for entry in silent.take(self.children_limit()) {
+            match self.config_platform(entry) {
+                Ok(platform) => entry.platform = platform,
+                Err(Stop::Need(more)) => add_needs(&mut needs, more),
+                // Whoever picks it is told why.
+                Err(Stop::Refused(_)) => {}
+            }
+        }
+        if needs.is_empty() { Ok(entries) } else { Err(Stop::Need(needs)) }
+    }
+
+    /// The platform that the config of an entry names, if that is of an image.
+    fn config_platform(self, entry: &Descriptor) -> Result<Option<EntryPlatform>, Stop> {
+        let limits = &self.request.limits;
+        let Document::Manifest(manifest) = Document::parse(self.entry(entry)?, limits)? else {
+            return Ok(None);
+        };
+        if let Content::Artifact(_) = Content::of(&manifest) {
+            return Ok(None);
+        }
+        let json = Json::parse("config", self.blob(&manifest.config)?, limits)?;
+        let text = |name| json.root().field(name).map(|value| value.text().into_owned());
+        let platform = Platform {
+            os: text("os").unwrap_or_default(),
+            architecture: text("architecture").unwrap_or_default(),
+            variant: text("variant").filter(|variant| !variant.is_empty()),
+        };
+        Ok(platform.is_whole().then(|| EntryPlatform {
+            os_version: text("os.version").filter(|version| !version.is_empty()),
+            ..EntryPlatform::from(platform)
+        }))
+    }
+
+    /// How many manifests are fetched at once for one list or index at the most.
+    fn children_limit(self) -> usize {
+        self.request.limits.converted_children.max(1)
+    }
+}
+
+/// The places of the entries that run on `platform`, the best first.
+fn fitting(entries: &[Descriptor], platform: &Platform) -> Vec<usize> {
+    let mut fitting: Vec<(u16, usize)> =
+        (0_usize..).zip(entries).filter_map(|(at, entry)| Some((runs_on(entry, platform)?, at))).collect();
+    fitting.sort_unstable();
+    fitting.into_iter().map(|(_, at)| at).collect()
+}
+
+/// How well an entry suits on `platform`, if it runs there: the least is best.
+fn runs_on(entry: &Descriptor, platform: &Platform) -> Option<u16> {
+    let own = entry.plain_platform().filter(|own| !entry.is_attestation && own.is_whole())?;
+    platform.fit(own)
+}
+
+/// The entries with those of one architecture among each other in such an order that what runs everywhere comes first:
+/// engines that read lists and no OCI take the first of theirs.
+pub(super) fn with_general_first(entries: Vec<Descriptor>) -> Vec<Descriptor> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    for (at, entry) in (0_usize..).zip(&entries) {
+        let Some(any) = entry.plain_platform().map(Platform::without_variant) else { continue };
+        let places = fitting(&entries, &any);
+        // Of each architecture once.
+        if places.len() < 2 || places.iter().min() != Some(&at) {
+            continue;
+        }
+        let mut from = places.clone();
+        from.sort_unstable();
+        for (place, best) in from.into_iter().zip(places) {
+            if let Some(slot) = order.get_mut(place) {
+                *slot = best;
+            }
+        }
+    }
+    let mut entries: Vec<Option<Descriptor>> = entries.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| entries.get_mut(at)?.take()).collect()
+}
+
+/// An entry of the list or index that `outer` is of, which has its platform if it says none.
+fn within(outer: &Descriptor, mut entry: Descriptor) -> Descriptor {
+    if entry.platform.is_none() && !entry.is_attestation {
+        entry.platform.clone_from(&outer.platform);
+    }
+    entry
+}
+
+/// Adds needs to others. One manifest may be listed for several platforms, and under several types and sizes.
+pub(super) fn add_needs(needs: &mut Vec<Need>, more: Vec<Need>) {
+    for need in more {
+        if !needs.iter().any(|own| own.digest == need.digest) {
+            needs.push(need);
+        }
+    }
+}
