@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use downshift::Digest;
+use downshift::{Digest, Permissions};
 use downshift_pull::{
     Access, Answered, Ask, Body, Delivery, Done, Effect, Event, Memory, Origin, OriginId, Place, Pull,
     Registry, Settings, Step, Ticket,
@@ -36,7 +36,12 @@ fn settings(access: Access, has_credentials: bool) -> Settings {
         delivery: Delivery::Stream,
         timeout: core::time::Duration::from_secs(1),
     };
-    let origin = Origin { id: OriginId(1), mapping: Mapping::default(), place: Place::Registry(registry) };
+    let origin = Origin {
+        id: OriginId(1),
+        mapping: Mapping::default(),
+        place: Place::Registry(registry),
+        allow: Permissions::default(),
+    };
     Settings::new(vec![origin], access, resolve)
 }
 
