@@ -16,6 +16,7 @@ const { values } = parseArgs({
     help: { type: "boolean" },
     upstream: TEXT,
     upstreams: TEXT,
+    "upstream-ns": TEXT,
     "upstream-username": TEXT,
     "upstream-password-file": TEXT,
     "upstream-docker-config": TEXT,
@@ -64,6 +65,7 @@ function fromDocker(file, upstream) {
 const variables = {
   UPSTREAM: values.upstream,
   UPSTREAMS: values.upstreams,
+  UPSTREAM_NS: values["upstream-ns"],
   UPSTREAM_USERNAME: values["upstream-username"],
   UPSTREAM_TIMEOUT: values["upstream-timeout"],
   SIGNER: values.signer,

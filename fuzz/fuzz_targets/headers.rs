@@ -7,7 +7,7 @@
 use downshift_fuzz::responses::is_value;
 use downshift_registry::{
     Authorization, Challenge, ContentRange, Demand, Fault, Mapping, Problem, Scope, Token, TokenRequest,
-    UserAgent, capabilities, error, is_repository_name, link, response,
+    UserAgent, capabilities, error, is_local_name, is_repository_name, link, response,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -84,7 +84,7 @@ fn tokens(bytes: &[u8]) {
 fn token_requests(query: &str) {
     let request = TokenRequest::parse(query);
     assert!(request.scopes.len() <= 16);
-    assert!(request.scopes.iter().all(|scope| is_repository_name(&scope.name)));
+    assert!(request.scopes.iter().all(|scope| is_local_name(&scope.name)));
     let url = request.url("https://auth.example.org/token");
     assert!(url.bytes().all(|byte| byte.is_ascii_graphic()), "{url}");
     let (_, again) = url.split_once('?').unwrap_or((&url, ""));
@@ -95,12 +95,11 @@ fn mappings(text: &str) {
     let mut parts = text.split('\n').map(str::to_owned);
     let (prefix, remote_prefix) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let name = parts.next().unwrap_or_default();
-    let mapping = Mapping { prefix, remote_prefix, library: text.len() % 2 == 0 };
+    let mapping = Mapping { prefix, remote_prefix, library: text.len() % 2 == 0, ..Mapping::default() };
     if let Some(remote) = mapping.remote(&name) {
         assert!(is_repository_name(&remote), "{remote}");
         assert!(remote.starts_with(&mapping.remote_prefix));
-        let chosen = Mapping::choose(&name, [(&Mapping::default(), 0), (&mapping, 1)]);
-        assert!(chosen.is_some());
+        assert!(mapping.rest(&name).is_some_and(|rest| name.ends_with(rest)));
         // What is listed there is called by a name here that leads to it.
         if is_repository_name(&name) {
             let local = mapping.local(&remote).expect("there is a name here");

@@ -286,6 +286,7 @@ impl Case {
             delivery: if self.redirects_clients { Delivery::Redirect } else { Delivery::Stream },
             timeout: Duration::from_secs(10),
             subrequests: self.subrequests.map(u32::from),
+            ..Options::default()
         };
         let mut world = options.world("https");
         let authentication = match self.authentication {

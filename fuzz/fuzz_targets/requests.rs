@@ -8,8 +8,7 @@ use downshift::{Digest, Form};
 use downshift_fuzz::responses::is_sound;
 use downshift_registry::{
     AnswerKey, Authorization, CatalogQuery, Demand, Meaning, Method, Page, PullFailure, Reference,
-    ReferrersQuery, Request, Response, Route, Scope, UserAgent, error, is_repository_name, is_tag, response,
-    v1,
+    ReferrersQuery, Request, Response, Route, Scope, UserAgent, error, is_local_name, is_tag, response, v1,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -70,7 +69,7 @@ fn is_sound_request(request: &Request) {
         _ => None,
     };
     if let Some(name) = names {
-        assert!(is_repository_name(name), "`{name}` is no name");
+        assert!(is_local_name(name), "`{name}` is no name");
         if let Some(scope) = request.route.scope() {
             assert_eq!(Scope::parse(&scope.to_string()), Some(scope));
         }

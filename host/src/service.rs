@@ -311,14 +311,13 @@ impl Images {
         // rustls has several libraries for its cryptography, and wants to be told which.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let former = former.map(|former| former.upstreams.as_slice()).unwrap_or_default();
-        let open = |described: &UpstreamConfig| {
-            let settings = described.clone().settings()?;
-            match former.iter().find(|upstream| upstream.is_as(&settings)) {
-                Some(upstream) => Ok(Arc::clone(upstream)),
-                None => Upstream::new(settings).map(Arc::new),
-            }
+        let open = |settings| match former.iter().find(|upstream| upstream.is_as(&settings)) {
+            Some(upstream) => Ok(Arc::clone(upstream)),
+            None => Upstream::new(settings).map(Arc::new),
         };
-        let upstreams = settings.upstream.iter().map(open).collect::<Result<_, _>>()?;
+        let described: Vec<_> =
+            settings.upstream.iter().cloned().map(UpstreamConfig::settings).collect::<Result<_, _>>()?;
+        let upstreams = described.into_iter().flatten().map(open).collect::<Result<_, _>>()?;
         Ok(Self { store: None, upstreams })
     }
 
@@ -352,6 +351,10 @@ impl Images {
             stale_for: Duration::from_secs(stale_for),
             ..PullSettings::new(origins, access, url::resolve)
         };
+        if let Some(twice) = pull.said_twice() {
+            let problem = format!("`{twice}` stands for two upstream registries");
+            return Err(Error::InvalidSettings { problem });
+        }
         // A token is good for one registry.
         if pull.is_access_possible() { Ok(pull) } else { Err(Error::NotOneUpstream) }
     }

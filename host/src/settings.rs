@@ -286,7 +286,19 @@ impl Settings {
         self.permissions()?;
         for (position, upstream) in self.upstream.iter().enumerate() {
             let prefix = &upstream.prefix;
-            if self.upstream.iter().take(position).any(|other| other.prefix == *prefix) {
+            if upstream.url.is_empty() && upstream.hosts.is_empty() {
+                return invalid("an [[upstream]] has neither `url` nor `hosts`");
+            }
+            // Below the prefix of a list each host has names of its own.
+            if !upstream.hosts.is_empty() {
+                continue;
+            }
+            if self
+                .upstream
+                .iter()
+                .take(position)
+                .any(|other| other.hosts.is_empty() && other.prefix == *prefix)
+            {
                 return invalid(&format!("the prefix `{prefix}` is used twice"));
             }
             if let Some(problem) = upstream.proxy_problem() {
@@ -330,8 +342,12 @@ mod tests {
             allow: vec!["zstd-layer".to_owned()],
             ..UpstreamConfig::default()
         };
+        let hosts = vec!["ghcr.io".to_owned(), "*.azurecr.io".to_owned()];
+        let list = UpstreamConfig { hosts, slash: "__".to_owned(), ..UpstreamConfig::default() };
+        let named =
+            UpstreamConfig { ns: vec!["a.org".to_owned()], prefix: "a".to_owned(), ..upstream.clone() };
         let settings = Settings {
-            upstream: vec![upstream],
+            upstream: vec![upstream, list, named],
             store_links: vec!["shared".into(), "more".into()],
             trusted_proxy: vec!["10.0.0.0/8".parse().unwrap()],
             limit: BTreeMap::from([("layers".to_owned(), 7)]),
@@ -364,5 +380,8 @@ mod tests {
         assert!(refused(&format!("{sound}public-url = \"example.org\"")).contains("https://HOST"));
         assert!(refused("upstream = [{ url = \"a\" }, { url = \"b\" }]").contains("twice"));
         assert!(refused(&format!("{sound}allow = [\"foreign\"]")).contains("no permission `foreign`"));
+        assert!(refused("upstream = [{ prefix = \"a\" }]").contains("neither `url` nor `hosts`"));
+        let lists = "upstream = [{ url = \"a\" }, { hosts = [\"b.org\"] }, { hosts = [\"c.org\"] }]";
+        assert!(Settings::of_table(lists.parse().unwrap()).is_ok());
     }
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
+use downshift::Digest;
 use tar::{Archive, EntryType};
 use tempfile::TempDir;
 
@@ -26,6 +27,8 @@ pub struct Client {
     arguments: Vec<String>,
     /// What comes after the command `pull`.
     pull_arguments: &'static [&'static str],
+    /// What is in its environment, beside this one's.
+    environment: Vec<(&'static str, String)>,
     // Dropped in this order: the daemon ends before its folder goes.
     _daemon: Option<Daemon>,
     folder: TempDir,
@@ -51,9 +54,22 @@ impl Client {
         ];
         let arguments = arguments.as_flattened().iter().map(ToString::to_string).collect();
         let pull_arguments = &["--tls-verify=false", "--quiet"];
-        let podman = Self { program: PODMAN, arguments, pull_arguments, _daemon: None, folder };
+        let environment = Vec::new();
+        let podman = Self { program: PODMAN, arguments, pull_arguments, environment, _daemon: None, folder };
         podman.run(&["images"])?;
         Ok(podman)
+    }
+
+    /// podman with this `registries.conf`, which says what it does about TLS as well.
+    ///
+    /// # Errors
+    /// As [`Self::podman`].
+    pub fn podman_with(configuration: &str) -> anyhow::Result<Self> {
+        let podman = Self::podman()?;
+        let path = podman.folder.path().join("registries.conf");
+        fs::write(&path, configuration)?;
+        let environment = vec![("CONTAINERS_REGISTRIES_CONF", path.display().to_string())];
+        Ok(Self { environment, pull_arguments: &["--quiet"], ..podman })
     }
 
     /// Docker, with a daemon of its own that touches no network settings.
@@ -61,11 +77,19 @@ impl Client {
     /// # Errors
     /// If the daemon does not start, for which it needs the right to mount. The error has its last words.
     pub fn docker() -> anyhow::Result<Self> {
+        Self::docker_with("{}")
+    }
+
+    /// The same with this `daemon.json`.
+    ///
+    /// # Errors
+    /// As [`Self::docker`].
+    pub fn docker_with(settings: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (socket, log) = (format!("unix://{}", path("socket")), path("log"));
         let configuration = path("daemon.json");
-        fs::write(&configuration, "{}")?;
+        fs::write(&configuration, settings)?;
         let mut command = Command::new(DOCKERD);
         command
             .args(["--bridge=none", "--iptables=false", "--ip-masq=false", "--storage-driver=vfs"])
@@ -88,7 +112,21 @@ impl Client {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(Self { program: DOCKER, arguments, pull_arguments: &["--quiet"], _daemon: Some(daemon), folder })
+        let (pull_arguments, environment): (&[_], _) = (&["--quiet"], Vec::new());
+        Ok(Self { program: DOCKER, arguments, pull_arguments, environment, _daemon: Some(daemon), folder })
+    }
+
+    /// Pulls `image`, and gives its id, which is the digest of its config.
+    ///
+    /// # Errors
+    /// If it does not come. The error has the client's last words.
+    pub fn pulled_id(&self, image: &str) -> anyhow::Result<Digest> {
+        self.run(&[&["pull"], self.pull_arguments, &[image]].concat())?;
+        let output = self.run(&["image", "inspect", "--format", "{{.Id}}", image])?;
+        let id = String::from_utf8(output.stdout)?;
+        // podman leaves the algorithm out.
+        let hex = id.trim().trim_start_matches("sha256:");
+        Digest::parse(&format!("sha256:{hex}")).with_context(|| format!("`{id}` is not an id"))
     }
 
     /// Pulls `image`, makes a container of it without starting it, and gives the files in it; then forgets all of it.
@@ -110,7 +148,11 @@ impl Client {
     /// # Errors
     /// If it fails. The error has its last words.
     pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let output = Command::new(self.program).args(&self.arguments).args(arguments).output()?;
+        let output = Command::new(self.program)
+            .args(&self.arguments)
+            .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`{} {}` fails: {}", self.program, arguments.join(" "), said.trim());
         Ok(output)

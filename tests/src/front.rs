@@ -113,9 +113,17 @@ impl Front {
     /// # Errors
     /// If the program does not start.
     pub fn start_before_url(engine: Engine, arguments: &[&str], url: &str) -> anyhow::Result<Self> {
+        Self::start_before_several(engine, &[arguments, &["--upstream", url]].concat())
+    }
+
+    /// The same for the registries that `arguments` name.
+    ///
+    /// # Errors
+    /// If the program does not start.
+    pub fn start_before_several(engine: Engine, arguments: &[&str]) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let folder = data.path().display().to_string();
-        let mut own = vec!["--upstream", url, "--data", &folder];
+        let mut own = vec!["--data", &folder];
         // The worker keeps no key of its own.
         let key = data.path().join("key.pem").display().to_string();
         if engine.is_worker && !arguments.contains(&"--key") {

@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod container;
+pub mod containerd;
 pub mod daemon;
 pub mod engines;
 pub mod faults;

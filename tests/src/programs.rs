@@ -27,6 +27,11 @@ pub const DOCKER: &str = "docker";
 /// Docker's daemon, of Debian's package docker.io.
 pub const DOCKERD: &str = "dockerd";
 
+/// What Docker keeps images with, of Debian's package containerd.
+pub const CONTAINERD: &str = "containerd";
+/// Its command line.
+pub const CTR: &str = "ctr";
+
 /// A client of TLS.
 pub const OPENSSL: &str = "openssl";
 /// A proxy.

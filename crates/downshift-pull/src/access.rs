@@ -13,6 +13,7 @@ use crate::caller::{Caller, CallerId};
 use crate::effect::{Done, Effect, Login};
 use crate::failure::Failure;
 use crate::front::Front;
+use crate::names::AskedRegistry;
 use crate::permit::permit;
 use crate::registry::Remote;
 use crate::repository::Repository;
@@ -114,7 +115,8 @@ impl Front {
         };
         let Origin { id, place: Place::Registry(registry), .. } = origin else { return None };
         let scope = Scope { origin: *id, name: String::new() };
-        Some(Remote { settings: &self.settings, shell: &self.shell, registry, scope })
+        let (registry, name) = (AskedRegistry::Listed(registry), String::new());
+        Some(Remote { settings: &self.settings, shell: &self.shell, registry, scope, name })
     }
 
     /// `/v2/`: whether somebody has to say who they are.

@@ -7,12 +7,13 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use downshift_registry::{CatalogQuery, Mapping, Page, Response, error, is_repository_name, response};
+use downshift_registry::{CatalogQuery, Mapping, Page, Response, error, is_local_name, response};
 
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, Event};
 use crate::failure::{Failure, Reason, explained, unexpected};
 use crate::front::Front;
+use crate::names::AskedRegistry;
 use crate::registry::Remote;
 use crate::settings::{Origin, Place, Scope};
 
@@ -48,13 +49,13 @@ impl Front {
         query: &str,
         caller: &Caller,
     ) -> Result<Response, Failure> {
-        let origins = &self.settings.origins;
+        let origins = self.listing();
         let (mut at, mut beginning) = self.begin(query);
         let most = page.n.unwrap_or(MAX_NAMES);
         let (mut names, mut next, mut refused) = (Vec::new(), None, None);
         let mut is_known = false;
         for _ in 0..MAX_PAGES {
-            let Some(origin) = origins.get(at) else { break };
+            let Some(&origin) = origins.get(at) else { break };
             let room = page.n.map(|n| n.saturating_sub(names.len()));
             let before = names.len();
             let linked = match self.listed(origin, &beginning, room, caller).await {
@@ -94,11 +95,17 @@ impl Front {
         Ok(response::catalog(names.iter().map(String::as_str), next.as_deref()))
     }
 
-    /// At which origin a query begins, by its place among all, and where there.
+    /// The origins that can be asked what they have. Nobody knows which registries there are in a domain.
+    fn listing(&self) -> Vec<&Origin> {
+        let is_known = |origin: &&Origin| !matches!(origin.place, Place::Domain(_));
+        self.settings.origins.iter().filter(is_known).collect()
+    }
+
+    /// At which of these a query begins, by its place among them, and where there.
     fn begin(&self, query: &str) -> (usize, Beginning) {
-        let query = CatalogQuery::parse(query);
+        let (query, origins) = (CatalogQuery::parse(query), self.listing());
         let place = |is_meant: &dyn Fn(&Origin) -> bool| {
-            self.settings.origins.iter().position(is_meant).unwrap_or(self.settings.origins.len())
+            origins.iter().position(|origin| is_meant(origin)).unwrap_or(origins.len())
         };
         if let Some(prefix) = &query.origin {
             let at = place(&|origin| origin.mapping.prefix == *prefix);
@@ -127,10 +134,12 @@ impl Front {
             Place::Layouts => self.stored(origin, beginning, n).await.map(Some),
             Place::Registry(registry) => {
                 let scope = Scope { origin: origin.id, name: String::new() };
-                let remote =
-                    Remote { settings: &self.settings, shell: &self.shell, registry, scope }.catalog();
+                let (settings, shell) = (&*self.settings, &self.shell);
+                let (registry, name) = (AskedRegistry::Listed(registry), String::new());
+                let remote = Remote { settings, shell, registry, scope, name }.catalog();
                 self.remote_page(&remote, origin, beginning, n, caller).await
             }
+            Place::Domain(_) => Ok(None),
         }
     }
 
@@ -200,7 +209,7 @@ impl Front {
 
     /// The name here of a repository of an origin, if it can be pulled by that.
     fn local(&self, origin: &Origin, remote: &str) -> Option<String> {
-        let local = origin.mapping.local(remote).filter(|local| is_repository_name(local))?;
+        let local = origin.mapping.local(remote).filter(|local| is_local_name(local))?;
         let is_meant =
             self.settings.scope_of(&local)? == Scope { origin: origin.id, name: remote.to_string() };
         is_meant.then_some(local)
@@ -221,7 +230,7 @@ fn own_first(query: &CatalogQuery) -> CatalogQuery {
 /// The query of the page that begins at `beginning`, for a link.
 fn link(origin: &Origin, beginning: &Beginning, n: Option<usize>) -> String {
     let query = match (beginning, &origin.place) {
-        (Beginning::Linked(query), Place::Registry(_)) => query.clone(),
+        (Beginning::Linked(query), Place::Registry(_) | Place::Domain(_)) => query.clone(),
         // Of a store it has a name that it has here.
         (Beginning::Linked(query), Place::Layouts) => return query.text(),
         _ => CatalogQuery::of_page(n, None),

@@ -192,8 +192,8 @@ pub enum Done {
 pub struct Ask {
     /// The origin on behalf of which it is asked.
     pub origin: OriginId,
-    /// Whether this is the origin's own host: others must be no way into the shell's own network, if the registry itself
-    /// is not in that.
+    /// Whether this is the origin's own host, which the operator has named: others must be no way into the shell's own
+    /// network, if the registry itself is not in that. One of a [`Domain`](crate::Domain) never is.
     pub is_own: bool,
     /// The method.
     pub method: AskMethod,

@@ -26,6 +26,8 @@ const FAILURE_LIFETIME: Duration = Duration::from_secs(300);
 pub(crate) struct Front {
     pub(crate) settings: Arc<Settings>,
     pub(crate) request: Arc<Request>,
+    /// The response to whoever may ask, where the request is for a registry that there is not.
+    pub(crate) refusal: Option<Response>,
     /// By which the request came.
     pub(crate) scheme: &'static str,
     pub(crate) shell: Shell,
@@ -58,6 +60,9 @@ impl Front {
             Ok(caller) => caller,
             Err(response) => return self.respond(response.into()).await,
         };
+        if let Some(refusal) = &self.refusal {
+            return self.respond(refusal.clone().into()).await;
+        }
         match self.answer(&caller).await {
             Ok(Answer::Ready(reply)) => {
                 self.note_hidden(&reply.response, &caller).await;

@@ -56,6 +56,7 @@ mod front;
 mod lists;
 mod manifest;
 mod memory;
+mod names;
 mod permit;
 mod pull;
 mod referrers;
@@ -74,8 +75,11 @@ pub use effect::{
     HEADERS, Login, Reply, Response, StoredBlob, StoredCheck, StoredManifest, Take, Ticket,
 };
 pub use memory::{MAX_PERMITS, MAX_TOKENS, Memory};
+pub use names::ListedHost;
 pub use pull::{Pull, Step};
-pub use settings::{Access, Delivery, Origin, OriginId, Place, Registry, Resolve, Scope, Settings, Url};
+pub use settings::{
+    Access, Delivery, Domain, Origin, OriginId, Place, Registry, Resolve, Scope, Settings, Url,
+};
 pub use trouble::Trouble;
 pub use value::{AnswerValue, HeadOf, Key, ListValue, ReferrersValue, TagTarget, Value};
 pub use variables::{UPSTREAM_TIMEOUT, Variables};

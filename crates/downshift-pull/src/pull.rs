@@ -47,7 +47,10 @@ impl Pull {
     #[must_use]
     pub fn new(settings: Arc<Settings>, request: impl Into<Arc<Request>>, scheme: &'static str) -> Self {
         let shell = Shell::default();
-        let front = Front { settings, request: request.into(), scheme, shell: shell.clone() };
+        let request: Arc<Request> = request.into();
+        let refusal = settings.local_name(&request).err();
+        let request = settings.local(request);
+        let front = Front { settings, request, refusal, scheme, shell: shell.clone() };
         Self { work: Some(Box::pin(front.run())), shell }
     }
 

@@ -16,9 +16,10 @@ use crate::caller::Caller;
 use crate::effect::{Done, Effect};
 use crate::failure::{Failure, unexpected};
 use crate::lists::TagList;
+use crate::names::{Found, FoundPlace};
 use crate::referrers;
 use crate::registry::Remote;
-use crate::settings::{Place, Scope, Settings};
+use crate::settings::{Scope, Settings};
 use crate::shell::{Shell, all};
 use crate::value::ListValue;
 
@@ -42,10 +43,12 @@ pub(crate) struct ResolvedReference {
 impl<'p> Repository<'p> {
     /// The repository called `name` here, if there may be one.
     pub(crate) fn choose(settings: &'p Settings, shell: &'p Shell, name: &str) -> Option<Self> {
-        let (scope, place) = settings.choose(name)?;
+        let Found { scope, place } = settings.choose(name)?;
         Some(match place {
-            Place::Layouts => Self::Layout { settings, shell, scope },
-            Place::Registry(registry) => Self::Remote(Remote { settings, shell, registry, scope }),
+            FoundPlace::Layouts => Self::Layout { settings, shell, scope },
+            FoundPlace::Registry { registry, name } => {
+                Self::Remote(Remote { settings, shell, registry, scope, name })
+            }
         })
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use downshift::{Limits, Permissions, Platform, Policy};
-use downshift_registry::{Credentials, Mapping};
+use downshift_registry::{Credentials, HostPattern, Mapping};
 
 /// For how long what a tag points to is told without asking again, unless the operator says otherwise.
 const TAG_LIFETIME: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ pub struct OriginId(pub u32);
 pub struct Scope {
     /// The origin.
     pub origin: OriginId,
-    /// The repository's name at the origin; empty where none is meant.
+    /// The repository's name at the origin, after its host where that is one of a [`Domain`]; empty where none is meant.
     pub name: String,
 }
 
@@ -99,6 +99,20 @@ pub enum Place {
     Layouts,
     /// A registry.
     Registry(Registry),
+    /// The registries of a domain, each with the names that begin with its host.
+    Domain(Domain),
+}
+
+/// The registries whose hosts fit a pattern. Which of them there are clients say, so that none is on a private network,
+/// none is told any credentials, and nothing is kept for each but what has a bound for all.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    /// The pattern.
+    pub pattern: HostPattern,
+    /// How clients get their blobs.
+    pub delivery: Delivery,
+    /// How long one thing that is asked of them may take, all attempts together.
+    pub timeout: Duration,
 }
 
 /// A registry.
@@ -165,23 +179,11 @@ impl Settings {
             || matches!(self.origins.as_slice(), [Origin { place: Place::Registry(_), .. }])
     }
 
-    /// The origin of the repository called `name` here, and its name there, if there may be one.
-    #[must_use]
-    pub fn scope_of(&self, name: &str) -> Option<Scope> {
-        self.choose(name).map(|(scope, _)| scope)
-    }
-
     /// What is allowed in the repositories of an origin.
     #[must_use]
     pub fn allowed(&self, origin: OriginId) -> Permissions {
         let own = self.origins.iter().find(|known| known.id == origin).map(|origin| origin.allow);
         self.allow.and(own.unwrap_or_default())
-    }
-
-    pub(crate) fn choose(&self, name: &str) -> Option<(Scope, &Place)> {
-        let mappings = self.origins.iter().map(|origin| (&origin.mapping, origin));
-        let (name, origin) = Mapping::choose(name, mappings)?;
-        Some((Scope { origin: origin.id, name }, &origin.place))
     }
 
     /// For how long what a tag points to is of any use: while its registry cannot be asked, and to ask no more than what it

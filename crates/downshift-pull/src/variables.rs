@@ -8,9 +8,10 @@ use core::time::Duration;
 
 use downshift::{Failure, Fault, Limits, Permissions, Policy};
 use downshift_json::{Json, Kind, Value};
-use downshift_registry::{Credentials, Mapping, is_docker_hub, registry_host};
+use downshift_registry::{Credentials, Mapping, RegistryName, is_docker_hub, registry_host};
 
-use crate::settings::{Access, Delivery, Origin, OriginId, Place, Registry, Resolve, Settings, Url};
+use crate::names::ListedHost;
+use crate::settings::{Access, Delivery, Domain, Origin, OriginId, Place, Registry, Resolve, Settings, Url};
 
 /// How long one thing that is asked of a registry may take, unless the operator says otherwise: as long as a client cares
 /// to wait.
@@ -27,8 +28,19 @@ const READ_MEMORY: usize = 64 * 1024 * 1024;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// What may be said of a registry in `UPSTREAMS`.
-const MEMBERS: [&str; 8] =
-    ["url", "prefix", "remotePrefix", "library", "blobs", "username", "password", "allow"];
+const MEMBERS: [&str; 11] = [
+    "url",
+    "hosts",
+    "prefix",
+    "remotePrefix",
+    "library",
+    "ns",
+    "slash",
+    "blobs",
+    "username",
+    "password",
+    "allow",
+];
 
 /// What the variables of an edge say.
 #[derive(Clone, Debug)]
@@ -73,6 +85,12 @@ impl<'j> Reader<'j> {
         }
         self.one_of("SIGNER", &["p256", "webcrypto"])?;
         let mut settings = Settings::new(origins, access, self.resolve);
+        if let Some(twice) = settings.said_twice() {
+            return Err(wrong(
+                ["`", twice, "` stands for two registries of `UPSTREAMS`"].concat(),
+                "give each another `prefix`, and name each registry in one `ns` only",
+            ));
+        }
         if !settings.is_access_possible() {
             return Err(invalid("AUTH", "a client's token is good for one registry, and there are several"));
         }
@@ -162,7 +180,7 @@ impl<'j> Reader<'j> {
             return Err(invalid("UPSTREAM_TIMEOUT", "write a number of seconds greater than 0"));
         }
         let Some(text) = self.spelt("UPSTREAMS") else {
-            return Ok([self.origin(0, self.only()?, timeout)?].into());
+            return self.origins_of(&self.only()?, 0, timeout);
         };
         // They would be told to every one of them.
         for name in ["UPSTREAM_USERNAME", "UPSTREAM_PASSWORD"] {
@@ -177,11 +195,12 @@ impl<'j> Reader<'j> {
         let json = Json::parse("upstreams", text.as_bytes(), downshift_json::Limits::default());
         let json = json.map_err(|_| refused())?;
         let mut origins = Vec::new();
-        for (number, described) in (0..).zip(json.root().elements()) {
+        for described in json.root().elements() {
             if described.kind() != Kind::Object {
                 return Err(refused());
             }
-            origins.push(self.origin(number, Described::read(described)?, timeout)?);
+            let next = u32::try_from(origins.len()).map_err(|_| refused())?;
+            origins.extend(self.origins_of(&Described::read(described)?, next, timeout)?);
         }
         if origins.is_empty() { Err(refused()) } else { Ok(origins) }
     }
@@ -192,30 +211,60 @@ impl<'j> Reader<'j> {
         let is_known = username.is_some() || self.value("UPSTREAM_PASSWORD").is_some();
         Ok(Described {
             url: self.text("UPSTREAM")?.unwrap_or_default().into_owned(),
+            ns: self
+                .text("UPSTREAM_NS")?
+                .map(|names| names.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
             username,
             password: is_known.then(|| "UPSTREAM_PASSWORD".to_owned()),
             ..Described::default()
         })
     }
 
-    fn origin(&self, number: u32, described: Described, timeout: Duration) -> Result<Origin, Box<Failure>> {
+    /// What is described, as origins with numbers from `number` on: one, or one for each of its hosts.
+    fn origins_of(
+        &self,
+        described: &Described,
+        number: u32,
+        timeout: Duration,
+    ) -> Result<Vec<Origin>, Box<Failure>> {
         const BAD_URL: &str = "write the registry's URL, such as https://registry.example.org";
-        let base = Url::of_registry(&described.url, self.resolve);
-        let base = base.ok_or_else(|| invalid("UPSTREAM", BAD_URL))?;
-        let credentials = self.credentials(&base, &described)?;
-        let blobs = described.blobs.map(Cow::Owned);
+        const BAD_MAPPING: &str =
+            "write prefixes that a repository's name can begin with, and a `slash` such as `__`";
+        let blobs = described.blobs.as_deref().map(Cow::Borrowed);
         let delivery = match blobs.or(self.text("BLOBS")?).as_deref() {
             None | Some("stream") => Delivery::Stream,
             Some("redirect") => Delivery::Redirect,
             Some(_) => return Err(invalid("BLOBS", "write `stream` or `redirect`")),
         };
-        let library = described.library.unwrap_or_else(|| is_docker_hub(&base.host));
-        let mapping = Mapping { prefix: described.prefix, remote_prefix: described.remote_prefix, library };
-        if !mapping.is_valid() {
-            return Err(invalid("UPSTREAMS", "write prefixes that a repository's name can begin with"));
+        let mut places = Vec::new();
+        if described.hosts.is_empty() {
+            let base = Url::of_registry(&described.url, self.resolve);
+            let base = base.ok_or_else(|| invalid("UPSTREAM", BAD_URL))?;
+            let credentials = self.credentials(&base, described)?;
+            let mapping = described.mapping(&base)?;
+            places.push((mapping, Place::Registry(Registry { base, credentials, delivery, timeout })));
+        } else {
+            described.check_hosts()?;
+            for host in &described.hosts {
+                let listed = ListedHost::parse(host, self.resolve);
+                let listed = listed.ok_or_else(|| bad_host("hosts", host))?;
+                let mapping = listed.mapping(&described.prefix, &described.slash);
+                let place = match listed {
+                    ListedHost::Registry { base, .. } => {
+                        Place::Registry(Registry { base, credentials: None, delivery, timeout })
+                    }
+                    ListedHost::Pattern(pattern) => Place::Domain(Domain { pattern, delivery, timeout }),
+                };
+                places.push((mapping, place));
+            }
         }
-        let place = Place::Registry(Registry { base, credentials, delivery, timeout });
-        Ok(Origin { id: OriginId(number), mapping, place, allow: described.allow })
+        if places.iter().any(|(mapping, _)| !mapping.is_valid()) {
+            return Err(invalid("UPSTREAMS", BAD_MAPPING));
+        }
+        let origin =
+            |(id, (mapping, place))| Origin { id: OriginId(id), mapping, place, allow: described.allow };
+        Ok((number..).zip(places).map(origin).collect())
     }
 
     /// Who this edge is towards a registry.
@@ -242,9 +291,14 @@ impl<'j> Reader<'j> {
 #[derive(Default)]
 struct Described {
     url: String,
+    /// The hosts of registries, in the place of one URL.
+    hosts: Vec<String>,
     prefix: String,
     remote_prefix: String,
     library: Option<bool>,
+    /// The registries whose mirror this is for clients.
+    ns: Vec<String>,
+    slash: String,
     blobs: Option<String>,
     username: Option<String>,
     /// The name of the secret that has it.
@@ -274,6 +328,19 @@ impl Described {
                 described.allow = permissions("UPSTREAMS", Some(value))?;
                 continue;
             }
+            if let "hosts" | "ns" = &*name {
+                let texts = value.elements().map(|text| text.as_text().map(Cow::into_owned)).collect();
+                let texts: Option<Vec<_>> = if value.kind() == Kind::Array { texts } else { None };
+                let texts = texts.ok_or_else(|| {
+                    wrong(
+                        ["the member `", &name, "` of a registry of `UPSTREAMS` is not an array of texts"]
+                            .concat(),
+                        "write it as `[\"ghcr.io\", \"quay.io\"]`",
+                    )
+                })?;
+                *(if name == "ns" { &mut described.ns } else { &mut described.hosts }) = texts;
+                continue;
+            }
             let text = value.as_text().map(Cow::into_owned);
             let text = text.ok_or_else(|| {
                 wrong(
@@ -285,6 +352,7 @@ impl Described {
                 "url" => described.url = text,
                 "prefix" => described.prefix = text,
                 "remotePrefix" => described.remote_prefix = text,
+                "slash" => described.slash = text,
                 "blobs" => described.blobs = Some(text),
                 "username" => described.username = Some(text),
                 _ => described.password = Some(text),
@@ -292,6 +360,47 @@ impl Described {
         }
         Ok(described)
     }
+
+    /// The names of the one registry's repositories.
+    fn mapping(&self, base: &Url) -> Result<Mapping, Box<Failure>> {
+        let registry = |name: &String| RegistryName::parse(name.trim()).ok_or_else(|| bad_host("ns", name));
+        Ok(Mapping {
+            prefix: self.prefix.clone(),
+            remote_prefix: self.remote_prefix.clone(),
+            library: self.library.unwrap_or_else(|| is_docker_hub(&base.host)),
+            slash: self.slash.clone(),
+            registries: self.ns.iter().map(registry).collect::<Result<_, _>>()?,
+            is_by_host: false,
+        })
+    }
+
+    /// Whether nothing is said that can be said of one registry only.
+    fn check_hosts(&self) -> Result<(), Box<Failure>> {
+        let of_one = [
+            ("url", !self.url.is_empty()),
+            ("remotePrefix", !self.remote_prefix.is_empty()),
+            ("library", self.library.is_some()),
+            ("ns", !self.ns.is_empty()),
+            ("username", self.username.is_some()),
+            ("password", self.password.is_some()),
+        ];
+        match of_one.into_iter().find(|(_, is_said)| *is_said) {
+            None => Ok(()),
+            Some((name, _)) => Err(wrong(
+                ["`", name, "` is for one registry, and stands beside `hosts`"].concat(),
+                "give the registry that it is for an entry of its own in `UPSTREAMS`",
+            )),
+        }
+    }
+}
+
+fn bad_host(member: &str, text: &str) -> Box<Failure> {
+    // A password may be in it.
+    let text = text.rsplit_once('@').map_or(text, |_| "…");
+    wrong(
+        ["`", text, "` in `", member, "` is not the host of a registry"].concat(),
+        "write it as `ghcr.io` or `localhost:5000`; among `hosts` also as `http://localhost:5000` or `*.azurecr.io`",
+    )
 }
 
 impl Url {

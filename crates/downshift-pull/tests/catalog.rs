@@ -27,7 +27,12 @@ fn world() -> World {
     };
     let origin = |number, prefix: &str, remote_prefix: &str, library, place| Origin {
         id: OriginId(number),
-        mapping: Mapping { prefix: prefix.to_owned(), remote_prefix: remote_prefix.to_owned(), library },
+        mapping: Mapping {
+            prefix: prefix.to_owned(),
+            remote_prefix: remote_prefix.to_owned(),
+            library,
+            ..Mapping::default()
+        },
         place,
         allow: Permissions::default(),
     };

@@ -4,8 +4,8 @@ use downshift::{Capabilities, Digest, Form, Permission, Platform, ZstdSupport};
 use downshift_cases::images::{Family, REPOSITORY, sample};
 use downshift_pull::{Key, OriginId};
 use downshift_registry::{AnswerKey, Meaning, Reference};
-use downshift_world::net::Change;
-use downshift_world::rows::{Options, schema1_digest};
+use downshift_world::net::{Change, Host};
+use downshift_world::rows::{Options, Upstream, schema1_digest};
 use downshift_world::world::{Sent, World};
 
 /// A world with the sample's images.
@@ -283,4 +283,31 @@ fn what_is_allowed_is_by_repository() {
             assert_eq!(world.pull(&sent).response.status, status, "{name}");
         }
     }
+}
+
+/// The same image under the same name in two registries: two answers, two records, two of whatever is kept of either; and
+/// one of each, in whatever way a client says the registry.
+#[test]
+fn the_registry_is_in_every_key() {
+    const UPSTREAMS: &[Upstream] = &[Upstream::by_host(Host::Registry), Upstream::by_host(Host::Second)];
+    let mut world = Options { upstreams: UPSTREAMS, ..Options::default() }.world("https");
+    world.net.change(&Change::Push(REPOSITORY, "latest", Box::new(sample::schema2())));
+    let hosts = ["registry.test", "second.test"];
+    let mut kept = Vec::new();
+    for host in hosts {
+        for target in [
+            format!("/v2/{REPOSITORY}/manifests/latest?ns={host}"),
+            format!("/v2/{host}/{REPOSITORY}/manifests/latest"),
+            format!("/v2/{host}/{REPOSITORY}/manifests/latest?ns={host}"),
+        ] {
+            assert_eq!(world.pull(&Sent::new("GET", &target)).response.status, 200, "{target}");
+            kept.push(world.kept().count());
+        }
+    }
+    let [one, _, _, two, _, _] = kept[..] else { panic!("{kept:?}") };
+    assert_eq!(kept, [one, one, one, two, two, two]);
+    assert_eq!(two, 2 * one);
+    assert_eq!(answers(&world), 2);
+    let recorded: Vec<_> = world.records.keys().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(recorded, hosts.map(|host| format!("{host}/{REPOSITORY}")));
 }

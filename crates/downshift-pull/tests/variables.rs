@@ -19,7 +19,7 @@ fn registries(settings: &Settings) -> Vec<&Registry> {
         .iter()
         .filter_map(|origin| match &origin.place {
             Place::Registry(registry) => Some(registry),
-            Place::Layouts => None,
+            Place::Layouts | Place::Domain(_) => None,
         })
         .collect()
 }
@@ -124,6 +124,32 @@ fn a_name_and_password_are_told_to_the_registry_that_they_are_for() {
 }
 
 #[test]
+fn a_list_has_several_registries() {
+    let settings = read(
+        r#""UPSTREAMS":[{"hosts":["ghcr.io","docker.io","*.azurecr.io"],"prefix":"mirror","blobs":"redirect","slash":"__"},
+        {"url":"http://localhost:5000","ns":["example.org:5000","gcr.io"]}]"#,
+    )
+    .unwrap();
+    let numbers: Vec<_> = settings.origins.iter().map(|origin| origin.id.0).collect();
+    assert_eq!(numbers, [0, 1, 2, 3]);
+    let scope = |name: &str| settings.scope_of(name).map(|scope| (scope.origin.0, scope.name));
+    assert_eq!(scope("mirror/ghcr.io/owner/app"), Some((0, "owner/app".into())));
+    assert_eq!(scope("mirror/ghcr.io/owner__app"), Some((0, "owner/app".into())));
+    assert_eq!(scope("mirror/docker.io/app"), Some((1, "library/app".into())));
+    assert_eq!(scope("mirror/team.azurecr.io/app"), Some((2, "team.azurecr.io/app".into())));
+    assert_eq!(scope("mirror/quay.io/app"), None);
+    assert_eq!(scope("app"), Some((3, "app".into())));
+    assert!(registries(&settings)[..2].iter().all(|registry| registry.delivery == Delivery::Redirect));
+    let said: Vec<_> = settings.origins[3].mapping.registries.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["example.org:5000", "gcr.io"]);
+    // The one registry has names as well.
+    let settings =
+        read(r#""UPSTREAM":"https://a.example.org","UPSTREAM_NS":"docker.io, b.example.org""#).unwrap();
+    let said: Vec<_> = settings.origins[0].mapping.registries.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["docker.io", "b.example.org"]);
+}
+
+#[test]
 fn what_is_wrong_is_named_and_no_secret_is_shown() {
     const UPSTREAM: &str = r#""UPSTREAM":"https://a.example.org""#;
     let variable = |name: &str| format!("the variable `{name}` is missing or wrong");
@@ -131,6 +157,11 @@ fn what_is_wrong_is_named_and_no_secret_is_shown() {
     let one = |name: &str| format!("`{name}` is for the one registry of `UPSTREAM`, and `UPSTREAMS` is set");
     let upstreams = |members: &str| format!(r#""UPSTREAMS":[{{"url":"https://a.example.org"{members}}}]"#);
     let with = |members: &str| format!("{UPSTREAM},{members}");
+    let list = |hosts: &str, members: &str| format!(r#""UPSTREAMS":[{{"hosts":{hosts}{members}}}]"#);
+    let host = |host: &str, member: &str| format!("`{host}` in `{member}` is not the host of a registry");
+    let beside = |member: &str| format!("`{member}` is for one registry, and stands beside `hosts`");
+    let texts =
+        |member: &str| format!("the member `{member}` of a registry of `UPSTREAMS` is not an array of texts");
     for (members, cause) in [
         (String::from("\"OTHER\":1"), variable("UPSTREAM")),
         (String::from(r#""UPSTREAM":"ftp://a""#), variable("UPSTREAM")),
@@ -172,6 +203,25 @@ fn what_is_wrong_is_named_and_no_secret_is_shown() {
             "a registry of `UPSTREAMS` has the unknown member `usernmae`".to_owned(),
         ),
         (upstreams("") + r#","UPSTREAM_USERNAME":"alice""#, one("UPSTREAM_USERNAME")),
+        (with(r#""UPSTREAM_NS":"a b""#), host("a b", "ns")),
+        (upstreams(r#","ns":["alice:hunter2@a"]"#), host("…", "ns")),
+        (upstreams(r#","ns":"a.io""#), texts("ns")),
+        (upstreams(r#","ns":[7]"#), texts("ns")),
+        (upstreams(r#","slash":"/""#), variable("UPSTREAMS")),
+        (upstreams(r#","hosts":["ghcr.io"]"#), beside("url")),
+        (list(r#"["https://alice:hunter2@a"]"#, ""), host("…", "hosts")),
+        (list(r#"["*"]"#, ""), host("*", "hosts")),
+        (list(r#"["a/b"]"#, ""), host("a/b", "hosts")),
+        (list(r#"["a.io"]"#, r#","username":"alice","password":"OF_A""#), beside("username")),
+        (list(r#"["a.io"]"#, r#","remotePrefix":"team""#), beside("remotePrefix")),
+        (list(r#"["a.io"]"#, r#","library":true"#), beside("library")),
+        (list(r#"["a.io"]"#, r#","ns":["b.io"]"#), beside("ns")),
+        (
+            list(r#"["a.io","https://a.io"]"#, ""),
+            "`a.io` stands for two registries of `UPSTREAMS`".to_owned(),
+        ),
+        (list(r#"["a.io","b.io"]"#, "") + r#","AUTH":"upstream""#, variable("AUTH")),
+        (list(r#"["*.a.io"]"#, "") + r#","AUTH":"upstream""#, variable("AUTH")),
         (upstreams("") + r#","UPSTREAM_PASSWORD":"hunter2""#, one("UPSTREAM_PASSWORD")),
         (
             r#""UPSTREAMS":[{"url":"https://a"},{"url":"https://b","prefix":"b"}],"AUTH":"upstream""#

@@ -59,6 +59,24 @@ pub fn name_unknown(name: &str) -> Response {
     )
 }
 
+/// There is no registry of this name behind this server, whether it stood before the repository's name or in the query: 404,
+/// after which clients that know of a mirror ask the registry itself.
+#[must_use]
+pub fn unknown_registry(registry: &str) -> Response {
+    let cause = format!("this server has no images of the registry `{}`", excerpt(registry));
+    let remedy =
+        "ask that registry itself, or have the operator of this server name it among its upstream registries";
+    explained(404, "NAME_UNKNOWN", "unknown-registry", &cause, remedy)
+}
+
+/// A request names two registries, in its query and before the repository's name, or twice in its query.
+#[must_use]
+pub fn registry_mismatch(one: &str, other: &str) -> Response {
+    let cause =
+        format!("the request names the registry `{}` and the registry `{}`", excerpt(one), excerpt(other));
+    explained(400, "NAME_INVALID", "registry-mismatch", &cause, "name one registry")
+}
+
 /// There is no such path.
 #[must_use]
 pub fn unknown_path() -> Response {

@@ -1,8 +1,11 @@
 //! Names here and there: under which name an upstream registry has a repository.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use crate::is_repository_name;
+use crate::name::is_local_name;
+use crate::{RegistryName, is_repository_name};
 
 /// How the names of repositories become those of an upstream registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,16 +16,25 @@ pub struct Mapping {
     pub remote_prefix: String,
     /// Whether names of one component are below `library/` there, as at Docker Hub, so that `httpd` needs no redirect.
     pub library: bool,
+    /// What stands for a slash in the names here, after the prefix: `__` has `internal/team__app` be `team/app` there, for
+    /// Docker 1.6 and 1.7, which pull no names of three components. Nothing does if it is empty.
+    pub slash: String,
+    /// The registries that the repositories are of for clients which take this server for their mirror, beside the one
+    /// that the images are had from.
+    pub registries: Vec<RegistryName>,
+    /// Whether the prefix ends with the host of the registry, as one of a list. Names that begin with another host are
+    /// then nobody's, and no other origin is asked for them.
+    pub is_by_host: bool,
 }
 
 impl Mapping {
     /// The repository's name at the upstream registry, if `name` is meant.
     #[must_use]
     pub fn remote(&self, name: &str) -> Option<String> {
-        let rest = match self.prefix.as_str() {
-            "" => name,
-            prefix => name.strip_prefix(prefix)?.strip_prefix('/')?,
-        };
+        let mut rest = Cow::Borrowed(self.rest(name)?);
+        if !self.slash.is_empty() && rest.contains(&self.slash) {
+            rest = Cow::Owned(rest.replace(&self.slash, "/"));
+        }
         let mut remote = String::new();
         if !self.remote_prefix.is_empty() {
             remote.push_str(&self.remote_prefix);
@@ -30,7 +42,7 @@ impl Mapping {
         } else if self.library && !rest.as_bytes().contains(&b'/') {
             remote.push_str("library/");
         }
-        remote.push_str(rest);
+        remote.push_str(&rest);
         is_repository_name(&remote).then_some(remote)
     }
 
@@ -52,28 +64,31 @@ impl Mapping {
         }
         local.push_str(rest);
         // What is called otherwise there has no name here.
-        let is_own = is_repository_name(&local) && self.remote(&local).as_deref() == Some(remote);
+        let is_own = is_local_name(&local) && self.remote(&local).as_deref() == Some(remote);
         is_own.then_some(local)
     }
 
-    /// Whether both prefixes can begin the name of a repository.
+    /// What follows the prefix in `name`, if that begins with it.
     #[must_use]
-    pub fn is_valid(&self) -> bool {
-        [&self.prefix, &self.remote_prefix]
-            .iter()
-            .all(|prefix| prefix.is_empty() || is_repository_name(prefix))
+    pub fn rest<'n>(&self, name: &'n str) -> Option<&'n str> {
+        Self::rest_after(&self.prefix, name)
     }
 
-    /// Which of several mappings `name` is meant by: the one with the longest prefix.
-    pub fn choose<'m, T>(
-        name: &str,
-        mappings: impl IntoIterator<Item = (&'m Self, T)>,
-    ) -> Option<(String, T)> {
-        let meant = mappings.into_iter().filter_map(|(mapping, value)| {
-            let remote = mapping.remote(name)?;
-            Some((mapping.prefix.len(), (remote, value)))
-        });
-        meant.max_by_key(|(length, _)| *length).map(|(_, chosen)| chosen)
+    /// What follows some first components in `name`, if that begins with them.
+    #[must_use]
+    pub fn rest_after<'n>(prefix: &str, name: &'n str) -> Option<&'n str> {
+        if prefix.is_empty() { Some(name) } else { name.strip_prefix(prefix)?.strip_prefix('/') }
+    }
+
+    /// Whether both prefixes can begin the name of a repository, and what stands for a slash can be inside of one.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let is_prefix = |prefix: &str| is_local_name(&[prefix, "/x"].concat());
+        (self.prefix.is_empty() || is_prefix(&self.prefix))
+            && (self.remote_prefix.is_empty() || is_repository_name(&self.remote_prefix))
+            && !self.slash.contains('/')
+            && is_repository_name(&["x", &self.slash, "x"].concat())
+            && !self.slash.contains(|char: char| char.is_ascii_alphanumeric())
     }
 }
 
@@ -94,7 +109,43 @@ mod tests {
     use super::*;
 
     fn mapping(prefix: &str, remote_prefix: &str, library: bool) -> Mapping {
-        Mapping { prefix: prefix.into(), remote_prefix: remote_prefix.into(), library }
+        Mapping { prefix: prefix.into(), remote_prefix: remote_prefix.into(), library, ..Mapping::default() }
+    }
+
+    #[test]
+    fn something_else_may_stand_for_a_slash() {
+        let mapping = Mapping { slash: "__".into(), ..mapping("internal", "", false) };
+        for (name, remote) in [
+            ("internal/team__app", "team/app"),
+            ("internal/team__sub__app", "team/sub/app"),
+            ("internal/team/app", "team/app"),
+            ("internal/team_app", "team_app"),
+        ] {
+            assert_eq!(mapping.remote(name).as_deref(), Some(remote), "{name}");
+        }
+        // The prefix is what it is.
+        assert_eq!(mapping.remote("internal__team__app"), None);
+        let hub = Mapping { slash: "--".into(), ..self::mapping("", "", true) };
+        assert_eq!(hub.remote("bitnami--redis").as_deref(), Some("bitnami/redis"));
+        assert_eq!(hub.remote("httpd").as_deref(), Some("library/httpd"));
+        let is_valid = |slash: &str| Mapping { slash: slash.into(), ..Mapping::default() }.is_valid();
+        for slash in ["", "__", "_", ".", "-", "---"] {
+            assert!(is_valid(slash), "{slash}");
+        }
+        for slash in ["/", "___", "..", "a", "-a-", ":", " ", "%"] {
+            assert!(!is_valid(slash), "{slash}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_may_be_a_registry_with_its_port() {
+        let registry = mapping("localhost:5000", "", false);
+        assert!(registry.is_valid());
+        assert_eq!(registry.remote("localhost:5000/app").as_deref(), Some("app"));
+        for prefix in ["a:", "a:b", "a//b", "A", ":5", "a:5:5"] {
+            assert!(!mapping(prefix, "", false).is_valid(), "{prefix}");
+        }
+        assert!(!mapping("", "localhost:5000", false).is_valid());
     }
 
     #[test]
@@ -124,16 +175,6 @@ mod tests {
             assert_eq!(mirror.local(other), None, "{other}");
         }
         assert_eq!(mapping("a", "", false).local(&"b".repeat(254)), None);
-    }
-
-    #[test]
-    fn the_longest_prefix_is_meant() {
-        let mappings = [mapping("", "", false), mapping("a", "", false), mapping("a/b", "", false)];
-        let choose = |name| Mapping::choose(name, mappings.iter().zip(0..));
-        assert_eq!(choose("x"), Some(("x".into(), 0)));
-        assert_eq!(choose("a/x"), Some(("x".into(), 1)));
-        assert_eq!(choose("a/b/x"), Some(("x".into(), 2)));
-        assert_eq!(choose("a"), Some(("a".into(), 0)));
     }
 
     #[test]

@@ -39,6 +39,19 @@ pub fn is_repository_name(name: &str) -> bool {
     name.len() <= 255 && name.split('/').all(is_component)
 }
 
+/// Whether `name` is a repository's name at this server: one of [`is_repository_name`], of which any component but the last
+/// may have a port, for it may be the registry that the repository is at, as in `localhost:5000/app`.
+#[must_use]
+pub fn is_local_name(name: &str) -> bool {
+    let Some((rest, last)) = name.rsplit_once('/') else { return is_repository_name(name) };
+    let is_port = |port: &str| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_component = |component: &str| match component.split_once(':') {
+        Some((host, port)) => is_repository_name(host) && is_port(port),
+        None => is_repository_name(component),
+    };
+    name.len() <= 255 && rest.split('/').all(is_component) && is_repository_name(last)
+}
+
 /// Whether `tag` is a tag: a letter, digit or `_`, and up to 127 of these, `.` and `-` (OCI distribution
 /// specification 1.1, "Pulling manifests").
 #[must_use]

@@ -110,6 +110,16 @@ pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)>
     })
 }
 
+/// A query without the pairs that have this name.
+pub(crate) fn without(query: &str, name: &str) -> String {
+    let has_name = |pair: &&str| {
+        let own = pair.split_once('=').map_or(*pair, |(own, _)| own);
+        percent_decoded(own).is_some_and(|own| own == name)
+    };
+    let pairs: Vec<_> = query.split('&').filter(|pair| !has_name(pair)).collect();
+    pairs.join("&")
+}
+
 /// `text` with its percent-encoding undone; `None` if that is broken or gives no UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     decoded(text, b'+')

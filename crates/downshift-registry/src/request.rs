@@ -8,7 +8,8 @@ use downshift::{Capabilities, Digest};
 
 use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
-use crate::{Authorization, Method, Response, Route, V1Client, accept, error};
+use crate::mirror;
+use crate::{Authorization, Method, RegistryName, Response, Route, V1Client, accept, error};
 
 /// The headers that are read.
 const HEADERS: [&str; 7] =
@@ -28,6 +29,8 @@ pub struct Request {
     /// The name under which the client knows this server, such as `localhost:5000`, if it is one that can stand in a
     /// URL.
     pub host: Option<String>,
+    /// The registry whose mirror the client takes this server for, where its query says so.
+    pub registry: Option<RegistryName>,
     /// What tells the client from others that ask the API of version 1, if it is one of those that do.
     pub v1: Option<V1Client>,
     /// The client's address, as far as the place that got the request [knows it](Self::from_address).
@@ -83,15 +86,23 @@ impl Request {
             }
         }
         let route = Route::parse(target)?;
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let registry = if route.is_in_v2() { mirror::asked_for(query)? } else { None };
         let v1 = user_agent.as_deref().and_then(V1Client::of);
         let client = accept::capabilities(accept, user_agent.as_deref());
-        Ok(Self { method, route, client, authorization, host, v1, address: None, conditions })
+        Ok(Self { method, route, client, authorization, host, registry, v1, address: None, conditions })
     }
 
     /// The same request, of a client with this address.
     #[must_use]
     pub fn from_address(self, address: Option<String>) -> Self {
         Self { address, ..self }
+    }
+
+    /// The same for a repository that is called `name` here, and no registry that is named beside it.
+    #[must_use]
+    pub fn for_repository(&self, name: &str) -> Self {
+        Self { route: self.route.of_repository(name), registry: None, ..self.clone() }
     }
 
     /// The one `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the
@@ -118,14 +129,16 @@ impl Request {
 
 /// Whether `text` is a host and port as they stand in a URL (RFC 3986, 3.2), of which no part can be mistaken for
 /// another.
-fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     !text.is_empty() && text.len() <= 255 && text.bytes().all(in_host)
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned as _;
     use alloc::format;
+    use alloc::string::ToString as _;
 
     use downshift::{Form, Platform, ZstdSupport};
 
@@ -162,6 +175,7 @@ mod tests {
             client,
             authorization: Authorization::parse(b"Basic QTpC"),
             host: Some("localhost:5000".into()),
+            registry: None,
             v1: V1Client::of("docker/1.9.1 os/linux arch/arm64"),
             address: None,
             conditions,
@@ -178,6 +192,31 @@ mod tests {
         for name in ["", "a/b", "a\"b", "a b", "user@a", &"a".repeat(256)] {
             assert_eq!(host(name), Ok(None), "{name}");
         }
+    }
+
+    #[test]
+    fn the_query_says_whose_mirror_is_asked() {
+        let registry = |target: &str| {
+            let read = read("GET", target, &[]).map_err(|response| response.status);
+            read.map(|request| request.registry.map(|name| name.to_string()))
+        };
+        let digest = Digest::of(b"");
+        for path in [
+            "/v2/a/manifests/latest".to_owned(),
+            format!("/v2/a/blobs/{digest}"),
+            format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER),
+            format!("/v2/a/referrers/{digest}"),
+            "/v2/a/tags/list".to_owned(),
+            "/v2/".to_owned(),
+            "/v2/_catalog".to_owned(),
+        ] {
+            assert_eq!(registry(&format!("{path}?ns=ghcr.io")), Ok(Some("ghcr.io".to_owned())), "{path}");
+            assert_eq!(registry(&format!("{path}?ns=a.org&ns=b.org")), Err(400), "{path}");
+        }
+        assert_eq!(registry("/_downshift/token?ns=ghcr.io&ns=quay.io"), Ok(None));
+        let tags =
+            read("GET", "/v2/a/tags/list?ns=ghcr.io&n=1", &[]).map(|request| request.for_repository("b/a"));
+        assert_eq!(tags, read("GET", "/v2/b/a/tags/list?n=1", &[]));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use alloc::string::{String, ToString};
 
 use downshift::Digest;
 
-use crate::query::{percent_decoded, query_value};
+use crate::mirror::NAMESPACE;
+use crate::name::is_local_name;
+use crate::query::{percent_decoded, query_value, without};
 use crate::{Reference, Response, Scope, error, is_repository_name};
 
 /// The path under which clients get tokens that an upstream registry's token service has issued.
@@ -47,7 +49,7 @@ pub enum Route {
         name: String,
         /// Which of the tags.
         page: Page,
-        /// The query as it came, for an upstream registry with pages of its own kind.
+        /// The query as it came, for an upstream registry with pages of its own kind; without the registry that it names.
         query: String,
     },
     /// `/v2/_catalog`: [`response::catalog`](crate::response::catalog).
@@ -63,7 +65,7 @@ pub enum Route {
         name: String,
         /// The digest of the manifest that is referred to.
         digest: Digest,
-        /// The query as it came.
+        /// The query as it came, without the registry that it names.
         query: String,
     },
     /// [`TOKEN_PATH`](crate::TOKEN_PATH): a token of an upstream registry's token service.
@@ -113,7 +115,7 @@ impl Route {
             "/" => Ok(Self::Root),
             "/v2" => Err(Response::moved("/v2/")),
             "/v2/" => Ok(Self::Base),
-            CATALOG_PATH => Ok(Self::Catalog { page: Page::parse(query)?, query: query.to_string() }),
+            CATALOG_PATH => Ok(Self::Catalog { page: Page::parse(query)?, query: without(query, NAMESPACE) }),
             TOKEN_PATH => Ok(Self::Token { query: query.to_string() }),
             path if path.starts_with("/v1/") => Ok(Self::of_v1(path)),
             path => match path.strip_prefix("/v2/") {
@@ -123,17 +125,43 @@ impl Route {
         }
     }
 
-    /// The right that a request needs, where it is about a repository, or about all of them.
+    /// The name of the repository that a request is about, if it is about one.
     #[must_use]
-    pub fn scope(&self) -> Option<Scope> {
+    pub fn repository(&self) -> Option<&str> {
         match self {
             Self::Manifest { name, .. }
             | Self::Blob { name, .. }
             | Self::Tags { name, .. }
-            | Self::Referrers { name, .. } => Some(Scope::pull(name)),
-            Self::Catalog { .. } => Some(Scope::catalog()),
+            | Self::Referrers { name, .. } => Some(name),
             _ => None,
         }
+    }
+
+    /// The right that a request needs, where it is about a repository, or about all of them.
+    #[must_use]
+    pub fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Catalog { .. } => Some(Scope::catalog()),
+            _ => self.repository().map(Scope::pull),
+        }
+    }
+
+    /// Whether it is a path of the V2 API.
+    pub(crate) fn is_in_v2(&self) -> bool {
+        matches!(self, Self::Base | Self::EmptyLayer | Self::Catalog { .. }) || self.repository().is_some()
+    }
+
+    /// The same of the repository `name`, if it is about one.
+    pub(crate) fn of_repository(&self, name: &str) -> Self {
+        let mut route = self.clone();
+        if let Self::Manifest { name: own, .. }
+        | Self::Blob { name: own, .. }
+        | Self::Tags { name: own, .. }
+        | Self::Referrers { name: own, .. } = &mut route
+        {
+            *own = name.to_string();
+        }
+        route
     }
 
     fn of_v1(path: &str) -> Self {
@@ -173,11 +201,11 @@ impl Route {
             }
             ("referrers", digest) => {
                 let (name, digest) = (repository_name(name)?, parsed_digest(digest)?);
-                Ok(Self::Referrers { name, digest, query: query.to_string() })
+                Ok(Self::Referrers { name, digest, query: without(query, NAMESPACE) })
             }
             ("tags", "list") => {
                 let (name, page) = (repository_name(name)?, Page::parse(query)?);
-                Ok(Self::Tags { name, page, query: query.to_string() })
+                Ok(Self::Tags { name, page, query: without(query, NAMESPACE) })
             }
             _ => Ok(Self::Unknown),
         }
@@ -198,7 +226,7 @@ impl Page {
 }
 
 fn repository_name(name: &str) -> Result<String, Response> {
-    if is_repository_name(name) { Ok(name.to_string()) } else { Err(error::name_invalid(name)) }
+    if is_local_name(name) { Ok(name.to_string()) } else { Err(error::name_invalid(name)) }
 }
 
 fn parsed_digest(text: &str) -> Result<Digest, Response> {
@@ -269,6 +297,27 @@ mod tests {
     fn percent_encoding_is_undone_once() {
         assert_eq!(parse("/v2/library%2fhttpd/manifests/%6Catest"), manifest("library/httpd", "latest"));
         assert_eq!(parse("/v2/%2561/manifests/latest"), Err(400));
+    }
+
+    #[test]
+    fn a_registry_with_a_port_may_begin_a_name() {
+        for target in ["/v2/localhost:5000/app/manifests/latest", "/v2/localhost%3a5000/app/manifests/latest"]
+        {
+            assert_eq!(parse(target), manifest("localhost:5000/app", "latest"), "{target}");
+        }
+        for name in [
+            "localhost:5000",
+            "app:5000",
+            "a/b:5",
+            "a:/b",
+            ":5/b",
+            "a:b/c",
+            "a:123456/b",
+            "a:5:5/b",
+            "[::1]:5/b",
+        ] {
+            assert_eq!(parse(&format!("/v2/{name}/manifests/latest")), Err(400), "{name}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use crate::is_repository_name;
+use crate::is_local_name;
 
 /// What a registry calls its catalog in scopes.
 const CATALOG: &str = "catalog";
@@ -60,7 +60,7 @@ impl Scope {
         }
         let (name, actions) = text.strip_prefix("repository:")?.rsplit_once(':')?;
         let in_actions = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'*');
-        let is_scope = is_repository_name(name) && actions.len() <= 64 && actions.bytes().all(in_actions);
+        let is_scope = is_local_name(name) && actions.len() <= 64 && actions.bytes().all(in_actions);
         is_scope.then(|| Self { actions: actions.to_string(), ..Self::pull(name) })
     }
 }
@@ -82,6 +82,7 @@ mod tests {
             "repository:library/httpd:pull",
             "repository:a:pull,push",
             "repository:a:*",
+            "repository:localhost:5000/a:pull",
             "registry:catalog:*",
         ] {
             assert_eq!(Scope::parse(text).unwrap().to_string(), text);

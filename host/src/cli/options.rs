@@ -31,9 +31,9 @@ const NOT_IN_THE_ENVIRONMENT: [&str; 5] = ["guest", "help", "online", "print-con
 pub(super) struct Options {
     /// A settings file in TOML; its keys are the names of the long options
     ///
-    /// Upstream registries are tables [[upstream]] in it, with the keys url, prefix, remote-prefix, library, username,
-    /// password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs, timeout and allow. Relative
-    /// paths are relative to the file.
+    /// Upstream registries are tables [[upstream]] in it, with the keys url or hosts, prefix, remote-prefix, library, ns,
+    /// slash, username, password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs, timeout
+    /// and allow. Relative paths are relative to the file.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -209,6 +209,10 @@ struct UpstreamArgs {
     /// A file with the password at the proxy on its first line
     #[arg(long, value_name = "FILE", requires = "upstream_proxy_username")]
     upstream_proxy_password_file: Option<PathBuf>,
+    /// The registry whose mirror this server is for containerd, which names it as ns in its requests, such as docker.io;
+    /// can be repeated [default: the host of the upstream registry]
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    upstream_ns: Vec<String>,
     /// How many seconds the upstream registry may be silent [default: 30]
     #[arg(long, value_name = "SECONDS")]
     upstream_timeout: Option<u64>,
@@ -262,6 +266,7 @@ impl UpstreamArgs {
             password_file: self.upstream_password_file.clone(),
             docker_config: self.upstream_docker_config.clone(),
             ca: self.upstream_ca.clone(),
+            ns: self.upstream_ns.clone(),
             blobs: self.blobs.unwrap_or_default(),
             timeout: self.upstream_timeout,
             proxy: self.upstream_proxy.clone(),

@@ -7,15 +7,15 @@ mod settings;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use downshift_pull::{Origin, OriginId, Place, Registry};
+use downshift_pull::{Domain, Origin, OriginId, Place, Registry};
 
 use self::http::Http;
 pub(crate) use self::http::Query;
-pub(crate) use self::settings::{Delivery, Settings, UpstreamConfig, permissions};
+pub(crate) use self::settings::{Delivery, Settings, Site, UpstreamConfig, permissions};
 use crate::error::Error;
 use crate::origin::url;
 
-/// A registry to have images from.
+/// A registry to have images from, or those of a domain.
 pub(crate) struct Upstream {
     /// Its number, which no other one of this process has had.
     pub(crate) id: OriginId,
@@ -31,8 +31,8 @@ impl Upstream {
     pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = OriginId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let Settings { base, ca, timeout, proxies, .. } = &settings;
-        let http = Http::new(base.clone(), ca.as_ref(), *timeout, proxies.clone())?;
+        let Settings { site, ca, timeout, proxies, .. } = &settings;
+        let http = Http::new(site, ca.as_ref(), *timeout, proxies.clone())?;
         Ok(Self { id, settings, http })
     }
 
@@ -42,8 +42,8 @@ impl Upstream {
     }
 
     /// Its URL, up to the slash before `v2/`.
-    pub(crate) fn url(&self) -> &str {
-        self.settings.base.as_str()
+    pub(crate) fn url(&self) -> String {
+        self.settings.site.url()
     }
 
     /// What a pull has to know of it.
@@ -51,13 +51,19 @@ impl Upstream {
     /// # Errors
     /// [`Error::InvalidUpstream`] if its URL is not of the web, which is checked when it is read.
     pub(crate) fn origin(&self) -> Result<Origin, Error> {
-        let Settings { mapping, base, credentials, delivery, timeout, allow, .. } = self.settings.clone();
-        let invalid = || Error::InvalidUpstream {
-            url: base.to_string(),
-            problem: "the URL must be of the form https://HOST".to_owned(),
+        let Settings { mapping, site, credentials, delivery, timeout, allow, .. } = self.settings.clone();
+        let delivery = delivery.into();
+        let place = match site {
+            Site::Domain(pattern) => Place::Domain(Domain { pattern, delivery, timeout }),
+            Site::Base(base) => {
+                let invalid = || Error::InvalidUpstream {
+                    url: base.to_string(),
+                    problem: "the URL must be of the form https://HOST".to_owned(),
+                };
+                let base = url::of(&base).ok_or_else(invalid)?;
+                Place::Registry(Registry { base, credentials, delivery, timeout })
+            }
         };
-        let url = url::of(&base).ok_or_else(invalid)?;
-        let registry = Registry { base: url, credentials, delivery: delivery.into(), timeout };
-        Ok(Origin { id: self.id, mapping, place: Place::Registry(registry), allow })
+        Ok(Origin { id: self.id, mapping, place, allow })
     }
 }

@@ -467,7 +467,7 @@ impl Shared {
 
     /// Where a repository of a registry is on the disk.
     fn place(&self, scope: Scope) -> Place {
-        let url = self.registries.get(scope.origin).map(|upstream| upstream.url().to_owned());
+        let url = self.registries.get(scope.origin).map(|upstream| upstream.url());
         Place { url: url.unwrap_or_default(), scope }
     }
 }

@@ -49,6 +49,11 @@ impl Front {
         Self { shared: Arc::new(shared), scheme }
     }
 
+    /// The request by the name that its repository has here.
+    pub(crate) fn local(&self, request: Arc<Request>) -> Arc<Request> {
+        self.shared.settings.local(request)
+    }
+
     /// Answers a request of a client with this address.
     pub(crate) async fn answer(&self, request: Arc<Request>, address: IpAddr, asker: Asker) -> Reply {
         let mut driver = Driver::new(&self.shared, request, self.scheme, address, asker);
@@ -66,7 +71,7 @@ impl Front {
                 if let Some(scope) = self.shared.settings.scope_of(name)
                     && let Some(upstream) = self.shared.registries.get(scope.origin)
                 {
-                    let url = upstream.url().to_owned();
+                    let url = upstream.url();
                     self.shared.cache.purge(&Place { url, scope }).await;
                 }
             }

@@ -112,7 +112,7 @@ async fn purge(server: &Server, request: &Request<Incoming>) -> Response<Full<By
     let parsed = Url::parse(&format!("http://localhost/?{query}"));
     let mut name = None;
     for (key, value) in parsed.iter().flat_map(Url::query_pairs) {
-        if key != "name" || name.is_some() || !downshift_registry::is_repository_name(&value) {
+        if key != "name" || name.is_some() || !downshift_registry::is_local_name(&value) {
             return response(
                 StatusCode::BAD_REQUEST,
                 TEXT,

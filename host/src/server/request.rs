@@ -58,6 +58,7 @@ pub(super) async fn respond(
         Ok(()) => read(&request),
         Err(response) => Err(response),
     };
+    let registry = read.as_ref().ok().and_then(|read| read.registry.as_ref().map(ToString::to_string));
     let (route, mut reply) = match read {
         // The page is for everybody: what it asks of the registry is answered as anybody else's questions are.
         Ok(Request { method, route: Route::Page { path }, .. }) => {
@@ -67,7 +68,7 @@ pub(super) async fn respond(
             let route = RouteName::of(&read.route);
             // Nobody else's is of use.
             let own = read.v1.as_ref().map(|_| address.to_string());
-            let read = Arc::new(read.from_address(own));
+            let read = service.front.local(read.from_address(own).into());
             // Boxed, for an idle connection has the room for this as well.
             let reply = REQUEST
                 .scope(id, Box::pin(service.front.answer(Arc::clone(&read), address, origin.asker())))
@@ -83,7 +84,7 @@ pub(super) async fn respond(
         reply.headers.push((REQUEST_ID, id.to_string()));
     }
     if service.settings.access_log {
-        under_way.line = Some(Box::new(Line::of(&request, id, address, status, begun)));
+        under_way.line = Some(Box::new(Line { registry, ..Line::of(&request, id, address, status, begun) }));
     }
     let timeout = Duration::from_secs(service.settings.request_timeout);
     let mut response = into_http(reply, under_way, timeout);
@@ -311,12 +312,14 @@ impl Body for ResponseBody {
     }
 }
 
-/// What is logged of a request. No query and no header that may have a secret in it is.
+/// What is logged of a request. No header that may have a secret in it is, and nothing of a query but the registry whose
+/// mirror is asked.
 struct Line {
     id: RequestId,
     address: IpAddr,
     method: hyper::Method,
     path: String,
+    registry: Option<String>,
     user_agent: String,
     status: u16,
     bytes: u64,
@@ -339,6 +342,7 @@ impl Line {
             address,
             method: request.method().clone(),
             path: printable(request.uri().path()),
+            registry: None,
             user_agent: printable(&user_agent.unwrap_or_default()),
             status,
             bytes: 0,
@@ -348,12 +352,12 @@ impl Line {
     }
 
     fn write(&self) {
-        let Self { id, address, method, path, user_agent, status, bytes, .. } = self;
+        let Self { id, address, method, path, registry, user_agent, status, bytes, .. } = self;
         let seconds = self.begun.elapsed().as_secs_f64();
         let end = if self.is_broken { ", and broke off" } else { "" };
         tracing::info!(
             target: "downshift",
-            request = %id, client = %address, %method, path, status, bytes, seconds, user_agent,
+            request = %id, client = %address, %method, path, registry, status, bytes, seconds, user_agent,
             "{method} {path}: {status}{end}"
         );
     }

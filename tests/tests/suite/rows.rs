@@ -14,9 +14,10 @@ use downshift_tests::programs::case_with;
 use downshift_tests::registry::htpasswd;
 use downshift_tests::scripted::ScriptedNetwork;
 use downshift_world::net::{Host, Net, User};
-use downshift_world::rows::{self, AccessOption, Options, Place, Row, Step};
+use downshift_world::rows::{self, AccessOption, Options, Place, Row, Step, Upstream};
 use downshift_world::world::{Received, Sent};
 use libtest_mimic::{Completion, Trial};
+use serde_json::json;
 
 /// How much longer a registry may take than in a world without load, so that no row hangs on how busy a machine is.
 const PATIENCE: u64 = 4;
@@ -100,11 +101,24 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         timeout,
         subrequests,
         allow,
+        upstreams,
     } = &row.options;
-    let mut arguments = vec![
-        ["--tag-ttl".to_owned(), tag_lifetime.as_secs().to_string()],
-        ["--upstream-timeout".to_owned(), (PATIENCE * timeout.as_secs()).to_string()],
-    ];
+    let mut arguments = vec![["--tag-ttl".to_owned(), tag_lifetime.as_secs().to_string()]];
+    let timeout = PATIENCE * timeout.as_secs();
+    if upstreams.is_empty() {
+        arguments.push(["--upstream".to_owned(), network.url(Host::Registry)]);
+    } else if engine.is_worker {
+        for User { name, password } in upstreams.iter().filter_map(|upstream| upstream.credentials) {
+            arguments.push(["--secret".to_owned(), format!("{}={}", secret_of(name), file(name, password)?)]);
+        }
+        arguments.push(["--upstreams".to_owned(), several_as_json(upstreams, &network)]);
+    } else {
+        let several = several_as_toml(upstreams, &network, timeout, &file)?;
+        arguments.push(["--config".to_owned(), file("downshift.toml", &several)?]);
+    }
+    if engine.is_worker || upstreams.is_empty() {
+        arguments.push(["--upstream-timeout".to_owned(), timeout.to_string()]);
+    }
     if !engine.is_worker {
         arguments.push(["--stale-for".to_owned(), stale_for.as_secs().to_string()]);
     }
@@ -143,9 +157,57 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         arguments.push(["--subrequests".to_owned(), subrequests.to_string()]);
     }
     let arguments: Vec<_> = arguments.iter().flatten().map(String::as_str).collect();
-    let front = Front::start_before_url(engine, &arguments, &network.url(Host::Registry))?;
+    let front = Front::start_before_several(engine, &arguments)?;
     let mut served = Served { network, front };
     rows::run(row, &mut served).with_context(|| served.front.server().said())
+}
+
+/// Several registries as a file of the server has them. `file` writes a file, and gives its path.
+fn several_as_toml(
+    upstreams: &[Upstream],
+    network: &ScriptedNetwork,
+    timeout: u64,
+    file: &dyn Fn(&str, &str) -> anyhow::Result<String>,
+) -> anyhow::Result<String> {
+    let table = |upstream: &Upstream| {
+        let Upstream { host, prefix, ns, slash, is_by_host, credentials } = upstream;
+        let url = network.url(*host);
+        let place = if *is_by_host { format!("hosts = [{url:?}]") } else { format!("url = {url:?}") };
+        let mut table = format!(
+            "[[upstream]]\n{place}\nprefix = {prefix:?}\nslash = {slash:?}\nns = {ns:?}\ntimeout = {timeout}\n"
+        );
+        if let Some(User { name, password }) = credentials {
+            let path = file(name, password)?;
+            table.push_str(&format!("username = {name:?}\npassword-file = {path:?}\n"));
+        }
+        anyhow::Ok(table)
+    };
+    upstreams.iter().map(table).collect()
+}
+
+/// The same as the worker's variable has them.
+fn several_as_json(upstreams: &[Upstream], network: &ScriptedNetwork) -> String {
+    let member = |upstream: &Upstream| {
+        let Upstream { host, prefix, ns, slash, is_by_host, credentials } = upstream;
+        let url = network.url(*host);
+        let mut member = json!({ "prefix": prefix, "slash": slash, "ns": ns });
+        if *is_by_host {
+            member["hosts"] = json!([url]);
+        } else {
+            member["url"] = url.into();
+        }
+        if let Some(User { name, .. }) = credentials {
+            member["username"] = (*name).into();
+            member["password"] = secret_of(name).into();
+        }
+        member
+    };
+    upstreams.iter().map(member).collect::<serde_json::Value>().to_string()
+}
+
+/// The name of the secret with a user's password.
+fn secret_of(name: &str) -> String {
+    format!("PASSWORD_OF_{}", name.to_uppercase())
 }
 
 impl Place for Served {

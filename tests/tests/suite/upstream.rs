@@ -3,6 +3,7 @@
 mod access;
 mod faults;
 mod hostile;
+mod mirrors;
 mod pulls;
 
 use downshift_tests::front::Engine;
@@ -13,5 +14,6 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     trials.extend(access::trials(engine));
     trials.extend(faults::trials(engine));
     trials.extend(hostile::trials(engine));
+    trials.extend(mirrors::trials(engine));
     trials
 }

@@ -61,6 +61,8 @@ pub enum Change {
     Rights(User, &'static [&'static str]),
     /// An image is pushed.
     Push(&'static str, &'static str, Box<Image>),
+    /// An image is pushed to one registry, which has a repository of its own from then on, whatever others have.
+    PushAt(Host, &'static str, &'static str, Box<Image>),
     /// Bytes that are no manifest come under a tag.
     PushBytes(&'static str, &'static str, &'static [u8]),
     /// Everything with this digest is gone from a repository.
@@ -126,6 +128,8 @@ struct Token {
 pub struct Net {
     urls: BTreeMap<Host, String>,
     repositories: BTreeMap<String, Repository>,
+    /// Those that one registry has and others have not.
+    own: BTreeMap<(Host, String), Repository>,
     rights: Vec<(User, &'static [&'static str])>,
     authentication: Authentication,
     denial: Denial,
@@ -137,8 +141,8 @@ pub struct Net {
     realm: Option<&'static str>,
     next_identity: Option<&'static str>,
     exchanges: Vec<Exchange>,
-    /// Every manifest that was ever in a repository.
-    known: BTreeSet<(String, Digest)>,
+    /// Every manifest that was ever in a repository, and the registry if only one has that.
+    known: BTreeSet<(Option<Host>, String, Digest)>,
 }
 
 impl User {
@@ -212,12 +216,15 @@ impl Net {
         })
     }
 
-    /// `text` with the URLs of hosts in the place of their names in braces.
+    /// `text` with the URLs of hosts in the place of their names in braces, and without the scheme where it says so, as
+    /// `{registry.host}`.
     #[must_use]
     pub fn with_urls(&self, text: &str) -> String {
-        Host::ALL
-            .into_iter()
-            .fold(text.to_owned(), |text, host| text.replace(&format!("{{{}}}", host.name()), self.url(host)))
+        Host::ALL.into_iter().fold(text.to_owned(), |text, host| {
+            let (name, url) = (host.name(), self.url(host));
+            let authority = url.split_once("://").map_or("", |(_, authority)| authority);
+            text.replace(&format!("{{{name}}}"), url).replace(&format!("{{{name}.host}}"), authority)
+        })
     }
 
     /// What is in the repositories, by their names.
@@ -251,6 +258,13 @@ impl Net {
                 self.repository(name).push(tag, image);
                 self.know(name);
             }
+            Change::PushAt(host, name, tag, image) => {
+                let own = self.own.entry((*host, (*name).to_owned())).or_default();
+                own.push(tag, image);
+                let known =
+                    own.manifests.keys().map(|digest| (Some(*host), (*name).to_owned(), digest.clone()));
+                self.known.extend(known);
+            }
             Change::PushBytes(name, tag, bytes) => {
                 self.repository(name).push_bytes(tag, bytes);
                 self.know(name);
@@ -283,13 +297,26 @@ impl Net {
     fn know(&mut self, name: &str) {
         let digests =
             self.repositories.get(name).into_iter().flat_map(|repository| repository.manifests.keys());
-        self.known.extend(digests.map(|digest| (name.to_owned(), digest.clone())));
+        self.known.extend(digests.map(|digest| (None, name.to_owned(), digest.clone())));
     }
 
-    /// Whether a manifest was ever in a repository. Where requests are redirected to, everybody gets everything.
+    /// A repository, as a host has it.
+    fn at(&self, host: Host, name: &str) -> Option<&Repository> {
+        self.own.get(&(host, name.to_owned())).or_else(|| self.repositories.get(name))
+    }
+
+    /// Whether a manifest is in any repository.
     #[must_use]
-    pub fn had(&self, name: &str, digest: &Digest) -> bool {
-        let is_known = |name: &str| self.known.contains(&(name.to_owned(), digest.clone()));
+    pub fn has_manifest(&self, digest: &Digest) -> bool {
+        self.repositories.values().chain(self.own.values()).any(|own| own.manifests.contains_key(digest))
+    }
+
+    /// Whether a manifest was ever in a repository of a registry. Where requests are redirected to, everybody gets
+    /// everything.
+    #[must_use]
+    pub fn had(&self, host: Host, name: &str, digest: &Digest) -> bool {
+        let own = self.own.contains_key(&(host, name.to_owned())).then_some(host);
+        let is_known = |name: &str| self.known.contains(&(own, name.to_owned(), digest.clone()));
         is_known(name) || self.is_elsewhere() && self.repositories.keys().any(|name| is_known(name))
     }
 
@@ -405,7 +432,7 @@ impl Net {
                 |names| json!({ "repositories": names }),
             );
         }
-        let Some(repository) = self.repositories.get(&name) else { return error(404) };
+        let Some(repository) = self.at(request.host, &name) else { return error(404) };
         match &route {
             Route::Manifest { reference, .. } => {
                 let digest = match reference {

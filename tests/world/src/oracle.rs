@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, jws};
-use downshift_pull::{Access, Place, Settings};
+use downshift_pull::{Access, Origin, Place};
 use downshift_registry::{Body, Reference, Resource, Response, Route};
 
 use crate::net::{Exchange, Host, Request};
@@ -76,14 +76,26 @@ fn credentials(world: &World) -> anyhow::Result<()> {
 
 /// Each registry, and who the server is there.
 fn homes(world: &World) -> Vec<(Host, Option<String>)> {
-    let Settings { origins, .. } = &*world.settings;
-    let home = |origin: &downshift_pull::Origin| {
-        let Place::Registry(registry) = &origin.place else { return None };
-        let password = registry.credentials.as_ref().filter(|own| own.identity_token().is_none());
-        let own = password.map(|own| own.authorization().as_str().to_owned());
-        Some((world.net.host_of(&registry.base.text)?.0, own))
+    let home = |origin: &Origin| match &origin.place {
+        Place::Layouts => Vec::new(),
+        Place::Registry(registry) => {
+            let password = registry.credentials.as_ref().filter(|own| own.identity_token().is_none());
+            let own = password.map(|own| own.authorization().as_str().to_owned());
+            world.net.host_of(&registry.base.text).map(|(host, _)| (host, own)).into_iter().collect()
+        }
+        // Of those that clients name nobody is told anything.
+        Place::Domain(domain) => {
+            let fits = |host: &Host| {
+                domain.pattern.matches(&world.net.with_urls(&format!("{{{}.host}}", host.name())))
+            };
+            Host::ALL
+                .into_iter()
+                .filter(|host| host.is_registry() && fits(host))
+                .map(|host| (host, None))
+                .collect()
+        }
     };
-    origins.iter().filter_map(home).collect()
+    world.settings.origins.iter().flat_map(home).collect()
 }
 
 /// Every error is a response with a code, on which programs can rely.
@@ -212,12 +224,22 @@ fn bytes(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()>
 
 /// What is served is stored in its repository, or was made of what is.
 fn is_of_repository(world: &World, name: &str, digest: &Digest) -> anyhow::Result<()> {
-    let mappings = world.settings.origins.iter().map(|origin| (&origin.mapping, ()));
-    let (remote, ()) =
-        downshift_registry::Mapping::choose(name, mappings).context("there is no such repository")?;
+    let scope = world.settings.scope_of(name).context("there is no such repository")?;
+    let origin = world.settings.origins.iter().find(|origin| origin.id == scope.origin);
+    let origin = origin.context("there is no such origin")?;
+    let (host, remote) = match &origin.place {
+        Place::Layouts => (None, scope.name),
+        Place::Registry(registry) => {
+            (world.net.host_of(&registry.base.text).map(|(host, _)| host), scope.name)
+        }
+        Place::Domain(_) => {
+            let (host, remote) = scope.name.split_once('/').context("the name has no host")?;
+            (world.net.host_of(&format!("https://{host}")).map(|(host, _)| host), remote.to_owned())
+        }
+    };
     let stored = world.store.get(&remote).map(|repository| &repository.manifests);
-    let is_stored =
-        stored.is_some_and(|manifests| manifests.contains_key(digest)) || world.net.had(&remote, digest);
+    let is_stored = stored.is_some_and(|manifests| manifests.contains_key(digest))
+        || host.is_some_and(|host| world.net.had(host, &remote, digest));
     let is_made = world.made.iter().any(|record| record.name == name && record.digest == *digest);
     ensure!(is_stored || is_made, "{digest} is not of `{name}`");
     Ok(())

@@ -10,14 +10,18 @@ mod documents;
 mod failures;
 mod field;
 mod lists;
+mod mirrors;
 mod row;
 mod tags;
 
-pub use self::row::{AccessOption, Ask, Comes, Options, Place, Row, Step, resolve, run, schema1_digest};
+pub use self::row::{
+    AccessOption, Ask, Comes, Options, Place, Row, Step, Upstream, resolve, run, schema1_digest,
+    schema1_digest_of,
+};
 
 /// All rows.
 #[must_use]
 pub fn all() -> Vec<Row> {
     let rows = [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()];
-    [rows.concat(), failures::rows()].concat()
+    [rows.concat(), failures::rows(), mirrors::rows()].concat()
 }

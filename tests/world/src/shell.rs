@@ -299,10 +299,8 @@ impl World {
             record.name == name && text.contains(digest) && !asked.contains(digest)
         };
         let is_lost = |record: &&Record| {
-            let stored = |net: &crate::net::Net| {
-                net.repositories().values().any(|own| own.manifests.contains_key(&record.digest))
-            };
-            !self.records.contains_key(&(record.name.clone(), record.digest.clone())) && !stored(&self.net)
+            let key = (record.name.clone(), record.digest.clone());
+            !self.records.contains_key(&key) && !self.net.has_manifest(&record.digest)
         };
         let lost = self.made.iter().filter(is_named).find(is_lost).map(|record| record.digest.clone());
         if let Some(digest) = lost {

@@ -223,7 +223,7 @@ impl World {
             Ok(request) => {
                 let request = Arc::new(request);
                 let pull = Pull::new(Arc::clone(&self.settings), Arc::clone(&request), "http");
-                (Some(pull), Some(request), None)
+                (Some(pull), Some(self.settings.local(request)), None)
             }
             Err(response) => (None, None, Some(response)),
         };
@@ -381,7 +381,7 @@ impl World {
         self.pulls.get(id.0).map(|running| &running.sent)
     }
 
-    /// What the request of a pull is about, if it could be read.
+    /// What the request of a pull is about, by the name that its repository has here, if it could be read.
     #[must_use]
     pub fn route(&self, id: PullId) -> Option<&Route> {
         self.pulls.get(id.0)?.request.as_ref().map(|request| &request.route)

@@ -13,6 +13,7 @@ use super::remote::Remote;
 use crate::caller::Caller;
 use crate::effect::{Answered, Ask, AskMethod, Body, Done, Effect, Take};
 use crate::failure::{Failure, Reason, unexpected};
+use crate::names::AskedRegistry;
 use crate::settings::{Delivery, Url};
 
 /// How many redirects are followed. Registries have one, to where they keep their blobs.
@@ -130,7 +131,8 @@ impl Remote<'_> {
         authorization: Option<Authorization>,
     ) -> Result<Answered, Failure> {
         self.shell.count_subrequest(self.settings)?;
-        let is_own = url.origin == self.registry.base.origin;
+        let is_listed = matches!(self.registry, AskedRegistry::Listed(_));
+        let is_own = is_listed && url.origin == self.registry.base.origin;
         let ask = Ask {
             origin: self.scope.origin,
             is_own,

@@ -11,6 +11,7 @@ use super::remote::Remote;
 use crate::caller::{Caller, CallerId};
 use crate::effect::{Answered, AskMethod, Event, Take};
 use crate::failure::{Failure, Reason, explained};
+use crate::names::AskedRegistry;
 use crate::settings::{Access, OriginId, Place, Scope, Settings};
 use crate::shell::Shell;
 
@@ -18,7 +19,8 @@ use crate::shell::Shell;
 pub(crate) async fn probe(settings: &Settings, shell: &Shell, id: OriginId) {
     let Some(origin) = settings.origins.iter().find(|origin| origin.id == id) else { return };
     let Place::Registry(registry) = &origin.place else { return };
-    let remote = Remote { settings, shell, registry, scope: Scope { origin: id, name: String::new() } };
+    let (registry, scope) = (AskedRegistry::Listed(registry), Scope { origin: id, name: String::new() });
+    let remote = Remote { settings, shell, registry, scope, name: String::new() };
     let Err(failure) = remote.probe().await else { return };
     if let Some(explanation) = remote.explanation(failure) {
         shell.tell(Event::Failure(explanation));

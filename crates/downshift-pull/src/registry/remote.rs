@@ -10,7 +10,8 @@ use downshift_registry::{Fault, Problem, Scope as TokenScope};
 
 use crate::effect::{Answered, Take};
 use crate::failure::Failure;
-use crate::settings::{Registry, Scope, Settings, Url};
+use crate::names::AskedRegistry;
+use crate::settings::{Scope, Settings, Url};
 use crate::shell::Shell;
 
 /// What stands in the place of a repository's name where a registry's catalog is meant. No repository is called so.
@@ -21,21 +22,23 @@ pub(super) const CATALOG: &str = "_catalog";
 pub(crate) struct Remote<'p> {
     pub(crate) settings: &'p Settings,
     pub(crate) shell: &'p Shell,
-    pub(crate) registry: &'p Registry,
-    /// Its origin, and its name there; empty for the registry itself, and [`CATALOG`] for the list of its repositories.
+    pub(crate) registry: AskedRegistry<'p>,
+    /// By what things of it are kept.
     pub(crate) scope: Scope,
+    /// Its name there; empty for the registry itself, and [`CATALOG`] for the list of its repositories.
+    pub(crate) name: String,
 }
 
 impl<'p> Remote<'p> {
     /// The catalog of the registry.
     pub(crate) fn catalog(&self) -> Remote<'p> {
         let scope = Scope { origin: self.scope.origin, name: CATALOG.to_string() };
-        Remote { scope, ..self.clone() }
+        Remote { scope, name: CATALOG.to_string(), ..self.clone() }
     }
 
     /// The right that it takes to have what is asked of this, if it takes one.
     pub(super) fn right(&self) -> Option<TokenScope> {
-        match self.scope.name.as_str() {
+        match self.name.as_str() {
             "" => None,
             CATALOG => Some(TokenScope::catalog()),
             name => Some(TokenScope::pull(name)),
@@ -65,8 +68,8 @@ impl<'p> Remote<'p> {
 
     /// The path of something of this repository, below `v2/`.
     pub(super) fn path(&self, rest: &str) -> String {
-        let separator = if self.scope.name == CATALOG { "" } else { "/" };
-        [&self.scope.name, separator, rest].concat()
+        let separator = if self.name == CATALOG { "" } else { "/" };
+        [&self.name, separator, rest].concat()
     }
 
     /// What comes of something, if that comes within the time that the registry has.

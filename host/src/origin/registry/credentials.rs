@@ -51,12 +51,15 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     if bytes.len() > MAX_FILE_BYTES { Err(Error::too_large(path, MAX_FILE_BYTES as u64)) } else { Ok(bytes) }
 }
 
+/// The hosts that Docker's `config.json` says something of.
+pub(crate) fn hosts_in_docker(path: &Path) -> Result<Vec<String>, Error> {
+    let DockerConfig { auths, cred_helpers, .. } = docker_config(path)?;
+    Ok(auths.keys().chain(cred_helpers.keys()).map(|key| host_of(key).to_owned()).collect())
+}
+
 /// Reads from Docker's `config.json` who to be at the registry `host`, if the file says so.
 pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>, Error> {
-    let config: DockerConfig = serde_json::from_slice(&read(path)?).map_err(|_| {
-        // What serde says of it can have a password in it.
-        Error::unusable(path, "it is not a config.json of Docker")
-    })?;
+    let config = docker_config(path)?;
     let is_meant = |key: &&String| registry_host(host_of(key)) == registry_host(host);
     let auth = config.auths.iter().find(|(key, _)| is_meant(key)).map(|(_, auth)| auth);
     if let Some(credentials) = auth.and_then(Auth::credentials) {
@@ -70,6 +73,13 @@ pub(crate) fn from_docker(path: &Path, host: &str) -> Result<Option<Credentials>
         ));
     }
     Ok(None)
+}
+
+fn docker_config(path: &Path) -> Result<DockerConfig, Error> {
+    serde_json::from_slice(&read(path)?).map_err(|_| {
+        // What serde says of it can have a password in it.
+        Error::unusable(path, "it is not a config.json of Docker")
+    })
 }
 
 impl Auth {

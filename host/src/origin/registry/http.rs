@@ -16,7 +16,7 @@ use rustls::{CertificateError, InvalidMessage};
 use tokio::time::timeout;
 
 use super::proxies::Proxies;
-use super::settings::Authorities;
+use super::settings::{Authorities, Site};
 use crate::error::Error;
 use crate::metrics::METRICS;
 
@@ -30,10 +30,18 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// What is told of an error: the last of what led to it, which says most.
 const MAX_CAUSES: usize = 8;
 
-/// The connections to one registry, and to the hosts that it names.
+/// For how long a connection stays open without a request.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// For how long a connection to a registry that a client has named stays open without a request: there may be many.
+const IDLE_OF_DOMAIN: Duration = Duration::from_secs(10);
+
+/// The connections to one registry, or those of a domain, and to the hosts that it names.
 pub(crate) struct Http {
-    /// The registry's own host and port.
-    base: Url,
+    /// The registry's host and port, for figures.
+    name: String,
+    /// The registry's own host, if the operator has named it.
+    own_host: Option<String>,
     proxies: Arc<Proxies>,
     /// For that, and for whatever a proxy leads to.
     own: Client,
@@ -80,10 +88,10 @@ impl Reading {
 }
 
 impl Http {
-    /// Connections to the registry at `base`, that also trust the certificates `ca`. A host that is silent
+    /// Connections to the registry at `site`, that also trust the certificates `ca`. A host that is silent
     /// for `timeout` is given up.
     pub(crate) fn new(
-        base: Url,
+        site: &Site,
         ca: Option<&Authorities>,
         timeout: Duration,
         proxies: Proxies,
@@ -94,12 +102,8 @@ impl Http {
                 Certificate::from_pem_bundle(pem).map_err(|error| Error::unusable(path, error))?
             }
         };
-        let unusable = |error| {
-            Error::Upstream(Fault {
-                host: base.host_str().unwrap_or_default().to_owned(),
-                problem: problem(&error, None),
-            })
-        };
+        let unusable = |error| Error::Upstream(Fault { host: site.name(), problem: problem(&error, None) });
+        let idle = matches!(site, Site::Domain(_)).then_some(IDLE_OF_DOMAIN);
         let builder = || {
             Client::builder()
                 .user_agent(concat!("downshift/", env!("CARGO_PKG_VERSION")))
@@ -108,6 +112,7 @@ impl Http {
                 .connect_timeout(CONNECT_TIMEOUT.min(timeout))
                 .read_timeout(timeout)
                 .tls_certs_merge(certificates.iter().cloned())
+                .pool_idle_timeout(idle.unwrap_or(IDLE))
         };
         let proxies = Arc::new(proxies);
         let mut own = builder();
@@ -116,14 +121,10 @@ impl Http {
             own = own.proxy(Proxy::custom(move |url| proxies.to(url).map(|proxy| proxy.url().clone())));
         }
         let own = own.build().map_err(unusable)?;
-        let resolver = OtherHosts { own_host: base.host_str().unwrap_or_default().to_owned() };
+        let own_host = site.host();
+        let resolver = OtherHosts { own_host: own_host.clone() };
         let other = builder().dns_resolver(resolver).build().map_err(unusable)?;
-        Ok(Self { base, proxies, own, other })
-    }
-
-    /// The host of the registry, for people.
-    pub(crate) fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default()
+        Ok(Self { name: site.name(), own_host, proxies, own, other })
     }
 
     /// Asks once.
@@ -163,7 +164,7 @@ impl Http {
     }
 
     fn count(&self, sent: &Result<Response, Problem>, begun: Instant) {
-        let upstream = self.host();
+        let upstream = self.name.as_str();
         let result = match sent {
             Ok(response) => response.status().as_str().to_owned(),
             Err(problem) => problem.code().to_owned(),
@@ -191,7 +192,11 @@ impl Http {
             Ok(address) => !is_public(address),
             Err(_) => is_proxied && is_known_inside(host).await,
         };
-        if is_inside && is_public_host(self.host()).await { Err(Problem::PrivateAddress) } else { Ok(()) }
+        if is_inside && is_outside(self.own_host.as_deref()).await {
+            Err(Problem::PrivateAddress)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -212,7 +217,7 @@ impl Passage<'_> {
 /// Finds the addresses of hosts that a registry names, and refuses to lead from a public registry into this machine or
 /// its network. A registry that is there itself may name its neighbours.
 struct OtherHosts {
-    own_host: String,
+    own_host: Option<String>,
 }
 
 /// Why a host is refused.
@@ -233,7 +238,7 @@ impl Resolve for OtherHosts {
         Box::pin(async move {
             let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let is_inside = addresses.iter().any(|address| !is_public(address.ip()));
-            if is_inside && is_public_host(&own_host).await {
+            if is_inside && is_outside(own_host.as_deref()).await {
                 return Err(NotPublic.into());
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -249,8 +254,10 @@ async fn is_known_inside(host: &str) -> bool {
     }
 }
 
-/// Whether a registry is one of the internet. So is one that cannot be found: it leads nowhere, or a proxy knows it.
-async fn is_public_host(host: &str) -> bool {
+/// Whether a registry is one of the internet. So is one that cannot be found: it leads nowhere, or a proxy knows it; and
+/// one that a client has named always counts as that.
+async fn is_outside(own_host: Option<&str>) -> bool {
+    let Some(host) = own_host else { return true };
     !is_known_inside(host.trim_matches(['[', ']'])).await
 }
 
@@ -363,6 +370,8 @@ fn bad_tls(cause: &(dyn core::error::Error + 'static)) -> Option<BadTls> {
 
 #[cfg(test)]
 mod tests {
+    use downshift_registry::HostPattern;
+
     use super::*;
 
     #[test]
@@ -430,12 +439,16 @@ mod tests {
 
     /// Asks for a URL that a registry at `own` leads to, by the proxies in `variables`: gives what goes wrong.
     async fn led_to(own: &str, url: &str, variables: &[(&str, &str)]) -> Option<Problem> {
+        led_from(&Site::Base(own.parse().unwrap()), url, variables).await
+    }
+
+    async fn led_from(own: &Site, url: &str, variables: &[(&str, &str)]) -> Option<Problem> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let read = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let proxies = Proxies::new(None, read).unwrap();
-        let http = Http::new(own.parse().unwrap(), None, Duration::from_millis(200), proxies).unwrap();
+        let http = Http::new(own, None, Duration::from_millis(200), proxies).unwrap();
         let (method, headers) = (Method::GET, HeaderMap::new());
         let url = url.parse().unwrap();
         http.send(Query { method, url, is_own: false, headers, authorization: None, form: None }).await.err()
@@ -446,10 +459,14 @@ mod tests {
     async fn a_public_registry_leads_nowhere_inside() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        for (own, may_ask) in [("http://8.8.8.8/", false), ("http://127.0.0.1/", true)] {
+        let domain = Site::Domain(HostPattern::parse("*.example.org").unwrap());
+        let base = |url: &str| Site::Base(url.parse().unwrap());
+        for (own, may_ask) in
+            [(base("http://8.8.8.8/"), false), (base("http://127.0.0.1/"), true), (domain, false)]
+        {
             for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
-                let problem = led_to(own, &format!("http://{host}:{port}/"), &[]).await.unwrap();
-                assert_eq!(problem != Problem::PrivateAddress, may_ask, "{own} {host}: {problem:?}");
+                let problem = led_from(&own, &format!("http://{host}:{port}/"), &[]).await.unwrap();
+                assert_eq!(problem != Problem::PrivateAddress, may_ask, "{own:?} {host}: {problem:?}");
             }
         }
     }

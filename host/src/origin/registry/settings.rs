@@ -1,12 +1,13 @@
 //! What an operator says of the registries to have images from: on the command line or in a file.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use downshift::{Permission, Permissions};
-use downshift_pull::UPSTREAM_TIMEOUT;
-use downshift_registry::{Credentials, Mapping, is_docker_hub};
+use downshift_pull::{ListedHost, UPSTREAM_TIMEOUT};
+use downshift_registry::{Credentials, HostPattern, Mapping, RegistryName, is_docker_hub};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +40,46 @@ impl From<Delivery> for downshift_pull::Delivery {
     }
 }
 
+/// Where a registry is, or several.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Site {
+    /// At this URL, up to the slash before `v2/`.
+    Base(Url),
+    /// At the hosts of a domain, which clients name.
+    Domain(HostPattern),
+}
+
+impl Site {
+    /// Its host and port, for people and figures; of several, the pattern of their hosts.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Base(base) => host_of(base),
+            Self::Domain(pattern) => pattern.to_string(),
+        }
+    }
+
+    /// Its host, if the operator has named it.
+    pub(crate) fn host(&self) -> Option<String> {
+        match self {
+            Self::Base(base) => Some(base.host_str().unwrap_or_default().to_owned()),
+            Self::Domain(_) => None,
+        }
+    }
+
+    /// Its URL; of several, with the pattern of their hosts.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Base(base) => base.to_string(),
+            Self::Domain(pattern) => format!("https://{pattern}/"),
+        }
+    }
+}
+
 /// A registry, as everything about it has been read.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) mapping: Mapping,
-    /// Its URL, up to the slash before `v2/`.
-    pub(crate) base: Url,
+    pub(crate) site: Site,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) delivery: Delivery,
     pub(crate) timeout: Duration,
@@ -69,7 +104,11 @@ pub(crate) struct Authorities {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct UpstreamConfig {
     /// Its URL. Without a scheme it is HTTPS.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) url: String,
+    /// The hosts of several, in the place of one URL: names begin with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hosts: Vec<String>,
     /// With which components the names begin that it has.
     #[serde(default)]
     pub(crate) prefix: String,
@@ -78,6 +117,12 @@ pub(crate) struct UpstreamConfig {
     pub(crate) remote_prefix: String,
     /// Whether names of one component are below `library/` there.
     pub(crate) library: Option<bool>,
+    /// The registries whose mirror it is for clients that name these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ns: Vec<String>,
+    /// What stands for a slash in names, for engines that know names of two components only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) slash: String,
     pub(crate) username: Option<String>,
     pub(crate) password_file: Option<PathBuf>,
     /// Docker's `config.json`.
@@ -113,7 +158,7 @@ impl UpstreamConfig {
 
     /// The proxies towards it.
     fn proxies(&self) -> Result<Proxies, Error> {
-        let invalid = |problem: String| Error::InvalidUpstream { url: shown(&self.url), problem };
+        let invalid = |problem: String| self.invalid(&problem);
         let credentials = match (&self.proxy_username, &self.proxy_password_file) {
             (None, None) => None,
             (Some(username), Some(file)) if self.proxy.is_some() => {
@@ -143,34 +188,20 @@ impl UpstreamConfig {
         })
     }
 
-    /// Reads the files that are named, and checks the rest.
-    pub(crate) fn settings(self) -> Result<Settings, Error> {
+    /// Reads the files that are named, and checks the rest: gives one registry, or one for each host.
+    pub(crate) fn settings(self) -> Result<Vec<Settings>, Error> {
         let proxies = self.proxies()?;
-        let invalid =
-            |problem: &str| Error::InvalidUpstream { url: shown(&self.url), problem: problem.to_owned() };
-        let base = base(&self.url).ok_or_else(|| invalid("the URL must be of the form https://HOST"))?;
-        let host = match base.port() {
-            Some(port) => format!("{}:{port}", base.host_str().unwrap_or_default()),
-            None => base.host_str().unwrap_or_default().to_owned(),
-        };
-        let credentials = match (self.username, self.password_file, self.docker_config) {
-            (None, None, None) => None,
-            (Some(username), Some(file), None) => {
-                Some(Credentials { username, password: credentials::password(&file)? })
-            }
-            (None, None, Some(file)) => credentials::from_docker(&file, &host)?,
-            _ => return Err(invalid("set `username` and `password-file`, or `docker-config`")),
-        };
-        let library = self.library.unwrap_or(is_docker_hub(&host));
-        let mapping = Mapping { prefix: self.prefix, remote_prefix: self.remote_prefix, library };
-        if !mapping.is_valid() {
-            return Err(invalid("a repository name cannot begin with its prefix"));
-        }
         let timeout = self.timeout.unwrap_or(UPSTREAM_TIMEOUT.as_secs());
         if timeout == 0 {
-            return Err(invalid("its timeout must be greater than 0"));
+            return Err(self.invalid("its timeout must be greater than 0"));
         }
-        let timeout = Duration::from_secs(timeout);
+        let sites = if self.hosts.is_empty() { vec![self.site()?] } else { self.sites()? };
+        if sites.iter().any(|(mapping, ..)| !mapping.slash.is_empty() && !is_slash(&mapping.slash)) {
+            return Err(self.invalid("its `slash` cannot stand inside of a name; write `__` for example"));
+        }
+        if sites.iter().any(|(mapping, ..)| !mapping.is_valid()) {
+            return Err(self.invalid("a repository name cannot begin with its prefix"));
+        }
         let ca = match self.ca {
             None => None,
             Some(path) => {
@@ -179,8 +210,111 @@ impl UpstreamConfig {
             }
         };
         let allow = permissions(&self.allow)?;
-        Ok(Settings { mapping, base, credentials, delivery: self.blobs, timeout, ca, proxies, allow })
+        let (delivery, timeout) = (self.blobs, Duration::from_secs(timeout));
+        let settings = |(mapping, site, credentials)| Settings {
+            mapping,
+            site,
+            credentials,
+            delivery,
+            timeout,
+            ca: ca.clone(),
+            proxies: proxies.clone(),
+            allow,
+        };
+        Ok(sites.into_iter().map(settings).collect())
     }
+
+    fn invalid(&self, problem: &str) -> Error {
+        let url = if self.hosts.is_empty() { shown(&self.url) } else { self.hosts.join(", ") };
+        Error::InvalidUpstream { url, problem: problem.to_owned() }
+    }
+
+    /// The one registry.
+    fn site(&self) -> Result<Described, Error> {
+        let base = base(&self.url).ok_or_else(|| self.invalid("the URL must be of the form https://HOST"))?;
+        let host = host_of(&base);
+        let credentials = match (&self.username, &self.password_file, &self.docker_config) {
+            (None, None, None) => None,
+            (Some(username), Some(file), None) => {
+                Some(Credentials { username: username.clone(), password: credentials::password(file)? })
+            }
+            (None, None, Some(file)) => credentials::from_docker(file, &host)?,
+            _ => return Err(self.invalid("set `username` and `password-file`, or `docker-config`")),
+        };
+        let registry = |name: &String| {
+            let problem = format!("`{name}` in `ns` is not the host of a registry, such as `docker.io`");
+            RegistryName::parse(name).ok_or_else(|| self.invalid(&problem))
+        };
+        let mapping = Mapping {
+            prefix: self.prefix.clone(),
+            remote_prefix: self.remote_prefix.clone(),
+            library: self.library.unwrap_or(is_docker_hub(&host)),
+            slash: self.slash.clone(),
+            registries: self.ns.iter().map(registry).collect::<Result<_, _>>()?,
+            is_by_host: false,
+        };
+        Ok((mapping, Site::Base(base), credentials))
+    }
+
+    /// A registry for each host, and for each pattern those of which credentials are known, and all others.
+    fn sites(&self) -> Result<Vec<Described>, Error> {
+        let of_one = [
+            ("url", !self.url.is_empty()),
+            ("remote-prefix", !self.remote_prefix.is_empty()),
+            ("library", self.library.is_some()),
+            ("ns", !self.ns.is_empty()),
+            ("username", self.username.is_some()),
+            ("password-file", self.password_file.is_some()),
+        ];
+        if let Some((name, _)) = of_one.into_iter().find(|(_, is_said)| *is_said) {
+            let problem = format!("`{name}` is for one registry: give that an [[upstream]] without `hosts`");
+            return Err(self.invalid(&problem));
+        }
+        let mut listed = Vec::new();
+        for host in &self.hosts {
+            let problem = "a host must be of the form HOST, HOST:PORT, http://HOST or *.DOMAIN";
+            let host = ListedHost::parse(host, resolve)
+                .ok_or_else(|| Error::InvalidUpstream { url: shown(host), problem: problem.to_owned() })?;
+            if let (ListedHost::Pattern(pattern), Some(file)) = (&host, &self.docker_config) {
+                let known = credentials::hosts_in_docker(file)?;
+                let fits = known.iter().filter(|host| pattern.matches(host));
+                listed.extend(fits.filter_map(|host| ListedHost::parse(host, resolve)));
+            }
+            listed.push(host);
+        }
+        // A host that is named and fits a pattern as well.
+        let mut seen = BTreeSet::new();
+        listed.retain(|host| match host {
+            ListedHost::Registry { name, .. } => seen.insert(name.clone()),
+            ListedHost::Pattern(_) => true,
+        });
+        let described = |host: ListedHost| {
+            let mapping = host.mapping(&self.prefix, &self.slash);
+            match host {
+                ListedHost::Pattern(pattern) => Ok((mapping, Site::Domain(pattern), None)),
+                ListedHost::Registry { base, .. } => {
+                    let base = Url::parse(&base.text).map_err(|error| self.invalid(&error.to_string()))?;
+                    let file = self.docker_config.as_deref();
+                    let credentials = file.map(|file| credentials::from_docker(file, &host_of(&base)));
+                    Ok((mapping, Site::Base(base), credentials.transpose()?.flatten()))
+                }
+            }
+        };
+        listed.into_iter().map(described).collect()
+    }
+}
+
+/// The names of a registry, where it is, and who this server is there.
+type Described = (Mapping, Site, Option<Credentials>);
+
+/// A host with its port, if that is not the scheme's own.
+fn host_of(base: &Url) -> String {
+    let host = base.host_str().unwrap_or_default();
+    base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_slash(text: &str) -> bool {
+    Mapping { slash: text.to_owned(), ..Mapping::default() }.is_valid()
 }
 
 /// What is allowed, by the codes of the refusals.
@@ -222,5 +356,68 @@ mod tests {
         for text in ["", "ftp://a", "https://user:pw@a", "https://a?x", "file:///etc", "https://"] {
             assert!(base(text).is_none(), "{text}");
         }
+    }
+
+    /// What is said in a table, as prefixes and sites, or what is wrong with it.
+    fn read(text: &str) -> Result<Vec<(String, String, bool)>, String> {
+        let config: UpstreamConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        let settings = config.settings().map_err(|error| error.to_string())?;
+        let shown = |settings: Settings| {
+            (settings.mapping.prefix.clone(), settings.site.url(), settings.credentials.is_some())
+        };
+        Ok(settings.into_iter().map(shown).collect())
+    }
+
+    #[test]
+    fn a_list_of_hosts_is_a_registry_for_each() {
+        let registry = |prefix: &str, url: &str| (prefix.to_owned(), url.to_owned(), false);
+        let text = "hosts = [\"ghcr.io\", \"docker.io\", \"http://localhost:5000\", \"*.azurecr.io\"]";
+        let all = [
+            registry("ghcr.io", "https://ghcr.io/"),
+            registry("docker.io", "https://registry-1.docker.io/"),
+            registry("localhost:5000", "http://localhost:5000/"),
+            registry("", "https://*.azurecr.io/"),
+        ];
+        assert_eq!(read(text), Ok(all.to_vec()));
+        let below = read(&format!("{text}\nprefix = \"mirror\"")).unwrap();
+        assert_eq!(below[0], registry("mirror/ghcr.io", "https://ghcr.io/"));
+        for (member, expected) in [
+            ("url = \"https://a\"", "`url` is for one registry"),
+            ("ns = [\"a.io\"]", "`ns` is for one registry"),
+            ("username = \"a\"", "`username` is for one registry"),
+            ("slash = \"/\"", "`slash` cannot stand inside"),
+            ("prefix = \"A\"", "cannot begin with its prefix"),
+        ] {
+            let error = read(&format!("{text}\n{member}")).unwrap_err();
+            assert!(error.contains(expected), "{member}: {error}");
+        }
+        for host in ["", "*", "a/b", "https://user:hunter2@a", "ftp://a", "10.0.0.*"] {
+            let error = read(&format!("hosts = [\"{host}\"]")).unwrap_err();
+            assert!(error.contains("a host must be of the form") && !error.contains("user"), "{error}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_a_list_have_the_credentials_that_docker_has_for_each() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let json = br#"{"auths":{"ghcr.io":{"auth":"YTpi"},"team.azurecr.io":{"auth":"YTpi"},"https://x.azurecr.io/v2/":{"auth":"YTpi"},
+            "quay.io":{"auth":"YTpi"},"https://index.docker.io/v1/":{"auth":"YTpi"}}}"#;
+        std::io::Write::write_all(&mut file, json).unwrap();
+        let text = format!(
+            "hosts = [\"ghcr.io\", \"*.azurecr.io\", \"team.azurecr.io\", \"docker.io\", \"gcr.io\"]\ndocker-config = {:?}",
+            file.path()
+        );
+        let registry = |host: &str, url: &str, is_known| (host.to_owned(), url.to_owned(), is_known);
+        let all = [
+            registry("ghcr.io", "https://ghcr.io/", true),
+            registry("x.azurecr.io", "https://x.azurecr.io/", true),
+            registry("team.azurecr.io", "https://team.azurecr.io/", true),
+            registry("", "https://*.azurecr.io/", false),
+            registry("docker.io", "https://registry-1.docker.io/", true),
+            registry("gcr.io", "https://gcr.io/", false),
+        ];
+        let mut read = read(&text).unwrap();
+        read[1..3].sort_by_key(|(host, ..)| core::cmp::Reverse(host.clone()));
+        assert_eq!(read, all);
     }
 }

@@ -88,7 +88,7 @@ fn prometheus_reads_the_figures_and_they_are_right() -> anyhow::Result<()> {
     let text = String::from_utf8(text.body)?;
     let asked = text.lines().find(|line| line.starts_with("downshift_upstream_requests_total{"));
     ensure!(
-        asked.is_some_and(|line| line.contains("upstream=\"127.0.0.1\"")),
+        asked.is_some_and(|line| line.contains(&format!("upstream=\"{}\"", registry.host()))),
         "the registry is not told: {text}"
     );
 

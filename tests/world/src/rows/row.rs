@@ -7,8 +7,10 @@ use anyhow::{Context, bail, ensure};
 use downshift::{Digest, Form, Permissions, Policy};
 use downshift_cases::images::{Image, REPOSITORY, digest_of};
 use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
-use downshift_pull::{Access, Delivery, Origin, OriginId, Place as OriginPlace, Registry, Settings, Url};
-use downshift_registry::Mapping;
+use downshift_pull::{
+    Access, Delivery, ListedHost, Origin, OriginId, Place as OriginPlace, Registry, Settings, Url,
+};
+use downshift_registry::{Mapping, RegistryName};
 
 use crate::net::{Change, Host, Net, User};
 use crate::world::{Received, Sent, World};
@@ -45,6 +47,39 @@ pub struct Options {
     pub subrequests: Option<u32>,
     /// What is allowed in its repositories.
     pub allow: Permissions,
+    /// The registries that it stands before, in the place of the one.
+    pub upstreams: &'static [Upstream],
+}
+
+/// One of several registries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Which one.
+    pub host: Host,
+    /// What names of its images begin with, where that is not its host.
+    pub prefix: &'static str,
+    /// By which other names clients know it.
+    pub ns: &'static [&'static str],
+    /// What stands for a slash in names.
+    pub slash: &'static str,
+    /// Whether it is one of a list of hosts, so that names begin with them.
+    pub is_by_host: bool,
+    /// Who the server is there.
+    pub credentials: Option<User>,
+}
+
+impl Upstream {
+    /// A registry with these names.
+    #[must_use]
+    pub const fn new(host: Host, prefix: &'static str) -> Self {
+        Self { host, prefix, ns: &[], slash: "", is_by_host: false, credentials: None }
+    }
+
+    /// One of a list of hosts.
+    #[must_use]
+    pub const fn by_host(host: Host) -> Self {
+        Self { is_by_host: true, ..Self::new(host, "") }
+    }
 }
 
 /// Who may pull.
@@ -71,6 +106,8 @@ pub enum Step {
     Pass(Duration),
     /// What the hosts were asked since the last such step, in [lines](crate::net::Exchange::line).
     Asked(Vec<String>),
+    /// Whatever the hosts were asked until now is nothing to look at.
+    AnythingAsked,
 }
 
 /// A request.
@@ -139,13 +176,15 @@ pub(super) fn one(
         Step::Change(change) => place.with_net(&mut |net| net.change(change)),
         Step::Pass(time) => place.pass(*time),
         Step::Send(ask, comes) => {
-            let sent = ask.with_authorization(tokens)?;
-            let received = place.send(&sent)?;
+            let mut sent = ask.with_authorization(tokens)?;
             let mut urls = BTreeMap::new();
             place.with_net(&mut |net| {
                 urls = Host::ALL.into_iter().map(|host| (host, net.url(host).to_owned())).collect();
             });
-            comes.check(&sent, &received, &Net::new(urls)).with_context(|| format!("{sent:?}"))?;
+            let urls = Net::new(urls);
+            sent.target = urls.with_urls(&sent.target);
+            let received = place.send(&sent)?;
+            comes.check(&sent, &received, &urls).with_context(|| format!("{sent:?}"))?;
         }
         Step::Token(user, repository, status) => {
             let target = format!("/_downshift/token?service=downshift&scope=repository:{repository}:pull");
@@ -160,6 +199,7 @@ pub(super) fn one(
                 tokens.insert(user.name, json["token"].as_str().context("there is no token")?.to_owned());
             }
         }
+        Step::AnythingAsked => place.with_net(&mut |net| *seen = net.exchanges().len()),
         Step::Asked(expected) => {
             let mut lines = Vec::new();
             place.with_net(&mut |net| {
@@ -184,6 +224,7 @@ impl Default for Options {
             timeout: Duration::from_secs(1),
             subrequests: None,
             allow: Permissions::default(),
+            upstreams: &[],
         }
     }
 }
@@ -192,11 +233,49 @@ impl Options {
     /// As settings of pulls, in front of the registry of `net`.
     #[must_use]
     pub fn settings(&self, net: &Net) -> Settings {
-        let base = format!("{}/", net.url(Host::Registry));
-        let base = resolve(None, &base).unwrap_or_else(|| panic!("`{base}` is a URL"));
+        let one = [Upstream { credentials: self.credentials, ..Upstream::new(Host::Registry, "") }];
+        let upstreams = if self.upstreams.is_empty() { &one } else { self.upstreams };
+        let origins = (0..).zip(upstreams).map(|(id, upstream)| self.origin(id, upstream, net)).collect();
+        let access = match self.access {
+            AccessOption::Open => Access::Open,
+            AccessOption::Users(_) => Access::Users,
+            AccessOption::Upstream => Access::Upstream { public_url: None },
+        };
+        let mut settings = Settings::new(origins, access, resolve);
+        settings.tag_lifetime = self.tag_lifetime;
+        settings.stale_for = self.stale_for;
+        settings.subrequests = self.subrequests;
+        settings
+    }
+
+    fn origin(&self, id: u32, upstream: &Upstream, net: &Net) -> Origin {
+        let url = net.url(upstream.host);
+        let (mapping, base) = if upstream.is_by_host {
+            match ListedHost::parse(url, resolve) {
+                Some(host @ ListedHost::Registry { .. }) => {
+                    let mapping = host.mapping(upstream.prefix, upstream.slash);
+                    let ListedHost::Registry { base, .. } = host else { unreachable!() };
+                    (mapping, base)
+                }
+                _ => panic!("`{url}` is the URL of a registry"),
+            }
+        } else {
+            let base = format!("{url}/");
+            let base = resolve(None, &base).unwrap_or_else(|| panic!("`{base}` is a URL"));
+            let name = |name: &&str| {
+                RegistryName::parse(name).unwrap_or_else(|| panic!("`{name}` is the name of a registry"))
+            };
+            let mapping = Mapping {
+                prefix: upstream.prefix.to_owned(),
+                slash: upstream.slash.to_owned(),
+                registries: upstream.ns.iter().map(name).collect(),
+                ..Mapping::default()
+            };
+            (mapping, base)
+        };
         let registry = Registry {
             base,
-            credentials: self.credentials.as_ref().and_then(|user| {
+            credentials: upstream.credentials.as_ref().and_then(|user| {
                 if self.has_identity_token {
                     Some(user.identity_token().into())
                 } else {
@@ -206,22 +285,8 @@ impl Options {
             delivery: self.delivery,
             timeout: self.timeout,
         };
-        let origin = Origin {
-            id: OriginId(0),
-            mapping: Mapping::default(),
-            place: OriginPlace::Registry(registry),
-            allow: self.allow,
-        };
-        let access = match self.access {
-            AccessOption::Open => Access::Open,
-            AccessOption::Users(_) => Access::Users,
-            AccessOption::Upstream => Access::Upstream { public_url: None },
-        };
-        let mut settings = Settings::new(vec![origin], access, resolve);
-        settings.tag_lifetime = self.tag_lifetime;
-        settings.stale_for = self.stale_for;
-        settings.subrequests = self.subrequests;
-        settings
+        let place = OriginPlace::Registry(registry);
+        Origin { id: OriginId(id), mapping, place, allow: self.allow }
     }
 
     /// A world that is set up like this, with hosts at names of their own: `http` or `https`.
@@ -347,7 +412,16 @@ pub(super) fn stored(image: &Image) -> Comes {
 /// If it is not converted.
 #[must_use]
 pub fn schema1_digest(image: &Image, tag: &str) -> Digest {
-    let request = schema1_request(REPOSITORY, tag, image.manifest.digest(), Policy::Strict);
+    schema1_digest_of(image, REPOSITORY, tag)
+}
+
+/// The same in another repository.
+///
+/// # Panics
+/// If it is not converted.
+#[must_use]
+pub fn schema1_digest_of(image: &Image, name: &str, tag: &str) -> Digest {
+    let request = schema1_request(name, tag, image.manifest.digest(), Policy::Strict);
     match Native.answer(&request, &image.documents()) {
         Outcome::Answered(answered) => answered.digest,
         outcome => panic!("the image is not converted: {outcome:?}"),
