@@ -131,6 +131,6 @@ fn clients(bytes: &[u8], text: &str) {
 fn faults(text: &str) {
     let fault = Fault { host: text.to_owned(), problem: Problem::Invalid(text.to_owned()) };
     downshift_fuzz::responses::is_sound(&fault.response());
-    downshift_fuzz::responses::is_sound(&error::denied(text));
+    downshift_fuzz::responses::is_sound(&error::denied(&Scope::pull(text)));
     downshift_fuzz::responses::is_sound(&error::name_unknown(text));
 }
