@@ -75,6 +75,14 @@ impl Form {
         matches!(self, Self::List | Self::Index)
     }
 
+    /// The form of the manifests that one of this form lists, where that was made here.
+    pub(crate) const fn of_entries(self) -> Self {
+        match self {
+            Self::List => Self::Schema2,
+            _ => Self::Oci,
+        }
+    }
+
     /// Whether this form is schema 1, signed or not.
     #[must_use]
     pub const fn is_schema1(self) -> bool {

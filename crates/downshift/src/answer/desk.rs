@@ -213,7 +213,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         target: &Target<'_>,
         found: &Found<'_>,
         bytes: &'a [u8],
-        mut index: Index,
+        index: Index,
     ) -> Result<Step<'a>, Stop> {
         let form = match self.client.choose(index.form)? {
             Choice::Stored if self.listed_for_others(&index).is_some() => index.form,
@@ -221,6 +221,18 @@ impl<'d, 'a> Desk<'d, 'a> {
             Choice::Convert(form) => form,
             Choice::PickPlatform => return Ok(self.pick(target, index)?.step),
         };
+        self.index_as(form, target, found, bytes, index)
+    }
+
+    /// The same in this form; of one that has too many entries for that, what it has for the client.
+    fn index_as(
+        self,
+        form: Form,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        bytes: &'a [u8],
+        mut index: Index,
+    ) -> Result<Step<'a>, Stop> {
         let limit = self.request.limits.converted_children;
         if index.entries.len() <= limit {
             index.entries = self.flattened(index.entries, None)?;
@@ -243,7 +255,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             index.entries.iter().any(|entry| !entry.is_attestation && is_it(entry))
         };
         // A list is made of schema 2, and an index of OCI.
-        let other = if index.form == Form::List { Form::Oci } else { Form::Schema2 };
+        let other = index.form.of_entries().sibling();
         if self.client.needs_sibling_of(other) && lists(other) {
             return Some(other);
         }
@@ -269,6 +281,11 @@ impl<'d, 'a> Desk<'d, 'a> {
             Err(Stop::Refused(error)) if !matches!(*error, Error::ZstdLayer { .. }) => {
                 Ok(self.stored(found, form, bytes))
             }
+            // Its entry says another form than the manifest has: one of schema 2 without its media type is read as OCI.
+            Ok(Picked { made: Some(made), .. }) if made == form.of_entries() => match self.read(bytes)? {
+                Ok(Document::Index(index)) => self.index_as(form, target, found, bytes, index),
+                _ => Ok(self.stored(found, form, bytes)),
+            },
             Ok(Picked { is_by_engine: true, platform, .. }) => {
                 let Found { digest, ref warnings, .. } = *found;
                 let found = Found { digest, platform: platform.as_ref(), warnings: warnings.clone() };
@@ -539,7 +556,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     where
         'a: 'e,
     {
-        let form = if to == Form::List { Form::Schema2 } else { Form::Oci };
+        let form = to.of_entries();
         let bytes = self.entry(entry)?;
         let made = match self.read(bytes)? {
             Err(opaque) if opaque.form == form => None,

@@ -363,6 +363,17 @@ fn a_list_that_its_client_cannot_read_through_is_converted() -> anyhow::Result<(
             "it is converted"
         );
     }
+    // An entry may say schema 2 of a manifest that does not say its own type, and is OCI then.
+    let untyped = sample::untyped(sample::oci());
+    let mut says_schema2 = entry(&untyped, Some("linux/amd64"));
+    says_schema2["mediaType"] = Form::Schema2.media_type().into();
+    let list = with_entries(Form::List, &[says_schema2], [&untyped].into_iter());
+    let answer = answered(&by_tag(&list, docker_1_13("linux/amd64")), &list.documents())?;
+    ensure!(answer.form == Form::List && answer.records.len() == 2, "{answer:?}");
+    ensure!(
+        answered(&by_tag(&list, docker_20_10("linux/amd64")), &list.documents())?.source.is_none(),
+        "it is made"
+    );
     // A list in a list is opened for nobody else.
     let nested = listing(Form::List, &[(&sample::list(), None)]);
     let request = by_digest(&nested.manifest.digest(), docker_1_13("linux/amd64"));

@@ -8,7 +8,7 @@ use crate::answer::need::Need;
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
-use crate::{Error, Limits, Platform, Policy};
+use crate::{Error, Form, Limits, Platform, Policy};
 use downshift_json::Json;
 
 /// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
@@ -20,6 +20,8 @@ pub(super) struct Picked<'a> {
     pub(super) step: Step<'a>,
     /// The platform of the entry.
     pub(super) platform: Option<Platform>,
+    /// The form that it was converted to.
+    pub(super) made: Option<Form>,
     /// Whether that is the entry which the client's engine would pick by itself.
     pub(super) is_by_engine: bool,
 }
@@ -41,6 +43,10 @@ impl<'a> Desk<'_, 'a> {
             Some(first)
         };
         let picked = |entry: &Descriptor, step| Picked {
+            made: match &step {
+                Step::Done(draft) if draft.conversion.is_some() => Some(draft.form),
+                _ => None,
+            },
             step,
             platform: entry.plain_platform().cloned(),
             is_by_engine: by_engine.is_some_and(|own| own.digest == entry.digest),
