@@ -141,6 +141,14 @@ pub fn host_invalid() -> Response {
     )
 }
 
+/// A request came in plain HTTP to where TLS is spoken. Otherwise clients would show the bytes of a TLS alert.
+#[must_use]
+pub fn tls_required() -> Response {
+    let cause = "the request came in plain HTTP, and this port speaks TLS";
+    let remedy = "use https:// for this registry, and do not name it among the insecure ones";
+    explained(400, "UNSUPPORTED", "tls-required", cause, remedy)
+}
+
 /// This client has too many connections. It may come again after the seconds of `Retry-After`.
 #[must_use]
 pub fn too_many_connections() -> Response {

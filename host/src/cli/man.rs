@@ -1,7 +1,7 @@
 //! `downshift man`
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use clap_mangen::Man as Page;
@@ -26,16 +26,19 @@ impl Man {
             return Ok(Verdict::Yes);
         };
         fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, error))?;
-        let write = |name: &str, command: &Command| {
-            write_document(Some(&folder.join(format!("{name}.1"))), &page(command, name)?)
-        };
-        write("downshift", &command)?;
-        let is_for_people = |command: &&Command| command.get_name() != "help" && !command.is_hide_set();
-        for command in command.get_subcommands().filter(is_for_people) {
-            write(&format!("downshift-{}", command.get_name()), command)?;
-        }
+        write_pages(folder, &command, "downshift")?;
         Ok(Verdict::Yes)
     }
+}
+
+/// Writes the page of a command, and those of its own commands, which it refers to.
+fn write_pages(folder: &Path, command: &Command, name: &str) -> Result<(), Error> {
+    write_document(Some(&folder.join(format!("{name}.1"))), &page(command, name)?)?;
+    let is_for_people = |command: &&Command| command.get_name() != "help" && !command.is_hide_set();
+    for command in command.get_subcommands().filter(is_for_people) {
+        write_pages(folder, command, &format!("{name}-{}", command.get_name()))?;
+    }
+    Ok(())
 }
 
 fn page(command: &Command, name: &str) -> Result<Vec<u8>, Error> {

@@ -44,15 +44,30 @@ pub(super) async fn serve(
         drop(service);
         return serve_http(server, stream, peer, refusal, ending, times).await;
     };
-    let handshake = tls.acceptor().accept(stream);
+    let acceptor = tls.acceptor().clone();
     drop(service);
+    let handshake = async move {
+        if is_plain_http(&stream).await { Err(stream) } else { Ok(acceptor.accept(stream).await) }
+    };
     match time::timeout(times.request, Box::pin(handshake)).await {
         // Boxed, for a connection without TLS has the room for this as well.
-        Ok(Ok(stream)) => Box::pin(serve_http(server, stream, peer, refusal, ending, times)).await,
+        Ok(Ok(Ok(stream))) => Box::pin(serve_http(server, stream, peer, refusal, ending, times)).await,
+        Ok(Err(stream)) => {
+            METRICS.refused.with_label_values(&["tls"]).inc();
+            let times = StreamTimes { request: REFUSAL_TIMEOUT, idle: REFUSAL_TIMEOUT };
+            Box::pin(serve_http(server, stream, peer, Some(Refusal::NotTls), ending, times)).await;
+        }
         // The client went away, spoke no TLS, or one that is too old: that is its affair.
-        Ok(Err(_)) => METRICS.refused.with_label_values(&["tls"]).inc(),
+        Ok(Ok(Err(_))) => METRICS.refused.with_label_values(&["tls"]).inc(),
         Err(_) => METRICS.refused.with_label_values(&["slow"]).inc(),
     }
+}
+
+/// Whether a client begins with a method of HTTP, where TLS begins with the byte 22 (RFC 8446, 5.1). Nothing is taken from
+/// the stream.
+async fn is_plain_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    stream.peek(&mut first).await.is_ok() && first.iter().all(u8::is_ascii_uppercase)
 }
 
 async fn serve_http<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(

@@ -7,4 +7,6 @@ pub(super) enum Refusal {
     Full,
     /// Its client has too many.
     Client,
+    /// Its client speaks plain HTTP where TLS is spoken.
+    NotTls,
 }

@@ -106,6 +106,7 @@ pub(super) fn refuse(
     let response = match refusal {
         Refusal::Full => error::busy(),
         Refusal::Client => error::too_many_connections(),
+        Refusal::NotTls => error::tls_required(),
     };
     let mut response = for_method(response, request);
     response.headers.push(("connection", "close".to_owned()));

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use downshift_cases::images::sample;
+use downshift_cases::response::is_refused;
 use downshift_tests::front::manifest_path;
 use downshift_tests::operated::{Operated, await_true, run};
 use downshift_tests::programs::{CURL, OPENSSL, case_with};
@@ -142,8 +143,17 @@ fn a_changed_certificate_is_noticed() -> anyhow::Result<()> {
 
 fn what_is_no_tls_is_no_request() -> anyhow::Result<()> {
     let (server, _folder) = with_certificate(KINDS[1].2, &["--request-timeout", "1"])?;
-    let plain = downshift_tests::http::send(server.address(), "GET", "/v2/", &[]);
-    ensure!(plain.is_err(), "it speaks HTTP without TLS: {plain:?}");
+    // The very request that would be answered over TLS is told why it is not.
+    for path in ["/v2/".to_owned(), manifest_path("latest")] {
+        let plain = downshift_tests::http::send(server.address(), "GET", &path, &[])?;
+        is_refused(&plain, 400, "tls-required")?;
+        ensure!(plain.header("connection") == Some("close"), "{plain:?}");
+    }
+    server.await_figure("downshift_refused_total{reason=\"tls\"}", 2.0)?;
+    // What is neither gets no word.
+    let mut mail = std::net::TcpStream::connect(server.address())?;
+    mail.write_all(b"ehlo a\r\n")?;
+    server.await_figure("downshift_refused_total{reason=\"tls\"}", 3.0)?;
     // And who says nothing is not waited for.
     let silent = std::net::TcpStream::connect(server.address())?;
     server.await_figure("downshift_refused_total{reason=\"slow\"}", 1.0)?;
