@@ -108,7 +108,10 @@ impl Front {
             origins.iter().position(|origin| is_meant(origin)).unwrap_or(origins.len())
         };
         if let Some(prefix) = &query.origin {
-            let at = place(&|origin| origin.mapping.prefix == *prefix);
+            // What nobody has linked to is no way past the registry that says who may know.
+            let Some(at) = origins.iter().position(|origin| origin.mapping.prefix == *prefix) else {
+                return (0, Beginning::First);
+            };
             let is_first = query.rest.is_empty() || query.last().is_none() && query == own_first(&query);
             return (at, if is_first { Beginning::First } else { Beginning::Linked(query) });
         }

@@ -189,3 +189,11 @@ fn pages_without_a_name_of_ours_do_not_end_it() {
     let all: BTreeSet<String> = followed(&mut world, "?n=3").into_iter().collect();
     assert!(all.contains("other/app") && all.contains("hub/aaa/x39") && all.contains("hub/zoo/x"), "{all:?}");
 }
+
+#[test]
+fn a_page_of_no_origin_is_the_first_one() {
+    let mut world = world();
+    let first = world.pull(&Sent::new("GET", "/v2/_catalog")).response;
+    let made_up = world.pull(&Sent::new("GET", "/v2/_catalog?_origin=nobody&last=x")).response;
+    assert_eq!(made_up.json().expect("a catalog"), first.json().expect("a catalog"));
+}
