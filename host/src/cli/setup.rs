@@ -138,10 +138,11 @@ impl Containerd {
 impl Docker {
     fn printed(&self) -> Result<Printed, Error> {
         let (front, authority) = (self.front.base(), self.front.authority());
-        let mut settings = json!({ "registry-mirrors": [front] });
-        if self.front.is_plain() {
-            settings["insecure-registries"] = json!([authority]);
-        }
+        let settings = if self.front.is_plain() {
+            json!({ "registry-mirrors": [front], "insecure-registries": [authority] })
+        } else {
+            json!({ "registry-mirrors": [front] })
+        };
         let mut notes = vec![
             "write it to /etc/docker/daemon.json, or add it to what is there, and restart Docker".to_owned(),
             format!(
