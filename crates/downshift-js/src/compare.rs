@@ -8,23 +8,23 @@ use downshift_inspect::{diff, matrix};
 use downshift_json::{Object, array};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given, Problems};
+use crate::argument::{self, Argument, Problems};
 use crate::inspect::encode;
-use crate::thrown::Thrown;
+use crate::js_error::JsError;
 
 /// A comparison of two documents.
 #[wasm_bindgen(js_name = diff)]
-pub fn diff_of(before: &[u8], after: &[u8]) -> Result<String, Thrown> {
+pub fn diff_of(before: &[u8], after: &[u8]) -> Result<String, JsError> {
     encode(&diff(before, after))
 }
 
 /// Which client gets what; `own` is `{accept, user_agent}` or nothing.
 #[wasm_bindgen(js_name = matrix)]
-pub fn matrix_with(own: Option<String>) -> Result<String, Thrown> {
+pub fn matrix_with(own: Option<String>) -> Result<String, JsError> {
     let Some(own) = own else { return encode(&matrix(None)) };
-    let (json, problems) = (given::parse(&own)?, Problems::default());
-    let own = Given::of(&json, &problems);
-    let accept: Vec<String> = own.elements_of("accept").into_iter().filter_map(Given::as_text).collect();
+    let (json, problems) = (argument::parse(&own)?, Problems::default());
+    let own = Argument::of(&json, &problems);
+    let accept: Vec<String> = own.elements_of("accept").into_iter().filter_map(Argument::as_text).collect();
     let user_agent = own.optional_text("user_agent");
     let user_agent = problems.check(user_agent)?;
     encode(&matrix(Some((&accept, user_agent.as_deref()))))

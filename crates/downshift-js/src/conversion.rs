@@ -12,8 +12,8 @@ use downshift::jws::Signature;
 use downshift_json::Object;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given, Problems};
-use crate::thrown::Thrown;
+use crate::argument::{self, Argument, Problems};
+use crate::js_error::JsError;
 use crate::{decode, encode};
 
 /// One request on its way to an answer.
@@ -30,16 +30,16 @@ pub struct Conversion {
 impl Conversion {
     /// Begins with a request; `payload` is that of its record, if it has one.
     #[wasm_bindgen(constructor)]
-    pub fn new(request: &str, payload: Option<Vec<u8>>) -> Result<Self, Thrown> {
-        let (json, problems) = (given::parse(request)?, Problems::default());
-        let request = decode::request(Given::of(&json, &problems), payload.unwrap_or_default());
+    pub fn new(request: &str, payload: Option<Vec<u8>>) -> Result<Self, JsError> {
+        let (json, problems) = (argument::parse(request)?, Problems::default());
+        let request = decode::request(Argument::of(&json, &problems), payload.unwrap_or_default());
         let request = problems.check(request)?;
         let (documents, prepared, body, payloads) = <(Vec<_>, Option<_>, Vec<_>, Vec<_>)>::default();
         Ok(Self { request, documents, prepared, body, payloads })
     }
 
     /// Adds a document that was needed, or that there is none.
-    pub fn add(&mut self, digest: &str, bytes: Option<Vec<u8>>) -> Result<(), Thrown> {
+    pub fn add(&mut self, digest: &str, bytes: Option<Vec<u8>>) -> Result<(), JsError> {
         self.documents.push((digest.parse()?, bytes));
         Ok(())
     }
@@ -66,14 +66,14 @@ impl Conversion {
 
     /// The bytes to sign.
     #[wasm_bindgen(js_name = signingInput)]
-    pub fn signing_input(&self) -> Result<Vec<u8>, Thrown> {
-        let prepared = self.prepared.as_ref().ok_or_else(|| Thrown::invalid("sign"))?;
+    pub fn signing_input(&self) -> Result<Vec<u8>, JsError> {
+        let prepared = self.prepared.as_ref().ok_or_else(|| JsError::invalid("sign"))?;
         Ok(prepared.signing_input())
     }
 
     /// Puts in a signature of ES256, by the public key with these coordinates in base64url: `{answer}`.
-    pub fn seal(&mut self, signature: Vec<u8>, x: &str, y: &str) -> Result<String, Thrown> {
-        let prepared = self.prepared.take().ok_or_else(|| Thrown::invalid("sign"))?;
+    pub fn seal(&mut self, signature: Vec<u8>, x: &str, y: &str) -> Result<String, JsError> {
+        let prepared = self.prepared.take().ok_or_else(|| JsError::invalid("sign"))?;
         let key = Jwk::p256(&coordinate(x, "x")?, &coordinate(y, "y")?);
         let answer = prepared.seal(Signature { key, algorithm: "ES256", bytes: signature })?;
         Ok(self.answered(answer))
@@ -103,7 +103,7 @@ fn payloads(records: Vec<Record>) -> Vec<Vec<u8>> {
     records.into_iter().map(|record| record.payload).collect()
 }
 
-fn coordinate(text: &str, name: &str) -> Result<[u8; 32], Thrown> {
+fn coordinate(text: &str, name: &str) -> Result<[u8; 32], JsError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| Thrown::invalid(name))
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| JsError::invalid(name))
 }

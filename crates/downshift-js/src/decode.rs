@@ -12,13 +12,13 @@ use downshift::{
     Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp, ZstdSupport,
 };
 
-use crate::given::Given;
+use crate::argument::Argument;
 
 /// A request over HTTP, `{method, target, headers}`, where headers are pairs of name and value; or the response to one
 /// that nothing has to be looked up for.
 #[cfg(any(feature = "pull", feature = "registry"))]
 pub(crate) fn http_request(
-    given: Given<'_>,
+    given: Argument<'_>,
 ) -> Result<downshift_registry::Request, downshift_registry::Response> {
     let (method, target) = (given.text("method"), given.text("target"));
     let headers = pairs(given, "headers");
@@ -29,13 +29,13 @@ pub(crate) fn http_request(
 
 /// A member with pairs of texts.
 #[cfg(any(feature = "pull", feature = "registry"))]
-pub(crate) fn pairs(given: Given<'_>, name: &str) -> Vec<(String, String)> {
-    let pair = |element: Given<'_>| given.or_refuse(name, element.as_pair());
+pub(crate) fn pairs(given: Argument<'_>, name: &str) -> Vec<(String, String)> {
+    let pair = |element: Argument<'_>| given.or_refuse(name, element.as_pair());
     given.elements_of(name).into_iter().filter_map(pair).collect()
 }
 
 /// A request; `payload` is that of its record, if it has one.
-pub(crate) fn request(given: Given<'_>, payload: Vec<u8>) -> Request {
+pub(crate) fn request(given: Argument<'_>, payload: Vec<u8>) -> Request {
     let client = given.required("client");
     Request {
         root: root(given, payload),
@@ -51,7 +51,7 @@ pub(crate) fn request(given: Given<'_>, payload: Vec<u8>) -> Request {
     }
 }
 
-fn root(given: Given<'_>, payload: Vec<u8>) -> Root {
+fn root(given: Argument<'_>, payload: Vec<u8>) -> Root {
     let (name, digest) = (given.text("name"), given.digest("digest"));
     if !given.is("byDigest") {
         return Root::Tag { name, tag: given.text("tag"), digest };
@@ -60,7 +60,7 @@ fn root(given: Given<'_>, payload: Vec<u8>) -> Root {
     Root::Digest { name, digest, tag: given.optional_text("tag"), record }
 }
 
-pub(crate) fn record(given: Given<'_>, payload: Vec<u8>) -> Record {
+pub(crate) fn record(given: Argument<'_>, payload: Vec<u8>) -> Record {
     Record {
         name: given.text("name"),
         digest: given.digest("digest"),
@@ -73,16 +73,16 @@ pub(crate) fn record(given: Given<'_>, payload: Vec<u8>) -> Record {
     }
 }
 
-fn capabilities(given: Given<'_>) -> Capabilities {
+fn capabilities(given: Argument<'_>) -> Capabilities {
     let mut capabilities = Capabilities::default();
-    for (name, weight) in given.member("forms").map(Given::numbers).unwrap_or_default() {
+    for (name, weight) in given.member("forms").map(Argument::numbers).unwrap_or_default() {
         match (u16::try_from(weight), form_called(&name)) {
             (Ok(weight), Some(form)) => capabilities = capabilities.with_form(form, weight),
             (Ok(_), None) => given.refuse("form"),
             (Err(_), _) => given.refuse("forms"),
         }
     }
-    for (media_type, weight) in given.member("types").map(Given::numbers).unwrap_or_default() {
+    for (media_type, weight) in given.member("types").map(Argument::numbers).unwrap_or_default() {
         match u16::try_from(weight) {
             Ok(weight) => capabilities = capabilities.with_type(&media_type, weight),
             Err(_) => given.refuse("types"),
@@ -109,7 +109,7 @@ fn capabilities(given: Given<'_>) -> Capabilities {
     }
 }
 
-pub(crate) fn limits(given: Given<'_>) -> Limits {
+pub(crate) fn limits(given: Argument<'_>) -> Limits {
     let mut limits = Limits::default();
     for (name, value) in given.numbers() {
         given.accept(limits.set(&name, usize::try_from(value).unwrap_or(usize::MAX)));
@@ -117,7 +117,7 @@ pub(crate) fn limits(given: Given<'_>) -> Limits {
     limits
 }
 
-pub(crate) fn failure(given: Given<'_>) -> Failure {
+pub(crate) fn failure(given: Argument<'_>) -> Failure {
     let name = given.text("fault");
     let faults = [Fault::Caller, Fault::Client, Fault::Document, Fault::Image, Fault::Limit];
     let fault = faults.into_iter().find(|&fault| crate::json::fault(fault) == name);
@@ -129,26 +129,26 @@ pub(crate) fn failure(given: Given<'_>) -> Failure {
     }
 }
 
-pub(crate) fn form(given: Given<'_>) -> Form {
+pub(crate) fn form(given: Argument<'_>) -> Form {
     form_in(given, "form")
 }
 
 /// The form that the member `name` says.
 #[inline(never)]
-pub(crate) fn form_in(given: Given<'_>, name: &str) -> Form {
+pub(crate) fn form_in(given: Argument<'_>, name: &str) -> Form {
     given.or_refuse(name, form_called(&given.text(name))).unwrap_or(Form::Oci)
 }
 
 /// The media type of what has a form that has none, if it says one.
 #[cfg(any(feature = "pull", feature = "registry"))]
-pub(crate) fn own_type(given: Given<'_>, form: Form) -> Option<String> {
+pub(crate) fn own_type(given: Argument<'_>, form: Form) -> Option<String> {
     let media_type = given.optional_text("mediaType").filter(|_| form == Form::Other);
     media_type.filter(|media_type| is_manifest_type(media_type))
 }
 
 /// A digest that may be missing.
 #[cfg(any(feature = "pull", feature = "registry"))]
-pub(crate) fn optional_digest(given: Given<'_>, name: &str) -> Option<Digest> {
+pub(crate) fn optional_digest(given: Argument<'_>, name: &str) -> Option<Digest> {
     given.optional_text(name).and_then(|digest| given.accept(digest.parse()))
 }
 
@@ -157,10 +157,10 @@ fn form_called(name: &str) -> Option<Form> {
 }
 
 #[inline(never)]
-pub(crate) fn platform(given: Given<'_>) -> Option<Platform> {
+pub(crate) fn platform(given: Argument<'_>) -> Option<Platform> {
     given.optional_text("platform").and_then(|platform| given.accept(platform.parse()))
 }
 
-fn time(given: Given<'_>) -> Option<Timestamp> {
+fn time(given: Argument<'_>) -> Option<Timestamp> {
     given.optional_number("time").and_then(Timestamp::from_seconds)
 }

@@ -9,7 +9,7 @@ use downshift_json::{Object, array};
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::thrown::Thrown;
+use crate::js_error::JsError;
 
 /// Documents that are looked at together.
 #[wasm_bindgen]
@@ -63,12 +63,12 @@ impl Documents {
 
     /// The report: the JSON of `downshift inspect --json`. `checked` is what the engine says of signatures: three numbers
     /// for each, its document, its index there, and 1 if it holds.
-    pub fn report(&self, checked: &[u32]) -> Result<String, Thrown> {
+    pub fn report(&self, checked: &[u32]) -> Result<String, JsError> {
         encode(&inspect(&self.given(), &decode(checked))?)
     }
 
     /// What comes of the signatures of the first document.
-    pub fn verify(&self, checked: &[u32]) -> Result<String, Thrown> {
+    pub fn verify(&self, checked: &[u32]) -> Result<String, JsError> {
         let bytes = self.given.first().map(|(bytes, ..)| &**bytes).unwrap_or_default();
         let (valid, payload, signatures) = downshift_inspect::verify(bytes, &decode(checked))?;
         let mut object = Object::new();
@@ -77,17 +77,17 @@ impl Documents {
     }
 
     /// What looks secret.
-    pub fn secrets(&self) -> Result<String, Thrown> {
+    pub fn secrets(&self) -> Result<String, JsError> {
         encode(&secrets(&self.given()))
     }
 
     /// All in one piece.
-    pub fn pack(&self) -> Result<Vec<u8>, Thrown> {
+    pub fn pack(&self) -> Result<Vec<u8>, JsError> {
         Ok(pack(&self.given())?)
     }
 
     /// What was in one piece.
-    pub fn unpack(bytes: &[u8]) -> Result<Self, Thrown> {
+    pub fn unpack(bytes: &[u8]) -> Result<Self, JsError> {
         let given = unpack(bytes)?.into_iter().map(|given| {
             (given.bytes.to_vec(), given.label.unwrap_or_default(), given.expected.unwrap_or_default())
         });
@@ -140,7 +140,7 @@ fn decode(checked: &[u32]) -> Vec<Checked> {
         .collect()
 }
 
-pub(crate) fn encode(report: &impl Serialize) -> Result<String, Thrown> {
+pub(crate) fn encode(report: &impl Serialize) -> Result<String, JsError> {
     Ok(serde_json::to_string(report).unwrap_or_default())
 }
 
@@ -152,13 +152,13 @@ pub fn variant(bytes: &[u8], code: &str) -> Option<Vec<u8>> {
 
 /// The payload of a signed document.
 #[wasm_bindgen]
-pub fn payload(bytes: &[u8]) -> Result<Vec<u8>, Thrown> {
+pub fn payload(bytes: &[u8]) -> Result<Vec<u8>, JsError> {
     Ok(downshift_inspect::payload(bytes)?)
 }
 
 /// What old engines would refuse in a document.
 #[wasm_bindgen]
-pub fn check(bytes: &[u8]) -> Result<String, Thrown> {
+pub fn check(bytes: &[u8]) -> Result<String, JsError> {
     let mut limits = downshift::Limits::default();
     limits.document_bytes = Limits::READ_BYTES;
     encode(&check::check(bytes, &limits)?)

@@ -13,10 +13,12 @@ extern crate alloc;
 mod bare;
 
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
-mod json;
+mod js_error;
 #[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
-mod thrown;
+mod json;
 
+#[cfg(feature = "convert")]
+mod argument;
 #[cfg(feature = "compare")]
 mod compare;
 #[cfg(feature = "convert")]
@@ -25,8 +27,6 @@ mod conversion;
 mod decode;
 #[cfg(feature = "convert")]
 mod encode;
-#[cfg(feature = "convert")]
-mod given;
 #[cfg(feature = "inspect")]
 mod inspect;
 #[cfg(feature = "pull")]

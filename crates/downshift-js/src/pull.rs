@@ -20,9 +20,9 @@ use downshift_registry::error;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use self::names::Names;
+use crate::argument::{self, Argument, Problems};
 use crate::decode;
-use crate::given::{self, Given, Problems};
-use crate::thrown::Thrown;
+use crate::js_error::JsError;
 
 /// What all pulls of an instance have in common: the settings, and what is remembered of callers and tokens.
 #[wasm_bindgen]
@@ -50,7 +50,7 @@ pub struct Pull {
 impl Edge {
     /// Reads the platform's variables, a JSON object; `key` is the name of the signing key.
     #[wasm_bindgen(constructor)]
-    pub fn new(variables: &str, key: &str) -> Result<Self, Thrown> {
+    pub fn new(variables: &str, key: &str) -> Result<Self, JsError> {
         let variables = Variables::read(variables, url::resolve)?;
         let names = Names::new(&variables, key);
         let memory = RefCell::new(Memory::at_edge());
@@ -58,9 +58,9 @@ impl Edge {
     }
 
     /// Begins a pull with a request: `{method, target, headers, isSecure, address}`.
-    pub fn pull(&self, request: &str) -> Result<Pull, Thrown> {
-        let (json, problems) = (given::parse(request)?, Problems::default());
-        let given = Given::of(&json, &problems);
+    pub fn pull(&self, request: &str) -> Result<Pull, JsError> {
+        let (json, problems) = (argument::parse(request)?, Problems::default());
+        let given = Argument::of(&json, &problems);
         let scheme = if given.is("isSecure") { "https" } else { "http" };
         let pull = match decode::http_request(given) {
             Ok(request) => downshift_pull::Pull::new(Arc::clone(&self.settings), request, scheme),
@@ -73,9 +73,9 @@ impl Edge {
 /// A pull by a request for which nothing can be done, as the settings cannot be used or the shell has failed: unless it is
 /// refused as it stands, the response says that.
 #[wasm_bindgen(js_name = failedPull)]
-pub fn failed_pull(request: &str) -> Result<Pull, Thrown> {
-    let (json, problems) = (given::parse(request)?, Problems::default());
-    let given = Given::of(&json, &problems);
+pub fn failed_pull(request: &str) -> Result<Pull, JsError> {
+    let (json, problems) = (argument::parse(request)?, Problems::default());
+    let given = Argument::of(&json, &problems);
     let response = decode::http_request(given)
         .map_or_else(|response| response, |request| error::internal().for_method(request.method));
     let common = Common { memory: RefCell::new(Memory::at_edge()), names: Names::default() };
@@ -92,11 +92,11 @@ impl Pull {
     /// Goes on at `now`, in milliseconds since 1970, with what came of something, if anything did: `{ticket, done, …}`.
     /// Gives what is wanted by now: `{new, dropped, isOver}`, where each of `new` has its `ticket`, its `kind`, and how many
     /// `bytes` belong to it.
-    pub fn step(&mut self, now: f64, outcome: Option<String>) -> Result<String, Thrown> {
+    pub fn step(&mut self, now: f64, outcome: Option<String>) -> Result<String, JsError> {
         let mut done = None;
         if let Some(outcome) = outcome {
-            let (json, problems) = (given::parse(&outcome)?, Problems::default());
-            done = Some(outcomes::read(Given::of(&json, &problems), &mut self.given));
+            let (json, problems) = (argument::parse(&outcome)?, Problems::default());
+            done = Some(outcomes::read(Argument::of(&json, &problems), &mut self.given));
             done = problems.check(done)?;
         }
         self.given.clear();

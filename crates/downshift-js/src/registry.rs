@@ -10,16 +10,16 @@ use downshift_json::{Object, array};
 use downshift_registry::{Authorization, Method, Page, Reference, Request, Route, TokenRequest};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::given::{self, Given, Problems};
+use crate::argument::{self, Argument, Problems};
+use crate::js_error::JsError;
 use crate::reply::{self, Reply};
-use crate::thrown::Thrown;
 use crate::{decode, encode};
 
 /// What a request asks for; nothing if [`reply`] has its response without anything else.
 #[wasm_bindgen(js_name = readRequest)]
-pub fn read_request(request: &str) -> Result<Option<String>, Thrown> {
-    let (json, problems) = (given::parse(request)?, Problems::default());
-    let asked = decode::http_request(Given::of(&json, &problems)).ok().map(|request| asked(&request));
+pub fn read_request(request: &str) -> Result<Option<String>, JsError> {
+    let (json, problems) = (argument::parse(request)?, Problems::default());
+    let asked = decode::http_request(Argument::of(&json, &problems)).ok().map(|request| asked(&request));
     problems.check(asked)
 }
 
@@ -79,10 +79,13 @@ fn route(request: &Request, asked: &mut Object) {
 
 /// The response to a request: what was `found`, as JSON with its `kind`, and where that has a body of its own, `bytes`.
 #[wasm_bindgen]
-pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply, Thrown> {
-    let (request, found, problems) = (given::parse(request)?, given::parse(found)?, Problems::default());
-    let response = match decode::http_request(Given::of(&request, &problems)) {
-        Ok(request) => reply::response_to(&request, Given::of(&found, &problems), bytes.unwrap_or_default()),
+pub fn reply(request: &str, found: &str, bytes: Option<Vec<u8>>) -> Result<Reply, JsError> {
+    let (request, found, problems) =
+        (argument::parse(request)?, argument::parse(found)?, Problems::default());
+    let response = match decode::http_request(Argument::of(&request, &problems)) {
+        Ok(request) => {
+            reply::response_to(&request, Argument::of(&found, &problems), bytes.unwrap_or_default())
+        }
         Err(response) => response,
     };
     Ok(Reply::of(problems.check(response)?))

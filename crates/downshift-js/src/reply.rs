@@ -9,8 +9,8 @@ use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Body, Reference, Request, Response, Route, Token, error, v1};
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::argument::Argument;
 use crate::decode;
-use crate::given::Given;
 use crate::upstream;
 
 /// A response.
@@ -51,12 +51,12 @@ impl Reply {
 }
 
 /// The response to a request: what was `found`, and the `bytes` of it.
-pub(crate) fn response_to(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
+pub(crate) fn response_to(request: &Request, found: Argument<'_>, bytes: Vec<u8>) -> Response {
     let response = response(request, found, bytes).for_method(request.method);
     if found.is("isPrivate") { response.for_one_caller() } else { response }
 }
 
-fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
+fn response(request: &Request, found: Argument<'_>, bytes: Vec<u8>) -> Response {
     match found.text("kind").as_str() {
         "root" => response::root(),
         "base" => response::base(),
@@ -80,7 +80,7 @@ fn response(request: &Request, found: Given<'_>, bytes: Vec<u8>) -> Response {
 }
 
 /// A response that says the name of the repository.
-fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>) -> Response {
+fn of_repository(request: &Request, kind: &str, found: Argument<'_>, bytes: Vec<u8>) -> Response {
     match (kind, &request.route) {
         ("denied", route) => match route.scope() {
             Some(scope) => error::denied(&scope),
@@ -121,11 +121,11 @@ fn of_repository(request: &Request, kind: &str, found: Given<'_>, bytes: Vec<u8>
     }
 }
 
-fn texts(found: Given<'_>, name: &str) -> Vec<String> {
-    found.elements_of(name).into_iter().filter_map(Given::as_text).collect()
+fn texts(found: Argument<'_>, name: &str) -> Vec<String> {
+    found.elements_of(name).into_iter().filter_map(Argument::as_text).collect()
 }
 
-fn manifest(found: Given<'_>, bytes: Vec<u8>) -> Manifest {
+fn manifest(found: Argument<'_>, bytes: Vec<u8>) -> Manifest {
     let form = decode::form(found);
     Manifest {
         form,

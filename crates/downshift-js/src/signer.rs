@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use downshift_sign::{KeyError, P256Signer, PrivateKey, Signer as _};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::thrown::Thrown;
+use crate::js_error::JsError;
 
 /// A private key that signs.
 #[wasm_bindgen]
@@ -19,17 +19,17 @@ pub struct P256 {
 #[wasm_bindgen]
 impl P256 {
     /// Reads a key file: PEM (SEC1 or PKCS#8) or JWK.
-    pub fn parse(file: &[u8]) -> Result<Self, Thrown> {
+    pub fn parse(file: &[u8]) -> Result<Self, JsError> {
         Ok(Self::of(PrivateKey::parse(file)?))
     }
 
     /// Makes a key.
-    pub fn generate() -> Result<Self, Thrown> {
+    pub fn generate() -> Result<Self, JsError> {
         Ok(Self::of(PrivateKey::generate()?))
     }
 
     /// Signs: the numbers r and s, 32 bytes each.
-    pub fn sign(&self, input: &[u8]) -> Result<Vec<u8>, Thrown> {
+    pub fn sign(&self, input: &[u8]) -> Result<Vec<u8>, JsError> {
         Ok(self.signer.sign(input)?.bytes)
     }
 
@@ -51,7 +51,7 @@ impl P256 {
     }
 }
 
-impl From<KeyError> for Thrown {
+impl From<KeyError> for JsError {
     fn from(error: KeyError) -> Self {
         downshift::Failure::from(error).into()
     }

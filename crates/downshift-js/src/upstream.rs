@@ -2,10 +2,10 @@
 
 use downshift_registry::{BadRedirect, Demand, Fault, Problem};
 
-use crate::given::Given;
+use crate::argument::Argument;
 
 /// What a registry wants to know: `{scheme, realm, service}`.
-pub(crate) fn demand_of(given: Given<'_>) -> Demand {
+pub(crate) fn demand_of(given: Argument<'_>) -> Demand {
     let realm = given.text("realm");
     match given.text("scheme").as_str() {
         "basic" => Demand::Basic { realm },
@@ -18,7 +18,7 @@ pub(crate) fn demand_of(given: Given<'_>) -> Demand {
 }
 
 /// A fault: its `host`, its `problem`, and what belongs to that.
-pub(crate) fn fault(given: Given<'_>) -> Fault {
+pub(crate) fn fault(given: Argument<'_>) -> Fault {
     let problem = match given.text("problem").as_str() {
         "corrupt" => Problem::Corrupt { digest: given.digest("digest") },
         "denied" => Problem::Denied,

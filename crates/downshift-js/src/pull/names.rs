@@ -9,7 +9,7 @@ use downshift_json::{Object, array, string};
 use downshift_pull::{AnswerValue, Key, ListValue, OriginId, Place, TagTarget, Value, Variables};
 use downshift_registry::response::Manifest;
 
-use crate::given::Given;
+use crate::argument::Argument;
 use crate::{decode, encode};
 
 /// What the names of what is kept have in them beside its key.
@@ -134,10 +134,10 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
 }
 
 /// Reads what was kept.
-pub(crate) fn read(about: Given<'_>, bytes: Bytes) -> Value {
+pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
     match about.optional_text("kind").as_deref() {
         Some("answer") => {
-            let recorded = about.elements_of("recorded").into_iter().filter_map(Given::as_text);
+            let recorded = about.elements_of("recorded").into_iter().filter_map(Argument::as_text);
             let form = decode::form(about);
             let manifest = Manifest {
                 form,

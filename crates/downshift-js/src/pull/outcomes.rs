@@ -15,11 +15,11 @@ use downshift_pull::{
 use downshift_registry::Problem;
 
 use super::names;
+use crate::argument::{self, Argument, Problems};
 use crate::decode;
-use crate::given::{self, Given, Problems};
 
 /// An outcome, `{ticket, done, …}`, with the bytes that belong to it.
-pub(crate) fn read(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket, Done) {
+pub(crate) fn read(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket, Done) {
     let ticket = Ticket(u32::try_from(given.number("ticket")).unwrap_or(u32::MAX));
     let done = match given.text("done").as_str() {
         "asked" => Done::Asked(problem(given).map_or_else(|| Ok(answered(given, bytes)), Err)),
@@ -46,11 +46,11 @@ fn take(bytes: &mut VecDeque<Bytes>) -> Bytes {
     bytes.pop_front().unwrap_or_default()
 }
 
-fn succeeded(given: Given<'_>) -> Result<(), Trouble> {
+fn succeeded(given: Argument<'_>) -> Result<(), Trouble> {
     if given.is("isFailed") { Err(Trouble::NotRecorded) } else { Ok(()) }
 }
 
-fn problem(given: Given<'_>) -> Option<Problem> {
+fn problem(given: Argument<'_>) -> Option<Problem> {
     if given.is("isTooLarge") {
         return Some(Problem::TooLarge {
             limit: usize::try_from(given.number("limit")).unwrap_or(usize::MAX),
@@ -59,7 +59,7 @@ fn problem(given: Given<'_>) -> Option<Problem> {
     given.optional_text("unreachable").map(Problem::Unreachable)
 }
 
-fn answered(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answered {
+fn answered(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answered {
     let header = |(name, value): (String, String)| {
         HEADERS.into_iter().find(|header| *header == name).map(|header| (header, value))
     };
@@ -78,19 +78,19 @@ fn answered(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answered {
     }
 }
 
-fn whole(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> (Bytes, Digest) {
+fn whole(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> (Bytes, Digest) {
     (take(bytes), given.digest("digest"))
 }
 
 /// What was kept, if it is something that this program has kept so.
-fn kept(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Option<Value> {
+fn kept(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Option<Value> {
     let about = given.optional_text("about")?;
-    let (json, problems) = (given::parse(&about).ok()?, Problems::default());
-    let value = names::read(Given::of(&json, &problems), take(bytes));
+    let (json, problems) = (argument::parse(&about).ok()?, Problems::default());
+    let value = names::read(Argument::of(&json, &problems), take(bytes));
     problems.check(value).ok()
 }
 
-fn recalled(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Result<Option<Record>, Trouble> {
+fn recalled(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Result<Option<Record>, Trouble> {
     succeeded(given)?;
     match kept(given, bytes) {
         Some(Value::Record(record)) => Ok(Some(record)),
@@ -102,7 +102,7 @@ fn hashed(hash: &[u8]) -> Done {
     hash.try_into().map_or(Done::Nothing, |hash| Done::Hashed(CallerId(hash)))
 }
 
-fn converted(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Converted {
+fn converted(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Converted {
     if let Some(refused) = given.member("refused") {
         let failure = decode::failure(refused);
         return Converted::Refused(Refusal { failure, records: records(given, bytes) });
@@ -113,7 +113,7 @@ fn converted(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Converted {
     }
 }
 
-fn need(given: Given<'_>) -> Need {
+fn need(given: Argument<'_>) -> Need {
     let kind = match given.text("kind").as_str() {
         "blob" => NeedKind::Blob,
         _ => NeedKind::Manifest,
@@ -122,7 +122,7 @@ fn need(given: Given<'_>) -> Need {
     Need { digest, size, media_type: given.optional_text("mediaType"), kind }
 }
 
-fn answer(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
+fn answer(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
     let body = take(bytes);
     let (form, digest) = (decode::form(given), given.digest("digest"));
     let source = decode::optional_digest(given, "source");
@@ -144,7 +144,7 @@ fn answer(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
     Answer { form, media_type, digest, body: Vec::from(body).into(), source, by_platform, records, report }
 }
 
-fn records(given: Given<'_>, bytes: &mut VecDeque<Bytes>) -> Vec<Record> {
+fn records(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Vec<Record> {
     let record = |given| decode::record(given, take(bytes).into());
     given.elements_of("records").into_iter().map(record).collect()
 }

@@ -20,7 +20,7 @@ use super::step::{Refusal, Step};
 use crate::capabilities::Choice;
 use crate::capabilities::ZstdSupport;
 use crate::config::Config;
-use crate::convert::{self, Converted};
+use crate::convert::{self, Rewrite};
 use crate::document::{Descriptor, Document, Index, Manifest};
 use crate::layer::{Compression, Content, LayerType};
 use crate::opaque::Opaque;
@@ -59,7 +59,7 @@ struct Target<'t> {
 }
 
 /// A stored manifest, on its way to the client.
-struct Found<'f> {
+struct StoredManifest<'f> {
     digest: &'f Digest,
     /// The platform, if it was picked from a list or index.
     platform: Option<&'f Platform>,
@@ -77,7 +77,7 @@ struct Unreadable<'u> {
 }
 
 /// What a conversion made of a stored manifest.
-struct Made {
+struct ConversionResult {
     form: Form,
     bytes: Vec<u8>,
     lost: Vec<Note>,
@@ -114,7 +114,7 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     fn by_tag(self, target: &Target<'_>, digest: &Digest) -> Result<Step<'a>, Stop> {
         let bytes = self.root(digest)?;
-        let found = Found { digest, platform: None, warnings: Vec::new() };
+        let found = StoredManifest { digest, platform: None, warnings: Vec::new() };
         let document = match self.read(bytes)? {
             Ok(document) => document,
             Err(opaque) => return self.opaque(&found, bytes, opaque),
@@ -151,7 +151,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             };
         }
         let bytes = self.root(digest)?;
-        let found = Found { digest, platform: None, warnings: Vec::new() };
+        let found = StoredManifest { digest, platform: None, warnings: Vec::new() };
         let document = match self.read(bytes)? {
             Ok(document) => document,
             Err(opaque) if self.client.is_schema1_engine() || self.client.cannot_read(opaque.form) => {
@@ -211,7 +211,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn index(
         self,
         target: &Target<'_>,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         bytes: &'a [u8],
         index: Index,
     ) -> Result<Step<'a>, Stop> {
@@ -229,7 +229,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         self,
         form: Form,
         target: &Target<'_>,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         bytes: &'a [u8],
         mut index: Index,
     ) -> Result<Step<'a>, Stop> {
@@ -269,7 +269,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn stored_index(
         self,
         target: &Target<'_>,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         bytes: &'a [u8],
         index: Index,
     ) -> Result<Step<'a>, Stop> {
@@ -287,8 +287,9 @@ impl<'d, 'a> Desk<'d, 'a> {
                 _ => Ok(self.stored(found, form, bytes)),
             },
             Ok(Picked { is_by_engine: true, platform, .. }) => {
-                let Found { digest, ref warnings, .. } = *found;
-                let found = Found { digest, platform: platform.as_ref(), warnings: warnings.clone() };
+                let StoredManifest { digest, ref warnings, .. } = *found;
+                let found =
+                    StoredManifest { digest, platform: platform.as_ref(), warnings: warnings.clone() };
                 Ok(self.stored(&found, form, bytes))
             }
             picked => Ok(picked?.step),
@@ -317,7 +318,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     }
 
     /// Answers with a manifest that cannot be converted: as it is stored, to who understands it so.
-    fn opaque(self, found: &Found<'_>, bytes: &'a [u8], opaque: Opaque) -> Result<Step<'a>, Stop> {
+    fn opaque(self, found: &StoredManifest<'_>, bytes: &'a [u8], opaque: Opaque) -> Result<Step<'a>, Stop> {
         let is_taken = match opaque.form {
             Form::Other => opaque.is_object && self.client.takes(opaque.media_type.as_deref()),
             form => self.client.takes_any() || matches!(self.client.choose(form)?, Choice::Stored),
@@ -332,7 +333,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn single(
         self,
         target: &Target<'_>,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         bytes: &'a [u8],
         document: &Document<'a>,
     ) -> Result<Step<'a>, Stop> {
@@ -408,7 +409,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         manifest: &Manifest,
         content: Content,
         form: Form,
-    ) -> Result<Made, Stop> {
+    ) -> Result<ConversionResult, Stop> {
         let Request { allow, limits, .. } = self.request;
         match content {
             Content::Artifact(error) if self.looks_at_types(manifest, form) => return Err(error.into()),
@@ -426,7 +427,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             }
             Form::Oci | Form::Schema2 => {
                 let manifest = &self.with_true_size(manifest, &mut warnings)?;
-                let Converted { bytes, lost } = match form {
+                let Rewrite { bytes, lost } = match form {
                     Form::Oci => convert::to_oci(manifest, limits)?,
                     _ => convert::to_schema2(manifest, *allow, limits)?,
                 };
@@ -436,7 +437,16 @@ impl<'d, 'a> Desk<'d, 'a> {
                 return Err(Error::NoConversion { from: manifest.form, to: form }.into());
             }
         };
-        Ok(Made { form, bytes, lost, added, left_out: Vec::new(), warnings, time, records: Vec::new() })
+        Ok(ConversionResult {
+            form,
+            bytes,
+            lost,
+            added,
+            left_out: Vec::new(),
+            warnings,
+            time,
+            records: Vec::new(),
+        })
     }
 
     /// A manifest with the size that its config has, where that had to be read anyway.
@@ -480,7 +490,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn converted_index(
         self,
         target: &Target<'_>,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         bytes: &[u8],
         index: &Index,
         form: Form,
@@ -531,7 +541,7 @@ impl<'d, 'a> Desk<'d, 'a> {
 
         let entries: Vec<convert::Entry<'_>> = children.iter().map(Child::entry).collect();
         let limits = &self.request.limits;
-        let Converted { bytes: converted, mut lost } = match form {
+        let Rewrite { bytes: converted, mut lost } = match form {
             Form::List => convert::to_list(index, &entries, limits)?,
             _ => convert::to_index(index, &entries, limits)?,
         };
@@ -540,8 +550,16 @@ impl<'d, 'a> Desk<'d, 'a> {
             child.note(&mut lost, &mut warnings);
             records.extend(child.into_record(target));
         }
-        let made =
-            Made { form, bytes: converted, lost, added: Vec::new(), left_out, warnings, time: None, records };
+        let made = ConversionResult {
+            form,
+            bytes: converted,
+            lost,
+            added: Vec::new(),
+            left_out,
+            warnings,
+            time: None,
+            records,
+        };
         self.converted(target, found, index.form, bytes.len(), made)
     }
 
@@ -579,12 +597,12 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn converted(
         self,
         target: &Target<'_>,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         stored: Form,
         stored_size: usize,
-        made: Made,
+        made: ConversionResult,
     ) -> Result<Step<'a>, Stop> {
-        let Made { form, bytes, lost, added, left_out, warnings, time, records } = made;
+        let ConversionResult { form, bytes, lost, added, left_out, warnings, time, records } = made;
         let draft = Draft {
             form,
             media_type: None,
@@ -609,18 +627,24 @@ impl<'d, 'a> Desk<'d, 'a> {
     }
 
     /// The step for a manifest that goes out as it is stored.
-    fn stored(self, found: &Found<'_>, form: Form, bytes: &'a [u8]) -> Step<'a> {
+    fn stored(self, found: &StoredManifest<'_>, form: Form, bytes: &'a [u8]) -> Step<'a> {
         Step::Done(self.stored_draft(found, form, found.digest.clone(), bytes))
     }
 
     /// The step for a manifest that cannot be converted, and goes out as it is stored.
-    fn passed(self, found: &Found<'_>, bytes: &'a [u8], opaque: Opaque) -> Step<'a> {
+    fn passed(self, found: &StoredManifest<'_>, bytes: &'a [u8], opaque: Opaque) -> Step<'a> {
         let mut draft = self.stored_draft(found, opaque.form, found.digest.clone(), bytes);
         draft.media_type = opaque.media_type.filter(|_| opaque.form == Form::Other);
         Step::Done(draft)
     }
 
-    fn stored_draft<'b>(self, found: &Found<'_>, form: Form, digest: Digest, bytes: &'b [u8]) -> Draft<'b> {
+    fn stored_draft<'b>(
+        self,
+        found: &StoredManifest<'_>,
+        form: Form,
+        digest: Digest,
+        bytes: &'b [u8],
+    ) -> Draft<'b> {
         Draft {
             form,
             media_type: None,
@@ -639,7 +663,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// for most engines refuse it; by tag it is reported under the digest of its payload, which is what engines compute.
     fn stored_schema1(
         self,
-        found: &Found<'_>,
+        found: &StoredManifest<'_>,
         bytes: &'a [u8],
         schema1: &Schema1<'a>,
     ) -> Result<Step<'a>, Stop> {
@@ -668,7 +692,7 @@ impl<'d, 'a> Desk<'d, 'a> {
     /// A recorded manifest, without its bytes.
     fn recorded(self, record: &Record) -> Draft<'static> {
         // It was picked for a platform before: nothing depends on the client's any more.
-        let found = Found { digest: &record.digest, platform: None, warnings: Vec::new() };
+        let found = StoredManifest { digest: &record.digest, platform: None, warnings: Vec::new() };
         let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
         draft.stored.size = record.payload.len();
         draft.source = Some(record.source.clone());
@@ -708,7 +732,7 @@ struct Child<'e> {
     form: Form,
     digest: Digest,
     /// Nothing if it has the right form already.
-    made: Option<Made>,
+    made: Option<ConversionResult>,
 }
 
 impl Child<'_> {

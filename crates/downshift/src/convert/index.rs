@@ -3,7 +3,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::notes::{note, note_descriptor, note_members};
-use super::output::{Converted, begin, begin_descriptor};
+use super::output::{Rewrite, begin, begin_descriptor};
 use crate::document::{Descriptor, EntryPlatform, Index};
 use crate::{Digest, Error, Form, Limits};
 use downshift_json::Pretty;
@@ -17,24 +17,16 @@ pub(crate) struct Entry<'e> {
 }
 
 /// Makes a manifest list of an OCI index.
-pub(crate) fn to_list(
-    index: &Index,
-    entries: &[Entry<'_>],
-    limits: &Limits,
-) -> Result<Converted, Box<Error>> {
+pub(crate) fn to_list(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Rewrite, Box<Error>> {
     write(index, entries, Form::List, limits)
 }
 
 /// Makes an OCI index of a manifest list.
-pub(crate) fn to_index(
-    index: &Index,
-    entries: &[Entry<'_>],
-    limits: &Limits,
-) -> Result<Converted, Box<Error>> {
+pub(crate) fn to_index(index: &Index, entries: &[Entry<'_>], limits: &Limits) -> Result<Rewrite, Box<Error>> {
     write(index, entries, Form::Index, limits)
 }
 
-fn write(index: &Index, entries: &[Entry<'_>], form: Form, limits: &Limits) -> Result<Converted, Box<Error>> {
+fn write(index: &Index, entries: &[Entry<'_>], form: Form, limits: &Limits) -> Result<Rewrite, Box<Error>> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &index.others);
 
@@ -59,7 +51,7 @@ fn write(index: &Index, entries: &[Entry<'_>], form: Form, limits: &Limits) -> R
     }
     json.close(b']');
     json.close(b'}');
-    Converted::new(json.into_bytes(), lost, limits)
+    Rewrite::new(json.into_bytes(), lost, limits)
 }
 
 fn write_platform(json: &mut Pretty<'_>, entry: &EntryPlatform, form: Form) {

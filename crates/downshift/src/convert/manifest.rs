@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt::Arguments;
 
 use super::notes::{note, note_descriptor, note_members};
-use super::output::{Converted, begin, begin_descriptor};
+use super::output::{Rewrite, begin, begin_descriptor};
 use crate::document::{Descriptor, Manifest};
 use crate::layer::{DOCKER_CONFIG, LayerType, OCI_CONFIG};
 use crate::report::Note;
@@ -16,12 +16,12 @@ pub(crate) fn to_schema2(
     manifest: &Manifest,
     allow: Permissions,
     limits: &Limits,
-) -> Result<Converted, Box<Error>> {
+) -> Result<Rewrite, Box<Error>> {
     write(manifest, Form::Schema2, allow, limits)
 }
 
 /// Makes an OCI manifest of a schema 2 manifest.
-pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Converted, Box<Error>> {
+pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Rewrite, Box<Error>> {
     write(manifest, Form::Oci, Permissions::default(), limits)
 }
 
@@ -30,7 +30,7 @@ fn write(
     form: Form,
     allow: Permissions,
     limits: &Limits,
-) -> Result<Converted, Box<Error>> {
+) -> Result<Rewrite, Box<Error>> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &manifest.others);
 
@@ -48,7 +48,7 @@ fn write(
     }
     json.close(b']');
     json.close(b'}');
-    Converted::new(json.into_bytes(), lost, limits)
+    Rewrite::new(json.into_bytes(), lost, limits)
 }
 
 fn write_descriptor(json: &mut Pretty<'_>, descriptor: &Descriptor, media_type: &str, form: Form) {

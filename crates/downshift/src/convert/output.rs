@@ -9,12 +9,12 @@ use crate::report::Note;
 use crate::{Digest, Error, Form, Limits};
 
 /// A converted document.
-pub(crate) struct Converted {
+pub(crate) struct Rewrite {
     pub(crate) bytes: Vec<u8>,
     pub(crate) lost: Vec<Note>,
 }
 
-impl Converted {
+impl Rewrite {
     pub(super) fn new(bytes: Vec<u8>, lost: Vec<Note>, limits: &Limits) -> Result<Self, Box<Error>> {
         Limits::check("output-bytes", limits.output_bytes, bytes.len())?;
         Ok(Self { bytes, lost })

@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Desk, Found, Stop, Target, warn_of_size};
+use super::{Desk, Stop, StoredManifest, Target, warn_of_size};
 use crate::answer::need::Need;
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
@@ -71,7 +71,7 @@ impl<'a> Desk<'_, 'a> {
         let bytes = self.entry(entry)?;
         let mut warnings = Vec::new();
         warn_of_size(&mut warnings, format_args!("manifests[{}]", entry.digest), entry, bytes);
-        let found = Found { digest: &entry.digest, platform: entry.plain_platform(), warnings };
+        let found = StoredManifest { digest: &entry.digest, platform: entry.plain_platform(), warnings };
         match self.read(bytes)? {
             Ok(Document::Index(_)) => Err(Error::NestedIndex { digest: entry.digest.clone() }.into()),
             Ok(document) => self.single(target, &found, bytes, &document),

@@ -11,9 +11,9 @@ use crate::json;
 /// `Error`.
 ///
 /// In a box, for it travels through every function here, and nobody waits for an error.
-pub struct Thrown(Box<Failure>);
+pub struct JsError(Box<Failure>);
 
-impl Thrown {
+impl JsError {
     /// An argument that is not what the documentation says.
     #[cfg(feature = "convert")]
     #[inline(never)]
@@ -28,36 +28,36 @@ impl Thrown {
     }
 }
 
-impl From<Error> for Thrown {
+impl From<Error> for JsError {
     #[inline(never)]
     fn from(error: Error) -> Self {
         Failure::from(error).into()
     }
 }
 
-impl From<Box<Error>> for Thrown {
+impl From<Box<Error>> for JsError {
     #[inline(never)]
     fn from(error: Box<Error>) -> Self {
         Failure::from(error).into()
     }
 }
 
-impl From<Failure> for Thrown {
+impl From<Failure> for JsError {
     fn from(failure: Failure) -> Self {
         Self(Box::new(failure))
     }
 }
 
 #[cfg(feature = "pull")]
-impl From<Box<Failure>> for Thrown {
+impl From<Box<Failure>> for JsError {
     fn from(failure: Box<Failure>) -> Self {
         Self(failure)
     }
 }
 
-impl From<Thrown> for JsValue {
+impl From<JsError> for JsValue {
     #[inline(never)]
-    fn from(Thrown(failure): Thrown) -> Self {
+    fn from(JsError(failure): JsError) -> Self {
         Self::from_str(&json::failure(&failure))
     }
 }

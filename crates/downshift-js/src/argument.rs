@@ -8,28 +8,28 @@ use core::cell::Cell;
 use downshift::{Digest, Limits};
 use downshift_json::{Json, Kind, Value};
 
-use crate::thrown::Thrown;
+use crate::js_error::JsError;
 
 /// Parses what the package wrote, which limits nothing: it is in the caller's memory already.
-pub(crate) fn parse(text: &str) -> Result<Json<'_>, Thrown> {
+pub(crate) fn parse(text: &str) -> Result<Json<'_>, JsError> {
     let mut limits = Limits::default();
     limits.document_bytes = usize::MAX;
     limits.string_bytes = usize::MAX;
-    Json::parse("argument", text.as_bytes(), &limits).map_err(|_| Thrown::invalid("json"))
+    Json::parse("argument", text.as_bytes(), &limits).map_err(|_| JsError::invalid("json"))
 }
 
 /// What is wrong with what a caller gives: the first problem that was found, if there is any.
 #[derive(Default)]
-pub(crate) struct Problems(Cell<Option<Thrown>>);
+pub(crate) struct Problems(Cell<Option<JsError>>);
 
 impl Problems {
-    fn note(&self, problem: Thrown) {
+    fn note(&self, problem: JsError) {
         let first = self.0.take();
         self.0.set(first.or(Some(problem)));
     }
 
     /// What was `made`, if nothing is wrong with what it was made of.
-    pub(crate) fn check<T>(self, made: T) -> Result<T, Thrown> {
+    pub(crate) fn check<T>(self, made: T) -> Result<T, JsError> {
         match self.0.into_inner() {
             Some(problem) => Err(problem),
             None => Ok(made),
@@ -42,12 +42,12 @@ impl Problems {
 /// Where it is not what it should be, that is noted and something else read in its place, so that what reads it need not
 /// know of problems: leaving each function early takes a good deal of code. [`Problems::check`] comes at the end.
 #[derive(Clone, Copy)]
-pub(crate) struct Given<'j> {
+pub(crate) struct Argument<'j> {
     value: Value<'j>,
     problems: &'j Problems,
 }
 
-impl<'j> Given<'j> {
+impl<'j> Argument<'j> {
     /// All that was given.
     pub(crate) fn of(json: &'j Json<'_>, problems: &'j Problems) -> Self {
         Self { value: json.root(), problems }
@@ -55,7 +55,7 @@ impl<'j> Given<'j> {
 
     /// Notes that the argument `name` is not what the documentation says.
     pub(crate) fn refuse(self, name: &str) {
-        self.problems.note(Thrown::invalid(name));
+        self.problems.note(JsError::invalid(name));
     }
 
     /// What was `found` for the argument `name`, which is refused if that is nothing.
@@ -67,7 +67,7 @@ impl<'j> Given<'j> {
     }
 
     /// What was read, or notes the problem with it.
-    pub(crate) fn accept<T>(self, read: Result<T, impl Into<Thrown>>) -> Option<T> {
+    pub(crate) fn accept<T>(self, read: Result<T, impl Into<JsError>>) -> Option<T> {
         read.map_err(|problem| self.problems.note(problem.into())).ok()
     }
 
