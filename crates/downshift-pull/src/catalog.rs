@@ -51,6 +51,10 @@ impl Front {
     ) -> Result<Response, Failure> {
         let origins = self.listing();
         let (mut at, mut beginning) = self.begin(query);
+        if at >= origins.len() {
+            // Made up, or of settings that were: no registry would be asked whether this client may know.
+            return Ok(error::no_catalog());
+        }
         let most = page.n.unwrap_or(MAX_NAMES);
         let (mut names, mut next, mut refused) = (Vec::new(), None, None);
         let mut is_known = false;
@@ -108,10 +112,7 @@ impl Front {
             origins.iter().position(|origin| is_meant(origin)).unwrap_or(origins.len())
         };
         if let Some(prefix) = &query.origin {
-            // What nobody has linked to is no way past the registry that says who may know.
-            let Some(at) = origins.iter().position(|origin| origin.mapping.prefix == *prefix) else {
-                return (0, Beginning::First);
-            };
+            let at = place(&|origin| origin.mapping.prefix == *prefix);
             let is_first = query.rest.is_empty() || query.last().is_none() && query == own_first(&query);
             return (at, if is_first { Beginning::First } else { Beginning::Linked(query) });
         }

@@ -1,7 +1,7 @@
 //! Names here and there: under which name an upstream registry has a repository.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::name::is_local_name;
@@ -92,21 +92,10 @@ impl Mapping {
     }
 }
 
-/// Whether a host is Docker Hub's, which has the repositories of one component below `library/`.
-#[must_use]
-pub fn is_docker_hub(host: &str) -> bool {
-    ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"].contains(&host)
-}
-
-/// The host that a registry is asked at: Docker Hub's is another one than its name says.
-#[must_use]
-pub fn registry_host(host: &str) -> String {
-    (if is_docker_hub(host) { "registry-1.docker.io" } else { host }).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{is_docker_hub, registry_host};
 
     fn mapping(prefix: &str, remote_prefix: &str, library: bool) -> Mapping {
         Mapping { prefix: prefix.into(), remote_prefix: remote_prefix.into(), library, ..Mapping::default() }

@@ -3,50 +3,12 @@
 //! containerd says in its query which registry an image is of (`?ns=ghcr.io`); others put its host before the name
 //! (`ghcr.io/owner/app`). Neither is ever an address to dial: it is looked up among the registries that there are.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use core::fmt;
 
-use crate::mapping::is_docker_hub;
 use crate::query::query_pairs;
-use crate::request::is_host;
+use crate::registry_name::{NAMESPACE, RegistryName};
 use crate::{Response, error};
-
-/// The name of Docker Hub's registry in names of images.
-pub const DOCKER_HUB: &str = "docker.io";
-
-/// The name of a registry in names of images: its host, and the port if it has one. Docker Hub has one name of several.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RegistryName(String);
-
-impl RegistryName {
-    /// Reads a name; nothing if it is no host.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if !is_host(text) {
-            return None;
-        }
-        let name = text.to_ascii_lowercase();
-        Some(Self(if is_docker_hub(&name) { DOCKER_HUB.to_string() } else { name }))
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether this is Docker Hub.
-    #[must_use]
-    pub fn is_docker_hub(&self) -> bool {
-        self.0 == DOCKER_HUB
-    }
-}
-
-impl fmt::Display for RegistryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Which registry the query of a request names, if any. An empty one names none.
 ///
@@ -65,9 +27,6 @@ pub(crate) fn asked_for(query: &str) -> Result<Option<RegistryName>, Response> {
     }
     Ok(asked)
 }
-
-/// The parameter of the query by which containerd names a registry (containerd, `docs/hosts.md`).
-pub(crate) const NAMESPACE: &str = "ns";
 
 /// The registry that a name begins with, and what follows: as in the references of clients, the first component is a host
 /// if it has a dot or a port in it, or is `localhost`, and is not all of the name.

@@ -9,6 +9,7 @@ use downshift::{Capabilities, Digest};
 use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
 use crate::mirror;
+use crate::registry_name::is_host;
 use crate::{Authorization, Method, RegistryName, Response, Route, V1Client, accept, error};
 
 /// The headers that are read.
@@ -125,13 +126,6 @@ impl Request {
     pub fn has(&self, digest: &Digest) -> bool {
         self.conditions.has(digest)
     }
-}
-
-/// Whether `text` is a host and port as they stand in a URL (RFC 3986, 3.2), of which no part can be mistaken for
-/// another.
-pub(crate) fn is_host(text: &str) -> bool {
-    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    !text.is_empty() && text.len() <= 255 && text.bytes().all(in_host)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use alloc::string::{String, ToString};
 
 use downshift::Digest;
 
-use crate::mirror::NAMESPACE;
 use crate::name::is_local_name;
 use crate::query::{percent_decoded, query_value, without};
+use crate::registry_name::NAMESPACE;
 use crate::{Reference, Response, Scope, error, is_repository_name};
 
 /// The path under which clients get tokens that an upstream registry's token service has issued.

@@ -11,22 +11,10 @@ use alloc::string::{String, ToString as _};
 use downshift_json::{Json, Limits, Value};
 
 use crate::message::NO_STORE;
-use crate::{Body, Reference, Request, Response, Route, UserAgent, response};
-
-/// Bytes of a `User-Agent` that tell one client from another. Docker's has about 100.
-const USER_AGENT_BYTES: usize = 256;
+use crate::{Body, Reference, Request, Response, Route, response};
 
 /// Characters of a line. Docker prints all of it.
 const LINE_CHARS: usize = 1_000;
-
-/// A client that asks the API of version 1 after a failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct V1Client {
-    /// The beginning of its `User-Agent`.
-    pub user_agent: String,
-    /// Whether it prints nothing else.
-    pub prints_v1_only: bool,
-}
 
 /// Why a client did not get what it asked for last, as the API of version 1 tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,16 +23,6 @@ pub enum PullFailure {
     NotFound,
     /// This line says it.
     Explained(String),
-}
-
-impl V1Client {
-    /// The client with this `User-Agent`, if it is one.
-    pub(crate) fn of(user_agent: &str) -> Option<Self> {
-        let parsed = UserAgent::parse(user_agent);
-        let prints_v1_only = parsed.prints_v1_only();
-        let cut = |text: &str| text.chars().take(USER_AGENT_BYTES).collect();
-        parsed.asks_v1().then(|| Self { user_agent: cut(user_agent), prints_v1_only })
-    }
 }
 
 impl PullFailure {

@@ -4,6 +4,7 @@ mod desk;
 mod documents;
 mod draft;
 mod need;
+mod platform_order;
 mod record;
 mod request;
 mod step;

@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 use core::fmt::Arguments;
 
 pub(super) use self::selection::MAX_NESTING;
-use self::selection::{Picked, add_needs, with_general_first};
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
-use super::need::Need;
+use super::need::{Need, add_needs};
+use super::platform_order::with_general_first;
 use super::record::Record;
 use super::request::{Request, Root};
 use super::step::{Refusal, Step};
@@ -74,6 +74,17 @@ struct Unreadable<'u> {
     form: Form,
     /// Whether that is the form of manifests that are listed.
     is_listed: bool,
+}
+
+/// What a client gets of a list or index.
+pub(super) struct Picked<'a> {
+    pub(super) step: Step<'a>,
+    /// The platform of the entry.
+    pub(super) platform: Option<Platform>,
+    /// The form that it was converted to.
+    pub(super) made: Option<Form>,
+    /// Whether that is the entry which the client's engine would pick by itself.
+    pub(super) is_by_engine: bool,
 }
 
 /// What a conversion made of a stored manifest.

@@ -1,6 +1,7 @@
 //! A document that is not at hand.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::Digest;
 use crate::document::Descriptor;
@@ -45,6 +46,15 @@ impl Need {
             size: Some(descriptor.size),
             media_type: Some(descriptor.media_type.clone()).filter(|media_type| !media_type.is_empty()),
             kind: NeedKind::Blob,
+        }
+    }
+}
+
+/// Adds needs to others. One manifest may be listed for several platforms, and under several types and sizes.
+pub(super) fn add_needs(needs: &mut Vec<Need>, more: Vec<Need>) {
+    for need in more {
+        if !needs.iter().any(|own| own.digest == need.digest) {
+            needs.push(need);
         }
     }
 }

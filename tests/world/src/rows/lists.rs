@@ -183,7 +183,7 @@ fn catalog() -> Row {
             get(&format!("{CATALOG}?n=2&last=b/c")).comes(names(&["d"]).without("link")),
             get(&format!("{CATALOG}?n=0")).comes(names(&[]).without("link")),
             get(&format!("{CATALOG}?n=x")).comes(refused(400, "invalid-n")),
-            get(&format!("{CATALOG}?_origin=other&n=2")).comes(names(&[]).without("link")),
+            get(&format!("{CATALOG}?_origin=other&n=2")).comes(refused(404, "no-catalog")),
         ],
     )
 }

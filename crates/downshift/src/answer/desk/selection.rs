@@ -3,28 +3,18 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Desk, Stop, StoredManifest, Target, warn_of_size};
-use crate::answer::need::Need;
+use super::{Desk, Picked, Stop, StoredManifest, Target, warn_of_size};
+use crate::answer::need::add_needs;
+use crate::answer::platform_order::{fitting, runs_on};
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
-use crate::{Error, Form, Limits, Platform, Policy};
+use crate::{Error, Limits, Platform, Policy};
 use downshift_json::Json;
 
 /// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
 /// push; nobody is known to push more.
 pub(in crate::answer) const MAX_NESTING: usize = 3;
-
-/// What a client gets of a list or index.
-pub(super) struct Picked<'a> {
-    pub(super) step: Step<'a>,
-    /// The platform of the entry.
-    pub(super) platform: Option<Platform>,
-    /// The form that it was converted to.
-    pub(super) made: Option<Form>,
-    /// Whether that is the entry which the client's engine would pick by itself.
-    pub(super) is_by_engine: bool,
-}
 
 impl<'a> Desk<'_, 'a> {
     /// Picks the manifest of the client's platform: the best of those that run there, but before one whose layers the
@@ -198,56 +188,10 @@ impl<'a> Desk<'_, 'a> {
     }
 }
 
-/// The places of the entries that run on `platform`, the best first.
-fn fitting(entries: &[Descriptor], platform: &Platform) -> Vec<usize> {
-    let mut fitting: Vec<(u16, usize)> =
-        (0_usize..).zip(entries).filter_map(|(at, entry)| Some((runs_on(entry, platform)?, at))).collect();
-    fitting.sort_unstable();
-    fitting.into_iter().map(|(_, at)| at).collect()
-}
-
-/// How well an entry suits on `platform`, if it runs there: the least is best.
-fn runs_on(entry: &Descriptor, platform: &Platform) -> Option<u16> {
-    let own = entry.plain_platform().filter(|own| !entry.is_attestation && own.is_whole())?;
-    platform.fit(own)
-}
-
-/// The entries with those of one architecture among each other in such an order that what runs everywhere comes first:
-/// engines that read lists and no OCI take the first of theirs.
-pub(super) fn with_general_first(entries: Vec<Descriptor>) -> Vec<Descriptor> {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    for (at, entry) in (0_usize..).zip(&entries) {
-        let Some(any) = entry.plain_platform().map(Platform::without_variant) else { continue };
-        let places = fitting(&entries, &any);
-        // Of each architecture once.
-        if places.len() < 2 || places.iter().min() != Some(&at) {
-            continue;
-        }
-        let mut from = places.clone();
-        from.sort_unstable();
-        for (place, best) in from.into_iter().zip(places) {
-            if let Some(slot) = order.get_mut(place) {
-                *slot = best;
-            }
-        }
-    }
-    let mut entries: Vec<Option<Descriptor>> = entries.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|at| entries.get_mut(at)?.take()).collect()
-}
-
 /// An entry of the list or index that `outer` is of, which has its platform if it says none.
 fn within(outer: &Descriptor, mut entry: Descriptor) -> Descriptor {
     if entry.platform.is_none() && !entry.is_attestation {
         entry.platform.clone_from(&outer.platform);
     }
     entry
-}
-
-/// Adds needs to others. One manifest may be listed for several platforms, and under several types and sizes.
-pub(super) fn add_needs(needs: &mut Vec<Need>, more: Vec<Need>) {
-    for need in more {
-        if !needs.iter().any(|own| own.digest == need.digest) {
-            needs.push(need);
-        }
-    }
 }
