@@ -91,6 +91,8 @@ fn is_label(text: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[test]
