@@ -1,5 +1,6 @@
 //! What an operator needs of the running server, tried with the programs that operators have.
 
+mod breakages;
 mod configuration;
 mod limits;
 mod logins;
@@ -16,6 +17,7 @@ use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = configuration::trials();
+    trials.extend(breakages::trials());
     trials.extend(tls::trials());
     trials.extend(limits::trials());
     trials.extend(logins::trials());

@@ -27,6 +27,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     };
     vec![
         trial(named!(docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another)),
+        trial(named!(docker_1_10_asking_by_a_digest_that_it_cannot_read_is_told_another)),
         trial(named!(docker_1_10_asking_by_digest_gets_what_has_it)),
         trial(named!(a_client_gets_the_manifest_for_its_platform)),
         trial(named!(layers_that_a_form_cannot_express_are_refused)),
@@ -39,25 +40,45 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
 fn docker_1_9_asking_by_a_digest_that_it_cannot_read_is_told_another(engine: Engine) -> anyhow::Result<()> {
     let images = sample::in_every_form();
     let front = Front::start(engine, &images)?;
+    let agent = user_agent("1.9.1", "linux", "amd64");
     for (tag, image) in &images {
         for digest in core::iter::once(&image.manifest).chain(&image.children).map(Manifest::digest) {
-            let agent = ("User-Agent", user_agent("1.9.1", "linux", "amd64"));
-            let headers = [(agent.0, agent.1.as_str())];
-            let refused = front.send("GET", &manifest_path(digest.as_str()), &headers)?;
-            is_refused(&refused, 400, "unreadable-digest").context(*tag)?;
-            let errors = refused.json()?;
-            let message = errors["errors"][0]["message"].as_str().unwrap_or_default();
-            let instead = message.split('`').filter(|word| Digest::parse(word).is_ok()).nth(1);
-            let instead = instead.with_context(|| format!("`{message}` names no other digest"))?;
-            let pulled = front.send("GET", &manifest_path(instead), &headers)?;
-            is_manifest(&pulled, Form::Schema1, &Digest::parse(instead)?).context(*tag)?;
+            is_told_another(&front, &digest, &[("User-Agent", &agent)], Form::Schema1).context(*tag)?;
         }
     }
     Ok(())
 }
 
-fn docker_1_10_asking_by_digest_gets_what_has_it(engine: Engine) -> anyhow::Result<()> {
+fn docker_1_10_asking_by_a_digest_that_it_cannot_read_is_told_another(engine: Engine) -> anyhow::Result<()> {
     let image = sample::index();
+    let front = Front::start(engine, &[("latest", image.clone())])?;
+    let agent = user_agent("1.10.3", "linux", "amd64");
+    for digest in core::iter::once(&image.manifest).chain(&image.children).map(Manifest::digest) {
+        let headers = [("User-Agent", agent.as_str()), ("Accept", SCHEMA2[0])];
+        is_told_another(&front, &digest, &headers, Form::Schema2)?;
+    }
+    Ok(())
+}
+
+/// A digest is refused to a client with these headers, and another one is named, which it can pull in this form.
+fn is_told_another(
+    front: &Front,
+    digest: &Digest,
+    headers: &[(&str, &str)],
+    form: Form,
+) -> anyhow::Result<()> {
+    let refused = front.send("GET", &manifest_path(digest.as_str()), headers)?;
+    is_refused(&refused, 400, "unreadable-digest")?;
+    let errors = refused.json()?;
+    let message = errors["errors"][0]["message"].as_str().unwrap_or_default();
+    let instead = message.split('`').filter(|word| Digest::parse(word).is_ok()).nth(1);
+    let instead = instead.with_context(|| format!("`{message}` names no other digest"))?;
+    let pulled = front.send("GET", &manifest_path(instead), headers)?;
+    is_manifest(&pulled, form, &Digest::parse(instead)?)
+}
+
+fn docker_1_10_asking_by_digest_gets_what_has_it(engine: Engine) -> anyhow::Result<()> {
+    let image = sample::list();
     let front = Front::start(engine, &[("latest", image.clone())])?;
     let agent = user_agent("1.10.3", "linux", "amd64");
     for manifest in core::iter::once(&image.manifest).chain(&image.children) {
