@@ -10,6 +10,7 @@ mod convert;
 mod input;
 mod inspect;
 mod key;
+mod layer;
 mod man;
 mod options;
 mod output;
@@ -53,6 +54,7 @@ enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Check(check::Check),
+    Layer(layer::Layer),
     #[command(subcommand)]
     Key(key::Key),
     Completions(completions::Completions),
@@ -72,7 +74,7 @@ Examples:
 
 Exit status:
   0  the command succeeded, and its answer is yes
-  1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken
+  1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken, a layer is damaged
   2  the command failed: wrong usage, an unreadable file, a broken document";
 
 /// The command line, with what the environment says.
@@ -106,6 +108,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Command::Verify(verify) => verify.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Check(check) => check.run(),
+        Command::Layer(layer) => layer.run(),
         Command::Key(key) => key.run(),
         Command::Completions(completions) => completions.run(command()),
         Command::Man(man) => man.run(command()),

@@ -15,7 +15,7 @@ use clap::Args;
 use xtask::{command, guest};
 
 /// Every target, with what its input is made of: see `fuzz/`.
-const TARGETS: [&str; 14] = [
+const TARGETS: [&str; 15] = [
     "answer",
     "config",
     "documents",
@@ -24,6 +24,7 @@ const TARGETS: [&str; 14] = [
     "json",
     "jws",
     "keys",
+    "layer",
     "pull",
     "referrers",
     "requests",

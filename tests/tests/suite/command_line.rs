@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::ensure;
-use downshift::Digest;
+use downshift::{Digest, EMPTY_LAYER};
 use downshift_cases::fixed_key::{signed_schema1, unsigned_schema1};
 use downshift_cases::images::sample;
 use downshift_tests::program::{run, succeed};
@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(named!(verify_tells_a_valid_signature_from_a_broken_one)),
         trial(named!(check_names_the_rule_that_is_broken)),
         trial(named!(inspect_says_what_a_manifest_is)),
+        trial(named!(layer_shows_what_is_known_of_layers)),
         trial(named!(key_new_makes_a_key_that_only_its_owner_reads)),
         trial(named!(help_and_usage_end_as_they_should)),
     ]
@@ -119,6 +120,42 @@ fn inspect_says_what_a_manifest_is(files: &Files) -> anyhow::Result<()> {
     fails(&run(["inspect", "/none"])?, 2, "unreadable-file")
 }
 
+fn layer_shows_what_is_known_of_layers(files: &Files) -> anyhow::Result<()> {
+    let write = |name: &str, bytes: &[u8]| -> anyhow::Result<String> {
+        let path = files.folder.path().join(name);
+        fs::write(&path, bytes)?;
+        Ok(path.display().to_string())
+    };
+    let sound = write("sound", &EMPTY_LAYER)?;
+    let lines = String::from_utf8(succeed(["layer", &sound])?)?;
+    let empty_layer = Digest::empty_layer();
+    let expected = format!(
+        "file         {sound}\ndigest       {empty_layer}\ncompression  gzip\nsize         32\n\
+         diff id      {}\nplain size   1024\n",
+        Digest::of(&[0; 1024]),
+    );
+    ensure!(lines == expected, "{lines}");
+
+    let cut = write("cut", &EMPTY_LAYER[..31])?;
+    let output = run(["layer", "--json", &sound, &cut, &files.schema2])?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let [sound, cut, manifest] = [0, 1, 2].map(|index| &report["layers"][index]);
+    ensure!(sound["facts"]["plain_size"] == 1024 && sound["facts"]["compression"] == "gzip", "{sound}");
+    ensure!(cut["failure"]["code"] == "truncated-layer" && cut["failure"]["fault"] == "document", "{cut}");
+    ensure!(manifest["failure"]["code"] == "unknown-compression", "{manifest}");
+
+    let limited = run([
+        "layer",
+        "--limit",
+        "plain-bytes=1023",
+        &files.folder.path().join("sound").display().to_string(),
+    ])?;
+    let said = String::from_utf8_lossy(&limited.stdout);
+    ensure!(limited.status.code() == Some(1) && said.contains("`plain-bytes`"), "{limited:?}");
+    fails(&run(["layer", "/none"])?, 2, "unreadable-file")
+}
+
 fn key_new_makes_a_key_that_only_its_owner_reads(files: &Files) -> anyhow::Result<()> {
     let path = files.folder.path().join("key.json");
     let key = path.display().to_string();
@@ -138,7 +175,7 @@ fn key_new_makes_a_key_that_only_its_owner_reads(files: &Files) -> anyhow::Resul
 }
 
 fn help_and_usage_end_as_they_should(_: &Files) -> anyhow::Result<()> {
-    for command in ["serve", "convert", "verify", "inspect", "check", "key"] {
+    for command in ["serve", "convert", "verify", "inspect", "check", "layer", "key"] {
         let help = String::from_utf8(succeed([command, "--help"])?)?;
         ensure!(help.contains("Usage: downshift"), "{command} has no help: {help}");
     }

@@ -85,6 +85,8 @@ fn nothing_hidden_is_printed() -> anyhow::Result<()> {
             &["inspect", "--json", &path, "--expect", &hostile],
             &["check", &path],
             &["verify", &path],
+            &["layer", &path],
+            &["layer", "--json", &path],
             &["convert", &path, "--to", "schema2", "--engine", "native"],
         ] {
             let printed = print_of(arguments)?;
@@ -96,6 +98,8 @@ fn nothing_hidden_is_printed() -> anyhow::Result<()> {
         &["inspect", &gone][..],
         &["clients", "--data", &gone],
         &["key", "show", &gone],
+        &["layer", &gone],
+        &["layer", "--limit", &hostile],
         &["serve", "--store", &gone, "--data", &gone, "--listen", &hostile],
         &["convert", &gone, "--to", &hostile],
         &["convert", &gone, "--to", "schema1", "--name", &hostile, "--tag", &hostile],

@@ -88,6 +88,18 @@ zW4X4gNQTXPKmhVL4/rkat9LGa07Cz0VkpR9GncyGp8CRCIXnPGK3Swm
 -----END PRIVATE KEY-----
 ";
 
+/// The same few words in every compression, by the programs of that name.
+const LAYERS: &[&[u8]] = &[
+    b"\x1f\x8b\x08\0\0\0\0\0\0\x03KT\xc8I\xacL-\xd2QH\x843\xf2R\x808\xbf$#\xb5\x08\"\xc4\x05\0\x19\
+        W\xdf\x08$\0\0\0",
+    b"(\xb5/\xfd\x04X\x05\x01\0\xd0a layer, nd another layer\n\x01\0\xdc\xca\x11\x0dg\xb4q",
+    b"BZh91AY&SY\xff\xfc_0\0\0\x04\xd1\x80\0\x10@\x04&E\x94  \0!%\x1az\x8d4\xd0\x80h\x02\xa0yf\x0d\
+        5+\xb7X-\xa9\x1f\x82\xe1|]\xc9\x14\xe1BC\xff\xf1|\xc0",
+    b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F\x02\0!\x01\x16\0\0\0t/\xe5\xa3\xe0\0#\0\x1b]\x000\x88\x09\x86T\xa0\
+        \x866\xad\xe0\x1d\x8e\x8e#+\xab\x19t\x9e\x1b\xcd\xe7K\xd81\x80\0\0\0d\x0d\xcd\x01\x04(},\0\x01\
+        7$\xce\xf1\x82\x8c\x1f\xb6\xf3}\x01\0\0\0\0\x04YZ",
+];
+
 const WORDS: &[&str] = &[
     "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
     "2024-05-14T09:30:21.123456789Z",
@@ -112,6 +124,7 @@ pub(super) fn write(target: &str, folder: &Path) -> anyhow::Result<()> {
         "json" => documents()?,
         "documents" | "jws" => [documents()?, signed()?].concat(),
         "keys" => keys()?,
+        "layer" => layers(),
         "referrers" => referrers(),
         "requests" => REQUESTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "server" => REQUESTS.iter().map(|text| on_the_wire(text)).collect(),
@@ -151,6 +164,12 @@ fn referrers() -> Vec<Vec<u8>> {
 
 fn words() -> Vec<Vec<u8>> {
     WORDS.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// Layers of one part and of two, with two bytes before them that choose how they come: see `fuzz/fuzz_targets/layer.rs`.
+fn layers() -> Vec<Vec<u8>> {
+    let of = |count| move |layer: &&[u8]| [&[7, 7][..], &layer.repeat(count)].concat();
+    LAYERS.iter().map(of(1)).chain(LAYERS.iter().map(of(2))).collect()
 }
 
 /// Manifests and configs.

@@ -1,0 +1,121 @@
+//! Frames, by ruzstd.
+
+use alloc::vec::Vec;
+
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use ruzstd::io::Read as _;
+
+use super::frame_header::FrameHeader;
+use super::frame_step::{FrameError, FrameStep};
+use crate::Progress;
+
+/// The most bytes of a block, compressed or not (RFC 8878, 3.1.1.2.4).
+const BLOCK_BYTES: u64 = 128 * 1024;
+
+/// Bytes of a block's header.
+const BLOCK_HEADER_BYTES: usize = 3;
+
+/// Bytes of a frame's checksum.
+const CHECKSUM_BYTES: usize = 4;
+
+const NOT_ZSTD: FrameError = FrameError::Corrupt("a block is not zstd");
+
+/// A frame. It is decoded block by block, each one once all of its bytes are there, and nothing is left to take of the one
+/// before it: so it never matters how the bytes come.
+pub(super) struct PureFrame {
+    decoder: FrameDecoder,
+    /// The largest window so far.
+    window: Option<u64>,
+    /// The bytes of a block that are there.
+    block: Vec<u8>,
+}
+
+impl PureFrame {
+    pub(super) fn new() -> Self {
+        Self { decoder: FrameDecoder::new(), window: None, block: Vec::new() }
+    }
+
+    pub(super) fn begin(&mut self, header: &FrameHeader, bytes: &[u8]) -> Result<(), FrameError> {
+        self.block.clear();
+        if self.window.is_none_or(|window| window < header.window) {
+            // The former buffer is given back before the larger one is taken. And a decoder has its whole window at once
+            // from the second time on that it begins a frame, instead of doubling what it has, which takes half as much again.
+            self.decoder = FrameDecoder::new();
+            self.decoder.set_max_window_size(header.window);
+            self.window = Some(header.window);
+            self.reset(bytes)?;
+        }
+        self.reset(bytes)
+    }
+
+    fn reset(&mut self, mut bytes: &[u8]) -> Result<(), FrameError> {
+        self.decoder.reset(&mut bytes).map_err(|_| FrameError::Corrupt("its header is not zstd"))
+    }
+
+    pub(super) fn step(
+        &mut self,
+        header: &FrameHeader,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<FrameStep, FrameError> {
+        if self.decoder.can_collect() > 0 {
+            let written = self.decoder.read(output).map_err(|_| NOT_ZSTD)?;
+            return Ok(if written == 0 {
+                FrameStep::Stuck
+            } else {
+                FrameStep::Progress(Progress::written(written))
+            });
+        }
+        if self.decoder.is_finished() {
+            let is_wrong = header.has_checksum
+                && self.decoder.get_checksum_from_data() != self.decoder.get_calculated_checksum();
+            return if is_wrong { Err(FrameError::Checksum) } else { Ok(FrameStep::End(Progress::NONE)) };
+        }
+        if self.block.is_empty()
+            && let Some(len) = block_len(header, input)?
+            && let Some(block) = input.get(..len)
+        {
+            decode(&mut self.decoder, block)?;
+            return Ok(FrameStep::Progress(Progress::read(len)));
+        }
+        self.gather(header, input)
+    }
+
+    /// Adds to the bytes of a block, and decodes it if all of it is there.
+    fn gather(&mut self, header: &FrameHeader, input: &[u8]) -> Result<FrameStep, FrameError> {
+        if input.is_empty() {
+            return Ok(FrameStep::Stuck);
+        }
+        let len = block_len(header, &self.block)?;
+        let missing = len.unwrap_or(BLOCK_HEADER_BYTES).saturating_sub(self.block.len()).min(input.len());
+        self.block.extend_from_slice(input.get(..missing).unwrap_or_default());
+        if block_len(header, &self.block)? == Some(self.block.len()) {
+            decode(&mut self.decoder, &self.block)?;
+            self.block.clear();
+        }
+        Ok(FrameStep::Progress(Progress::read(missing)))
+    }
+}
+
+fn decode(decoder: &mut FrameDecoder, mut block: &[u8]) -> Result<(), FrameError> {
+    decoder.decode_blocks(&mut block, BlockDecodingStrategy::UptoBlocks(1)).map_err(|_| NOT_ZSTD)?;
+    Ok(())
+}
+
+/// Bytes of a block with its header, and with the frame's checksum if it is the last one (RFC 8878, 3.1.1.2), once its header is
+/// there.
+fn block_len(header: &FrameHeader, bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+    let [a, b, c, ..] = *bytes else { return Ok(None) };
+    let block = u32::from_le_bytes([a, b, c, 0]);
+    let (is_last, kind, size) = (block & 1 != 0, block >> 1 & 3, block >> 3);
+    if u64::from(size) > BLOCK_BYTES.min(header.window) {
+        return Err(FrameError::Corrupt("a block is larger than blocks may be"));
+    }
+    let content = match kind {
+        0 | 2 => size,
+        1 => 1,
+        _ => return Err(FrameError::Corrupt("a block is of no known type")),
+    };
+    let checksum = if is_last && header.has_checksum { CHECKSUM_BYTES } else { 0 };
+    Ok(Some((content as usize).saturating_add(BLOCK_HEADER_BYTES).saturating_add(checksum)))
+}

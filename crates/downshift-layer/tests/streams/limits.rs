@@ -1,0 +1,86 @@
+use downshift_layer::{Error, Limits};
+
+use crate::encode::{bzip2, gzip, skippable, tar, text, xz, zstd};
+use crate::read::read_with;
+
+/// The limit that a layer exceeds, if it does: the same one however the bytes come.
+fn exceeded(blob: &[u8], limits: &[(&str, u64)]) -> Option<&'static str> {
+    let mut changed = Limits::host();
+    for (name, value) in limits {
+        changed.set(name, *value).unwrap();
+    }
+    let outcomes =
+        [(blob.len(), 64 * 1024), (1, 100), (1000, 64 * 1024)].map(|(piece, room)| {
+            match read_with(blob, &changed, piece, room) {
+                Ok((plain, _)) => {
+                    assert!(plain.len() as u64 <= changed.plain_bytes);
+                    None
+                }
+                Err(Error::LimitExceeded { name, limit }) => {
+                    assert!(limits.contains(&(name, limit)));
+                    Some(name)
+                }
+                Err(error) => panic!("{error}"),
+            }
+        });
+    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+    outcomes[0]
+}
+
+#[test]
+fn plain_bytes_have_a_limit() {
+    let plain = tar(&text(1, 100_000));
+    let len = plain.len() as u64;
+    for blob in [plain.clone(), gzip(&plain), zstd(&plain), bzip2(&plain), xz(&plain)] {
+        assert_eq!(exceeded(&blob, &[("plain-bytes", len)]), None);
+        assert_eq!(exceeded(&blob, &[("plain-bytes", len - 1)]), Some("plain-bytes"));
+        assert_eq!(exceeded(&blob, &[("plain-bytes", 0)]), Some("plain-bytes"));
+    }
+}
+
+#[test]
+fn work_has_a_limit_and_what_makes_nothing_is_work_too() {
+    let plain = text(1, 100_000);
+    assert_eq!(exceeded(&gzip(&plain), &[("work", 100_000)]), Some("work"));
+    assert_eq!(exceeded(&gzip(&plain), &[("work", 600_000)]), None);
+    assert_eq!(exceeded(&zstd(&plain), &[("work", 300_000)]), Some("work"));
+    assert_eq!(exceeded(&xz(&plain), &[("work", 2_000_000)]), Some("work"));
+    assert_eq!(exceeded(&bzip2(&plain), &[("work", 3_200_000)]), Some("work"));
+    let nothing = [gzip(b""), zstd(b""), bzip2(b""), skippable(0, &[7; 250])];
+    for (part, work) in nothing.into_iter().zip([2_000, 5_000, 50_000, 1_000]) {
+        let blob = part.repeat(1000);
+        assert_eq!(exceeded(&blob, &[("work", 1000 * work)]), Some("work"));
+        assert_eq!(exceeded(&blob, &[("work", 2000 * work)]), None);
+    }
+    assert_eq!(exceeded(&tar(&plain), &[("work", 0)]), None);
+}
+
+#[test]
+fn the_ratio_has_a_limit_past_what_is_free() {
+    let frame = |blocks: usize| {
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x40];
+        for index in 0..blocks {
+            let header = u32::from(index + 1 == blocks) | 1 << 1 | (128 * 1024) << 3;
+            frame.extend(&header.to_le_bytes()[..3]);
+            frame.push(0);
+        }
+        frame
+    };
+    let free = (Limits::RATIO_FREE_BYTES / (128 * 1024)) as usize;
+    let read =
+        |blob: &[u8]| read_with(blob, &Limits::host(), blob.len(), 1 << 20).map(|(plain, _)| plain.len());
+    assert_eq!(read(&frame(free)), Ok(Limits::RATIO_FREE_BYTES as usize));
+    let limit = Limits::host().ratio;
+    assert_eq!(read(&frame(free + 1)), Err(Error::LimitExceeded { name: "ratio", limit }));
+}
+
+#[test]
+fn limits_have_names() {
+    let mut limits = Limits::default();
+    for name in ["plain-bytes", "ratio", "window-bytes", "work"] {
+        limits.set(name, 7).unwrap();
+    }
+    assert_eq!((limits.plain_bytes, limits.ratio, limits.window_bytes, limits.work), (7, 7, 7, 7));
+    assert_eq!(limits.set("time", 7).unwrap_err().code(), "unknown-limit");
+    assert_eq!(Limits::host().window_bytes, 16 * Limits::edge().window_bytes);
+}
