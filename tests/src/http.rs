@@ -14,6 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to listen for more after a whole response: workerd leaves connections open for seconds, whatever clients say.
 const AFTERWARDS: Duration = Duration::from_millis(20);
 
+const TRANSFER_ENCODING: &str = "transfer-encoding";
+
 /// Sends a request as HTTP/1.0 clients do, with nothing but its line, and gives what comes until the connection ends.
 ///
 /// # Errors
@@ -29,7 +31,8 @@ pub fn send_1_0(address: SocketAddr, target: &str) -> anyhow::Result<Response> {
 /// `target` and `headers` are sent as they are; only `Host`, where they have none, and `Connection: close` are added.
 ///
 /// # Errors
-/// If there is no response, it is not framed by a `Content-Length` that is its body's, or one to `HEAD` has a body.
+/// If there is no response, it is framed neither by a `Content-Length` that is its body's nor by chunks, or one to `HEAD` has
+/// a body.
 pub fn send(
     address: SocketAddr,
     method: &str,
@@ -146,7 +149,13 @@ pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Respons
 fn is_whole(response: &Response, method: &str) -> bool {
     method == "HEAD"
         || response.status == 304
+        || is_chunked(response)
         || announced(response).is_some_and(|length| response.body.len() >= length)
+}
+
+/// Whether a body came in chunks, to the last one.
+fn is_chunked(response: &Response) -> bool {
+    response.header(TRANSFER_ENCODING).is_some()
 }
 
 /// Bytes of the body, as the head says.
@@ -164,16 +173,43 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Response> {
         let (name, value) = line.split_once(':').with_context(|| format!("`{line}` is no header"))?;
         Ok((name.to_ascii_lowercase(), value.trim().to_string()))
     });
-    Ok(Response {
+    let mut response = Response {
         status: status.parse()?,
         headers: headers.collect::<anyhow::Result<_>>()?,
         body: bytes[end + 4..].to_vec(),
-    })
+    };
+    if is_chunked(&response) {
+        match unchunked(&response.body) {
+            Some(body) => response.body = body,
+            // Nothing says any more that it is whole.
+            None => response.headers.retain(|(name, _)| name != TRANSFER_ENCODING),
+        }
+    }
+    Ok(response)
+}
+
+/// The bytes that came in chunks (RFC 9112, 7.1), if the last one is there.
+fn unchunked(mut chunks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|window| window == b"\r\n")?;
+        let size = str::from_utf8(&chunks[..end]).ok()?.split(';').next()?.trim();
+        let size = usize::from_str_radix(size, 16).ok()?;
+        chunks = &chunks[end + 2..];
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(chunks.get(..size)?);
+        chunks = chunks.get(size..)?.strip_prefix(b"\r\n")?;
+    }
 }
 
 fn check_framing(response: &Response, method: &str) -> anyhow::Result<()> {
     if method == "HEAD" || response.status == 304 {
         ensure!(response.body.is_empty(), "there is a body");
+        return Ok(());
+    }
+    if is_chunked(response) {
         return Ok(());
     }
     let length = response.header("content-length").context("there is no length")?;
