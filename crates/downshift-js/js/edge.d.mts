@@ -112,7 +112,15 @@ export type Found = {
   | { kind: "noReferrers" | "noCatalog" }
   | { kind: "denied" | "blobUnknown" | "nameUnknown" }
   // As an answer of `convert` has it. `byPlatform` decides nothing: every manifest varies on the User-Agent.
-  | { kind: "manifest"; form: Form; digest: Digest; source?: Digest | null; byPlatform?: boolean }
+  | {
+      kind: "manifest";
+      form: Form | "other";
+      /** That of a manifest of another kind, which is `application/octet-stream` without it. */
+      mediaType?: string;
+      digest: Digest;
+      source?: Digest | null;
+      byPlatform?: boolean;
+    }
   | { kind: "manifestUnknown"; digest?: Digest | null }
   | ({ kind: "refused" } & Failure)
   | ({ kind: "fault" } & UpstreamFault)

@@ -115,8 +115,8 @@ pub fn zstd_schema2() -> Image {
 }
 
 /// The OCI image for a platform, with layers that are said to be compressed with zstd.
-fn zstd_for(platform: &Platform) -> Image {
-    let image = image(Family::Oci, BUILDKIT_CONFIG, platform);
+fn zstd_for(platform: &Platform, config: &str) -> Image {
+    let image = image(Family::Oci, config, platform);
     let config = Descriptor::of(Family::Oci.config(), &image.configs.concat());
     let media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
     let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
@@ -127,16 +127,20 @@ fn zstd_for(platform: &Platform) -> Image {
 #[must_use]
 pub fn zstd_index() -> Image {
     let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
-    Image::index(Family::Oci, platforms.map(|platform| (platform.clone(), zstd_for(&platform))).into())
+    Image::index(
+        Family::Oci,
+        platforms.map(|platform| (platform.clone(), zstd_for(&platform, BUILDKIT_CONFIG))).into(),
+    )
 }
 
 /// The same with one compressed with gzip after each of them.
 #[must_use]
 pub fn zstd_beside_gzip() -> Image {
+    let config = by("somebody with two compressions");
     let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
     let both = platforms.into_iter().flat_map(|platform| {
-        let gzip = image(Family::Oci, BUILDKIT_CONFIG, &platform);
-        [(platform.clone(), zstd_for(&platform)), (platform, gzip)]
+        let gzip = image(Family::Oci, &config, &platform);
+        [(platform.clone(), zstd_for(&platform, &config)), (platform, gzip)]
     });
     Image::index(Family::Oci, both.collect())
 }
@@ -144,17 +148,15 @@ pub fn zstd_beside_gzip() -> Image {
 /// An OCI index of nothing but the index for linux/arm64 and linux/amd64.
 #[must_use]
 pub fn nested_index() -> Image {
-    Image::index_of(Family::Oci, vec![index()])
+    Image::index_of(Family::Oci, vec![for_platforms(Family::Oci, &by("somebody who nests"))])
 }
 
 /// An OCI index of images for linux/arm64 and linux/amd64 that does not say so.
 #[must_use]
 pub fn no_platforms() -> Image {
+    let config = by("somebody without platforms");
     let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
-    Image::index_of(
-        Family::Oci,
-        platforms.map(|platform| image(Family::Oci, BUILDKIT_CONFIG, &platform)).into(),
-    )
+    Image::index_of(Family::Oci, platforms.map(|platform| image(Family::Oci, &config, &platform)).into())
 }
 
 /// An OCI index of variants, of each architecture first the one that does not run everywhere.
@@ -266,6 +268,12 @@ fn edited(config: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut config: Value = serde_json::from_slice(config).expect("the sample has a config");
     edit(&mut config);
     config.to_string().into_bytes()
+}
+
+/// BuildKit's config by another author: what comes of two images is not to have one digest, for then it depends on who asked
+/// last which of them counts.
+fn by(author: &str) -> String {
+    BUILDKIT_CONFIG.replacen('{', &format!("{{\"author\":\"{author}\","), 1)
 }
 
 fn for_platforms(family: Family, config: &str) -> Image {
