@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -33,6 +33,7 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -101,6 +102,19 @@ impl Server {
         Ok(())
     }
 
+    /// The same, and gives all that it has said, to the end.
+    ///
+    /// # Errors
+    /// If it does not stop as one that was told to.
+    pub fn last_words(mut self) -> anyhow::Result<String> {
+        let (log, readers) = (Arc::clone(&self.log), core::mem::take(&mut self.readers));
+        self.stop()?;
+        for reader in readers {
+            reader.join().map_err(|_| anyhow::anyhow!("what it says cannot be read"))?;
+        }
+        Ok(log.lock().unwrap_or_else(PoisonError::into_inner).join("\n"))
+    }
+
     /// Starts `command`. What it says comes as lines.
     fn spawn(command: &mut Command) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         let mut child = command
@@ -111,13 +125,14 @@ impl Server {
             .with_context(|| format!("`{}` does not start", program(command)))?;
         let (sender, lines) = mpsc::sync_channel(LAST_LINES);
         let log = Arc::<Mutex<Vec<String>>>::default();
+        let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
-            forward_lines(output, sender.clone(), Arc::clone(&log));
+            readers.push(forward_lines(output, sender.clone(), Arc::clone(&log)));
         }
         if let Some(output) = child.stderr.take() {
-            forward_lines(output, sender, Arc::clone(&log));
+            readers.push(forward_lines(output, sender, Arc::clone(&log)));
         }
-        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log }, lines))
+        Ok((Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log, readers }, lines))
     }
 
     fn await_connection(&mut self, program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<()> {
@@ -172,7 +187,7 @@ fn forward_lines(
     output: impl Read + Send + 'static,
     sender: SyncSender<String>,
     log: Arc<Mutex<Vec<String>>>,
-) {
+) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut sender = Some(sender);
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
@@ -186,7 +201,7 @@ fn forward_lines(
                 sender = None;
             }
         }
-    });
+    })
 }
 
 fn await_address(program: &str, lines: &mpsc::Receiver<String>) -> anyhow::Result<SocketAddr> {

@@ -98,10 +98,7 @@ fn secrets_that_are_open_to_others_are_warned_of(folder: &TempDir) -> anyhow::Re
         }
         let address = free_address()?;
         let toml = format!("listen = \"{address}\"\nkey = \"keys/key.json\"\n");
-        let server = serve(folder.path(), address, &toml)?;
-        let said = server.said();
-        server.stop()?;
-        Ok(said)
+        serve(folder.path(), address, &toml)?.last_words()
     };
     let said = start([0o700, 0o755, 0o600])?;
     ensure!(!said.contains("open to others"), "what is closed is warned of: {said}");
