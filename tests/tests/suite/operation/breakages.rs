@@ -30,16 +30,67 @@ type Breakage = (&'static str, fn() -> anyhow::Result<Broken>, &'static str, [&'
 
 pub(crate) fn trials() -> Vec<Trial> {
     let breakages: [Breakage; 10] = [
-        ("registry_down", registry_down, "latest", ["X"; 3]),
-        ("login_page", login_page, "latest", ["X"; 3]),
-        ("typo", images, "nosuch", ["X"; 3]),
-        ("zstd", images, "zstd", ["X"; 3]),
-        ("artifact", images, "artifact", ["X"; 3]),
-        ("missing_platform", images, "arm64", ["X"; 3]),
-        ("missing_layer", missing_layer, "latest", ["X"; 3]),
-        ("wrong_password", wrong_password, "latest", ["X"; 3]),
-        ("rate_limit", rate_limit, "latest", ["X"; 3]),
-        ("tls_mismatch", tls_mismatch, "latest", ["X"; 3]),
+        (
+            "registry_down",
+            registry_down,
+            "latest",
+            ["library/sample was not pulled: the upstream registry `127.0.0.1:"; 3],
+        ),
+        (
+            "login_page",
+            login_page,
+            "latest",
+            ["sent something else in the place of a document; check what stands before the registry"; 3],
+        ),
+        ("typo", images, "nosuch", ["image library/sample not found"; 3]),
+        (
+            "zstd",
+            images,
+            "zstd",
+            [
+                "library/sample was not pulled: the layer `sha256:",
+                "manifest invalid: the layer `sha256:",
+                "manifest invalid: the layer `sha256:",
+            ],
+        ),
+        (
+            "artifact",
+            images,
+            "artifact",
+            [
+                "library/sample was not pulled: `application/spdx+json` is not the media type of an image",
+                "manifest invalid: `application/spdx+json` is not the media type of an image",
+                "manifest invalid: `application/spdx+json` is not the media type of an image",
+            ],
+        ),
+        (
+            "missing_platform",
+            images,
+            "arm64",
+            [
+                "library/sample was not pulled: there is no manifest for `linux/amd64`, only for `linux/arm64`",
+                "manifest invalid: there is no manifest for `linux/amd64`, only for `linux/arm64`",
+                "manifest invalid: there is no manifest for `linux/amd64`, only for `linux/arm64`",
+            ],
+        ),
+        (
+            "missing_layer",
+            missing_layer,
+            "latest",
+            ["is missing; push the image again", "is missing; push the image again", "a blob has status 404"],
+        ),
+        (
+            "wrong_password",
+            wrong_password,
+            "latest",
+            [
+                "library/sample was not pulled: the upstream registry `127.0.0.1:",
+                "manifest invalid: the upstream registry `127.0.0.1:",
+                "manifest invalid: the upstream registry `127.0.0.1:",
+            ],
+        ),
+        ("rate_limit", rate_limit, "latest", ["received too many requests; try again later"; 3]),
+        ("tls_mismatch", tls_mismatch, "latest", ["does not speak TLS: it may speak plain HTTP"; 3]),
     ];
     let trial = |(name, start, reference, expected): Breakage| {
         case_with([DOCKER_REGISTRY], format!("operation::breakages::{name}"), move || {

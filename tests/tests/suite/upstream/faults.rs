@@ -130,7 +130,7 @@ fn documents_that_are_none_or_are_missing(engine: Engine) -> anyhow::Result<()> 
     let front = Front::start_before_url(engine, TIMEOUT, &registry.url())?;
     for (tag, status, reason) in [
         ("config-missing", 400, "missing-document"),
-        ("no-manifest", 502, "upstream-no-document"),
+        ("no-manifest", 400, "unknown-document"),
         ("no-json", 502, "upstream-no-document"),
     ] {
         is_refused(&front.manifest(tag, &[])?, status, reason).context(tag)?;
