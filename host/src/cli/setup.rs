@@ -1,7 +1,7 @@
 //! `downshift setup`
 
 use clap::{Args, Subcommand};
-use downshift_registry::registry_host;
+use downshift_registry::{DOCKER_HUB, registry_host};
 use reqwest::Url;
 use serde_json::json;
 use toml::Value;
@@ -10,9 +10,6 @@ use super::output::{json as to_json, write_document};
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::log;
-
-/// The name of Docker Hub in names of images.
-const DOCKER_HUB: &str = "docker.io";
 
 /// What containerd takes for every registry that has no folder of its own.
 const EVERY_REGISTRY: &str = "_default";

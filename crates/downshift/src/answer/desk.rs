@@ -9,7 +9,6 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 
-pub(super) use self::selection::MAX_NESTING;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, add_needs};
@@ -27,6 +26,10 @@ use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
 use crate::{Capabilities, Digest, Error, Form, Permission, Platform, Timestamp};
+
+/// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
+/// push; nobody is known to push more.
+pub(super) const MAX_NESTING: usize = 3;
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {

@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Desk, Picked, Stop, StoredManifest, Target, warn_of_size};
+use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target, warn_of_size};
 use crate::answer::need::add_needs;
 use crate::answer::platform_order::{fitting, runs_on};
 use crate::answer::step::Step;
@@ -11,10 +11,6 @@ use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
 use crate::{Error, Limits, Platform, Policy};
 use downshift_json::Json;
-
-/// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
-/// push; nobody is known to push more.
-pub(in crate::answer) const MAX_NESTING: usize = 3;
 
 impl<'a> Desk<'_, 'a> {
     /// Picks the manifest of the client's platform: the best of those that run there, but before one whose layers the
