@@ -163,7 +163,7 @@ impl Service {
         let former = former.as_ref().map(|former| former.upstreams.as_slice()).unwrap_or_default();
         let is_new = |upstream: &&Arc<Upstream>| !former.iter().any(|former| Arc::ptr_eq(former, upstream));
         let upstreams: Vec<_> = self.upstreams.iter().filter(is_new).map(Arc::clone).collect();
-        for failure in pull::probe(&self.front.shared.settings, &upstreams).await {
+        for failure in pull::probe(&self.front.shared.settings, &upstreams, &self.front.shared.memory).await {
             log::failure(&failure);
         }
     }

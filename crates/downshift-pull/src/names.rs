@@ -172,6 +172,12 @@ impl Settings {
             None => {}
         }
         let local = joined(&prefix, name);
+        // With its prefix it may begin with that of another registry, which is longer.
+        if let Some(Candidate { mapping, .. }) = self.candidate(&local)
+            && mapping.prefix.len() > prefix.len()
+        {
+            return Err(error::registry_mismatch(registry.as_str(), &mapping.prefix));
+        }
         if is_local_name(&local) { Ok(Some(local)) } else { Err(error::name_unknown(name)) }
     }
 

@@ -36,9 +36,6 @@ const MAX_KEPT_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of the descriptors on a page: what clients read of an index, which is as much as they read of a manifest.
 const PAGE_BYTES: usize = 4 * 1024 * 1024 - 4096;
 
-/// How many bytes a descriptor takes beside its text.
-const DESCRIPTOR_COST: usize = 256;
-
 /// The referrers that a stored repository has for a manifest. There are none of what is not there, which is no error: a
 /// registry with a referrers API must not answer 404 (OCI distribution specification 1.1, "Listing Referrers").
 pub(crate) async fn of_layout(
@@ -130,7 +127,7 @@ impl Layout<'_> {
             }
             let Some(subject) = manifest.member("subject").and_then(digest_of) else { continue };
             let referrer = referrer(digest, manifest, bytes.len());
-            kept_bytes = kept_bytes.saturating_add(referrer.descriptor.len()).saturating_add(DESCRIPTOR_COST);
+            kept_bytes = kept_bytes.saturating_add(referrer.bytes());
             if kept_bytes > MAX_KEPT_BYTES {
                 return Ok(Referrers::TooMany { limit: "bytes of descriptors", most: MAX_KEPT_BYTES });
             }

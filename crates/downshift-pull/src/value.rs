@@ -194,6 +194,17 @@ pub struct ListValue {
 #[derive(Clone, Debug)]
 pub struct ReferrersValue(pub(crate) Arc<Referrers>);
 
+impl ReferrersValue {
+    /// Bytes that they take, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &*self.0 {
+            Referrers::TooMany { .. } => 0,
+            Referrers::Complete(by_subject) => by_subject.values().flatten().map(Referrer::bytes).sum(),
+        }
+    }
+}
+
 /// One manifest that refers to another, as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Referrer {
@@ -203,6 +214,14 @@ pub(crate) struct Referrer {
     pub(crate) artifact_type: Option<String>,
     /// Its descriptor, in JSON.
     pub(crate) descriptor: String,
+}
+
+impl Referrer {
+    /// Bytes that it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let artifact_type = self.artifact_type.as_ref().map_or(0, String::len);
+        REFERRER_COST.saturating_add(self.descriptor.len()).saturating_add(artifact_type)
+    }
 }
 
 /// The referrers of all manifests in a layout, by the digests that they refer to; or which limit the layout passes.
@@ -218,6 +237,9 @@ pub(crate) enum Referrers {
         most: usize,
     },
 }
+
+/// Bytes of a referrer beside its texts: its digest, and its place.
+const REFERRER_COST: usize = 256;
 
 /// What a digest names never changes. A day is what caches keep things for that may be wanted again.
 pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);

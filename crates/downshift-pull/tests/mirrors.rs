@@ -445,3 +445,13 @@ fn a_digest_that_was_reported_is_of_its_registry() {
     assert_eq!(world.pull(&by_schema1("second.test/", &digest, "")).response.status, 404);
     assert_eq!(world.pull(&by_schema1("", &digest, "registry.test")).response.status, 200);
 }
+
+#[test]
+fn a_name_below_one_registry_is_not_that_of_another() {
+    let mut world = world([
+        (mapping("hub"), registry("https://registry.test")),
+        (mapping("hub/library"), registry("https://second.test")),
+    ]);
+    let asked = world.pull(&get("", "latest", "registry.test"));
+    assert_eq!(asked.response.status, 400, "{asked:?}");
+}

@@ -9,16 +9,17 @@ use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use downshift::{Digest, Failure, Fault, Form, Limits};
 use downshift_pull::ReferrersValue;
-use downshift_registry::is_repository_name;
+use downshift_registry::is_local_name;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task;
 
+use crate::byte_cache::ByteCache;
 use crate::digest;
 use crate::error::Error;
 use crate::log;
@@ -33,6 +34,12 @@ const LOGGED_DIGESTS: usize = 3;
 /// How many folders are looked at for the names of all repositories.
 const MAX_FOLDERS: usize = 100_000;
 
+/// Bytes of the referrers of all repositories in memory.
+const REFERRERS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What those of a repository take beside their descriptors.
+const REFERRERS_OVERHEAD: usize = 512;
+
 /// For how long these are told without another look.
 const NAMES_LIFETIME: Duration = Duration::from_secs(1);
 
@@ -43,6 +50,8 @@ pub(crate) struct Store {
     verified: Arc<VerifiedBlobs>,
     /// What was loaded, by the repository's name. An entry is good as long as its stamp is.
     loaded: Mutex<HashMap<String, Arc<Repository>>>,
+    /// What the manifests of a reading refer to, and those that they reach, once somebody has asked for it.
+    pub(crate) referrers: ByteCache<u64, ReferrersValue>,
     /// The states of layouts in which the log was told what has no tag.
     warned: Mutex<HashMap<String, Stamp>>,
     /// The names of all repositories, and when they were looked for. Whoever asks meanwhile waits, for one look is enough.
@@ -66,8 +75,6 @@ pub(crate) struct Repository {
     unsupported: Vec<String>,
     /// The manifests that its index has, in their order.
     pub(crate) manifests: Vec<Digest>,
-    /// What they and those that they reach refer to, once somebody has asked for it.
-    pub(crate) referrers: OnceLock<ReferrersValue>,
     /// For each stored schema 1 the digest of its payload, which is what registries report, and that of its file.
     payloads: HashMap<Digest, Digest>,
 }
@@ -86,6 +93,7 @@ impl Store {
             limits,
             verified,
             loaded: Mutex::default(),
+            referrers: ByteCache::new(REFERRERS_BYTES, REFERRERS_OVERHEAD, ReferrersValue::bytes),
             warned: Mutex::default(),
             names: AsyncMutex::default(),
         })
@@ -210,19 +218,8 @@ impl Repository {
         }
         let Tags { targets: tags, untagged } = Tags::of(name, &entries);
         let manifests = entries.into_iter().map(|(_, digest)| digest).collect();
-        let (reading, referrers) = (READINGS.fetch_add(1, Ordering::Relaxed), OnceLock::new());
-        Ok(Some(Self {
-            layout,
-            verified,
-            stamp,
-            reading,
-            tags,
-            untagged,
-            unsupported,
-            manifests,
-            referrers,
-            payloads,
-        }))
+        let reading = READINGS.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(Self { layout, verified, stamp, reading, tags, untagged, unsupported, manifests, payloads }))
     }
 
     /// The tags, sorted.
@@ -280,14 +277,15 @@ fn repository_names(files: &StoreFiles) -> Result<Vec<String>, Error> {
                 return Err(too_many_folders(files.folder()));
             }
             let below = if name.is_empty() { component.clone() } else { format!("{name}/{component}") };
-            let is_own = is_layout && component == "blobs" || !is_repository_name(&below);
+            // A host with its port is no name by itself, but names begin with it.
+            let is_own = is_layout && component == "blobs" || !is_local_name(&format!("{below}/x"));
             // A link may lead up again, and is followed once.
             let is_link = path != files.folder().join(&below);
             if !is_own && (!is_link || linked.insert(path)) {
                 open.push(below);
             }
         }
-        if is_layout && !name.is_empty() {
+        if is_layout && is_local_name(&name) {
             names.push(name);
         }
     }

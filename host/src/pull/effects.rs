@@ -203,9 +203,8 @@ impl Shared {
                 )
             }
             Key::List { scope, path } => When::Now(known(self.cache.list(&scope, &path).map(Value::List))),
-            Key::Referrers { scope, reading } => {
-                let repository = read_before(context, &scope, reading);
-                let referrers = repository.and_then(|repository| repository.referrers.get().cloned());
+            Key::Referrers { reading, .. } => {
+                let referrers = self.store.as_ref().and_then(|store| store.referrers.get(&reading));
                 When::Now(known(referrers.map(Value::Referrers)))
             }
             // Records are looked up where they are kept.
@@ -279,10 +278,9 @@ impl Shared {
                     async move { cache.keep_tag(&place, &tag, target, stale_for).await },
                 )
             }
-            (Key::Referrers { scope, reading }, Value::Referrers(referrers)) => {
-                if let Some(repository) = read_before(context, &scope, reading) {
-                    // Whoever was first has read the same.
-                    let _ = repository.referrers.set(referrers);
+            (Key::Referrers { reading, .. }, Value::Referrers(referrers)) => {
+                if let Some(store) = &self.store {
+                    store.referrers.insert(reading, referrers);
                 }
                 When::Now(Done::Nothing)
             }
@@ -498,11 +496,6 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
             Done::Known(value)
         }
     })
-}
-
-/// A stored repository as a pull has seen it, if that is this reading.
-fn read_before<'c>(context: &'c Context, scope: &Scope, reading: u64) -> Option<&'c Arc<Repository>> {
-    context.repositories.get(scope)?.as_ref().filter(|repository| repository.reading == reading)
 }
 
 /// What is said of a conversion that came to no answer.

@@ -1,7 +1,7 @@
 //! Looks at registries before anybody pulls from them. What these ask for and mean decides [`Pull::probing`].
 
 use core::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use downshift::Failure;
 use downshift_pull::{Done, Effect, Event, Memory, Pull, Settings, Step, Ticket};
@@ -17,22 +17,36 @@ use crate::work_budget::{Asker, WorkBudget};
 const PROBE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Asks each of the registries once, all at the same time, and gives what is wrong with them.
-pub(crate) async fn probe(settings: &Arc<Settings>, upstreams: &[Arc<Upstream>]) -> Vec<Failure> {
+///
+/// Tokens that come of it go into `memory`, for those who pull next: a token service may have given another identity token, and
+/// take the one before no more.
+pub(crate) async fn probe(
+    settings: &Arc<Settings>,
+    upstreams: &[Arc<Upstream>],
+    memory: &Mutex<Memory>,
+) -> Vec<Failure> {
     let work = WorkBudget::new(PROBE_BYTES);
     let asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), is_shared: true };
-    let looks = upstreams.iter().map(|upstream| look(settings, upstream, Account::open(&work, asker)));
+    let looks =
+        upstreams.iter().map(|upstream| look(settings, upstream, memory, Account::open(&work, asker)));
     join_all(looks).await.into_iter().flatten().collect()
 }
 
-async fn look(settings: &Arc<Settings>, upstream: &Arc<Upstream>, account: Account) -> Option<Failure> {
+async fn look(
+    settings: &Arc<Settings>,
+    upstream: &Arc<Upstream>,
+    memory: &Mutex<Memory>,
+    account: Account,
+) -> Option<Failure> {
     let mut pull = Pull::probing(Arc::clone(settings), upstream.id);
-    // Tokens that it gets are for nobody else.
-    let mut memory = Memory::default();
     let mut running: Vec<(Ticket, BoxFuture<'_, Done>)> = Vec::new();
     let mut done = Vec::new();
     let mut found = None;
     loop {
-        let step = pull.step_with(&mut memory, time::now_in_milliseconds(), done.drain(..));
+        let step = {
+            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+            pull.step_with(&mut memory, time::now_in_milliseconds(), done.drain(..))
+        };
         let Step::Wants { new, dropped } = step else { return found };
         running.retain(|(ticket, _)| !dropped.contains(ticket));
         for (ticket, effect) in new {

@@ -31,11 +31,17 @@ impl Names {
         let platform = settings.platform.to_string();
         let (mut origins, mut allowed) = (Vec::new(), Vec::new());
         for origin in &settings.origins {
-            if let Place::Registry(registry) = &origin.place {
-                let username = registry.credentials.as_ref().map(|credentials| credentials.username.clone());
-                allowed.push(settings.allowed(origin.id).to_string());
-                origins.push([registry.base.text.clone(), username.unwrap_or_default()]);
-            }
+            // One for each, whatever it is: they are found by their number.
+            origins.push(match &origin.place {
+                Place::Registry(registry) => {
+                    let username =
+                        registry.credentials.as_ref().map(|credentials| credentials.username.clone());
+                    [registry.base.text.clone(), username.unwrap_or_default()]
+                }
+                Place::Domain(domain) => [domain.pattern.to_string(), String::new()],
+                Place::Layouts => [String::new(), String::new()],
+            });
+            allowed.push(settings.allowed(origin.id).to_string());
         }
         let settings = [settings.policy.to_string(), platform, limits.clone(), key.into()].into();
         Self { settings, limits: limits.clone(), origins, allowed }
