@@ -165,3 +165,33 @@ pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
         _ => Value::Record(decode::record(about, bytes.into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use downshift_pull::{Scope, Url};
+
+    use super::*;
+
+    fn resolve(_: Option<&str>, text: &str) -> Option<Url> {
+        let host = text.strip_prefix("https://")?.trim_end_matches('/').to_string();
+        let (text, origin) = (["https://", &host, "/"].concat(), ["https://", &host].concat());
+        Some(Url { text, origin, host, is_secure: true })
+    }
+
+    #[test]
+    fn nothing_is_kept_of_two_origins_under_one_name() {
+        let upstreams =
+            r#"{"RECORDS":true,"UPSTREAMS":[{"hosts":["*.a.test","*.b.test","ghcr.test","quay.test"]}]}"#;
+        let variables = Variables::read(upstreams, resolve).unwrap();
+        let names = Names::new(&variables, "key");
+        let origins: Vec<OriginId> = variables.settings.origins.iter().map(|origin| origin.id).collect();
+        assert_eq!(origins.len(), 4);
+        let path = |origin| {
+            let scope = Scope { origin, name: "team/app".to_string() };
+            names.path(&Key::Tag { scope, tag: "latest".to_string() })
+        };
+        assert_eq!(origins.into_iter().map(path).collect::<BTreeSet<_>>().len(), 4);
+    }
+}
