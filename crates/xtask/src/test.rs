@@ -45,8 +45,16 @@ impl Arguments {
 
 /// The packages whose tests are run together: all but one that has none, with which cargo would compile the sandbox a
 /// second time, with other features, and those that are tested [`ALONE`].
-const TOGETHER: &[&str] =
-    &["--locked", "--workspace", "--exclude", "xtask-artifacts", "--exclude", "downshift-inspect"];
+const TOGETHER: &[&str] = &[
+    "--locked",
+    "--workspace",
+    "--exclude",
+    "xtask-artifacts",
+    "--exclude",
+    "downshift-inspect",
+    "--features",
+    "downshift-js/pull",
+];
 
 /// What is tested with its own features: beside the server, which verifies every algorithm, others would have none left
 /// to verify.

@@ -159,7 +159,6 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
         // Too late for an error: the client must not take it for the whole.
         (Fault::Cut, None),
         (Fault::HangInBody, None),
-        (Fault::Huge { announced: false }, None),
     ] {
         faulty.set("/blobs/", fault.clone());
         let response = front.blob(digest.as_str());
