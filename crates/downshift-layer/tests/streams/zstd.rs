@@ -99,6 +99,33 @@ fn blocks_keep_to_their_size_and_their_types() {
 }
 
 #[test]
+fn blocks_keep_to_their_size_when_decoded() {
+    // Literals, one byte repeated, with a size of 20 bits, and no sequences.
+    let block = |is_last: bool, size: u32| {
+        let header = u32::from(is_last) | 2 << 1 | 5 << 3;
+        let literals = 1 | 3 << 2 | size << 4;
+        [&header.to_le_bytes()[..3], &literals.to_le_bytes()[..3], b"x", &[0]].concat()
+    };
+    // Windows of 1 KiB, 128 KiB and 8 MiB.
+    for (window, most) in [(0, 1024), (0x38, 128 << 10), (0x68, 128 << 10)] {
+        let frame = |blocks: &[(bool, u32)]| {
+            let mut frame = zstd_raw(WINDOW, &[window], &[], None);
+            frame.extend(blocks.iter().flat_map(|&(is_last, size)| block(is_last, size)));
+            frame
+        };
+        assert_eq!(plain(&frame(&[(false, most), (true, most)])), vec![b'x'; 2 * most as usize]);
+        for size in [most + 1, (1 << 20) - 1] {
+            for blocks in [&[(true, size)][..], &[(false, size), (true, 1)], &[(false, 1), (true, size)]] {
+                let blob = frame(blocks);
+                assert_eq!(code(&blob), "corrupt-layer", "{window}: {blocks:?}");
+                let in_bytes = read_with(&blob, &Limits::host(), 1, 100).unwrap_err();
+                assert_eq!(in_bytes.code(), "corrupt-layer", "{window}: {blocks:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_cut_off_or_goes_on_is_refused() {
     let frame = zstd(&text(1, 1000));
     let skipped = skippable(3, b"skipped");
