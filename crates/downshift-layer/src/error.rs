@@ -85,6 +85,13 @@ pub enum Error {
         /// Its value.
         limit: u64,
     },
+    /// There is less memory than decoding takes.
+    OutOfMemory {
+        /// How the layer is compressed.
+        compression: Compression,
+        /// Where the member, frame or stream begins.
+        offset: u64,
+    },
 }
 
 impl Error {
@@ -132,6 +139,11 @@ impl Error {
                 "limit-exceeded",
                 Limit,
                 "whoever runs Downshift can raise this limit, with --limit, if the layer can be trusted",
+            ),
+            Self::OutOfMemory { .. } => (
+                "out-of-memory",
+                Limit,
+                "whoever runs Downshift can give it more memory: nothing is known to be wrong with the layer",
             ),
         };
         Facts { code, fault, remedy }
@@ -193,6 +205,9 @@ impl fmt::Display for Error {
             }
             Self::LimitExceeded { name, limit } => {
                 write!(f, "the layer exceeds the limit `{name}` of `{limit}`")
+            }
+            Self::OutOfMemory { compression, offset } => {
+                write!(f, "out of memory for the {compression} {} at byte `{offset}`", compression.part())
             }
         }
     }

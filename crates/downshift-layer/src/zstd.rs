@@ -193,5 +193,6 @@ fn refusal(error: &FrameError, meter: &Meter) -> Error {
     match error {
         FrameError::Corrupt(problem) => Error::Corrupt { compression, problem, offset },
         FrameError::Checksum => Error::Checksum { compression, check: "content checksum", offset },
+        FrameError::OutOfMemory => Error::OutOfMemory { compression, offset },
     }
 }
