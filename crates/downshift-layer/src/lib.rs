@@ -1,8 +1,9 @@
 //! What is in a layer: from the blob as a registry has it to the plain tar, its diff id and the sizes of both.
 //!
 //! [`Unpacker`] is a step function without I/O, a clock or threads: compressed bytes in, plain bytes out, in chunks of any
-//! size. It never holds more than the window of the compression and some MiB, however large the layer is, and whether a layer
-//! is taken, and what comes of it, never depends on how its bytes come. Hashing is the caller's, for whom it is often cheaper; [`FactsReader`] hashes too, and ends with the [`LayerFacts`].
+//! size. It never holds more than the window of the compression and some MiB, however large the layer is. Whether a layer is
+//! taken, and what comes of it, does not depend on how its bytes come, with [one exception](#the-limit-ratio). Hashing is the
+//! caller's, for whom it is often cheaper; [`FactsReader`] hashes too, and ends with the [`LayerFacts`].
 //!
 //! ```
 //! use downshift_layer::{Compression, FactsReader, Limits};
@@ -42,6 +43,19 @@
 //! CRC64, SHA-256 or none). What is cut off, damaged or followed by something else is an error, even where the program of
 //! that name only warns, for Go's readers – and so Docker and containerd – fail there. No size that a header claims is
 //! ever used for anything but to be compared with what came.
+//!
+//! # The limit `ratio`
+//!
+//! It is judged after each step of a decoder, and how far a step goes depends on the input and the room that it has. So:
+//!
+//! * A layer that has too many plain bytes for its compressed ones at its end is always refused.
+//! * A layer of which no beginning has too many, counting only the compressed bytes that it takes to make those plain ones, is
+//!   always taken, as far as this limit goes.
+//! * A layer that has too many only for a while, and comes below the limit again, may be refused or taken: a step may go past
+//!   the place where it had the most. ruzstd stops behind each block, and with it such a layer has the same outcome however its
+//!   bytes come.
+//!
+//! And a layer with two faults, such as one that is damaged and exceeds a limit, may be refused for either.
 //!
 //! # Which crates decode, and how fast
 //!
