@@ -181,7 +181,7 @@ impl fmt::Display for Error {
             Self::TrailingBytes { compression, offset } => {
                 write!(
                     f,
-                    "the last {compression} {} ends at byte `{offset}`, but the layer does not",
+                    "unexpected data after the {compression} {} that ends at byte `{offset}`",
                     compression.part()
                 )
             }
@@ -199,7 +199,7 @@ impl fmt::Display for Error {
             Self::Unsupported { compression, feature, offset } => {
                 write!(
                     f,
-                    "the {compression} {} at byte `{offset}` needs {feature}, which layers cannot have",
+                    "the {compression} {} at byte `{offset}` uses {feature}, which is not supported",
                     compression.part()
                 )
             }

@@ -63,21 +63,22 @@
 //! Processor seconds for 300 MiB of a tar of `/usr/lib`, compressed by the programs' defaults (60 MiB for bzip2 and xz), on one
 //! thread of a busy server, built for release:
 //!
-//! | | chosen | in V8 | instead of | the program and `sha256sum` |
-//! |---|---|---|---|---|
-//! | zstd | `ruzstd` 0.83 | 1.25 | | 0.87 |
-//! | … with the feature `libzstd` | `zstd-safe` 0.22 | | | |
-//! | gzip | `zlib-rs` 0.56 | 0.73 | `miniz_oxide` 0.70 | 2.06 |
-//! | bzip2 | `bzip2`, by `libbz2-rs-sys`, 1.4 | 1.7 | `bzip2-rs`, without upkeep since 2021 | 3.0 without the sum |
-//! | xz | `xz4rust` 1.1 | 1.25 | `lzma-rust2` 0.70 and `lzma-rs`, which read from a stream and cannot wait for more of it | 0.82 without the sum |
+//! | | chosen | native | in V8 | instead of | the program and `sha256sum` |
+//! |---|---|---|---|---|---|
+//! | zstd | `ruzstd` | 0.83 | 1.25 | | 0.87 |
+//! | … with the feature `libzstd` | `zstd-safe` | 0.22 | | | |
+//! | gzip | `zlib-rs` | 0.56 | 0.73 | `miniz_oxide`, 0.70 | 2.06 |
+//! | bzip2 | `bzip2`, by `libbz2-rs-sys` | 1.4 | 1.7 | `bzip2-rs`, without upkeep since 2021 | 3.0 without the sum |
+//! | xz | `xz4rust` | 1.1 | 1.25 | `lzma-rust2`, 0.70, and `lzma-rs`, which read from a stream and cannot wait for more of it | 0.82 without the sum |
 //!
 //! The two digests that [`FactsReader`] computes take 0.23 more, by `sha2`.
 //!
 //! # Memory
 //!
-//! gzip and plain: less than 100 KiB. zstd: the window and 1 MiB (measured with one of 128 MiB: 131 MiB for the whole process, or the whole WebAssembly memory); a
-//! window that is not a power of two may take as much as the next one. bzip2: 4 MiB. xz: the dictionary, beside which the former
-//! one is still there while a stream with a larger one begins. [`FactsReader`] has 64 KiB more.
+//! gzip and plain: less than 100 KiB. zstd: the window and 1 MiB (measured with one of 128 MiB: 131 MiB for the whole process,
+//! or the whole WebAssembly memory); a window that is not a power of two may take as much as the next one. bzip2: 4 MiB. xz: the
+//! dictionary, beside which the former one is still there while a stream with a larger one begins. [`FactsReader`] has 64 KiB
+//! more.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(

@@ -84,7 +84,9 @@ impl Zstd {
                     Some(size) => *plain > size,
                 };
                 if is_other_size {
-                    return Err(refuse(FrameError::Corrupt("its content has another size than it says")));
+                    return Err(refuse(FrameError::Corrupt(
+                        "the decoded size does not match the frame header",
+                    )));
                 }
                 if has_ended {
                     self.state = State::Start(0);
