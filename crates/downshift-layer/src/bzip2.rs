@@ -84,12 +84,33 @@ fn decompress(
     let before = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output);
     let progress = Progress::between(before, (stream.total_in(), stream.total_out()));
-    let corrupt = |problem| {
-        Err(Error::Corrupt { compression: Compression::Bzip2, problem, offset: meter.part_start() })
-    };
+    Ok((progress, has_ended(status, meter)?))
+}
+
+/// Whether a stream has ended.
+fn has_ended(status: Result<Status, bzip2::Error>, meter: &Meter) -> Result<bool, Error> {
+    let (compression, offset) = (Compression::Bzip2, meter.part_start());
     match status {
-        Ok(Status::MemNeeded) => corrupt("there is no memory for a block of it"),
-        Ok(status) => Ok((progress, status == Status::StreamEnd)),
-        Err(_) => corrupt("a block is not bzip2, or its CRC is wrong"),
+        Ok(Status::MemNeeded) => Err(Error::OutOfMemory { compression, offset }),
+        Ok(status) => Ok(status == Status::StreamEnd),
+        Err(_) => {
+            let problem = "a block is not bzip2, or its CRC is wrong";
+            Err(Error::Corrupt { compression, problem, offset })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    #[test]
+    fn a_lack_of_memory_is_no_fault_of_the_layer() {
+        let code = |status| has_ended(status, &Meter::new(Limits::host())).map_err(|error| error.code());
+        assert_eq!(code(Ok(Status::MemNeeded)), Err("out-of-memory"));
+        assert_eq!(code(Err(bzip2::Error::Data)), Err("corrupt-layer"));
+        assert_eq!(code(Ok(Status::StreamEnd)), Ok(true));
+        assert_eq!(code(Ok(Status::Ok)), Ok(false));
     }
 }

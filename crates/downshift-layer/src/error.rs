@@ -85,6 +85,13 @@ pub enum Error {
         /// Its value.
         limit: u64,
     },
+    /// There is less memory than decoding takes.
+    OutOfMemory {
+        /// How the layer is compressed.
+        compression: Compression,
+        /// Where the member, frame or stream begins.
+        offset: u64,
+    },
 }
 
 impl Error {
@@ -133,6 +140,11 @@ impl Error {
                 Limit,
                 "whoever runs Downshift can raise this limit, with --limit, if the layer can be trusted",
             ),
+            Self::OutOfMemory { .. } => (
+                "out-of-memory",
+                Limit,
+                "whoever runs Downshift can give it more memory: nothing is known to be wrong with the layer",
+            ),
         };
         Facts { code, fault, remedy }
     }
@@ -169,7 +181,7 @@ impl fmt::Display for Error {
             Self::TrailingBytes { compression, offset } => {
                 write!(
                     f,
-                    "the last {compression} {} ends at byte `{offset}`, but the layer does not",
+                    "unexpected data after the {compression} {} that ends at byte `{offset}`",
                     compression.part()
                 )
             }
@@ -187,12 +199,15 @@ impl fmt::Display for Error {
             Self::Unsupported { compression, feature, offset } => {
                 write!(
                     f,
-                    "the {compression} {} at byte `{offset}` needs {feature}, which layers cannot have",
+                    "the {compression} {} at byte `{offset}` uses {feature}, which is not supported",
                     compression.part()
                 )
             }
             Self::LimitExceeded { name, limit } => {
                 write!(f, "the layer exceeds the limit `{name}` of `{limit}`")
+            }
+            Self::OutOfMemory { compression, offset } => {
+                write!(f, "out of memory for the {compression} {} at byte `{offset}`", compression.part())
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::{Compression, Unpacked};
 
 /// The version of the rules by which layers are read. It changes whenever a layer could come out differently, or be refused
 /// where it was not before: facts that were kept from an earlier one are then learnt again.
-pub const DECODER_VERSION: u32 = 1;
+pub const DECODER_VERSION: u32 = 2;
 
 /// What is known of a layer once all of it has been read and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -136,8 +136,7 @@ impl Gzip {
             Ok(Status::StreamEnd) => self.state = State::Trailer(0),
             Ok(Status::Ok | Status::BufError) if progress == Progress::NONE => return Ok(None),
             Ok(Status::Ok | Status::BufError) => {}
-            Err(InflateError::MemError) => return Err(corrupt("there is no memory for it", meter)),
-            Err(_) => return Err(corrupt("it is not deflate", meter)),
+            Err(error) => return Err(refusal(error, meter)),
         }
         Ok(Some(progress))
     }
@@ -234,10 +233,27 @@ impl Header {
     }
 }
 
-fn corrupt(problem: &'static str, meter: &Meter) -> Error {
-    Error::Corrupt { compression: Compression::Gzip, problem, offset: meter.part_start() }
+fn refusal(error: InflateError, meter: &Meter) -> Error {
+    let (compression, offset) = (Compression::Gzip, meter.part_start());
+    match error {
+        InflateError::MemError => Error::OutOfMemory { compression, offset },
+        _ => Error::Corrupt { compression, problem: "it is not deflate", offset },
+    }
 }
 
 fn unsupported(feature: &'static str, meter: &Meter) -> Error {
     Error::Unsupported { compression: Compression::Gzip, feature, offset: meter.part_start() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    #[test]
+    fn a_lack_of_memory_is_no_fault_of_the_layer() {
+        let code = |error| refusal(error, &Meter::new(Limits::host())).code();
+        assert_eq!(code(InflateError::MemError), "out-of-memory");
+        assert_eq!(code(InflateError::DataError), "corrupt-layer");
+    }
 }

@@ -1,8 +1,9 @@
 //! What is in a layer: from the blob as a registry has it to the plain tar, its diff id and the sizes of both.
 //!
 //! [`Unpacker`] is a step function without I/O, a clock or threads: compressed bytes in, plain bytes out, in chunks of any
-//! size. It never holds more than the window of the compression and some MiB, however large the layer is, and whether a layer
-//! is taken, and what comes of it, never depends on how its bytes come. Hashing is the caller's, for whom it is often cheaper; [`FactsReader`] hashes too, and ends with the [`LayerFacts`].
+//! size. It never holds more than the window of the compression and some MiB, however large the layer is. Whether a layer is
+//! taken, and what comes of it, does not depend on how its bytes come, with [one exception](#the-limit-ratio). Hashing is the
+//! caller's, for whom it is often cheaper; [`FactsReader`] hashes too, and ends with the [`LayerFacts`].
 //!
 //! ```
 //! use downshift_layer::{Compression, FactsReader, Limits};
@@ -43,27 +44,41 @@
 //! that name only warns, for Go's readers – and so Docker and containerd – fail there. No size that a header claims is
 //! ever used for anything but to be compared with what came.
 //!
+//! # The limit `ratio`
+//!
+//! It is judged after each step of a decoder, and how far a step goes depends on the input and the room that it has. So:
+//!
+//! * A layer that has too many plain bytes for its compressed ones at its end is always refused.
+//! * A layer of which no beginning has too many, counting only the compressed bytes that it takes to make those plain ones, is
+//!   always taken, as far as this limit goes.
+//! * A layer that has too many only for a while, and comes below the limit again, may be refused or taken: a step may go past
+//!   the place where it had the most. ruzstd stops behind each block, and with it such a layer has the same outcome however its
+//!   bytes come.
+//!
+//! And a layer with two faults, such as one that is damaged and exceeds a limit, may be refused for either.
+//!
 //! # Which crates decode, and how fast
 //!
 //! Chosen by speed, upkeep and licence among those that decode from memory, in steps, and in WebAssembly without imports.
 //! Processor seconds for 300 MiB of a tar of `/usr/lib`, compressed by the programs' defaults (60 MiB for bzip2 and xz), on one
 //! thread of a busy server, built for release:
 //!
-//! | | chosen | in V8 | instead of | the program and `sha256sum` |
-//! |---|---|---|---|---|
-//! | zstd | `ruzstd` 0.83 | 1.25 | | 0.87 |
-//! | … with the feature `libzstd` | `zstd-safe` 0.22 | | | |
-//! | gzip | `zlib-rs` 0.56 | 0.73 | `miniz_oxide` 0.70 | 2.06 |
-//! | bzip2 | `bzip2`, by `libbz2-rs-sys`, 1.4 | 1.7 | `bzip2-rs`, without upkeep since 2021 | 3.0 without the sum |
-//! | xz | `xz4rust` 1.1 | 1.25 | `lzma-rust2` 0.70 and `lzma-rs`, which read from a stream and cannot wait for more of it | 0.82 without the sum |
+//! | | chosen | native | in V8 | instead of | the program and `sha256sum` |
+//! |---|---|---|---|---|---|
+//! | zstd | `ruzstd` | 0.83 | 1.25 | | 0.87 |
+//! | … with the feature `libzstd` | `zstd-safe` | 0.22 | | | |
+//! | gzip | `zlib-rs` | 0.56 | 0.73 | `miniz_oxide`, 0.70 | 2.06 |
+//! | bzip2 | `bzip2`, by `libbz2-rs-sys` | 1.4 | 1.7 | `bzip2-rs`, without upkeep since 2021 | 3.0 without the sum |
+//! | xz | `xz4rust` | 1.1 | 1.25 | `lzma-rust2`, 0.70, and `lzma-rs`, which read from a stream and cannot wait for more of it | 0.82 without the sum |
 //!
 //! The two digests that [`FactsReader`] computes take 0.23 more, by `sha2`.
 //!
 //! # Memory
 //!
-//! gzip and plain: less than 100 KiB. zstd: the window and 1 MiB (measured with one of 128 MiB: 131 MiB for the whole process, or the whole WebAssembly memory); a
-//! window that is not a power of two may take as much as the next one. bzip2: 4 MiB. xz: the dictionary, beside which the former
-//! one is still there while a stream with a larger one begins. [`FactsReader`] has 64 KiB more.
+//! gzip and plain: less than 100 KiB. zstd: the window and 1 MiB (measured with one of 128 MiB: 131 MiB for the whole process,
+//! or the whole WebAssembly memory); a window that is not a power of two may take as much as the next one. bzip2: 4 MiB. xz: the
+//! dictionary, beside which the former one is still there while a stream with a larger one begins. [`FactsReader`] has 64 KiB
+//! more.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(

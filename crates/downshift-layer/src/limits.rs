@@ -11,7 +11,8 @@ pub struct Limits {
     /// Bytes of the plain tar: 128 GiB by default. Registries take blobs of up to 52 GB (Amazon's) or less.
     pub plain_bytes: u64,
     /// Plain bytes for each compressed one, once there are more than [`RATIO_FREE_BYTES`](Self::RATIO_FREE_BYTES) of them:
-    /// 1,100 by default. gzip cannot pass 1,032; zstd can make 30,000, and bzip2 a million, of nothing but zeros.
+    /// 1,100 by default. gzip cannot pass 1,032; zstd can make 30,000, and bzip2 a million, of nothing but zeros. The
+    /// [crate](crate#the-limit-ratio) says when it is judged.
     pub ratio: u64,
     /// Bytes of the window of a zstd frame, and of the dictionary of an xz stream: 128 MiB by default, the most that
     /// `zstd` and `xz` take without being told to; 8 MiB at the edge, the most of `zstd -19` and of `xz -6`.

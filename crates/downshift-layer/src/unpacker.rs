@@ -179,7 +179,7 @@ impl Unpacker {
             };
         };
         if self.was_full {
-            return Err(Error::Misuse { problem: "a layer ends before all of it has been taken" });
+            return Err(Error::Misuse { problem: "`finish` was called before all output was read" });
         }
         let compression = decoder.compression();
         if !decoder.is_at_end() {

@@ -84,7 +84,9 @@ impl Zstd {
                     Some(size) => *plain > size,
                 };
                 if is_other_size {
-                    return Err(refuse(FrameError::Corrupt("its content has another size than it says")));
+                    return Err(refuse(FrameError::Corrupt(
+                        "the decoded size does not match the frame header",
+                    )));
                 }
                 if has_ended {
                     self.state = State::Start(0);
@@ -193,5 +195,6 @@ fn refusal(error: &FrameError, meter: &Meter) -> Error {
     match error {
         FrameError::Corrupt(problem) => Error::Corrupt { compression, problem, offset },
         FrameError::Checksum => Error::Checksum { compression, check: "content checksum", offset },
+        FrameError::OutOfMemory => Error::OutOfMemory { compression, offset },
     }
 }

@@ -12,10 +12,12 @@ pub(super) enum FrameStep {
     End(Progress),
 }
 
-/// What is wrong with a frame.
+/// Why a frame is not decoded.
 pub(super) enum FrameError {
     /// It has no meaning: why.
     Corrupt(&'static str),
     /// Its checksum is not that of its content.
     Checksum,
+    /// There is less memory than it takes.
+    OutOfMemory,
 }

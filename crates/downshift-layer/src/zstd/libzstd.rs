@@ -40,9 +40,26 @@ impl LibzstdFrame {
 
 fn refusal(code: usize) -> FrameError {
     // The binding tells errors by their names only.
-    if get_error_name(code).contains("checksum") {
+    let name = get_error_name(code);
+    if name.contains("checksum") {
         FrameError::Checksum
+    } else if name.contains("not enough memory") {
+        FrameError::OutOfMemory
     } else {
         FrameError::Corrupt("a block is not zstd")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_no_fault_of_the_layer() {
+        // As `ZSTD_ErrorCode` has them: no memory, a wrong checksum, and corruption.
+        let [memory, checksum, corruption] = [64, 22, 20].map(|code: usize| refusal(code.wrapping_neg()));
+        assert!(matches!(memory, FrameError::OutOfMemory));
+        assert!(matches!(checksum, FrameError::Checksum));
+        assert!(matches!(corruption, FrameError::Corrupt(_)));
     }
 }

@@ -22,7 +22,7 @@ fn what_is_cut_off_goes_on_or_is_damaged_is_refused() {
     for trailing in [&b"x"[..], b"\0", b"BZx", b"BZh0"] {
         let error = read(&[&blob, trailing].concat()).unwrap_err();
         assert_eq!(error.code(), "trailing-bytes");
-        let message = format!("the last bzip2 stream ends at byte `{}`, but the layer does not", blob.len());
+        let message = format!("unexpected data after the bzip2 stream that ends at byte `{}`", blob.len());
         assert_eq!(error.to_string(), message);
     }
     // The CRC of the block, a byte of the block, and the CRC of the stream.

@@ -64,7 +64,7 @@ fn what_is_cut_off_or_goes_on_is_refused() {
     for trailing in [&b"x"[..], b"\0", b"\0\0\0\0", b"\x1f\x8a", b"\x1fx"] {
         let error = read(&[&blob, trailing].concat()).unwrap_err();
         assert_eq!(error.code(), "trailing-bytes");
-        let message = format!("the last gzip member ends at byte `{}`, but the layer does not", blob.len());
+        let message = format!("unexpected data after the gzip member that ends at byte `{}`", blob.len());
         assert_eq!(error.to_string(), message);
     }
 }
@@ -80,5 +80,10 @@ fn what_is_not_deflate_is_refused() {
     let mut method = [gzip(b"x"), gzip(b"x")].concat();
     let second = method.len() / 2;
     method[second + 2] = 7;
-    assert_eq!(code(&method), "unsupported-layer");
+    let error = read(&method).unwrap_err();
+    assert_eq!(error.code(), "unsupported-layer");
+    let message = format!(
+        "the gzip member at byte `{second}` uses a method other than deflate, which is not supported"
+    );
+    assert_eq!(error.to_string(), message);
 }

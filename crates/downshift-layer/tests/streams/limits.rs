@@ -1,6 +1,6 @@
 use downshift_layer::{Error, Limits};
 
-use crate::encode::{bzip2, gzip, skippable, tar, text, xz, zstd};
+use crate::encode::{bzip2, gzip, skippable, tar, text, xz, zstd, zstd_raw};
 use crate::read::read_with;
 
 /// The limit that a layer exceeds, if it does: the same one however the bytes come.
@@ -57,21 +57,42 @@ fn work_has_a_limit_and_what_makes_nothing_is_work_too() {
 
 #[test]
 fn the_ratio_has_a_limit_past_what_is_free() {
-    let frame = |blocks: usize| {
-        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x40];
-        for index in 0..blocks {
-            let header = u32::from(index + 1 == blocks) | 1 << 1 | (128 * 1024) << 3;
-            frame.extend(&header.to_le_bytes()[..3]);
-            frame.push(0);
-        }
-        frame
-    };
-    let free = (Limits::RATIO_FREE_BYTES / (128 * 1024)) as usize;
     let read =
         |blob: &[u8]| read_with(blob, &Limits::host(), blob.len(), 1 << 20).map(|(plain, _)| plain.len());
-    assert_eq!(read(&frame(free)), Ok(Limits::RATIO_FREE_BYTES as usize));
+    assert_eq!(read(&repeated(FREE_BLOCKS)), Ok(Limits::RATIO_FREE_BYTES as usize));
     let limit = Limits::host().ratio;
-    assert_eq!(read(&frame(free + 1)), Err(Error::LimitExceeded { name: "ratio", limit }));
+    assert_eq!(read(&repeated(FREE_BLOCKS + 1)), Err(Error::LimitExceeded { name: "ratio", limit }));
+}
+
+#[test]
+fn a_ratio_that_is_passed_only_for_a_while_is_found_behind_each_zstd_block() {
+    // What follows is not compressed at all.
+    let incompressible = zstd_raw(0, &[0x40], &[&[7; 128 * 1024][..]; 8], None);
+    let limit = Limits::host().ratio;
+    for (repeats, expected) in
+        [(FREE_BLOCKS, None), (FREE_BLOCKS + 1, Some(Error::LimitExceeded { name: "ratio", limit }))]
+    {
+        let blob = [repeated(repeats), incompressible.clone()].concat();
+        assert!(blob.len() as u64 * limit > (Limits::RATIO_FREE_BYTES + (2 << 20)));
+        for (piece, room) in [(blob.len(), 3 << 20), (1000, 64 * 1024)] {
+            let error = read_with(&blob, &Limits::host(), piece, room).err();
+            assert_eq!(error, expected, "{repeats}: {piece} {room}");
+        }
+    }
+}
+
+/// So many blocks as a layer may have of [`repeated`] whatever its ratio.
+const FREE_BLOCKS: usize = Limits::RATIO_FREE_BYTES as usize / (128 * 1024);
+
+/// A frame of zstd with so many blocks of 128 KiB, each of four bytes.
+fn repeated(blocks: usize) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x40];
+    for index in 0..blocks {
+        let header = u32::from(index + 1 == blocks) | 1 << 1 | (128 * 1024) << 3;
+        frame.extend(&header.to_le_bytes()[..3]);
+        frame.push(0);
+    }
+    frame
 }
 
 #[test]

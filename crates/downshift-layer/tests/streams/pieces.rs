@@ -69,5 +69,7 @@ fn a_layer_is_refused_for_good_and_has_to_be_taken_to_its_end() {
 
     let mut unpacker = Unpacker::new(&Limits::host());
     assert_eq!(unpacker.step(&gzip(&[7; 100]), &mut output).unwrap().written, 100);
-    assert_eq!(unpacker.finish().unwrap_err().code(), "layer-misuse");
+    let error = unpacker.finish().unwrap_err();
+    assert_eq!(error.code(), "layer-misuse");
+    assert_eq!(error.to_string(), "`finish` was called before all output was read");
 }

@@ -33,7 +33,11 @@ fn a_content_size_is_compared_and_never_believed() {
     let frame = |size: u8| zstd_raw(SEGMENT, &[size], &[b"four"], None);
     assert_eq!(plain(&frame(4)), b"four");
     for size in [0, 3, 5, 255] {
-        assert_eq!(code(&frame(size)), "corrupt-layer", "{size}");
+        let error = read(&frame(size)).unwrap_err();
+        assert_eq!(error.code(), "corrupt-layer", "{size}");
+        // A segment is the window too, which bounds the block.
+        let problem = "the decoded size does not match the frame header";
+        assert!(size < 4 || error.to_string().ends_with(problem), "{size}: {error}");
     }
     // Eight bytes of it, which claim 16 EiB: as a segment that is the window, and otherwise wrong.
     assert_eq!(code(&zstd_raw(SEGMENT | 0xc0, &[0xff; 8], &[b"four"], None)), "limit-exceeded");
@@ -99,6 +103,33 @@ fn blocks_keep_to_their_size_and_their_types() {
 }
 
 #[test]
+fn blocks_keep_to_their_size_when_decoded() {
+    // Literals, one byte repeated, with a size of 20 bits, and no sequences.
+    let block = |is_last: bool, size: u32| {
+        let header = u32::from(is_last) | 2 << 1 | 5 << 3;
+        let literals = 1 | 3 << 2 | size << 4;
+        [&header.to_le_bytes()[..3], &literals.to_le_bytes()[..3], b"x", &[0]].concat()
+    };
+    // Windows of 1 KiB, 128 KiB and 8 MiB.
+    for (window, most) in [(0, 1024), (0x38, 128 << 10), (0x68, 128 << 10)] {
+        let frame = |blocks: &[(bool, u32)]| {
+            let mut frame = zstd_raw(WINDOW, &[window], &[], None);
+            frame.extend(blocks.iter().flat_map(|&(is_last, size)| block(is_last, size)));
+            frame
+        };
+        assert_eq!(plain(&frame(&[(false, most), (true, most)])), vec![b'x'; 2 * most as usize]);
+        for size in [most + 1, (1 << 20) - 1] {
+            for blocks in [&[(true, size)][..], &[(false, size), (true, 1)], &[(false, 1), (true, size)]] {
+                let blob = frame(blocks);
+                assert_eq!(code(&blob), "corrupt-layer", "{window}: {blocks:?}");
+                let in_bytes = read_with(&blob, &Limits::host(), 1, 100).unwrap_err();
+                assert_eq!(in_bytes.code(), "corrupt-layer", "{window}: {blocks:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_cut_off_or_goes_on_is_refused() {
     let frame = zstd(&text(1, 1000));
     let skipped = skippable(3, b"skipped");
@@ -110,7 +141,7 @@ fn what_is_cut_off_or_goes_on_is_refused() {
     for trailing in [&b"x"[..], b"\0", b"\x28\xb5\x2e", b"\x50\x2a\x4e", b"\x1f\x8b\x08\x00"] {
         let error = read(&[&blob, trailing].concat()).unwrap_err();
         assert_eq!(error.code(), "trailing-bytes");
-        let message = format!("the last zstd frame ends at byte `{}`, but the layer does not", blob.len());
+        let message = format!("unexpected data after the zstd frame that ends at byte `{}`", blob.len());
         assert_eq!(error.to_string(), message);
     }
 }
