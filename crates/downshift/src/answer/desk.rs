@@ -593,9 +593,13 @@ impl<'d, 'a> Desk<'d, 'a> {
         let made = match self.read(bytes)? {
             Err(opaque) if opaque.form == form => None,
             Err(opaque) => return Err(opaque.into_refusal().into()),
-            Ok(Document::Manifest(manifest)) if manifest.form == form => None,
+            Ok(Document::Manifest(manifest)) if manifest.form == form => {
+                self.check_layers(&manifest)?;
+                None
+            }
             Ok(Document::Manifest(manifest)) => {
                 let content = self.content(&manifest, form)?;
+                self.check_layers(&manifest)?;
                 Some(self.convert(target, &manifest, content, form)?)
             }
             Ok(Document::Index(_)) => {

@@ -493,6 +493,33 @@ fn layers_that_a_client_is_known_not_to_read_are_refused() -> anyhow::Result<()>
     Ok(())
 }
 
+/// An engine takes the first entry of its platform, so one that it cannot read must not stand before one that it can.
+#[test]
+fn a_converted_list_has_no_layers_that_its_client_cannot_read() -> anyhow::Result<()> {
+    let [zstd, gzip, oci] = [sample::zstd_schema2(), sample::schema2(), sample::oci()];
+    let list = listing(
+        Form::List,
+        &[(&zstd, Some("linux/amd64")), (&gzip, Some("linux/amd64")), (&oci, Some("linux/arm64"))],
+    );
+    // Without a platform any entry may be the one that is taken.
+    let client = docker_1_13("linux/amd64").without_platform();
+    let answer = answered(&by_tag(&list, client.clone()), &list.documents())?;
+    let made: Value = serde_json::from_slice(&answer.body)?;
+    let entries = made["manifests"].as_array().context("it lists nothing")?;
+    ensure!(entries.len() == 2 && entries[0]["digest"] == *gzip.manifest.digest().as_str(), "{made}");
+    ensure!(answer.report["left_out"][0]["code"] == "zstd-layer", "{}", answer.report);
+    // An operator may know better.
+    let allow = [Permission::ZstdLayer].into_iter().collect();
+    let answer = answered(&Request { allow, ..by_tag(&list, client) }, &list.documents())?;
+    let made: Value = serde_json::from_slice(&answer.body)?;
+    ensure!(made["manifests"].as_array().is_some_and(|entries| entries.len() == 3), "{made}");
+    // Of an engine's own platform there may be nothing else.
+    let only = listing(Form::List, &[(&zstd, Some("linux/amd64")), (&oci, Some("linux/arm64"))]);
+    let (code, _) = refused(&by_tag(&only, docker_1_13("linux/amd64")), &only.documents())?;
+    ensure!(code == "zstd-layer", "{code}");
+    Ok(())
+}
+
 /// The longest way: three lists in each other, of which the best manifest cannot be read and the next has a config.
 #[test]
 fn the_longest_way_has_as_many_rounds_as_there_are() -> anyhow::Result<()> {
