@@ -415,6 +415,41 @@ fn docker_1_13_asking_by_a_digest_that_it_cannot_read_is_told_another() -> anyho
     Ok(())
 }
 
+/// Of a list for many an engine opens one entry.
+#[test]
+fn docker_1_13_is_told_another_digest_only_if_its_own_entry_is_unreadable() -> anyhow::Result<()> {
+    let [schema2, oci] = [sample::schema2(), sample::oci()];
+    let list = listing(Form::List, &[(&schema2, Some("linux/amd64")), (&oci, Some("linux/riscv64"))]);
+    let digest = list.manifest.digest();
+    for request in [
+        by_digest(&digest, docker_1_13("linux/amd64")),
+        by_tag(&list, docker_1_13("linux/amd64")),
+        Request {
+            allow: [Permission::ZstdLayer].into_iter().collect(),
+            ..by_tag(&list, docker_1_13("linux/amd64"))
+        },
+    ] {
+        let answer = answered(&request, &list.documents())?;
+        ensure!(answer.digest == digest && answer.source.is_none(), "{}", answer.report);
+        // It is not the answer for others.
+        ensure!(answer.by_platform, "{}", answer.report);
+        ensure!(answer.report["platform"]["architecture"] == "amd64", "{}", answer.report);
+    }
+    let whose = [docker_1_13("linux/riscv64"), docker_1_13("linux/amd64").without_platform()];
+    for client in whose {
+        let (code, _) = refused(&by_digest(&digest, client.clone()), &list.documents())?;
+        ensure!(code == "unreadable-digest", "{code}");
+        let answer = answered(&by_tag(&list, client), &list.documents())?;
+        ensure!(answer.form == Form::List && answer.source == Some(digest.clone()), "{}", answer.report);
+    }
+    // It takes the first, whatever follows.
+    let both = listing(Form::List, &[(&oci, Some("linux/amd64")), (&schema2, Some("linux/amd64"))]);
+    let request = by_digest(&both.manifest.digest(), docker_1_13("linux/amd64"));
+    let (code, _) = refused(&request, &both.documents())?;
+    ensure!(code == "unreadable-digest", "{code}");
+    Ok(())
+}
+
 #[test]
 fn what_an_engine_would_pick_of_a_stored_index_is_looked_at() -> anyhow::Result<()> {
     let gzip = sample::index();
