@@ -275,7 +275,9 @@ impl Front {
         let is_looked_into =
             self.settings.policy.is_strict() && !allow.has(Permission::ZstdLayer) && !key.client.reads_zstd();
         let by_tag = matches!(key.reference, Reference::Tag(_));
-        let by_platform = answer.by_platform && by_tag && (!is_as_stored || is_looked_into);
+        // A list may be of use to an engine on one platform and not on another, also by digest.
+        let is_decided = is_as_stored && answer.report.platform.is_some();
+        let by_platform = is_decided || answer.by_platform && by_tag && (!is_as_stored || is_looked_into);
         let is_made_up = is_as_stored && answer.report.platform.is_none();
         let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded };
         // What a passing key has signed is of no use to anybody else.

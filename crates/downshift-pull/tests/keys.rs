@@ -1,7 +1,7 @@
 //! Under which keys answers are kept: what decides an answer is in its key, and nothing else is.
 
 use downshift::{Capabilities, Digest, Form, Permission, Platform, ZstdSupport};
-use downshift_cases::images::{Family, REPOSITORY, sample};
+use downshift_cases::images::{Family, Image, REPOSITORY, sample};
 use downshift_pull::{Key, OriginId};
 use downshift_registry::{AnswerKey, Meaning, Reference};
 use downshift_world::net::{Change, Host};
@@ -246,6 +246,27 @@ fn platforms_are_keys_where_an_index_is_looked_into() {
         assert_eq!(world.pull(&get("zstd", &accept, &on(version, "amd64"))).response.status, 200);
     }
     assert_eq!(answers(&world), 4);
+}
+
+/// Docker 1.13 opens one entry of a list, and that may be one it cannot read: also by digest the answer is its platform's.
+#[test]
+fn platforms_are_keys_where_a_list_is_for_some() {
+    let mut world = Options::default().world("https");
+    let platforms = ["amd64", "riscv64"].map(|architecture| Platform::new("linux", architecture));
+    let entries = platforms.into_iter().zip([sample::schema2(), sample::oci()]).collect();
+    let list = Image::index(Family::Docker, entries);
+    let digest = list.manifest.digest();
+    world.net.change(&Change::Push(REPOSITORY, "some", Box::new(list)));
+    let accept = [Form::Schema2, Form::List].map(Form::media_type).join(", ");
+    for _ in 0..2 {
+        for (architecture, status) in [("amd64", 200), ("riscv64", 400)] {
+            let on = format!("docker/1.13.1 os/linux arch/{architecture}");
+            let received = world.pull(&get(digest.as_str(), &accept, &on));
+            assert_eq!(received.response.status, status, "{architecture}: {received:?}");
+        }
+    }
+    // The key without a platform, and the one.
+    assert_eq!(answers(&world), 2);
 }
 
 /// Who says no platform gets the default one's answer, which is not for everybody.

@@ -46,7 +46,8 @@ impl Opaque {
             return Ok(Self { form: Form::Other, media_type: None, is_object: false, problem });
         };
         let ([version, media_type, ..], _) = members(root, DECIDING)?;
-        let media_type = media_type.and_then(Value::as_text);
+        // Readers in Go cannot tell an empty one from none.
+        let media_type = media_type.and_then(Value::as_text).filter(|media_type| !media_type.is_empty());
         let known = media_type.as_deref().and_then(Form::from_media_type);
         let is_version = |number: &[u8]| version.is_some_and(|version| version.raw() == number);
         if is_version(b"1") || known.is_some_and(Form::is_schema1) {
@@ -56,11 +57,12 @@ impl Opaque {
             Some(_) => Some(Form::Index),
             None => is_version(b"2").then_some(Form::Oci),
         };
-        let likely = if media_type.is_some() { known } else { untyped };
-        if let Some(form) = likely {
+        // A type that is not known keeps nobody from reading the rest.
+        if let Some(form) = known.or(untyped) {
             check_kind(root, form)?;
             check_descriptors(root)?;
         }
+        let likely = if media_type.is_some() { known } else { untyped };
         let form = likely.filter(|_| is_version(b"2")).unwrap_or(Form::Other);
         Ok(Self { form, media_type: own_type(root), is_object: true, problem })
     }

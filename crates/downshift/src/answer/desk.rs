@@ -12,7 +12,7 @@ use core::fmt::Arguments;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, add_needs};
-use super::platform_order::with_general_first;
+use super::platform_order::{runs_on, with_general_first};
 use super::record::Record;
 use super::request::{Request, Root};
 use super::step::{Refusal, Step};
@@ -68,6 +68,16 @@ struct StoredManifest<'f> {
     platform: Option<&'f Platform>,
     /// What is odd about how it was found.
     warnings: Vec<Note>,
+}
+
+impl<'f> StoredManifest<'f> {
+    /// The same, as the answer for one platform.
+    fn decided_by<'p>(&self, platform: Option<&'p Platform>) -> StoredManifest<'p>
+    where
+        'f: 'p,
+    {
+        StoredManifest { digest: self.digest, platform, warnings: self.warnings.clone() }
+    }
 }
 
 /// A digest that the client is known not to be able to use.
@@ -182,7 +192,11 @@ impl<'d, 'a> Desk<'d, 'a> {
             }
             None => {
                 self.check_known(&document)?;
-                Ok(self.stored(&found, document.form(), bytes))
+                let platform = match &document {
+                    Document::Index(index) => self.deciding_platform(index),
+                    _ => None,
+                };
+                Ok(self.stored(&found.decided_by(platform), document.form(), bytes))
             }
         }
     }
@@ -262,19 +276,40 @@ impl<'d, 'a> Desk<'d, 'a> {
     }
 
     /// The form of entries that the client needs in the other family's: Docker 1.10 to 18.05 read a list, and then ask for
-    /// an OCI manifest in it, of which they say "missing signature key" (measured).
+    /// an OCI manifest in it, of which they say "missing signature key" (measured). Of those whose platform is known the
+    /// entry that they open decides.
     fn listed_for_others(self, index: &Index) -> Option<Form> {
+        match self.opened_by_engine(index) {
+            Some(entry) => self.form_for_others(index.form, core::slice::from_ref(entry)),
+            None => self.form_for_others(index.form, &index.entries),
+        }
+    }
+
+    /// The platform by which a list that not everybody can read through is one for the client as it is stored.
+    fn deciding_platform(self, index: &Index) -> Option<&Platform> {
+        let entry = self.opened_by_engine(index)?;
+        self.form_for_others(index.form, &index.entries).and_then(|_| entry.plain_platform())
+    }
+
+    /// The entry that the client opens, where that is known: the first for its architecture.
+    fn opened_by_engine(self, index: &Index) -> Option<&Descriptor> {
+        let any = self.own_platform().filter(|_| self.client.ignores_variants())?.without_variant();
+        index.entries.iter().find(|entry| runs_on(entry, &any).is_some())
+    }
+
+    /// The form of one of these entries of a list or index that the client needs in the other family's.
+    fn form_for_others(self, listing: Form, entries: &[Descriptor]) -> Option<Form> {
         let lists = |form| {
             let is_it = |entry: &Descriptor| Form::from_media_type(&entry.media_type) == Some(form);
-            index.entries.iter().any(|entry| !entry.is_attestation && is_it(entry))
+            entries.iter().any(|entry| !entry.is_attestation && is_it(entry))
         };
         // A list is made of schema 2, and an index of OCI.
-        let other = index.form.of_entries().sibling();
+        let other = listing.of_entries().sibling();
         if self.client.needs_sibling_of(other) && lists(other) {
             return Some(other);
         }
         // Nor do they open a list in a list.
-        let opens_none = index.form == Form::List && self.client.needs_sibling_of(Form::Oci);
+        let opens_none = listing == Form::List && self.client.needs_sibling_of(Form::Oci);
         [Form::List, Form::Index].into_iter().find(|&form| opens_none && lists(form))
     }
 
@@ -289,7 +324,8 @@ impl<'d, 'a> Desk<'d, 'a> {
     ) -> Result<Step<'a>, Stop> {
         let form = index.form;
         if !self.refuses_zstd() || self.client.reads_zstd() {
-            return Ok(self.stored(found, form, bytes));
+            let found = found.decided_by(self.deciding_platform(&index));
+            return Ok(self.stored(&found, form, bytes));
         }
         match self.pick(target, index) {
             Err(Stop::Refused(error)) if !matches!(*error, Error::ZstdLayer { .. }) => {
@@ -301,10 +337,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 _ => Ok(self.stored(found, form, bytes)),
             },
             Ok(Picked { is_by_engine: true, platform, .. }) => {
-                let StoredManifest { digest, ref warnings, .. } = *found;
-                let found =
-                    StoredManifest { digest, platform: platform.as_ref(), warnings: warnings.clone() };
-                Ok(self.stored(&found, form, bytes))
+                Ok(self.stored(&found.decided_by(platform.as_ref()), form, bytes))
             }
             picked => Ok(picked?.step),
         }
@@ -593,9 +626,13 @@ impl<'d, 'a> Desk<'d, 'a> {
         let made = match self.read(bytes)? {
             Err(opaque) if opaque.form == form => None,
             Err(opaque) => return Err(opaque.into_refusal().into()),
-            Ok(Document::Manifest(manifest)) if manifest.form == form => None,
+            Ok(Document::Manifest(manifest)) if manifest.form == form => {
+                self.check_layers(&manifest)?;
+                None
+            }
             Ok(Document::Manifest(manifest)) => {
                 let content = self.content(&manifest, form)?;
+                self.check_layers(&manifest)?;
                 Some(self.convert(target, &manifest, content, form)?)
             }
             Ok(Document::Index(_)) => {

@@ -188,6 +188,13 @@ fn opaque_documents() -> Vec<(&'static str, String, Form, &'static str, &'static
         ("layers", image(&many(5_000)), Form::Oci, oci, "limit-exceeded"),
         ("half a byte", image(&sized("0.5")), Form::Oci, oci, "wrong-type"),
         ("less than nothing", image(&sized("-1")), Form::Oci, oci, "wrong-type"),
+        (
+            "empty type",
+            format!(r#"{{"schemaVersion":2,"mediaType":"","config":{},"layers":[]}}"#, descriptor("")),
+            Form::Oci,
+            oci,
+            "unknown-document",
+        ),
         ("no object as a layer", image("7"), Form::Oci, oci, "wrong-type"),
         (
             "too deep",
@@ -276,6 +283,9 @@ fn what_can_be_read_in_two_ways_goes_to_nobody() -> anyhow::Result<()> {
         format!(r#"{{"mediaType":"{oci}","layers":[],"manifests":[]}}"#),
         format!(r#"{{"schemaVersion":3,"mediaType":"{list}","layers":[],"manifests":[]}}"#),
         r#"{"layers":[],"manifests":[]}"#.to_string(),
+        r#"{"schemaVersion":2,"mediaType":"","config":{},"layers":[],"manifests":[]}"#.to_string(),
+        format!(r#"{{"schemaVersion":2,"mediaType":"{ARTIFACT}","layers":[],"manifests":[]}}"#),
+        format!(r#"{{"schemaVersion":2,"mediaType":"{ARTIFACT}","layers":[{twice}]}}"#),
         format!(r#"{{"schemaVersion":2,"mediaType":"{oci}","config":{{"size":-1}},"layers":[{twice}]}}"#),
         format!(r#"{{"schemaVersion":2,"config":{{"size":-1}},"layers":[{{"Digest":"{digest}"}}]}}"#),
         r#"{"schemaVersion":2,"manifests":[{"size":-1},{"platform":{"os":"a","os":"b"}}]}"#.to_string(),

@@ -415,6 +415,41 @@ fn docker_1_13_asking_by_a_digest_that_it_cannot_read_is_told_another() -> anyho
     Ok(())
 }
 
+/// Of a list for many an engine opens one entry.
+#[test]
+fn docker_1_13_is_told_another_digest_only_if_its_own_entry_is_unreadable() -> anyhow::Result<()> {
+    let [schema2, oci] = [sample::schema2(), sample::oci()];
+    let list = listing(Form::List, &[(&schema2, Some("linux/amd64")), (&oci, Some("linux/riscv64"))]);
+    let digest = list.manifest.digest();
+    for request in [
+        by_digest(&digest, docker_1_13("linux/amd64")),
+        by_tag(&list, docker_1_13("linux/amd64")),
+        Request {
+            allow: [Permission::ZstdLayer].into_iter().collect(),
+            ..by_tag(&list, docker_1_13("linux/amd64"))
+        },
+    ] {
+        let answer = answered(&request, &list.documents())?;
+        ensure!(answer.digest == digest && answer.source.is_none(), "{}", answer.report);
+        // It is not the answer for others.
+        ensure!(answer.by_platform, "{}", answer.report);
+        ensure!(answer.report["platform"]["architecture"] == "amd64", "{}", answer.report);
+    }
+    let whose = [docker_1_13("linux/riscv64"), docker_1_13("linux/amd64").without_platform()];
+    for client in whose {
+        let (code, _) = refused(&by_digest(&digest, client.clone()), &list.documents())?;
+        ensure!(code == "unreadable-digest", "{code}");
+        let answer = answered(&by_tag(&list, client), &list.documents())?;
+        ensure!(answer.form == Form::List && answer.source == Some(digest.clone()), "{}", answer.report);
+    }
+    // It takes the first, whatever follows.
+    let both = listing(Form::List, &[(&oci, Some("linux/amd64")), (&schema2, Some("linux/amd64"))]);
+    let request = by_digest(&both.manifest.digest(), docker_1_13("linux/amd64"));
+    let (code, _) = refused(&request, &both.documents())?;
+    ensure!(code == "unreadable-digest", "{code}");
+    Ok(())
+}
+
 #[test]
 fn what_an_engine_would_pick_of_a_stored_index_is_looked_at() -> anyhow::Result<()> {
     let gzip = sample::index();
@@ -490,6 +525,33 @@ fn layers_that_a_client_is_known_not_to_read_are_refused() -> anyhow::Result<()>
     }
     let request = Request { policy: Policy::Reference, ..by_tag(&sample::zstd(), engine) };
     ensure!(answered(&request, &sample::zstd().documents())?.source.is_none(), "it is refused");
+    Ok(())
+}
+
+/// An engine takes the first entry of its platform, so one that it cannot read must not stand before one that it can.
+#[test]
+fn a_converted_list_has_no_layers_that_its_client_cannot_read() -> anyhow::Result<()> {
+    let [zstd, gzip, oci] = [sample::zstd_schema2(), sample::schema2(), sample::oci()];
+    let list = listing(
+        Form::List,
+        &[(&zstd, Some("linux/amd64")), (&gzip, Some("linux/amd64")), (&oci, Some("linux/arm64"))],
+    );
+    // Without a platform any entry may be the one that is taken.
+    let client = docker_1_13("linux/amd64").without_platform();
+    let answer = answered(&by_tag(&list, client.clone()), &list.documents())?;
+    let made: Value = serde_json::from_slice(&answer.body)?;
+    let entries = made["manifests"].as_array().context("it lists nothing")?;
+    ensure!(entries.len() == 2 && entries[0]["digest"] == *gzip.manifest.digest().as_str(), "{made}");
+    ensure!(answer.report["left_out"][0]["code"] == "zstd-layer", "{}", answer.report);
+    // An operator may know better.
+    let allow = [Permission::ZstdLayer].into_iter().collect();
+    let answer = answered(&Request { allow, ..by_tag(&list, client) }, &list.documents())?;
+    let made: Value = serde_json::from_slice(&answer.body)?;
+    ensure!(made["manifests"].as_array().is_some_and(|entries| entries.len() == 3), "{made}");
+    // Of an engine's own platform there may be nothing else.
+    let only = listing(Form::List, &[(&zstd, Some("linux/amd64")), (&oci, Some("linux/arm64"))]);
+    let (code, _) = refused(&by_tag(&only, docker_1_13("linux/amd64")), &only.documents())?;
+    ensure!(code == "zstd-layer", "{code}");
     Ok(())
 }
 
