@@ -60,9 +60,10 @@ impl Platform {
         }
     }
 
-    /// The same platform without its variant.
+    /// The same platform without its variant, which is in the name of some: `armel` is an `arm` of a variant.
     pub(crate) fn without_variant(&self) -> Self {
-        Self::new(&self.os, &self.architecture)
+        let normal = Normal::of(self);
+        Self::new(&normal.os, &normal.architecture)
     }
 
     /// Whether `self` is the same platform as `wider`, and says its variant as well.

@@ -237,6 +237,16 @@ fn an_engine_that_looks_at_no_variant_gets_what_runs_everywhere() -> anyhow::Res
     let expected =
         ["linux/arm/v5", "windows/amd64", "linux/amd64", "linux/arm/v6", "linux/amd64/v3", "linux/arm/v7"];
     ensure!(order == expected, "{order:?}");
+    // An architecture has several names, of which some say the variant.
+    let [v8, v6, v5] = ["v8", "v6", "v5"].map(|name| image(Family::Oci, name));
+    let index = listing(
+        Form::Index,
+        &[(&v8, Some("linux/arm/v8")), (&v6, Some("linux/armel")), (&v5, Some("linux/arm/v5"))],
+    );
+    let answer = answered(&by_tag(&index, docker_1_13("linux/arm")), &index.documents())?;
+    let sources: Vec<&Digest> = answer.records.iter().skip(1).map(|record| &record.source).collect();
+    let expected = [&v5, &v6, &v8].map(|image| image.manifest.digest());
+    ensure!(sources == expected.iter().collect::<Vec<_>>(), "{sources:?}");
     Ok(())
 }
 
