@@ -66,6 +66,11 @@ impl Platform {
         Self::new(&normal.os, &normal.architecture)
     }
 
+    /// Whether it says its variant, be it in the name of its architecture.
+    pub(crate) fn says_variant(&self) -> bool {
+        Normal::of(self).variant.is_some()
+    }
+
     /// Whether `self` is the same platform as `wider`, and says its variant as well.
     pub(crate) fn narrows(&self, wider: &Self) -> bool {
         let (own, wide) = (Normal::of(self), Normal::of(wider));

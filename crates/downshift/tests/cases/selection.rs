@@ -489,6 +489,20 @@ fn what_an_engine_would_pick_of_a_stored_index_is_looked_at() -> anyhow::Result<
     let v7 = listing(Form::Index, &[(&zstd, Some("linux/arm/v7")), (&gzip, Some("linux/arm/v6"))]);
     let answer = answered(&by_tag(&v7, docker_20_10("linux/arm/v7")), &v7.documents())?;
     ensure!(answer.digest == gzip.manifest.digest(), "{}", answer.report);
+    // A higher one is not for who says none: their machine may not run it.
+    for (zstd_on, gzip_on) in [("linux/amd64", "linux/amd64/v3"), ("linux/arm/v6", "linux/arm/v7")] {
+        let index = listing(Form::Index, &[(&zstd, Some(zstd_on)), (&gzip, Some(gzip_on))]);
+        let on = zstd_on.trim_end_matches("/v6");
+        for client in [docker_20_10(on), schema2().with_platform(platform(on))] {
+            let (code, _) = refused(&by_tag(&index, client), &index.documents())?;
+            ensure!(code == "zstd-layer", "{on}: {code}");
+        }
+        let answer = answered(&by_tag(&index, docker_20_10(gzip_on)), &index.documents())?;
+        ensure!(answer.digest == index.manifest.digest(), "{}", answer.report);
+    }
+    let same = listing(Form::Index, &[(&zstd, Some("linux/amd64")), (&gzip, Some("linux/amd64/v1"))]);
+    let answer = answered(&by_tag(&same, docker_20_10("linux/amd64")), &same.documents())?;
+    ensure!(answer.digest == gzip.manifest.digest(), "{}", answer.report);
     Ok(())
 }
 
