@@ -60,9 +60,15 @@ impl Platform {
         }
     }
 
-    /// The same platform without its variant.
+    /// The same platform without its variant, which is in the name of some: `armel` is an `arm` of a variant.
     pub(crate) fn without_variant(&self) -> Self {
-        Self::new(&self.os, &self.architecture)
+        let normal = Normal::of(self);
+        Self::new(&normal.os, &normal.architecture)
+    }
+
+    /// Whether it says its variant, be it in the name of its architecture.
+    pub(crate) fn says_variant(&self) -> bool {
+        Normal::of(self).variant.is_some()
     }
 
     /// Whether `self` is the same platform as `wider`, and says its variant as well.

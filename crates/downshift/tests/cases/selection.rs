@@ -237,6 +237,16 @@ fn an_engine_that_looks_at_no_variant_gets_what_runs_everywhere() -> anyhow::Res
     let expected =
         ["linux/arm/v5", "windows/amd64", "linux/amd64", "linux/arm/v6", "linux/amd64/v3", "linux/arm/v7"];
     ensure!(order == expected, "{order:?}");
+    // An architecture has several names, of which some say the variant.
+    let [v8, v6, v5] = ["v8", "v6", "v5"].map(|name| image(Family::Oci, name));
+    let index = listing(
+        Form::Index,
+        &[(&v8, Some("linux/arm/v8")), (&v6, Some("linux/armel")), (&v5, Some("linux/arm/v5"))],
+    );
+    let answer = answered(&by_tag(&index, docker_1_13("linux/arm")), &index.documents())?;
+    let sources: Vec<&Digest> = answer.records.iter().skip(1).map(|record| &record.source).collect();
+    let expected = [&v5, &v6, &v8].map(|image| image.manifest.digest());
+    ensure!(sources == expected.iter().collect::<Vec<_>>(), "{sources:?}");
     Ok(())
 }
 
@@ -478,6 +488,20 @@ fn what_an_engine_would_pick_of_a_stored_index_is_looked_at() -> anyhow::Result<
     // A lower variant that can be read is better than a refusal.
     let v7 = listing(Form::Index, &[(&zstd, Some("linux/arm/v7")), (&gzip, Some("linux/arm/v6"))]);
     let answer = answered(&by_tag(&v7, docker_20_10("linux/arm/v7")), &v7.documents())?;
+    ensure!(answer.digest == gzip.manifest.digest(), "{}", answer.report);
+    // A higher one is not for who says none: their machine may not run it.
+    for (zstd_on, gzip_on) in [("linux/amd64", "linux/amd64/v3"), ("linux/arm/v6", "linux/arm/v7")] {
+        let index = listing(Form::Index, &[(&zstd, Some(zstd_on)), (&gzip, Some(gzip_on))]);
+        let on = zstd_on.trim_end_matches("/v6");
+        for client in [docker_20_10(on), schema2().with_platform(platform(on))] {
+            let (code, _) = refused(&by_tag(&index, client), &index.documents())?;
+            ensure!(code == "zstd-layer", "{on}: {code}");
+        }
+        let answer = answered(&by_tag(&index, docker_20_10(gzip_on)), &index.documents())?;
+        ensure!(answer.digest == index.manifest.digest(), "{}", answer.report);
+    }
+    let same = listing(Form::Index, &[(&zstd, Some("linux/amd64")), (&gzip, Some("linux/amd64/v1"))]);
+    let answer = answered(&by_tag(&same, docker_20_10("linux/amd64")), &same.documents())?;
     ensure!(answer.digest == gzip.manifest.digest(), "{}", answer.report);
     Ok(())
 }

@@ -14,7 +14,7 @@ use downshift_json::Json;
 
 impl<'a> Desk<'_, 'a> {
     /// Picks the manifest of the client's platform: the best of those that run there, but before one whose layers the
-    /// client cannot read the next that it can.
+    /// client cannot read the next that it can. Who says no variant gets none that runs on fewer machines.
     pub(super) fn pick(self, target: &Target<'_>, index: Index) -> Result<Picked<'a>, Stop> {
         let (platform, index, candidates) = self.candidates(index)?;
         let entries: Vec<&Descriptor> = candidates.iter().filter_map(|&at| index.entries.get(at)).collect();
@@ -41,8 +41,11 @@ impl<'a> Desk<'_, 'a> {
             Err(Stop::Refused(error)) if matches!(*error, Error::ZstdLayer { .. }) => error,
             other => return Ok(picked(first, other?)),
         };
+        let suits = |entry: &&Descriptor| {
+            platform.says_variant() || runs_on(entry, &platform) <= runs_on(first, &platform)
+        };
         let mut needs = Vec::new();
-        for entry in others.iter().take(self.children_limit()) {
+        for entry in others.iter().copied().filter(suits).take(self.children_limit()) {
             match self.listed(target, entry) {
                 Ok(step) => return Ok(picked(entry, step)),
                 Err(Stop::Need(more)) => add_needs(&mut needs, more),
