@@ -260,7 +260,7 @@ pub(crate) struct Checked {
 impl Checked {
     /// Asks each registry once: gives what is wrong with it, or with what the settings say of it.
     pub(crate) async fn probe(&self) -> Vec<Failure> {
-        pull::probe(&self.settings, &self.upstreams).await
+        pull::probe(&self.settings, &self.upstreams, &Mutex::default()).await
     }
 }
 
