@@ -195,6 +195,7 @@ fn refusal(error: &FrameError, meter: &Meter) -> Error {
     match error {
         FrameError::Corrupt(problem) => Error::Corrupt { compression, problem, offset },
         FrameError::Checksum => Error::Checksum { compression, check: "content checksum", offset },
+        #[cfg(feature = "libzstd")]
         FrameError::OutOfMemory => Error::OutOfMemory { compression, offset },
     }
 }

@@ -19,5 +19,6 @@ pub(super) enum FrameError {
     /// Its checksum is not that of its content.
     Checksum,
     /// There is less memory than it takes.
+    #[cfg(feature = "libzstd")]
     OutOfMemory,
 }
