@@ -29,7 +29,10 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(whole.is_ok(), pieces.is_ok(), "whether it is taken depends on how the bytes come");
     // What is damaged and too much is refused for either, and so is what is damaged and cut off, by xz, which looks ahead.
     let is_one_of_two = |outcome: &Outcome| {
-        matches!(outcome, Err(Error::LimitExceeded { .. } | Error::Truncated { compression: Compression::Xz, .. }))
+        matches!(
+            outcome,
+            Err(Error::LimitExceeded { .. } | Error::Truncated { compression: Compression::Xz, .. })
+        )
     };
     if whole.is_ok() || !(is_one_of_two(&whole) || is_one_of_two(&pieces)) {
         assert_eq!(whole, pieces, "what comes of it depends on how the bytes come");
@@ -42,7 +45,10 @@ fuzz_target!(|input: &[u8]| {
             assert!(unpacked.zstd_window.is_none_or(|window| window <= WINDOW_BYTES));
             if unpacked.compression.name() != "plain" {
                 let more = [blob, b"!"].concat();
-                assert!(read(&more, &limits, more.len(), ROOM).is_err(), "it is taken with something behind it");
+                assert!(
+                    read(&more, &limits, more.len(), ROOM).is_err(),
+                    "it is taken with something behind it"
+                );
             }
         }
         Err(error) => {

@@ -337,7 +337,8 @@ impl Client {
         if self.takes_any {
             client = client.with_any();
         }
-        let unreadable = Form::ALL.into_iter().zip(self.unreadable).filter(|(_, is_unreadable)| *is_unreadable);
+        let unreadable =
+            Form::ALL.into_iter().zip(self.unreadable).filter(|(_, is_unreadable)| *is_unreadable);
         client = unreadable.fold(client, |client, (form, _)| client.with_unreadable(form));
         if let Some(zstd) = self.zstd {
             client = client.with_zstd(ZstdSupport::ALL[usize::from(zstd) % ZstdSupport::ALL.len()]);
