@@ -34,7 +34,7 @@ enum Beginning {
 }
 
 /// What an origin has on a page.
-struct Listed {
+struct OriginPage {
     /// The names here.
     names: Vec<String>,
     /// The query of the next page.
@@ -65,8 +65,8 @@ impl Front {
             let linked = match self.listed(origin, &beginning, room, caller).await {
                 Ok(listed) => {
                     is_known |= listed.is_some();
-                    let Listed { names: own, next } =
-                        listed.unwrap_or(Listed { names: Vec::new(), next: None });
+                    let OriginPage { names: own, next } =
+                        listed.unwrap_or(OriginPage { names: Vec::new(), next: None });
                     names.extend(own);
                     next
                 }
@@ -133,7 +133,7 @@ impl Front {
         beginning: &Beginning,
         n: Option<usize>,
         caller: &Caller,
-    ) -> Result<Option<Listed>, Failure> {
+    ) -> Result<Option<OriginPage>, Failure> {
         match &origin.place {
             Place::Layouts => self.stored(origin, beginning, n).await.map(Some),
             Place::Registry(registry) => {
@@ -153,7 +153,7 @@ impl Front {
         origin: &Origin,
         beginning: &Beginning,
         n: Option<usize>,
-    ) -> Result<Listed, Failure> {
+    ) -> Result<OriginPage, Failure> {
         let all = match self.shell.ask(Effect::Repositories(origin.id)).await {
             Done::Repositories(names) => names?,
             other => return Err(unexpected(&other)),
@@ -173,7 +173,7 @@ impl Front {
         names.truncate(most);
         let last = names.last().filter(|_| is_cut);
         let next = last.map(|last| CatalogQuery::of_page(n, Some(last)));
-        Ok(Listed { names, next })
+        Ok(OriginPage { names, next })
     }
 
     /// A page of a registry's catalog.
@@ -184,7 +184,7 @@ impl Front {
         beginning: &Beginning,
         n: Option<usize>,
         caller: &Caller,
-    ) -> Result<Option<Listed>, Failure> {
+    ) -> Result<Option<OriginPage>, Failure> {
         let query = match beginning {
             Beginning::First => CatalogQuery::of_page(n, None),
             Beginning::After(last) => {
@@ -208,7 +208,7 @@ impl Front {
             next = all.last().filter(|_| is_cut).map(|last| CatalogQuery::of_page(n, Some(last)));
         }
         let names = all.iter().filter_map(|name| self.local(origin, name)).collect();
-        Ok(Some(Listed { names, next }))
+        Ok(Some(OriginPage { names, next }))
     }
 
     /// The name here of a repository of an origin, if it can be pulled by that.

@@ -60,13 +60,13 @@ impl ListedHost {
 }
 
 /// A repository, as it was found among the origins.
-pub(crate) struct Found<'s> {
+pub(crate) struct Location<'s> {
     pub(crate) scope: Scope,
-    pub(crate) place: FoundPlace<'s>,
+    pub(crate) place: LocationPlace<'s>,
 }
 
 /// Where it is.
-pub(crate) enum FoundPlace<'s> {
+pub(crate) enum LocationPlace<'s> {
     /// In a folder.
     Layouts,
     /// At a registry, where it has this name.
@@ -128,14 +128,14 @@ impl Settings {
         all.find(|one| !seen.insert(*one)).map(|(_, twice)| twice)
     }
 
-    pub(crate) fn choose(&self, name: &str) -> Option<Found<'_>> {
+    pub(crate) fn choose(&self, name: &str) -> Option<Location<'_>> {
         if self.unlisted_host(name).is_some() {
             return None;
         }
         let Candidate { origin, mapping, remote } = self.candidate(name)?;
         let scope = |name| Scope { origin: origin.id, name };
         let (registry, scope) = match &origin.place {
-            Place::Layouts => return Some(Found { scope: scope(remote), place: FoundPlace::Layouts }),
+            Place::Layouts => return Some(Location { scope: scope(remote), place: LocationPlace::Layouts }),
             Place::Registry(registry) => (AskedRegistry::Listed(registry), scope(remote.clone())),
             Place::Domain(domain) => {
                 let host = last_component(&mapping.prefix);
@@ -143,7 +143,7 @@ impl Settings {
                 (AskedRegistry::OfDomain(registry.into()), scope([host, "/", &remote].concat()))
             }
         };
-        Some(Found { scope, place: FoundPlace::Registry { registry, name: remote } })
+        Some(Location { scope, place: LocationPlace::Registry { registry, name: remote } })
     }
 
     /// The name that the repository of a request has here, if that is another one than its path says.

@@ -16,7 +16,7 @@ use crate::caller::Caller;
 use crate::effect::{Done, Effect};
 use crate::failure::{Failure, unexpected};
 use crate::lists::TagList;
-use crate::names::{Found, FoundPlace};
+use crate::names::{Location, LocationPlace};
 use crate::referrers;
 use crate::registry::Remote;
 use crate::settings::{Scope, Settings};
@@ -43,10 +43,10 @@ pub(crate) struct ResolvedReference {
 impl<'p> Repository<'p> {
     /// The repository called `name` here, if there may be one.
     pub(crate) fn choose(settings: &'p Settings, shell: &'p Shell, name: &str) -> Option<Self> {
-        let Found { scope, place } = settings.choose(name)?;
+        let Location { scope, place } = settings.choose(name)?;
         Some(match place {
-            FoundPlace::Layouts => Self::Layout { settings, shell, scope },
-            FoundPlace::Registry { registry, name } => {
+            LocationPlace::Layouts => Self::Layout { settings, shell, scope },
+            LocationPlace::Registry { registry, name } => {
                 Self::Remote(Remote { settings, shell, registry, scope, name })
             }
         })

@@ -28,21 +28,13 @@ pub(crate) fn asked_for(query: &str) -> Result<Option<RegistryName>, Response> {
     Ok(asked)
 }
 
-/// The registry that a name begins with, and what follows: as in the references of clients, the first component is a host
-/// if it has a dot or a port in it, or is `localhost`, and is not all of the name.
-#[must_use]
-pub fn split_registry(name: &str) -> Option<(&str, &str)> {
-    let (first, rest) = name.split_once('/')?;
-    (first.contains(['.', ':']) || first == "localhost").then_some((first, rest))
-}
-
 /// The hosts of registries, of which some labels may be any: `*.azurecr.io`, `*.dkr.ecr.*.amazonaws.com`. A `*` stands for
 /// one label, as in certificates (RFC 9525, 6.3).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostPattern(String);
 
 impl HostPattern {
-    /// Reads a pattern; nothing if it is none, or could be an address or any host whatever: the last label is always a
+    /// Reads a pattern; nothing if the text is not one, or would match an address or any host at all: the last label is always a
     /// name, and there are others.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -94,6 +86,7 @@ mod tests {
     use alloc::string::ToString as _;
 
     use super::*;
+    use crate::split_registry;
 
     #[test]
     fn docker_hub_is_one_registry_under_all_its_names() {

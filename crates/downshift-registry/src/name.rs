@@ -4,6 +4,8 @@ use alloc::string::{String, ToString};
 
 use downshift::Digest;
 
+use crate::registry_name::split_registry;
+
 /// The last part of a manifest's path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
@@ -78,8 +80,9 @@ pub fn tag_of_image(image: &str) -> Option<&str> {
         None => (name, None),
     };
     // A host, with upper-case letters and a port perhaps, and the repository's name.
-    let is_repository = match repository.split_once('/') {
-        Some((host, path)) if is_registry(host) => is_repository_name(path),
+    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    let is_repository = match split_registry(repository) {
+        Some((host, path)) if host.bytes().all(in_host) => is_repository_name(path),
         _ => is_repository_name(repository),
     };
     match tag {
@@ -97,13 +100,6 @@ pub fn repository_of_image(image: &str) -> &str {
         Some((repository, tag)) if is_tag(tag) => repository,
         _ => name,
     }
-}
-
-/// Whether the first component of an image's name is a registry, as Docker tells it from a namespace: it has a dot or a
-/// port, or is `localhost` (distribution, `reference/normalize.go`).
-fn is_registry(component: &str) -> bool {
-    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
-    component.bytes().all(in_host) && (component == "localhost" || component.contains(['.', ':']))
 }
 
 #[cfg(test)]

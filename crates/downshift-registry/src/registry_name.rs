@@ -43,6 +43,15 @@ impl fmt::Display for RegistryName {
     }
 }
 
+/// The registry that a name begins with, and what follows: as Docker tells it from a namespace, the first component is a
+/// host if it has a dot or a port in it, or is `localhost`, and is not all of the name (distribution,
+/// `reference/normalize.go`).
+#[must_use]
+pub fn split_registry(name: &str) -> Option<(&str, &str)> {
+    let (first, rest) = name.split_once('/')?;
+    (first.contains(['.', ':']) || first == "localhost").then_some((first, rest))
+}
+
 /// Whether a host is Docker Hub's, which has the repositories of one component below `library/`.
 #[must_use]
 pub fn is_docker_hub(host: &str) -> bool {

@@ -24,6 +24,15 @@ impl Client<'_> {
 }
 
 const EVERY: &[Form] = &[Schema1, Schema1Unsigned, Schema2, List, Oci, Index];
+/// From 18.06 to 28.1.
+const DOCKER_18_06: &[&str] = &[
+    Schema2.media_type(),
+    List.media_type(),
+    Index.media_type(),
+    Oci.media_type(),
+    Schema1.media_type(),
+    "application/json",
+];
 const CONTAINERD: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
 
 pub(super) const CLIENTS: [Client<'static>; 10] = [
@@ -45,28 +54,14 @@ pub(super) const CLIENTS: [Client<'static>; 10] = [
         id: "docker-18.06-to-20.10",
         name: "Docker 18.06 to 20.10",
         user_agent: r"docker/20.10.24 go/go1.19.8 git-commit/5d6db84 kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/20.10.24 \(linux\))",
-        accept: &[
-            Schema2.media_type(),
-            List.media_type(),
-            Index.media_type(),
-            Oci.media_type(),
-            Schema1.media_type(),
-            "application/json",
-        ],
+        accept: DOCKER_18_06,
         understands: &[Schema1, Schema2, List, Oci, Index],
     },
     Client {
         id: "docker-23-to-28",
         name: "Docker 23 to 28.1",
         user_agent: r"docker/27.5.1 go/go1.22.11 git-commit/4c9b3b0 kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/27.5.1 \(linux\))",
-        accept: &[
-            Schema2.media_type(),
-            List.media_type(),
-            Index.media_type(),
-            Oci.media_type(),
-            Schema1.media_type(),
-            "application/json",
-        ],
+        accept: DOCKER_18_06,
         understands: &[Schema1, Schema2, List, Oci, Index],
     },
     Client {

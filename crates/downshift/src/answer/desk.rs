@@ -12,7 +12,7 @@ use core::fmt::Arguments;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, add_needs};
-use super::platform_order::{runs_on, with_general_first};
+use super::platform_order::{first_of_architecture, with_general_first};
 use super::record::Record;
 use super::request::{Request, Root};
 use super::step::{Refusal, Step};
@@ -293,8 +293,8 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     /// The entry that the client opens, where that is known: the first for its architecture.
     fn opened_by_engine(self, index: &Index) -> Option<&Descriptor> {
-        let any = self.own_platform().filter(|_| self.client.ignores_variants())?.without_variant();
-        index.entries.iter().find(|entry| runs_on(entry, &any).is_some())
+        let platform = self.own_platform().filter(|_| self.client.ignores_variants())?;
+        first_of_architecture(&index.entries, platform)
     }
 
     /// The form of one of these entries of a list or index that the client needs in the other family's.

@@ -19,6 +19,15 @@ pub(super) fn runs_on(entry: &Descriptor, platform: &Platform) -> Option<u16> {
     platform.fit(own)
 }
 
+/// The entry that an engine opens which looks at no variant: the first of its architecture.
+pub(super) fn first_of_architecture<'e>(
+    entries: &'e [Descriptor],
+    platform: &Platform,
+) -> Option<&'e Descriptor> {
+    let any = platform.without_variant();
+    entries.iter().find(|entry| runs_on(entry, &any).is_some())
+}
+
 /// The entries with those of one architecture among each other in such an order that what runs everywhere comes first:
 /// engines that read lists and no OCI take the first of theirs.
 pub(super) fn with_general_first(entries: Vec<Descriptor>) -> Vec<Descriptor> {

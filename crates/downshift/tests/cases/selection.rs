@@ -122,6 +122,12 @@ fn nested(image: &Image, depth: usize, on: Option<&str>) -> Image {
     })
 }
 
+/// The architectures in a list, in the order of its entries.
+fn architectures(list: &Value) -> Vec<&Value> {
+    let entries = list["manifests"].as_array().into_iter().flatten();
+    entries.map(|entry| &entry["platform"]["architecture"]).collect()
+}
+
 #[test]
 fn each_gets_what_runs_there() -> anyhow::Result<()> {
     for (asked, entries, expected) in [
@@ -282,13 +288,7 @@ fn an_entry_without_a_platform_counts_alone_or_by_its_config() -> anyhow::Result
     // What is listed must say its platform.
     let answer = answered(&by_tag(&no_platforms, docker_1_13("linux/arm64")), &no_platforms.documents())?;
     let list: Value = serde_json::from_slice(&answer.body)?;
-    let architectures: Vec<&Value> = list["manifests"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|one| &one["platform"]["architecture"])
-        .collect();
-    ensure!(architectures == ["arm64", "amd64"], "{list}");
+    ensure!(architectures(&list) == ["arm64", "amd64"], "{list}");
     Ok(())
 }
 
@@ -332,13 +332,7 @@ fn an_inner_entry_has_the_outer_platform_unless_it_says_its_own() -> anyhow::Res
     // A list has all of them, in the order in which they stand.
     let got = answered(&by_tag(&index, docker_1_13("linux/s390x")), &index.documents())?;
     let list: Value = serde_json::from_slice(&got.body)?;
-    let architectures: Vec<&Value> = list["manifests"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|one| &one["platform"]["architecture"])
-        .collect();
-    ensure!(architectures == ["amd64", "arm64", "s390x"], "{list}");
+    ensure!(architectures(&list) == ["amd64", "arm64", "s390x"], "{list}");
     // An index that is missing is as good as any other entry that is.
     let mut documents = index.documents();
     let missing = inner.manifest.digest();

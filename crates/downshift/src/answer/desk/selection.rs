@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target, warn_of_size};
 use crate::answer::need::add_needs;
-use crate::answer::platform_order::{fitting, runs_on};
+use crate::answer::platform_order::{first_of_architecture, fitting, runs_on};
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
@@ -23,8 +23,7 @@ impl<'a> Desk<'_, 'a> {
             return Err(Error::PlatformMissing { platform: platform.to_string(), available }.into());
         };
         let by_engine = if self.client.ignores_variants() {
-            let any = platform.without_variant();
-            index.entries.iter().find(|entry| runs_on(entry, &any).is_some())
+            first_of_architecture(&index.entries, &platform)
         } else {
             Some(first)
         };
