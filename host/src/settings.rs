@@ -59,7 +59,7 @@ pub(crate) struct Settings {
     /// What to do where the reference would lose something.
     #[serde(with = "text")]
     pub(crate) policy: Policy,
-    /// Refusals of that policy that are none in any repository, by their codes.
+    /// Refusals of that policy to lift in every repository, by their codes.
     pub(crate) allow: Vec<String>,
     /// The platform for clients that do not say theirs.
     #[serde(with = "text")]

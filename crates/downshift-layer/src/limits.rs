@@ -48,7 +48,7 @@ impl Limits {
     /// Sets the limit called `name` to `value`.
     ///
     /// # Errors
-    /// [`Error::UnknownLimit`] if there is none of that name.
+    /// [`Error::UnknownLimit`] if no limit has that name.
     pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
         let limit = match name {
             "plain-bytes" => &mut self.plain_bytes,

@@ -29,7 +29,7 @@ impl TagList {
     }
 }
 
-/// A list of a registry, a JSON object that was read within the limit that it has. A page in HTML is none.
+/// A list of a registry, a JSON object that was read within the limit that it has. An HTML page is not one.
 pub(crate) fn object(bytes: &[u8]) -> Option<Json<'_>> {
     let limits = Limits { document_bytes: bytes.len(), ..Limits::default() };
     let json = Json::parse("list", bytes, limits).ok()?;

@@ -48,7 +48,7 @@ impl Limits {
     /// Sets the limit called `name` to `value`.
     ///
     /// # Errors
-    /// [`Error::UnknownLimit`] if there is none of that name.
+    /// [`Error::UnknownLimit`] if no limit has that name.
     pub fn set(&mut self, name: &str, value: usize) -> Result<(), Error> {
         let limit = match name {
             "document-bytes" => &mut self.document_bytes,

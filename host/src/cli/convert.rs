@@ -59,7 +59,7 @@ pub(super) struct Convert {
     /// (reference)
     #[arg(long, value_name = "strict|reference", default_value_t)]
     policy: Policy,
-    /// A refusal of the strict policy that is none, by its code, such as foreign-layer; can be repeated
+    /// A refusal of the strict policy to lift, by its code, such as foreign-layer; can be repeated
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     allow: Vec<Permission>,
     #[command(flatten)]

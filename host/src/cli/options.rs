@@ -101,7 +101,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "strict|reference")]
     #[serde(serialize_with = "as_text")]
     policy: Option<Policy>,
-    /// A refusal of the strict policy that is none, by its code, such as foreign-layer: what it is about is converted as
+    /// A refusal of the strict policy to lift, by its code, such as foreign-layer: what it is about is converted as
     /// Distribution does; can be repeated
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -34,7 +34,7 @@ pub enum Fault {
     BadDigest,
     /// These headers come as well.
     Headers(Vec<(&'static str, &'static str)>),
-    /// The right digest is in the header, in a spelling that is none.
+    /// The right digest is in the header, but malformed.
     SpeltDigest(DigestSpelling),
     /// `Docker-Content-Digest` is missing.
     NoDigest,

@@ -80,7 +80,7 @@ fn a_window_has_a_limit_and_is_told() {
 #[test]
 fn what_takes_more_than_the_layer_is_refused() {
     assert_eq!(code(&zstd_raw(WINDOW | 1, &[0, 7], &[b"x"], None)), "unsupported-layer");
-    // Zero is none.
+    // A dictionary id of zero means no dictionary.
     assert_eq!(plain(&zstd_raw(WINDOW | 3, &[0, 0, 0, 0, 0], &[b"x"], None)), b"x");
     assert_eq!(code(&zstd_raw(WINDOW | 8, &LEAST_WINDOW, &[b"x"], None)), "unsupported-layer");
 }

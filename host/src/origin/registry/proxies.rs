@@ -84,7 +84,7 @@ impl Proxies {
         Ok(Self { http, https, direct })
     }
 
-    /// Whether there is none at all.
+    /// Whether no proxy is set.
     pub(crate) fn is_empty(&self) -> bool {
         self.http.is_none() && self.https.is_none()
     }

@@ -137,7 +137,7 @@ pub(crate) struct UpstreamConfig {
     pub(crate) proxy: Option<String>,
     pub(crate) proxy_username: Option<String>,
     pub(crate) proxy_password_file: Option<PathBuf>,
-    /// Refusals of the strict policy that are none here, by their codes.
+    /// Refusals of the strict policy to lift here, by their codes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow: Vec<String>,
 }
