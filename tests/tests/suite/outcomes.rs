@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow, ensure};
+use downshift::answer::Record;
 use downshift::{Digest, Form, Platform, Policy};
 use downshift_cases::expectations::{self, Answer, Expectations, Expected, child, column, is_head_of};
 use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of};
@@ -35,6 +36,9 @@ enum Site {
     /// The reference.
     Distribution,
 }
+
+/// How often a digest may be reported for another source while it is checked.
+const REPORTED_MEANWHILE: usize = 5;
 
 /// A check of one client.
 type Check = fn(&Running, &Client, &Case<'_>) -> anyhow::Result<Problems>;
@@ -201,7 +205,7 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
     let expectations = case.expectations();
     // One manifest may be made of several.
     let mut sources: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
-    let mut made: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
+    let mut made: BTreeMap<Digest, Vec<Reported<'_>>> = BTreeMap::new();
     for (tag, image) in &running.images {
         for (digest, (record, body)) in expectations.reported(tag, image)? {
             // What an index in an index gives is the same, whichever of the two was asked for.
@@ -222,34 +226,53 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
             problems.note(tag, case.check(running, client, "digest", child.digest().as_str(), &answer));
         }
         for digest in expectations.reported(tag, image)?.into_keys() {
-            // It forgets what it has reported.
-            let mut checked = match case.site {
-                Site::Distribution => {
-                    case.check(running, client, "digest", digest.as_str(), &Answer::Refusal(404, None))
-                }
-                _ => Err(anyhow!("nothing reports `{digest}`")),
-            };
-            // Which source counts of several that were reported under one digest is the server's to say.
-            for (tag, image, record, body) in made.get(&digest).into_iter().flatten() {
-                if checked.is_ok() {
-                    break;
-                }
-                let (record, body) = (record.clone(), body.clone());
-                let sources = sources.get(&digest).cloned().unwrap_or_default();
-                let answer = expectations.by_reported_digest(client, tag, image, record, body, sources)?;
-                checked = case.check(running, client, "digest", digest.as_str(), &answer);
-                for inner in image.children.iter().filter(|child| child.form.is_index()) {
-                    let cell = &case.by_stored_digest(client, column(inner), inner)?;
-                    let answer = expectations.by_digest(image, inner, cell, &inner.digest())?;
-                    if checked.is_err() && matches!(answer, Answer::Refusal(..)) {
-                        checked = case.check(running, client, "digest", digest.as_str(), &answer);
-                    }
-                }
-            }
+            let of = made.get(&digest).map(Vec::as_slice).unwrap_or_default();
+            let sources = sources.get(&digest).map(Vec::as_slice).unwrap_or_default();
+            let check = || by_reported_digest(running, client, case, &digest, of, sources);
+            // The cases of other clients run beside this one, and may have the same digest reported for another source
+            // between a request and the one that it is compared with.
+            let checked = (0..REPORTED_MEANWHILE).fold(check(), |checked, _| checked.or_else(|_| check()));
             problems.note(tag, checked);
         }
     }
     Ok(problems)
+}
+
+/// A manifest that was converted from an image, which has the tag.
+type Reported<'i> = (&'i String, &'i Image, Record, Vec<u8>);
+
+/// Asks for a digest that was reported for any of `of`.
+fn by_reported_digest(
+    running: &Running,
+    client: &Client,
+    case: &Case<'_>,
+    digest: &Digest,
+    of: &[Reported<'_>],
+    sources: &[Digest],
+) -> anyhow::Result<()> {
+    let expectations = case.expectations();
+    let check = |answer: &Answer| case.check(running, client, "digest", digest.as_str(), answer);
+    // It forgets what it has reported.
+    if let Site::Distribution = case.site {
+        return check(&Answer::Refusal(404, None));
+    }
+    let mut checked = Err(anyhow!("nothing reports `{digest}`"));
+    // Which source counts of several that were reported under one digest is the server's to say.
+    for (tag, image, record, body) in of {
+        if checked.is_ok() {
+            break;
+        }
+        let (record, body, sources) = (record.clone(), body.clone(), sources.to_vec());
+        checked = check(&expectations.by_reported_digest(client, tag, image, record, body, sources)?);
+        for inner in image.children.iter().filter(|child| child.form.is_index()) {
+            let cell = &case.by_stored_digest(client, column(inner), inner)?;
+            let answer = expectations.by_digest(image, inner, cell, &inner.digest())?;
+            if checked.is_err() && matches!(answer, Answer::Refusal(..)) {
+                checked = check(&answer);
+            }
+        }
+    }
+    checked
 }
 
 impl Case<'_> {
