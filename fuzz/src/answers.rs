@@ -36,7 +36,7 @@ pub fn drive(
             }
             Ok(Step::Need(needs)) => {
                 assert!(!needs.is_empty(), "nothing is needed");
-                for need in needs {
+                for need in needs.documents {
                     let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
                         return Outcome::Missing(need.digest);
                     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use downshift::answer::{Request, Root};
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, sample};
 use serde_json::Value;
 
@@ -25,6 +25,7 @@ impl Asked {
             client,
             policy,
             allow: Permissions::default(),
+            plain_layers: PlainLayers::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Need, Record, Refusal, Request, Root, Step, answer};
+use downshift::answer::{
+    Answer, Documents, LayerReading, LayerRecord, MAX_ROUNDS, Need, Needs, Record, Refusal, Request, Root,
+    Step, answer,
+};
 use downshift::jws::Signature;
 use downshift::{Digest, Failure};
 use serde::{Deserialize, Serialize};
@@ -171,12 +174,15 @@ pub(crate) struct NoAnswer {
     pub(crate) error: Arc<Error>,
     /// What has to be recorded before the error goes out.
     pub(crate) records: Vec<Record>,
+    /// The layers that are named there by their diff ids: to be recorded, too.
+    pub(crate) layers: Vec<LayerRecord>,
 }
 
-/// The documents that were found for a request, with their digests checked.
+/// The documents that were found for a request, with their digests checked, and the layers that were read.
 #[derive(Debug, Default)]
 pub(crate) struct KnownDocuments {
     documents: Vec<(Digest, Option<Bytes>)>,
+    layers: Vec<(Digest, LayerReading)>,
     /// Bytes of a record that came with the request.
     recorded: usize,
     /// What they, and what is made of them, count in a server.
@@ -202,8 +208,8 @@ pub(crate) enum Lookup {
 pub(crate) enum Progress {
     /// It is answered.
     Answered(Box<Answer<'static>>),
-    /// These documents have to be waited for; if there are none, room for what is made of the others.
-    Waiting(Vec<Need>),
+    /// These documents and layers have to be waited for; if there are none, room for what is made of the others.
+    Waiting(Needs),
 }
 
 impl KnownDocuments {
@@ -219,29 +225,31 @@ impl KnownDocuments {
         Ok(())
     }
 
-    /// The documents that are known for a request. All of them count in `charge`, with what came with it.
+    /// The documents and layers that are known for a request. All of them count in `charge`, with what came with it.
     pub(crate) fn charged(
         request: &Request,
         documents: Vec<(Digest, Option<Bytes>)>,
+        layers: Vec<(Digest, LayerReading)>,
         charge: OwnedMutexGuard<Charge>,
     ) -> Self {
         let recorded = match &request.root {
             Root::Digest { record: Some(record), .. } => record.payload.len(),
             _ => 0,
         };
-        Self { documents, recorded, charge: Some(charge) }
+        Self { documents, layers, recorded, charge: Some(charge) }
     }
 
     /// Adds what is known of documents without waiting, and gives the needs for those that have to be waited for, or for
-    /// which there is no room.
+    /// which there is no room; layers always have to be.
     fn look_up(
         &mut self,
         request: &Request,
-        needs: Vec<Need>,
+        needs: Needs,
         look_up: impl Fn(&Need) -> Result<Lookup, Error>,
-    ) -> Result<Vec<Need>, NoAnswer> {
+    ) -> Result<Needs, NoAnswer> {
+        let Needs { documents, layers } = needs;
         let mut waiting = Vec::new();
-        for need in needs {
+        for need in documents {
             let expected = self.bytes() + most_bytes(&need, request);
             let has_room = self.charge.as_mut().is_none_or(|charge| charge.try_grow_to(expected));
             match if has_room { look_up(&need)? } else { Lookup::Elsewhere } {
@@ -249,11 +257,11 @@ impl KnownDocuments {
                 Lookup::Elsewhere => waiting.push(need),
             }
         }
-        Ok(waiting)
+        Ok(Needs { documents: waiting, layers })
     }
 
     /// Waits until there is room for what `needs` bring; without any, for what is made of the documents.
-    pub(crate) async fn make_room(&mut self, request: &Request, needs: &[Need]) -> Result<(), Error> {
+    pub(crate) async fn make_room(&mut self, request: &Request, needs: &Needs) -> Result<(), Error> {
         let bytes = self.room_for(request, needs);
         match &mut self.charge {
             Some(charge) => charge.grow_to(bytes).await,
@@ -262,16 +270,16 @@ impl KnownDocuments {
     }
 
     /// The same without waiting, if that is possible.
-    pub(crate) fn try_make_room(&mut self, request: &Request, needs: &[Need]) -> bool {
+    pub(crate) fn try_make_room(&mut self, request: &Request, needs: &Needs) -> bool {
         let bytes = self.room_for(request, needs);
         self.charge.as_mut().is_none_or(|charge| charge.try_grow_to(bytes))
     }
 
-    fn room_for(&self, request: &Request, needs: &[Need]) -> usize {
+    fn room_for(&self, request: &Request, needs: &Needs) -> usize {
         if needs.is_empty() {
             self.bytes_with_answer(request)
         } else {
-            self.bytes() + needs.iter().map(|need| most_bytes(need, request)).sum::<usize>()
+            self.bytes() + needs.documents.iter().map(|need| most_bytes(need, request)).sum::<usize>()
         }
     }
 
@@ -298,7 +306,9 @@ impl KnownDocuments {
     }
 
     fn documents(&self) -> Documents<'_> {
-        self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect()
+        let documents: Documents<'_> =
+            self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+        documents.with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)))
     }
 }
 
@@ -368,7 +378,7 @@ fn drive<E: From<NoAnswer>>(
     if let Root::Tag { digest, .. } = &request.root
         && found.documents.is_empty()
     {
-        let waiting = found.look_up(request, vec![Need::manifest(digest)], &look_up)?;
+        let waiting = found.look_up(request, Need::manifest(digest).into(), &look_up)?;
         if !waiting.is_empty() {
             return Ok(Progress::Waiting(waiting));
         }
@@ -377,7 +387,7 @@ fn drive<E: From<NoAnswer>>(
     session.stop_when(is_abandoned);
     for _ in 0..MAX_ROUNDS {
         if !found.has_room_for_answer(request) {
-            return Ok(Progress::Waiting(Vec::new()));
+            return Ok(Progress::Waiting(Needs::default()));
         }
         let needs = match step(&mut session, found)? {
             Step::Need(needs) => needs,
@@ -387,8 +397,8 @@ fn drive<E: From<NoAnswer>>(
                 return Ok(Progress::Answered(Box::new(answer)));
             }
             Step::Done(draft) => return Ok(Progress::Answered(Box::new(draft.finish().into_owned()))),
-            Step::Refused(Refusal { failure, records }) => {
-                return Err(NoAnswer { error: Arc::new(Error::Core(failure)), records }.into());
+            Step::Refused(Refusal { failure, records, layers }) => {
+                return Err(NoAnswer { error: Arc::new(Error::Core(failure)), records, layers }.into());
             }
         };
         let waiting = found.look_up(request, needs, &look_up)?;
@@ -418,9 +428,10 @@ pub(crate) fn run(
     };
     match advance(engine, request, &mut KnownDocuments::default(), None, look_up, sign)? {
         Progress::Answered(answer) => Ok(*answer),
-        Progress::Waiting(needs) => {
-            let error = match needs.into_iter().next() {
-                Some(Need { digest, .. }) => Error::NotGiven { digest },
+        Progress::Waiting(Needs { documents, layers }) => {
+            let digests = documents.into_iter().map(|need| need.digest);
+            let error = match digests.chain(layers.into_iter().map(|need| need.digest)).next() {
+                Some(digest) => Error::NotGiven { digest },
                 None => Error::Core(untrue::endless()),
             };
             Err(error.into())
@@ -436,7 +447,7 @@ impl From<Error> for NoAnswer {
 
 impl From<Arc<Error>> for NoAnswer {
     fn from(error: Arc<Error>) -> Self {
-        Self { error, records: Vec::new() }
+        Self { error, records: Vec::new(), layers: Vec::new() }
     }
 }
 

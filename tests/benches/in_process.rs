@@ -154,7 +154,7 @@ impl Case {
             {
                 Step::Done(draft) => return Ok(draft.finish()),
                 Step::Need(needs) => {
-                    for need in needs {
+                    for need in needs.documents {
                         let found = self.documents.get_key_value(&need.digest);
                         let (digest, bytes) = found.context("a document is missing")?;
                         at_hand.push((digest, Some(bytes.as_slice())));

@@ -39,7 +39,9 @@ function made(step) {
 }
 
 // One that always needs one document more, which there is not.
-const needy = made((round) => ({ need: [{ digest: `sha256:${round}`, size: null, kind: "blob" }] }));
+const needy = made((round) => ({
+  need: { documents: [{ digest: `sha256:${round}`, size: null, kind: "blob" }], layers: [] },
+}));
 let fetched = 0;
 const fetchDocument = async () => {
   fetched += 1;

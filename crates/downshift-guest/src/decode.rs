@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use downshift::answer::{Record, Request, Root};
+use downshift::answer::{LayerReading, Record, Request, Root};
+use downshift::layer::{Compression, LayerFacts};
 use downshift::{
-    Capabilities, Digest, Error, Form, Limits, Permission, Platform, Policy, Timestamp, ZstdSupport,
+    Capabilities, Digest, Error, Form, Limits, Permission, PlainLayers, Platform, Policy, Timestamp,
+    ZstdSupport,
 };
 
 use crate::bindings::wit;
@@ -16,6 +18,7 @@ pub(crate) fn request(request: wit::Request) -> Result<Request, Error> {
         client: capabilities(request.client),
         policy: policy(request.policy),
         allow: request.allow.iter().map(|code| code.parse::<Permission>()).collect::<Result<_, _>>()?,
+        plain_layers: plain_layers(request.plain_layers),
         default_platform: platform(request.default_platform),
         time: request.time.and_then(Timestamp::from_seconds),
         limits: limits(&request.limits),
@@ -24,6 +27,42 @@ pub(crate) fn request(request: wit::Request) -> Result<Request, Error> {
 
 pub(crate) fn documents(documents: &[wit::Document]) -> Result<Vec<(Digest, Option<&[u8]>)>, Error> {
     documents.iter().map(|document| Ok((document.digest.parse()?, document.bytes.as_deref()))).collect()
+}
+
+pub(crate) fn layers(layers: Vec<wit::Layer>) -> Result<Vec<(Digest, LayerReading)>, Error> {
+    layers.into_iter().map(|layer| Ok((layer.digest.parse()?, reading(layer.reading)?))).collect()
+}
+
+fn reading(reading: wit::LayerReading) -> Result<LayerReading, Error> {
+    Ok(match reading {
+        wit::LayerReading::Facts(facts) => LayerReading::Facts(self::facts(facts)?),
+        wit::LayerReading::Missing => LayerReading::Missing,
+        wit::LayerReading::Refused(wit::LayerRefusal { code, cause }) => {
+            LayerReading::Refused { code, cause }
+        }
+    })
+}
+
+fn facts(facts: wit::LayerFacts) -> Result<LayerFacts, Error> {
+    Ok(LayerFacts {
+        digest: facts.digest.parse()?,
+        compression: compression(facts.compression),
+        size: facts.size,
+        diff_id: facts.diff_id.parse()?,
+        plain_size: facts.plain_size,
+        zstd_window: facts.zstd_window,
+        decoder_version: facts.decoder_version,
+    })
+}
+
+fn compression(compression: wit::Compression) -> Compression {
+    match compression {
+        wit::Compression::Plain => Compression::Plain,
+        wit::Compression::Gzip => Compression::Gzip,
+        wit::Compression::Zstd => Compression::Zstd,
+        wit::Compression::Bzip2 => Compression::Bzip2,
+        wit::Compression::Xz => Compression::Xz,
+    }
 }
 
 fn root(root: wit::Root) -> Result<Root, Error> {
@@ -95,6 +134,14 @@ fn policy(policy: wit::Policy) -> Policy {
     match policy {
         wit::Policy::Strict => Policy::Strict,
         wit::Policy::Reference => Policy::Reference,
+    }
+}
+
+fn plain_layers(plain_layers: wit::PlainLayers) -> PlainLayers {
+    match plain_layers {
+        wit::PlainLayers::Never => PlainLayers::Never,
+        wit::PlainLayers::Old => PlainLayers::Old,
+        wit::PlainLayers::Always => PlainLayers::Always,
     }
 }
 

@@ -4,7 +4,9 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use downshift::answer::{Conversion, Draft, Need, NeedKind, Prepared, Record, Refusal, Step};
+use downshift::answer::{
+    Conversion, Draft, LayerNeed, Need, NeedKind, Needs, Prepared, Record, Refusal, Step,
+};
 use downshift::report::{Described, LeftOut, Note};
 use downshift::{Digest, Error, Failure, Fault, Form, Platform};
 
@@ -12,7 +14,7 @@ use crate::bindings::wit;
 
 pub(crate) fn step(step: Step<'_>) -> wit::Step {
     match step {
-        Step::Need(needs) => wit::Step::Need(needs.into_iter().map(need).collect()),
+        Step::Need(needs) => wit::Step::Need(self::needs(needs)),
         Step::Sign(prepared) => wit::Step::Done(unsigned(prepared)),
         Step::Done(draft) => wit::Step::Done(self::draft(draft)),
         Step::Refused(refusal) => wit::Step::Refused(self::refusal(refusal)),
@@ -20,11 +22,11 @@ pub(crate) fn step(step: Step<'_>) -> wit::Step {
 }
 
 pub(crate) fn refused(error: Error) -> wit::Step {
-    wit::Step::Refused(refusal(Refusal { failure: error.into(), records: Vec::new() }))
+    wit::Step::Refused(refusal(Failure::from(error).into()))
 }
 
 fn refusal(refusal: Refusal) -> wit::Refusal {
-    let Refusal { failure: Failure { code, fault: whose, cause, remedy }, records } = refusal;
+    let Refusal { failure: Failure { code, fault: whose, cause, remedy }, records, layers } = refusal;
     wit::Refusal {
         failure: wit::Failure {
             code: code.into_owned(),
@@ -33,7 +35,21 @@ fn refusal(refusal: Refusal) -> wit::Refusal {
             remedy: remedy.into_owned(),
         },
         records: self::records(records),
+        layers: layers.into_iter().map(|layer| text(layer.facts.digest)).collect(),
     }
+}
+
+fn needs(needs: Needs) -> wit::Needs {
+    let Needs { documents, layers } = needs;
+    wit::Needs {
+        documents: documents.into_iter().map(need).collect(),
+        layers: layers.into_iter().map(layer_need).collect(),
+    }
+}
+
+fn layer_need(need: LayerNeed) -> wit::LayerNeed {
+    let LayerNeed { digest, size, media_type } = need;
+    wit::LayerNeed { digest: text(digest), size, media_type }
 }
 
 fn need(need: Need) -> wit::Need {
@@ -100,6 +116,7 @@ fn conversion(conversion: Conversion) -> wit::Conversion {
         added: conversion.added.into_iter().map(note).collect(),
         left_out: conversion.left_out.into_iter().map(left_out).collect(),
         children: records(conversion.children),
+        layers: conversion.layers.into_iter().map(|facts| text(facts.digest)).collect(),
         time: conversion.time.map(|time| time.seconds()),
     }
 }

@@ -29,7 +29,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 struct Component;
 
 impl Guest for Component {
-    fn answer(request: wit::Request, documents: Vec<wit::Document>) -> wit::Step {
+    fn answer(request: wit::Request, documents: Vec<wit::Document>, layers: Vec<wit::Layer>) -> wit::Step {
         let decoded = match decode::request(request) {
             Ok(request) => request,
             Err(error) => return encode::refused(error),
@@ -38,7 +38,12 @@ impl Guest for Component {
             Ok(documents) => documents,
             Err(error) => return encode::refused(error),
         };
+        let layers = match decode::layers(layers) {
+            Ok(layers) => layers,
+            Err(error) => return encode::refused(error),
+        };
         let at_hand: Documents<'_> = documents.iter().map(|(digest, bytes)| (digest, *bytes)).collect();
+        let at_hand = at_hand.with_layers(layers.iter().map(|(digest, reading)| (digest, reading)));
         encode::step(answer(&decoded, &at_hand))
     }
 }

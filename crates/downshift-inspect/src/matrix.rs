@@ -14,7 +14,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use downshift::answer::{Documents, Record, Request, Root, Step, answer};
-use downshift::{Digest, Form, Limits, Permissions, Platform, Policy};
+use downshift::{Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Response, error};
 
@@ -131,6 +131,7 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
         client: request.client.clone(),
         policy: Policy::Strict,
         allow: Permissions::default(),
+        plain_layers: PlainLayers::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

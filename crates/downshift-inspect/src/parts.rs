@@ -129,9 +129,9 @@ pub(crate) fn flags(descriptor: &Descriptor) -> Vec<&'static str> {
     match LayerType::of(descriptor) {
         Ok(layer_type) => {
             let compression = match layer_type.compression {
-                Compression::None => Some("uncompressed"),
-                Compression::Zstd => Some("zstd"),
+                Compression::Plain => Some("uncompressed"),
                 Compression::Gzip => None,
+                other => Some(other.name()),
             };
             layer_type.is_foreign.then_some("foreign").into_iter().chain(compression).collect()
         }

@@ -29,6 +29,7 @@ const CONVERSION = {
   client: CLIENT,
   "policy?": text,
   "allow?": text,
+  "plainLayers?": text,
   "platform?": text,
   "time?": count,
   "limits?": counts,
@@ -77,7 +78,7 @@ export const conversions = {
   options: { document: count, "name?": text, "tag?": text, "policy?": text, "platform?": text },
   signer,
 };
-export const convert = { request: CONVERSION, fetchDocument: callback, signer };
+export const convert = { request: CONVERSION, fetchDocument: callback, signer, "readLayer?": callback };
 export const diff = { before: bytes, after: bytes };
 export const digestOf = { bytes, "algorithm?": text };
 export const generateP256Signer = {};

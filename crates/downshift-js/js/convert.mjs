@@ -2,7 +2,7 @@
 import { check } from "./document.mjs";
 import { DownshiftError } from "./error.mjs";
 import { call, generation } from "./instance.mjs";
-import { bytes as bytesOf } from "./shapes.mjs";
+import { bytes as bytesOf, callback, object } from "./shapes.mjs";
 
 /**
  * How often a round begins again at the most. Each time, another request has trapped while this one waited for its
@@ -12,39 +12,46 @@ const MAX_ATTEMPTS = 8;
 
 /** `convert` over the functions of a module. */
 export function converter(glue, payloadDigest) {
-  return async function convert({ record, ...request }, fetchDocument, signer) {
+  return async function convert({ record, ...request }, fetchDocument, signer, readLayer) {
     const { payload, ...rest } = record ?? {};
     const json = JSON.stringify(record ? { ...request, record: rest } : request);
     const found = new Map();
+    const layers = new Map();
     const fetch = async (need) => {
       const bytes = await fetchDocument(need);
       if (bytes !== undefined) await check(need, bytesOf(bytes, "fetchDocument()"), payloadDigest);
       else if (need.digest === request.digest) throw missing(need.digest);
       found.set(need.digest, bytes);
     };
+    const read = async (need) => {
+      const reading = await callback(readLayer, "readLayer")(need);
+      layers.set(need.digest, JSON.stringify(object(reading, "readLayer()")));
+    };
     const maxRounds = call(glue, () => glue.maxRounds());
     for (let rounds = 0; rounds < maxRounds; rounds += 1) {
-      const { need, answer, refused, records, body } = await round(glue, json, payload, found, signer);
-      if (refused) throw new DownshiftError({ ...refused, records });
+      const step = await round(glue, json, payload, found, layers, signer);
+      const { need, answer, refused, records, body } = step;
+      if (refused) throw new DownshiftError({ ...refused, records, layers: step.layers });
       if (answer) return { ...answer, records, body };
-      await Promise.all(need.map(fetch));
+      await Promise.all([...need.documents.map(fetch), ...need.layers.map(read)]);
     }
     throw endless(request.digest);
   };
 }
 
 /**
- * One round of a conversion, with all documents that are there: what else it needs (`need`), its `answer` with its
- * `body`, or why there is none (`refused`); and what has to be recorded for that.
+ * One round of a conversion, with all documents that are there, and what came of reading layers, as JSON: what else it
+ * needs (`need`), its `answer` with its `body`, or why there is none (`refused`); and what has to be recorded for that.
  *
  * Nothing of it is left in the instance afterwards.
  */
-export async function round(glue, request, payload, documents, signer) {
+export async function round(glue, request, payload, documents, layers, signer) {
   for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
     const born = generation(glue);
     const conversion = call(glue, () => new glue.Conversion(request, payload));
     try {
       for (const [digest, bytes] of documents) call(glue, () => conversion.add(digest, bytes));
+      for (const [digest, reading] of layers) call(glue, () => conversion.addLayer(digest, reading));
       const step = JSON.parse(call(glue, () => conversion.step()));
       if (!step.sign) return outcome(glue, conversion, step);
       const input = call(glue, () => conversion.signingInput());
@@ -64,14 +71,14 @@ export async function round(glue, request, payload, documents, signer) {
   });
 }
 
-function outcome(glue, conversion, { need, answer, refused, records = answer?.records }) {
+function outcome(glue, conversion, { need, answer, refused, layers, records = answer?.records }) {
   if (need) return { need };
   const complete = records.map((record, index) => ({
     ...record,
     payload: call(glue, () => conversion.payload(index)),
   }));
   const body = answer && call(glue, () => conversion.body());
-  return { answer, refused, records: complete, body };
+  return { answer, refused, records: complete, layers, body };
 }
 
 function missing(digest) {

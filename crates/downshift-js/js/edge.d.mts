@@ -1,5 +1,5 @@
 // What an edge needs: requests read, manifests converted, responses made.
-import type { Answer, Client, ConversionRequest, Digest, Failure, Form, Need, Signer } from "./types.js";
+import type { Answer, Client, ConversionRequest, Digest, Failure, Form, LayerNeed, LayerReading, Need, Signer } from "./types.js";
 
 export type * from "./types.js";
 export { DownshiftError } from "./types.js";
@@ -8,14 +8,17 @@ export { DownshiftError } from "./types.js";
  * Answers a request for a manifest.
  *
  * `fetchDocument` gives the bytes of what is needed, or nothing if there is no such document; they are checked against
- * digest and size. `signer` signs where the answer is schema 1.
+ * digest and size. `signer` signs where the answer is schema 1. `readLayer` says what is known of a layer, where
+ * `plainLayers` of the request has layers needed.
  *
- * @throws {DownshiftError} If there is no answer for this client. Keep its `records` before you tell the client.
+ * @throws {DownshiftError} If there is no answer for this client. Keep its `records` and `layers` before you tell the
+ * client.
  */
 export function convert(
   request: ConversionRequest,
   fetchDocument: (need: Need) => Promise<Uint8Array | undefined>,
   signer: Signer,
+  readLayer?: (need: LayerNeed) => Promise<LayerReading>,
 ): Promise<Answer>;
 
 /** The digest by which registries know a document where it is schema 1: that of its payload. */

@@ -10,7 +10,7 @@ export class DownshiftError extends Error {
       const member = failure?.[name];
       if (typeof member !== "string") throw mismatch(`failure.${name}`, "a `string`", member);
     }
-    const { code, fault, cause, remedy, records = [] } = failure;
+    const { code, fault, cause, remedy, records = [], layers = [] } = failure;
     super(`${cause}; ${remedy}`);
     this.name = "DownshiftError";
     /** Stable, for programs. */
@@ -23,6 +23,8 @@ export class DownshiftError extends Error {
     this.remedy = remedy;
     /** What has to be recorded before the error is reported: it may name a digest to pull instead. */
     this.records = records;
+    /** The layers that are named there by their diff ids: what has to be recorded, too. */
+    this.layers = layers;
   }
 }
 

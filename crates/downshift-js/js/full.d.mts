@@ -1,5 +1,5 @@
 // Everything: what an edge needs, keys that sign, and what people want to know of a manifest.
-import type { Answer, ConversionRequest, Digest, Form, Need, Signer } from "./types.js";
+import type { Answer, ConversionRequest, Digest, Form, LayerNeed, LayerReading, Need, Signer } from "./types.js";
 
 export * from "./edge.mjs";
 export * from "./p256.mjs";
@@ -51,4 +51,5 @@ export function convert(
   request: ConversionRequest,
   fetchDocument: (need: Need) => Promise<Uint8Array | undefined>,
   signer: Signer,
+  readLayer?: (need: LayerNeed) => Promise<LayerReading>,
 ): Promise<Answer & { report: ConversionReport }>;

@@ -44,18 +44,20 @@ export function functionsOf(pulls, conversions, keys) {
     return { pull: (request) => stepped(to(() => alive().pull(JSON.stringify(request)))) };
   }
 
-  async function convert({ request, hasPayload, documents, bytes }, signer) {
+  async function convert({ request, hasPayload, documents, layers, bytes }, signer) {
     const [payload, ...rest] = hasPayload ? bytes : [undefined, ...bytes];
     const found = documents.map(({ digest, isThere }) => [digest, isThere ? rest.shift() : undefined]);
-    const {
-      need,
-      answer,
-      refused,
-      records = [],
-      body,
-    } = await round(conversions, request, payload, found, signer);
+    const readings = layers.map(({ digest, reading }) => [digest, reading]);
+    const { records = [], body, ...step } = await round(
+      conversions,
+      request,
+      payload,
+      found,
+      readings,
+      signer,
+    );
     const parts = records.map(({ payload: part }) => part);
-    return { need, answer, refused, records, bytes: body ? [body, ...parts] : parts };
+    return { ...step, records, bytes: body ? [body, ...parts] : parts };
   }
 
   return {

@@ -22,13 +22,15 @@ export interface Failure {
 
 /** A failure, thrown. Its message is the cause and the remedy. */
 export declare class DownshiftError extends Error implements Failure {
-  constructor(failure: Failure & { records?: Reported[] });
+  constructor(failure: Failure & { records?: Reported[]; layers?: LayerRecord[] });
   readonly code: string;
   readonly fault: FaultOf;
   readonly cause: string;
   readonly remedy: string;
   /** What has to be kept before the error is told to a client: it may name a digest to pull instead. */
   readonly records: Reported[];
+  /** The layers that are named there by their diff ids: what has to be recorded, too. */
+  readonly layers: LayerRecord[];
 }
 
 /** What a client understands. One without forms is Docker 1.6 to 1.9, and gets schema 1. */
@@ -92,6 +94,11 @@ export interface ConversionRequest {
   policy?: "strict" | "reference";
   /** What is allowed beside what the policy allows: codes of its refusals, such as `foreign-layer`, with commas between them. */
   allow?: string;
+  /**
+   * Who gets plain layers instead of what is compressed with zstd: nobody (the default: `convert` needs no `readLayer`
+   * then), clients that do not read zstd, or everybody.
+   */
+  plainLayers?: "never" | "old" | "always";
   /** For clients that do not say theirs: `linux/amd64` by default. */
   platform?: string;
   /** Of the signature, in seconds since 1970; by default that of the image. */
@@ -109,6 +116,47 @@ export interface Need {
   kind: "manifest" | "blob";
 }
 
+/** A layer whose facts are needed: all of it has to be read for them. */
+export interface LayerNeed {
+  /** Of the blob as it is stored. */
+  digest: Digest;
+  /** In bytes, where that is known; it may be wrong. */
+  size: number | null;
+  /** It may be wrong, too. */
+  mediaType: string | null;
+}
+
+/** What is known of a layer once all of it has been read and checked. */
+export interface LayerFacts {
+  /** Of the blob as it is stored. */
+  digest: Digest;
+  /** By its first bytes. */
+  compression: "plain" | "gzip" | "zstd" | "bzip2" | "xz";
+  /** Bytes of the blob. */
+  size: number;
+  /** The digest of the plain tar. */
+  diffId: Digest;
+  /** Bytes of the plain tar. */
+  plainSize: number;
+  /** The largest window of a zstd frame, in bytes. */
+  zstdWindow?: number | null;
+  /** The version of the rules by which it was read. */
+  decoderVersion: number;
+}
+
+/** What came of reading a layer: its facts, that there is none, or why it cannot be unpacked. */
+export type LayerReading =
+  | { facts: LayerFacts }
+  | { missing: true }
+  | { refused: { code: string; cause: string } };
+
+/** A layer that a manifest names by its diff id: the plain tar of the stored blob, which has to be served under it. */
+export interface LayerRecord {
+  /** The repository's name. */
+  name: string;
+  facts: LayerFacts;
+}
+
 /** A manifest for the client. */
 export interface Answer {
   /** `other` if it is of another kind, and passed on as it is. */
@@ -122,6 +170,8 @@ export interface Answer {
   byPlatform: boolean;
   /** What has to be kept before it goes out. */
   records: Reported[];
+  /** The layers that are named by their diff ids: what has to be kept, too. */
+  layers: LayerRecord[];
   /** The exact bytes. */
   body: Uint8Array;
 }

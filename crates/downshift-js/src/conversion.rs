@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use downshift::Digest;
-use downshift::answer::{Answer, Documents, Prepared, Record, Request, Step, answer};
+use downshift::answer::{Answer, Documents, LayerReading, Prepared, Record, Request, Step, answer};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift_json::Object;
@@ -21,6 +21,7 @@ use crate::{decode, encode};
 pub struct Conversion {
     request: Request,
     documents: Vec<(Digest, Option<Vec<u8>>)>,
+    layers: Vec<(Digest, LayerReading)>,
     prepared: Option<Prepared>,
     body: Vec<u8>,
     payloads: Vec<Vec<u8>>,
@@ -34,8 +35,9 @@ impl Conversion {
         let (json, problems) = (argument::parse(request)?, Problems::default());
         let request = decode::request(Argument::of(&json, &problems), payload.unwrap_or_default());
         let request = problems.check(request)?;
-        let (documents, prepared, body, payloads) = <(Vec<_>, Option<_>, Vec<_>, Vec<_>)>::default();
-        Ok(Self { request, documents, prepared, body, payloads })
+        let (documents, layers, prepared) = <(Vec<_>, Vec<_>, Option<_>)>::default();
+        let (body, payloads) = <(Vec<_>, Vec<_>)>::default();
+        Ok(Self { request, documents, layers, prepared, body, payloads })
     }
 
     /// Adds a document that was needed, or that there is none.
@@ -44,10 +46,20 @@ impl Conversion {
         Ok(())
     }
 
+    /// Adds what came of reading a layer: `{facts}`, `{missing: true}` or `{refused: {code, cause}}`.
+    #[wasm_bindgen(js_name = addLayer)]
+    pub fn add_layer(&mut self, digest: &str, reading: &str) -> Result<(), JsError> {
+        let (json, problems) = (argument::parse(reading)?, Problems::default());
+        let reading = decode::layer_reading(Argument::of(&json, &problems));
+        self.layers.push((digest.parse()?, problems.check(reading)?));
+        Ok(())
+    }
+
     /// Takes a step: `{need}`, `{sign}`, `{answer}` or `{refused, records}`.
     pub fn step(&mut self) -> String {
         let documents: Documents<'_> =
             self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+        let documents = documents.with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)));
         let answered = match answer(&self.request, &documents) {
             Step::Need(needs) => return encode::needs(&needs),
             Step::Sign(prepared) => {

@@ -5,11 +5,12 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use downshift::answer::{Record, Request, Root};
+use downshift::answer::{LayerReading, Record, Request, Root};
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::is_manifest_type;
+use downshift::layer::{Compression, LayerFacts};
 use downshift::{
-    Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Policy, Timestamp, ZstdSupport,
+    Capabilities, Digest, Failure, Fault, Form, Limits, PlainLayers, Platform, Policy, Timestamp, ZstdSupport,
 };
 
 use crate::argument::Argument;
@@ -45,6 +46,11 @@ pub(crate) fn request(given: Argument<'_>, payload: Vec<u8>) -> Request {
             .and_then(|policy| given.accept(policy.parse()))
             .unwrap_or(Policy::Strict),
         allow: given.optional_text("allow").and_then(|allow| given.accept(allow.parse())).unwrap_or_default(),
+        // Without being asked for it, no layers are needed: who calls has to have a reader for them.
+        plain_layers: given
+            .optional_text("plainLayers")
+            .and_then(|plain_layers| given.accept(plain_layers.parse()))
+            .unwrap_or(PlainLayers::Never),
         default_platform: platform(given).unwrap_or_default(),
         time: time(given),
         limits: given.member("limits").map(limits).unwrap_or_default(),
@@ -70,6 +76,34 @@ pub(crate) fn record(given: Argument<'_>, payload: Vec<u8>) -> Record {
         tag: given.optional_text("tag"),
         platform: platform(given),
         time: time(given),
+    }
+}
+
+/// What came of reading a layer.
+pub(crate) fn layer_reading(given: Argument<'_>) -> LayerReading {
+    if let Some(facts) = given.member("facts") {
+        return LayerReading::Facts(layer_facts(facts));
+    }
+    match given.member("refused") {
+        Some(refused) => LayerReading::Refused { code: refused.text("code"), cause: refused.text("cause") },
+        None if given.is("missing") => LayerReading::Missing,
+        None => {
+            given.refuse("facts");
+            LayerReading::Missing
+        }
+    }
+}
+
+pub(crate) fn layer_facts(given: Argument<'_>) -> LayerFacts {
+    let compression = Compression::named(&given.text("compression"));
+    LayerFacts {
+        digest: given.digest("digest"),
+        compression: given.or_refuse("compression", compression).unwrap_or(Compression::Plain),
+        size: given.number("size"),
+        diff_id: given.digest("diffId"),
+        plain_size: given.number("plainSize"),
+        zstd_window: given.optional_number("zstdWindow"),
+        decoder_version: u32::try_from(given.number("decoderVersion")).unwrap_or(u32::MAX),
     }
 }
 

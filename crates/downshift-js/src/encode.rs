@@ -3,9 +3,10 @@
 use alloc::string::{String, ToString};
 
 use downshift::Platform;
-use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
+use downshift::answer::{Answer, LayerNeed, LayerRecord, Need, NeedKind, Needs, Record, Refusal};
 #[cfg(feature = "pull")]
-use downshift::answer::{Request, Root};
+use downshift::answer::{LayerReading, Request, Root};
+use downshift::layer::LayerFacts;
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::{Capabilities, Form, ZstdSupport};
 #[cfg(any(feature = "pull", feature = "registry"))]
@@ -14,8 +15,17 @@ use downshift_json::{Object, array};
 
 use crate::json::failure;
 
-pub(crate) fn needs(needs: &[Need]) -> String {
-    Object::new().json("need", &array(needs.iter().map(need))).finish()
+pub(crate) fn needs(needs: &Needs) -> String {
+    let mut own = Object::new();
+    own.json("documents", &array(needs.documents.iter().map(need)));
+    own.json("layers", &array(needs.layers.iter().map(layer_need)));
+    Object::new().json("need", &own.finish()).finish()
+}
+
+fn layer_need(need: &LayerNeed) -> String {
+    let mut object = Object::new();
+    object.text("digest", need.digest.as_str()).optional_number("size", need.size);
+    object.optional_text("mediaType", need.media_type.as_deref()).finish()
 }
 
 fn need(need: &Need) -> String {
@@ -37,6 +47,7 @@ pub(crate) fn answer(answer: &Answer<'_>) -> String {
     object.text("digest", answer.digest.as_str());
     object.optional_text("source", answer.source.as_ref().map(downshift::Digest::as_str));
     object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));
+    object.json("layers", &layers(&answer.layers));
     report(answer, &mut object);
     #[cfg(feature = "pull")]
     object
@@ -57,7 +68,41 @@ fn report(_: &Answer<'_>, _: &mut Object) {}
 
 pub(crate) fn refusal(refusal: &Refusal) -> String {
     let mut object = Object::new();
-    object.json("refused", &failure(&refusal.failure)).json("records", &records(&refusal.records)).finish()
+    object.json("refused", &failure(&refusal.failure)).json("records", &records(&refusal.records));
+    object.json("layers", &layers(&refusal.layers)).finish()
+}
+
+fn layers(layers: &[LayerRecord]) -> String {
+    array(layers.iter().map(layer_record))
+}
+
+/// A layer that is named by its diff id.
+pub(crate) fn layer_record(layer: &LayerRecord) -> String {
+    Object::new().text("name", &layer.name).json("facts", &layer_facts(&layer.facts)).finish()
+}
+
+/// What is known of a layer, as [`decode::layer_facts`](crate::decode::layer_facts) reads it.
+pub(crate) fn layer_facts(facts: &LayerFacts) -> String {
+    let mut object = Object::new();
+    object.text("digest", facts.digest.as_str()).text("compression", facts.compression.name());
+    object.number("size", facts.size).text("diffId", facts.diff_id.as_str());
+    object.number("plainSize", facts.plain_size).optional_number("zstdWindow", facts.zstd_window);
+    object.number("decoderVersion", facts.decoder_version.into()).finish()
+}
+
+/// What came of reading a layer, as [`decode::layer_reading`](crate::decode::layer_reading) reads it.
+#[cfg(feature = "pull")]
+pub(crate) fn layer_reading(reading: &LayerReading) -> String {
+    let mut object = Object::new();
+    match reading {
+        LayerReading::Facts(facts) => object.json("facts", &layer_facts(facts)),
+        LayerReading::Missing => object.flag("missing", true),
+        LayerReading::Refused { code, cause } => {
+            let refused = Object::new().text("code", code).text("cause", cause).finish();
+            object.json("refused", &refused)
+        }
+    };
+    object.finish()
 }
 
 fn records(records: &[Record]) -> String {
@@ -87,7 +132,7 @@ pub(crate) fn request(request: &Request, limits: &str) -> String {
         }
     }
     object.json("client", &capabilities(&request.client)).text("policy", &request.policy.to_string());
-    object.text("allow", &request.allow.to_string());
+    object.text("allow", &request.allow.to_string()).text("plainLayers", request.plain_layers.name());
     object.text("platform", &request.default_platform.to_string());
     object.optional_number("time", request.time.map(|time| time.seconds()));
     object.json("limits", limits).finish()

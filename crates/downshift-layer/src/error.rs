@@ -161,6 +161,16 @@ struct Facts {
 const COPY_AGAIN: &str =
     "compare its digest: if that is wrong, copy the layer again, else build the image again and push it";
 
+/// What a compression calls the parts that may follow each other.
+const fn part(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Plain => "tar",
+        Compression::Gzip => "member",
+        Compression::Zstd => "frame",
+        Compression::Bzip2 | Compression::Xz => "stream",
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Characters of a name that a message has room for.
@@ -173,16 +183,16 @@ impl fmt::Display for Error {
             Self::Checksum { compression, check, offset } => write!(
                 f,
                 "the {check} of the {compression} {} at byte `{offset}` is wrong",
-                compression.part()
+                part(*compression)
             ),
             Self::Corrupt { compression, problem, offset } => {
-                write!(f, "the {compression} {} at byte `{offset}` is damaged: {problem}", compression.part())
+                write!(f, "the {compression} {} at byte `{offset}` is damaged: {problem}", part(*compression))
             }
             Self::TrailingBytes { compression, offset } => {
                 write!(
                     f,
                     "unexpected data after the {compression} {} that ends at byte `{offset}`",
-                    compression.part()
+                    part(*compression)
                 )
             }
             Self::Truncated { compression, size } => {
@@ -200,14 +210,14 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "the {compression} {} at byte `{offset}` uses {feature}, which is not supported",
-                    compression.part()
+                    part(*compression)
                 )
             }
             Self::LimitExceeded { name, limit } => {
                 write!(f, "the layer exceeds the limit `{name}` of `{limit}`")
             }
             Self::OutOfMemory { compression, offset } => {
-                write!(f, "out of memory for the {compression} {} at byte `{offset}`", compression.part())
+                write!(f, "out of memory for the {compression} {} at byte `{offset}`", part(*compression))
             }
         }
     }

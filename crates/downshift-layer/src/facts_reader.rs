@@ -58,7 +58,7 @@ impl FactsReader {
     /// [`Error::Truncated`] above all.
     pub fn finish(self) -> Result<LayerFacts, Error> {
         let unpacked = self.unpacker.finish()?;
-        Ok(LayerFacts::new(digest(self.blob)?, digest(self.plain)?, &unpacked))
+        Ok(unpacked.facts(digest(self.blob)?, digest(self.plain)?))
     }
 }
 

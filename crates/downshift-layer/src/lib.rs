@@ -96,7 +96,6 @@
 extern crate alloc;
 
 mod bzip2;
-mod compression;
 mod error;
 mod facts;
 mod facts_reader;
@@ -109,9 +108,9 @@ mod unpacker;
 mod xz;
 mod zstd;
 
-pub use compression::Compression;
+pub use downshift::layer::{Compression, LayerFacts};
 pub use error::Error;
-pub use facts::{DECODER_VERSION, LayerFacts};
+pub use facts::DECODER_VERSION;
 pub use facts_reader::FactsReader;
 pub use limits::Limits;
 pub use progress::Progress;

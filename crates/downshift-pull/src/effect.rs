@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use downshift::answer::{Answer, Need, Record, Refusal, Request};
+use downshift::answer::{Answer, LayerReading, Need, Needs, Record, Refusal, Request};
 use downshift::{Digest, Failure, Form};
 use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
 
@@ -293,7 +293,7 @@ pub enum StoredCheck {
     Changing,
 }
 
-/// A conversion, with all documents that are known by now.
+/// A conversion, with all documents and layers that are known by now.
 #[derive(Clone, Debug)]
 pub struct Conversion {
     /// What is asked for, and by which rules.
@@ -304,6 +304,8 @@ pub struct Conversion {
     pub key: AnswerKey,
     /// The documents, by their digests; nothing where there is none.
     pub documents: Vec<(Digest, Option<Bytes>)>,
+    /// What came of reading layers, by their digests as they are stored.
+    pub layers: Vec<(Digest, LayerReading)>,
 }
 
 /// What came of a [`Conversion`].
@@ -311,8 +313,8 @@ pub struct Conversion {
 pub enum Converted {
     /// The answer, signed where it has to be.
     Answer(Box<Answer<'static>>),
-    /// Documents that it takes, and the shell does not have at hand.
-    Need(Vec<Need>),
+    /// Documents that it takes and the shell does not have at hand, and layers whose facts it takes.
+    Need(Needs),
     /// It cannot be answered.
     Refused(Refusal),
 }

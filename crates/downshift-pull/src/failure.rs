@@ -95,7 +95,7 @@ impl From<Trouble> for Failure {
 }
 
 impl From<Refusal> for Failure {
-    fn from(Refusal { failure, records }: Refusal) -> Self {
+    fn from(Refusal { failure, records, .. }: Refusal) -> Self {
         Reason::Refused { explanation: failure, records }.into()
     }
 }

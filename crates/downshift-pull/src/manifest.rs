@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::answer::{Answer, MAX_ROUNDS, Need, Record, Request as Question, Root};
-use downshift::{Digest, Permission};
+use downshift::answer::{Answer, MAX_ROUNDS, Need, Needs, Record, Request as Question, Root};
+use downshift::{Digest, Error, Permission, PlainLayers};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
@@ -219,6 +219,7 @@ impl Front {
             client: self.request.client.clone(),
             policy: self.settings.policy,
             allow: self.settings.allowed(repository.scope().origin),
+            plain_layers: PlainLayers::default(),
             default_platform: self.settings.platform.clone(),
             time: None,
             limits: self.settings.limits.clone(),
@@ -236,7 +237,12 @@ impl Front {
             let converted = self.conversion(repository, &request, key, documents.clone()).await?;
             needs = match converted {
                 Converted::Answer(answer) => return Ok(*answer),
-                Converted::Need(needs) => needs,
+                Converted::Need(Needs { documents, layers }) => match layers.into_iter().next() {
+                    Some(layer) => {
+                        return Err(Failure::refused(Error::ZstdLayer { digest: layer.digest }.into()));
+                    }
+                    None => documents,
+                },
                 Converted::Refused(refusal) => return Err(refusal.into()),
             };
         }
@@ -251,7 +257,7 @@ impl Front {
         documents: Vec<(Digest, Option<Bytes>)>,
     ) -> Result<Converted, Failure> {
         let (request, scope, key) = (Arc::clone(request), repository.scope().clone(), key.clone());
-        let conversion = Conversion { request, scope, key, documents };
+        let conversion = Conversion { request, scope, key, documents, layers: Vec::new() };
         match self.shell.ask(Effect::Convert(conversion)).await {
             Done::Converted(converted) => Ok(converted?),
             other => Err(unexpected(&other)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request as Question, Root};
-use downshift::{Digest, Limits, Permissions, Platform, Policy};
+use downshift::{Digest, Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_cases::expectations::{self, Expectations};
 use downshift_cases::images::{Image, REPOSITORY};
 use downshift_cases::implementation::{Implementation, Native, Outcome};
@@ -144,6 +144,7 @@ impl Registry<'_> {
             client: request.client.clone(),
             policy: self.policy,
             allow: Permissions::default(),
+            plain_layers: PlainLayers::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

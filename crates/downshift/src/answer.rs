@@ -9,19 +9,18 @@ mod record;
 mod request;
 mod step;
 
-use alloc::vec::Vec;
-
 use self::desk::{Desk, MAX_NESTING, Stop};
-pub use self::documents::Documents;
+pub use self::documents::{Documents, LayerReading};
 pub use self::draft::{Answer, Conversion, Draft, Prepared};
-pub use self::need::{Need, NeedKind};
-pub use self::record::Record;
+pub use self::need::{LayerNeed, Need, NeedKind, Needs};
+pub use self::record::{LayerRecord, Record};
 pub use self::request::{Request, Root};
 pub use self::step::{Refusal, Step};
+use crate::Failure;
 
 /// How often a shell calls [`answer`] for one request at the most: for the root, for lists and indexes in it, for a
-/// manifest, for others where that cannot be used, for a config, and once when all is there.
-pub const MAX_ROUNDS: usize = 5 + MAX_NESTING;
+/// manifest, for others where that cannot be used, for a config, for layers, and once when all is there.
+pub const MAX_ROUNDS: usize = 6 + MAX_NESTING;
 
 /// Answers a request as far as the documents at hand allow.
 ///
@@ -31,6 +30,6 @@ pub const MAX_ROUNDS: usize = 5 + MAX_NESTING;
 pub fn answer<'a>(request: &Request, documents: &Documents<'a>) -> Step<'a> {
     Desk::new(request, documents).step().unwrap_or_else(|stop| match stop {
         Stop::Need(needs) => Step::Need(needs),
-        Stop::Refused(error) => Step::Refused(Refusal { failure: error.into(), records: Vec::new() }),
+        Stop::Refused(error) => Step::Refused(Refusal::from(Failure::from(error))),
     })
 }

@@ -51,6 +51,11 @@ pub enum Error {
         /// The name.
         value: String,
     },
+    /// [`PlainLayers`](crate::PlainLayers) has no value of this name.
+    UnknownPlainLayers {
+        /// The name.
+        value: String,
+    },
     /// There is no policy of this name.
     UnknownPolicy {
         /// The name.
@@ -306,6 +311,7 @@ impl Error {
                 Caller,
                 "use artifact, base-layer, digest-algorithm, duplicate-key, foreign-layer, reserved-key, shadowed-key, unknown-layer-type, unreadable-config or zstd-layer",
             ),
+            Self::UnknownPlainLayers { .. } => ("unknown-plain-layers", Caller, "use never, old or always"),
             Self::UnknownPolicy { .. } => ("unknown-policy", Caller, "use strict or reference"),
 
             Self::NotAcceptable { .. } => (
@@ -437,6 +443,9 @@ impl fmt::Display for Error {
             }
             Self::UnknownLimit { name } => write!(f, "there is no limit `{}`", Cut(name)),
             Self::UnknownPermission { value } => write!(f, "there is no permission `{}`", Cut(value)),
+            Self::UnknownPlainLayers { value } => {
+                write!(f, "plain layers are for nobody called `{}`", Cut(value))
+            }
             Self::UnknownPolicy { value } => write!(f, "there is no policy `{}`", Cut(value)),
             Self::NotAcceptable { stored } => {
                 write!(

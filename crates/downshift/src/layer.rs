@@ -1,7 +1,13 @@
 //! Layer media types, and what a manifest is of.
 
+mod compression;
+mod facts;
+
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+
+pub use self::compression::Compression;
+pub use self::facts::LayerFacts;
 
 use crate::document::{Descriptor, Manifest};
 use crate::{Error, Form, Permission, Permissions};
@@ -15,39 +21,28 @@ pub struct LayerType {
     pub is_foreign: bool,
 }
 
-/// How a layer is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// With gzip.
-    Gzip,
-    /// With zstd.
-    Zstd,
-}
-
-const NONE: LayerType = LayerType { compression: Compression::None, is_foreign: false };
+const PLAIN: LayerType = LayerType { compression: Compression::Plain, is_foreign: false };
 const GZIP: LayerType = LayerType { compression: Compression::Gzip, is_foreign: false };
 const ZSTD: LayerType = LayerType { compression: Compression::Zstd, is_foreign: false };
-const FOREIGN_NONE: LayerType = LayerType { compression: Compression::None, is_foreign: true };
+const FOREIGN_PLAIN: LayerType = LayerType { compression: Compression::Plain, is_foreign: true };
 const FOREIGN_GZIP: LayerType = LayerType { compression: Compression::Gzip, is_foreign: true };
 const FOREIGN_ZSTD: LayerType = LayerType { compression: Compression::Zstd, is_foreign: true };
 
 /// Docker's layer types (image manifest version 2, schema 2, "Media Types"; zstd as BuildKit writes it).
 const DOCKER: [(&str, LayerType); 5] = [
-    ("application/vnd.docker.image.rootfs.diff.tar", NONE),
+    ("application/vnd.docker.image.rootfs.diff.tar", PLAIN),
     ("application/vnd.docker.image.rootfs.diff.tar.gzip", GZIP),
     ("application/vnd.docker.image.rootfs.diff.tar.zstd", ZSTD),
-    ("application/vnd.docker.image.rootfs.foreign.diff.tar", FOREIGN_NONE),
+    ("application/vnd.docker.image.rootfs.foreign.diff.tar", FOREIGN_PLAIN),
     ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", FOREIGN_GZIP),
 ];
 
 /// OCI's layer types (OCI image specification, layer.md).
 const OCI: [(&str, LayerType); 6] = [
-    ("application/vnd.oci.image.layer.v1.tar", NONE),
+    ("application/vnd.oci.image.layer.v1.tar", PLAIN),
     ("application/vnd.oci.image.layer.v1.tar+gzip", GZIP),
     ("application/vnd.oci.image.layer.v1.tar+zstd", ZSTD),
-    ("application/vnd.oci.image.layer.nondistributable.v1.tar", FOREIGN_NONE),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar", FOREIGN_PLAIN),
     ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", FOREIGN_GZIP),
     ("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", FOREIGN_ZSTD),
 ];
@@ -90,7 +85,7 @@ impl LayerType {
                 if matches!(*error, Error::UnknownLayerType { .. })
                     && allow.has(Permission::UnknownLayerType) =>
             {
-                NONE
+                PLAIN
             }
             other => other?,
         };

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use downshift::answer::{Documents, Request, Root, Step, answer};
-//! use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy};
+//! use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
 //!
 //! let config = br#"{"architecture":"amd64","os":"linux","history":[{"created_by":"CMD","empty_layer":true}],
 //!     "rootfs":{"type":"layers","diff_ids":[]}}"#;
@@ -22,6 +22,7 @@
 //!     client: Capabilities::of(&[Form::Schema1Unsigned]),
 //!     policy: Policy::Strict,
 //!     allow: Permissions::default(),
+//!     plain_layers: PlainLayers::default(),
 //!     default_platform: Platform::linux_amd64(),
 //!     time: None,
 //!     limits: Limits::default(),
@@ -32,7 +33,7 @@
 //!     match answer(&request, &documents) {
 //!         // First the manifest is needed, then its config.
 //!         Step::Need(needs) => {
-//!             assert_eq!(needs[0].digest, stored[at_hand].0);
+//!             assert_eq!(needs.documents[0].digest, stored[at_hand].0);
 //!             at_hand += 1;
 //!         }
 //!         Step::Done(draft) => break draft.finish(),
@@ -91,5 +92,5 @@ pub use error::{Error, Failure, Fault};
 pub use form::{Form, is_manifest_type};
 pub use limits::Limits;
 pub use platform::Platform;
-pub use policy::{Permission, Permissions, Policy};
+pub use policy::{Permission, Permissions, PlainLayers, Policy};
 pub use time::Timestamp;

@@ -48,6 +48,49 @@ impl FromStr for Policy {
     }
 }
 
+/// Who gets plain layers: a manifest that names what is compressed with zstd by its diff id instead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlainLayers {
+    /// Nobody: whoever cannot read zstd is refused.
+    Never,
+    /// Clients that do not read zstd.
+    #[default]
+    Old,
+    /// Everybody, so that an image has one digest per form for clients of every age.
+    Always,
+}
+
+impl PlainLayers {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Never, Self::Old, Self::Always];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Old => "old",
+            Self::Always => "always",
+        }
+    }
+}
+
+impl fmt::Display for PlainLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PlainLayers {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|plain_layers| plain_layers.name() == text);
+        found.ok_or_else(|| Error::UnknownPlainLayers { value: text.to_string() })
+    }
+}
+
 /// A refusal of [`Policy::Strict`] that can be lifted on its own: what it is about is then converted as Distribution does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use downshift::answer::{Need, NeedKind, Request, Root};
 use downshift::document::Document;
 use downshift::jws::Signature;
-use downshift::{Capabilities, Digest, Form, Permission, Platform, Policy, Timestamp};
+use downshift::{Capabilities, Digest, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
 
@@ -113,6 +113,7 @@ impl Convert {
             client: self.platform.iter().cloned().fold(client, Capabilities::with_platform),
             policy: self.policy,
             allow: self.allow.iter().copied().collect(),
+            plain_layers: PlainLayers::default(),
             default_platform: Platform::default(),
             time: self.time,
             limits: limits.clone(),

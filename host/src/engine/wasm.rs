@@ -341,8 +341,8 @@ impl Session<'_> {
     ) -> wasmtime::Result<wit::Step> {
         self.store.data_mut().step.begin(is_short);
         self.store.set_epoch_deadline(if is_short { TICKS_PER_SHORT_STEP } else { 1 });
-        let encoded = encode::documents(documents);
-        self.guest.call_answer(&mut self.store, &encode::request(request), &encoded)
+        let (encoded, layers) = (encode::documents(documents), encode::layers(documents));
+        self.guest.call_answer(&mut self.store, &encode::request(request), &encoded, &layers)
     }
 
     /// The most memory in bytes that the steps of this session took.

@@ -429,7 +429,7 @@ impl Shared {
     }
 
     fn convert(&self, conversion: Conversion, context: &mut Context) -> When {
-        let Conversion { request, scope, documents, .. } = conversion;
+        let Conversion { request, scope, documents, layers, .. } = conversion;
         let shelf = match context.repositories.get(&scope) {
             Some(Some(repository)) => Shelf::Store(Arc::clone(repository)),
             _ => Shelf::Cache(Arc::clone(&self.cache), scope),
@@ -437,7 +437,7 @@ impl Shared {
         context.evictions.get_or_insert_with(|| self.records.evictions());
         // On this thread, if nobody has the account, which nobody should.
         if let Some(charge) = context.account.try_lock() {
-            let mut found = KnownDocuments::charged(&request, documents.clone(), charge);
+            let mut found = KnownDocuments::charged(&request, documents.clone(), layers.clone(), charge);
             match self.converter.convert_shortly(&request, &mut found, &shelf) {
                 Ok(Some(Progress::Waiting(needs))) if !needs.is_empty() => {
                     if found.try_make_room(&request, &needs) {
@@ -454,7 +454,7 @@ impl Shared {
         let (converter, account, asker) =
             (Arc::clone(&self.converter), context.account.clone(), context.asker);
         later(async move {
-            let found = KnownDocuments::charged(&request, documents, account.lock().await);
+            let found = KnownDocuments::charged(&request, documents, layers, account.lock().await);
             Outcome::Done(match converter.convert(request, found, shelf, asker).await {
                 Ok(Progress::Answered(answer)) => Done::Converted(Ok(Converted::Answer(answer))),
                 Ok(Progress::Waiting(needs)) => Done::Converted(Ok(Converted::Need(needs))),
@@ -499,9 +499,9 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
 }
 
 /// What is said of a conversion that came to no answer.
-fn refused(NoAnswer { error, records }: NoAnswer) -> Done {
+fn refused(NoAnswer { error, records, layers }: NoAnswer) -> Done {
     Done::Converted(match &*error {
-        Error::Core(failure) => Ok(Converted::Refused(Refusal { failure: failure.clone(), records })),
+        Error::Core(failure) => Ok(Converted::Refused(Refusal { failure: failure.clone(), records, layers })),
         error => Err(trouble(error)),
     })
 }

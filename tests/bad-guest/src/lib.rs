@@ -34,10 +34,14 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 struct Component;
 
 impl Guest for Component {
-    fn answer(request: wit::Request, documents: Vec<wit::Document>) -> wit::Step {
+    fn answer(request: wit::Request, documents: Vec<wit::Document>, _: Vec<wit::Layer>) -> wit::Step {
         match tag(&request) {
-            "asks" => wit::Step::Need(vec![need(root(&request))]),
-            "floods" => wit::Step::Need((0..100_000).map(|number| need(digest(number))).collect()),
+            "asks" => wit::Step::Need(needs(vec![need(root(&request))])),
+            "floods" => wit::Step::Need(needs((0..100_000).map(|number| need(digest(number))).collect())),
+            "floods-layers" => {
+                let layers = (0..100_000).map(|number| layer_need(digest(number))).collect();
+                wit::Step::Need(wit::Needs { documents: Vec::new(), layers })
+            }
             "grows" => grow(),
             "lies" => lie(&request, &documents),
             "loops" => spin(),
@@ -71,7 +75,7 @@ fn grow() -> ! {
 /// Gives the stored manifest under the digest of something else.
 fn lie(request: &wit::Request, documents: &[wit::Document]) -> wit::Step {
     if documents.is_empty() {
-        return wit::Step::Need(vec![need(root(request))]);
+        return wit::Step::Need(needs(vec![need(root(request))]));
     }
     let stored = wit::Described { form: wit::Form::Schema2, digest: root(request), size: 2 };
     wit::Step::Done(wit::Draft {
@@ -105,7 +109,7 @@ fn record(request: &wit::Request) -> wit::Step {
         platform: None,
         time: None,
     };
-    wit::Step::Refused(wit::Refusal { failure, records: vec![record] })
+    wit::Step::Refused(wit::Refusal { failure, records: vec![record], layers: Vec::new() })
 }
 
 fn digest(number: u32) -> String {
@@ -128,4 +132,12 @@ fn root(request: &wit::Request) -> String {
 
 fn need(digest: String) -> wit::Need {
     wit::Need { digest, size: None, media_type: None, kind: wit::NeedKind::Manifest }
+}
+
+fn layer_need(digest: String) -> wit::LayerNeed {
+    wit::LayerNeed { digest, size: None, media_type: None }
+}
+
+fn needs(documents: Vec<wit::Need>) -> wit::Needs {
+    wit::Needs { documents, layers: Vec::new() }
 }

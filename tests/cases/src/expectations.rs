@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, Platform, Policy, jws};
+use downshift::{
+    Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, PlainLayers, Platform, Policy, jws,
+};
 use serde_json::Value;
 
 use crate::difference;
@@ -112,6 +114,7 @@ fn convert(
         }),
         policy,
         allow: Permissions::default(),
+        plain_layers: PlainLayers::default(),
         default_platform: platform.clone(),
         time: None,
         limits: Limits::default(),

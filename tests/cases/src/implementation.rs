@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Record, Request, Root, Step};
-use downshift::{Capabilities, Digest, Failure, Form, Limits, Permissions, Platform, Policy};
+use downshift::{Capabilities, Digest, Failure, Form, Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_sign::{P256Signer, Signer};
 use serde_json::Value;
 
@@ -81,6 +81,7 @@ pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Poli
         client: Capabilities::default(),
         policy,
         allow: Permissions::default(),
+        plain_layers: PlainLayers::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),
@@ -107,7 +108,7 @@ pub fn run(
             }
             Ok(Step::Sign(prepared)) => return sealed(prepared),
             Ok(Step::Need(needs)) => {
-                for need in needs {
+                for need in needs.documents {
                     let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
                         return Outcome::Missing(need.digest);
                     };

@@ -188,9 +188,13 @@ impl Edge {
         Ok(Answered { status, headers, body })
     }
 
-    fn convert(&self, Conversion { request, documents, .. }: &Conversion) -> Result<Converted, Trouble> {
+    fn convert(
+        &self,
+        Conversion { request, documents, layers, .. }: &Conversion,
+    ) -> Result<Converted, Trouble> {
         let documents: Documents<'_> =
             documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+        let documents = documents.with_layers(layers.iter().map(|(digest, reading)| (digest, reading)));
         Ok(match answer(request, &documents) {
             CoreStep::Need(needs) => Converted::Need(needs),
             CoreStep::Refused(refusal) => Converted::Refused(refusal),

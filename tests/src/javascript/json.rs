@@ -19,13 +19,14 @@ pub(super) fn question(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>)
 }
 
 fn encoded(request: &Request) -> Value {
-    let Request { root, client, policy, allow, default_platform, time, limits } = request;
+    let Request { root, client, policy, allow, plain_layers, default_platform, time, limits } = request;
     let mut encoded = json!({
         "name": root.name(),
         "digest": root.digest().as_str(),
         "client": capabilities(client),
         "policy": policy.to_string(),
         "allow": allow.to_string(),
+        "plainLayers": plain_layers.name(),
         "platform": default_platform.to_string(),
         "time": time.map(Timestamp::seconds),
         "limits": self::limits(limits),

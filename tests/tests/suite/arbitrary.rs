@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy, ZstdSupport, jws};
+use downshift::{
+    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, ZstdSupport, jws,
+};
 use downshift_cases::images::{Family, Image};
 use downshift_cases::implementation::{Answered, Implementation, Outcome};
 use downshift_tests::programs::case;
@@ -126,6 +128,7 @@ impl Case {
             client: self.client.clone(),
             policy: self.policy,
             allow: Permissions::default(),
+            plain_layers: PlainLayers::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

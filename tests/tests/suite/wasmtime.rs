@@ -74,6 +74,7 @@ pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
         ("grows", "guest-memory"),
         ("traps", "guest-trap"),
         ("floods", "guest-answer"),
+        ("floods-layers", "guest-answer"),
         ("lies", "guest-answer"),
         ("records", "guest-answer"),
     ] {

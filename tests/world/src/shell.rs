@@ -244,6 +244,8 @@ impl World {
     fn convert(&mut self, conversion: &Conversion) -> Converted {
         let documents: Documents<'_> =
             conversion.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+        let documents =
+            documents.with_layers(conversion.layers.iter().map(|(digest, reading)| (digest, reading)));
         let converted = match downshift::answer(&conversion.request, &documents) {
             Step::Need(needs) => Converted::Need(needs),
             Step::Refused(refusal) => Converted::Refused(refusal),

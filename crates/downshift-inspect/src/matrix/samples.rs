@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use downshift::answer::{Documents, Request, Root, Step, answer};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy};
+use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
 
 pub(super) const NAME: &str = "library/image";
 pub(super) const TAG: &str = "latest";
@@ -96,6 +96,7 @@ fn schema1(schema2: &Sample, form: Form) -> Sample {
         client: Capabilities::of(&[form]),
         policy: Policy::Strict,
         allow: Permissions::default(),
+        plain_layers: PlainLayers::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

@@ -1,7 +1,9 @@
 //! Documents to report on.
 
 use downshift::answer::{Documents, Request, Root, Step, answer};
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, Platform, Policy, Timestamp, jws};
+use downshift::{
+    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, Timestamp, jws,
+};
 use downshift_inspect::{Given, Report, inspect};
 use downshift_sign::{P256Signer, PrivateKey, Signer as _};
 use serde_json::Value;
@@ -66,6 +68,7 @@ pub(crate) fn schema1(form: Form) -> Vec<u8> {
         client: Capabilities::of(&[form]),
         policy: Policy::Strict,
         allow: Permissions::default(),
+        plain_layers: PlainLayers::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 
 use bytes::Bytes;
 use downshift::Digest;
+use downshift::answer::LayerReading;
 use downshift_json::{Object, array, string};
 use downshift_pull::{Ask, AskMethod, BodyId, Conversion, Copy, Effect, Event, Reply, Take, Ticket};
 use downshift_registry::Body;
@@ -117,7 +118,7 @@ fn record_path(name: &str, digest: &Digest) -> String {
 }
 
 fn convert(object: &mut Object, conversion: &Conversion, names: &Names, bytes: &mut VecDeque<Bytes>) {
-    let Conversion { request, documents, .. } = conversion;
+    let Conversion { request, documents, layers, .. } = conversion;
     let payload = match &request.root {
         downshift::answer::Root::Digest { record: Some(record), .. } => Some(record.payload.clone()),
         _ => None,
@@ -129,6 +130,11 @@ fn convert(object: &mut Object, conversion: &Conversion, names: &Names, bytes: &
         Object::new().text("digest", digest.as_str()).flag("isThere", bytes.is_some()).finish()
     };
     object.json("documents", &array(documents.iter().map(document)));
+    let layer = |(digest, reading): &(Digest, LayerReading)| {
+        let mut object = Object::new();
+        object.text("digest", digest.as_str()).text("reading", &encode::layer_reading(reading)).finish()
+    };
+    object.json("layers", &array(layers.iter().map(layer)));
     bytes.extend(documents.iter().filter_map(|(_, bytes)| bytes.clone()));
 }
 

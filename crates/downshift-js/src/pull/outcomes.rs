@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::answer::{Answer, Need, NeedKind, Record, Refusal};
+use downshift::answer::{Answer, LayerNeed, LayerRecord, Need, NeedKind, Needs, Record, Refusal};
 use downshift::report::{Described, Report};
 use downshift::{Digest, Policy};
 use downshift_pull::{
@@ -105,12 +105,28 @@ fn hashed(hash: &[u8]) -> Done {
 fn converted(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Converted {
     if let Some(refused) = given.member("refused") {
         let failure = decode::failure(refused);
-        return Converted::Refused(Refusal { failure, records: records(given, bytes) });
+        return Converted::Refused(Refusal {
+            failure,
+            records: records(given, bytes),
+            layers: layers(given),
+        });
     }
     match given.member("answer") {
         Some(answered) => Converted::Answer(Box::new(answer(answered, bytes))),
-        None => Converted::Need(given.elements_of("need").into_iter().map(need).collect()),
+        None => Converted::Need(given.required("need").map(needs).unwrap_or_default()),
     }
+}
+
+fn needs(given: Argument<'_>) -> Needs {
+    Needs {
+        documents: given.elements_of("documents").into_iter().map(need).collect(),
+        layers: given.elements_of("layers").into_iter().map(layer_need).collect(),
+    }
+}
+
+fn layer_need(given: Argument<'_>) -> LayerNeed {
+    let (digest, size) = (given.digest("digest"), given.optional_number("size"));
+    LayerNeed { digest, size, media_type: given.optional_text("mediaType") }
 }
 
 fn need(given: Argument<'_>) -> Need {
@@ -139,9 +155,16 @@ fn answer(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
         left_out: Vec::new(),
         warnings: Vec::new(),
     };
-    let (by_platform, records) = (given.is("byPlatform"), records(given, bytes));
+    let (by_platform, records, layers) = (given.is("byPlatform"), records(given, bytes), layers(given));
     let media_type = decode::own_type(given, form);
-    Answer { form, media_type, digest, body: Vec::from(body).into(), source, by_platform, records, report }
+    let body = Vec::from(body).into();
+    Answer { form, media_type, digest, body, source, by_platform, records, layers, report }
+}
+
+fn layers(given: Argument<'_>) -> Vec<LayerRecord> {
+    let facts = |layer: Argument<'_>| layer.required("facts").map(decode::layer_facts);
+    let record = |layer| Some(LayerRecord { name: Argument::text(layer, "name"), facts: facts(layer)? });
+    given.elements_of("layers").into_iter().filter_map(record).collect()
 }
 
 fn records(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Vec<Record> {

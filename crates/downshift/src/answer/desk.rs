@@ -11,7 +11,7 @@ use core::fmt::Arguments;
 
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
-use super::need::{Need, add_needs};
+use super::need::{Need, Needs};
 use super::platform_order::{first_of_architecture, with_general_first};
 use super::record::Record;
 use super::request::{Request, Root};
@@ -21,7 +21,7 @@ use crate::capabilities::ZstdSupport;
 use crate::config::Config;
 use crate::convert::{self, Rewrite};
 use crate::document::{Descriptor, Document, Index, Manifest};
-use crate::layer::{Compression, Content, LayerType};
+use crate::layer::{Compression, Content, LayerFacts, LayerType};
 use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
@@ -33,7 +33,7 @@ pub(super) const MAX_NESTING: usize = 3;
 
 /// Why there is no answer yet, or none at all. It lets the code below read as if every document were at hand.
 pub(super) enum Stop {
-    Need(Vec<Need>),
+    Need(Needs),
     Refused(Box<Error>),
 }
 
@@ -111,6 +111,8 @@ struct ConversionResult {
     time: Option<Timestamp>,
     /// The manifests that were converted with it.
     records: Vec<Record>,
+    /// The layers that are named by their diff ids.
+    layers: Vec<LayerFacts>,
 }
 
 /// Where a request is worked on.
@@ -232,7 +234,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let Unreadable { digest, form, is_listed } = *unreadable;
         let digest = digest.clone();
         let error = Error::UnreadableDigest { digest, form, is_listed, instead: answer.digest };
-        Ok(Step::Refused(Refusal { failure: error.into(), records: answer.records }))
+        Ok(Step::Refused(Refusal { failure: error.into(), records: answer.records, layers: answer.layers }))
     }
 
     /// Answers with a list or index, or with what it has for the client.
@@ -493,6 +495,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             warnings,
             time,
             records: Vec::new(),
+            layers: Vec::new(),
         })
     }
 
@@ -542,7 +545,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         index: &Index,
         form: Form,
     ) -> Result<Step<'a>, Stop> {
-        let mut needs = Vec::new();
+        let mut needs = Needs::default();
         let mut children = Vec::new();
         let mut left_out = Vec::new();
         let mut refusals: Vec<(Option<&Platform>, Box<Error>)> = Vec::new();
@@ -558,7 +561,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 (false, None) if !entry.is_index() => left_out.push(leave("no-platform")),
                 (false, _) => match self.child(target, entry, index.form, form) {
                     Ok(child) => children.push(child),
-                    Err(Stop::Need(more)) => add_needs(&mut needs, more),
+                    Err(Stop::Need(more)) => needs.add(more),
                     Err(Stop::Refused(error)) => {
                         left_out.push(leave(error.code()));
                         refusals.push((platform, error));
@@ -606,6 +609,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             warnings,
             time: None,
             records,
+            layers: Vec::new(),
         };
         self.converted(target, found, index.form, bytes.len(), made)
     }
@@ -653,7 +657,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         stored_size: usize,
         made: ConversionResult,
     ) -> Result<Step<'a>, Stop> {
-        let ConversionResult { form, bytes, lost, added, left_out, warnings, time, records } = made;
+        let ConversionResult { form, bytes, lost, added, left_out, warnings, time, records, layers } = made;
         let draft = Draft {
             form,
             media_type: None,
@@ -672,6 +676,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 added,
                 left_out,
                 children: records,
+                layers,
             }),
         };
         finish(draft, bytes, time)
@@ -752,17 +757,17 @@ impl<'d, 'a> Desk<'d, 'a> {
 
     /// The bytes of a manifest of which nothing is known but its digest.
     fn root(self, digest: &Digest) -> Result<&'a [u8], Stop> {
-        self.find(digest)?.ok_or_else(|| Stop::Need([Need::manifest(digest)].into()))
+        self.find(digest)?.ok_or_else(|| Stop::Need(Need::manifest(digest).into()))
     }
 
     /// The bytes of a manifest in a list or index.
     fn entry(self, entry: &Descriptor) -> Result<&'a [u8], Stop> {
-        self.find(&entry.digest)?.ok_or_else(|| Stop::Need([Need::entry(entry)].into()))
+        self.find(&entry.digest)?.ok_or_else(|| Stop::Need(Need::entry(entry).into()))
     }
 
     /// The bytes of a blob.
     fn blob(self, descriptor: &Descriptor) -> Result<&'a [u8], Stop> {
-        self.find(&descriptor.digest)?.ok_or_else(|| Stop::Need([Need::blob(descriptor)].into()))
+        self.find(&descriptor.digest)?.ok_or_else(|| Stop::Need(Need::blob(descriptor).into()))
     }
 
     /// The bytes of a document; nothing if it has to be fetched.

@@ -1,26 +1,65 @@
-//! The documents at hand.
+//! The documents at hand, and what is known of layers.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Digest;
+use crate::layer::LayerFacts;
 
-/// What the shell has found of the documents that were needed, by digest: their bytes, or that there is no such
-/// document.
+/// What the shell has found of what was needed, by digest: the bytes of a document, or that there is no such document;
+/// and what came of reading a layer.
 ///
-/// The shell has checked the bytes against their digest.
+/// The shell has checked the bytes of both against their digest.
 #[derive(Clone, Debug, Default)]
-pub struct Documents<'a>(Vec<(&'a Digest, Option<&'a [u8]>)>);
+pub struct Documents<'a> {
+    documents: Vec<(&'a Digest, Option<&'a [u8]>)>,
+    layers: Vec<(&'a Digest, &'a LayerReading)>,
+}
+
+/// What came of reading a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayerReading {
+    /// The facts. Their digest is that of the layer.
+    Facts(LayerFacts),
+    /// There is no such blob in the repository.
+    Missing,
+    /// The blob cannot be unpacked: it is damaged, compressed in a way that nobody reads, or past a limit.
+    Refused {
+        /// The reader's stable code.
+        code: String,
+        /// What is wrong with the blob, on one line.
+        cause: String,
+    },
+}
 
 impl<'a> Documents<'a> {
+    /// The same, with what came of reading layers.
+    #[must_use]
+    pub fn with_layers(mut self, layers: impl IntoIterator<Item = (&'a Digest, &'a LayerReading)>) -> Self {
+        self.layers.extend(layers);
+        self
+    }
+
     /// The bytes of the document with `digest`, if they are at hand.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<&'a [u8]> {
         self.iter().find(|(found, _)| *found == digest).and_then(|(_, bytes)| bytes)
     }
 
-    /// What was found.
+    /// What came of reading the layer with `digest`, if it was read.
+    #[must_use]
+    pub fn layer(&self, digest: &Digest) -> Option<&'a LayerReading> {
+        self.layers().find(|(found, _)| *found == digest).map(|(_, reading)| reading)
+    }
+
+    /// The documents that were found.
     pub fn iter(&self) -> impl Iterator<Item = (&'a Digest, Option<&'a [u8]>)> + '_ {
-        self.0.iter().copied()
+        self.documents.iter().copied()
+    }
+
+    /// What came of reading layers.
+    pub fn layers(&self) -> impl Iterator<Item = (&'a Digest, &'a LayerReading)> + '_ {
+        self.layers.iter().copied()
     }
 
     pub(super) fn is_missing(&self, digest: &Digest) -> bool {
@@ -28,8 +67,9 @@ impl<'a> Documents<'a> {
     }
 }
 
+/// Documents alone: [`Documents::with_layers`] adds what is known of layers.
 impl<'a> FromIterator<(&'a Digest, Option<&'a [u8]>)> for Documents<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a Digest, Option<&'a [u8]>)>>(documents: I) -> Self {
-        Self(documents.into_iter().collect())
+        Self { documents: documents.into_iter().collect(), layers: Vec::new() }
     }
 }

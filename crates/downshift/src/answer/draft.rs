@@ -5,8 +5,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::record::Record;
+use super::record::{LayerRecord, Record};
 use crate::jws::{self, Signature, Unsigned};
+use crate::layer::LayerFacts;
 use crate::report::{Described, LeftOut, Note, Report};
 use crate::{Digest, Error, Form, Platform, Policy, Timestamp};
 
@@ -55,6 +56,8 @@ pub struct Conversion {
     pub left_out: Vec<LeftOut>,
     /// The manifests that were converted with it.
     pub children: Vec<Record>,
+    /// The layers that the result, or a manifest that was converted with it, names by their diff ids.
+    pub layers: Vec<LayerFacts>,
 }
 
 impl<'a> Draft<'a> {
@@ -84,8 +87,10 @@ impl<'a> Draft<'a> {
             left_out: Vec::new(),
             warnings,
         };
-        let mut records = Vec::new();
-        if let Some(Conversion { name, tag, time, lost, added, left_out, children }) = conversion {
+        let (mut records, mut layers) = (Vec::new(), Vec::new());
+        if let Some(conversion) = conversion {
+            let Conversion { name, tag, time, lost, added, left_out, children, layers: facts } = conversion;
+            layers.extend(facts.into_iter().map(|facts| LayerRecord { name: name.clone(), facts }));
             records.push(Record {
                 name,
                 digest: digest.clone(),
@@ -100,7 +105,8 @@ impl<'a> Draft<'a> {
             report.digest_changed = Some(Report::why_changed(form).into());
             (report.lost, report.added, report.left_out) = (lost, added, left_out);
         }
-        Answer { form, media_type, digest, body: Cow::Borrowed(&[]), source, by_platform, records, report }
+        let body = Cow::Borrowed(&[][..]);
+        Answer { form, media_type, digest, body, source, by_platform, records, layers, report }
     }
 }
 
@@ -121,6 +127,8 @@ pub struct Answer<'a> {
     pub by_platform: bool,
     /// What has to be recorded before the first byte goes out, so that every reported digest can be pulled.
     pub records: Vec<Record>,
+    /// The layers that are named by their diff ids: to be recorded, too.
+    pub layers: Vec<LayerRecord>,
     /// What was done.
     pub report: Report,
 }
@@ -129,9 +137,9 @@ impl Answer<'_> {
     /// The same answer with a body of its own.
     #[must_use]
     pub fn into_owned(self) -> Answer<'static> {
-        let Self { form, media_type, digest, body, source, by_platform, records, report } = self;
+        let Self { form, media_type, digest, body, source, by_platform, records, layers, report } = self;
         let body = Cow::Owned(body.into_owned());
-        Answer { form, media_type, digest, body, source, by_platform, records, report }
+        Answer { form, media_type, digest, body, source, by_platform, records, layers, report }
     }
 }
 

@@ -1,10 +1,30 @@
-//! A document that is not at hand.
+//! What is not at hand: documents, and facts about layers.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Digest;
 use crate::document::Descriptor;
+
+/// What is needed to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Documents.
+    pub documents: Vec<Need>,
+    /// Layers whose facts are needed, not their bytes.
+    pub layers: Vec<LayerNeed>,
+}
+
+/// A layer whose [facts](crate::layer::LayerFacts) are needed: all of it has to be read for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerNeed {
+    /// The digest of the blob as it is stored.
+    pub digest: Digest,
+    /// Its size in bytes, where a descriptor says so. It may be wrong.
+    pub size: Option<u64>,
+    /// Its media type, where a descriptor says so. It may be wrong, too: the first bytes say how it is compressed.
+    pub media_type: Option<String>,
+}
 
 /// A document that is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +70,37 @@ impl Need {
     }
 }
 
-/// Adds needs to others. One manifest may be listed for several platforms, and under several types and sizes.
-pub(super) fn add_needs(needs: &mut Vec<Need>, more: Vec<Need>) {
-    for need in more {
-        if !needs.iter().any(|own| own.digest == need.digest) {
-            needs.push(need);
+impl Needs {
+    /// Whether nothing is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.layers.is_empty()
+    }
+
+    /// Adds other needs. One manifest may be listed for several platforms, and under several types and sizes; and a
+    /// layer may stand in a manifest many times.
+    pub(super) fn add(&mut self, more: Self) {
+        for need in more.documents {
+            if !self.documents.iter().any(|own| own.digest == need.digest) {
+                self.documents.push(need);
+            }
         }
+        for need in more.layers {
+            if !self.layers.iter().any(|own| own.digest == need.digest) {
+                self.layers.push(need);
+            }
+        }
+    }
+}
+
+impl From<Need> for Needs {
+    fn from(need: Need) -> Self {
+        Self { documents: [need].into(), layers: Vec::new() }
+    }
+}
+
+impl From<LayerNeed> for Needs {
+    fn from(need: LayerNeed) -> Self {
+        Self { documents: Vec::new(), layers: [need].into() }
     }
 }

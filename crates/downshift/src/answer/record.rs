@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::layer::LayerFacts;
 use crate::{Digest, Form, Platform, Timestamp};
 
 /// A converted manifest under the digest that was reported for it.
@@ -24,4 +25,14 @@ pub struct Record {
     pub platform: Option<Platform>,
     /// The time that goes into the signature.
     pub time: Option<Timestamp>,
+}
+
+/// A layer that a reported manifest names by its diff id: in the repository, the blob `facts.diff_id` is the plain tar of
+/// the stored blob `facts.digest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerRecord {
+    /// The repository's name.
+    pub name: String,
+    /// What is known of the stored blob.
+    pub facts: LayerFacts,
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::record::Record;
 use crate::policy::Rules;
-use crate::{Capabilities, Digest, Limits, Permissions, Platform, Policy, Timestamp};
+use crate::{Capabilities, Digest, Limits, Permissions, PlainLayers, Platform, Policy, Timestamp};
 
 /// One request for a manifest.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Request {
     pub policy: Policy,
     /// What is allowed beside what the policy allows.
     pub allow: Permissions,
+    /// Who gets plain layers instead of what is compressed with zstd.
+    pub plain_layers: PlainLayers,
     /// The platform for clients that do not say theirs.
     pub default_platform: Platform,
     /// The time to sign with; without one it is taken from the image.

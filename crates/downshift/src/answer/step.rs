@@ -3,15 +3,15 @@
 use alloc::vec::Vec;
 
 use super::draft::{Draft, Prepared};
-use super::need::Need;
-use super::record::Record;
+use super::need::Needs;
+use super::record::{LayerRecord, Record};
 use crate::Failure;
 
 /// What comes next.
 #[derive(Debug)]
 pub enum Step<'a> {
-    /// Fetch these documents, and ask again with them.
-    Need(Vec<Need>),
+    /// Fetch these documents, read these layers, and ask again with what came of it.
+    Need(Needs),
     /// Sign [`Prepared::signing_input`], and [`Prepared::seal`] the answer with it.
     Sign(Prepared),
     /// [`Draft::finish`] it.
@@ -27,4 +27,13 @@ pub struct Refusal {
     pub failure: Failure,
     /// What has to be recorded before the error goes out: an error may name a digest to pull instead.
     pub records: Vec<Record>,
+    /// The layers that such a manifest names by their diff ids: to be recorded, too.
+    pub layers: Vec<LayerRecord>,
+}
+
+impl From<Failure> for Refusal {
+    /// With nothing to record.
+    fn from(failure: Failure) -> Self {
+        Self { failure, records: Vec::new(), layers: Vec::new() }
+    }
 }

@@ -50,6 +50,7 @@ fn fetched(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> (Vec<Dig
         let Step::Need(needs) = answer(request, &known) else {
             return (at_hand.into_iter().map(|(digest, _)| digest).collect(), round);
         };
+        let needs = needs.documents;
         assert!(needs.len() <= request.limits.converted_children.max(1), "it needs {} at once", needs.len());
         at_hand.extend(needs.into_iter().map(|need| {
             let bytes = documents.get(&need.digest).cloned();
@@ -583,7 +584,8 @@ fn the_longest_way_has_as_many_rounds_as_there_are() -> anyhow::Result<()> {
     let index = nested(&inner, 3, None);
     let request = by_digest(&index.manifest.digest(), Capabilities::default().with_schema1_engine());
     let (_, rounds) = fetched(&request, &index.documents());
-    ensure!(rounds == MAX_ROUNDS, "there are {rounds}");
+    // One more is for layers.
+    ensure!(rounds + 1 == MAX_ROUNDS, "there are {rounds}");
     Ok(())
 }
 

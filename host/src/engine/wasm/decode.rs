@@ -2,13 +2,16 @@
 //!
 //! What the guest says is not believed where that can be helped: a document that makes a program of it gets an answer
 //! about itself at the worst. It cannot record anything for another repository or under another digest, report what is
-//! not the digest of the answer, or have any number of documents fetched.
+//! not the digest of the answer, have any number of documents fetched or layers read, or say of a layer what nobody has read
+//! there.
 
 use std::borrow::Cow;
 
 use downshift::answer::{
-    Conversion, Documents, Draft, Need, NeedKind, Prepared, Record, Refusal, Request, Root, Step,
+    Conversion, Documents, Draft, LayerNeed, LayerReading, LayerRecord, Need, NeedKind, Needs, Prepared,
+    Record, Refusal, Request, Root, Step,
 };
+use downshift::layer::LayerFacts;
 use downshift::report::{Described, LeftOut, Note};
 use downshift::{Digest, Failure, Fault, Form, Platform, Timestamp, is_manifest_type};
 
@@ -23,21 +26,45 @@ pub(super) fn step<'a>(
     documents: &Documents<'a>,
 ) -> Result<Step<'a>, Failure> {
     Ok(match step {
-        wit::Step::Need(needs) => self::needs(needs, request)?,
+        wit::Step::Need(needs) => Step::Need(self::needs(needs, request)?),
         wit::Step::Done(draft) => self::draft(draft, request, documents)?,
-        wit::Step::Refused(wit::Refusal { failure, records }) => {
+        wit::Step::Refused(wit::Refusal { failure, records, layers }) => {
             let records = self::records(records, &request.root)?;
-            Step::Refused(Refusal { failure: self::failure(failure), records })
+            let name = request.root.name();
+            let layers = facts(layers, documents)?.into_iter();
+            let layers = layers.map(|facts| LayerRecord { name: name.to_owned(), facts }).collect();
+            Step::Refused(Refusal { failure: self::failure(failure), records, layers })
         }
     })
 }
 
-/// Documents that are needed: the root, or something for each manifest that is converted with it.
-fn needs<'a>(needs: Vec<wit::Need>, request: &Request) -> Result<Step<'a>, Failure> {
-    if needs.len() > request.limits.converted_children.max(1) {
+/// What is needed: the root, or something for each manifest that is converted with it; and the layers of one manifest.
+fn needs(needs: wit::Needs, request: &Request) -> Result<Needs, Failure> {
+    let wit::Needs { documents, layers } = needs;
+    if documents.len() > request.limits.converted_children.max(1) {
         return Err(untrue::answer("it needs too many documents"));
     }
-    Ok(Step::Need(needs.into_iter().map(need).collect::<Result<_, _>>()?))
+    if layers.len() > request.limits.layers {
+        return Err(untrue::answer("it needs too many layers"));
+    }
+    Ok(Needs {
+        documents: documents.into_iter().map(need).collect::<Result<_, _>>()?,
+        layers: layers.into_iter().map(layer_need).collect::<Result<_, _>>()?,
+    })
+}
+
+fn layer_need(need: wit::LayerNeed) -> Result<LayerNeed, Failure> {
+    let wit::LayerNeed { digest, size, media_type } = need;
+    Ok(LayerNeed { digest: digest.parse()?, size, media_type })
+}
+
+/// The facts of layers that the guest names, as they were given to it.
+fn facts(layers: Vec<String>, documents: &Documents<'_>) -> Result<Vec<LayerFacts>, Failure> {
+    let facts = |digest: String| match documents.layer(&digest.parse()?) {
+        Some(LayerReading::Facts(facts)) => Ok(facts.clone()),
+        _ => Err(untrue::answer("it names a layer that nobody has read")),
+    };
+    layers.into_iter().map(facts).collect()
 }
 
 fn need(need: wit::Need) -> Result<Need, Failure> {
@@ -66,7 +93,7 @@ fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) ->
         warnings: draft.warnings.into_iter().map(note).collect(),
         conversion: draft
             .conversion
-            .map(|conversion| self::conversion(conversion, &request.root))
+            .map(|conversion| self::conversion(conversion, &request.root, documents))
             .transpose()?,
     };
     if decoded.conversion.is_some() {
@@ -110,7 +137,11 @@ fn check_digest(draft: &Draft<'_>, body: &[u8], request: &Request) -> Result<(),
     }
 }
 
-fn conversion(conversion: wit::Conversion, root: &Root) -> Result<Conversion, Failure> {
+fn conversion(
+    conversion: wit::Conversion,
+    root: &Root,
+    documents: &Documents<'_>,
+) -> Result<Conversion, Failure> {
     Ok(Conversion {
         name: root.name().to_owned(),
         tag: root.tag().map(str::to_owned),
@@ -119,6 +150,7 @@ fn conversion(conversion: wit::Conversion, root: &Root) -> Result<Conversion, Fa
         added: conversion.added.into_iter().map(note).collect(),
         left_out: conversion.left_out.into_iter().map(left_out).collect::<Result<_, _>>()?,
         children: records(conversion.children, root)?,
+        layers: facts(conversion.layers, documents)?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! From the core's types to the component's.
 
-use downshift::answer::{Documents, Record, Request, Root};
-use downshift::{Capabilities, Form, Limits, Platform, Policy, ZstdSupport};
+use downshift::answer::{Documents, LayerReading, Record, Request, Root};
+use downshift::layer::{Compression, LayerFacts};
+use downshift::{Capabilities, Form, Limits, PlainLayers, Platform, Policy, ZstdSupport};
 
 use super::bindings::downshift::convert::types as wit;
 
@@ -14,6 +15,11 @@ pub(super) fn request(request: &Request) -> wit::Request {
             Policy::Reference => wit::Policy::Reference,
         },
         allow: request.allow.iter().map(|permission| permission.code().to_owned()).collect(),
+        plain_layers: match request.plain_layers {
+            PlainLayers::Never => wit::PlainLayers::Never,
+            PlainLayers::Old => wit::PlainLayers::Old,
+            PlainLayers::Always => wit::PlainLayers::Always,
+        },
         default_platform: platform(&request.default_platform),
         time: request.time.map(|time| time.seconds()),
         limits: limits(&request.limits),
@@ -25,6 +31,40 @@ pub(super) fn documents(documents: &Documents<'_>) -> Vec<wit::Document> {
         .iter()
         .map(|(digest, bytes)| wit::Document { digest: digest.to_string(), bytes: bytes.map(<[u8]>::to_vec) })
         .collect()
+}
+
+pub(super) fn layers(documents: &Documents<'_>) -> Vec<wit::Layer> {
+    documents
+        .layers()
+        .map(|(digest, reading)| wit::Layer {
+            digest: digest.to_string(),
+            reading: match reading {
+                LayerReading::Facts(facts) => wit::LayerReading::Facts(self::facts(facts)),
+                LayerReading::Missing => wit::LayerReading::Missing,
+                LayerReading::Refused { code, cause } => {
+                    wit::LayerReading::Refused(wit::LayerRefusal { code: code.clone(), cause: cause.clone() })
+                }
+            },
+        })
+        .collect()
+}
+
+fn facts(facts: &LayerFacts) -> wit::LayerFacts {
+    wit::LayerFacts {
+        digest: facts.digest.to_string(),
+        compression: match facts.compression {
+            Compression::Plain => wit::Compression::Plain,
+            Compression::Gzip => wit::Compression::Gzip,
+            Compression::Zstd => wit::Compression::Zstd,
+            Compression::Bzip2 => wit::Compression::Bzip2,
+            Compression::Xz => wit::Compression::Xz,
+        },
+        size: facts.size,
+        diff_id: facts.diff_id.to_string(),
+        plain_size: facts.plain_size,
+        zstd_window: facts.zstd_window,
+        decoder_version: facts.decoder_version,
+    }
 }
 
 fn root(root: &Root) -> wit::Root {

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target, warn_of_size};
-use crate::answer::need::add_needs;
+use crate::answer::need::Needs;
 use crate::answer::platform_order::{first_of_architecture, fitting, runs_on};
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
@@ -43,11 +43,11 @@ impl<'a> Desk<'_, 'a> {
         let suits = |entry: &&Descriptor| {
             platform.says_variant() || runs_on(entry, &platform) <= runs_on(first, &platform)
         };
-        let mut needs = Vec::new();
+        let mut needs = Needs::default();
         for entry in others.iter().copied().filter(suits).take(self.children_limit()) {
             match self.listed(target, entry) {
                 Ok(step) => return Ok(picked(entry, step)),
-                Err(Stop::Need(more)) => add_needs(&mut needs, more),
+                Err(Stop::Need(more)) => needs.add(more),
                 Err(Stop::Refused(_)) => {}
             }
         }
@@ -118,11 +118,11 @@ impl<'a> Desk<'_, 'a> {
             // Each that is opened is read, also where one stands there many times.
             let opened = entries.iter().filter(|entry| opens(entry)).count();
             Limits::check("converted-children", self.children_limit(), opened)?;
-            let (mut flat, mut needs) = (Vec::with_capacity(entries.len()), Vec::new());
+            let (mut flat, mut needs) = (Vec::with_capacity(entries.len()), Needs::default());
             for entry in entries {
                 match opens(&entry).then(|| self.opened(&entry)) {
                     Some(Ok(inner)) => flat.extend(inner.into_iter().map(|one| within(&entry, one))),
-                    Some(Err(Stop::Need(more))) => add_needs(&mut needs, more),
+                    Some(Err(Stop::Need(more))) => needs.add(more),
                     None | Some(Err(Stop::Refused(_))) => flat.push(entry),
                 }
                 Limits::check("entries", self.request.limits.entries, flat.len())?;
@@ -146,11 +146,11 @@ impl<'a> Desk<'_, 'a> {
     /// The entries, and those that do not say their platform with that of their config.
     pub(super) fn with_platforms(self, mut entries: Vec<Descriptor>) -> Result<Vec<Descriptor>, Stop> {
         let silent = entries.iter_mut().filter(|entry| !entry.is_attestation && entry.lacks_platform());
-        let mut needs = Vec::new();
+        let mut needs = Needs::default();
         for entry in silent.take(self.children_limit()) {
             match self.config_platform(entry) {
                 Ok(platform) => entry.platform = platform,
-                Err(Stop::Need(more)) => add_needs(&mut needs, more),
+                Err(Stop::Need(more)) => needs.add(more),
                 // Whoever picks it is told why.
                 Err(Stop::Refused(_)) => {}
             }

@@ -1,10 +1,10 @@
-//! How a layer is compressed.
+//! How layers are compressed.
 
 use core::fmt;
 
 use serde::Serialize;
 
-/// How a layer is compressed, by its first bytes.
+/// How a layer is compressed: as its media type says it, or its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
@@ -21,6 +21,9 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// Every compression.
+    pub const ALL: [Self; 5] = [Self::Plain, Self::Gzip, Self::Zstd, Self::Bzip2, Self::Xz];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -33,15 +36,10 @@ impl Compression {
         }
     }
 
-    /// What it calls the parts that may follow each other.
+    /// The compression of this name.
     #[must_use]
-    pub(crate) const fn part(self) -> &'static str {
-        match self {
-            Self::Plain => "tar",
-            Self::Gzip => "member",
-            Self::Zstd => "frame",
-            Self::Bzip2 | Self::Xz => "stream",
-        }
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|compression| compression.name() == name)
     }
 }
 

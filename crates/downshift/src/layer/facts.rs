@@ -1,0 +1,27 @@
+//! What is known of a layer that has been read.
+
+use serde::Serialize;
+
+use super::Compression;
+use crate::Digest;
+
+/// What is known of a layer once all of it has been read and checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerFacts {
+    /// The digest of the blob as it is stored. It is computed, so it is for the reader's caller to compare it with the
+    /// expected one.
+    pub digest: Digest,
+    /// How the blob is compressed, by its first bytes.
+    pub compression: Compression,
+    /// Bytes of the blob.
+    pub size: u64,
+    /// The digest of the plain tar.
+    pub diff_id: Digest,
+    /// Bytes of the plain tar.
+    pub plain_size: u64,
+    /// The largest window of a zstd frame, in bytes; none for other compressions, and for a blob that has only skippable
+    /// frames.
+    pub zstd_window: Option<u64>,
+    /// The version of the rules by which it was read.
+    pub decoder_version: u32,
+}
