@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Record, Request, Root, Step, answer};
+use downshift::answer::{
+    Answer, Documents, LayerReading, MAX_ROUNDS, Record, Refusal, Request, Root, Step, answer,
+};
 use downshift::document::{Descriptor, Document};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift::{Capabilities, Digest, Failure, Limits, check};
 use downshift_cases::implementation::{Answered, Outcome};
+use downshift_cases::layers;
 
 use crate::images::Asked;
 
@@ -23,27 +26,34 @@ pub fn drive(
     mut step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
 ) -> Outcome {
     let mut at_hand = BTreeMap::new();
+    let mut read: BTreeMap<Digest, LayerReading> = BTreeMap::new();
     for _ in 0..MAX_ROUNDS {
         let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
-        match step(&fetched) {
-            Err(failure) => return Outcome::Refused { failure, records: Vec::new() },
+        let fetched = fetched.with_layers(&read);
+        let needs = match step(&fetched) {
+            Err(failure) => return Outcome::refused(failure),
             Ok(Step::Done(draft)) => return answered(draft.finish()),
             Ok(Step::Refused(refusal)) => {
-                return Outcome::Refused { failure: refusal.failure, records: refusal.records };
+                let Refusal { failure, records, layers } = refusal;
+                return Outcome::Refused { failure, records, layers };
             }
             Ok(Step::Sign(prepared)) => {
                 return answered(prepared.seal(signature()).expect("it has its length"));
             }
-            Ok(Step::Need(needs)) => {
-                assert!(!needs.is_empty(), "nothing is needed");
-                for need in needs.documents {
-                    let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
-                        return Outcome::Missing(need.digest);
-                    };
-                    let before = at_hand.insert(digest, bytes.as_slice());
-                    assert!(before.is_none(), "`{digest}` is asked for twice");
-                }
-            }
+            Ok(Step::Need(needs)) => needs,
+        };
+        assert!(!needs.is_empty(), "nothing is needed");
+        for need in needs.documents {
+            let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
+                return Outcome::Missing(need.digest);
+            };
+            let before = at_hand.insert(digest, bytes.as_slice());
+            assert!(before.is_none(), "`{digest}` is asked for twice");
+        }
+        for need in needs.layers {
+            let reading = layers::reading(documents, &need.digest);
+            let before = read.insert(need.digest, reading);
+            assert!(before.is_none(), "a layer is asked for twice");
         }
     }
     panic!("there is no answer after {MAX_ROUNDS} rounds");
@@ -61,6 +71,7 @@ fn answered(answer: Answer<'_>) -> Outcome {
         source: answer.source,
         by_platform: answer.by_platform,
         records: answer.records,
+        layers: answer.layers,
         report: serde_json::to_value(&answer.report).expect("a report is plain data"),
     })
 }
@@ -72,7 +83,7 @@ pub fn is_sound(asked: &Asked, outcome: &Outcome) {
             is_sound_answer(asked, answered);
             can_be_pulled(asked, &answered.records);
         }
-        Outcome::Refused { failure, records } => {
+        Outcome::Refused { failure, records, .. } => {
             for text in [failure.code.as_ref(), &failure.cause, failure.remedy.as_ref()] {
                 assert!(!text.is_empty() && !text.contains(['\n', '\r']), "`{failure:?}` is not on one line");
             }
@@ -109,7 +120,7 @@ fn is_sound_answer(asked: &Asked, answered: &Answered) {
     let stored = Document::parse(&asked.documents[source], &own).expect("what it was made of can be read");
     match (&stored, &made) {
         (Document::Manifest(stored), Document::Manifest(made)) => {
-            assert_eq!(names(&stored.layers), names(&made.layers), "the layers are others");
+            assert_eq!(names_in(answered, &stored.layers), names(&made.layers), "the layers are others");
             assert_eq!(stored.config.digest, made.config.digest);
         }
         (Document::Manifest(stored), Document::Schema1(made)) => {
@@ -120,7 +131,8 @@ fn is_sound_answer(asked: &Asked, answered: &Answered) {
                 .map(String::as_str)
                 .filter(|layer| *layer != Digest::EMPTY_LAYER)
                 .collect();
-            let layers: Vec<&str> = stored.layers.iter().map(|layer| layer.digest.as_str()).collect();
+            let layers = names_in(answered, &stored.layers).into_iter().map(|(name, _)| name);
+            let layers: Vec<&str> = layers.collect();
             if asked.request.policy.is_strict() {
                 assert_eq!(blobs, layers, "layers are lost");
                 let findings = check::check(&answered.body, &own).expect("it can be read");
@@ -138,6 +150,17 @@ fn is_sound_answer(asked: &Asked, answered: &Answered) {
         }
         (stored, made) => panic!("`{}` was made of `{}`", made.form(), stored.form()),
     }
+}
+
+/// The names and sizes that stored layers have in an answer: some have those of their plain tars.
+fn names_in<'a>(answered: &'a Answered, layers: &'a [Descriptor]) -> Vec<(&'a str, u64)> {
+    let name = |layer: &'a Descriptor| {
+        let mut plain = answered.layers.iter().filter(|plain| plain.facts.digest == layer.digest);
+        plain.next().map_or((layer.digest.as_str(), layer.size), |plain| {
+            (plain.facts.diff_id.as_str(), plain.facts.plain_size)
+        })
+    };
+    layers.iter().map(name).collect()
 }
 
 fn names(layers: &[Descriptor]) -> Vec<(&str, u64)> {

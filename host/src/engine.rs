@@ -13,8 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::ValueEnum;
 use downshift::answer::{
-    Answer, Documents, LayerReading, LayerRecord, MAX_ROUNDS, Need, Needs, Record, Refusal, Request, Root,
-    Step, answer,
+    Answer, Documents, LayerNeed, LayerReading, LayerRecord, MAX_ROUNDS, Need, Needs, Record, Refusal,
+    Request, Root, Step, answer,
 };
 use downshift::jws::Signature;
 use downshift::{Digest, Failure};
@@ -412,11 +412,13 @@ fn drive<E: From<NoAnswer>>(
 
 /// Answers a request with documents that are all at hand, and checks these against their digests.
 ///
-/// `fetch` gives the document with [`Need::digest`], or says that there is none; `sign` signs the bytes it is given.
+/// `fetch` gives the document with [`Need::digest`], or says that there is none; `read` reads a layer; `sign` signs the bytes
+/// it is given.
 pub(crate) fn run(
     engine: &Engine,
     request: &Request,
     fetch: impl Fn(&Need) -> Result<Option<Vec<u8>>, Error>,
+    read: impl Fn(&LayerNeed) -> Result<LayerReading, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Answer<'static>, NoAnswer> {
     let look_up = |need: &Need| {
@@ -426,17 +428,21 @@ pub(crate) fn run(
         }
         Ok(Lookup::Known(bytes.map(Bytes::from)))
     };
-    match advance(engine, request, &mut KnownDocuments::default(), None, look_up, sign)? {
-        Progress::Answered(answer) => Ok(*answer),
-        Progress::Waiting(Needs { documents, layers }) => {
-            let digests = documents.into_iter().map(|need| need.digest);
-            let error = match digests.chain(layers.into_iter().map(|need| need.digest)).next() {
-                Some(digest) => Error::NotGiven { digest },
-                None => Error::Core(untrue::endless()),
-            };
-            Err(error.into())
+    let (mut found, mut sign) = (KnownDocuments::default(), Some(sign));
+    for _ in 0..MAX_ROUNDS {
+        // Whatever is signed is the answer.
+        let sign = |bytes: &[u8]| sign.take().map_or_else(|| Err(Error::Panicked), |sign| sign(bytes));
+        match advance(engine, request, &mut found, None, &look_up, sign)? {
+            Progress::Answered(answer) => return Ok(*answer),
+            Progress::Waiting(Needs { layers, .. }) => {
+                for need in layers {
+                    let reading = read(&need)?;
+                    found.layers.push((need.digest, reading));
+                }
+            }
         }
     }
+    Err(Error::Core(untrue::endless()).into())
 }
 
 impl From<Error> for NoAnswer {

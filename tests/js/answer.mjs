@@ -9,24 +9,31 @@ const encoded = (records) => records.map((record) => ({ ...record, payload: toBa
 class Missing extends Error {}
 
 /** Answers a question with the package and one of the `signers`. */
-export async function answer({ convert }, signers, { request, documents, signer = "p256", times = 1 }) {
+export async function answer(
+  { convert },
+  signers,
+  { request, documents, layers = {}, signer = "p256", times = 1 },
+) {
   const decoded = new Map(Object.entries(documents).map(([digest, base64]) => [digest, fromBase64(base64)]));
   const fetchDocument = async ({ digest }) => {
     if (!decoded.has(digest)) throw Object.assign(new Missing(), { digest });
     return decoded.get(digest);
   };
+  const readLayer = async ({ digest }) => layers[digest] ?? { missing: true };
   const { record } = request;
   if (record) request.record = { ...record, payload: fromBase64(record.payload) };
   try {
     const signWith = await signers[signer]();
-    for (let time = 1; time < times; time += 1) await convert(request, fetchDocument, signWith);
-    const { body, records, ...answered } = await convert(request, fetchDocument, signWith);
+    for (let time = 1; time < times; time += 1) {
+      await convert(request, fetchDocument, signWith, readLayer);
+    }
+    const { body, records, ...answered } = await convert(request, fetchDocument, signWith, readLayer);
     return { answered: { ...answered, body: toBase64(body), records: encoded(records) } };
   } catch (error) {
     if (error instanceof Missing) return { missing: error.digest };
-    const { code, fault, cause, remedy, records } = error;
+    const { code, fault, cause, remedy, records, layers: named } = error;
     if (code === undefined) throw error;
-    return { refused: { code, fault, cause, remedy }, records: encoded(records) };
+    return { refused: { code, fault, cause, remedy }, records: encoded(records), layers: named };
   }
 }
 

@@ -226,7 +226,7 @@ fn of_layers(read: &Read<'_>, report: &DocumentReport, problems: &mut Problems) 
                 "is foreign: clients fetch it from elsewhere, and registries need not have it"
             }
             Some(&"zstd") => {
-                "is compressed with zstd: Docker before 23 cannot read it, and schema 1 and 2 have no name for it"
+                "is compressed with zstd: Docker before 23 cannot read it, and schema 1 and 2 have no name for it; Downshift gives such clients plain layers"
             }
             Some(&"unknown-type") if report.artifact.is_none() => {
                 "has a media type that image layers do not have"

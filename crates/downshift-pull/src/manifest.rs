@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use downshift::answer::{Answer, MAX_ROUNDS, Need, Needs, Record, Request as Question, Root};
-use downshift::{Digest, Error, Permission, PlainLayers};
+use downshift::{Digest, Error, PlainLayers};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
@@ -278,8 +278,8 @@ impl Front {
         // at; and so is what a digest names. What a client makes up there must not be a key of its own.
         let is_as_stored = answer.form.is_index() && answer.source.is_none();
         let allow = self.settings.allowed(repository.scope().origin);
-        let is_looked_into =
-            self.settings.policy.is_strict() && !allow.has(Permission::ZstdLayer) && !key.client.reads_zstd();
+        let (policy, plain_layers) = (self.settings.policy, PlainLayers::default());
+        let is_looked_into = Question::looks_into_lists(&key.client, policy, allow, plain_layers);
         let by_tag = matches!(key.reference, Reference::Tag(_));
         // A list may be of use to an engine on one platform and not on another, also by digest.
         let is_decided = is_as_stored && answer.report.platform.is_some();

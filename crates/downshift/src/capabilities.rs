@@ -245,7 +245,7 @@ impl Capabilities {
     }
 
     /// Whether the client takes `form`, by its name or as any type.
-    fn takes_form(&self, form: Form) -> bool {
+    pub(crate) fn takes_form(&self, form: Form) -> bool {
         self.names(form) || self.any && self.weight(form) != Some(0) && !self.cannot_read(form)
     }
 

@@ -23,7 +23,8 @@ pub(crate) struct Config<'c> {
 /// The member `rootfs`.
 #[derive(Default)]
 pub(crate) struct RootFs<'c> {
-    pub(crate) diff_ids: usize,
+    /// Lowest first.
+    pub(crate) diff_ids: Vec<Cow<'c, str>>,
     pub(crate) base_layer: Cow<'c, str>,
 }
 
@@ -221,8 +222,9 @@ fn read_rootfs<'c>(
             if !matches!(value.kind(), Kind::Array | Kind::Null) || !value.elements().all(is_text) {
                 return Err(Error::wrong_type("rootfs.diff_ids", "an array of strings"));
             }
-            rootfs.diff_ids = value.elements().count();
-            Limits::check("layers", limits.layers, rootfs.diff_ids)
+            Limits::check("layers", limits.layers, value.elements().count())?;
+            rootfs.diff_ids = value.elements().map(|element| element.as_text().unwrap_or_default()).collect();
+            Ok(())
         }
     })
 }

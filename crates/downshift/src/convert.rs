@@ -5,8 +5,10 @@ mod manifest;
 mod notes;
 mod output;
 mod schema1;
+mod splice;
 
 pub(crate) use index::{Entry, to_index, to_list};
 pub(crate) use manifest::{to_oci, to_schema2};
 pub(crate) use output::Rewrite;
 pub(crate) use schema1::{Source, to_schema1};
+pub(crate) use splice::rename_layers;

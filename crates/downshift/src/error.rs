@@ -84,11 +84,9 @@ pub enum Error {
     UnreadableDigest {
         /// What it asked for.
         digest: Digest,
-        /// The form that it does not read.
-        form: Form,
-        /// Whether that is the form of manifests which the one with that digest lists.
-        is_listed: bool,
-        /// The digest of the same image in a form that it reads.
+        /// What of it that engine does not read.
+        unreadable: Unreadable,
+        /// The digest of the same image as that engine reads it.
         instead: Digest,
     },
 
@@ -134,6 +132,11 @@ pub enum Error {
         /// Its digest.
         digest: Digest,
     },
+    /// A layer that a manifest names is not there.
+    MissingLayer {
+        /// Its digest.
+        digest: Digest,
+    },
     /// A member is missing.
     MissingMember {
         /// Where it should be.
@@ -145,6 +148,15 @@ pub enum Error {
         key: String,
         /// The key that Go's decoder takes it for.
         known: &'static str,
+    },
+    /// A layer cannot be unpacked: it is damaged, compressed in a way that nobody reads, or past a limit of the reader.
+    UnreadableLayer {
+        /// Its digest.
+        digest: Digest,
+        /// The reader's code.
+        code: String,
+        /// The reader's cause.
+        cause: String,
     },
     /// Neither a manifest nor a list of manifests that this crate knows.
     UnknownDocument {
@@ -180,6 +192,15 @@ pub enum Error {
         diff_ids: usize,
         /// Layers of the manifest.
         layers: usize,
+    },
+    /// The config names another diff id than the layer has.
+    DiffIdMismatch {
+        /// The layer.
+        digest: Digest,
+        /// The diff id in the config.
+        expected: Digest,
+        /// The layer's own.
+        actual: Digest,
     },
     /// A layer's digest is of an algorithm that engines of the schema 1 era do not know.
     DigestAlgorithm {
@@ -259,6 +280,27 @@ pub enum Error {
         /// What was found.
         actual: usize,
     },
+}
+
+/// What an engine does not read of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Its form.
+    Form(Form),
+    /// The form of manifests that it lists.
+    Listed(Form),
+    /// Its layers, which are compressed with zstd.
+    Zstd,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form(form) => write!(f, "is a manifest in the form `{form}`"),
+            Self::Listed(form) => write!(f, "lists manifests in the form `{form}`"),
+            Self::Zstd => f.write_str("has layers that are compressed with zstd"),
+        }
+    }
 }
 
 impl Error {
@@ -344,11 +386,21 @@ impl Error {
                 Document,
                 "push the image again: a part of it is missing where it is stored",
             ),
+            Self::MissingLayer { .. } => (
+                "missing-layer",
+                Document,
+                "push the image again: a layer of it is missing where it is stored",
+            ),
             Self::MissingMember { .. } => ("missing-member", Document, REWRITE),
             Self::ShadowedKey { .. } => (
                 "shadowed-key",
                 Document,
                 "push the image again with a tool that writes each key in its exact spelling, or whoever runs Downshift can allow `shadowed-key` if it is the config's",
+            ),
+            Self::UnreadableLayer { .. } => (
+                "unreadable-layer",
+                Document,
+                "push the image again with whole layers; if it is a limit that the message names, whoever runs Downshift can raise it",
             ),
             Self::UnknownDocument { .. } => (
                 "unknown-document",
@@ -369,6 +421,7 @@ impl Error {
             ),
             Self::ChildrenRefused { .. } => ("children-refused", Image, PULL_ONE_MANIFEST),
             Self::DiffIdCount { .. } => ("diff-id-count", Image, BUILD_AGAIN),
+            Self::DiffIdMismatch { .. } => ("diff-id-mismatch", Image, BUILD_AGAIN),
             Self::DigestAlgorithm { .. } => (
                 "digest-algorithm",
                 Image,
@@ -457,12 +510,8 @@ impl fmt::Display for Error {
             Self::PlatformMissing { platform, available } => {
                 write!(f, "there is no manifest for `{platform}`, only for `{}`", Cut(available))
             }
-            Self::UnreadableDigest { digest, form, is_listed, instead } => {
-                let what = if *is_listed { "lists manifests" } else { "is a manifest" };
-                write!(
-                    f,
-                    "`{digest}` {what} in the form `{form}`, which this engine cannot read: pull `{instead}` instead"
-                )
+            Self::UnreadableDigest { digest, unreadable, instead } => {
+                write!(f, "`{digest}` {unreadable}, which this engine cannot read: pull `{instead}` instead")
             }
             Self::Ambiguous { one, other } => {
                 write!(f, "the document has both `{one}` and `{other}`, so it can be read in two ways")
@@ -475,9 +524,13 @@ impl fmt::Display for Error {
             Self::InvalidSignature { problem } => write!(f, "the signature block cannot be read: {problem}"),
             Self::InvalidTime { value } => write!(f, "`{}` is not an RFC 3339 time", Cut(value)),
             Self::MissingDocument { digest } => write!(f, "the document `{digest}` is missing"),
+            Self::MissingLayer { digest } => write!(f, "the layer `{digest}` is missing"),
             Self::MissingMember { path } => write!(f, "the member `{path}` is missing"),
             Self::ShadowedKey { key, known } => {
                 write!(f, "the key `{}` is read as `{known}` by some engines and ignored by others", Cut(key))
+            }
+            Self::UnreadableLayer { digest, code, cause } => {
+                write!(f, "the layer `{digest}` cannot be unpacked: {} ({})", Cut(cause), Cut(code))
             }
             Self::UnknownDocument { value } => {
                 write!(f, "`{}` is not a manifest type that can be read", Cut(value))
@@ -497,6 +550,12 @@ impl fmt::Display for Error {
             }
             Self::DiffIdCount { diff_ids, layers } => {
                 write!(f, "the config has `{diff_ids}` diff ids, but the manifest has `{layers}` layers")
+            }
+            Self::DiffIdMismatch { digest, expected, actual } => {
+                write!(
+                    f,
+                    "the config has the diff id `{expected}` for the layer `{digest}`, which has `{actual}`"
+                )
             }
             Self::DigestAlgorithm { digest } => {
                 write!(

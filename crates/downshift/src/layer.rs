@@ -105,17 +105,20 @@ impl LayerType {
     pub(crate) fn media_type(
         layer: &Descriptor,
         form: Form,
-        allow: Permissions,
+        names_zstd: bool,
     ) -> Result<&'static str, Box<Error>> {
         let layer_type = Self::of(layer)?;
-        let is_docker = form == Form::Schema2;
-        let is_refused = layer_type.compression == Compression::Zstd && !allow.has(Permission::ZstdLayer);
-        if is_docker && is_refused {
+        if layer_type.compression == Compression::Zstd && !names_zstd {
             return Err(Error::ZstdLayer { digest: layer.digest.clone() }.into());
         }
-        let table: &[(&'static str, Self)] = if is_docker { &DOCKER } else { &OCI };
-        let found = table.iter().find(|(_, candidate)| *candidate == layer_type);
-        found.map(|&(name, _)| name).ok_or_else(|| Error::ZstdLayer { digest: layer.digest.clone() }.into())
+        let found = layer_type.name_in(form);
+        found.ok_or_else(|| Error::ZstdLayer { digest: layer.digest.clone() }.into())
+    }
+
+    /// The media type by this name in a manifest of the form `form`, if it has one.
+    pub(crate) fn name_in(self, form: Form) -> Option<&'static str> {
+        let table: &[(&'static str, Self)] = if form == Form::Schema2 { &DOCKER } else { &OCI };
+        table.iter().find(|(_, candidate)| *candidate == self).map(|&(name, _)| name)
     }
 }
 

@@ -35,9 +35,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Why a manifest that was converted to `form` has another digest.
-    pub(crate) fn why_changed(form: Form) -> &'static str {
+    /// Why a manifest that was converted from one form to another, or in its own has other layers, has another digest.
+    pub(crate) fn why_changed(from: Form, form: Form) -> &'static str {
         match form {
+            Form::Schema2 | Form::Oci if from == form => {
+                "the digests, sizes and media types of its layers are part of its bytes"
+            }
             Form::Schema1 | Form::Schema1Unsigned => {
                 "schema 1 is another document; its digest is of the payload without signatures, which holds the repository's name and the tag"
             }

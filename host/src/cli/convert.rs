@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use downshift::answer::{Need, NeedKind, Request, Root};
+use downshift::answer::{LayerNeed, LayerReading, Need, NeedKind, Request, Root};
 use downshift::document::Document;
 use downshift::jws::Signature;
 use downshift::{Capabilities, Digest, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
@@ -13,13 +13,14 @@ use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
 
 use super::arguments::{EngineArgs, LimitArgs};
 use super::input::read_document;
+use super::layer::read_stream;
 use super::output::{json, write_document};
 use super::verdict::Verdict;
 use crate::data::keys;
 use crate::engine;
 use crate::error::Error;
 use crate::log;
-use crate::origin::layout::Layout;
+use crate::origin::layout::{BlobFile, Layout};
 use crate::origin::store_files::StoreFiles;
 
 /// Convert one manifest, and write its exact bytes to standard output
@@ -80,7 +81,9 @@ Examples:
   downshift convert - --layout images/library/httpd --to schema2 --platform linux/arm64 < index.json
 
 The other documents that are needed, a config or the manifests of a list or index, are read from
-the layout's blobs/sha256/HEX. Each must have the digest and size that the manifest says.";
+the layout's blobs/sha256/HEX. Each must have the digest and size that the manifest says. Layers
+that are compressed with zstd are read there, too, where the form has no name for them: they go by
+the digests of their plain tars, which `downshift layer` shows.";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Target {
@@ -127,9 +130,13 @@ impl Convert {
             };
             document.map(Some).ok_or_else(|| Error::NotGiven { digest: need.digest.clone() })
         };
+        let read = |need: &LayerNeed| match &layout {
+            Some(layout) => read_layer(layout, need),
+            None => Err(Error::NotGiven { digest: need.digest.clone() }),
+        };
         let no_conversion = || -> Error { downshift::Error::NoConversion { from, to: form }.into() };
         let answer =
-            engine::run(&engine, &request, fetch, |bytes| sign(bytes, key)).map_err(|no_answer| {
+            engine::run(&engine, &request, fetch, read, |bytes| sign(bytes, key)).map_err(|no_answer| {
                 // There is no Accept header here to name another type in.
                 if no_answer.error.code() == "not-acceptable" {
                     no_conversion()
@@ -189,4 +196,21 @@ fn name(text: &str) -> Result<String, &'static str> {
 
 fn tag(text: &str) -> Result<String, &'static str> {
     if is_tag(text) { Ok(text.to_owned()) } else { Err("not a tag") }
+}
+
+/// Reads a layer from the layout.
+fn read_layer(layout: &Layout, need: &LayerNeed) -> Result<LayerReading, Error> {
+    let LayerNeed { digest, .. } = need;
+    let Some(BlobFile { mut file, path, .. }) = layout.blob(digest)? else {
+        return Ok(LayerReading::Missing);
+    };
+    let read = read_stream(&mut file, &downshift_layer::Limits::host());
+    Ok(match read.map_err(|error| Error::unreadable(&path, error))? {
+        Ok(facts) if facts.digest != *digest => {
+            let cause = format!("its digest is `{}`", facts.digest);
+            LayerReading::Refused { code: "digest-mismatch".to_owned(), cause }
+        }
+        Ok(facts) => LayerReading::Facts(facts),
+        Err(error) => LayerReading::Refused { code: error.code().to_owned(), cause: error.to_string() },
+    })
 }

@@ -104,7 +104,7 @@ fn read(path: &Path, limits: &Limits) -> Result<Result<LayerFacts, downshift_lay
     outcome.map_err(|error| Error::unreadable(path, error))
 }
 
-fn read_stream(
+pub(super) fn read_stream(
     stream: &mut dyn Read,
     limits: &Limits,
 ) -> io::Result<Result<LayerFacts, downshift_layer::Error>> {

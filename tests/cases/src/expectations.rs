@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request, Root};
 use downshift::{
-    Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, PlainLayers, Platform, Policy, jws,
+    Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, PlainLayers, Platform, Policy, ZstdSupport,
+    jws,
 };
 use serde_json::Value;
 
 use crate::difference;
 use crate::images::{Family, Image, Manifest, REPOSITORY, digest_of, sample};
 use crate::implementation::{Answered, Implementation, Native, Outcome};
+use crate::layers::facts;
 use crate::outcomes::{Cell, Client, Outcomes, title};
 use crate::response::{Response, is_refused};
 
@@ -74,6 +76,7 @@ pub fn images() -> anyhow::Result<BTreeMap<String, Image>> {
         ("zstd", sample::zstd()),
         ("zstd-schema2", sample::zstd_schema2()),
         ("zstd-index", sample::zstd_index()),
+        ("zstd-list", sample::zstd_list()),
         ("zstd-beside-gzip", sample::zstd_beside_gzip()),
         ("nested-index", sample::nested_index()),
         ("no-platforms", sample::no_platforms()),
@@ -87,7 +90,7 @@ fn stored_schema1() -> anyhow::Result<[Image; 2]> {
     let image = sample::schema2();
     let made = |tag| {
         let root = Root::Tag { name: REPOSITORY.to_string(), tag, digest: image.manifest.digest() };
-        convert(root, Form::Schema1, &Platform::linux_amd64(), Policy::Strict, &image)
+        convert(root, Form::Schema1, ZstdSupport::None, &Platform::linux_amd64(), Policy::Strict, &image)
     };
     let layers: Vec<_> = image.layers.iter().cloned().chain([EMPTY_LAYER.to_vec()]).collect();
     let of = |form, bytes| Image { layers: layers.clone(), ..Image::bare(form, bytes) };
@@ -96,10 +99,11 @@ fn stored_schema1() -> anyhow::Result<[Image; 2]> {
     Ok([of(Form::Schema1, signed), of(Form::Schema1Unsigned, unsigned)])
 }
 
-/// What the core makes of an image, in this process.
+/// What the core makes of an image, in this process, for a client that reads zstd so.
 fn convert(
     root: Root,
     form: Form,
+    zstd: ZstdSupport,
     platform: &Platform,
     policy: Policy,
     image: &Image,
@@ -111,7 +115,8 @@ fn convert(
             &[Form::List, Form::Schema2]
         } else {
             slice::from_ref(&form)
-        }),
+        })
+        .with_zstd(zstd),
         policy,
         allow: Permissions::default(),
         plain_layers: PlainLayers::default(),
@@ -163,18 +168,25 @@ impl Expectations<'_> {
             Cell::Signed => self.converted(tag, image, Form::Schema1, &Platform::linux_amd64()),
             Cell::Unsigned => self.converted(tag, image, Form::Schema1Unsigned, &Platform::linux_amd64()),
             Cell::Converted(form, platform) => self.converted(tag, image, *form, platform),
+            Cell::Plain(form, platform) => {
+                let answered = self.convert_plain(tag, image, *form, platform)?;
+                Ok(self.expected(*form, answered))
+            }
         }
     }
 
     fn converted(&self, tag: &str, image: &Image, form: Form, platform: &Platform) -> anyhow::Result<Answer> {
-        let answered = self.convert(tag, image, form, platform)?;
-        Ok(Answer::Manifest(Expected {
+        Ok(self.expected(form, self.convert(tag, image, form, platform)?))
+    }
+
+    fn expected(&self, form: Form, answered: Answered) -> Answer {
+        Answer::Manifest(Expected {
             form,
             digest: answered.digest,
             body: answered.body,
             is_stored: false,
             sources: answered.source.into_iter().collect(),
-        }))
+        })
     }
 
     fn convert(&self, tag: &str, image: &Image, form: Form, platform: &Platform) -> anyhow::Result<Answered> {
@@ -183,8 +195,36 @@ impl Expectations<'_> {
             (true, false) => child(image, platform)?,
             _ => &image.manifest,
         };
-        let (name, tag) = (REPOSITORY.to_string(), tag.to_string());
-        convert(Root::Tag { name, tag, digest: picked.digest() }, form, platform, self.policy, image)
+        let root = Root::Tag { name: REPOSITORY.to_string(), tag: tag.to_string(), digest: picked.digest() };
+        // Engines that take a list take what they can read of it.
+        let zstd = if form == Form::List { ZstdSupport::None } else { ZstdSupport::All };
+        convert(root, form, zstd, platform, self.policy, image)
+    }
+
+    /// The image with plain layers: each is the tar that reading the stored one gives.
+    fn convert_plain(
+        &self,
+        tag: &str,
+        image: &Image,
+        form: Form,
+        platform: &Platform,
+    ) -> anyhow::Result<Answered> {
+        let picked =
+            if image.manifest.form.is_index() { children(image, platform)?.0 } else { &image.manifest };
+        let root = Root::Tag { name: REPOSITORY.to_string(), tag: tag.to_string(), digest: picked.digest() };
+        let answered = convert(root, form, ZstdSupport::None, platform, self.policy, image)?;
+        let stored: Value = serde_json::from_slice(&picked.bytes)?;
+        let stored = stored["layers"].as_array().context("it has no layers")?;
+        ensure!(answered.layers.len() == stored.len(), "layers are not plain: {answered:?}");
+        let text = String::from_utf8(payload(&answered.body)?)?;
+        for layer in stored {
+            let digest: Digest = layer["digest"].as_str().context("a digest is missing")?.parse()?;
+            let documents = image.documents();
+            let facts = facts(documents.get(&digest).context("a layer is missing")?)?;
+            let is_named = text.contains(facts.diff_id.as_str()) && !text.contains(digest.as_str());
+            ensure!(is_named, "`{digest}` does not go by its diff id: {text}");
+        }
+        Ok(answered)
     }
 
     /// The answer to a request for the digest of a stored manifest.
@@ -208,11 +248,14 @@ impl Expectations<'_> {
                     record: None,
                 };
                 let platform = Platform::linux_amd64();
-                (Form::Schema1, convert(root, Form::Schema1, &platform, self.policy, image)?.body)
+                let zstd = ZstdSupport::None;
+                (Form::Schema1, convert(root, Form::Schema1, zstd, &platform, self.policy, image)?.body)
             }
             Cell::Unsigned => (Form::Schema1Unsigned, payload(&manifest.bytes)?),
             Cell::Refused(status, reason) => return Ok(Answer::Refusal(*status, reason.clone())),
-            Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) => bail!("a digest gives nothing else"),
+            Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) | Cell::Plain(..) => {
+                bail!("a digest gives nothing else")
+            }
         };
         Ok(Answer::Manifest(Expected {
             form,
@@ -230,9 +273,13 @@ impl Expectations<'_> {
     pub fn reported(&self, tag: &str, image: &Image) -> anyhow::Result<BTreeMap<Digest, (Record, Vec<u8>)>> {
         let mut reported = BTreeMap::new();
         for client in &self.outcomes.clients {
-            if let Cell::Converted(form, platform) = self.find(title::BY_TAG, &client.name, tag)? {
+            let cell = self.find(title::BY_TAG, &client.name, tag)?;
+            if let Cell::Converted(form, platform) | Cell::Plain(form, platform) = cell {
                 let form = if form.is_schema1() { Form::Schema1 } else { *form };
-                let answered = self.convert(tag, image, form, platform)?;
+                let answered = match cell {
+                    Cell::Plain(..) => self.convert_plain(tag, image, form, platform)?,
+                    _ => self.convert(tag, image, form, platform)?,
+                };
                 for record in answered.records {
                     let body = match form {
                         Form::Schema1 => answered.body.clone(),
@@ -279,7 +326,7 @@ impl Expectations<'_> {
                 };
                 return Ok(Answer::Refusal(*status, reason.clone()));
             }
-            Cell::Signed | Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) => {
+            Cell::Signed | Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) | Cell::Plain(..) => {
                 bail!("a digest gives nothing else")
             }
         };

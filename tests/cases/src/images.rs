@@ -5,6 +5,7 @@ pub mod layout;
 pub mod random;
 pub mod sample;
 mod text;
+pub mod zstd;
 
 use std::collections::BTreeMap;
 
@@ -219,6 +220,24 @@ impl Family {
         match self {
             Self::Docker => "application/vnd.docker.image.rootfs.diff.tar.gzip",
             Self::Oci => "application/vnd.oci.image.layer.v1.tar+gzip",
+        }
+    }
+
+    /// The media type of its layers that are compressed with zstd.
+    #[must_use]
+    pub const fn zstd_layer(self) -> &'static str {
+        match self {
+            Self::Docker => "application/vnd.docker.image.rootfs.diff.tar.zstd",
+            Self::Oci => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+
+    /// The media type of its layers that are not compressed.
+    #[must_use]
+    pub const fn plain_layer(self) -> &'static str {
+        match self {
+            Self::Docker => "application/vnd.docker.image.rootfs.diff.tar",
+            Self::Oci => "application/vnd.oci.image.layer.v1.tar",
         }
     }
 }

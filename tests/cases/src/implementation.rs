@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Record, Request, Root, Step};
+use downshift::answer::{
+    Answer, Documents, LayerReading, LayerRecord, MAX_ROUNDS, Prepared, Record, Refusal, Request, Root, Step,
+};
 use downshift::{Capabilities, Digest, Failure, Form, Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_sign::{P256Signer, Signer};
 use serde_json::Value;
 
 use crate::fixed_key::FixedKey;
+use crate::layers;
 
 /// A place where the core runs.
 pub trait Implementation: Send + Sync {
@@ -26,7 +29,7 @@ pub trait Implementation: Send + Sync {
     /// Answers `request`, fetching what is needed from `documents`, and signing with the suite's [`FixedKey`].
     ///
     /// # Panics
-    /// If the core asks for more than [`MAX_ROUNDS`] rounds, or twice for the same document.
+    /// If the core asks for more than [`MAX_ROUNDS`] rounds, or twice for the same document or layer.
     fn answer(&self, request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Outcome;
 }
 
@@ -41,6 +44,8 @@ pub enum Outcome {
         failure: Failure,
         /// What has to be recorded all the same.
         records: Vec<Record>,
+        /// The layers that are named there by their diff ids.
+        layers: Vec<LayerRecord>,
     },
     /// A document was asked for that is not there.
     Missing(Digest),
@@ -61,8 +66,18 @@ pub struct Answered {
     pub by_platform: bool,
     /// What has to be recorded before it goes out.
     pub records: Vec<Record>,
+    /// The layers that are named by their diff ids.
+    pub layers: Vec<LayerRecord>,
     /// The report, as JSON.
     pub report: Value,
+}
+
+impl Outcome {
+    /// An error with nothing to record.
+    #[must_use]
+    pub const fn refused(failure: Failure) -> Self {
+        Self::Refused { failure, records: Vec::new(), layers: Vec::new() }
+    }
 }
 
 impl Answered {
@@ -91,31 +106,39 @@ pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Poli
 /// Runs `step`, which is the core's step function in some place, to its end, with the suite's [`FixedKey`].
 ///
 /// # Panics
-/// If it asks for more than [`MAX_ROUNDS`] rounds, or twice for the same document.
+/// If it asks for more than [`MAX_ROUNDS`] rounds, or twice for the same document or layer.
 pub fn run(
     request: &Request,
     documents: &BTreeMap<Digest, Vec<u8>>,
     mut step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
 ) -> Outcome {
     let mut at_hand = BTreeMap::new();
+    let mut read: BTreeMap<Digest, LayerReading> = BTreeMap::new();
     for _ in 0..MAX_ROUNDS {
         let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
-        match step(&fetched) {
-            Err(failure) => return Outcome::Refused { failure, records: Vec::new() },
+        let fetched = fetched.with_layers(&read);
+        let needs = match step(&fetched) {
+            Err(failure) => return Outcome::refused(failure),
             Ok(Step::Done(draft)) => return answered(draft.finish()),
             Ok(Step::Refused(refusal)) => {
-                return Outcome::Refused { failure: refusal.failure, records: refusal.records };
+                let Refusal { failure, records, layers } = refusal;
+                return Outcome::Refused { failure, records, layers };
             }
             Ok(Step::Sign(prepared)) => return sealed(prepared),
-            Ok(Step::Need(needs)) => {
-                for need in needs.documents {
-                    let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
-                        return Outcome::Missing(need.digest);
-                    };
-                    let before = at_hand.insert(digest, bytes.as_slice());
-                    assert!(before.is_none(), "`{digest}` is asked for twice");
-                }
-            }
+            Ok(Step::Need(needs)) => needs,
+        };
+        assert!(!needs.is_empty(), "nothing is needed");
+        for need in needs.documents {
+            let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
+                return Outcome::Missing(need.digest);
+            };
+            let before = at_hand.insert(digest, bytes.as_slice());
+            assert!(before.is_none(), "`{digest}` is asked for twice");
+        }
+        for need in needs.layers {
+            let reading = layers::reading(documents, &need.digest);
+            let before = read.insert(need.digest, reading);
+            assert!(before.is_none(), "a layer is asked for twice");
         }
     }
     panic!("there is no answer to {request:?} after {MAX_ROUNDS} rounds");
@@ -141,7 +164,7 @@ fn sealed(prepared: Prepared) -> Outcome {
     let signature = SIGNER.sign(&prepared.signing_input()).expect("RFC 6979 needs no randomness");
     match prepared.seal(signature) {
         Ok(answer) => answered(answer),
-        Err(error) => Outcome::Refused { failure: error.into(), records: Vec::new() },
+        Err(error) => Outcome::refused(error.into()),
     }
 }
 
@@ -153,6 +176,7 @@ fn answered(answer: Answer<'_>) -> Outcome {
         source: answer.source,
         by_platform: answer.by_platform,
         records: answer.records,
+        layers: answer.layers,
         report: serde_json::to_value(&answer.report).expect("a report is plain data"),
     })
 }

@@ -12,6 +12,7 @@ pub mod fixed_key;
 pub mod found;
 pub mod images;
 pub mod implementation;
+pub mod layers;
 pub mod outcomes;
 pub mod random;
 pub mod response;

@@ -54,6 +54,9 @@ pub enum Cell {
     ZstdChild(Platform),
     /// The image, or that for this platform, in another form.
     Converted(Form, Platform),
+    /// The image, or the first for this platform, in this form, with plain layers in the place of those that are compressed
+    /// with zstd.
+    Plain(Form, Platform),
     /// An error with this status and, if it is ours, this reason.
     Refused(u16, Option<String>),
 }
@@ -192,6 +195,9 @@ impl Cell {
             "zstd-child" => Self::ZstdChild(platform),
             _ => match (form(word), word.parse()) {
                 (Some(form), _) => Self::Converted(form, platform),
+                _ if let Some(form) = word.strip_prefix("plain-").and_then(form) => {
+                    Self::Plain(form, platform)
+                }
                 (None, Ok(status)) => Self::Refused(status, None),
                 _ if word.contains('-') || word == "artifact" => Self::Refused(400, Some(word.to_string())),
                 _ => bail!("`{text}` says nothing"),

@@ -5,17 +5,39 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use downshift::answer::{Record, Request, Root};
+use downshift::answer::{LayerReading, LayerRecord, Record, Request, Root};
+use downshift::layer::{Compression, LayerFacts};
 use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp, ZstdSupport};
 use serde_json::{Value, json};
 
 use downshift_cases::implementation::{Answered, Outcome};
+use downshift_cases::layers;
 
 /// A request with all the documents that it may need.
 pub(super) fn question(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> Value {
-    let documents: BTreeMap<&str, String> =
+    let encoded_documents: BTreeMap<&str, String> =
         documents.iter().map(|(digest, bytes)| (digest.as_str(), STANDARD.encode(bytes))).collect();
-    json!({ "request": encoded(request), "documents": documents })
+    let layers: BTreeMap<&str, Value> = documents
+        .keys()
+        .map(|digest| (digest.as_str(), reading(&layers::reading(documents, digest))))
+        .collect();
+    json!({ "request": encoded(request), "documents": encoded_documents, "layers": layers })
+}
+
+fn reading(reading: &LayerReading) -> Value {
+    match reading {
+        LayerReading::Facts(facts) => json!({ "facts": {
+            "digest": facts.digest.as_str(),
+            "compression": facts.compression.name(),
+            "size": facts.size,
+            "diffId": facts.diff_id.as_str(),
+            "plainSize": facts.plain_size,
+            "zstdWindow": facts.zstd_window,
+            "decoderVersion": facts.decoder_version,
+        }}),
+        LayerReading::Missing => json!({ "missing": true }),
+        LayerReading::Refused { code, cause } => json!({ "refused": { "code": code, "cause": cause } }),
+    }
 }
 
 fn encoded(request: &Request) -> Value {
@@ -93,7 +115,8 @@ pub(super) fn outcome(answer: &Value) -> anyhow::Result<Outcome> {
     }
     let records = answer.get("records").map_or(Ok(Vec::new()), records)?;
     if let Some(refused) = answer.get("refused") {
-        return Ok(Outcome::Refused { failure: failure(refused)?, records });
+        let layers = layer_records(&answer["layers"])?;
+        return Ok(Outcome::Refused { failure: failure(refused)?, records, layers });
     }
     let answered = &answer["answered"];
     Ok(Outcome::Answered(Answered {
@@ -103,6 +126,7 @@ pub(super) fn outcome(answer: &Value) -> anyhow::Result<Outcome> {
         source: answered["source"].as_str().map(str::parse).transpose()?,
         by_platform: answered["byPlatform"] == true,
         records: self::records(&answered["records"])?,
+        layers: layer_records(&answered["layers"])?,
         report: answered["report"].clone(),
     }))
 }
@@ -138,6 +162,27 @@ fn records(records: &Value) -> anyhow::Result<Vec<Record>> {
         })
     };
     records.as_array().context("there are no records")?.iter().map(record).collect()
+}
+
+fn layer_records(layers: &Value) -> anyhow::Result<Vec<LayerRecord>> {
+    let record = |layer: &Value| -> anyhow::Result<LayerRecord> {
+        let facts = &layer["facts"];
+        let number = |name: &str| facts[name].as_u64().with_context(|| format!("`{name}` is missing"));
+        let compression = Compression::named(text(&facts["compression"])?);
+        Ok(LayerRecord {
+            name: text(&layer["name"])?.to_string(),
+            facts: LayerFacts {
+                digest: text(&facts["digest"])?.parse()?,
+                compression: compression.context("there is no such compression")?,
+                size: number("size")?,
+                diff_id: text(&facts["diffId"])?.parse()?,
+                plain_size: number("plainSize")?,
+                zstd_window: facts["zstdWindow"].as_u64(),
+                decoder_version: number("decoderVersion")?.try_into()?,
+            },
+        })
+    };
+    layers.as_array().context("there are no layers")?.iter().map(record).collect()
 }
 
 fn form(name: &Value) -> anyhow::Result<Form> {

@@ -114,7 +114,7 @@ fn the_matrix_is_that_of_the_outcomes() -> anyhow::Result<()> {
                     Cell::Child(_) | Cell::ZstdChild(_) => {
                         Some(if *form == Form::List { Form::Schema2 } else { Form::Oci })
                     }
-                    Cell::Converted(form, _) => Some(*form),
+                    Cell::Converted(form, _) | Cell::Plain(form, _) => Some(*form),
                     Cell::Refused(..) => None,
                 };
                 ensure!(found.form == expected, "{} by {by} of {form}: {found:?} and not {cell:?}", row.id);

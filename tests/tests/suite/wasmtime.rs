@@ -51,7 +51,7 @@ impl Implementation for Wasmtime {
             Ok(mut session) => {
                 implementation::run(request, documents, |fetched| session.step(request, fetched))
             }
-            Err(failure) => Outcome::Refused { failure, records: Vec::new() },
+            Err(failure) => Outcome::refused(failure),
         }
     }
 }

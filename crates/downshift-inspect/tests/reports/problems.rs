@@ -129,7 +129,7 @@ fn layers_of_other_kinds() {
     for (layer_type, expected) in [
         (
             "application/vnd.oci.image.layer.v1.tar+zstd",
-            "is compressed with zstd: Docker before 23 cannot read it, and schema 1 and 2 have no name for it",
+            "is compressed with zstd: Docker before 23 cannot read it, and schema 1 and 2 have no name for it; Downshift gives such clients plain layers",
         ),
         (
             "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",

@@ -1,14 +1,16 @@
 //! How a request is answered: what is fetched, chosen, converted and reported.
 
+mod plain;
 mod selection;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 
+use self::plain::zstd_layer;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, Needs};
@@ -16,16 +18,15 @@ use super::platform_order::{first_of_architecture, with_general_first};
 use super::record::Record;
 use super::request::{Request, Root};
 use super::step::{Refusal, Step};
-use crate::capabilities::Choice;
-use crate::capabilities::ZstdSupport;
+use crate::capabilities::{Choice, ZstdSupport};
 use crate::config::Config;
 use crate::convert::{self, Rewrite};
 use crate::document::{Descriptor, Document, Index, Manifest};
-use crate::layer::{Compression, Content, LayerFacts, LayerType};
+use crate::layer::{Content, LayerFacts};
 use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
-use crate::{Capabilities, Digest, Error, Form, Permission, Platform, Timestamp};
+use crate::{Capabilities, Digest, Error, Form, Permission, PlainLayers, Platform, Timestamp, Unreadable};
 
 /// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
 /// push; nobody is known to push more.
@@ -80,15 +81,6 @@ impl<'f> StoredManifest<'f> {
     }
 }
 
-/// A digest that the client is known not to be able to use.
-struct Unreadable<'u> {
-    digest: &'u Digest,
-    /// The form that it does not read.
-    form: Form,
-    /// Whether that is the form of manifests that are listed.
-    is_listed: bool,
-}
-
 /// What a client gets of a list or index.
 pub(super) struct Picked<'a> {
     pub(super) step: Step<'a>,
@@ -96,6 +88,8 @@ pub(super) struct Picked<'a> {
     pub(super) platform: Option<Platform>,
     /// The form that it was converted to.
     pub(super) made: Option<Form>,
+    /// Whether it has plain layers in the place of others.
+    pub(super) is_plain: bool,
     /// Whether that is the entry which the client's engine would pick by itself.
     pub(super) is_by_engine: bool,
 }
@@ -111,8 +105,25 @@ struct ConversionResult {
     time: Option<Timestamp>,
     /// The manifests that were converted with it.
     records: Vec<Record>,
-    /// The layers that are named by their diff ids.
+    /// The layers that were read for it.
     layers: Vec<LayerFacts>,
+}
+
+impl ConversionResult {
+    /// One that says nothing but its bytes.
+    fn new(form: Form, bytes: Vec<u8>) -> Self {
+        Self {
+            form,
+            bytes,
+            lost: Vec::new(),
+            added: Vec::new(),
+            left_out: Vec::new(),
+            warnings: Vec::new(),
+            time: None,
+            records: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
 }
 
 /// Where a request is worked on.
@@ -121,11 +132,15 @@ pub(super) struct Desk<'d, 'a> {
     request: &'d Request,
     client: &'d Capabilities,
     documents: &'d Documents<'a>,
+    plain_layers: PlainLayers,
+    /// Whether what would have plain layers is refused for now, as there may be something else that can be read as it is.
+    defers_plain: bool,
 }
 
 impl<'d, 'a> Desk<'d, 'a> {
     pub(super) fn new(request: &'d Request, documents: &'d Documents<'a>) -> Self {
-        Self { request, client: &request.client, documents }
+        let (client, plain_layers) = (&request.client, request.plain_layers);
+        Self { request, client, documents, plain_layers, defers_plain: false }
     }
 
     pub(super) fn step(self) -> Result<Step<'a>, Stop> {
@@ -163,17 +178,14 @@ impl<'d, 'a> Desk<'d, 'a> {
             return match record.form {
                 Form::Schema1 | Form::Schema1Unsigned => self.recorded_schema1(record),
                 form if self.client.cannot_read(form) => {
-                    let unreadable = Unreadable { digest, form, is_listed: false };
-                    self.unreadable(target, &unreadable, &record.source)
+                    self.unreadable(target, digest, Unreadable::Form(form), &record.source)
                 }
-                _ => {
-                    if self.is_known_without_zstd()
-                        && let Ok(document) = Document::parse(&record.payload, &self.request.limits)
-                    {
-                        self.check_known(&document)?;
+                _ => match Document::parse(&record.payload, &self.request.limits) {
+                    Ok(document) if self.is_known_not_to_read_layers(&document) => {
+                        self.unreadable(target, digest, Unreadable::Zstd, &record.source)
                     }
-                    finish(self.recorded(record), record.payload.clone(), None)
-                }
+                    _ => finish(self.recorded(record), record.payload.clone(), None),
+                },
             };
         }
         let bytes = self.root(digest)?;
@@ -188,12 +200,9 @@ impl<'d, 'a> Desk<'d, 'a> {
         if let Document::Schema1(schema1) = &document {
             return self.stored_schema1(&found, bytes, schema1);
         }
-        match self.unreadable_form(&document) {
-            Some((form, is_listed)) => {
-                self.unreadable(target, &Unreadable { digest, form, is_listed }, digest)
-            }
+        match self.what_is_unreadable(&document) {
+            Some(unreadable) => self.unreadable(target, digest, unreadable, digest),
             None => {
-                self.check_known(&document)?;
                 let platform = match &document {
                     Document::Index(index) => self.deciding_platform(index),
                     _ => None,
@@ -203,17 +212,15 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
     }
 
-    /// The form in a stored manifest that the client is known not to read: its own, or one that it lists, which is said
-    /// beside it.
-    fn unreadable_form(self, document: &Document<'_>) -> Option<(Form, bool)> {
+    /// What of a stored manifest the client is known not to read: its form, one that it lists, or its layers.
+    fn what_is_unreadable(self, document: &Document<'_>) -> Option<Unreadable> {
         let cannot_read = |form: &Form| self.client.cannot_read(*form);
-        let own = Some(document.form()).filter(cannot_read).map(|form| (form, false));
+        let own = Some(document.form()).filter(cannot_read).map(Unreadable::Form);
         own.or_else(|| match document {
             Document::Index(index) if self.client.cannot_read(Form::Oci) => {
-                Some((self.listed_for_others(index)?, true))
+                self.listed_for_others(index).map(Unreadable::Listed)
             }
-            Document::Manifest(manifest) if self.needs_oci(manifest) => Some((manifest.form, false)),
-            _ => None,
+            _ => self.is_known_not_to_read_layers(document).then_some(Unreadable::Zstd),
         })
     }
 
@@ -221,19 +228,19 @@ impl<'d, 'a> Desk<'d, 'a> {
     fn unreadable(
         self,
         target: &Target<'_>,
-        unreadable: &Unreadable<'_>,
+        digest: &Digest,
+        unreadable: Unreadable,
         source: &Digest,
     ) -> Result<Step<'a>, Stop> {
         let client = self.client.with_all_readable();
-        let desk = Desk { client: &client, request: self.request, documents: self.documents };
+        let desk = Desk { client: &client, ..self };
         let answer = match desk.by_tag(target, source)? {
             Step::Sign(prepared) => prepared.finish_unsigned(),
             Step::Done(draft) => draft.finish(),
             step @ (Step::Need(_) | Step::Refused(_)) => return Ok(step),
         };
-        let Unreadable { digest, form, is_listed } = *unreadable;
         let digest = digest.clone();
-        let error = Error::UnreadableDigest { digest, form, is_listed, instead: answer.digest };
+        let error = Error::UnreadableDigest { digest, unreadable, instead: answer.digest };
         Ok(Step::Refused(Refusal { failure: error.into(), records: answer.records, layers: answer.layers }))
     }
 
@@ -325,24 +332,80 @@ impl<'d, 'a> Desk<'d, 'a> {
         index: Index,
     ) -> Result<Step<'a>, Stop> {
         let form = index.form;
-        if !self.refuses_zstd() || self.client.reads_zstd() {
+        let reads_zstd = self.client.reads_zstd();
+        if self.looks_for_plain() && reads_zstd && self.own_platform().is_none() {
+            return self.index_for_all(target, found, bytes, index);
+        }
+        let is_looked_into = self.refuses_zstd() && !reads_zstd || self.looks_for_plain();
+        if !is_looked_into && !self.may_list_hybrids(form) {
             let found = found.decided_by(self.deciding_platform(&index));
             return Ok(self.stored(&found, form, bytes));
         }
+        let attestation = index.entries.iter().find(|entry| entry.is_attestation);
+        let attestation = attestation.map(|entry| format!("manifests[{}]", entry.digest));
         match self.pick(target, index) {
-            Err(Stop::Refused(error)) if !matches!(*error, Error::ZstdLayer { .. }) => {
-                Ok(self.stored(found, form, bytes))
+            Err(Stop::Refused(error)) if !is_about_layers(&error) => Ok(self.stored(found, form, bytes)),
+            Ok(Picked { is_plain: true, mut step, .. }) => {
+                if let (Step::Done(draft), Some(path)) = (&mut step, attestation) {
+                    draft.warnings.push(warning("attestation", path));
+                }
+                Ok(step)
             }
             // Its entry says another form than the manifest has: one of schema 2 without its media type is read as OCI.
-            Ok(Picked { made: Some(made), .. }) if made == form.of_entries() => match self.read(bytes)? {
-                Ok(Document::Index(index)) => self.index_as(form, target, found, bytes, index),
-                _ => Ok(self.stored(found, form, bytes)),
-            },
+            Ok(Picked { made: Some(made), .. }) if made == form.of_entries() => {
+                self.index_again_as(form, target, found, bytes)
+            }
+            // A list of hybrids is an index of OCI manifests, for who takes one.
+            Ok(Picked { made: Some(Form::Oci), step, .. }) if self.may_list_hybrids(form) => {
+                if self.client.takes_form(Form::Index) {
+                    return self.index_again_as(Form::Index, target, found, bytes);
+                }
+                Ok(step)
+            }
             Ok(Picked { is_by_engine: true, platform, .. }) => {
                 Ok(self.stored(&found.decided_by(platform.as_ref()), form, bytes))
             }
             picked => Ok(picked?.step),
         }
+    }
+
+    /// A list or index where everybody gets plain layers, for a client that reads zstd and does not say its platform: one
+    /// made for another would not run there, and to make all of them is to read every layer of every platform.
+    fn index_for_all(
+        self,
+        target: &Target<'_>,
+        found: &StoredManifest<'_>,
+        bytes: &'a [u8],
+        index: Index,
+    ) -> Result<Step<'a>, Stop> {
+        let mut found = found.decided_by(None);
+        match (Self { defers_plain: true, ..self }.pick(target, index.clone())) {
+            Err(Stop::Need(needs)) => return Err(Stop::Need(needs)),
+            Err(Stop::Refused(error)) if matches!(*error, Error::ZstdLayer { .. }) => {
+                found.warnings.push(warning("plain-layers", "manifests"));
+            }
+            _ => {}
+        }
+        Self { plain_layers: PlainLayers::Old, ..self }.stored_index(target, &found, bytes, index)
+    }
+
+    /// [`index_as`](Self::index_as) for a list or index that was looked into.
+    fn index_again_as(
+        self,
+        form: Form,
+        target: &Target<'_>,
+        found: &StoredManifest<'_>,
+        bytes: &'a [u8],
+    ) -> Result<Step<'a>, Stop> {
+        match self.read(bytes)? {
+            Ok(Document::Index(index)) => self.index_as(form, target, found, bytes, index),
+            _ => Ok(self.stored(found, form, bytes)),
+        }
+    }
+
+    /// Whether a list may have manifests that the client reads in OCI's form only, for the type of their layers.
+    fn may_list_hybrids(self, form: Form) -> bool {
+        form == Form::List && self.request.policy.is_strict() && self.client.zstd() == Some(ZstdSupport::Oci)
     }
 
     /// The platform to pick: the client's, unless the operator's says the variant of that.
@@ -394,27 +457,41 @@ impl<'d, 'a> Desk<'d, 'a> {
         let form = match self.client.choose(manifest.form)? {
             Choice::Convert(form) => form,
             Choice::Stored | Choice::PickPlatform if self.needs_oci(manifest) => Form::Oci,
-            Choice::Stored | Choice::PickPlatform => {
-                self.check_layers(manifest)?;
-                return Ok(self.stored(found, manifest.form, bytes));
-            }
+            Choice::Stored | Choice::PickPlatform => manifest.form,
         };
+        if form == manifest.form && !self.wants_plain(manifest, &Content::of(manifest), form) {
+            self.check_layers(manifest)?;
+            if self.refuses_zstd() && self.is_unreadable_hybrid(manifest) {
+                refuse_zstd(manifest, &Content::of(manifest))?;
+            }
+            return Ok(self.stored(found, form, bytes));
+        }
         let content = self.content(manifest, form)?;
-        // An artifact has one form only: whoever takes anything gets it in that.
-        if matches!(content, Content::Artifact(_)) && self.client.takes_any() {
+        // An artifact has one form only: whoever takes anything gets it in that, and who names its form.
+        if matches!(content, Content::Artifact(_)) && (self.client.takes_any() || form == manifest.form) {
             return Ok(self.stored(found, manifest.form, bytes));
         }
-        // Before its config is fetched.
-        let Request { policy, allow, .. } = self.request;
-        if form != Form::Oci
-            && (policy.is_strict() || manifest.form == Form::Oci)
-            && !allow.has(Permission::ZstdLayer)
-        {
-            refuse_zstd(manifest, &content)?;
+        if self.wants_plain(manifest, &content, form) {
+            if self.defers_plain {
+                refuse_zstd(manifest, &content)?;
+            }
+            let made = self.convert_plain(target, manifest, bytes, form)?;
+            return self.converted(target, found, manifest.form, bytes.len(), made);
         }
+        // Before its config is fetched.
+        self.check_zstd(manifest, &content, form)?;
         self.check_layers(manifest)?;
         let made = self.convert(target, manifest, content, form)?;
         self.converted(target, found, manifest.form, bytes.len(), made)
+    }
+
+    /// Refuses to convert layers that are compressed with zstd to a form that has no name for them.
+    fn check_zstd(self, manifest: &Manifest, content: &Content, form: Form) -> Result<(), Stop> {
+        let Request { policy, .. } = self.request;
+        if form != Form::Oci && (policy.is_strict() || manifest.form == Form::Oci) && !self.names_zstd(form) {
+            refuse_zstd(manifest, content)?;
+        }
+        Ok(())
     }
 
     /// Refuses a manifest whose layers the client is known not to read, or does not say that it does.
@@ -425,11 +502,15 @@ impl<'d, 'a> Desk<'d, 'a> {
         Ok(())
     }
 
-    /// The same by digest, where nobody has to name anything: only who is known counts.
-    fn check_known(self, document: &Document<'_>) -> Result<(), Stop> {
-        match document {
-            Document::Manifest(manifest) if self.is_known_without_zstd() => self.check_layers(manifest),
-            _ => Ok(()),
+    /// Whether the client is known not to read the layers of a manifest: by digest, where nobody has to name anything, only
+    /// who is known counts.
+    fn is_known_not_to_read_layers(self, document: &Document<'_>) -> bool {
+        let Document::Manifest(manifest) = document else { return false };
+        let has_zstd = || zstd_layer(manifest, &Content::of(manifest)).is_some();
+        match self.client.zstd() {
+            Some(ZstdSupport::None) => self.refuses_zstd() && has_zstd(),
+            Some(ZstdSupport::Oci) => self.is_unreadable_hybrid(manifest),
+            _ => false,
         }
     }
 
@@ -438,17 +519,25 @@ impl<'d, 'a> Desk<'d, 'a> {
         self.request.rules().refuse(Permission::ZstdLayer)
     }
 
-    fn is_known_without_zstd(self) -> bool {
-        self.client.zstd() == Some(ZstdSupport::None)
+    /// Whether schema 2 made here names layers that are compressed with zstd: where the operator allows it, and for who is
+    /// known to read it, unless there may be something that needs no such names.
+    fn names_zstd(self, form: Form) -> bool {
+        let is_read = form == Form::Schema2 && self.client.zstd() == Some(ZstdSupport::All);
+        is_read && self.request.policy.is_strict() && !self.defers_plain
+            || self.request.allow.has(Permission::ZstdLayer)
+    }
+
+    /// Whether a schema 2 manifest has layers that the client reads in an OCI manifest, and takes that.
+    fn needs_oci(self, manifest: &Manifest) -> bool {
+        self.client.takes_form(Form::Oci) && self.is_unreadable_hybrid(manifest)
     }
 
     /// Whether a schema 2 manifest has layers that the client reads in an OCI manifest only.
-    fn needs_oci(self, manifest: &Manifest) -> bool {
+    fn is_unreadable_hybrid(self, manifest: &Manifest) -> bool {
         self.request.policy.is_strict()
             && manifest.form == Form::Schema2
             && self.client.zstd() == Some(ZstdSupport::Oci)
-            && !self.client.cannot_read(Form::Oci)
-            && refuse_zstd(manifest, &Content::of(manifest)).is_err()
+            && zstd_layer(manifest, &Content::of(manifest)).is_some()
     }
 
     /// Converts a manifest of `content`.
@@ -459,7 +548,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         content: Content,
         form: Form,
     ) -> Result<ConversionResult, Stop> {
-        let Request { allow, limits, .. } = self.request;
+        let limits = &self.request.limits;
         match content {
             Content::Artifact(error) if self.looks_at_types(manifest, form) => return Err(error.into()),
             _ => {}
@@ -478,7 +567,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 let manifest = &self.with_true_size(manifest, &mut warnings)?;
                 let Rewrite { bytes, lost } = match form {
                     Form::Oci => convert::to_oci(manifest, limits)?,
-                    _ => convert::to_schema2(manifest, *allow, limits)?,
+                    _ => convert::to_schema2(manifest, self.names_zstd(form), limits)?,
                 };
                 (bytes, lost, Vec::new(), None)
             }
@@ -486,17 +575,7 @@ impl<'d, 'a> Desk<'d, 'a> {
                 return Err(Error::NoConversion { from: manifest.form, to: form }.into());
             }
         };
-        Ok(ConversionResult {
-            form,
-            bytes,
-            lost,
-            added,
-            left_out: Vec::new(),
-            warnings,
-            time,
-            records: Vec::new(),
-            layers: Vec::new(),
-        })
+        Ok(ConversionResult { lost, added, warnings, time, ..ConversionResult::new(form, bytes) })
     }
 
     /// A manifest with the size that its config has, where that had to be read anyway.
@@ -582,11 +661,13 @@ impl<'d, 'a> Desk<'d, 'a> {
             let missing = || {
                 Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() }.into()
             };
-            return Err(Stop::Refused(refusal.map_or_else(missing, |(_, error)| error)));
+            let error = refusal.map_or_else(missing, |(_, error)| error);
+            return self.instead_of_list(target, index, error);
         }
         if children.is_empty() {
             let first = refusals.first().map_or("no-platform", |(_, error)| error.code());
-            return Err(Error::ChildrenRefused { entries: index.entries.len(), first }.into());
+            let error = Error::ChildrenRefused { entries: index.entries.len(), first };
+            return self.instead_of_list(target, index, error.into());
         }
 
         let entries: Vec<convert::Entry<'_>> = children.iter().map(Child::entry).collect();
@@ -600,18 +681,38 @@ impl<'d, 'a> Desk<'d, 'a> {
             child.note(&mut lost, &mut warnings);
             records.extend(child.into_record(target));
         }
-        let made = ConversionResult {
-            form,
-            bytes: converted,
-            lost,
-            added: Vec::new(),
-            left_out,
-            warnings,
-            time: None,
-            records,
-            layers: Vec::new(),
-        };
+        let made =
+            ConversionResult { lost, left_out, warnings, records, ..ConversionResult::new(form, converted) };
         self.converted(target, found, index.form, bytes.len(), made)
+    }
+
+    /// The manifest for the client's platform with plain layers, where a converted list or index has none for it.
+    ///
+    /// Nothing else is converted with it: each of their layers would have to be read for that, and who pulls has one
+    /// platform.
+    fn instead_of_list(
+        self,
+        target: &Target<'_>,
+        index: &Index,
+        error: Box<Error>,
+    ) -> Result<Step<'a>, Stop> {
+        let code = Error::ZstdLayer { digest: Digest::empty_layer() }.code();
+        let is_for_zstd = match &*error {
+            Error::ChildrenRefused { first, .. } => *first == code,
+            error => error.code() == code,
+        };
+        if !is_for_zstd || !self.has_plain() {
+            return Err(error.into());
+        }
+        match self.pick(target, index.clone()) {
+            // Who takes no manifest is told of the list, and so is who gets no plain layers.
+            Err(Stop::Refused(other))
+                if matches!(*other, Error::NotAcceptable { .. } | Error::ZstdLayer { .. }) =>
+            {
+                Err(error.into())
+            }
+            picked => Ok(picked?.step),
+        }
     }
 
     /// A manifest of a list or index, converted with it.
@@ -636,6 +737,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             }
             Ok(Document::Manifest(manifest)) => {
                 let content = self.content(&manifest, form)?;
+                self.check_zstd(&manifest, &content, form)?;
                 self.check_layers(&manifest)?;
                 Some(self.convert(target, &manifest, content, form)?)
             }
@@ -823,23 +925,36 @@ impl Child<'_> {
     }
 }
 
+fn warning(code: &'static str, path: impl Into<String>) -> Note {
+    Note { code: code.into(), path: path.into() }
+}
+
 /// Notes that a document has another size than its descriptor says: the digest decides what it is.
 fn warn_of_size(warnings: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor, bytes: &[u8]) {
     if descriptor.size != bytes.len() as u64 {
-        warnings.push(Note { code: "size".into(), path: format!("{path}.size") });
+        warnings.push(warning("size", format!("{path}.size")));
     }
 }
 
 /// Refuses an image that has a layer compressed with zstd.
 fn refuse_zstd(manifest: &Manifest, content: &Content) -> Result<(), Box<Error>> {
-    let is_zstd =
-        |layer: &&Descriptor| LayerType::of(layer).is_ok_and(|layer| layer.compression == Compression::Zstd);
-    match manifest.layers.iter().find(is_zstd) {
-        Some(layer) if !matches!(content, Content::Artifact(_)) => {
-            Err(Error::ZstdLayer { digest: layer.digest.clone() }.into())
-        }
-        _ => Ok(()),
+    match zstd_layer(manifest, content) {
+        Some(layer) => Err(Error::ZstdLayer { digest: layer.digest.clone() }.into()),
+        None => Ok(()),
     }
+}
+
+/// Whether a refusal is about layers that are, or cannot be, unpacked for who asks.
+fn is_about_layers(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::ZstdLayer { .. }
+            | Error::EncryptedLayer { .. }
+            | Error::MissingLayer { .. }
+            | Error::UnreadableLayer { .. }
+            | Error::DiffIdCount { .. }
+            | Error::DiffIdMismatch { .. }
+    )
 }
 
 /// Gives a draft its body. Schema 1 has to be signed first, unless the client wants it unsigned.

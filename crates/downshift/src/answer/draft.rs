@@ -56,7 +56,8 @@ pub struct Conversion {
     pub left_out: Vec<LeftOut>,
     /// The manifests that were converted with it.
     pub children: Vec<Record>,
-    /// The layers that the result, or a manifest that was converted with it, names by their diff ids.
+    /// The layers that were read for it. The result names those by their diff ids that
+    /// [are to be named so](LayerFacts::is_named_by_diff_id).
     pub layers: Vec<LayerFacts>,
 }
 
@@ -68,6 +69,11 @@ impl<'a> Draft<'a> {
         let mut answer = self.finish_for(&body);
         answer.body = body;
         answer
+    }
+
+    /// Whether layers had to be read for it.
+    pub(super) fn has_read_layers(&self) -> bool {
+        self.conversion.as_ref().is_some_and(|conversion| !conversion.layers.is_empty())
     }
 
     /// The answer without its body, where that is `payload` or made from it.
@@ -90,7 +96,8 @@ impl<'a> Draft<'a> {
         let (mut records, mut layers) = (Vec::new(), Vec::new());
         if let Some(conversion) = conversion {
             let Conversion { name, tag, time, lost, added, left_out, children, layers: facts } = conversion;
-            layers.extend(facts.into_iter().map(|facts| LayerRecord { name: name.clone(), facts }));
+            let facts = facts.into_iter().filter(LayerFacts::is_named_by_diff_id);
+            layers.extend(facts.map(|facts| LayerRecord { name: name.clone(), facts }));
             records.push(Record {
                 name,
                 digest: digest.clone(),
@@ -102,7 +109,7 @@ impl<'a> Draft<'a> {
                 time,
             });
             records.extend(children);
-            report.digest_changed = Some(Report::why_changed(form).into());
+            report.digest_changed = Some(Report::why_changed(report.source.form, form).into());
             (report.lost, report.added, report.left_out) = (lost, added, left_out);
         }
         let body = Cow::Borrowed(&[][..]);
@@ -182,6 +189,11 @@ impl Prepared {
         let mut answer = self.draft.finish_for(self.unsigned.payload());
         answer.body = Cow::Owned(body);
         Ok(answer)
+    }
+
+    /// Whether layers had to be read for it.
+    pub(super) fn has_read_layers(&self) -> bool {
+        self.draft.has_read_layers()
     }
 
     /// The answer without its body.

@@ -70,6 +70,13 @@ impl Need {
     }
 }
 
+impl LayerNeed {
+    pub(super) fn of(layer: &Descriptor) -> Self {
+        let Need { digest, size, media_type, .. } = Need::blob(layer);
+        Self { digest, size, media_type }
+    }
+}
+
 impl Needs {
     /// Whether nothing is needed.
     #[must_use]

@@ -5,7 +5,10 @@ use alloc::string::String;
 
 use super::record::Record;
 use crate::policy::Rules;
-use crate::{Capabilities, Digest, Limits, Permissions, PlainLayers, Platform, Policy, Timestamp};
+use crate::{
+    Capabilities, Digest, Limits, Permission, Permissions, PlainLayers, Platform, Policy, Timestamp,
+    ZstdSupport,
+};
 
 /// One request for a manifest.
 #[derive(Clone, Debug)]
@@ -29,6 +32,20 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether lists and indexes are looked into for this client: whether it gets one as it is stored depends on how the
+    /// layers of the manifest for its platform are compressed.
+    #[must_use]
+    pub fn looks_into_lists(
+        client: &Capabilities,
+        policy: Policy,
+        allow: Permissions,
+        plain_layers: PlainLayers,
+    ) -> bool {
+        let is_refused = !allow.has(Permission::ZstdLayer);
+        let cannot_read = !client.reads_zstd() || plain_layers == PlainLayers::Always;
+        policy.is_strict() && (is_refused && cannot_read || client.zstd() == Some(ZstdSupport::Oci))
+    }
+
     /// The policy, and what is allowed beside it.
     pub(crate) fn rules(&self) -> Rules {
         Rules { policy: self.policy, allow: self.allow }

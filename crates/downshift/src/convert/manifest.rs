@@ -8,29 +8,25 @@ use super::output::{Rewrite, begin, begin_descriptor};
 use crate::document::{Descriptor, Manifest};
 use crate::layer::{DOCKER_CONFIG, LayerType, OCI_CONFIG};
 use crate::report::Note;
-use crate::{Error, Form, Limits, Permissions};
+use crate::{Error, Form, Limits};
 use downshift_json::Pretty;
 
-/// Makes a schema 2 manifest of an OCI manifest: the same config and layers under Docker's media types.
+/// Makes a schema 2 manifest of an OCI manifest: the same config and layers under Docker's media types; where it
+/// `names_zstd`, those too that are compressed with it, as BuildKit writes them.
 pub(crate) fn to_schema2(
     manifest: &Manifest,
-    allow: Permissions,
+    names_zstd: bool,
     limits: &Limits,
 ) -> Result<Rewrite, Box<Error>> {
-    write(manifest, Form::Schema2, allow, limits)
+    write(manifest, Form::Schema2, names_zstd, limits)
 }
 
 /// Makes an OCI manifest of a schema 2 manifest.
 pub(crate) fn to_oci(manifest: &Manifest, limits: &Limits) -> Result<Rewrite, Box<Error>> {
-    write(manifest, Form::Oci, Permissions::default(), limits)
+    write(manifest, Form::Oci, true, limits)
 }
 
-fn write(
-    manifest: &Manifest,
-    form: Form,
-    allow: Permissions,
-    limits: &Limits,
-) -> Result<Rewrite, Box<Error>> {
+fn write(manifest: &Manifest, form: Form, names_zstd: bool, limits: &Limits) -> Result<Rewrite, Box<Error>> {
     let mut lost = Vec::new();
     note_members(&mut lost, format_args!(""), &manifest.others);
 
@@ -43,7 +39,7 @@ fn write(
     json.open(b'[');
     for (index, layer) in manifest.layers.iter().enumerate() {
         json.element();
-        write_descriptor(&mut json, layer, LayerType::media_type(layer, form, allow)?, form);
+        write_descriptor(&mut json, layer, LayerType::media_type(layer, form, names_zstd)?, form);
         note_lost(&mut lost, format_args!("layers[{index}]."), layer);
     }
     json.close(b']');

@@ -25,3 +25,11 @@ pub struct LayerFacts {
     /// The version of the rules by which it was read.
     pub decoder_version: u32,
 }
+
+impl LayerFacts {
+    /// Whether a manifest with plain layers names the layer by its diff id: everybody reads gzip, and what is plain.
+    #[must_use]
+    pub const fn is_named_by_diff_id(&self) -> bool {
+        !matches!(self.compression, Compression::Plain | Compression::Gzip)
+    }
+}

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Request, Root, Step};
 use downshift::document::Document;
-use downshift::{Capabilities, Digest, Form, Limits, Permission, Platform, Policy, jws};
+use downshift::{Capabilities, Digest, Form, Limits, Permission, PlainLayers, Platform, Policy, jws};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, built, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
 use serde_json::{Value, json};
@@ -466,6 +466,7 @@ fn a_permission_lifts_its_own_refusal() -> anyhow::Result<()> {
         let request = |policy, allow: &[Permission]| Request {
             policy,
             allow: allow.iter().copied().collect(),
+            plain_layers: PlainLayers::Never,
             ..schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict)
         };
         let answer = |request: &Request| Native.answer(request, &image.documents());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Documents, Record, Request, Root, Step, answer};
-use downshift::{Capabilities, Digest, Failure, Form, Limits, Platform, Policy};
+use downshift::{Capabilities, Digest, Failure, Form, Limits, PlainLayers, Platform, Policy};
 use downshift_cases::difference;
 use downshift_cases::found;
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
@@ -55,7 +55,7 @@ fn refused(
     code: &str,
 ) -> anyhow::Result<(Failure, Vec<Record>)> {
     match Native.answer(request, documents) {
-        Outcome::Refused { failure, records } => {
+        Outcome::Refused { failure, records, .. } => {
             ensure!(failure.code == code, "it is refused with `{}`: {failure}", failure.code);
             for text in [&failure.cause, &*failure.remedy] {
                 ensure!(!text.is_empty() && !text.contains('\n'), "it is not one line: {text:?}");
@@ -141,7 +141,8 @@ fn layers_that_a_form_cannot_express_are_refused() -> anyhow::Result<()> {
         (Family::Docker, FOREIGN, Form::Schema1, "foreign-layer"),
     ] {
         let image = sample::with_layers(family, layers);
-        refused(&by_tag(&image, named(form)), &image.documents(), code).context(layers)?;
+        let request = Request { plain_layers: PlainLayers::Never, ..by_tag(&image, named(form)) };
+        refused(&request, &image.documents(), code).context(layers)?;
         // A client that understands them gets them.
         let stored = by_tag(&image, named(image.manifest.form));
         ensure!(answered(&stored, &image.documents())?.body == image.manifest.bytes, "{layers}");

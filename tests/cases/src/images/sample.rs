@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use serde_json::Value;
 use tar::{EntryType, Header};
 
-use super::{Descriptor, Family, Image, Manifest};
+use super::{Descriptor, Family, Image, Manifest, zstd};
 
 /// A config as the classic builder of Docker 18.09 writes it.
 const CLASSIC_CONFIG: &str = include_str!("classic.json");
@@ -102,34 +102,51 @@ pub fn with_layers(family: Family, media_type: &'static str) -> Image {
     Image { manifest: Manifest::single(family, config, layers), ..image }
 }
 
-/// The OCI image for linux/amd64, with layers that are said to be compressed with zstd.
+/// The OCI image for linux/amd64, with layers that are compressed with zstd.
 #[must_use]
 pub fn zstd() -> Image {
-    with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")
+    zstd_for(Family::Oci, &Platform::linux_amd64(), BUILDKIT_CONFIG)
 }
 
-/// The schema 2 image for linux/amd64, with layers that are said to be compressed with zstd, as BuildKit writes it.
+/// The schema 2 image for linux/amd64, with layers that are compressed with zstd, as BuildKit writes it.
 #[must_use]
 pub fn zstd_schema2() -> Image {
-    with_layers(Family::Docker, "application/vnd.docker.image.rootfs.diff.tar.zstd")
+    zstd_for(Family::Docker, &Platform::linux_amd64(), CLASSIC_CONFIG)
 }
 
-/// The OCI image for a platform, with layers that are said to be compressed with zstd.
-fn zstd_for(platform: &Platform, config: &str) -> Image {
-    let image = image(Family::Oci, config, platform);
-    let config = Descriptor::of(Family::Oci.config(), &image.configs.concat());
-    let media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
-    let layers = image.layers.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
-    Image { manifest: Manifest::single(Family::Oci, config, layers), ..image }
+/// The image for a platform, with layers that are compressed with zstd.
+fn zstd_for(family: Family, platform: &Platform, config: &str) -> Image {
+    let layers = layers(platform).iter().map(|layer| zstd::frame(layer)).collect();
+    let image = Image { layers, ..image(family, config, platform) };
+    let config = Descriptor::of(family.config(), &image.configs.concat());
+    let layers = image.layers.iter().map(|layer| Descriptor::of(family.zstd_layer(), layer)).collect();
+    Image { manifest: Manifest::single(family, config, layers), ..image }
 }
 
-/// An OCI index of images whose layers are said to be compressed with zstd, for linux/arm64 and linux/amd64.
+/// The layers of the image for linux/amd64 as plain tars, lowest first.
+#[must_use]
+pub fn plain_layers() -> [Vec<u8>; 3] {
+    layers(&Platform::linux_amd64())
+}
+
+/// A manifest list of hybrids: of schema 2 with layers that are compressed with zstd, for linux/arm64 and linux/amd64.
+#[must_use]
+pub fn zstd_list() -> Image {
+    let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
+    let images =
+        platforms.map(|platform| (platform.clone(), zstd_for(Family::Docker, &platform, CLASSIC_CONFIG)));
+    Image::index(Family::Docker, images.into())
+}
+
+/// An OCI index of images whose layers are compressed with zstd, for linux/arm64 and linux/amd64.
 #[must_use]
 pub fn zstd_index() -> Image {
     let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
     Image::index(
         Family::Oci,
-        platforms.map(|platform| (platform.clone(), zstd_for(&platform, BUILDKIT_CONFIG))).into(),
+        platforms
+            .map(|platform| (platform.clone(), zstd_for(Family::Oci, &platform, BUILDKIT_CONFIG)))
+            .into(),
     )
 }
 
@@ -140,7 +157,7 @@ pub fn zstd_beside_gzip() -> Image {
     let platforms = [Platform::new("linux", "arm64"), Platform::linux_amd64()];
     let both = platforms.into_iter().flat_map(|platform| {
         let gzip = image(Family::Oci, &config, &platform);
-        [(platform.clone(), zstd_for(&platform, &config)), (platform, gzip)]
+        [(platform.clone(), zstd_for(Family::Oci, &platform, &config)), (platform, gzip)]
     });
     Image::index(Family::Oci, both.collect())
 }

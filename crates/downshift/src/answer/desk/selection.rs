@@ -14,7 +14,8 @@ use downshift_json::Json;
 
 impl<'a> Desk<'_, 'a> {
     /// Picks the manifest of the client's platform: the best of those that run there, but before one whose layers the
-    /// client cannot read the next that it can. Who says no variant gets none that runs on fewer machines.
+    /// client cannot read the next that it can; where there is none, with plain layers. Who says no variant gets none that
+    /// runs on fewer machines.
     pub(super) fn pick(self, target: &Target<'_>, index: Index) -> Result<Picked<'a>, Stop> {
         let (platform, index, candidates) = self.candidates(index)?;
         let entries: Vec<&Descriptor> = candidates.iter().filter_map(|&at| index.entries.get(at)).collect();
@@ -32,11 +33,17 @@ impl<'a> Desk<'_, 'a> {
                 Step::Done(draft) if draft.conversion.is_some() => Some(draft.form),
                 _ => None,
             },
+            is_plain: match &step {
+                Step::Done(draft) => draft.has_read_layers(),
+                Step::Sign(prepared) => prepared.has_read_layers(),
+                Step::Need(_) | Step::Refused(_) => false,
+            },
             step,
             platform: entry.plain_platform().cloned(),
             is_by_engine: by_engine.is_some_and(|own| own.digest == entry.digest),
         };
-        let refusal = match self.listed(target, first) {
+        let deferring = Self { defers_plain: true, ..self };
+        let refusal = match deferring.listed(target, first) {
             Err(Stop::Refused(error)) if matches!(*error, Error::ZstdLayer { .. }) => error,
             other => return Ok(picked(first, other?)),
         };
@@ -45,13 +52,19 @@ impl<'a> Desk<'_, 'a> {
         };
         let mut needs = Needs::default();
         for entry in others.iter().copied().filter(suits).take(self.children_limit()) {
-            match self.listed(target, entry) {
+            match deferring.listed(target, entry) {
                 Ok(step) => return Ok(picked(entry, step)),
                 Err(Stop::Need(more)) => needs.add(more),
                 Err(Stop::Refused(_)) => {}
             }
         }
-        if needs.is_empty() { Err(Stop::Refused(refusal)) } else { Err(Stop::Need(needs)) }
+        if !needs.is_empty() {
+            return Err(Stop::Need(needs));
+        }
+        if self.defers_plain {
+            return Err(Stop::Refused(refusal));
+        }
+        Ok(picked(first, self.listed(target, first)?))
     }
 
     /// The answer with an entry that is for one platform.
