@@ -105,9 +105,3 @@ impl From<Need> for Needs {
         Self { documents: [need].into(), layers: Vec::new() }
     }
 }
-
-impl From<LayerNeed> for Needs {
-    fn from(need: LayerNeed) -> Self {
-        Self { documents: Vec::new(), layers: [need].into() }
-    }
-}

@@ -676,3 +676,18 @@ fn the_order_of_what_is_at_hand_does_not_matter() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// An image may have one layer many times, such as an empty one.
+#[test]
+fn a_layer_that_stands_there_twice_is_read_once() -> anyhow::Result<()> {
+    let image = edited(sample::zstd(), |manifest| manifest["layers"][2] = manifest["layers"][0].clone())?;
+    let image = with_config(image, |config| {
+        config["rootfs"]["diff_ids"][2] = config["rootfs"]["diff_ids"][0].clone();
+    })?;
+    let request = by_tag(&image, docker_20_10());
+    ensure!(needed_layers(&request, &image)?.len() == 2, "it is read twice");
+    let answer = answered(&request, &image)?;
+    let made = parsed(&answer.body)?;
+    ensure!(answer.layers.len() == 2 && made.layers[0] == made.layers[2], "{answer:?}");
+    Ok(())
+}

@@ -6,6 +6,7 @@
 //! there.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use downshift::answer::{
     Conversion, Documents, Draft, LayerNeed, LayerReading, LayerRecord, Need, NeedKind, Needs, Prepared,
@@ -60,7 +61,8 @@ fn layer_need(need: wit::LayerNeed) -> Result<LayerNeed, Failure> {
 
 /// The facts of layers that the guest names, as they were given to it.
 fn facts(layers: Vec<String>, documents: &Documents<'_>) -> Result<Vec<LayerFacts>, Failure> {
-    let facts = |digest: String| match documents.layer(&digest.parse()?) {
+    let readings: BTreeMap<&Digest, &LayerReading> = documents.layers().collect();
+    let facts = |digest: String| match readings.get(&digest.parse::<Digest>()?) {
         Some(LayerReading::Facts(facts)) => Ok(facts.clone()),
         _ => Err(untrue::answer("it names a layer that nobody has read")),
     };

@@ -1,5 +1,6 @@
 //! Plain layers: a manifest that names layers by their diff ids, for who cannot read how they are compressed.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -77,15 +78,18 @@ impl<'a> Desk<'_, 'a> {
             let (diff_ids, layers) = (diff_ids.len(), manifest.layers.len());
             return Err(Error::DiffIdCount { diff_ids, layers }.into());
         }
-        let mut needs = Needs::default();
+        let readings: BTreeMap<&Digest, &LayerReading> = self.documents.layers().collect();
+        // One layer may stand there many times.
+        let mut seen = BTreeSet::new();
+        let (mut needs, mut known) = (Needs::default(), Vec::new());
         let mut renamed = manifest.clone();
-        let (mut known, mut lost, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lost, mut warnings) = (Vec::new(), Vec::new());
         for (index, diff_id) in diff_ids.iter().enumerate() {
             let Some(layer) = renamed.layers.get_mut(index).filter(|layer| is_zstd(layer)) else {
                 continue;
             };
             let expected = Digest::parse(diff_id)?;
-            let facts = match self.documents.layer(&layer.digest) {
+            let facts = match readings.get(&layer.digest) {
                 Some(LayerReading::Facts(facts)) => facts,
                 Some(LayerReading::Missing) => {
                     return Err(Error::MissingLayer { digest: layer.digest.clone() }.into());
@@ -95,7 +99,9 @@ impl<'a> Desk<'_, 'a> {
                     return Err(Error::UnreadableLayer { digest: layer.digest.clone(), code, cause }.into());
                 }
                 None => {
-                    needs.add(LayerNeed::of(layer).into());
+                    if seen.insert(layer.digest.clone()) {
+                        needs.layers.push(LayerNeed::of(layer));
+                    }
                     layer.media_type = plain_type(manifest.form, Compression::Plain).into();
                     layer.digest = expected;
                     continue;
@@ -106,7 +112,9 @@ impl<'a> Desk<'_, 'a> {
                 return Err(Error::DiffIdMismatch { digest, expected, actual }.into());
             }
             rename(layer, index, facts, manifest.form, &mut lost, &mut warnings);
-            known.push(facts.clone());
+            if seen.insert(facts.digest.clone()) {
+                known.push(facts.clone());
+            }
         }
         let mut made = self.convert_renamed(target, manifest, &renamed, bytes, form)?;
         if !needs.is_empty() {
