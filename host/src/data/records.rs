@@ -1,4 +1,4 @@
-//! The digests that were reported for converted manifests, so that they can be pulled.
+//! The digests that were reported, so that they can be pulled: of converted manifests, and of unpacked layers.
 //!
 //! Where there is no room for all, those go first that were only reported: anybody can have images converted, however
 //! large, but what was asked for by digest is pinned somewhere. Of these there is a segment with most of the room, in the
@@ -7,6 +7,7 @@
 mod disk;
 mod entry;
 mod frozen;
+mod layers;
 mod memory;
 mod packed;
 mod panics;
@@ -21,9 +22,13 @@ use std::sync::Arc;
 
 use downshift::Digest;
 use downshift::answer::Record;
+use downshift_layer::LayerFacts;
+use tokio::task;
 
-use self::disk::Disk;
+use self::disk::{Disk, News};
+use self::layers::{Key, LayerKind};
 use self::memory::Memory;
+use self::packed::{COMPRESSED_FROM, Packed, Row};
 pub(crate) use self::place::REFRESH;
 use crate::error::Error;
 use crate::metrics::METRICS;
@@ -75,15 +80,64 @@ impl Records {
         if records.is_empty() {
             return Ok(());
         }
-        let count = records.len() as u64;
+        let pack =
+            |records: Vec<Record>| records.into_iter().map(|record| Packed::of(record).into()).collect();
+        // What takes long is done where it keeps nobody waiting.
+        let rows = if records.iter().any(|record| record.payload.len() >= COMPRESSED_FROM) {
+            task::spawn_blocking(move || pack(records)).await.map_err(|_| Error::Panicked)?
+        } else {
+            pack(records)
+        };
+        self.write(News::Rows(rows)).await
+    }
+
+    /// Keeps the facts of layers, each of which was reported by its diff id in the repository of that name, and that it is a
+    /// source of it: all of that in one transaction, and for good before this is ready.
+    ///
+    /// # Errors
+    /// [`Error::Records`]: then none of these diff ids may be reported.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
+    pub(crate) async fn keep_layers(&self, reported: Vec<(String, LayerFacts)>) -> Result<(), Error> {
+        if reported.is_empty() {
+            return Ok(());
+        }
+        self.write(News::Layers(reported)).await
+    }
+
+    /// Keeps what was learnt of a layer, whatever comes of it.
+    ///
+    /// # Errors
+    /// [`Error::Records`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
+    pub(crate) async fn keep_facts(&self, layer: &LayerFacts) -> Result<(), Error> {
+        let row = layers::facts_row(layer).map_err(|problem| self.unusable(problem))?;
+        self.write(News::Rows(vec![row])).await
+    }
+
+    /// Keeps that the origin has answered for a blob in the repository `name`, to a caller who may pull there. If that was
+    /// written within the last day, nothing is.
+    ///
+    /// # Errors
+    /// [`Error::Records`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
+    pub(crate) async fn keep_known_blob(&self, name: &str, digest: &Digest) -> Result<(), Error> {
+        self.write(News::Rows(vec![layers::known_row(name, digest)])).await
+    }
+
+    async fn write(&self, news: News) -> Result<(), Error> {
+        let count = news.len() as u64;
         let kept = match &self.kept {
             Storage::Memory(memory) => {
-                let evicted = memory.keep(records);
-                METRICS.records_evicted.inc_by(evicted);
-                self.evictions.fetch_add(evicted, Ordering::Relaxed);
-                Ok(())
+                let kept = match news {
+                    News::Rows(rows) => Ok(memory.keep(rows)),
+                    News::Layers(layers) => memory.keep_layers(&layers),
+                };
+                kept.map_err(|problem| self.unusable(problem)).map(|evicted| {
+                    METRICS.records_evicted.inc_by(evicted);
+                    self.evictions.fetch_add(evicted, Ordering::Relaxed);
+                })
             }
-            Storage::Disk(disk) => disk.keep(records).await,
+            Storage::Disk(disk) => disk.keep(news).await,
         };
         self.is_failing.store(kept.is_err(), Ordering::Relaxed);
         kept.inspect_err(|_| METRICS.records_failed.inc())?;
@@ -91,28 +145,64 @@ impl Records {
         Ok(())
     }
 
+    fn unusable(&self, problem: String) -> Error {
+        match &self.kept {
+            Storage::Memory(_) => Error::Records { path: Path::new("memory").to_path_buf(), problem },
+            Storage::Disk(disk) => disk.unusable(problem),
+        }
+    }
+
     /// Notes that `digest` was asked for in the repository `name`. It waits for nothing.
     pub(crate) fn protect(&self, name: &str, digest: &Digest) {
+        let key = Key::manifest(name, digest);
         match &self.kept {
-            Storage::Memory(memory) => drop(memory.protect(name, digest)),
-            Storage::Disk(disk) => disk.protect(name, digest),
+            Storage::Memory(memory) => drop(memory.get(key)),
+            Storage::Disk(disk) => disk.touch(key),
         }
     }
 
     /// The record of `digest` in the repository `name`, which is asked for. One that is damaged is as good as none. It may
     /// wait for the disk.
     pub(crate) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
+        self.read(Key::manifest(name, digest), |row| row.into_record(name, digest))
+    }
+
+    /// The facts of the blob with this digest, wherever it is; nothing if they were never learnt, or by a decoder of another
+    /// version. Who may know of them is for the caller to decide. It may wait for the disk.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
+    pub(crate) fn facts(&self, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
+        let key = LayerKind::Facts.key("", digest);
+        Ok(self.read(key, |row| Some(row.payload))?.and_then(|payload| layers::facts(&payload)))
+    }
+
+    /// The stored blobs that unpack to a diff id which was reported in the repository `name`, the newest first, and at the
+    /// most eight. They may have been read by a decoder of another version. It may wait for the disk.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
+    pub(crate) fn sources(&self, name: &str, diff_id: &Digest) -> Result<Vec<LayerFacts>, Error> {
+        let key = LayerKind::Sources.key(name, diff_id);
+        let payload = self.read(key, |row| Some(row.payload))?;
+        Ok(payload.map(|payload| layers::sources(&payload)).unwrap_or_default())
+    }
+
+    /// Whether the origin has answered for a blob in the repository `name`. It may wait for the disk.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
+    pub(crate) fn is_known_blob(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.read(LayerKind::Known.key(name, digest), Some)?.is_some())
+    }
+
+    fn read<T>(&self, key: Key, read: impl FnOnce(Row) -> Option<T>) -> Result<Option<T>, Error> {
         match &self.kept {
-            Storage::Memory(memory) => Ok(memory.get(name, digest)),
-            Storage::Disk(disk) => disk.get(name, digest),
+            Storage::Memory(memory) => Ok(memory.get(key).and_then(read)),
+            Storage::Disk(disk) => disk.get(key, read),
         }
     }
 
     /// Whether there is a record of `digest` in the repository `name`.
     pub(crate) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
+        let key = Key::manifest(name, digest);
         match &self.kept {
-            Storage::Memory(memory) => Ok(memory.contains(name, digest)),
-            Storage::Disk(disk) => disk.contains(name, digest),
+            Storage::Memory(memory) => Ok(memory.contains(&key)),
+            Storage::Disk(disk) => disk.contains(&key),
         }
     }
 
@@ -165,7 +255,7 @@ pub(crate) mod tests {
     }
 
     /// Records of both kinds, with room for so many bytes.
-    fn of_each_kind(capacity: u64) -> (TempDir, [Records; 2]) {
+    pub(crate) fn of_each_kind(capacity: u64) -> (TempDir, [Records; 2]) {
         let folder = tempfile::tempdir().unwrap();
         let records = [Records::in_memory(capacity), Records::open(folder.path(), capacity).unwrap()];
         (folder, records)

@@ -12,18 +12,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use downshift::Digest;
-use downshift::answer::Record;
+use downshift_layer::LayerFacts;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task;
 
 use super::entry::Entry;
 use super::frozen::Frozen;
-use super::packed::{COMPRESSED_FROM, Packed};
+use super::layers::{self, Key, LayerKind};
+use super::packed::Row;
 use super::panics::caught;
 use super::place::PROTECTED;
-use super::tables::{NUMBERS, Numbers, PLACES, RECORDS, Tables, mend};
+use super::tables::{self, NUMBERS, Numbers, PLACES, RECORDS, Tables, mend};
 use super::{room, size};
 use crate::data::keys;
 use crate::data::{self, Outlives};
@@ -81,11 +80,19 @@ pub(super) struct Disk {
 /// What the writer does.
 enum Job {
     /// Keeps records that somebody waits for.
-    Keep(Vec<Packed>, oneshot::Sender<Result<(), String>>),
-    /// Notes that a record was asked for by its digest.
-    Protect(String, Digest),
+    Keep(News, oneshot::Sender<Result<(), String>>),
+    /// Notes that a record was asked for.
+    Touch(Key),
     /// Removes a record if it is damaged.
-    Remove(String, Digest, std::sync::mpsc::Sender<()>),
+    Remove(Key, std::sync::mpsc::Sender<()>),
+}
+
+/// What is to be kept.
+pub(super) enum News {
+    /// Records as they are.
+    Rows(Vec<Row>),
+    /// Layers, each with the name of the repository in which it was reported.
+    Layers(Vec<(String, LayerFacts)>),
 }
 
 impl Disk {
@@ -124,27 +131,19 @@ impl Disk {
     }
 
     /// Keeps records. It is ready when all of that is on the disk.
-    pub(super) async fn keep(&self, records: Vec<Record>) -> Result<(), Error> {
-        let pack = |records: Vec<Record>| records.into_iter().map(Packed::of).collect();
-        // What takes long is done where it keeps nobody waiting.
-        let packed = if records.iter().any(|record| record.payload.len() >= COMPRESSED_FROM) {
-            task::spawn_blocking(move || pack(records)).await.map_err(|_| Error::Panicked)?
-        } else {
-            pack(records)
-        };
+    pub(super) async fn keep(&self, news: News) -> Result<(), Error> {
         let (done, written) = oneshot::channel();
         let stopped = || self.unusable("the thread that writes them has stopped".to_owned());
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.send(Job::Keep(packed, done)).await.map_err(|_| stopped())?;
+        queue.send(Job::Keep(news, done)).await.map_err(|_| stopped())?;
         written.await.map_err(|_| stopped())?.map_err(|problem| self.unusable(problem))
     }
 
-    /// A record that is asked for by its digest.
-    pub(super) fn get(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Error> {
-        let read = |database: &Database| -> Result<_, redb::Error> {
+    /// A record that is asked for, as `read` reads it; nothing where that finds it damaged.
+    pub(super) fn get<T>(&self, key: Key, read: impl FnOnce(Row) -> Option<T>) -> Result<Option<T>, Error> {
+        let look_up = |database: &Database| -> Result<_, redb::Error> {
             let reading = database.begin_read()?;
-            let key = (name, digest.as_str());
-            let Some(place) = reading.open_table(PLACES)?.get(key)? else { return Ok(None) };
+            let Some(place) = reading.open_table(PLACES)?.get(key.parts())? else { return Ok(None) };
             let place = place.value();
             let record = reading.open_table(RECORDS)?.get(place)?;
             let value = record.map(|record| {
@@ -153,46 +152,49 @@ impl Disk {
             });
             Ok(Some((place, value)))
         };
-        let Some((place, value)) = self.read(read)? else { return Ok(None) };
+        let Some((place, value)) = self.read(look_up)? else { return Ok(None) };
         let read = value.and_then(|(entry, payload)| {
-            let entry = Entry::parse(&entry, &payload)?;
-            let is_fresh = place >= PROTECTED && entry.is_current && entry.is_fresh();
-            Some((entry.into_packed(name, digest, payload)?.unpack()?, is_fresh))
+            let row = Row { entry: Entry::parse(&entry, &payload)?, payload };
+            let is_placed = place >= PROTECTED || !row.entry.is_pinned_by_use();
+            let is_fresh = is_placed && row.entry.is_fresh();
+            let is_own = (row.entry.name.as_str(), row.entry.digest.as_str()) == key.parts();
+            Some((is_own.then_some(row).and_then(read)?, is_fresh))
         });
-        let Some((record, is_fresh)) = read else {
-            self.lose(name, digest);
+        let Some((read, is_fresh)) = read else {
+            self.lose(key);
             return Ok(None);
         };
         if !is_fresh {
-            self.protect(name, digest);
+            self.touch(key);
         }
-        Ok(Some(record))
+        Ok(Some(read))
     }
 
-    /// Notes that a record was asked for by its digest, unless too much waits to be written.
-    pub(super) fn protect(&self, name: &str, digest: &Digest) {
+    /// Notes that a record was asked for, unless too much waits to be written.
+    pub(super) fn touch(&self, key: Key) {
         if let Some(queue) = &self.queue {
-            let _ = queue.try_send(Job::Protect(name.to_owned(), digest.clone()));
+            let _ = queue.try_send(Job::Touch(key));
         }
     }
 
     /// Removes a record that is damaged, so that nothing counts on it.
-    fn lose(&self, name: &str, digest: &Digest) {
-        log::warn(format_args!("the record of `{digest}` in `{name}` is damaged, and counts as gone"));
+    fn lose(&self, key: Key) {
+        let Key { name, item } = &key;
+        log::warn(format_args!("the record of `{item}` in `{name}` is damaged, and counts as gone"));
         METRICS.records_damaged.inc();
         let (done, removed) = std::sync::mpsc::channel();
         if let Some(queue) = &self.queue
-            && queue.try_send(Job::Remove(name.to_owned(), digest.clone(), done)).is_ok()
+            && queue.try_send(Job::Remove(key, done)).is_ok()
         {
             // If it could not be, it is found again.
             let _ = removed.recv();
         }
     }
 
-    pub(super) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
+    pub(super) fn contains(&self, key: &Key) -> Result<bool, Error> {
         self.read(|database| {
             let reading = database.begin_read()?;
-            Ok(reading.open_table(PLACES)?.get((name, digest.as_str()))?.is_some())
+            Ok(reading.open_table(PLACES)?.get(key.parts())?.is_some())
         })
     }
 
@@ -210,7 +212,7 @@ impl Disk {
         caught(read, |panic| panic).map_err(|problem| self.unusable(problem))
     }
 
-    fn unusable(&self, problem: String) -> Error {
+    pub(super) fn unusable(&self, problem: String) -> Error {
         Error::Records { path: self.path.clone(), problem }
     }
 }
@@ -328,7 +330,7 @@ impl Writer {
                 match job {
                     Job::Keep(_, done) => drop(done.send(written.clone())),
                     Job::Remove(.., done) => drop(done.send(())),
-                    Job::Protect(..) => {}
+                    Job::Touch(_) => {}
                 }
             }
         }
@@ -337,7 +339,7 @@ impl Writer {
     /// Writes all of it or nothing. A database that fails is opened again, at once or with what comes next; until then it
     /// is frozen.
     fn write_if_there_is_room(&mut self, batch: &[Job]) -> Result<(), String> {
-        let bytes = kept(batch).map(|packed| size::of(&packed.record.payload)).sum();
+        let bytes = kept(batch).map(News::bytes).sum();
         let mut room = room::check(&self.path, bytes);
         if self.is_frozen {
             room =
@@ -370,11 +372,29 @@ impl Writer {
     }
 }
 
-/// The records that are to be kept.
-fn kept(batch: &[Job]) -> impl Iterator<Item = &Packed> {
-    batch.iter().flat_map(|job| match job {
-        Job::Keep(records, _) => records.as_slice(),
-        _ => &[],
+impl News {
+    /// How many records this is about.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Layers(layers) => layers.len(),
+        }
+    }
+
+    /// Bytes that this may come to.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.iter().map(|row| size::of(&row.payload)).sum(),
+            Self::Layers(layers) => layers.len() as u64 * layers::MOST_BYTES,
+        }
+    }
+}
+
+/// What is to be kept.
+fn kept(batch: &[Job]) -> impl Iterator<Item = &News> {
+    batch.iter().filter_map(|job| match job {
+        Job::Keep(news, _) => Some(news),
+        _ => None,
     })
 }
 
@@ -428,19 +448,33 @@ impl Batches {
 }
 
 /// Whether all records are there as they are, whenever they were reported.
-fn are_there<'r>(
-    database: &Database,
-    mut records: impl Iterator<Item = &'r Packed>,
-) -> Result<bool, redb::Error> {
+fn are_there<'r>(database: &Database, mut all: impl Iterator<Item = &'r News>) -> Result<bool, redb::Error> {
     let reading = database.begin_read()?;
     let (places, kept) = (reading.open_table(PLACES)?, reading.open_table(RECORDS)?);
-    let is_there = |packed: &Packed| -> Result<bool, redb::Error> {
-        let key = (packed.record.name.as_str(), packed.record.digest.as_str());
-        let Some(place) = places.get(key)? else { return Ok(false) };
-        let entry = kept.get(place.value())?.and_then(|kept| Entry::parse(kept.value().0, kept.value().1));
-        Ok(entry.is_some_and(|entry| entry.is_like(&Entry::of(packed, 0))))
+    let row = |key: tables::Key<'_>| -> Result<Option<Row>, redb::Error> {
+        let Some(place) = places.get(key)? else { return Ok(None) };
+        Ok(kept.get(place.value())?.and_then(|kept| {
+            let (entry, payload) = kept.value();
+            Some(Row { entry: Entry::parse(entry, payload)?, payload: payload.to_vec() })
+        }))
     };
-    records.try_fold(true, |all, packed| Ok(all && is_there(packed)?))
+    let is_there = |wanted: &Row| -> Result<bool, redb::Error> {
+        let found = row((&wanted.entry.name, &wanted.entry.digest))?;
+        Ok(found.is_some_and(|found| found.entry.is_like(&wanted.entry)))
+    };
+    let is_layer_there = |(name, layer): &(String, LayerFacts)| -> Result<bool, redb::Error> {
+        let former = row(LayerKind::Sources.key(name, &layer.diff_id).parts())?;
+        let rows = layers::rows(name, layer, former.as_ref().map(|row| row.payload.as_slice()));
+        let rows = rows.map_err(tables::unwritable)?;
+        rows.iter().try_fold(true, |all, row| Ok(all && is_there(row)?))
+    };
+    all.try_fold(true, |are_there, news| {
+        let mut fold = |are_there, is_next_there: Result<bool, redb::Error>| Ok(are_there && is_next_there?);
+        match news {
+            News::Rows(rows) => rows.iter().map(is_there).try_fold(are_there, &mut fold),
+            News::Layers(layers) => layers.iter().map(is_layer_there).try_fold(are_there, &mut fold),
+        }
+    })
 }
 
 /// Opens the database, or makes it.
@@ -513,14 +547,19 @@ fn write_batch(database: &Database, capacity: u64, batch: &[Job]) -> Result<u64,
         let mut tables = Tables::open(&writing)?;
         for job in batch {
             match job {
-                Job::Protect(name, digest) => tables.protect(name, digest)?,
-                Job::Remove(name, digest, _) => evicted += tables.remove_damaged(name, digest)?,
+                Job::Touch(key) => tables.touch(key.parts())?,
+                Job::Remove(key, _) => evicted += tables.remove_damaged(key.parts())?,
                 Job::Keep(..) => {}
             }
         }
         tables.balance(capacity)?;
         let first_age = tables.next_age();
-        kept(batch).try_for_each(|packed| tables.insert(packed))?;
+        kept(batch).try_for_each(|news| match news {
+            News::Rows(rows) => rows.iter().try_for_each(|row| tables.insert(row)),
+            News::Layers(layers) => {
+                layers.iter().try_for_each(|(name, layer)| tables.insert_layer(name, layer))
+            }
+        })?;
         if tables.next_age() > first_age {
             evicted += tables.shrink_to(capacity, first_age)?;
         }
@@ -546,8 +585,11 @@ fn describe(error: &redb::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use downshift::answer::Record;
+
     use super::*;
     use crate::data::records::Records;
+    use crate::data::records::packed::Packed;
     use crate::data::records::tests::record;
 
     /// Writes a database as the former version did.

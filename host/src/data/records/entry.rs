@@ -9,6 +9,7 @@ use downshift::{Digest, Form, Platform};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use super::layers::LayerKind;
 use super::packed::Packed;
 use super::place::REFRESH;
 use crate::time::now;
@@ -20,13 +21,16 @@ const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = 16;
 
 /// What a record is beside its payload.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) name: String,
+    /// The digest of a manifest; of a layer, what is recorded and the digest.
     pub(super) digest: String,
     /// When it was reported, in seconds since 1970.
     pub(super) reported: u64,
+    /// The form of a manifest; of a layer, what is recorded.
     form: String,
+    /// The digest of what a manifest was made of; of a layer, that of the payload.
     source: String,
     tag: Option<String>,
     platform: Option<[Option<String>; 3]>,
@@ -58,6 +62,32 @@ impl Entry {
             unpacked: *unpacked,
             is_current: true,
         }
+    }
+
+    /// What is recorded of a layer, for which no digest of the payload says whether that is the same.
+    pub(super) fn of_layer(name: String, item: String, kind: &str, payload: &[u8]) -> Self {
+        Self {
+            name,
+            digest: item,
+            reported: 0,
+            form: kind.to_owned(),
+            source: Digest::of(payload).to_string(),
+            tag: None,
+            platform: None,
+            time: None,
+            unpacked: None,
+            is_current: true,
+        }
+    }
+
+    /// What is recorded, if that is of a layer.
+    pub(super) fn layer_kind(&self) -> Option<LayerKind> {
+        LayerKind::of(&self.form)
+    }
+
+    /// Whether to be asked for makes it one of those that go last.
+    pub(super) fn is_pinned_by_use(&self) -> bool {
+        self.layer_kind().is_none_or(LayerKind::is_pinned_by_use)
     }
 
     /// Reads what a value says of its `payload`; nothing if its checksum is wrong, or in the first format the digest.
@@ -119,7 +149,8 @@ impl Entry {
 
     /// Whether it was reported so lately that reporting it again need not be written.
     pub(super) fn is_fresh(&self) -> bool {
-        self.is_current && now().abs_diff(self.reported) < REFRESH.as_secs()
+        let refresh = self.layer_kind().map_or(REFRESH, LayerKind::refresh);
+        self.is_current && now().abs_diff(self.reported) < refresh.as_secs()
     }
 
     /// Whether the other one says the same of the record.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use downshift::Digest;
-use downshift::answer::Record;
+use downshift_layer::LayerFacts;
 
-use super::packed::Packed;
+use super::layers::{self, Key, LayerKind};
+use super::packed::Row;
 use super::place::{PROTECTED, age_of};
 use super::size;
 
@@ -17,14 +17,13 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct Inner {
-    records: HashMap<Key, (Place, Packed)>,
+    records: HashMap<Key, (Place, Row)>,
     places: BTreeMap<Place, Key>,
     next_age: u64,
     bytes: u64,
     protected_bytes: u64,
 }
 
-type Key = (String, Digest);
 type Place = u64;
 
 impl Memory {
@@ -33,37 +32,39 @@ impl Memory {
     }
 
     /// Keeps records, and says how many others had to go.
-    pub(super) fn keep(&self, records: Vec<Record>) -> u64 {
-        let records: Vec<_> = records.into_iter().map(Packed::of).collect();
+    pub(super) fn keep(&self, rows: Vec<Row>) -> u64 {
         let mut inner = self.lock();
         let first_age = inner.next_age;
-        for packed in records {
-            let key = (packed.record.name.clone(), packed.record.digest.clone());
-            let is_protected = inner.take(&key).is_some_and(|(place, _)| place >= PROTECTED);
-            inner.put(key, packed, is_protected);
-        }
+        rows.into_iter().for_each(|row| inner.insert(row));
         inner.balance(self.capacity);
         inner.shrink_to(self.capacity, first_age)
     }
 
-    /// A record that is asked for by its digest.
-    pub(super) fn get(&self, name: &str, digest: &Digest) -> Option<Record> {
-        let packed = self.protect(name, digest)?;
-        packed.unpack()
-    }
-
-    /// Notes that a record is asked for by its digest.
-    pub(super) fn protect(&self, name: &str, digest: &Digest) -> Option<Packed> {
-        let key = (name.to_owned(), digest.clone());
+    /// Keeps layers, each with the name of the repository in which it was reported, and says how many others had to go.
+    pub(super) fn keep_layers(&self, reported: &[(String, LayerFacts)]) -> Result<u64, String> {
         let mut inner = self.lock();
-        let (_, packed) = inner.take(&key)?;
-        inner.put(key, packed.clone(), true);
+        let first_age = inner.next_age;
+        for (name, layer) in reported {
+            let key = LayerKind::Sources.key(name, &layer.diff_id);
+            let former = inner.records.get(&key).map(|(_, row)| row.payload.as_slice());
+            layers::rows(name, layer, former)?.into_iter().for_each(|row| inner.insert(row));
+        }
         inner.balance(self.capacity);
-        Some(packed)
+        Ok(inner.shrink_to(self.capacity, first_age))
     }
 
-    pub(super) fn contains(&self, name: &str, digest: &Digest) -> bool {
-        self.lock().records.contains_key(&(name.to_owned(), digest.clone()))
+    /// A record that is asked for.
+    pub(super) fn get(&self, key: Key) -> Option<Row> {
+        let mut inner = self.lock();
+        let (place, row) = inner.take(&key)?;
+        let is_pinned = place >= PROTECTED || row.entry.is_pinned_by_use();
+        inner.put(key, row.clone(), is_pinned);
+        inner.balance(self.capacity);
+        Some(row)
+    }
+
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.lock().records.contains_key(key)
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -76,23 +77,30 @@ impl Memory {
 }
 
 impl Inner {
-    fn put(&mut self, key: Key, packed: Packed, is_protected: bool) {
+    /// Keeps a record. One that is protected stays so.
+    fn insert(&mut self, row: Row) {
+        let key = row.key();
+        let is_protected = self.take(&key).is_some_and(|(place, _)| place >= PROTECTED);
+        self.put(key, row, is_protected);
+    }
+
+    fn put(&mut self, key: Key, row: Row, is_protected: bool) {
         let place = if is_protected { self.next_age | PROTECTED } else { self.next_age };
         self.next_age += 1;
-        let size = size::of(&packed.record.payload);
+        let size = size::of(&row.payload);
         self.bytes += size;
         self.protected_bytes += if is_protected { size } else { 0 };
         self.places.insert(place, key.clone());
-        self.records.insert(key, (place, packed));
+        self.records.insert(key, (place, row));
     }
 
-    fn take(&mut self, key: &Key) -> Option<(Place, Packed)> {
-        let (place, packed) = self.records.remove(key)?;
+    fn take(&mut self, key: &Key) -> Option<(Place, Row)> {
+        let (place, row) = self.records.remove(key)?;
         self.places.remove(&place);
-        let size = size::of(&packed.record.payload);
+        let size = size::of(&row.payload);
         self.bytes -= size;
         self.protected_bytes -= if place >= PROTECTED { size } else { 0 };
-        Some((place, packed))
+        Some((place, row))
     }
 
     /// Moves what was asked for by digest longest ago to what was only reported, until the rest fits.
@@ -100,8 +108,8 @@ impl Inner {
         while self.protected_bytes > size::protected(capacity) {
             let Some((_, key)) = self.places.range(PROTECTED..).next() else { break };
             let key = key.clone();
-            let Some((_, packed)) = self.take(&key) else { break };
-            self.put(key, packed, false);
+            let Some((_, row)) = self.take(&key) else { break };
+            self.put(key, row, false);
         }
     }
 

@@ -2,10 +2,14 @@
 
 use std::io::{Read, Write};
 
+use downshift::Digest;
 use downshift::answer::Record;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
+
+use super::entry::Entry;
+use super::layers::Key;
 
 /// Bytes from which on a payload is compressed. To compress a smaller one takes about as long as to convert the image.
 pub(super) const COMPRESSED_FROM: usize = 32 * 1024;
@@ -20,6 +24,43 @@ pub(super) struct Packed {
     pub(super) record: Record,
     /// The bytes of its payload before that was compressed, if it is.
     pub(super) unpacked: Option<u64>,
+}
+
+/// A record of whatever kind, as a value of the database.
+#[derive(Clone)]
+pub(super) struct Row {
+    pub(super) entry: Entry,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Row {
+    /// The key of the record.
+    pub(super) fn key(&self) -> Key {
+        Key { name: self.entry.name.clone(), item: self.entry.digest.clone() }
+    }
+
+    /// Whether it is the record with this key, and what it says can be.
+    pub(super) fn is_sound(&self, key: (&str, &str)) -> bool {
+        if (self.entry.name.as_str(), self.entry.digest.as_str()) != key {
+            return false;
+        }
+        // The checksum of its value is all there is to check.
+        if self.entry.layer_kind().is_some() {
+            return true;
+        }
+        Digest::parse(key.1).is_ok_and(|digest| self.clone().into_record(key.0, &digest).is_some())
+    }
+
+    /// The record of a manifest, if it is that, and sound.
+    pub(super) fn into_record(self, name: &str, digest: &Digest) -> Option<Record> {
+        self.entry.into_packed(name, digest, self.payload)?.unpack()
+    }
+}
+
+impl From<Packed> for Row {
+    fn from(packed: Packed) -> Self {
+        Self { entry: Entry::of(&packed, 0), payload: packed.record.payload }
+    }
 }
 
 impl Packed {

@@ -1,10 +1,11 @@
 //! The tables of the database, and what is done to them within a transaction.
 
-use downshift::Digest;
+use downshift_layer::LayerFacts;
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::entry::Entry;
-use super::packed::Packed;
+use super::layers::{self, LayerKind};
+use super::packed::Row;
 use super::panics::caught;
 use super::place::{PROTECTED, age_of};
 use super::size;
@@ -19,7 +20,7 @@ pub(super) const PLACES: TableDefinition<'_, Key<'_>, u64> = TableDefinition::ne
 /// The version, the bytes of all records and of those that were asked for by digest, and the next age.
 pub(super) const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
-type Key<'a> = (&'a str, &'a str);
+pub(super) type Key<'a> = (&'a str, &'a str);
 
 /// A record as it is written: its entry, and its payload.
 type Value = (Vec<u8>, Vec<u8>);
@@ -69,6 +70,11 @@ impl Numbers {
             && self.next_age <= written.next_age
             && written.next_age < PROTECTED
     }
+}
+
+/// What cannot be written as a value.
+pub(super) fn unwritable(problem: String) -> redb::Error {
+    redb::Error::Io(std::io::Error::other(problem))
 }
 
 /// Makes the places and the numbers anew, of the records that are sound.
@@ -127,9 +133,10 @@ impl<'t> Tables<'t> {
     }
 
     /// Writes a record, unless it is there and was reported lately. One that is protected stays so.
-    pub(super) fn insert(&mut self, packed: &Packed) -> Result<(), redb::Error> {
-        let key = (packed.record.name.as_str(), packed.record.digest.as_str());
-        let entry = Entry::of(packed, now());
+    pub(super) fn insert(&mut self, row: &Row) -> Result<(), redb::Error> {
+        let key = (row.entry.name.as_str(), row.entry.digest.as_str());
+        let mut entry = row.entry.clone();
+        entry.reported = now();
         let place = self.place(key)?;
         if let Some(place) = place {
             let is_there = self
@@ -141,31 +148,44 @@ impl<'t> Tables<'t> {
             self.take(place)?;
         }
         let is_protected = place.is_some_and(|place| place >= PROTECTED);
-        self.put(&entry, &packed.record.payload, is_protected)
+        self.put(&entry, &row.payload, is_protected)
     }
 
-    /// Writes a record that was asked for by its digest among those that were, as if it were reported now.
-    pub(super) fn protect(&mut self, name: &str, digest: &Digest) -> Result<(), redb::Error> {
-        let Some(place) = self.place((name, digest.as_str()))? else { return Ok(()) };
+    /// Writes the facts of a layer that was reported in the repository `name`, and that it is a source of its diff id.
+    pub(super) fn insert_layer(&mut self, name: &str, layer: &LayerFacts) -> Result<(), redb::Error> {
+        let key = LayerKind::Sources.key(name, &layer.diff_id);
+        let former = match self.place(key.parts())? {
+            Some(place) => self.payload(place)?,
+            None => None,
+        };
+        let rows = layers::rows(name, layer, former.as_deref()).map_err(unwritable)?;
+        rows.iter().try_for_each(|row| self.insert(row))
+    }
+
+    /// Writes a record that was asked for as if it were reported now, and if that pins it, among those that were asked for
+    /// by digest.
+    pub(super) fn touch(&mut self, key: Key<'_>) -> Result<(), redb::Error> {
+        let Some(place) = self.place(key)? else { return Ok(()) };
         // What is damaged is told to the next who asks.
         let Some(mut entry) = self.entry(place)? else { return Ok(()) };
-        if place >= PROTECTED && entry.is_current && entry.is_fresh() {
+        let is_pinned = place >= PROTECTED || entry.is_pinned_by_use();
+        if is_pinned == (place >= PROTECTED) && entry.is_fresh() {
             return Ok(());
         }
         let Some((_, payload)) = self.take(place)? else { return Ok(()) };
         entry.reported = now();
-        self.put(&entry, &payload, true)
+        self.put(&entry, &payload, is_pinned)
     }
 
     /// Removes a record if it is damaged, and says how many that were.
-    pub(super) fn remove_damaged(&mut self, name: &str, digest: &Digest) -> Result<u64, redb::Error> {
-        let key = (name, digest.as_str());
+    pub(super) fn remove_damaged(&mut self, key: Key<'_>) -> Result<u64, redb::Error> {
         let Some(place) = self.place(key)? else { return Ok(0) };
-        let record = self.records.get(place)?.and_then(|record| {
+        let is_sound = self.records.get(place)?.is_some_and(|record| {
             let (entry, payload) = record.value();
-            Entry::parse(entry, payload)?.into_packed(name, digest, payload.to_vec())?.unpack()
+            Entry::parse(entry, payload)
+                .is_some_and(|entry| Row { entry, payload: payload.to_vec() }.is_sound(key))
         });
-        if record.is_some() {
+        if is_sound {
             return Ok(0);
         }
         self.places.remove(key)?;
@@ -186,6 +206,14 @@ impl<'t> Tables<'t> {
     /// What the record at a place is, unless it is damaged.
     fn entry(&self, place: u64) -> Result<Option<Entry>, redb::Error> {
         Ok(self.records.get(place)?.and_then(|record| Entry::parse(record.value().0, record.value().1)))
+    }
+
+    /// The payload of the record at a place, unless it is damaged.
+    fn payload(&self, place: u64) -> Result<Option<Vec<u8>>, redb::Error> {
+        Ok(self.records.get(place)?.and_then(|record| {
+            let (entry, payload) = record.value();
+            Entry::parse(entry, payload).map(|_| payload.to_vec())
+        }))
     }
 
     fn put(&mut self, entry: &Entry, payload: &[u8], is_protected: bool) -> Result<(), redb::Error> {
