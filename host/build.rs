@@ -1,12 +1,15 @@
-//! Finds what this package embeds, and `cargo xtask` has built before it: the guest component, and the page.
+//! Finds what this package embeds, and `cargo xtask` has built before it: the guests, and the page.
 
 use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where `cargo xtask build` puts the guest, in cargo's target folder.
-const GUEST: &str = "artifacts/downshift_guest.component.wasm";
+/// The guests, by the variable that has its path: where `cargo xtask build` puts each, in cargo's target folder.
+const GUESTS: [(&str, &str); 2] = [
+    ("DOWNSHIFT_GUEST", "artifacts/downshift_guest.component.wasm"),
+    ("DOWNSHIFT_LAYER_GUEST", "artifacts/downshift_layer_guest.wasm"),
+];
 
 /// Where it puts the files of the page, each compressed beside itself where it is shipped.
 const PAGE: &str = "artifacts/page";
@@ -15,19 +18,18 @@ const PAGE: &str = "artifacts/page";
 const NO_PAGE: &str = "src/no_page.html";
 
 fn main() {
-    find_guest();
+    for (variable, path) in GUESTS {
+        find_guest(variable, path);
+    }
     find_page().expect("the files of the page can be read, and their list written");
 }
 
-fn find_guest() {
-    let guest = artifact("DOWNSHIFT_GUEST", GUEST);
+fn find_guest(variable: &str, path: &str) {
+    let guest = artifact(variable, path);
     println!("cargo::rerun-if-changed={}", guest.display());
-    println!("cargo::rustc-env=DOWNSHIFT_GUEST={}", guest.display());
+    println!("cargo::rustc-env={variable}={}", guest.display());
     if !guest.is_file() {
-        println!(
-            "cargo::error=there is no guest component `{}`: build with `cargo xtask build`",
-            guest.display()
-        );
+        println!("cargo::error=there is no guest `{}`: build with `cargo xtask build`", guest.display());
     }
 }
 

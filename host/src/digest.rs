@@ -41,6 +41,15 @@ impl DigestCheck {
     }
 }
 
+/// The digest of all that has gone into a hash by SHA-256.
+///
+/// # Errors
+/// Never with such a hash.
+pub(crate) fn sha256(hash: Context) -> Result<Digest, Error> {
+    let hex = base16ct::lower::encode_string(hash.finish().as_ref());
+    Ok(format!("sha256:{hex}").parse::<Digest>()?)
+}
+
 /// Checks a document as it arrives, so that nothing is made of wrong bytes.
 ///
 /// # Errors

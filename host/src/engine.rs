@@ -2,6 +2,7 @@
 
 mod compiled;
 pub(crate) mod converter;
+pub(crate) mod layers;
 pub(crate) mod untrue;
 pub mod wasm;
 pub(crate) mod workers;
@@ -21,8 +22,8 @@ use downshift::{Digest, Failure};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 
-pub(crate) use self::compiled::COMMAND as COMPILE_GUEST;
-use self::compiled::Compiled;
+pub(crate) use self::compiled::{COMMAND as COMPILE_GUEST, LAYER_READER};
+use self::compiled::{Compiled, Guest};
 pub(crate) use self::wasm::IsAbandoned;
 use self::wasm::{NoStep, Sandbox};
 use crate::error::Error;
@@ -81,7 +82,7 @@ impl EngineName {
             return Ok(Engine::Native);
         }
         let component = component(guest)?;
-        let compiled = Compiled::find(&component, data);
+        let compiled = Compiled::find(Guest::Converter, &component, data);
         Engine::wasm(&component, sessions, compiled.as_ref().map(Compiled::path))
     }
 }

@@ -20,6 +20,7 @@ use crate::data::old_clients::OldClients;
 use crate::data::records::Records;
 use crate::engine::Engine;
 use crate::engine::converter::Converter;
+use crate::engine::layers::{LayerEngine, LayerReaders};
 use crate::engine::workers::Workers;
 use crate::error::Error;
 use crate::log;
@@ -74,10 +75,15 @@ impl Service {
             _ => None,
         };
         let old_clients = Arc::new(OldClients::open(data)?);
+        let work = WorkBudget::new(settings.work_bytes);
+        let at_once = settings.layers_at_once.unwrap_or(LayerReaders::at_once(processors));
+        let layer_engine = LayerEngine::of_server(settings.engine, data);
+        let layers = LayerReaders::new(layer_engine, settings.layer_limits(), at_once, Arc::clone(&work));
         let lasting = LongLived {
             engine,
             workers,
-            work: WorkBudget::new(settings.work_bytes),
+            layers: Arc::new(layers),
+            work,
             data: data_folder,
             records,
             cache: Arc::new(OriginCache::new(documents)),
@@ -99,6 +105,7 @@ impl Service {
         let lasting = LongLived {
             engine: self.front.shared.converter.engine.clone(),
             workers: Arc::clone(&self.front.shared.converter.workers),
+            layers: Arc::new(self.front.shared.layers.with_limits(settings.layer_limits())),
             work: Arc::clone(&self.front.shared.work),
             data: self.data.clone(),
             records: Arc::clone(&self.front.shared.records),
@@ -111,7 +118,8 @@ impl Service {
     }
 
     fn assemble(settings: Settings, lasting: LongLived, former: Option<&Self>) -> Result<Self, Error> {
-        let LongLived { engine, workers, work, data, records, cache, memory, hasher, old_clients } = lasting;
+        let LongLived { engine, workers, layers, work, data, records, cache, memory, hasher, old_clients } =
+            lasting;
         let limits = settings.limits()?;
         let images = Images::open(&settings, &limits, former)?;
         let users = users(&settings)?;
@@ -147,6 +155,7 @@ impl Service {
             records,
             answers,
             converter,
+            layers,
             work,
         };
         let front = Front::new(shared, scheme);
@@ -233,7 +242,8 @@ impl Service {
         if let Ok(bytes) = self.front.shared.records.bytes() {
             METRICS.records_bytes.set(number(bytes));
         }
-        METRICS.guest_traps.set(number(self.front.shared.converter.engine.traps()));
+        let shared = &self.front.shared;
+        METRICS.guest_traps.set(number(shared.converter.engine.traps() + shared.layers.traps()));
         METRICS.old_clients.set(number(self.old_clients.len() as u64));
     }
 }
@@ -242,6 +252,7 @@ impl Service {
 struct LongLived {
     engine: Engine,
     workers: Arc<Workers>,
+    layers: Arc<LayerReaders>,
     work: Arc<WorkBudget>,
     data: Option<Arc<DataFolder>>,
     records: Arc<Records>,

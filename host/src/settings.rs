@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use downshift::{Limits, Permissions, Platform, Policy};
+use downshift_layer::Limits as LayerLimits;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -82,8 +83,10 @@ pub(crate) struct Settings {
     pub(crate) client_requests: Option<usize>,
     /// How many requests may be under way on one HTTP/2 connection.
     pub(crate) connection_streams: u32,
-    /// How many bytes of documents and answers may be in flight at once.
+    /// How many bytes of documents, answers and layers that are unpacked may be in flight at once.
     pub(crate) work_bytes: u64,
+    /// How many layers may be unpacked at once, if not the usual.
+    pub(crate) layers_at_once: Option<usize>,
     /// Proxies that are believed when they say whom they ask for.
     pub(crate) trusted_proxy: Vec<IpNet>,
     /// For how many seconds a client may take to say what it wants, or be stuck in reading the answer.
@@ -100,7 +103,7 @@ pub(crate) struct Settings {
     pub(crate) access_log: bool,
     /// Whether each registry is asked once at the start.
     pub(crate) probe_upstreams: bool,
-    /// Changed limits of the core, by name.
+    /// Changed limits of the core and of layers, by name.
     pub(crate) limit: BTreeMap<String, usize>,
     /// The registries to have images from.
     pub(crate) upstream: Vec<UpstreamConfig>,
@@ -135,6 +138,7 @@ impl Default for Settings {
             // As many as RFC 9113 (6.5.2) recommends at least, and several times what container clients use.
             connection_streams: 100,
             work_bytes: 256 * 1024 * 1024,
+            layers_at_once: None,
             trusted_proxy: Vec::new(),
             request_timeout: 30,
             idle_timeout: 60,
@@ -150,7 +154,7 @@ impl Default for Settings {
 }
 
 /// What cannot change while the server runs.
-const FIXED: [&str; 10] = [
+const FIXED: [&str; 11] = [
     "listen",
     "admin-listen",
     "data",
@@ -158,6 +162,7 @@ const FIXED: [&str; 10] = [
     "documents-bytes",
     "connection-streams",
     "work-bytes",
+    "layers-at-once",
     "engine",
     "guest",
     "log-format",
@@ -195,10 +200,23 @@ impl Settings {
     /// The limits of the core.
     pub(crate) fn limits(&self) -> Result<Limits, Error> {
         let mut limits = Limits::default();
+        let mut of_layer = LayerLimits::host();
         for (name, value) in &self.limit {
-            limits.set(name, *value)?;
+            if of_layer.set(name, *value as u64).is_err() {
+                limits.set(name, *value)?;
+            }
         }
         Ok(limits)
+    }
+
+    /// The limits of a layer.
+    pub(crate) fn layer_limits(&self) -> LayerLimits {
+        let mut limits = LayerLimits::host();
+        for (name, value) in &self.limit {
+            // The others are those of the core.
+            let _ = limits.set(name, *value as u64);
+        }
+        limits
     }
 
     /// How long it is taken for granted what a tag points to.
@@ -271,6 +289,7 @@ impl Settings {
             ("client-requests", self.client_requests.unwrap_or(1) as u64),
             ("connection-streams", self.connection_streams.into()),
             ("work-bytes", self.work_bytes),
+            ("layers-at-once", self.layers_at_once.unwrap_or(1) as u64),
             ("request-timeout", self.request_timeout),
             ("idle-timeout", self.idle_timeout),
         ];

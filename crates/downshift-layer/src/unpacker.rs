@@ -101,6 +101,16 @@ impl Unpacker {
         self.decoder.as_ref().map(Decoder::compression)
     }
 
+    /// Bytes of the largest window so far, or of the dictionary: about as much memory as decoding takes. What xz takes is not
+    /// known, and counts as all that it may.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        match self.compression() {
+            Some(Compression::Xz) => self.meter.window_limit(),
+            _ => self.meter.largest_window().unwrap_or_default(),
+        }
+    }
+
     /// Reads compressed bytes, and writes plain ones.
     ///
     /// A step ends when the output is full, which must have room for something, or all of the input has been read. In the first

@@ -95,12 +95,14 @@ struct Fuzzer {
     /// Cargo's target folder of the targets: it is built with other flags than all else.
     target_folder: PathBuf,
     guest: PathBuf,
+    layer_reader: PathBuf,
 }
 
 impl Fuzzer {
     fn new() -> anyhow::Result<Self> {
         let target_folder = command::target_folder()?.join("fuzz");
-        Ok(Self { project: command::project()?, target_folder, guest: guest::build()? })
+        let (guest, layer_reader) = (guest::build()?, guest::build_layer_reader()?);
+        Ok(Self { project: command::project()?, target_folder, guest, layer_reader })
     }
 
     fn cargo_fuzz(&self, command: &str) -> Command {
@@ -114,6 +116,7 @@ impl Fuzzer {
             // The flags that a fuzzer needs are those of a nightly compiler.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("DOWNSHIFT_GUEST", &self.guest)
+            .env("DOWNSHIFT_LAYER_GUEST", &self.layer_reader)
             // Beside it, there or not: where cargo cannot tell that nothing has changed, it builds all again for each target.
             .env("DOWNSHIFT_PAGE", self.guest.with_file_name("page"));
         cargo

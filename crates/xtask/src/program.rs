@@ -1,4 +1,4 @@
-//! The program `downshift`, with what it has in itself: the guest component, and the page.
+//! The program `downshift`, with what it has in itself: the guests, and the page.
 
 use std::env;
 use std::path::PathBuf;
@@ -31,13 +31,15 @@ pub fn build(build: Build) -> anyhow::Result<PathBuf> {
     path(build)
 }
 
-/// Builds what the program has in itself: the guest component, and with `page` the page.
+/// Builds what the program has in itself: the guests, and with `page` the page.
 ///
 /// # Errors
 /// If one of them cannot be built.
 pub fn build_embedded(page: fn() -> anyhow::Result<PathBuf>) -> anyhow::Result<()> {
     announce("the core as a WebAssembly component, for the server's sandbox");
     guest::build()?;
+    announce("the reader of layers as a WebAssembly module, for the same");
+    guest::build_layer_reader()?;
     announce("the manifest inspector, for browsers");
     page().map(drop)
 }

@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::verdict::Verdict;
 use crate::bounded;
-use crate::engine::{Engine, MAX_GUEST_BYTES};
+use crate::engine::wasm::layers::LayerSandbox;
+use crate::engine::{Engine, LAYER_READER, MAX_GUEST_BYTES};
 use crate::error::Error;
 
 /// Compile the component on standard input into a folder: a server starts this, and then finds it there
@@ -16,6 +17,9 @@ pub(super) struct CompileGuest {
     /// The folder, which is made if there is none
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// That it is the module that reads layers
+    #[arg(long = LAYER_READER)]
+    is_layer_reader: bool,
 }
 
 impl CompileGuest {
@@ -24,7 +28,12 @@ impl CompileGuest {
         let component = bounded::read(io::stdin().lock(), MAX_GUEST_BYTES)
             .map_err(|error| Error::unreadable(path, error))?
             .ok_or_else(|| Error::too_large(path, MAX_GUEST_BYTES))?;
-        Engine::wasm(&component, 1, Some(&self.folder))?;
+        if self.is_layer_reader {
+            LayerSandbox::new(&component, Some(&self.folder))
+                .map_err(|error| Error::Guest { problem: error.to_string() })?;
+        } else {
+            Engine::wasm(&component, 1, Some(&self.folder))?;
+        }
         Ok(Verdict::Yes)
     }
 }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use downshift::Failure;
-use downshift_layer::{FactsReader, LayerFacts, Limits};
+use downshift_layer::{LayerFacts, Limits};
 use serde::Serialize;
 
 use super::output::{json, print, write_document};
 use super::verdict::Verdict;
+use crate::engine::EngineName;
+use crate::engine::layers::{LayerEngine, LayerError, LayerPass};
 use crate::error::Error;
 
 /// Bytes that are read of a file at a time.
@@ -30,6 +32,10 @@ pub(super) struct Layer {
     /// Write JSON, for programs
     #[arg(long)]
     json: bool,
+    /// Where layers are unpacked: in a sandbox with limits on memory and time (wasm), or in this process, which is faster
+    /// (native)
+    #[arg(long, value_name = "wasm|native", value_enum, default_value_t = EngineName::Wasm)]
+    engine: EngineName,
     /// Change a limit: plain-bytes, ratio, window-bytes or work
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
     limits: Vec<(String, u64)>,
@@ -76,11 +82,15 @@ impl Layer {
         for (name, value) in &self.limits {
             limits.set(name, *value).map_err(|error| Error::Core(error.into()))?;
         }
+        let engine = LayerEngine::of_command(self.engine);
         let mut layers = Vec::with_capacity(self.files.len());
         for path in &self.files {
-            let outcome = match read(path, &limits)? {
+            let outcome = match read(path, &engine, &limits) {
                 Ok(facts) => Outcome::Facts(facts),
-                Err(error) => Outcome::Failure(error.into()),
+                Err(LayerError::Failed(Error::Core(failure))) => Outcome::Failure(failure),
+                Err(LayerError::Failed(error)) => return Err(error),
+                Err(LayerError::Blob(error)) => return Err(Error::unreadable(path, error)),
+                Err(LayerError::Stopped) => return Err(Error::Busy),
             };
             let file = Some(path.display().to_string()).filter(|file| file != "-");
             layers.push(LayerReport { file, outcome });
@@ -95,31 +105,29 @@ impl Layer {
     }
 }
 
-/// Reads a layer from a file, or from standard input if that is called `-`: what is known of it, or why it is refused.
-fn read(path: &Path, limits: &Limits) -> Result<Result<LayerFacts, downshift_layer::Error>, Error> {
-    let outcome = match path.to_str() {
-        Some("-") => read_stream(&mut io::stdin().lock(), limits),
-        _ => File::open(path).and_then(|mut file| read_stream(&mut file, limits)),
-    };
-    outcome.map_err(|error| Error::unreadable(path, error))
+/// Reads a layer from a file, or from standard input if that is called `-`: what is known of it.
+fn read(path: &Path, engine: &LayerEngine, limits: &Limits) -> Result<LayerFacts, LayerError> {
+    match path.to_str() {
+        Some("-") => read_stream(&mut io::stdin().lock(), engine, limits),
+        _ => read_stream(&mut File::open(path).map_err(LayerError::Blob)?, engine, limits),
+    }
 }
 
 pub(super) fn read_stream(
     stream: &mut dyn Read,
+    engine: &LayerEngine,
     limits: &Limits,
-) -> io::Result<Result<LayerFacts, downshift_layer::Error>> {
-    let mut reader = FactsReader::new(limits);
+) -> Result<LayerFacts, LayerError> {
+    let mut pass = LayerPass::new(engine.open(limits, None, None)?);
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let len = match stream.read(&mut chunk) {
-            Ok(0) => return Ok(reader.finish()),
+            Ok(0) => return pass.finish(),
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(error) => return Err(LayerError::Blob(error)),
         };
-        if let Err(error) = reader.feed(chunk.get(..len).unwrap_or_default()) {
-            return Ok(Err(error));
-        }
+        pass.feed(chunk.get(..len).unwrap_or_default(), &mut |_| Ok(()))?;
     }
 }
 
@@ -157,7 +165,8 @@ mod tests {
     #[test]
     fn a_layer_is_read_from_a_stream_to_its_facts() {
         let blob = downshift::EMPTY_LAYER;
-        let facts = read_stream(&mut blob.as_slice(), &Limits::host()).unwrap().unwrap();
+        let engine = LayerEngine::Native;
+        let facts = read_stream(&mut blob.as_slice(), &engine, &Limits::host()).unwrap();
         let file = Some("blob".to_owned());
         let lines = lines(&LayerReport { file, outcome: Outcome::Facts(facts) });
         assert_eq!(
@@ -171,8 +180,10 @@ mod tests {
                 "plain size   1024",
             ]
         );
-        let cut = read_stream(&mut &blob[..31], &Limits::host()).unwrap().unwrap_err();
-        assert_eq!(cut.code(), "truncated-layer");
+        match read_stream(&mut &blob[..31], &engine, &Limits::host()) {
+            Err(LayerError::Failed(error)) => assert_eq!(error.code(), "truncated-layer"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

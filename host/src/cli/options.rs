@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Args, Command};
 use downshift::{Platform, Policy};
+use downshift_layer::Limits as LayerLimits;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 use toml::{Table, Value};
@@ -134,10 +135,13 @@ pub(super) struct Options {
     /// How many requests to serve at once on one HTTP/2 connection; more have to wait
     #[arg(long, value_name = "N")]
     connection_streams: Option<u32>,
-    /// How many bytes of documents and answers all requests together may have in memory; more wait, and are answered
-    /// with 503 after a while
+    /// How many bytes of documents, answers and layers that are unpacked all requests together may have in memory; more wait,
+    /// and are answered with 503 after a while
     #[arg(long, value_name = "BYTES")]
     work_bytes: Option<u64>,
+    /// How many layers to unpack at once; more take turns [default: half as many as there are processors]
+    #[arg(long, value_name = "N")]
+    layers_at_once: Option<usize>,
     /// A proxy, or a network of proxies, whose X-Forwarded-For is trusted
     #[arg(long, value_name = "ADDR[/BITS]", value_parser = network, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -175,8 +179,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     guest: Option<PathBuf>,
     /// Change a limit: document-bytes, depth, layers, history, entries, converted-children, string-bytes or
-    /// output-bytes
-    #[arg(long, value_name = "NAME=VALUE", value_parser = limit)]
+    /// output-bytes; of each layer that is unpacked plain-bytes, ratio, window-bytes or work
+    #[arg(long, value_name = "NAME=VALUE", value_parser = server_limit)]
     #[serde(serialize_with = "as_table", skip_serializing_if = "Vec::is_empty")]
     limit: Vec<(String, usize)>,
 }
@@ -308,6 +312,17 @@ fn shown(default: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// A limit of the core, or of layers.
+fn server_limit(text: &str) -> Result<(String, usize), String> {
+    match text.split_once('=') {
+        Some((name, value)) if LayerLimits::host().set(name, 0).is_ok() => {
+            let value = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+            Ok((name.to_owned(), value))
+        }
+        _ => limit(text),
     }
 }
 

@@ -6,6 +6,7 @@
 mod bindings;
 mod decode;
 mod encode;
+pub(crate) mod layers;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -80,12 +81,24 @@ struct State {
 }
 
 /// How much memory an instance has.
-#[derive(Default)]
 struct Memory {
+    /// The most that it may have.
+    limit: usize,
+    /// What has to find room for more first.
+    make_room: Option<MakeRoom>,
     /// The most that it had.
     peak_bytes: usize,
-    /// Whether it asked for more than [`MEMORY_BYTES`].
+    /// Whether it asked for more than it may have.
     is_exhausted: bool,
+}
+
+/// Finds room for an instance with so many bytes of memory, and may wait for it; false if there is none.
+pub(crate) type MakeRoom = Box<dyn FnMut(usize) -> bool + Send>;
+
+impl Memory {
+    fn with_limit(limit: usize) -> Self {
+        Self { limit, make_room: None, peak_bytes: 0, is_exhausted: false }
+    }
 }
 
 /// Tells whether anybody still waits for a step.
@@ -170,8 +183,11 @@ fn processor_time() -> Duration {
 
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = desired <= MEMORY_BYTES;
+        let fits = desired <= self.limit;
         if fits {
+            if self.make_room.as_mut().is_some_and(|make_room| !make_room(desired)) {
+                return Err(Stopped::Overloaded.into());
+            }
             self.peak_bytes = self.peak_bytes.max(desired);
         }
         self.is_exhausted |= !fits;
@@ -192,7 +208,7 @@ impl Sandbox {
     pub fn new(component: &[u8], instances: u32, cache: Option<&Path>) -> Result<Arc<Self>, UnusableGuest> {
         let engine = engine(instances, cache.and_then(self::cache))?;
         let sandbox = Arc::new(Self::with_engine(engine, component, false)?);
-        start_clock(&sandbox).map_err(wasmtime::Error::from)?;
+        start_clock("guest-clock", &sandbox, |sandbox| &sandbox.engine).map_err(wasmtime::Error::from)?;
         Ok(sandbox)
     }
 
@@ -221,10 +237,7 @@ impl Sandbox {
     /// # Errors
     /// A [`Failure`] if there is no room for one more.
     pub fn open(&self) -> Result<Session<'_>, Failure> {
-        let mut store = Store::new(&self.engine, State { memory: Memory::default(), step: StepTime::new() });
-        store.limiter(|state| &mut state.memory);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| store.data().step.look());
+        let mut store = store(&self.engine, Memory::with_limit(MEMORY_BYTES));
         let fuelled = if self.counts_fuel { store.set_fuel(u64::MAX) } else { Ok(()) };
         match fuelled.and_then(|()| self.guest.instantiate(&mut store)) {
             Ok(guest) => Ok(Session { sandbox: self, store, guest }),
@@ -238,32 +251,59 @@ impl Sandbox {
         log::notice(format_args!("downshift: {}", printable(&failure.cause)));
     }
 
-    /// What a trap means to the client. Its details are for the log, not for clients.
+    /// What a trap means to the client.
     fn trapped(&self, error: &wasmtime::Error, memory: &Memory) -> Failure {
         self.traps.fetch_add(1, Ordering::Relaxed);
         log::warn(format_args!("the guest trapped: {error:#}"));
+        CONVERSION.failure(error, memory)
+    }
+}
+
+/// What is done in a sandbox, in the words of its failures.
+struct Task {
+    name: &'static str,
+    /// What goes into it.
+    input: &'static str,
+}
+
+const CONVERSION: Task = Task { name: "the conversion", input: "the manifest and its config" };
+
+impl Task {
+    /// What a trap means to the client. Its details are for the log, not for clients.
+    fn failure(&self, error: &wasmtime::Error, memory: &Memory) -> Failure {
+        let Self { name, input } = self;
+        let native = "use the native engine if you trust the image";
         let (code, fault, cause, remedy) = match error.downcast_ref::<Trap>() {
             _ if memory.is_exhausted => (
                 "guest-memory",
                 Fault::Limit,
-                "the conversion needs more memory than its sandbox allows",
-                "use the native engine if you trust the image",
+                format!("{name} needs more memory than its sandbox allows"),
+                native.into(),
             ),
             Some(Trap::Interrupt) => (
                 "guest-time",
                 Fault::Limit,
-                "the conversion takes more time than its sandbox allows",
-                "use the native engine if you trust the image",
+                format!("{name} takes more time than its sandbox allows"),
+                native.into(),
             ),
             _ => (
                 "guest-trap",
                 Fault::Caller,
-                "the conversion failed in its sandbox",
-                "report it, with the manifest and its config",
+                format!("{name} failed in its sandbox"),
+                format!("report it, with {input}").into(),
             ),
         };
-        Failure { code: code.into(), fault, cause: cause.to_owned(), remedy: remedy.into() }
+        Failure { code: code.into(), fault, cause, remedy }
     }
+}
+
+/// A store whose memory is limited, and whose steps have an end.
+fn store(engine: &Engine, memory: Memory) -> Store<State> {
+    let mut store = Store::new(engine, State { memory, step: StepTime::new() });
+    store.limiter(|state| &mut state.memory);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| store.data().step.look());
+    store
 }
 
 /// An instance, for the steps of one request.
@@ -406,16 +446,20 @@ fn config() -> Config {
 }
 
 /// Starts the clock by which instances are ended. It stops when the sandbox is gone.
-fn start_clock(sandbox: &Arc<Sandbox>) -> std::io::Result<()> {
+fn start_clock<S: Send + Sync + 'static>(
+    name: &str,
+    sandbox: &Arc<S>,
+    engine: fn(&S) -> &Engine,
+) -> std::io::Result<()> {
     let sandbox = Arc::downgrade(sandbox);
     let tick = move || {
         while let Some(sandbox) = sandbox.upgrade() {
-            sandbox.engine.increment_epoch();
+            engine(&sandbox).increment_epoch();
             drop(sandbox);
             std::thread::sleep(TICK);
         }
     };
-    std::thread::Builder::new().name("guest-clock".to_owned()).spawn(tick)?;
+    std::thread::Builder::new().name(name.to_owned()).spawn(tick)?;
     Ok(())
 }
 

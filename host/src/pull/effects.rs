@@ -19,6 +19,7 @@ use super::trouble::trouble;
 use crate::access::{CallerHasher, Htpasswd, NotChecked};
 use crate::data::records::Records;
 use crate::engine::converter::{Converter, Shelf};
+use crate::engine::layers::LayerReaders;
 use crate::engine::{KnownDocuments, NoAnswer, Progress};
 use crate::error::Error;
 use crate::log;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) answers: Arc<AnswerCache>,
     /// Who makes them.
     pub(crate) converter: Arc<Converter>,
+    /// Who reads layers.
+    pub(crate) layers: Arc<LayerReaders>,
     /// The memory of what is under way.
     pub(crate) work: Arc<WorkBudget>,
 }

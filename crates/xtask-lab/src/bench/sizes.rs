@@ -23,6 +23,7 @@ pub(super) fn measure(program: &Path) -> anyhow::Result<Chapter> {
     let mut rows = vec![
         row("the program `downshift`", &[program.to_path_buf()])?,
         row("in it, the guest", &[guest::build()?])?,
+        row("in it, the reader of layers", &[guest::build_layer_reader()?])?,
     ];
     if node::is_installed() {
         let Built { package, worker } = js::build()?;

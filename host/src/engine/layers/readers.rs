@@ -1,0 +1,299 @@
+//! The readers of a server: each layer has a thread, and all of them take turns.
+//!
+//! How fast a layer goes on is up to its registry and its client, which may both be slow. So what is limited is not how many
+//! layers there are, but how many of them work at once: a thread has a turn while it unpacks, and gives it back where it waits.
+//! Their memory is a part of the [`WorkBudget`].
+
+use core::ops::Range;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use downshift_layer::{LayerFacts, Limits};
+use futures_util::{Stream, StreamExt as _};
+use tokio::runtime::Handle;
+use tokio::select;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::unpacking::{CHUNK_BYTES, CHUNKS, Input, Output, Unpacking};
+use super::{LayerEngine, LayerError, LayerPass};
+use crate::engine::wasm::MakeRoom;
+use crate::error::Error;
+use crate::work_budget::{Asker, Charge, WorkBudget};
+
+/// Bytes of a layer that are on their way: to its thread, and from there.
+const IN_CHANNELS: usize = 2 * CHUNKS * CHUNK_BYTES;
+
+/// The readers of a server.
+pub(crate) struct LayerReaders {
+    engine: Arc<LayerEngine>,
+    limits: Limits,
+    turns: Arc<Semaphore>,
+    work: Arc<WorkBudget>,
+}
+
+/// Which plain bytes of a layer are wanted.
+enum Wanted {
+    /// None: it is read for its facts.
+    Nothing,
+    /// These. Where it ends before the layer does, the rest is not read.
+    Range(Range<u64>),
+}
+
+impl LayerReaders {
+    /// Readers, of which `at_once` work at once.
+    pub(crate) fn new(engine: LayerEngine, limits: Limits, at_once: usize, work: Arc<WorkBudget>) -> Self {
+        let turns = Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { engine: Arc::new(engine), limits, turns, work }
+    }
+
+    /// The same with other limits, for the layers to come.
+    pub(crate) fn with_limits(&self, limits: Limits) -> Self {
+        Self {
+            engine: Arc::clone(&self.engine),
+            limits,
+            turns: Arc::clone(&self.turns),
+            work: Arc::clone(&self.work),
+        }
+    }
+
+    /// How many readers work at once with so many processors: the others are for the requests.
+    pub(crate) fn at_once(processors: usize) -> usize {
+        (processors / 2).max(1)
+    }
+
+    /// How often a reader has trapped so far.
+    pub(crate) fn traps(&self) -> u64 {
+        self.engine.traps()
+    }
+
+    /// The plain bytes of a layer in `range`, on behalf of `asker`; with `0..u64::MAX` all of them, behind which are the facts.
+    ///
+    /// It is for the caller to compare these with what it expects, and to hold the last bytes back until then.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no room for one more.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no pull has a layer unpacked yet"))]
+    pub(crate) async fn unpack<B>(
+        &self,
+        blob: B,
+        range: Range<u64>,
+        asker: Option<Asker>,
+    ) -> Result<Unpacking<B>, LayerError>
+    where
+        B: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        self.start(blob, Wanted::Range(range), asker).await
+    }
+
+    /// What is known of a layer, all of whose bytes are read for that.
+    ///
+    /// # Errors
+    /// Any [`LayerError`] but [`LayerError::Stopped`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "no pull has a layer unpacked yet"))]
+    pub(crate) async fn read<B>(&self, blob: B, asker: Option<Asker>) -> Result<LayerFacts, LayerError>
+    where
+        B: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        let mut unpacking = self.start(blob, Wanted::Nothing, asker).await?;
+        while let Some(bytes) = unpacking.next().await {
+            bytes?;
+        }
+        unpacking.into_facts().ok_or_else(|| Error::Panicked.into())
+    }
+
+    async fn start<B>(
+        &self,
+        blob: B,
+        wanted: Wanted,
+        asker: Option<Asker>,
+    ) -> Result<Unpacking<B>, LayerError>
+    where
+        B: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        let charge = self.work.charge(asker, IN_CHANNELS).await?;
+        let (to_thread, input) = mpsc::channel(CHUNKS);
+        let (output, from_thread) = mpsc::channel(CHUNKS);
+        let turn = Arc::new(Turn {
+            turns: Arc::clone(&self.turns),
+            permit: Mutex::default(),
+            output: output.clone(),
+            runtime: Handle::current(),
+        });
+        let job = Job {
+            engine: Arc::clone(&self.engine),
+            limits: self.limits.clone(),
+            wanted,
+            charge,
+            input,
+            output,
+            turn,
+        };
+        let thread = thread::Builder::new().name("layer".to_owned()).spawn(move || job.run());
+        thread.map_err(|_| Error::Busy)?;
+        Ok(Unpacking::new(blob, to_thread, from_thread))
+    }
+}
+
+/// A layer, as its thread has it.
+struct Job {
+    engine: Arc<LayerEngine>,
+    limits: Limits,
+    wanted: Wanted,
+    charge: Charge,
+    input: Receiver<Input>,
+    output: Sender<Output>,
+    turn: Arc<Turn>,
+}
+
+impl Job {
+    fn run(self) {
+        let output = self.output.clone();
+        let end = match self.read() {
+            Ok(facts) => Output::End(Box::new(facts)),
+            // Of an error that is its own nobody hears who is gone.
+            Err(error) => Output::Failed(error),
+        };
+        let _ = output.blocking_send(end);
+    }
+
+    /// Reads the layer: what is known of it, unless its end is not wanted.
+    fn read(self) -> Result<Option<LayerFacts>, LayerError> {
+        let Self { engine, limits, wanted, charge, mut input, output, turn } = self;
+        turn.take()?;
+        let make_room = make_room(charge, Arc::clone(&turn));
+        let of_abandoned = output.clone();
+        let reader =
+            engine.open(&limits, Some(make_room), Some(Box::new(move || of_abandoned.is_closed())))?;
+        let mut pass = LayerPass::new(reader);
+        let mut delivery = Delivery { wanted, at: 0, has_enough: false, output, turn };
+        loop {
+            match delivery.next(&mut input)? {
+                Input::Bytes(bytes) => {
+                    let fed = pass.feed(&bytes, &mut |plain| delivery.deliver(plain));
+                    match fed {
+                        Err(LayerError::Stopped) if delivery.has_enough => return Ok(None),
+                        fed => fed?,
+                    }
+                }
+                Input::End => return pass.finish().map(Some),
+                Input::Broken(error) => return Err(LayerError::Blob(error)),
+            }
+        }
+    }
+}
+
+/// Has `charge` grow with the memory of a reader. Nobody waits for it with a turn.
+fn make_room(mut charge: Charge, turn: Arc<Turn>) -> MakeRoom {
+    Box::new(move |bytes| {
+        let bytes = bytes.saturating_add(IN_CHANNELS);
+        if charge.try_grow_to(bytes) {
+            return true;
+        }
+        turn.give_back();
+        let grown = turn.runtime.block_on(async {
+            select! {
+                () = turn.output.closed() => false,
+                grown = charge.grow_to(bytes) => grown.is_ok(),
+            }
+        });
+        grown && turn.take().is_ok()
+    })
+}
+
+/// The right to work, which a thread has or has not.
+struct Turn {
+    turns: Arc<Semaphore>,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Closed once nobody wants the layer any more.
+    output: Sender<Output>,
+    runtime: Handle,
+}
+
+impl Turn {
+    /// Waits for a turn.
+    fn take(&self) -> Result<(), LayerError> {
+        let turns = || Arc::clone(&self.turns);
+        let permit = match turns().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.runtime.block_on(async {
+                select! {
+                    () = self.output.closed() => Err(LayerError::Stopped),
+                    permit = turns().acquire_owned() => permit.map_err(|_| LayerError::Stopped),
+                }
+            })?,
+        };
+        self.set(Some(permit));
+        Ok(())
+    }
+
+    fn give_back(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    }
+}
+
+/// What goes in and out of a thread.
+struct Delivery {
+    wanted: Wanted,
+    /// Plain bytes so far.
+    at: u64,
+    /// Whether all that is wanted was delivered, and the layer goes on.
+    has_enough: bool,
+    output: Sender<Output>,
+    turn: Arc<Turn>,
+}
+
+impl Delivery {
+    /// The next bytes of the blob.
+    fn next(&self, input: &mut Receiver<Input>) -> Result<Input, LayerError> {
+        // There is somebody else's turn between two chunks, where somebody waits.
+        self.turn.give_back();
+        let next = match input.try_recv() {
+            Ok(next) => Some(next),
+            Err(TryRecvError::Empty) => input.blocking_recv(),
+            Err(TryRecvError::Disconnected) => None,
+        };
+        let next = next.ok_or(LayerError::Stopped)?;
+        self.turn.take()?;
+        Ok(next)
+    }
+
+    /// Delivers of the next plain bytes what is wanted.
+    fn deliver(&mut self, plain: &[u8]) -> Result<(), LayerError> {
+        let Wanted::Range(range) = &self.wanted else {
+            return if self.output.is_closed() { Err(LayerError::Stopped) } else { Ok(()) };
+        };
+        let start =
+            usize::try_from(range.start.saturating_sub(self.at)).unwrap_or(usize::MAX).min(plain.len());
+        let end = usize::try_from(range.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(plain.len());
+        self.at = self.at.saturating_add(plain.len() as u64);
+        let bytes = plain.get(start..end).unwrap_or_default();
+        if !bytes.is_empty() {
+            self.send(Output::Plain(Bytes::copy_from_slice(bytes)))?;
+        }
+        if self.at >= range.end {
+            self.has_enough = true;
+            return Err(LayerError::Stopped);
+        }
+        Ok(())
+    }
+
+    fn send(&self, output: Output) -> Result<(), LayerError> {
+        match self.output.try_send(output) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(output)) => {
+                self.turn.give_back();
+                self.output.blocking_send(output).map_err(|_| LayerError::Stopped)?;
+                self.turn.take()
+            }
+            Err(TrySendError::Closed(_)) => Err(LayerError::Stopped),
+        }
+    }
+}
