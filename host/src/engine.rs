@@ -61,6 +61,9 @@ pub(crate) const MAX_GUEST_BYTES: u64 = 64 * 1024 * 1024;
 /// The guest component that belongs to this program.
 pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
 
+/// The module that reads layers, which belongs to this program as well.
+pub const LAYER_GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_LAYER_GUEST"));
+
 impl EngineName {
     /// The engine for one request, with the component in the file `guest` if it is not to be the program's own.
     pub(crate) fn engine(self, guest: Option<&Path>) -> Result<Engine, Error> {

@@ -16,14 +16,11 @@ use downshift_layer::{Limits, Unpacked, Unpacker};
 
 pub(crate) use self::pass::LayerPass;
 pub(crate) use self::readers::LayerReaders;
-use super::EngineName;
 use super::compiled::{Compiled, Guest};
 use super::wasm::layers::{LayerSandbox, LayerSession};
 use super::wasm::{IsAbandoned, MakeRoom};
+use super::{EngineName, LAYER_GUEST};
 use crate::error::Error;
-
-/// The module that belongs to this program.
-pub(crate) const LAYER_GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_LAYER_GUEST"));
 
 /// Plain bytes that are made at a time: few enough to be in the processor's cache still when they are hashed.
 const OUTPUT_BYTES: usize = 128 * 1024;

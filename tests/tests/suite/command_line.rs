@@ -127,14 +127,16 @@ fn layer_shows_what_is_known_of_layers(files: &Files) -> anyhow::Result<()> {
         Ok(path.display().to_string())
     };
     let sound = write("sound", &EMPTY_LAYER)?;
-    let lines = String::from_utf8(succeed(["layer", &sound])?)?;
     let empty_layer = Digest::empty_layer();
     let expected = format!(
         "file         {sound}\ndigest       {empty_layer}\ncompression  gzip\nsize         32\n\
          diff id      {}\nplain size   1024\n",
         Digest::of(&[0; 1024]),
     );
-    ensure!(lines == expected, "{lines}");
+    for engine in ["wasm", "native"] {
+        let lines = String::from_utf8(succeed(["layer", "--engine", engine, &sound])?)?;
+        ensure!(lines == expected, "{engine}: {lines}");
+    }
 
     let cut = write("cut", &EMPTY_LAYER[..31])?;
     let output = run(["layer", "--json", &sound, &cut, &files.schema2])?;

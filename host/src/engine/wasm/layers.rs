@@ -302,6 +302,7 @@ fn report(text: &str) -> Option<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::LAYER_GUEST;
     use crate::engine::layers::tests::{MIB, blob, code, sandbox};
 
     fn drain(
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_reader_imports_nothing() {
-        let module = Module::new(&sandbox().engine, crate::engine::layers::LAYER_GUEST).unwrap();
+        let module = Module::new(&sandbox().engine, LAYER_GUEST).unwrap();
         assert_eq!(module.imports().count(), 0);
     }
 
@@ -335,7 +336,7 @@ mod tests {
     #[test]
     fn a_reader_that_wants_more_memory_than_it_may_have_costs_one_layer() {
         // Another sandbox than that of the other tests: it counts.
-        let sandbox = LayerSandbox::new(crate::engine::layers::LAYER_GUEST, None).unwrap();
+        let sandbox = LayerSandbox::new(LAYER_GUEST, None).unwrap();
         let mut session = sandbox.open_within(8 * MIB, &Limits::host(), None, None).unwrap();
         assert_eq!(code(drain(&mut session, blob(23, MIB))), "guest-memory");
         assert_eq!(sandbox.traps(), 1);
