@@ -3,7 +3,9 @@
 //! Under a name there is always a whole file or none: what is written goes into a draft beside it first ([`write`]). One
 //! server at a time has the folder ([`DataFolder`]), so drafts of other processes are what a crash has left.
 
+pub(crate) mod blob_cache;
 pub(crate) mod disk_cache;
+mod disk_trouble;
 pub(crate) mod keys;
 pub(crate) mod old_clients;
 pub(crate) mod records;
@@ -137,7 +139,7 @@ fn remove_leftovers(folder: &Path) {
 }
 
 /// A name that no other draft has, nor had in another process.
-fn draft_name() -> String {
+pub(crate) fn draft_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}{}", own_prefix(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

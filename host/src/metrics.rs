@@ -59,6 +59,10 @@ pub(crate) struct Metrics {
     pub(crate) documents_failed: IntCounter,
     /// Documents that had to go from the disk.
     pub(crate) documents_swept: IntCounter,
+    /// Blobs that were fetched into the cache, by what came of it.
+    pub(crate) blob_fills: IntCounterVec,
+    /// Blobs that had to go from the cache.
+    pub(crate) blobs_evicted: IntCounter,
     /// Traps of the guest.
     pub(crate) guest_traps: IntGauge,
     /// Engines and repositories that were seen asking for old forms.
@@ -108,6 +112,8 @@ impl Metrics {
             documents_failed: new.counter("documents_failed_total", "Failures with documents on disk."),
             documents_swept: new
                 .counter("documents_swept_total", "Documents that were evicted from the disk."),
+            blob_fills: new.counters("blob_fills_total", "Blobs fetched into the cache.", &["result"]),
+            blobs_evicted: new.counter("blobs_evicted_total", "Blobs that were evicted from the cache."),
             guest_traps: new.gauge("guest_traps", "Traps of the guest since the start."),
             old_clients: new.gauge("old_clients", "Pairs of engine and repository seen with old forms."),
             reloads: new.counters("reloads_total", "Reloads of the settings.", &["result"]),

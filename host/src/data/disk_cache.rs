@@ -10,18 +10,18 @@ use core::time::Duration;
 use std::fs::{self, DirEntry, File, FileTimes, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use downshift::{Digest, Limits};
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
+use crate::data::disk_trouble::DiskTrouble;
 use crate::data::{self, Outlives};
 use crate::digest;
 use crate::error::Error;
-use crate::log;
 use crate::metrics::METRICS;
 use crate::time;
 
@@ -33,9 +33,6 @@ const OVERHEAD: u64 = 4096;
 
 /// How long a document counts as used now, so that using it again and again writes nothing.
 const REFRESH: Duration = Duration::from_secs(3600);
-
-/// How long nothing is said about the disk after something was.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// Bytes of a file with a tag.
 const MAX_TAG_BYTES: u64 = 1024;
@@ -49,8 +46,7 @@ pub(crate) struct DiskCache {
     bytes: AtomicU64,
     /// Whether the folder is being swept.
     is_swept: AtomicBool,
-    /// When something was said about the disk.
-    complained: Mutex<Option<Instant>>,
+    trouble: DiskTrouble,
 }
 
 /// The documents of one repository at one registry.
@@ -83,7 +79,7 @@ impl DiskCache {
             limits,
             bytes: AtomicU64::new(0),
             is_swept: AtomicBool::new(false),
-            complained: Mutex::default(),
+            trouble: DiskTrouble::default(),
         });
         Arc::clone(&documents).sweep_aside();
         Ok(documents)
@@ -112,11 +108,7 @@ impl DiskCache {
     /// Says that the disk failed: what could be remembered is not, and nothing else comes of it.
     fn complain(&self, path: &Path, error: io::Error, what: fn(&Path, io::Error) -> Error) {
         METRICS.documents_failed.inc();
-        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        if complained.is_none_or(|at| at.elapsed() > QUIET) {
-            *complained = Some(Instant::now());
-            log::error(&what(path, error));
-        }
+        self.trouble.tell(&what(path, error));
     }
 
     fn write(self: &Arc<Self>, path: &Path, bytes: &[u8]) {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use downshift::Digest;
 use downshift::answer::Record;
-use downshift_layer::LayerFacts;
+use downshift::layer::LayerFacts;
 use tokio::task;
 
 use self::disk::{Disk, News};
@@ -104,7 +104,7 @@ impl Records {
         self.write(News::Layers(reported)).await
     }
 
-    /// Keeps what was learnt of a layer, whatever comes of it.
+    /// Keeps what was learnt of a layer, in whichever repository that was.
     ///
     /// # Errors
     /// [`Error::Records`].

@@ -44,6 +44,8 @@ pub(crate) enum Cache {
     Disk,
     /// Of upstream registries' tags.
     Tags,
+    /// Of blobs, on disk.
+    Blobs,
 }
 
 impl RouteName {
@@ -107,7 +109,7 @@ impl Outcome {
 
 impl Cache {
     /// Every cache, in the order of its number.
-    pub(crate) const ALL: [Self; 4] = [Self::Answers, Self::Documents, Self::Disk, Self::Tags];
+    pub(crate) const ALL: [Self; 5] = [Self::Answers, Self::Documents, Self::Disk, Self::Tags, Self::Blobs];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -115,6 +117,7 @@ impl Cache {
             Self::Documents => "documents",
             Self::Disk => "disk",
             Self::Tags => "tags",
+            Self::Blobs => "blobs",
         }
     }
 }

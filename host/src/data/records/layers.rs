@@ -8,7 +8,8 @@
 use core::time::Duration;
 
 use downshift::Digest;
-use downshift_layer::{Compression, DECODER_VERSION, LayerFacts};
+use downshift::layer::{Compression, LayerFacts};
+use downshift_layer::DECODER_VERSION;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
@@ -24,10 +25,6 @@ pub(super) const MOST_BYTES: u64 = 8 * 1024;
 
 /// How long a known blob counts as used now.
 const KNOWN_REFRESH: Duration = Duration::from_secs(24 * 3600);
-
-/// Every compression, to find one by its name.
-const COMPRESSIONS: [Compression; 5] =
-    [Compression::Plain, Compression::Gzip, Compression::Zstd, Compression::Bzip2, Compression::Xz];
 
 /// What a record says of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +128,7 @@ impl WrittenFacts {
     fn read(self) -> Option<LayerFacts> {
         Some(LayerFacts {
             digest: Digest::parse(&self.digest).ok()?,
-            compression: COMPRESSIONS.into_iter().find(|known| known.name() == self.compression)?,
+            compression: Compression::named(&self.compression)?,
             size: self.size,
             diff_id: Digest::parse(&self.diff_id).ok()?,
             plain_size: self.plain_size,
@@ -239,7 +236,7 @@ mod tests {
     async fn every_compression_comes_back() {
         let (_folder, kinds) = of_each_kind(1 << 20);
         for records in kinds {
-            for compression in COMPRESSIONS {
+            for compression in Compression::ALL {
                 let facts = LayerFacts { compression, zstd_window: None, ..layer(compression.name(), "tar") };
                 records.keep_facts(&facts).await.unwrap();
                 assert_eq!(records.facts(&facts.digest).unwrap(), Some(facts));
@@ -289,6 +286,7 @@ mod tests {
             let digest = Digest::of(b"private");
             // Its facts say nothing about who may have it.
             records.keep_facts(&layer("private", "tar")).await.unwrap();
+            assert!(records.facts(&digest).unwrap().is_some());
             assert!(!records.is_known_blob(NAME, &digest).unwrap());
             records.keep_known_blob(NAME, &digest).await.unwrap();
             assert!(records.is_known_blob(NAME, &digest).unwrap());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use downshift_layer::LayerFacts;
+use downshift::layer::LayerFacts;
 
 use super::layers::{self, Key, LayerKind};
 use super::packed::Row;

@@ -1,6 +1,6 @@
 //! The tables of the database, and what is done to them within a transaction.
 
-use downshift_layer::LayerFacts;
+use downshift::layer::LayerFacts;
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::entry::Entry;
