@@ -435,8 +435,10 @@ pub(crate) fn run(
     let (mut found, mut sign) = (KnownDocuments::default(), Some(sign));
     for _ in 0..MAX_ROUNDS {
         // Whatever is signed is the answer.
-        let sign = |bytes: &[u8]| sign.take().map_or_else(|| Err(Error::Panicked), |sign| sign(bytes));
-        match advance(engine, request, &mut found, None, &look_up, sign)? {
+        let sign = |bytes: &[u8]| {
+            sign.take().map_or_else(|| Err(Error::Core(untrue::endless())), |sign| sign(bytes))
+        };
+        match advance(engine, request, &mut found, None, look_up, sign)? {
             Progress::Answered(answer) => return Ok(*answer),
             Progress::Waiting(Needs { layers, .. }) => {
                 for need in layers {

@@ -34,6 +34,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(writes_schema_1_without_a_signature)),
         trial(named!(comes_back_to_the_same_digests_from_oci_by_schema_2)),
         trial(named!(writes_a_list_of_the_manifests_that_it_writes_one_by_one)),
+        trial(named!(names_layers_by_their_diff_ids)),
         trial(named!(takes_options_in_any_order_and_standard_input)),
         trial(named!(writes_files_and_a_report)),
         trial(named!(fails_with_code_cause_and_remedy)),
@@ -96,6 +97,26 @@ fn writes_a_list_of_the_manifests_that_it_writes_one_by_one(engine: Engine) -> a
         ensure!(listed["size"] == child.len(), "{platform} is listed as {listed}");
     }
     Ok(())
+}
+
+fn names_layers_by_their_diff_ids(engine: Engine) -> anyhow::Result<()> {
+    let image = sample::zstd();
+    let bench = Bench::new(engine, &image)?;
+    let layout = bench.path("layout");
+    let written = bench.convert(&["--to", "schema2", "--layout", &layout])?;
+    let written: Value = serde_json::from_slice(&written)?;
+    for (at, tar) in sample::plain_layers().iter().enumerate() {
+        let layer = &written["layers"][at];
+        let is_named = layer["digest"] == Digest::of(tar).as_str() && layer["size"] == tar.len();
+        ensure!(is_named, "layer {at} is {layer}");
+    }
+    // Damaged, or not there.
+    let blob = Digest::of(image.layers.first().context("there are no layers")?);
+    let path = bench.folder.path().join("layout/blobs/sha256").join(blob.hex());
+    fs::write(&path, "no layer")?;
+    fails(&bench.run(&["--to", "schema2", "--layout", &layout])?, 1, "unreadable-layer")?;
+    fs::remove_file(&path)?;
+    fails(&bench.run(&["--to", "schema2", "--layout", &layout])?, 1, "missing-layer")
 }
 
 fn takes_options_in_any_order_and_standard_input(engine: Engine) -> anyhow::Result<()> {
