@@ -461,7 +461,7 @@ impl Error {
             Self::ZstdLayer { .. } => (
                 "zstd-layer",
                 Image,
-                "push the image again with gzip compression, or pull with Docker 23, containerd 1.5 or later; whoever runs Downshift can allow `zstd-layer` if what pulls it reads zstd",
+                "push the image again with gzip compression, or pull with Docker 23, containerd 1.5 or later; whoever runs Downshift can give plain layers to older clients, or allow `zstd-layer` if what pulls it reads zstd",
             ),
 
             Self::LimitExceeded { .. } => (
