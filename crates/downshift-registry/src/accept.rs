@@ -55,7 +55,7 @@ pub fn capabilities<'a>(
 }
 
 /// `text` at each `separator` that stands outside of a quoted string (RFC 9110, 5.6.4).
-fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |&byte| {
         let literal = quoted;
@@ -72,7 +72,7 @@ fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
 
 /// The weight among a media range's parameters, in thousandths. One that cannot be read is none: the client has
 /// named the type all the same.
-fn weight<'a>(mut parameters: impl Iterator<Item = &'a [u8]>) -> u16 {
+pub(crate) fn weight<'a>(mut parameters: impl Iterator<Item = &'a [u8]>) -> u16 {
     let value =
         parameters.find_map(|parameter| parameter.strip_prefix(b"q=").or(parameter.strip_prefix(b"Q=")));
     value.and_then(|value| thousandths(str::from_utf8(value).ok()?)).unwrap_or(1000)

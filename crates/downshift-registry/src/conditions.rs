@@ -19,26 +19,46 @@ pub(crate) struct Conditions {
 pub(crate) enum Selection {
     Whole,
     Part(Range<u64>),
+    /// Several, none of which touches another, in the order in which they were asked for.
+    Parts(Vec<Range<u64>>),
     Unsatisfiable,
 }
+
+/// How many parts are given at once. Podman asks for those chunks of a zstd:chunked layer that it lacks, and for the whole
+/// where it gets none; more parts than this are no way to have less sent (RFC 9110, 14.2).
+pub(crate) const MAX_PARTS: usize = 16;
 
 impl Conditions {
     /// Whether the client has the representation with this digest already.
     ///
     /// Tags compare weakly here (RFC 9110, 13.1.2). A digest without quotes is taken as well, as by Distribution.
     pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.names(digest.as_str())
+    }
+
+    /// Whether the client has what has this entity tag, weak or not.
+    pub(crate) fn has_tag(&self, entity_tag: &str) -> bool {
+        self.names(opaque(entity_tag))
+    }
+
+    fn names(&self, meant: &str) -> bool {
         let is_meant = |tag: &str| {
-            let tag = tag.trim();
-            let tag = tag.strip_prefix("W/").unwrap_or(tag);
-            let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
-            tag == "*" || tag == digest.as_str()
+            let tag = opaque(tag.trim());
+            tag == "*" || tag == meant
         };
         self.if_none_match.iter().any(|line| line.split(',').any(is_meant))
     }
 
+    /// Whether less than the whole of the blob with this digest is asked for, in a way that can be read.
+    pub(crate) fn has_range(&self, digest: &Digest) -> bool {
+        // How many bytes there are does not matter to that.
+        self.range(digest).is_some_and(|range| parsed_range(range, u64::MAX).is_some())
+    }
+
     /// Which of the `size` bytes of the blob with this digest are asked for.
     ///
-    /// Several ranges, other units and what cannot be read are no ranges, which RFC 9110, 14.2 leaves to the server.
+    /// More than [`MAX_PARTS`] ranges, ranges that overlap, other units and what cannot be read are no ranges, which RFC 9110,
+    /// 14.2 leaves to the server.
     pub(crate) fn select(&self, digest: &Digest, size: u64) -> Selection {
         self.range(digest).and_then(|range| parsed_range(range, size)).unwrap_or(Selection::Whole)
     }
@@ -47,7 +67,7 @@ impl Conditions {
     pub(crate) fn one_range(&self, digest: &Digest) -> Option<&str> {
         // How many bytes there are does not matter to that.
         self.range(digest)
-            .filter(|range| !range.as_bytes().contains(&b',') && parsed_range(range, 1).is_some())
+            .filter(|range| !range.as_bytes().contains(&b',') && parsed_range(range, u64::MAX).is_some())
     }
 
     /// The range that is asked for of the blob with this digest, whatever it says.
@@ -87,12 +107,38 @@ impl ContentRange {
 
 fn parsed_range(header: &str, size: u64) -> Option<Selection> {
     let (unit, ranges) = header.split_once('=')?;
-    let mut ranges = ranges.split(',').map(trimmed).filter(|range| !range.is_empty());
-    let (range, None) = (ranges.next()?, ranges.next()) else { return None };
     if !trimmed(unit).eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let (start, end) = match range.split_once('-')? {
+    let ranges = ranges.split(',').map(trimmed).filter(|range| !range.is_empty());
+    let mut parts = Vec::new();
+    let mut count = 0_usize;
+    for range in ranges {
+        let (start, end) = bounds(range, size)?;
+        count = count.saturating_add(1);
+        if count > MAX_PARTS {
+            return None;
+        }
+        // What is not there is left out of several (RFC 9110, 15.5.17).
+        if start < end {
+            parts.push(start..end);
+        }
+    }
+    let touches = |one: &Range<u64>, other: &Range<u64>| one.start < other.end && other.start < one.end;
+    let is_apart = (1..)
+        .zip(&parts)
+        .all(|(next, part)| parts.get(next..).unwrap_or_default().iter().all(|other| !touches(part, other)));
+    match parts.len() {
+        _ if count == 0 || !is_apart => None,
+        0 => Some(Selection::Unsatisfiable),
+        1 => parts.pop().map(Selection::Part),
+        _ => Some(Selection::Parts(parts)),
+    }
+}
+
+/// The first byte of a range and the one after its last.
+fn bounds(range: &str, size: u64) -> Option<(u64, u64)> {
+    Some(match range.split_once('-')? {
         ("", length) => (size.saturating_sub(number(length)?), size),
         (first, "") => (number(first)?, size),
         (first, last) => {
@@ -102,8 +148,13 @@ fn parsed_range(header: &str, size: u64) -> Option<Selection> {
             }
             (first, last.saturating_add(1).min(size))
         }
-    };
-    Some(if start < size { Selection::Part(start..end) } else { Selection::Unsatisfiable })
+    })
+}
+
+/// What stands between the quotes of an entity tag, weak or not.
+fn opaque(tag: &str) -> &str {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag)
 }
 
 /// Without white space around it, as headers have it (RFC 9110, 5.6.3).
@@ -119,7 +170,7 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use Selection::{Part, Unsatisfiable, Whole};
+    use Selection::{Part, Parts, Unsatisfiable, Whole};
 
     use super::*;
 
@@ -170,13 +221,33 @@ mod tests {
 
     #[test]
     fn what_is_not_one_range_selects_the_whole() {
-        let ranges = " 1- bytes bytes= bytes=- bytes=1 bytes=5-4 bytes=0-1,3-4 bytes=0-1,x bytes=+1-2 bytes=a-b \
-                      bytes=1-2-3 bytes=0x1-2 items=0-1";
+        let ranges = " 1- bytes bytes= bytes=- bytes=1 bytes=5-4 bytes=0-3,3-4 bytes=0-1,x bytes=+1-2 bytes=a-b \
+                      bytes=1-2-3 bytes=0x1-2 items=0-1 bytes=5-,-2 bytes=0-0,0-0";
         for range in ranges.split(' ').chain(["bytes=\r0-1", "bytes=0-1\u{a0}"]) {
             assert_eq!(select(range, None, 10), Whole, "{range}");
             let conditions = Conditions { range: Some(range.into()), ..Conditions::default() };
             assert_eq!(conditions.one_range(&Digest::of(b"")), None, "{range}");
         }
+    }
+
+    #[test]
+    fn several_ranges_are_parts_if_they_are_few_and_apart() {
+        let parts = |range: &str| select(range, None, 100);
+        assert_eq!(parts("bytes=0-1,3-4"), Parts([0..2, 3..5].into()));
+        // In the order that is asked for; those that meet do not overlap.
+        assert_eq!(parts("bytes=50-59, -10 ,40-49"), Parts([50..60, 90..100, 40..50].into()));
+        // What is not there is left out.
+        assert_eq!(parts("bytes=0-1,100-"), Part(0..2));
+        assert_eq!(parts("bytes=100-,200-300"), Unsatisfiable);
+        let ranges = |count: usize| {
+            let ranges: Vec<_> = (0..count).map(|at| alloc::format!("{0}-{0}", 2 * at)).collect();
+            ["bytes=", &ranges.join(",")].concat()
+        };
+        assert!(matches!(parts(&ranges(MAX_PARTS)), Parts(parts) if parts.len() == MAX_PARTS));
+        assert_eq!(parts(&ranges(MAX_PARTS + 1)), Whole);
+        let conditions = Conditions { range: Some("bytes=0-1,3-4".into()), ..Conditions::default() };
+        assert_eq!(conditions.one_range(&Digest::of(b"")), None);
+        assert!(conditions.has_range(&Digest::of(b"")));
     }
 
     #[test]

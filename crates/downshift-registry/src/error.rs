@@ -114,6 +114,16 @@ pub fn not_recorded() -> Response {
     explained(503, "UNAVAILABLE", "not-recorded", cause, remedy).with("retry-after", "30")
 }
 
+/// Layers of the image are being read for the first time, and that takes longer than a client waits. It goes on meanwhile, and
+/// clients may come again after the seconds of `Retry-After`.
+#[must_use]
+pub fn layers_unread() -> Response {
+    let cause =
+        "layers of this image are being unpacked for the first time, to learn their digests and sizes";
+    explained(503, "UNAVAILABLE", "layers-unread", cause, "try again in half a minute")
+        .with("retry-after", "30")
+}
+
 /// This client has too many requests in flight. It may come again after the seconds of `Retry-After`.
 #[must_use]
 pub fn too_many_requests() -> Response {

@@ -20,6 +20,11 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
+    /// A blob broke off before its end, again and again.
+    BrokeOff {
+        /// The blob's digest.
+        digest: Digest,
+    },
     /// A document came that does not have the digest that was asked for.
     Corrupt {
         /// The digest that it should have.
@@ -179,6 +184,7 @@ impl Problem {
     /// All that an error says but for its cause: one line of each variant.
     const fn facts(&self) -> Facts {
         let (code, status, remedy) = match self {
+            Self::BrokeOff { .. } => ("upstream-broke-off", 502, TRY_AGAIN),
             Self::Corrupt { .. } => ("upstream-corrupt", 502, CHECK_STORAGE),
             Self::Denied => ("upstream-denied", 403, GIVE_CREDENTIALS),
             Self::Invalid(_) => ("upstream-invalid", 502, CHECK_URL),
@@ -284,6 +290,12 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the upstream registry `{}` ", self.host)?;
         match &self.problem {
+            Problem::BrokeOff { digest } => {
+                write!(
+                    f,
+                    "broke off in the middle of the blob `{digest}`, each time it was asked for the rest"
+                )
+            }
             Problem::Corrupt { digest } => write!(f, "sent bytes for `{digest}` that have another digest"),
             Problem::Denied => f.write_str("denies access"),
             Problem::Invalid(what) => write!(f, "sent an invalid answer: {what}"),

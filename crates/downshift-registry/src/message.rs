@@ -53,6 +53,29 @@ pub enum Body {
     Blob(Range<u64>),
     /// The whole blob that was asked for, of which nobody knows how long it is.
     Stream,
+    /// Several ranges of the blob that was asked for, each with its own head.
+    Parts(Parts),
+}
+
+/// Several ranges of a blob, as they are written one after the other (RFC 9110, 14.6: `multipart/byteranges`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Each range, and the bytes that come before it.
+    pub parts: Vec<(Bytes, Range<u64>)>,
+    /// The bytes that come after all of them.
+    pub end: Bytes,
+}
+
+impl Parts {
+    /// How many bytes they all have.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        let parts = self
+            .parts
+            .iter()
+            .map(|(head, range)| range.end.saturating_sub(range.start).saturating_add(head.len() as u64));
+        parts.fold(self.end.len() as u64, u64::saturating_add)
+    }
 }
 
 impl Response {

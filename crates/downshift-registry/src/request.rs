@@ -6,15 +6,24 @@ use core::ops::Range;
 
 use downshift::{Capabilities, Digest};
 
+use crate::coding::Codings;
 use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
 use crate::mirror;
 use crate::registry_name::is_host;
-use crate::{Authorization, Method, RegistryName, Response, Route, V1Client, accept, error};
+use crate::{Authorization, Coding, Method, RegistryName, Response, Route, V1Client, accept, error};
 
 /// The headers that are read.
-const HEADERS: [&str; 7] =
-    ["accept", "authorization", "host", "user-agent", "if-none-match", "if-range", "range"];
+const HEADERS: [&str; 8] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "host",
+    "user-agent",
+    "if-none-match",
+    "if-range",
+    "range",
+];
 
 /// A request for something that may be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +46,7 @@ pub struct Request {
     /// The client's address, as far as the place that got the request [knows it](Self::from_address).
     pub address: Option<String>,
     pub(crate) conditions: Conditions,
+    pub(crate) codings: Codings,
 }
 
 impl Request {
@@ -64,7 +74,7 @@ impl Request {
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, Response> {
         let mut bytes = 0_usize;
-        let mut accept = Vec::new();
+        let (mut accept, mut accept_encoding) = (Vec::new(), Vec::new());
         let (mut user_agent, mut authorization, mut host) = (None, None, None);
         let mut conditions = Conditions::default();
         for (name, value) in headers {
@@ -78,6 +88,7 @@ impl Request {
             let text = String::from_utf8_lossy(value);
             match name {
                 "accept" => accept.push(value),
+                "accept-encoding" => accept_encoding.push(value),
                 "authorization" => authorization = Authorization::parse(value),
                 "host" => host = Some(text.into_owned()).filter(|host| is_host(host)),
                 "user-agent" => user_agent = Some(text),
@@ -91,13 +102,32 @@ impl Request {
         let registry = if route.is_in_v2() { mirror::asked_for(query)? } else { None };
         let v1 = user_agent.as_deref().and_then(V1Client::of);
         let client = accept::capabilities(accept, user_agent.as_deref());
-        Ok(Self { method, route, client, authorization, host, registry, v1, address: None, conditions })
+        let codings = Codings::parse(accept_encoding);
+        Ok(Self {
+            method,
+            route,
+            client,
+            authorization,
+            host,
+            registry,
+            v1,
+            address: None,
+            conditions,
+            codings,
+        })
     }
 
     /// The same request, of a client with this address.
     #[must_use]
     pub fn from_address(self, address: Option<String>) -> Self {
         Self { address, ..self }
+    }
+
+    /// The same request, over a connection where nothing tells the end of a body from a break but its length: HTTP/1.0. What is
+    /// coded has no length that is known before.
+    #[must_use]
+    pub fn without_codings(self) -> Self {
+        Self { codings: Codings::default(), ..self }
     }
 
     /// The same for a repository that is called `name` here, and no registry that is named beside it.
@@ -107,10 +137,33 @@ impl Request {
     }
 
     /// The one `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the
-    /// whole is asked for, or several ranges or what is none, which RFC 9110, 14.2 allows to take for the whole.
+    /// whole is asked for, or several ranges or what is none.
     #[must_use]
     pub fn range(&self, digest: &Digest) -> Option<&str> {
         self.conditions.one_range(digest).filter(|_| self.method == Method::Get)
+    }
+
+    /// Whether the client asks for several ranges of the blob with `digest`.
+    #[must_use]
+    pub fn has_several_ranges(&self, digest: &Digest) -> bool {
+        self.method == Method::Get
+            && self.conditions.has_range(digest)
+            && self.conditions.one_range(digest).is_none()
+    }
+
+    /// The first byte of the blob with `digest`, of `size` bytes, that the client asks for; none where it asks for no bytes.
+    #[must_use]
+    pub fn first_byte(&self, digest: &Digest, size: u64) -> Option<u64> {
+        if self.method != Method::Get {
+            return None;
+        }
+        match self.conditions.select(digest, size) {
+            Selection::Whole => Some(0),
+            Selection::Part(part) => Some(part.start),
+            // Each is a copy of its own.
+            Selection::Parts(parts) => parts.iter().map(|part| part.start).max(),
+            Selection::Unsatisfiable => None,
+        }
     }
 
     /// Whether this asks for that `part` of a blob of `size` bytes, and not for the whole or for another part.
@@ -119,6 +172,16 @@ impl Request {
         let Route::Blob { digest, .. } = &self.route else { return false };
         self.method == Method::Get
             && matches!(self.conditions.select(digest, size), Selection::Part(asked) if asked == *part)
+    }
+
+    /// The coding, of these, that the client takes for the blob with `digest`. HEAD and a part are always of the plain bytes:
+    /// containerd counts plain bytes where it resumes, and coded ones where it splits a body with a length.
+    #[must_use]
+    pub fn coding(&self, digest: &Digest, codings: &[Coding]) -> Option<Coding> {
+        let is_whole = self.method == Method::Get && !self.conditions.has_range(digest);
+        // Docker 1.6 and 1.7 ask for gzip, and fail without a length.
+        let is_possible = is_whole && !self.v1.as_ref().is_some_and(|client| client.prints_v1_only);
+        codings.iter().copied().find(|coding| is_possible && self.codings.has(*coding))
     }
 
     /// Whether the client has the representation with this digest already.
@@ -147,6 +210,7 @@ mod tests {
         let headers = [
             ("ACCEPT", "application/vnd.oci.image.manifest.v1+json;q=0.5"),
             ("host", "localhost:5000"),
+            ("Accept-encoding", "gzip"),
             ("authorization", "Basic QTpC"),
             ("accept", "*/*"),
             ("User-agent", "docker/1.9.1 os/linux arch/arm64"),
@@ -173,6 +237,7 @@ mod tests {
             v1: V1Client::of("docker/1.9.1 os/linux arch/arm64"),
             address: None,
             conditions,
+            codings: Codings::parse([&b"gzip"[..]]),
         };
         assert_eq!(read("HEAD", "/v2/", &headers), Ok(expected));
     }
@@ -234,6 +299,29 @@ mod tests {
         for headers in [&[] as &[_], &[("range", "bytes=0-1,3-4")], &[("range", "lines=0-9")]] {
             assert!(!asks("GET", headers, 0..10, 10), "the whole is no part: {headers:?}");
         }
+    }
+
+    #[test]
+    fn only_the_whole_of_a_blob_is_coded() {
+        let digest = Digest::of(b"");
+        let target = format!("/v2/a/blobs/{digest}");
+        let all = [Coding::Zstd, Coding::Gzip];
+        let coding = |method, headers: &[(&str, &str)]| {
+            let headers = [&[("accept-encoding", "gzip, zstd")], headers].concat();
+            read(method, &target, &headers).map(|request| request.coding(&digest, &all))
+        };
+        assert_eq!(coding("GET", &[]), Ok(Some(Coding::Zstd)));
+        assert_eq!(coding("HEAD", &[]), Ok(None));
+        assert_eq!(coding("GET", &[("range", "bytes=0-")]), Ok(None));
+        // What the client has begins in another representation, or in another blob: it gets the whole.
+        let other = ["\"", digest.as_str(), "+zstd\""].concat();
+        assert_eq!(coding("GET", &[("range", "bytes=5-"), ("if-range", &other)]), Ok(Some(Coding::Zstd)));
+        // Docker 1.6 wants a length.
+        assert_eq!(coding("GET", &[("user-agent", "docker/1.6.2 go/go1.4.1 os/linux arch/amd64")]), Ok(None));
+        let request = read("GET", &target, &[("accept-encoding", "gzip")]);
+        assert_eq!(request.map(|request| request.without_codings().coding(&digest, &all)), Ok(None));
+        let request = read("GET", &target, &[("accept-encoding", "zstd")]);
+        assert_eq!(request.map(|request| request.coding(&digest, &[Coding::Gzip])), Ok(None));
     }
 
     #[test]

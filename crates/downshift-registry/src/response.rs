@@ -10,10 +10,11 @@ use downshift::answer::Answer;
 use downshift::{Capabilities, Digest, EMPTY_LAYER, Form};
 use downshift_json::{Object, array, string};
 
+use crate::coding::DECIDES_CODING;
 use crate::conditions::Selection;
 use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE};
 use crate::route::CATALOG_PATH;
-use crate::{Body, Method, Page, Reference, Request, Response, Route, Token, error, is_tag};
+use crate::{Body, Coding, Method, Page, Parts, Reference, Request, Response, Route, Token, error, is_tag};
 
 /// What a tag points to may change: caches may keep it, and ask each time.
 const BY_TAG: &str = "no-cache";
@@ -124,6 +125,7 @@ pub fn blob(request: &Request, digest: &Digest, size: u64) -> Response {
     match selection {
         Selection::Whole => blob_part(digest, size, None),
         Selection::Part(range) => blob_part(digest, size, Some(range)),
+        Selection::Parts(ranges) => blob_parts(digest, size, ranges),
         Selection::Unsatisfiable => error::range_invalid(size),
     }
 }
@@ -147,6 +149,33 @@ pub fn blob_part(digest: &Digest, size: u64, part: Option<Range<u64>>) -> Respon
     Response { body: Body::Blob(range), ..response }
 }
 
+/// Several parts of a blob of `size` bytes.
+fn blob_parts(digest: &Digest, size: u64, ranges: Vec<Range<u64>>) -> Response {
+    // Nothing of what it stands between may have it in it, and no blob has its own digest. It may have 70 characters (RFC 2046,
+    // 5.1.1).
+    let boundary = digest.hex().get(..64).unwrap_or(digest.hex());
+    let head = |(index, range): (usize, &Range<u64>)| {
+        let line = if index == 0 { "" } else { "\r\n" };
+        let last = range.end.saturating_sub(1);
+        let start = range.start;
+        let head = format!(
+            "{line}--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+             Content-Range: bytes {start}-{last}/{size}\r\n\r\n"
+        );
+        Bytes::from(head)
+    };
+    let heads: Vec<_> = ranges.iter().enumerate().map(head).collect();
+    let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+    let parts = Parts { parts: heads.into_iter().zip(ranges).collect(), end };
+    let response = Response::new(206)
+        .with_digest(digest)
+        .with("cache-control", BLOB)
+        .with("accept-ranges", "bytes")
+        .with("content-type", format!("multipart/byteranges; boundary={boundary}"))
+        .with_number("content-length", parts.length());
+    Response { body: Body::Parts(parts), ..response }
+}
+
 /// A blob of which nobody knows how long it is.
 #[must_use]
 pub fn blob_of_unknown_length(digest: &Digest) -> Response {
@@ -155,6 +184,38 @@ pub fn blob_of_unknown_length(digest: &Digest) -> Response {
         .with("cache-control", BLOB)
         .with("content-type", "application/octet-stream");
     Response { body: Body::Stream, ..response }
+}
+
+/// A blob that may be coded on its way, of `size` plain bytes: a layer that is stored compressed, under its diff id. With a
+/// `coding` it has no length, for containerd from 2.0 on splits what has one by its coded bytes; without one it is as
+/// [`blob`] says.
+#[must_use]
+pub fn plain_layer(request: &Request, diff_id: &Digest, size: u64, coding: Option<Coding>) -> Response {
+    let Some(coding) = coding else {
+        return varying(blob(request, diff_id, size));
+    };
+    let entity_tag = coding.entity_tag(diff_id);
+    let not_modified = request.conditions.has_tag(&entity_tag);
+    let response = Response::new(if not_modified { 304 } else { 200 })
+        .with("docker-content-digest", diff_id.as_str())
+        .with("etag", entity_tag)
+        .with("cache-control", BLOB);
+    let response = varying(response);
+    if not_modified {
+        return response;
+    }
+    let response =
+        response.with("content-type", "application/octet-stream").with("content-encoding", coding.name());
+    Response { body: Body::Stream, ..response }
+}
+
+/// The same response, where the codings that a client takes decide how it comes. Nobody on the way may code it anew: its
+/// length and its parts would be others (RFC 9111, 5.2.2.6).
+fn varying(mut response: Response) -> Response {
+    if let Some((_, control)) = response.headers.iter_mut().find(|(name, _)| *name == "cache-control") {
+        control.push_str(", no-transform");
+    }
+    response.with("vary", DECIDES_CODING)
 }
 
 /// The empty layer, as a blob whose bytes are at hand.
@@ -289,6 +350,12 @@ mod tests {
             Body::Bytes(bytes) => str::from_utf8(bytes).unwrap().to_string(),
             Body::Blob(range) => format!("{range:?}"),
             Body::Stream => "..".to_string(),
+            Body::Parts(Parts { parts, end }) => {
+                let text = |bytes: &[u8]| str::from_utf8(bytes).unwrap().to_string();
+                let parts: String =
+                    parts.iter().map(|(head, range)| format!("{}{range:?}", text(head))).collect();
+                parts + &text(end)
+            }
         };
         format!("{}\n{headers}{body}", response.status)
     }
@@ -387,6 +454,56 @@ mod tests {
         let unsatisfiable = blob_shown("GET", &[("range", "bytes=10-")]);
         assert!(unsatisfiable.starts_with("416\n"), "{unsatisfiable}");
         assert!(unsatisfiable.contains("\ncontent-range: bytes */10\n"), "{unsatisfiable}");
+    }
+
+    #[test]
+    fn several_parts_come_one_after_the_other() {
+        let several = blob_shown("GET", &[("range", "bytes=8-,2-4")]);
+        let boundary = DIGEST.split_once(':').unwrap().1;
+        let part = |line, range| {
+            format!(
+                "{line}--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+                 Content-Range: bytes {range}/10\r\n\r\n"
+            )
+        };
+        let (first, second) = (part("", "8-9"), part("\r\n", "2-4"));
+        let end = format!("\r\n--{boundary}--\r\n");
+        let length = first.len() + 2 + second.len() + 3 + end.len();
+        let expected = format!(
+            "206\ndocker-content-digest: {DIGEST}\netag: {ETAG}\ncache-control: max-age=31536000\n\
+             accept-ranges: bytes\ncontent-type: multipart/byteranges; boundary={boundary}\n\
+             content-length: {length}\n{first}8..10{second}2..5{end}"
+        );
+        assert_eq!(several, expected);
+    }
+
+    #[test]
+    fn a_plain_layer_says_what_decides_its_coding() {
+        let shown = |method, headers: &[(&str, &str)], coding| {
+            let request = request(method, &format!("/v2/a/blobs/{DIGEST}"), headers);
+            shown(&plain_layer(&request, &Digest::of(b""), 10, coding).for_method(request.method))
+        };
+        let control = "cache-control: max-age=31536000, no-transform\n";
+        let octets = "content-type: application/octet-stream\n";
+        let vary = "vary: Accept-Encoding\n";
+        let plain = format!(
+            "docker-content-digest: {DIGEST}\netag: {ETAG}\n{control}accept-ranges: bytes\n{octets}content-length: 10\n{vary}"
+        );
+        assert_eq!(shown("GET", &[], None), format!("200\n{plain}0..10"));
+        assert_eq!(shown("HEAD", &[], None), format!("200\n{plain}"));
+        let part = shown("GET", &[("range", "bytes=4-")], None);
+        assert!(part.starts_with("206\n") && part.ends_with(&format!("{vary}4..10")), "{part}");
+        let tag = format!("\"{DIGEST}+zstd\"");
+        let head = format!("docker-content-digest: {DIGEST}\netag: {tag}\n{control}{vary}");
+        let zstd = format!("200\n{head}{octets}content-encoding: zstd\n..");
+        assert_eq!(shown("GET", &[], Some(Coding::Zstd)), zstd);
+        // Each representation is known by its own tag.
+        assert_eq!(shown("GET", &[("if-none-match", &tag)], Some(Coding::Zstd)), format!("304\n{head}"));
+        assert_eq!(shown("GET", &[("if-none-match", ETAG)], Some(Coding::Zstd)), zstd);
+        assert!(shown("GET", &[("if-none-match", ETAG)], None).starts_with("304\n"));
+        assert!(shown("GET", &[("if-none-match", &tag)], None).starts_with("200\n"));
+        let gzip = shown("GET", &[("if-none-match", &format!("\"{DIGEST}+gzip\""))], Some(Coding::Gzip));
+        assert!(gzip.starts_with("304\n"), "{gzip}");
     }
 
     #[test]
