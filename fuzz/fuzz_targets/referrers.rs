@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use downshift::{Digest, Form, Permissions};
+use downshift::{Digest, Form};
 use downshift_cases::images::{Manifest, REPOSITORY, sample};
 use downshift_pull::{Access, Origin, OriginId, Place, Settings};
 use downshift_registry::Mapping;
@@ -32,8 +32,7 @@ fuzz_target!(|input: &[u8]| {
         }
         repository.manifests.insert(manifest.digest(), manifest);
     }
-    let (id, mapping, allow) = (OriginId(0), Mapping::default(), Permissions::default());
-    let origin = Origin { id, mapping, allow, place: Place::Layouts };
+    let origin = Origin::new(OriginId(0), Mapping::default(), Place::Layouts);
     let mut world = World::new(Net::new([]), Settings::new(vec![origin], Access::Open, resolve));
     world.store.insert(REPOSITORY.to_owned(), repository);
     let target = format!("/v2/{REPOSITORY}/referrers/{subject}?{query}");

@@ -4,12 +4,14 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use downshift::Digest;
-use downshift_registry::{Body as ResponseBody, Method, Request, Response, error, response};
+use downshift_registry::{Body as ResponseBody, Method, Parts, Request, Response, error, response};
 
 use crate::caller::Caller;
-use crate::effect::{Copied, Copy, Done, Effect, StoredCheck};
+use crate::effect::{BodyId, Copied, Copy, Done, Effect, StoredBlob, StoredCheck, Unpack};
 use crate::failure::{Failure, unexpected};
+use crate::layers::BlobAt;
 use crate::registry::Remote;
+use crate::repository::Repository;
 use crate::settings::Scope;
 use crate::shell::Shell;
 
@@ -31,7 +33,26 @@ pub(crate) enum Blob<'p> {
 /// A response whose body is open.
 pub(crate) struct OpenBlob<'p> {
     pub(crate) response: Response,
-    pub(crate) source: Source<'p>,
+    pub(crate) body: OpenBlobBody<'p>,
+}
+
+/// How the body of a response is brought to the client.
+pub(crate) enum OpenBlobBody<'p> {
+    /// From one place, from the first byte to the last.
+    One(Source<'p>),
+    /// Part by part, each of which is opened when its turn comes.
+    Parts(OpenParts<'p>),
+}
+
+/// Several parts of a blob.
+pub(crate) struct OpenParts<'p> {
+    pub(crate) parts: Parts,
+    pub(crate) repository: Repository<'p>,
+    pub(crate) at: BlobAt,
+    /// How many bytes the blob has.
+    pub(crate) size: u64,
+    /// Whether they are parts of what it unpacks to.
+    pub(crate) is_unpacked: bool,
 }
 
 /// Where the body of a response comes from.
@@ -51,33 +72,65 @@ pub(crate) struct Again<'p> {
     pub(crate) size: u64,
 }
 
-impl Blob<'_> {
+impl<'p> Blob<'p> {
     /// A blob of a stored repository.
     pub(crate) async fn of_layout(
-        shell: &Shell,
-        scope: &Scope,
+        shell: &'p Shell,
+        repository: &Repository<'p>,
         request: &Request,
-        digest: &Digest,
+        at: BlobAt,
     ) -> Result<Self, Failure> {
-        let opened = match shell.ask(Effect::Open { scope: scope.clone(), digest: digest.clone() }).await {
-            Done::Opened(opened) => opened?,
-            other => return Err(unexpected(&other)),
-        };
-        let Some(blob) = opened else { return Ok(Self::Ready(error::blob_unknown(digest))) };
-        let response = response::blob(request, digest, blob.size);
-        let (ResponseBody::Blob(range), Method::Get) = (&response.body, request.method) else {
-            shell.ask(Effect::Close(blob.body)).await;
-            return Ok(Self::Ready(response));
+        match open_stored(shell, repository.scope(), &at.digest).await? {
+            Some(blob) => Self::of_stored(shell, repository, request, at, blob).await,
+            None => Ok(Self::Ready(error::blob_unknown(&at.digest))),
+        }
+    }
+
+    /// A blob that the shell has open.
+    pub(crate) async fn of_stored(
+        shell: &'p Shell,
+        repository: &Repository<'p>,
+        request: &Request,
+        at: BlobAt,
+        blob: StoredBlob,
+    ) -> Result<Self, Failure> {
+        let response = response::blob(request, &at.digest, blob.size);
+        Self::from_stored(shell, repository, request, at, blob, response).await
+    }
+
+    /// The same with a response to it.
+    pub(crate) async fn from_stored(
+        shell: &'p Shell,
+        repository: &Repository<'p>,
+        request: &Request,
+        at: BlobAt,
+        blob: StoredBlob,
+        response: Response,
+    ) -> Result<Self, Failure> {
+        let digest = &at.digest;
+        let range = match &response.body {
+            ResponseBody::Blob(range) if request.method == Method::Get => range,
+            ResponseBody::Parts(parts) if request.method == Method::Get => {
+                if blob.check != StoredCheck::Checked {
+                    verify(shell, blob.body).await?;
+                }
+                shell.ask(Effect::Close(blob.body)).await;
+                let (parts, repository, size) = (parts.clone(), repository.clone(), blob.size);
+                let parts = OpenParts { parts, repository, at, size, is_unpacked: false };
+                let body = OpenBlobBody::Parts(parts);
+                return Ok(Self::Open(Box::new(OpenBlob { response, body })));
+            }
+            _ => {
+                shell.ask(Effect::Close(blob.body)).await;
+                return Ok(Self::Ready(response));
+            }
         };
         let is_whole = *range == (0..blob.size);
         // A part says nothing of the whole, and a small one can still be refused with a reason.
         let is_checked_first =
             blob.check != StoredCheck::Checked && (!is_whole || blob.size <= CHECKED_FIRST);
         if is_checked_first {
-            match shell.ask(Effect::Verify(blob.body)).await {
-                Done::Verified(verified) => verified?,
-                other => return Err(unexpected(&other)),
-            }
+            verify(shell, blob.body).await?;
         }
         let is_certain = match blob.check {
             StoredCheck::Checked => true,
@@ -87,30 +140,93 @@ impl Blob<'_> {
         };
         let (start, length) = (range.start, range.end.saturating_sub(range.start));
         let check = (!is_certain).then(|| digest.clone());
-        let source =
-            Source { copy: Copy { body: blob.body, start, length: Some(length), check }, again: None };
-        Ok(Self::Open(Box::new(OpenBlob { response, source })))
+        let source = Source {
+            copy: Copy { body: blob.body, start, length: Some(length), check, unpack: None },
+            again: None,
+        };
+        Ok(Self::Open(Box::new(OpenBlob { response, body: OpenBlobBody::One(source) })))
+    }
+}
+
+/// Opens a blob of a stored repository.
+pub(crate) async fn open_stored(
+    shell: &Shell,
+    scope: &Scope,
+    digest: &Digest,
+) -> Result<Option<StoredBlob>, Failure> {
+    match shell.ask(Effect::Open { scope: scope.clone(), digest: digest.clone() }).await {
+        Done::Opened(opened) => Ok(opened?),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Has the shell be sure that an open blob has its digest.
+async fn verify(shell: &Shell, body: BodyId) -> Result<(), Failure> {
+    match shell.ask(Effect::Verify(body)).await {
+        Done::Verified(verified) => Ok(verified?),
+        other => Err(unexpected(&other)),
+    }
+}
+
+impl OpenBlobBody<'_> {
+    /// Brings the bytes to the client. It must not take a blob that was cut short for the whole.
+    pub(crate) async fn send(self, shell: &Shell) {
+        let is_sent = match self {
+            Self::One(source) => source.send(shell).await,
+            Self::Parts(parts) => parts.send(shell).await,
+        };
+        if !is_sent {
+            shell.ask(Effect::Abort).await;
+        }
+    }
+}
+
+impl OpenParts<'_> {
+    async fn send(self, shell: &Shell) -> bool {
+        let Self { parts, repository, at, size, is_unpacked } = self;
+        for (head, range) in parts.parts {
+            let is_sent = matches!(shell.ask(Effect::Send(head)).await, Done::Copied(Copied::All));
+            if !is_sent {
+                return false;
+            }
+            let source = if is_unpacked {
+                let open = repository.open_layer(&at).await.ok().flatten();
+                open.map(|open| open.source(&at.digest, Some(Unpack { range, check: None, gzip: false })))
+            } else {
+                repository.open_part(&at, range, size).await.ok().flatten()
+            };
+            let Some(source) = source else { return false };
+            if !source.send(shell).await {
+                return false;
+            }
+        }
+        matches!(shell.ask(Effect::Send(parts.end)).await, Done::Copied(Copied::All))
     }
 }
 
 impl Source<'_> {
-    /// Brings the bytes to the client.
-    pub(crate) async fn send(mut self, shell: &Shell) {
+    /// A part of a body that is open from the first byte of the blob on.
+    pub(crate) fn part(body: BodyId, range: core::ops::Range<u64>) -> Self {
+        let length = Some(range.end.saturating_sub(range.start));
+        Self { copy: Copy { body, start: range.start, length, check: None, unpack: None }, again: None }
+    }
+
+    /// Brings the bytes to the client: whether all are there, or nobody wants them any more.
+    async fn send(mut self, shell: &Shell) -> bool {
         for resumes in 0..=MAX_RESUMES {
             let Done::Copied(copied) = shell.ask(Effect::Copy(self.copy.clone())).await else { break };
             match copied {
-                Copied::All | Copied::ClientGone => return,
+                Copied::All | Copied::ClientGone => return true,
                 Copied::Broken { sent: Some(sent) }
                     if resumes < MAX_RESUMES && self.go_on(sent).await.is_ok() => {}
                 Copied::Broken { .. } | Copied::Corrupt => break,
             }
         }
-        // The client must not take a blob that was cut short for the whole.
-        shell.ask(Effect::Abort).await;
+        false
     }
 
     /// Opens what is left after `sent` bytes of the last copy.
-    async fn go_on(&mut self, sent: u64) -> Result<(), NotResumed> {
+    pub(crate) async fn go_on(&mut self, sent: u64) -> Result<(), NotResumed> {
         let again = self.again.as_mut().ok_or(NotResumed)?;
         again.start = again.start.saturating_add(sent);
         let length = self.copy.length.ok_or(NotResumed)?.saturating_sub(sent);
@@ -121,13 +237,14 @@ impl Source<'_> {
             start: 0,
             length: Some(length),
             check: self.copy.check.take(),
+            unpack: self.copy.unpack.take(),
         };
         Ok(())
     }
 }
 
 /// A blob that cannot be gone on with.
-struct NotResumed;
+pub(crate) struct NotResumed;
 
 /// The range of a request for a blob, as it is passed on.
 pub(crate) fn range_header(range: &core::ops::Range<u64>) -> String {

@@ -4,14 +4,18 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
-use downshift::answer::{Answer, LayerReading, Need, Needs, Record, Refusal, Request};
+use downshift::answer::{Answer, LayerReading, LayerRecord, Need, Needs, Record, Refusal, Request};
+use downshift::layer::LayerFacts;
 use downshift::{Digest, Failure, Form};
 use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
 
 use crate::caller::CallerId;
+use crate::failure::SharedFailure;
+use crate::layers::BlobAt;
 use crate::settings::{OriginId, Scope, Url};
 use crate::trouble::Trouble;
 use crate::value::{Key, Value};
@@ -81,6 +85,62 @@ pub enum Effect {
     },
     /// Record digests that are going to be reported, and be sure of it: [`Done::Recorded`].
     Record(Vec<Record>),
+    /// Say what is known of a layer, whoever it was learnt for, and whether this repository is known to have it:
+    /// [`Done::KnownLayer`].
+    RecallFacts {
+        /// The repository's name here.
+        name: String,
+        /// The digest of the layer as it is stored.
+        digest: Digest,
+    },
+    /// Keep what is known of a layer that this repository has, and be sure of it: [`Done::Recorded`].
+    KeepFacts(LayerRecord),
+    /// Remember that an origin has answered for a blob in a repository to somebody who may pull it: [`Done::Nothing`].
+    RememberBlob {
+        /// The repository's name here.
+        name: String,
+        /// The blob's digest.
+        digest: Digest,
+    },
+    /// Say which stored layers of a repository unpack to a plain tar that was reported: [`Done::Sources`].
+    RecallLayer {
+        /// The repository's name here.
+        name: String,
+        /// The digest of the plain tar.
+        diff_id: Digest,
+    },
+    /// Record layers whose plain tars are going to be reported, and be sure of it: [`Done::Recorded`].
+    RecordLayers(Vec<LayerRecord>),
+    /// Have a layer read from its first byte to its last by a pull of its own, [`Pull::reading`](crate::Pull::reading), which
+    /// goes on where this one is over: [`Done::Learnt`].
+    Learn(BlobAt),
+    /// Unpack a layer to its end and send nothing: [`Done::LayerRead`]. `unpack` is none. Where it goes on after a break, what
+    /// was unpacked before is not lost.
+    ReadLayer(Copy),
+    /// Tell those who wait for this pull what has come of it: [`Done::Nothing`].
+    Learnt(Learnt),
+    /// Open a blob that is cached, if the repository is known to have it: [`Done::Opened`].
+    OpenCached {
+        /// The repository's name here.
+        name: String,
+        /// The blob's digest.
+        digest: Digest,
+    },
+    /// Have a blob fetched into the cache by a pull of its own, [`Pull::filling`](crate::Pull::filling), and open what is there
+    /// of it by then: [`Done::Filling`].
+    Fill(BlobAt),
+    /// Say how many bytes of the blob that this pull fetches are there from before: [`Done::Begun`].
+    BeginFill(Digest),
+    /// Put bytes of an open body into the cache, after those that are there: [`Done::Copied`]. From now on others can read
+    /// what is there.
+    Store {
+        /// The bytes. `check` is the digest of the whole.
+        copy: Copy,
+        /// How many bytes of the blob are there before these.
+        at: u64,
+    },
+    /// Tell those who wait for this pull why the blob is not to be had, or not from the cache: [`Done::Nothing`].
+    NotFilled(NotFilled),
     /// Say what a reference stands for in a stored repository: [`Done::Resolved`].
     Resolve {
         /// The repository.
@@ -131,6 +191,8 @@ pub enum Effect {
     Respond(Box<Reply>),
     /// Send bytes of an open body to the client, after those that were sent before: [`Done::Copied`].
     Copy(Copy),
+    /// Send bytes to the client, after those that were sent before: [`Done::Copied`].
+    Send(Bytes),
     /// Have the client see that the body is not whole: [`Done::Nothing`].
     Abort,
 }
@@ -153,6 +215,18 @@ pub enum Done {
     Recalled(Result<Option<Record>, Trouble>),
     /// Whether everything is recorded.
     Recorded(Result<(), Trouble>),
+    /// What is known of a layer.
+    KnownLayer(Result<KnownLayer, Trouble>),
+    /// The layers, the newest first.
+    Sources(Result<Vec<LayerFacts>, Trouble>),
+    /// What has come of reading a layer.
+    Learnt(Learnt),
+    /// What has come of unpacking.
+    LayerRead(Result<LayerRead, Trouble>),
+    /// The blob, as far as it is there.
+    Filling(Result<StoredBlob, NotFilled>),
+    /// How many bytes are there.
+    Begun(u64),
     /// What a reference stands for; nothing if there is no such repository, tag or digest.
     Resolved(Result<Option<StoredManifest>, Trouble>),
     /// A tag, if one is known.
@@ -293,7 +367,61 @@ pub enum StoredCheck {
     Changing,
 }
 
-/// A conversion, with all documents and layers that are known by now.
+/// What is known of a layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownLayer {
+    /// The facts.
+    pub facts: Option<LayerFacts>,
+    /// Whether the origin has answered for it in this repository.
+    pub is_seen: bool,
+}
+
+/// What has come of unpacking a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayerRead {
+    /// All of it was read, it has its digest, and this is what is known of it.
+    Facts(LayerFacts),
+    /// It has another digest.
+    Corrupt,
+    /// It cannot be unpacked.
+    Refused {
+        /// The stable code of the reason.
+        code: String,
+        /// The reason.
+        cause: String,
+    },
+    /// The source broke off after so many bytes, if they can be counted.
+    Broken {
+        /// The bytes that came of it.
+        read: Option<u64>,
+    },
+}
+
+/// What has come of a pull that [reads a layer](crate::Pull::reading).
+#[derive(Clone, Debug)]
+pub enum Learnt {
+    /// What came of reading it.
+    Read(LayerReading),
+    /// It could not be read to its end.
+    Failed(SharedFailure),
+    /// More layers wait to be read than may.
+    Busy,
+}
+
+/// Why a pull does not [fill the cache](crate::Pull::filling) with a blob.
+#[derive(Clone, Debug)]
+pub enum NotFilled {
+    /// There is no such blob.
+    Missing,
+    /// It is there or on its way for another repository, and it is not known whether this one has it.
+    Unseen,
+    /// It cannot be had now.
+    Failed(SharedFailure),
+    /// It has no place there: it is too large, nobody knows how large it is, or the disk is full.
+    NoRoom,
+}
+
+/// A conversion, with all documents that are known by now.
 #[derive(Clone, Debug)]
 pub struct Conversion {
     /// What is asked for, and by which rules.
@@ -304,7 +432,7 @@ pub struct Conversion {
     pub key: AnswerKey,
     /// The documents, by their digests; nothing where there is none.
     pub documents: Vec<(Digest, Option<Bytes>)>,
-    /// What came of reading layers, by their digests as they are stored.
+    /// What is known of layers, by their digests.
     pub layers: Vec<(Digest, LayerReading)>,
 }
 
@@ -313,7 +441,7 @@ pub struct Conversion {
 pub enum Converted {
     /// The answer, signed where it has to be.
     Answer(Box<Answer<'static>>),
-    /// Documents that it takes and the shell does not have at hand, and layers whose facts it takes.
+    /// Documents and layers that it takes, and the shell does not have at hand.
     Need(Needs),
     /// It cannot be answered.
     Refused(Refusal),
@@ -352,8 +480,21 @@ pub struct Copy {
     /// How many; none where all that come are the response.
     pub length: Option<u64>,
     /// The digest of all bytes that are sent with this response, where they are a whole blob: the last of them are held back
-    /// until it is known to be right.
+    /// until it is known to be right. Where they are unpacked on the way it is that of the bytes before.
     pub check: Option<Digest>,
+    /// What the client gets instead of them. What was unpacked of a body that broke off is not lost with it.
+    pub unpack: Option<Unpack>,
+}
+
+/// What a client gets of a layer that is unpacked on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpack {
+    /// Which bytes of the plain tar.
+    pub range: Range<u64>,
+    /// The digest of the plain tar, where it is sent to its end: the last bytes are held back until it is known to be right.
+    pub check: Option<Digest>,
+    /// Whether they are compressed with gzip again, as a coding.
+    pub gzip: bool,
 }
 
 /// What came of a [`Copy`](struct@Copy).
@@ -363,7 +504,7 @@ pub enum Copied {
     All,
     /// The source broke off after so many bytes, if they can be counted.
     Broken {
-        /// The bytes that were sent.
+        /// The bytes that came of it.
         sent: Option<u64>,
     },
     /// They have another digest; the last ones were not sent.

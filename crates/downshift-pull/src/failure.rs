@@ -4,9 +4,10 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString as _;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use downshift::answer::{Record, Refusal};
+use downshift::answer::{LayerRecord, Record, Refusal};
 use downshift::{Digest, Failure as Explanation, Fault as Blame};
 use downshift_registry::Fault;
 
@@ -17,13 +18,19 @@ use crate::trouble::Trouble;
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Reason>);
 
+/// A failure of one pull that others wait for.
+#[derive(Clone, Debug)]
+pub struct SharedFailure(Arc<Reason>);
+
 /// Why that is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Reason {
     /// A registry failed, or refused.
     Upstream(Fault),
     /// The core refused, and this has to be recorded before that is said.
-    Refused { explanation: Explanation, records: Vec<Record> },
+    Refused { explanation: Explanation, records: Vec<Record>, layers: Vec<LayerRecord> },
+    /// Layers are still being read.
+    Reading,
     /// The shell failed.
     Shell(Trouble),
 }
@@ -53,7 +60,7 @@ impl Failure {
 
     /// What is refused with this explanation, and nothing to record before.
     pub(crate) fn refused(explanation: Explanation) -> Self {
-        Reason::Refused { explanation, records: Vec::new() }.into()
+        Reason::Refused { explanation, records: Vec::new(), layers: Vec::new() }.into()
     }
 
     /// Why there is no answer.
@@ -82,6 +89,18 @@ impl From<Reason> for Failure {
     }
 }
 
+impl From<Failure> for SharedFailure {
+    fn from(failure: Failure) -> Self {
+        Self(Arc::new(failure.reason()))
+    }
+}
+
+impl From<SharedFailure> for Failure {
+    fn from(SharedFailure(reason): SharedFailure) -> Self {
+        Reason::clone(&reason).into()
+    }
+}
+
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Reason::Upstream(fault).into()
@@ -95,8 +114,8 @@ impl From<Trouble> for Failure {
 }
 
 impl From<Refusal> for Failure {
-    fn from(Refusal { failure, records, .. }: Refusal) -> Self {
-        Reason::Refused { explanation: failure, records }.into()
+    fn from(Refusal { failure, records, layers }: Refusal) -> Self {
+        Reason::Refused { explanation: failure, records, layers }.into()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, Event, Reply};
 use crate::failure::{Failure, Reason, explained};
+use crate::layers::BlobAt;
 use crate::registry::with_limits;
 use crate::repository::Repository;
 use crate::settings::Settings;
@@ -69,9 +70,9 @@ impl Front {
                 self.respond(reply).await;
             }
             Ok(Answer::Open(open)) => {
-                let OpenBlob { response, source } = *open;
+                let OpenBlob { response, body } = *open;
                 self.respond(response.into()).await;
-                source.send(&self.shell).await;
+                body.send(&self.shell).await;
             }
             Err(failure) => self.respond(self.failed(failure, &caller).await.into()).await,
         }
@@ -98,7 +99,11 @@ impl Front {
                 let Some(repository) = self.repository(name) else {
                     return Ok(Answer::from(error::blob_unknown(digest)));
                 };
-                match repository.blob(&self.request, digest, caller).await? {
+                let blob = match self.plain_layer(&repository, name, digest, caller).await? {
+                    Some(blob) => blob,
+                    None => repository.blob(&self.request, BlobAt::new(name, digest, caller)).await?,
+                };
+                match blob {
                     Blob::Ready(response) => response,
                     Blob::Open(blob) => return Ok(Answer::Open(blob)),
                 }
@@ -192,6 +197,7 @@ impl Front {
                 Fault::response(&fault)
             }
             Reason::Refused { explanation, .. } => error::refusal(&explanation),
+            Reason::Reading => error::layers_unread(),
             Reason::Shell(Trouble::Busy) => error::busy(),
             Reason::Shell(Trouble::NotRecorded) => error::not_recorded(),
             Reason::Shell(Trouble::Document(explanation)) => {

@@ -52,7 +52,9 @@ mod caller;
 mod catalog;
 mod effect;
 mod failure;
+mod filling;
 mod front;
+mod layers;
 mod lists;
 mod manifest;
 mod memory;
@@ -72,8 +74,11 @@ pub use blob::CHECKED_FIRST;
 pub use caller::CallerId;
 pub use effect::{
     Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, Event,
-    HEADERS, Login, Reply, Response, StoredBlob, StoredCheck, StoredManifest, Take, Ticket,
+    HEADERS, KnownLayer, LayerRead, Learnt, Login, NotFilled, Reply, Response, StoredBlob, StoredCheck,
+    StoredManifest, Take, Ticket, Unpack,
 };
+pub use failure::SharedFailure;
+pub use layers::BlobAt;
 pub use memory::{MAX_PERMITS, MAX_TOKENS, Memory};
 pub use names::ListedHost;
 pub use pull::{Pull, Step};

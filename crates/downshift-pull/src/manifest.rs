@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::answer::{Answer, MAX_ROUNDS, Need, Needs, Record, Request as Question, Root};
-use downshift::{Digest, Error, PlainLayers};
+use downshift::Digest;
+use downshift::answer::{Answer, LayerReading, MAX_ROUNDS, Need, Record, Request as Question, Root};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
@@ -210,7 +210,7 @@ impl Front {
         caller: &Caller,
     ) -> Result<Answer<'static>, Failure> {
         let root_digest = root.digest().clone();
-        let mut documents = Vec::new();
+        let (mut documents, mut layers) = (Vec::new(), Vec::new());
         // Needed first of all, and often at hand: without it a conversion need not begin.
         let first = matches!(root, Root::Tag { .. }) && repository.remote().is_some();
         let mut needs = if first { [Need::manifest(&root_digest)].into() } else { Vec::new() };
@@ -219,7 +219,7 @@ impl Front {
             client: self.request.client.clone(),
             policy: self.settings.policy,
             allow: self.settings.allowed(repository.scope().origin),
-            plain_layers: PlainLayers::default(),
+            plain_layers: self.settings.plain_layers(repository.scope().origin),
             default_platform: self.settings.platform.clone(),
             time: None,
             limits: self.settings.limits.clone(),
@@ -234,15 +234,14 @@ impl Front {
                 }
                 documents.push((digest, bytes));
             }
-            let converted = self.conversion(repository, &request, key, documents.clone()).await?;
+            let converted =
+                self.conversion(repository, &request, key, documents.clone(), layers.clone()).await?;
             needs = match converted {
                 Converted::Answer(answer) => return Ok(*answer),
-                Converted::Need(Needs { documents, layers }) => match layers.into_iter().next() {
-                    Some(layer) => {
-                        return Err(Failure::refused(Error::ZstdLayer { digest: layer.digest }.into()));
-                    }
-                    None => documents,
-                },
+                Converted::Need(needs) => {
+                    layers.extend(self.layers(repository, &key.name, needs.layers, caller).await?);
+                    needs.documents
+                }
                 Converted::Refused(refusal) => return Err(refusal.into()),
             };
         }
@@ -255,9 +254,10 @@ impl Front {
         request: &Arc<Question>,
         key: &AnswerKey,
         documents: Vec<(Digest, Option<Bytes>)>,
+        layers: Vec<(Digest, LayerReading)>,
     ) -> Result<Converted, Failure> {
         let (request, scope, key) = (Arc::clone(request), repository.scope().clone(), key.clone());
-        let conversion = Conversion { request, scope, key, documents, layers: Vec::new() };
+        let conversion = Conversion { request, scope, key, documents, layers };
         match self.shell.ask(Effect::Convert(conversion)).await {
             Done::Converted(converted) => Ok(converted?),
             other => Err(unexpected(&other)),
@@ -273,19 +273,23 @@ impl Front {
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.record(records).await?;
+        let layers = core::mem::take(&mut answer.layers);
+        let diff_ids = layers.iter().map(|layer| layer.facts.diff_id.clone()).collect();
+        self.record_layers(layers).await?;
         let stored = answer.report.source.form;
         // A list or index as it is stored is the same for every platform, unless what the client's own has of it was looked
         // at; and so is what a digest names. What a client makes up there must not be a key of its own.
         let is_as_stored = answer.form.is_index() && answer.source.is_none();
-        let allow = self.settings.allowed(repository.scope().origin);
-        let (policy, plain_layers) = (self.settings.policy, PlainLayers::default());
+        let origin = repository.scope().origin;
+        let (allow, plain_layers) = (self.settings.allowed(origin), self.settings.plain_layers(origin));
+        let policy = self.settings.policy;
         let is_looked_into = Question::looks_into_lists(&key.client, policy, allow, plain_layers);
         let by_tag = matches!(key.reference, Reference::Tag(_));
         // A list may be of use to an engine on one platform and not on another, also by digest.
         let is_decided = is_as_stored && answer.report.platform.is_some();
         let by_platform = is_decided || answer.by_platform && by_tag && (!is_as_stored || is_looked_into);
         let is_made_up = is_as_stored && answer.report.platform.is_none();
-        let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded };
+        let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded, diff_ids };
         // What a passing key has signed is of no use to anybody else.
         if self.settings.is_key_lasting || !answer.manifest.form.is_schema1() {
             let (origin, key) = (repository.scope().origin, key.without_types());
@@ -339,8 +343,9 @@ impl Front {
     /// The response to a request for a manifest that cannot be answered.
     async fn refuse(&self, name: &str, reference: &Reference, failure: Failure) -> Result<Response, Failure> {
         match failure.reason() {
-            Reason::Refused { explanation, records } => {
+            Reason::Refused { explanation, records, layers } => {
                 self.record(records).await?;
+                self.record_layers(layers).await?;
                 Ok(error::refusal(&explanation))
             }
             Reason::Shell(Trouble::Missing(digest)) => {

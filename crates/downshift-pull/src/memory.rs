@@ -6,6 +6,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use downshift::Digest;
+use downshift::answer::LayerReading;
 use downshift_registry::{Authorization, IdentityToken, PullFailure};
 
 use crate::caller::CallerId;
@@ -52,6 +53,9 @@ const MAX_REFUSALS: usize = 10_000;
 /// How many failures of clients are: with their lines they take some 2 MB at the most.
 const MAX_FAILURES: usize = 1_000;
 
+/// How many layers that cannot be unpacked are.
+const MAX_LAYER_REFUSALS: usize = 1_000;
+
 /// What is kept under keys that [are for it](Key::is_for_memory). A shell has one for all its pulls, and has it answer them.
 #[derive(Debug)]
 pub struct Memory {
@@ -65,6 +69,7 @@ pub struct Memory {
     refusals: Facts,
     /// By client and repository.
     failures: Facts<(String, String), PullFailure>,
+    layer_refusals: Facts<About, LayerReading>,
     /// How many refusals there were.
     mark: u64,
     /// The number of the last refusal that is forgotten, and of the last one that is forgotten next.
@@ -176,6 +181,7 @@ impl Memory {
             presences: Facts::new(presences),
             refusals: Facts::new(MAX_REFUSALS),
             failures: Facts::new(MAX_FAILURES),
+            layer_refusals: Facts::new(MAX_LAYER_REFUSALS),
             mark: 0,
             forgotten: 0,
             forgotten_next: 0,
@@ -214,6 +220,18 @@ impl Memory {
             }
             Effect::Forget(Key::LastFailure { client, name }) => {
                 self.failures.remove(&(client.clone(), name.clone()));
+            }
+            Effect::Load(Key::LayerRefusal { scope, digest }) => {
+                let refusal = self.layer_refusals.get(&of_digest(scope, digest), now);
+                let known = |reading: &LayerReading| Done::Known(Value::LayerRefusal(reading.clone()));
+                return Some(refusal.map_or(Done::Unknown { mark: 0 }, known));
+            }
+            Effect::Keep {
+                key: Key::LayerRefusal { scope, digest },
+                value: Value::LayerRefusal(reading),
+                lifetime,
+            } => {
+                self.layer_refusals.insert(of_digest(scope, digest), reading.clone(), until(now, *lifetime));
             }
             Effect::Load(key) => return Some(self.load(key, now)),
             Effect::Keep { key, value, lifetime } => self.keep(key, value, until(now, *lifetime)),

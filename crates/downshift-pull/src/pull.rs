@@ -11,7 +11,9 @@ use core::task::{Context, Waker};
 use downshift_registry::Request;
 
 use crate::effect::{Done, Effect, Reply, Ticket};
+use crate::filling;
 use crate::front::Front;
+use crate::layers::{self, BlobAt};
 use crate::memory::Memory;
 use crate::registry::probe;
 use crate::settings::{OriginId, Settings};
@@ -74,6 +76,22 @@ impl Pull {
         let own = shell.clone();
         let work = async move { probe(&settings, &own, origin).await };
         Self { work: Some(Box::pin(work)), shell }
+    }
+
+    /// No pull of a client's, but one that reads a layer, to its last byte: what [`Effect::Learn`] is for. It may go on where
+    /// nobody waits for it any more, and its end is [`Effect::Learnt`].
+    #[must_use]
+    pub fn reading(settings: Arc<Settings>, at: BlobAt) -> Self {
+        let shell = Shell::default();
+        Self { work: Some(Box::pin(layers::read(settings, shell.clone(), at))), shell }
+    }
+
+    /// No pull of a client's, but one that fetches a blob into the cache: what [`Effect::Fill`] is for. It ends with
+    /// [`Effect::NotFilled`] unless the blob is there.
+    #[must_use]
+    pub fn filling(settings: Arc<Settings>, at: BlobAt) -> Self {
+        let shell = Shell::default();
+        Self { work: Some(Box::pin(filling::fill(settings, shell.clone(), at))), shell }
     }
 
     /// Whether it is over: nothing that comes of what it wanted last is waited for.

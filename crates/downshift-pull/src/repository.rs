@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::Digest;
@@ -11,22 +12,25 @@ use downshift::answer::Need;
 use downshift::document::Document;
 use downshift_registry::{Meaning, Reference, Request};
 
-use crate::blob::Blob;
+use crate::blob::{Blob, Source, open_stored};
 use crate::caller::Caller;
 use crate::effect::{Done, Effect};
 use crate::failure::{Failure, unexpected};
+use crate::layers::{BlobAt, OpenLayer};
 use crate::lists::TagList;
 use crate::names::{Location, LocationPlace};
 use crate::referrers;
 use crate::registry::Remote;
 use crate::settings::{Scope, Settings};
 use crate::shell::{Shell, all};
+use crate::trouble::Trouble;
 use crate::value::ListValue;
 
 /// How many tags are looked into for a manifest that none of them points to.
 const MAX_TAGS_SEARCHED: usize = 64;
 
 /// A repository.
+#[derive(Clone)]
 pub(crate) enum Repository<'p> {
     /// A layout, which the shell reads.
     Layout { settings: &'p Settings, shell: &'p Shell, scope: Scope },
@@ -153,15 +157,67 @@ impl<'p> Repository<'p> {
     }
 
     /// A blob, or what of it is asked for.
-    pub(crate) async fn blob(
-        &self,
-        request: &Request,
-        digest: &Digest,
-        caller: &Caller,
-    ) -> Result<Blob<'p>, Failure> {
+    pub(crate) async fn blob(&self, request: &Request, at: BlobAt) -> Result<Blob<'p>, Failure> {
         match self {
-            Self::Layout { shell, scope, .. } => Blob::of_layout(shell, scope, request, digest).await,
-            Self::Remote(remote) => remote.blob(request, digest, caller).await,
+            Self::Layout { shell, .. } => Blob::of_layout(shell, self, request, at).await,
+            Self::Remote(remote) => remote.blob(request, at).await,
+        }
+    }
+
+    /// A part of a blob of `size` bytes.
+    pub(crate) async fn open_part(
+        &self,
+        at: &BlobAt,
+        range: Range<u64>,
+        size: u64,
+    ) -> Result<Option<Source<'p>>, Failure> {
+        match self {
+            Self::Layout { shell, scope, .. } => {
+                let opened = open_stored(shell, scope, &at.digest).await?;
+                Ok(opened.map(|blob| Source::part(blob.body, range)))
+            }
+            Self::Remote(remote) => remote.open_part(at, range, size).await,
+        }
+    }
+
+    /// A blob, open from its first byte on.
+    pub(crate) async fn open_layer(&self, at: &BlobAt) -> Result<Option<OpenLayer<'p>>, Failure> {
+        match self {
+            Self::Layout { shell, scope, .. } => {
+                let opened = open_stored(shell, scope, &at.digest).await?;
+                Ok(opened.map(|blob| OpenLayer { body: blob.body, size: Some(blob.size), again: None }))
+            }
+            Self::Remote(remote) => remote.open_layer(at).await,
+        }
+    }
+
+    /// Whether a blob is there, and may be had.
+    pub(crate) async fn has_layer(&self, at: &BlobAt) -> Result<bool, Failure> {
+        match self {
+            Self::Layout { shell, scope, .. } => {
+                let opened = open_stored(shell, scope, &at.digest).await?;
+                if let Some(blob) = &opened {
+                    shell.ask(Effect::Close(blob.body)).await;
+                }
+                Ok(opened.is_some())
+            }
+            Self::Remote(remote) => remote.has_layer(at).await,
+        }
+    }
+
+    /// That a blob does not have the digest that it was asked for by.
+    pub(crate) fn corrupt(&self, digest: &Digest) -> Failure {
+        match self {
+            Self::Layout { .. } => Trouble::Internal.into(),
+            Self::Remote(remote) => remote.corrupt(digest),
+        }
+    }
+
+    /// That a blob broke off, again and again.
+    pub(crate) fn broken(&self, digest: &Digest) -> Failure {
+        match self {
+            Self::Layout { .. } => Trouble::Internal.into(),
+            Self::Remote(remote) => remote.broken(digest),
         }
     }
 

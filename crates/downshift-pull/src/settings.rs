@@ -4,11 +4,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::{Limits, Permissions, Platform, Policy};
+use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_registry::{Credentials, HostPattern, Mapping};
 
 /// For how long what a tag points to is told without asking again, unless the operator says otherwise.
 const TAG_LIFETIME: Duration = Duration::from_secs(10);
+
+/// For how long a request waits for layers that are read for it: less than proxies and engines wait for an answer, which is
+/// a minute at the least.
+const FACTS_WAIT: Duration = Duration::from_secs(45);
 
 /// Everything that decides answers beside the request.
 #[derive(Clone, Debug)]
@@ -21,6 +25,13 @@ pub struct Settings {
     pub policy: Policy,
     /// What is allowed beside what the policy allows, in all repositories.
     pub allow: Permissions,
+    /// Who gets layers unpacked that are stored compressed in a way that not everybody reads, in repositories of which nothing
+    /// else is said.
+    pub plain_layers: PlainLayers,
+    /// For how long a request waits for layers that are read for it.
+    pub facts_wait: Duration,
+    /// Whether what is unpacked on its way is compressed with gzip again, for clients that take that.
+    pub wire_gzip: bool,
     /// The platform for clients that do not say theirs.
     pub platform: Platform,
     /// How much to take in and give out.
@@ -90,6 +101,16 @@ pub struct Origin {
     pub place: Place,
     /// What is allowed in its repositories beside what is allowed in all.
     pub allow: Permissions,
+    /// Who gets layers unpacked in its repositories, where that is another than [for all](Settings::plain_layers).
+    pub plain_layers: Option<PlainLayers>,
+}
+
+impl Origin {
+    /// An origin of which nothing else is said.
+    #[must_use]
+    pub fn new(id: OriginId, mapping: Mapping, place: Place) -> Self {
+        Self { id, mapping, place, allow: Permissions::default(), plain_layers: None }
+    }
 }
 
 /// What an origin is.
@@ -136,6 +157,8 @@ pub enum Delivery {
     Stream,
     /// From where the registry sends them, if it sends them anywhere.
     Redirect,
+    /// Through this server, which keeps them.
+    Cache,
 }
 
 /// Who may pull.
@@ -161,6 +184,9 @@ impl Settings {
             access,
             policy: Policy::Strict,
             allow: Permissions::default(),
+            plain_layers: PlainLayers::default(),
+            facts_wait: FACTS_WAIT,
+            wire_gzip: false,
             platform: Platform::default(),
             limits: Limits::default(),
             tag_lifetime: TAG_LIFETIME,
@@ -184,6 +210,13 @@ impl Settings {
     pub fn allowed(&self, origin: OriginId) -> Permissions {
         let own = self.origins.iter().find(|known| known.id == origin).map(|origin| origin.allow);
         self.allow.and(own.unwrap_or_default())
+    }
+
+    /// Who gets layers unpacked in the repositories of an origin.
+    #[must_use]
+    pub fn plain_layers(&self, origin: OriginId) -> PlainLayers {
+        let own = self.origins.iter().find(|known| known.id == origin).and_then(|origin| origin.plain_layers);
+        own.unwrap_or(self.plain_layers)
     }
 
     /// For how long what a tag points to is of any use: while its registry cannot be asked, and to ask no more than what it

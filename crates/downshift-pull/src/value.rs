@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use downshift::answer::Record;
+use downshift::answer::{LayerReading, Record};
 use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Authorization, IdentityToken, PullFailure};
@@ -100,6 +100,13 @@ pub enum Key {
         /// The blob's digest.
         digest: Digest,
     },
+    /// That a layer of a repository cannot be unpacked.
+    LayerRefusal {
+        /// The repository.
+        scope: Scope,
+        /// The layer's digest.
+        digest: Digest,
+    },
     /// Why a client could not pull from a repository last.
     LastFailure {
         /// The client: its address and its `User-Agent`.
@@ -153,6 +160,8 @@ pub enum Value {
     Presence,
     /// The bytes of a blob.
     BlobSize(u64),
+    /// Why it cannot be.
+    LayerRefusal(LayerReading),
     /// Why somebody could not pull.
     LastFailure(PullFailure),
 }
@@ -166,6 +175,8 @@ pub struct AnswerValue {
     pub stored: Form,
     /// The digests of the records that were kept for it.
     pub recorded: Vec<Digest>,
+    /// The diff ids by which it names layers.
+    pub diff_ids: Vec<Digest>,
 }
 
 /// What a tag points to, and when its registry said so, in milliseconds since 1970.
@@ -260,6 +271,7 @@ impl Key {
             | Self::HeadRefusal { .. }
             | Self::Presence { .. }
             | Self::BlobSize { .. }
+            | Self::LayerRefusal { .. }
             | Self::LastFailure { .. } => true,
             Self::Answer { .. }
             | Self::Document { .. }

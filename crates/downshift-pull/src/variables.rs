@@ -6,7 +6,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::{Failure, Fault, Limits, Permissions, Policy};
+use downshift::{Failure, Fault, Limits, Permissions, PlainLayers, Policy};
 use downshift_json::{Json, Kind, Value};
 use downshift_registry::{Credentials, Mapping, RegistryName, is_docker_hub, registry_host};
 
@@ -28,7 +28,7 @@ const READ_MEMORY: usize = 64 * 1024 * 1024;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// What may be said of a registry in `UPSTREAMS`.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "url",
     "hosts",
     "prefix",
@@ -40,6 +40,7 @@ const MEMBERS: [&str; 11] = [
     "username",
     "password",
     "allow",
+    "plainLayers",
 ];
 
 /// What the variables of an edge say.
@@ -98,6 +99,12 @@ impl<'j> Reader<'j> {
             settings.policy = Policy::Reference;
         }
         settings.allow = permissions("ALLOW", self.value("ALLOW"))?;
+        if let Some(plain_layers) = plain_layers("PLAIN_LAYERS", self.value("PLAIN_LAYERS"))? {
+            settings.plain_layers = plain_layers;
+        }
+        if let Some(wait) = self.seconds("FACTS_WAIT")? {
+            settings.facts_wait = wait;
+        }
         if let Some(platform) = self.text("PLATFORM")? {
             let invalid = |_| invalid("PLATFORM", "write it as `linux/arm64` or `linux/arm/v7`");
             settings.platform = platform.parse().map_err(invalid)?;
@@ -262,8 +269,9 @@ impl<'j> Reader<'j> {
         if places.iter().any(|(mapping, _)| !mapping.is_valid()) {
             return Err(invalid("UPSTREAMS", BAD_MAPPING));
         }
+        let (allow, plain_layers) = (described.allow, described.plain_layers);
         let origin =
-            |(id, (mapping, place))| Origin { id: OriginId(id), mapping, place, allow: described.allow };
+            |(id, (mapping, place))| Origin { id: OriginId(id), mapping, place, allow, plain_layers };
         Ok((number..).zip(places).map(origin).collect())
     }
 
@@ -304,6 +312,7 @@ struct Described {
     /// The name of the secret that has it.
     password: Option<String>,
     allow: Permissions,
+    plain_layers: Option<PlainLayers>,
 }
 
 impl Described {
@@ -326,6 +335,10 @@ impl Described {
             }
             if name == "allow" {
                 described.allow = permissions("UPSTREAMS", Some(value))?;
+                continue;
+            }
+            if name == "plainLayers" {
+                described.plain_layers = plain_layers("UPSTREAMS", Some(value))?;
                 continue;
             }
             if let "hosts" | "ns" = &*name {
@@ -435,6 +448,14 @@ fn permissions(variable: &str, value: Option<Value<'_>>) -> Result<Permissions, 
         allow = allow.and(own);
     }
     Ok(allow)
+}
+
+fn plain_layers(variable: &str, value: Option<Value<'_>>) -> Result<Option<PlainLayers>, Box<Failure>> {
+    let Some(value) = value else { return Ok(None) };
+    let plain_layers = value.as_text().and_then(|text| text.parse().ok());
+    plain_layers
+        .map(Some)
+        .ok_or_else(|| invalid(variable, "write `never`, `old` or `always` for plain layers"))
 }
 
 /// A number of seconds, of which thousandths count.

@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use downshift::Permissions;
 use downshift_cases::images::sample;
 use downshift_pull::{Access, Delivery, Origin, OriginId, Place, Registry, Settings};
 use downshift_registry::Mapping;
@@ -25,16 +24,10 @@ fn world() -> World {
             timeout: Duration::from_secs(1),
         })
     };
-    let origin = |number, prefix: &str, remote_prefix: &str, library, place| Origin {
-        id: OriginId(number),
-        mapping: Mapping {
-            prefix: prefix.to_owned(),
-            remote_prefix: remote_prefix.to_owned(),
-            library,
-            ..Mapping::default()
-        },
-        place,
-        allow: Permissions::default(),
+    let origin = |number, prefix: &str, remote_prefix: &str, library, place| {
+        let (prefix, remote_prefix) = (prefix.to_owned(), remote_prefix.to_owned());
+        let mapping = Mapping { prefix, remote_prefix, library, ..Mapping::default() };
+        Origin::new(OriginId(number), mapping, place)
     };
     let origins = vec![
         origin(0, "", "", false, Place::Layouts),

@@ -241,11 +241,15 @@ fn platforms_are_keys_where_an_index_is_looked_into() {
     assert_eq!(first[2], stored.as_str());
     // The key without a platform, and one for each that there is.
     assert_eq!(answers(&world), 3);
-    assert_eq!(world.pull(&get("zstd", &accept, &on("20.10.24", "amd64"))).response.status, 400);
-    for version in ["23.0.1", "27.5.1"] {
-        assert_eq!(world.pull(&get("zstd", &accept, &on(version, "amd64"))).response.status, 200);
+    let stored = sample::zstd_index().manifest.digest();
+    for (version, is_stored) in [("20.10.24", false), ("23.0.1", true), ("27.5.1", true)] {
+        let received = world.pull(&get("zstd", &accept, &on(version, "amd64")));
+        assert_eq!(received.response.status, 200, "{received:?}");
+        let digest = received.response.header("docker-content-digest");
+        assert_eq!(digest == Some(stored.as_str()), is_stored, "{version}");
     }
-    assert_eq!(answers(&world), 4);
+    // For each that reads zstd or not one without a platform, and the one that was looked into.
+    assert_eq!(answers(&world), 6);
 }
 
 /// Docker 1.13 opens one entry of a list, and that may be one it cannot read: also by digest the answer is its platform's.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use core::time::Duration;
-use downshift::{Digest, Form, Permissions};
+use downshift::{Digest, Form};
 use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_pull::{
     Access, Delivery, Domain, Key, ListedHost, Origin, OriginId, Place, Registry, Settings,
@@ -32,8 +32,7 @@ fn mapping(prefix: &str) -> Mapping {
 }
 
 fn settings(origins: impl IntoIterator<Item = (Mapping, Place)>) -> Settings {
-    let origin =
-        |(id, (mapping, place))| Origin { id: OriginId(id), mapping, place, allow: Permissions::default() };
+    let origin = |(id, (mapping, place))| Origin::new(OriginId(id), mapping, place);
     Settings::new((0..).zip(origins).map(origin).collect(), Access::Open, resolve)
 }
 

@@ -1,6 +1,6 @@
 //! Digests that an old engine cannot read: the one that it is told instead is the one that the tag has.
 
-use downshift::{Digest, Form, Permissions};
+use downshift::{Digest, Form};
 use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_pull::{Access, Origin, OriginId, Place, Settings};
 use downshift_registry::Mapping;
@@ -14,8 +14,7 @@ const ENGINE: &str = "docker/1.9.1 go/go1.4.3 os/linux arch/amd64";
 
 fn stored(image: &Image) -> World {
     let place = Place::Layouts;
-    let origin =
-        Origin { id: OriginId(0), mapping: Mapping::default(), place, allow: Permissions::default() };
+    let origin = Origin::new(OriginId(0), Mapping::default(), place);
     let mut world = World::new(Net::new([]), Settings::new(vec![origin], Access::Open, resolve));
     let mut repository = Repository::default();
     repository.push("broken", &sample::zstd());

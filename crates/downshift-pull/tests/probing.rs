@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use downshift::{Digest, Permissions};
+use downshift::Digest;
 use downshift_pull::{
     Access, Answered, Ask, Body, Delivery, Done, Effect, Event, Memory, Origin, OriginId, Place, Pull,
     Registry, Settings, Step, Ticket,
@@ -37,7 +37,7 @@ fn settings(access: Access, has_credentials: bool) -> Settings {
         timeout: core::time::Duration::from_secs(1),
     };
     let (mapping, place) = (Mapping::default(), Place::Registry(registry));
-    let origin = Origin { id: OriginId(1), mapping, place, allow: Permissions::default() };
+    let origin = Origin::new(OriginId(1), mapping, place);
     Settings::new(vec![origin], access, resolve)
 }
 

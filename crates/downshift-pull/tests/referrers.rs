@@ -1,6 +1,6 @@
 //! Referrers in a stored repository: of manifests that say what they refer to, and of the referrers tag.
 
-use downshift::{Digest, Form, Permissions};
+use downshift::{Digest, Form};
 use downshift_cases::images::{Manifest, REPOSITORY, sample};
 use downshift_pull::{Access, Done, Effect, Event, Origin, OriginId, Place, Settings, Trouble};
 use downshift_registry::Mapping;
@@ -11,12 +11,7 @@ use downshift_world::world::{Received, Sent, World};
 
 /// A store whose repository has the sample and whatever else is put in.
 fn stored(put: impl FnOnce(&mut Repository)) -> World {
-    let origin = Origin {
-        id: OriginId(0),
-        mapping: Mapping::default(),
-        place: Place::Layouts,
-        allow: Permissions::default(),
-    };
+    let origin = Origin::new(OriginId(0), Mapping::default(), Place::Layouts);
     let mut world = World::new(Net::new([]), Settings::new(vec![origin], Access::Open, resolve));
     let mut repository = Repository::default();
     repository.push("latest", &sample::oci());

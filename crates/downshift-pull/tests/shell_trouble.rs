@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use downshift::{Digest, Form, Permissions};
+use downshift::{Digest, Form};
 use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_pull::{
     Access, Done, Effect, Event, Login, Origin, OriginId, Place, Settings, StoredBlob, StoredCheck, Trouble,
@@ -26,12 +26,7 @@ fn open() -> World {
 
 /// A store with the sample.
 fn stored(image: &Image) -> World {
-    let origin = Origin {
-        id: OriginId(0),
-        mapping: Mapping::default(),
-        place: Place::Layouts,
-        allow: Permissions::default(),
-    };
+    let origin = Origin::new(OriginId(0), Mapping::default(), Place::Layouts);
     let settings = Settings::new(vec![origin], Access::Open, resolve);
     let mut world = World::new(Net::new([]), settings);
     let mut repository = Repository::default();

@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use downshift::answer::{Documents, Record, Step as CoreStep, answer};
-use downshift::{Digest, Permissions, Policy};
+use downshift::{Digest, Policy};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
     Access, Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Delivery, Done,
@@ -45,8 +45,7 @@ fn main() -> anyhow::Result<()> {
     let base = resolve(None, &url).context("the URL must be of the form http://HOST")?;
     let registry = Registry { base, credentials: None, delivery: Delivery::Stream, timeout: TIMEOUT };
     let place = Place::Registry(registry);
-    let origin =
-        Origin { id: OriginId(0), mapping: Mapping::default(), place, allow: Permissions::default() };
+    let origin = Origin::new(OriginId(0), Mapping::default(), place);
     let mut settings = Settings::new(vec![origin], Access::Open, resolve);
     settings.policy = option("--policy").map_or(Ok(Policy::Strict), |policy| policy.parse())?;
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);

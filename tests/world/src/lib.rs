@@ -9,6 +9,7 @@
 //! * [`oracle`]: what must hold whatever was done.
 
 pub mod fault;
+pub mod layers;
 mod message;
 pub mod net;
 pub mod oracle;

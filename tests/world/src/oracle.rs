@@ -10,6 +10,7 @@ use downshift::{Digest, jws};
 use downshift_pull::{Access, Origin, Place};
 use downshift_registry::{Body, Reference, Resource, Response, Route};
 
+use crate::layers::unpacked;
 use crate::net::{Exchange, Host, Request};
 use crate::world::{Happened, PullId, Sent, World};
 
@@ -203,7 +204,10 @@ fn bytes(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()>
     let digest = response.headers.iter().find(|(name, _)| *name == "docker-content-digest");
     let (Some((_, digest)), true, false) = (digest, is_whole, is_head) else { return Ok(()) };
     let digest = Digest::parse(digest).context("the reported digest is malformed")?;
-    let body = &received.response.body;
+    // What comes coded is undone first.
+    let is_coded = response.headers.iter().any(|(name, _)| *name == "content-encoding");
+    let decoded = if is_coded { unpacked(&received.response.body) } else { None };
+    let body = decoded.as_ref().unwrap_or(&received.response.body);
     match world.route(pull) {
         Some(Route::Blob { digest: asked, .. }) => {
             ensure!(digest == *asked && digest.matches(body), "a blob has another digest");

@@ -9,6 +9,7 @@ mod blobs;
 mod documents;
 mod failures;
 mod field;
+mod layers;
 mod lists;
 mod mirrors;
 mod row;
@@ -23,5 +24,5 @@ pub use self::row::{
 #[must_use]
 pub fn all() -> Vec<Row> {
     let rows = [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()];
-    [rows.concat(), failures::rows(), mirrors::rows()].concat()
+    [rows.concat(), failures::rows(), mirrors::rows(), layers::rows()].concat()
 }

@@ -45,6 +45,9 @@ impl World {
         if let Some(done) = self.memory.answer(effect, self.now) {
             return Progress::Done(done);
         }
+        if let Some(progress) = self.perform_on_layers(pull, effect) {
+            return progress;
+        }
         Progress::Done(match effect {
             Effect::Ask(ask) => return self.ask(pull, ask),
             Effect::Close(body) => {
@@ -117,10 +120,12 @@ impl World {
                 Done::Responded
             }
             Effect::Copy(copy) => return self.copy(pull, copy),
+            Effect::Send(bytes) => self.send(pull, bytes),
             Effect::Abort => {
                 self.ended(pull);
                 Done::Nothing
             }
+            other => unreachable!("nobody carries out {other:?}"),
         })
     }
 
@@ -202,7 +207,7 @@ impl World {
         Progress::Done(Done::Asked(Ok(Answered { status, headers, body })))
     }
 
-    fn open_body(&mut self, bytes: Vec<u8>, end: End, digest: Option<Digest>) -> BodyId {
+    pub(crate) fn open_body(&mut self, bytes: Vec<u8>, end: End, digest: Option<Digest>) -> BodyId {
         let id = BodyId(self.next_body);
         self.next_body += 1;
         self.bodies.insert(id, OpenBody { bytes, end, digest });
@@ -282,7 +287,7 @@ impl World {
                 (running.body, running.is_whole) = (bytes.to_vec(), true);
             }
             ResponseBody::Blob(range) => running.is_whole = range.is_empty(),
-            ResponseBody::Stream => running.is_whole = false,
+            ResponseBody::Stream | ResponseBody::Parts(_) => running.is_whole = false,
         }
     }
 
@@ -326,6 +331,9 @@ impl World {
             self.violations.push(format!("{pull:?} sends a body that its response does not have"));
             return copied(Copied::ClientGone);
         }
+        if let Some(unpack) = &copy.unpack {
+            return self.copy_unpacked(pull, copy, unpack);
+        }
         let Some(OpenBody { bytes, end, .. }) = self.bodies.remove(&copy.body) else {
             self.violations.push("a body is copied that is not open".to_owned());
             return copied(Copied::Broken { sent: None });
@@ -358,8 +366,16 @@ impl World {
             return copied(Copied::Corrupt);
         }
         running.body.extend_from_slice(&part);
-        running.is_whole = true;
+        running.is_whole = running.has_all();
         copied(Copied::All)
+    }
+
+    fn send(&mut self, pull: PullId, bytes: &[u8]) -> Done {
+        if let Some(running) = self.pulls.get_mut(pull.0) {
+            running.body.extend_from_slice(bytes);
+            running.is_whole = running.has_all();
+        }
+        Done::Copied(Copied::All)
     }
 }
 

@@ -9,10 +9,11 @@ use downshift::Digest;
 use downshift::answer::Record;
 use downshift_cases::response::Response;
 use downshift_pull::{
-    BodyId, CallerId, Done, Effect, Event, Key, Memory, Pull, Scope, Settings, Step, Ticket, Value,
+    BlobAt, BodyId, CallerId, Done, Effect, Event, Key, Memory, Pull, Scope, Settings, Step, Ticket, Value,
 };
-use downshift_registry::{Method, Request, Route};
+use downshift_registry::{Body, Method, Request, Route};
 
+use crate::layers::Layers;
 use crate::net::{End, Host, Net};
 use crate::repository::Repository;
 
@@ -68,6 +69,8 @@ pub enum Progress {
     Done(Done),
     /// It is done at a time, in milliseconds since 1970.
     At(u64, Done),
+    /// Another pull does it.
+    By(PullId),
     /// Nothing will come of it.
     Never,
 }
@@ -90,8 +93,11 @@ pub enum Happened {
 }
 
 /// A pull, and what its client received.
+#[derive(Default)]
 pub(crate) struct Running {
     pub(crate) pull: Option<Pull>,
+    /// What it is for, if it has no client.
+    pub(crate) errand: Option<Errand>,
     pub(crate) sent: Sent,
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) response: Option<downshift_registry::Response>,
@@ -102,6 +108,25 @@ pub(crate) struct Running {
     pub(crate) is_ended: bool,
     /// After how many bytes of the body the client leaves.
     pub(crate) leaves_after: Option<usize>,
+}
+
+impl Running {
+    /// Whether the client has all that its response says, as far as that is all in one piece or says how long it is.
+    pub(crate) fn has_all(&self) -> bool {
+        match self.response.as_ref().map(|response| &response.body) {
+            Some(Body::Parts(parts)) => parts.length() == self.body.len() as u64,
+            _ => true,
+        }
+    }
+}
+
+/// What a pull is for that has no client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To read a layer.
+    Read(BlobAt),
+    /// To fill the cache with a blob.
+    Fill(BlobAt),
 }
 
 /// A body that is open.
@@ -149,6 +174,8 @@ pub struct World {
     pub(crate) kept: HashMap<Key, (Value, u64)>,
     pub(crate) memory: Memory,
     pub(crate) made: Vec<Record>,
+    /// What is known of layers, and of blobs.
+    pub layers: Layers,
     pub(crate) bodies: BTreeMap<BodyId, OpenBody>,
     pub(crate) next_body: u32,
     pub(crate) pulls: Vec<Running>,
@@ -206,6 +233,7 @@ impl World {
             kept: HashMap::new(),
             memory: Memory::default(),
             made: Vec::new(),
+            layers: Layers::default(),
             bodies: BTreeMap::new(),
             next_body: 0,
             pulls: Vec::new(),
@@ -228,24 +256,47 @@ impl World {
             Err(response) => (None, None, Some(response)),
         };
         let (body, is_whole) = match &response {
-            Some(downshift_registry::Response { body: downshift_registry::Body::Bytes(bytes), .. }) => {
-                (bytes.to_vec(), true)
-            }
+            Some(downshift_registry::Response { body: Body::Bytes(bytes), .. }) => (bytes.to_vec(), true),
             _ => (Vec::new(), false),
         };
         let sent = sent.clone();
+        self.pulls.push(Running { pull, sent, request, response, body, is_whole, ..Running::default() });
+        self.step(id, None);
+        id
+    }
+
+    /// Has a pull that has no client do something, unless one does that already.
+    pub(crate) fn on_errand(&mut self, by: PullId, errand: Errand) -> PullId {
+        let is_same = |running: &Running| running.pull.is_some() && running.errand.as_ref() == Some(&errand);
+        if let Some(at) = self.pulls.iter().position(is_same) {
+            return PullId(at);
+        }
+        let id = PullId(self.pulls.len());
+        let settings = Arc::clone(&self.settings);
+        let pull = match &errand {
+            Errand::Read(at) => Pull::reading(settings, at.clone()),
+            Errand::Fill(at) => Pull::filling(settings, at.clone()),
+        };
+        // It is on behalf of the same client.
+        let sent = self.pulls.get(by.0).map(|running| running.sent.clone()).unwrap_or_default();
         self.pulls.push(Running {
-            pull,
+            pull: Some(pull),
             sent,
-            request,
-            response,
-            body,
-            is_whole,
-            is_ended: false,
-            leaves_after: None,
+            errand: Some(errand),
+            is_whole: true,
+            ..Running::default()
         });
         self.step(id, None);
         id
+    }
+
+    /// Tells those who wait for a pull on an errand what has come of it.
+    pub(crate) fn tell_all(&mut self, id: PullId, done: &Done) {
+        for task in &mut self.tasks {
+            if matches!(task.progress, Progress::By(by) if by == id) {
+                task.progress = Progress::Done(done.clone());
+            }
+        }
     }
 
     fn step(&mut self, id: PullId, done: Option<(Ticket, Done)>) {
@@ -291,7 +342,7 @@ impl World {
             Progress::New => self.carry_out(index),
             Progress::Done(_) => self.deliver(index),
             Progress::At(at, _) if *at <= self.now => self.deliver(index),
-            Progress::At(..) | Progress::Never => return false,
+            Progress::At(..) | Progress::By(_) | Progress::Never => return false,
         }
         true
     }
@@ -344,7 +395,7 @@ impl World {
             Progress::New => !self.is_held(task),
             Progress::Done(_) => true,
             Progress::At(at, _) => *at <= self.now,
-            Progress::Never => false,
+            Progress::By(_) | Progress::Never => false,
         })
     }
 

@@ -12,25 +12,50 @@ use downshift_registry::{
 
 use super::asking::{Question, identity, is_redirect, is_there, open_body};
 use super::remote::Remote;
-use crate::blob::{Again, Blob, OpenBlob, Source, range_header};
+use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenParts, Source, range_header};
 use crate::caller::Caller;
 use crate::effect::{Answered, AskMethod, BodyId, Copy, Done, Effect, Take};
 use crate::failure::{Failure, unexpected};
+use crate::filling::{Cached, OpenFrom};
+use crate::layers::{BlobAt, OpenLayer};
+use crate::permit::permit;
+use crate::repository::Repository;
 use crate::settings::Delivery;
 use crate::value::{HeadOf, Key, Value};
 
 impl<'p> Remote<'p> {
     /// The blob that a client's `request` asks for: the whole, or the one range of it, which is passed on as it came.
-    pub(crate) async fn blob(
-        &self,
-        request: &Request,
-        digest: &Digest,
-        caller: &Caller,
-    ) -> Result<Blob<'p>, Failure> {
+    pub(crate) async fn blob(&self, request: &Request, at: BlobAt) -> Result<Blob<'p>, Failure> {
+        let (digest, caller) = (&at.digest, &at.caller);
         let unknown = || Blob::Ready(error::blob_unknown(digest));
-        if request.method == Method::Head || request.has(digest) {
+        let wants_no_bytes = request.method == Method::Head || request.has(digest);
+        if self.caches_blobs() {
+            // Nothing is fetched for who does not want its bytes.
+            let cached =
+                if wants_no_bytes { self.blob_at_hand(&at).await? } else { self.cached(&at).await? };
+            match cached {
+                Cached::Open(blob) => {
+                    let repository = Repository::Remote(self.clone());
+                    return Blob::of_stored(self.shell, &repository, request, at, blob).await;
+                }
+                Cached::Missing => return Ok(unknown()),
+                Cached::Nothing => {}
+            }
+        }
+        if wants_no_bytes {
             let size = self.blob_size(digest, caller).await?;
             return Ok(size.map_or_else(unknown, |size| Blob::Ready(response::blob(request, digest, size))));
+        }
+        if request.has_several_ranges(digest) && self.registry.delivery != Delivery::Redirect {
+            // Registries answer several ranges with the whole, or with a form of their own: they are asked for one by one.
+            let Some(size) = self.blob_size(digest, caller).await? else { return Ok(unknown()) };
+            let response = response::blob(request, digest, size);
+            if let ResponseBody::Parts(parts) = &response.body {
+                let (parts, repository) = (parts.clone(), Repository::Remote(self.clone()));
+                let parts = OpenParts { parts, repository, at, size, is_unpacked: false };
+                let body = OpenBlobBody::Parts(parts);
+                return Ok(Blob::Open(Box::new(OpenBlob { response, body })));
+            }
         }
         let range = request.range(digest);
         let mut question = self.blob_question();
@@ -81,7 +106,7 @@ impl<'p> Remote<'p> {
     }
 
     /// How many bytes a blob has, if there is one.
-    async fn blob_size(&self, digest: &Digest, caller: &Caller) -> Result<Option<u64>, Failure> {
+    pub(crate) async fn blob_size(&self, digest: &Digest, caller: &Caller) -> Result<Option<u64>, Failure> {
         let path = self.path(&["blobs/", digest.as_str()].concat());
         let is_possible = |size: &u64| *size > 0 || digest.matches(b"");
         let told = |answered: &Answered| answered.length().filter(is_possible);
@@ -142,6 +167,94 @@ impl<'p> Remote<'p> {
         }
     }
 
+    /// A blob, open from its first byte on; from the cache where there is one.
+    pub(crate) async fn open_layer(&self, at: &BlobAt) -> Result<Option<OpenLayer<'p>>, Failure> {
+        if self.caches_blobs() {
+            match self.cached(at).await? {
+                Cached::Open(blob) => {
+                    return Ok(Some(OpenLayer { body: blob.body, size: Some(blob.size), again: None }));
+                }
+                Cached::Missing => return Ok(None),
+                Cached::Nothing => {}
+            }
+        }
+        let Some(OpenFrom { body, size, .. }) = self.open_from(at, 0).await? else { return Ok(None) };
+        let (remote, digest, caller) = (self.clone(), at.digest.clone(), at.caller.clone());
+        let again = size.map(|size| Again { remote, digest, caller, start: 0, size });
+        Ok(Some(OpenLayer { body, size, again }))
+    }
+
+    /// A blob, open from the byte `start` on, or from the first one where the registry gives no parts.
+    pub(crate) async fn open_from(&self, at: &BlobAt, start: u64) -> Result<Option<OpenFrom>, Failure> {
+        let mut question = self.blob_question();
+        question.delivery = Delivery::Stream;
+        if start > 0 {
+            question.headers.push(("range", ["bytes=", &start.to_string(), "-"].concat()));
+        }
+        let Some(answered) = self.open(&question, &at.digest, &at.caller).await? else { return Ok(None) };
+        let part = answered.header("content-range").and_then(ContentRange::parse);
+        let body = open_body(&answered);
+        let opened = match (answered.status, part, body) {
+            (200, _, Some(body)) => {
+                let size = match answered.length() {
+                    Some(size) => Some(size),
+                    None => self.known_size(&at.digest).await.or(at.size),
+                };
+                return Ok(Some(OpenFrom { body, start: 0, size }));
+            }
+            (206, Some(ContentRange { part: Some(part), size }), Some(body))
+                if part.start == start && part.end == size && start > 0 =>
+            {
+                return Ok(Some(OpenFrom { body, start, size: Some(size) }));
+            }
+            // What is there is longer than the blob.
+            (206 | 416, ..) => Err(self.corrupt(&at.digest)),
+            (status, ..) => Err(self.fault(Problem::Status(status))),
+        };
+        self.close(body).await;
+        opened
+    }
+
+    /// A part of a blob of `size` bytes.
+    pub(crate) async fn open_part(
+        &self,
+        at: &BlobAt,
+        range: Range<u64>,
+        size: u64,
+    ) -> Result<Option<Source<'p>>, Failure> {
+        if self.caches_blobs()
+            && let Cached::Open(blob) = self.cached(at).await?
+        {
+            return Ok(Some(Source::part(blob.body, range)));
+        }
+        let (start, length) = (range.start, range.end.saturating_sub(range.start));
+        let body = self.reopen(&at.digest, range, size, &at.caller).await?;
+        let copy = Copy { body, start: 0, length: Some(length), check: None, unpack: None };
+        let (remote, digest, caller) = (self.clone(), at.digest.clone(), at.caller.clone());
+        Ok(Some(Source { copy, again: Some(Again { remote, digest, caller, start, size }) }))
+    }
+
+    /// A blob that is in the cache already, for a caller who is known to be let in.
+    async fn blob_at_hand(&self, at: &BlobAt) -> Result<Cached, Failure> {
+        if permit(self.shell, &self.scope, &at.caller).await.is_known()
+            && let Some(blob) = self.open_cached(at).await?
+        {
+            return Ok(Cached::Open(blob));
+        }
+        Ok(Cached::Nothing)
+    }
+
+    /// Whether a blob is there, and may be had.
+    pub(crate) async fn has_layer(&self, at: &BlobAt) -> Result<bool, Failure> {
+        if self.caches_blobs()
+            && let Cached::Open(blob) = self.blob_at_hand(at).await?
+        {
+            self.close(Some(blob.body)).await;
+            return Ok(true);
+        }
+        Ok(self.blob_size(&at.digest, &at.caller).await?.is_some())
+    }
+
     fn blob_question(&self) -> Question {
         let headers = [identity()].into();
         Question { method: AskMethod::Get, headers, take: Take::Open, delivery: self.registry.delivery }
@@ -179,9 +292,9 @@ impl<'p> Remote<'p> {
         if let Some(size @ 1..) = size {
             return Ok(self.streamed(digest, size, None, body, caller));
         }
-        let copy = Copy { body, start: 0, length: None, check: Some(digest.clone()) };
-        let (response, source) = (response::blob_of_unknown_length(digest), Source { copy, again: None });
-        Ok(Blob::Open(Box::new(OpenBlob { response, source })))
+        let copy = Copy { body, start: 0, length: None, check: Some(digest.clone()), unpack: None };
+        let body = OpenBlobBody::One(Source { copy, again: None });
+        Ok(Blob::Open(Box::new(OpenBlob { response: response::blob_of_unknown_length(digest), body })))
     }
 
     fn streamed(
@@ -194,11 +307,11 @@ impl<'p> Remote<'p> {
     ) -> Blob<'p> {
         let check = part.is_none().then(|| digest.clone());
         let Range { start, end } = part.clone().unwrap_or(0..size);
-        let copy = Copy { body, start: 0, length: Some(end.saturating_sub(start)), check };
+        let copy = Copy { body, start: 0, length: Some(end.saturating_sub(start)), check, unpack: None };
         let again =
             Again { remote: self.clone(), digest: digest.clone(), caller: caller.clone(), start, size };
-        let source = Source { copy, again: Some(again) };
-        Blob::Open(Box::new(OpenBlob { response: response::blob_part(digest, size, part), source }))
+        let body = OpenBlobBody::One(Source { copy, again: Some(again) });
+        Blob::Open(Box::new(OpenBlob { response: response::blob_part(digest, size, part), body }))
     }
 
     async fn close(&self, body: Option<BodyId>) {

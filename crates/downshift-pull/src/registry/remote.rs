@@ -125,7 +125,7 @@ impl<'p> Remote<'p> {
     }
 
     /// That something came which does not have the digest that was asked for.
-    pub(super) fn corrupt(&self, digest: &Digest) -> Failure {
+    pub(crate) fn corrupt(&self, digest: &Digest) -> Failure {
         self.fault(Problem::Corrupt { digest: digest.clone() })
     }
 

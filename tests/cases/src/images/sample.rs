@@ -375,7 +375,12 @@ impl Archive {
     }
 }
 
-fn gzip(archive: &[u8]) -> Vec<u8> {
+/// A tar, compressed with gzip, the same bytes each time.
+///
+/// # Panics
+/// Never: memory takes everything.
+#[must_use]
+pub fn gzip(archive: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
     encoder.write_all(archive).and_then(|()| encoder.finish()).expect("memory takes everything")
 }

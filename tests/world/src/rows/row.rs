@@ -286,7 +286,7 @@ impl Options {
             timeout: self.timeout,
         };
         let place = OriginPlace::Registry(registry);
-        Origin { id: OriginId(id), mapping, place, allow: self.allow }
+        Origin { allow: self.allow, ..Origin::new(OriginId(id), mapping, place) }
     }
 
     /// A world that is set up like this, with hosts at names of their own: `http` or `https`.
@@ -457,6 +457,30 @@ pub(super) fn part(range: core::ops::Range<usize>, bytes: &[u8]) -> Comes {
     let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
     let part = bytes.get(range).expect("the part is one of it").to_vec();
     Comes { content: Content::Is(part), ..status(206) }.header("content-range", &content_range)
+}
+
+/// Several parts of a blob (RFC 9110, 14.6).
+pub(super) fn several(ranges: &[core::ops::Range<usize>], bytes: &[u8]) -> Comes {
+    let digest = Digest::of(bytes);
+    let boundary = digest.hex();
+    let mut body = Vec::new();
+    for (index, range) in ranges.iter().enumerate() {
+        let line = if index == 0 { "" } else { "\r\n" };
+        let head = format!(
+            "{line}--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {}-{}/{}\r\n\r\n",
+            range.start,
+            range.end - 1,
+            bytes.len()
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes.get(range.clone()).unwrap_or_default());
+    }
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    let length = body.len().to_string();
+    let comes = Comes { content: Content::Is(body), ..status(206) };
+    comes
+        .header("content-type", &format!("multipart/byteranges; boundary={boundary}"))
+        .header("content-length", &length)
 }
 
 /// A body that ends before its end.

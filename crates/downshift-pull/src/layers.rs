@@ -1,0 +1,314 @@
+//! Layers: what conversions have to know of them, and the plain tars that clients are told by diff id.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use downshift::Digest;
+use downshift::answer::{LayerNeed, LayerReading, LayerRecord};
+use downshift::layer::{Compression, LayerFacts};
+use downshift_registry::{Body as ResponseBody, Coding, Method, response};
+
+use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenParts, Source};
+use crate::caller::{Caller, CallerId};
+use crate::effect::{BodyId, Copy, Done, Effect, KnownLayer, LayerRead, Learnt, Unpack};
+use crate::failure::{Failure, Reason, unexpected};
+use crate::front::Front;
+use crate::repository::Repository;
+use crate::settings::Settings;
+use crate::shell::{Shell, all};
+use crate::trouble::Trouble;
+use crate::value::{Key, Value};
+
+/// Plain bytes before a part from which on a layer is unpacked into the cache, where there is one, in the place of being
+/// unpacked from its beginning for each part: some tenths of a second of work.
+const SPOOLED_FROM: u64 = 16 * 1024 * 1024;
+
+/// How often a layer that breaks off while it is read is gone on with.
+const MAX_RESUMES: u32 = 3;
+
+/// For how long it is remembered that a layer cannot be unpacked: a better reader comes with a new version of this program.
+const REFUSAL_LIFETIME: Duration = Duration::from_secs(600);
+
+/// A blob of a repository, and on whose behalf it is fetched. Two are the same if the one may stand for the other.
+#[derive(Clone, Debug)]
+pub struct BlobAt {
+    /// The repository's name here.
+    pub name: String,
+    /// The blob's digest.
+    pub digest: Digest,
+    /// How many bytes it has, as far as somebody said so.
+    pub(crate) size: Option<u64>,
+    /// The stored layer that unpacks to it, if it is the plain tar of one.
+    pub(crate) unpacked_from: Option<Box<LayerFacts>>,
+    pub(crate) caller: Caller,
+}
+
+impl BlobAt {
+    pub(crate) fn new(name: &str, digest: &Digest, caller: &Caller) -> Self {
+        Self {
+            name: name.to_string(),
+            digest: digest.clone(),
+            size: None,
+            unpacked_from: None,
+            caller: caller.clone(),
+        }
+    }
+
+    /// The plain tar of a layer, for the same caller.
+    fn plain(&self, facts: &LayerFacts) -> Self {
+        let (size, unpacked_from) = (Some(facts.plain_size), Some(Box::new(facts.clone())));
+        Self { digest: facts.diff_id.clone(), size, unpacked_from, ..self.clone() }
+    }
+
+    /// Who stands for it where the same is fetched on behalf of several.
+    #[must_use]
+    pub fn caller(&self) -> CallerId {
+        match &self.caller {
+            Caller::Server => CallerId::default(),
+            Caller::Client { id, .. } => *id,
+        }
+    }
+}
+
+impl PartialEq for BlobAt {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.digest == other.digest && self.caller() == other.caller()
+    }
+}
+
+impl Eq for BlobAt {}
+
+impl core::hash::Hash for BlobAt {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.digest.hash(state);
+        self.caller().hash(state);
+    }
+}
+
+/// A blob that is open from its first byte on.
+pub(crate) struct OpenLayer<'p> {
+    pub(crate) body: BodyId,
+    /// How many bytes it has, if that is known.
+    pub(crate) size: Option<u64>,
+    /// Where it is asked for again if it breaks off.
+    pub(crate) again: Option<Again<'p>>,
+}
+
+impl<'p> OpenLayer<'p> {
+    /// All of it, with its digest checked.
+    fn copy(&self, digest: &Digest, unpack: Option<Unpack>) -> Copy {
+        Copy { body: self.body, start: 0, length: self.size, check: Some(digest.clone()), unpack }
+    }
+
+    pub(crate) fn source(self, digest: &Digest, unpack: Option<Unpack>) -> Source<'p> {
+        Source { copy: self.copy(digest, unpack), again: self.again }
+    }
+}
+
+impl Front {
+    /// What came of reading layers that a conversion needs. They are read by pulls of their own, which go on if this one does
+    /// not wait any longer: whoever asks next has something of it.
+    pub(crate) async fn layers(
+        &self,
+        repository: &Repository<'_>,
+        name: &str,
+        needs: Vec<LayerNeed>,
+        caller: &Caller,
+    ) -> Result<Vec<(Digest, LayerReading)>, Failure> {
+        if needs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reading = async |need: LayerNeed| {
+            let at = BlobAt { size: need.size, ..BlobAt::new(name, &need.digest, caller) };
+            let reading = self.layer(repository, &at).await?;
+            Ok((at.digest, reading))
+        };
+        let readings = self.shell.within(self.settings.facts_wait, all(needs.into_iter().map(reading))).await;
+        readings.unwrap_or_else(|| Err(Reason::Reading.into()))
+    }
+
+    async fn layer(&self, repository: &Repository<'_>, at: &BlobAt) -> Result<LayerReading, Failure> {
+        self.shell.count_subrequest(&self.settings)?;
+        let (name, digest) = (at.name.clone(), at.digest.clone());
+        let recalled = self.shell.ask(Effect::RecallFacts { name: name.clone(), digest: digest.clone() });
+        let KnownLayer { facts, is_seen } = match recalled.await {
+            Done::KnownLayer(known) => known?,
+            other => return Err(unexpected(&other)),
+        };
+        if let Some(facts) = facts {
+            // Facts may have been learnt for somebody else: a manifest can name any digest. The origin is asked as it would be
+            // if nothing were known, so that nobody can tell.
+            if !is_seen {
+                let Some(open) = repository.open_layer(at).await? else { return Ok(LayerReading::Missing) };
+                self.shell.ask(Effect::Close(open.body)).await;
+                self.shell.ask(Effect::RememberBlob { name, digest }).await;
+            }
+            return Ok(LayerReading::Facts(facts));
+        }
+        let refusal = Key::LayerRefusal { scope: repository.scope().clone(), digest };
+        if let Done::Known(Value::LayerRefusal(reading)) = self.shell.ask(Effect::Load(refusal.clone())).await
+        {
+            return Ok(reading);
+        }
+        let reading = match self.shell.ask(Effect::Learn(at.clone())).await {
+            Done::Learnt(Learnt::Read(reading)) => reading,
+            Done::Learnt(Learnt::Failed(failure)) => return Err(failure.into()),
+            Done::Learnt(Learnt::Busy) => return Err(Reason::Reading.into()),
+            other => return Err(unexpected(&other)),
+        };
+        if let LayerReading::Refused { .. } = &reading {
+            let (value, lifetime) = (Value::LayerRefusal(reading.clone()), REFUSAL_LIFETIME);
+            self.shell.ask(Effect::Keep { key: refusal, value, lifetime }).await;
+        }
+        Ok(reading)
+    }
+
+    /// Records layers that are going to be reported by their diff ids, before they are.
+    pub(crate) async fn record_layers(&self, layers: Vec<LayerRecord>) -> Result<(), Failure> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        self.shell.count_subrequest(&self.settings)?;
+        match self.shell.ask(Effect::RecordLayers(layers)).await {
+            Done::Recorded(recorded) => Ok(recorded?),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The plain tar of a layer, if one was reported by this diff id and the repository still has what it is made of.
+    pub(crate) async fn plain_layer<'s>(
+        &'s self,
+        repository: &Repository<'s>,
+        name: &str,
+        diff_id: &Digest,
+        caller: &Caller,
+    ) -> Result<Option<Blob<'s>>, Failure> {
+        let recalled = Effect::RecallLayer { name: name.to_string(), diff_id: diff_id.clone() };
+        let sources = match self.shell.ask(recalled).await {
+            Done::Sources(sources) => sources?,
+            other => return Err(unexpected(&other)),
+        };
+        for facts in sources {
+            let at = BlobAt { size: Some(facts.size), ..BlobAt::new(name, &facts.digest, caller) };
+            if let Some(blob) = self.unpacked(repository, &at, &facts).await? {
+                return Ok(Some(blob));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the client gets of the plain tar of a stored layer, if that is there.
+    async fn unpacked<'s>(
+        &'s self,
+        repository: &Repository<'s>,
+        at: &BlobAt,
+        facts: &LayerFacts,
+    ) -> Result<Option<Blob<'s>>, Failure> {
+        let LayerFacts { digest, diff_id, plain_size, .. } = facts;
+        let coding = self.request.coding(diff_id, &self.codings(facts));
+        if coding.is_none()
+            && let Some(blob) = self.spooled(repository, at, facts).await?
+        {
+            return Ok(Some(blob));
+        }
+        let response = response::plain_layer(&self.request, diff_id, *plain_size, coding);
+        let unpack = match &response.body {
+            _ if self.request.method == Method::Head => None,
+            ResponseBody::Bytes(_) => None,
+            ResponseBody::Stream if coding == Some(Coding::Zstd) => Some(None),
+            ResponseBody::Stream => Some(Some((0..*plain_size, true))),
+            ResponseBody::Blob(range) => Some(Some((range.clone(), false))),
+            ResponseBody::Parts(parts) => {
+                let (parts, repository, size) = (parts.clone(), repository.clone(), *plain_size);
+                let parts = OpenParts { parts, repository, at: at.clone(), size, is_unpacked: true };
+                if !parts.repository.has_layer(at).await? {
+                    return Ok(None);
+                }
+                let body = OpenBlobBody::Parts(parts);
+                return Ok(Some(Blob::Open(Box::new(OpenBlob { response, body }))));
+            }
+        };
+        let Some(unpack) = unpack else {
+            return Ok(repository.has_layer(at).await?.then_some(Blob::Ready(response)));
+        };
+        let unpack = unpack.map(|(range, gzip)| Unpack {
+            // A part that ends before the end says nothing of the whole.
+            check: (range.end == *plain_size).then(|| diff_id.clone()),
+            range,
+            gzip,
+        });
+        let Some(open) = repository.open_layer(at).await? else { return Ok(None) };
+        let body = OpenBlobBody::One(open.source(digest, unpack));
+        Ok(Some(Blob::Open(Box::new(OpenBlob { response, body }))))
+    }
+
+    /// The plain tar of a layer from the cache: where it is there, or a part is asked for that is far from its beginning.
+    async fn spooled<'s>(
+        &'s self,
+        repository: &Repository<'s>,
+        at: &BlobAt,
+        facts: &LayerFacts,
+    ) -> Result<Option<Blob<'s>>, Failure> {
+        let Some(remote) = repository.remote().filter(|remote| remote.caches_blobs()) else {
+            return Ok(None);
+        };
+        let plain = at.plain(facts);
+        let starts_at = self.request.first_byte(&facts.diff_id, facts.plain_size);
+        let is_far = starts_at.is_some_and(|start| start >= SPOOLED_FROM);
+        let Some(blob) = remote.spooled(at, &plain, is_far).await? else { return Ok(None) };
+        let response = response::plain_layer(&self.request, &facts.diff_id, facts.plain_size, None);
+        Blob::from_stored(&self.shell, repository, &self.request, plain, blob, response).await.map(Some)
+    }
+
+    /// The codings that the plain tar of a layer can have on its way, the better one first.
+    fn codings(&self, facts: &LayerFacts) -> Vec<Coding> {
+        let is_stored_so = facts.compression == Compression::Zstd
+            && facts.zstd_window.is_some_and(|window| window <= Coding::MAX_ZSTD_WINDOW);
+        let zstd = is_stored_so.then_some(Coding::Zstd);
+        let gzip = self.settings.wire_gzip.then_some(Coding::Gzip);
+        zstd.into_iter().chain(gzip).collect()
+    }
+}
+
+/// Reads a layer to its end and keeps what is known of it then, on behalf of all who wait for that.
+pub(crate) async fn read(settings: Arc<Settings>, shell: Shell, at: BlobAt) {
+    let learnt = match reading(&settings, &shell, &at).await {
+        Ok(reading) => Learnt::Read(reading),
+        Err(failure) => Learnt::Failed(failure.into()),
+    };
+    shell.ask(Effect::Learnt(learnt)).await;
+}
+
+async fn reading(settings: &Settings, shell: &Shell, at: &BlobAt) -> Result<LayerReading, Failure> {
+    let Some(repository) = Repository::choose(settings, shell, &at.name) else {
+        return Ok(LayerReading::Missing);
+    };
+    let Some(open) = repository.open_layer(at).await? else { return Ok(LayerReading::Missing) };
+    let mut source = open.source(&at.digest, None);
+    for resumes in 0..=MAX_RESUMES {
+        let read = match shell.ask(Effect::ReadLayer(source.copy.clone())).await {
+            Done::LayerRead(read) => read?,
+            other => return Err(unexpected(&other)),
+        };
+        match read {
+            LayerRead::Facts(facts) => {
+                let record = LayerRecord { name: at.name.clone(), facts: facts.clone() };
+                match shell.ask(Effect::KeepFacts(record)).await {
+                    Done::Recorded(recorded) => recorded?,
+                    other => return Err(unexpected(&other)),
+                }
+                return Ok(LayerReading::Facts(facts));
+            }
+            LayerRead::Refused { code, cause } => return Ok(LayerReading::Refused { code, cause }),
+            LayerRead::Broken { read: Some(read) }
+                if resumes < MAX_RESUMES && source.go_on(read).await.is_ok() => {}
+            LayerRead::Broken { .. } => return Err(repository.broken(&at.digest)),
+            LayerRead::Corrupt => return Err(repository.corrupt(&at.digest)),
+        }
+    }
+    Err(Trouble::Internal.into())
+}

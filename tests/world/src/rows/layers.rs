@@ -1,0 +1,341 @@
+//! Layers that not everybody can unpack: who gets the plain tars instead, and how these go out.
+
+use std::sync::LazyLock;
+
+use downshift::{Digest, Form};
+use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
+use downshift_pull::Delivery;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+use super::row::{
+    AccessOption, Ask, Comes, Options, Row, Step, asked, blob, body, broken, change, get, head, manifest,
+    part, pass, push, refused, row, several, status, streamed,
+};
+use crate::fault::{Fault, Rule};
+use crate::layers::unpacked;
+use crate::net::{Authentication, Change, Host, User};
+
+/// An engine that takes OCI manifests and dies on zstd layers: Debian 12's.
+const OLD: &str = "docker/20.10.24+dfsg1 go/go1.19.8 git-commit/5d6db84 kernel/6.1.0 os/linux arch/amd64";
+
+/// May pull everything.
+const ALICE: User = User { name: "alice", password: "wonder land" };
+/// May pull something else.
+const BOB: User = User { name: "bob", password: "builder" };
+
+/// An image whose layers are compressed with zstd.
+struct Sample {
+    image: Image,
+    /// The first of them, and what it unpacks to.
+    zstd: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
+    let Image { configs, layers, .. } = sample::oci();
+    let plain: Vec<_> = layers.iter().map(|layer| unpacked(layer).expect("the sample is sound")).collect();
+    let zstd: Vec<_> =
+        plain.iter().map(|plain| compress_to_vec(plain.as_slice(), CompressionLevel::Fastest)).collect();
+    let image = with_zstd(configs.concat(), &zstd);
+    Sample { image, zstd: zstd[0].clone(), plain: plain[0].clone() }
+});
+
+fn with_zstd(config: Vec<u8>, zstd: &[Vec<u8>]) -> Image {
+    let media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let layers = zstd.iter().map(|layer| Descriptor::of(media_type, layer)).collect();
+    let manifest = Manifest::single(Family::Oci, Descriptor::of(Family::Oci.config(), &config), layers);
+    Image { manifest, children: Vec::new(), configs: vec![config], layers: zstd.to_vec() }
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    [
+        vec![plain(), without_a_manifest(), elsewhere(), denied(), cached(), cached_elsewhere()],
+        codings(),
+        faults(),
+        missing(),
+    ]
+    .concat()
+}
+
+/// The path of the plain tar, and of the stored layer.
+fn paths() -> (String, String) {
+    (blob(&Digest::of(&SAMPLE.plain)), blob(&Digest::of(&SAMPLE.zstd)))
+}
+
+fn old(target: &str) -> Ask {
+    get(target).with("User-Agent", OLD).reading(Form::Schema2).reading(Form::Oci)
+}
+
+/// The image by its tag, as the old engine gets it.
+fn pulled() -> Step {
+    old(&manifest("latest")).comes(
+        status(200)
+            .header("content-type", Form::Oci.media_type())
+            .header("downshift-source-digest", SAMPLE.image.manifest.digest().as_str()),
+    )
+}
+
+fn with_image(name: &str, options: Options, steps: impl IntoIterator<Item = Step>) -> Row {
+    let image = push("latest", &SAMPLE.image);
+    row(format!("layers/{name}"), options, [image].into_iter().chain(steps))
+}
+
+fn plain() -> Row {
+    let (plain, stored) = paths();
+    let etag = format!("\"{}\"", Digest::of(&SAMPLE.plain));
+    let bytes = &SAMPLE.plain;
+    let vary = |comes: Comes| comes.header("vary", "Accept-Encoding").header("etag", &etag);
+    with_image(
+        "plain",
+        Options::default(),
+        [
+            // Somebody who reads zstd gets what is stored.
+            get(&manifest("latest"))
+                .reading(Form::Oci)
+                .with("User-Agent", "containers/5.24.1 (github.com/containers/image)")
+                .comes(super::row::stored(&SAMPLE.image)),
+            pulled(),
+            Step::AnythingAsked,
+            get(&plain).comes(vary(body(bytes))),
+            asked([format!("GET registry {stored} -")]),
+            head(&plain).comes(vary(status(200)).header("content-length", &bytes.len().to_string())),
+            asked([format!("HEAD registry {stored} -")]),
+            get(&plain).with("Range", "bytes=600-699").comes(part(600..700, bytes)),
+            get(&plain).with("Range", "bytes=-100").comes(part(bytes.len() - 100..bytes.len(), bytes)),
+            get(&plain).with("Range", "bytes=99999999-").comes(refused(416, "invalid-range")),
+            get(&plain).with("Range", "bytes=600-699,0-9").comes(several(&[600..700, 0..10], bytes)),
+            get(&plain).with("If-None-Match", &etag).comes(status(304)),
+            // By its own digest a layer is what it is.
+            get(&stored)
+                .with("Accept-Encoding", "zstd")
+                .comes(body(&SAMPLE.zstd).without("content-encoding")),
+            // Once more, and nothing is read again.
+            Step::AnythingAsked,
+            pulled(),
+            asked([format!("HEAD registry {} -", manifest("latest"))]),
+        ],
+    )
+}
+
+/// A plain tar that nobody was told of is not there.
+fn without_a_manifest() -> Row {
+    let (plain, _) = paths();
+    with_image(
+        "untold",
+        Options::default(),
+        [
+            get(&plain).comes(refused(404, "BLOB_UNKNOWN")),
+            asked([format!("GET registry {plain} -")]),
+            head(&plain).comes(refused(404, "BLOB_UNKNOWN")),
+        ],
+    )
+}
+
+/// What is known from one repository is not told in another: neither the facts nor the bytes, nor that they are known.
+fn elsewhere() -> Row {
+    let (plain, _) = paths();
+    let other = |path: &str| path.replace(REPOSITORY, "other/app");
+    let strange = Image { layers: Vec::new(), ..SAMPLE.image.clone() };
+    let missing = || refused(400, "missing-layer");
+    let asked_elsewhere = || {
+        let layers = SAMPLE.image.layers.iter().map(|layer| other(&blob(&Digest::of(layer))));
+        let layers = layers.map(|path| format!("GET registry {path} -"));
+        let tag = format!("HEAD registry {} -", other(&manifest("latest")));
+        asked([tag].into_iter().chain(layers).collect::<Vec<_>>())
+    };
+    with_image(
+        "elsewhere",
+        Options::default(),
+        [
+            change(Change::Push("other/app", "latest", Box::new(strange))),
+            // Nothing is known of it yet.
+            old(&other(&manifest("latest"))).comes(missing()),
+            Step::AnythingAsked,
+            old(&other(&manifest("latest"))).comes(missing()),
+            asked_elsewhere(),
+            pulled(),
+            Step::AnythingAsked,
+            // And now that it is known, the same comes of the same.
+            old(&other(&manifest("latest"))).comes(missing()),
+            asked_elsewhere(),
+            get(&other(&plain)).comes(refused(404, "BLOB_UNKNOWN")),
+            asked([format!("GET registry {} -", other(&plain))]),
+        ],
+    )
+}
+
+/// Who may not pull gets no plain tar.
+fn denied() -> Row {
+    let (plain, _) = paths();
+    let options = Options { access: AccessOption::Upstream, ..Options::default() };
+    with_image(
+        "denied",
+        options,
+        [
+            change(Change::Authentication(Authentication::Basic)),
+            change(Change::Rights(ALICE, &["*"])),
+            change(Change::Rights(BOB, &["library/open"])),
+            old(&manifest("latest")).by(ALICE).comes(status(200)),
+            get(&plain).by(ALICE).comes(body(&SAMPLE.plain)),
+            get(&plain).comes(refused(401, "UNAUTHORIZED")),
+            get(&plain).by(BOB).comes(refused(401, "UNAUTHORIZED")),
+            head(&plain).by(BOB).comes(status(401)),
+        ],
+    )
+}
+
+fn codings() -> Vec<Row> {
+    let (plain, _) = paths();
+    let tag = format!("\"{}+zstd\"", Digest::of(&SAMPLE.plain));
+    let zstd = || streamed(&SAMPLE.zstd).header("content-encoding", "zstd").header("etag", &tag);
+    let identity = || body(&SAMPLE.plain).without("content-encoding");
+    let containerd = "zstd;q=1.0, gzip;q=0.8, deflate;q=0.5";
+    vec![with_image(
+        "codings",
+        Options::default(),
+        [
+            pulled(),
+            get(&plain).with("Accept-Encoding", containerd).comes(zstd()),
+            get(&plain).with("Accept-Encoding", "gzip").comes(identity()),
+            get(&plain).with("Accept-Encoding", "identity").comes(identity()),
+            get(&plain).with("Accept-Encoding", "zstd").with("If-None-Match", &tag).comes(status(304)),
+            // A client that goes on, and one that splits: plain bytes by plain positions.
+            get(&plain)
+                .with("Accept-Encoding", containerd)
+                .with("Range", "bytes=512-1023")
+                .comes(part(512..1024, &SAMPLE.plain).without("content-encoding")),
+            head(&plain)
+                .with("Accept-Encoding", containerd)
+                .comes(status(200).header("content-length", &SAMPLE.plain.len().to_string())),
+            // What it has begun is coded, and cannot be gone on with.
+            get(&plain)
+                .with("Accept-Encoding", containerd)
+                .with("Range", "bytes=5-")
+                .with("If-Range", &tag)
+                .comes(zstd()),
+        ],
+    )]
+}
+
+fn faults() -> Vec<Row> {
+    let (plain, stored) = paths();
+    let rule = |fault| Rule::at(Digest::of(&SAMPLE.zstd).as_str(), fault);
+    let while_read = |name: &str, fault: Fault, code: &'static str, status: u16| {
+        with_image(
+            &format!("while-read/{name}"),
+            Options::default(),
+            [
+                change(rule(fault).change()),
+                old(&manifest("latest")).comes(refused(status, code)),
+                change(Change::NoFaults),
+                pulled(),
+            ],
+        )
+    };
+    let on_its_way = |name: &str, fault: Fault, comes: Comes| {
+        with_image(
+            &format!("on-its-way/{name}"),
+            Options::default(),
+            [
+                pulled(),
+                change(rule(fault).change()),
+                get(&plain).comes(comes),
+                change(Change::NoFaults),
+                get(&plain).comes(body(&SAMPLE.plain)),
+            ],
+        )
+    };
+    let resumed = with_image(
+        "resumed",
+        Options::default(),
+        [
+            change(rule(Fault::CutAt(10)).times(1).change()),
+            pulled(),
+            Step::AnythingAsked,
+            change(rule(Fault::CutAt(10)).times(1).change()),
+            get(&plain).comes(body(&SAMPLE.plain)),
+            get(&stored).comes(body(&SAMPLE.zstd)),
+        ],
+    );
+    vec![
+        while_read("500", Fault::status(500), "upstream-status", 502),
+        while_read("cut", Fault::Cut, "upstream-broke-off", 502),
+        while_read("wrong-byte", Fault::WrongByte, "upstream-corrupt", 502),
+        on_its_way("cut", Fault::Cut, broken()),
+        on_its_way("wrong-byte", Fault::WrongByte, broken()),
+        on_its_way("500", Fault::status(500), refused(502, "upstream-status")),
+        on_its_way("404", Fault::status(404), refused(404, "BLOB_UNKNOWN")),
+        resumed,
+    ]
+}
+
+/// An image whose layer is not there, or is nothing that can be unpacked.
+fn missing() -> Vec<Row> {
+    let gone = Image { layers: Vec::new(), ..SAMPLE.image.clone() };
+    let with_first = |first: Vec<u8>| {
+        let rest = SAMPLE.image.layers.iter().skip(1).cloned();
+        with_zstd(SAMPLE.image.configs.concat(), &[first].into_iter().chain(rest).collect::<Vec<_>>())
+    };
+    let of_noise = with_first(b"\x28\xb5\x2f\xfd no frame at all".to_vec());
+    let of_another = with_first(compress_to_vec(&[0_u8; 2048][..], CompressionLevel::Fastest));
+    let without_others = with_zstd(SAMPLE.image.configs.concat(), core::slice::from_ref(&SAMPLE.zstd));
+    let row_of = |name: &str, image: &Image, code: &'static str| {
+        row(
+            format!("layers/{name}"),
+            Options::default(),
+            [push("latest", image), old(&manifest("latest")).comes(refused(400, code))],
+        )
+    };
+    vec![
+        row_of("gone", &gone, "missing-layer"),
+        row_of("noise", &of_noise, "unreadable-layer"),
+        row_of("of-another-image", &of_another, "diff-id-mismatch"),
+        row_of("without-others", &without_others, "diff-id-count"),
+    ]
+}
+
+/// What was fetched once is not fetched again, and is there while the registry is not.
+fn cached() -> Row {
+    let (plain, stored) = paths();
+    let options = Options { delivery: Delivery::Cache, ..Options::default() };
+    with_image(
+        "cached",
+        options,
+        [
+            pulled(),
+            Step::AnythingAsked,
+            // It is there since it was read.
+            get(&plain).comes(body(&SAMPLE.plain)),
+            get(&stored).comes(body(&SAMPLE.zstd)),
+            get(&stored).with("Range", "bytes=3-9").comes(part(3..10, &SAMPLE.zstd)),
+            head(&stored).comes(status(200).header("content-length", &SAMPLE.zstd.len().to_string())),
+            asked::<String>([]),
+            change(Rule::at("/", Fault::Close).of(Host::Registry).change()),
+            get(&stored).comes(body(&SAMPLE.zstd)),
+            get(&plain).with("Range", "bytes=600-699").comes(part(600..700, &SAMPLE.plain)),
+        ],
+    )
+}
+
+/// The cache is no way to what another repository has, nor to what somebody else may pull.
+fn cached_elsewhere() -> Row {
+    let (_, stored) = paths();
+    let other = stored.replace(REPOSITORY, "other/app");
+    let options = Options { delivery: Delivery::Cache, access: AccessOption::Upstream, ..Options::default() };
+    with_image(
+        "cached-elsewhere",
+        options,
+        [
+            change(Change::Authentication(Authentication::Basic)),
+            change(Change::Rights(ALICE, &["*"])),
+            change(Change::Rights(BOB, &["library/open"])),
+            get(&stored).by(ALICE).comes(body(&SAMPLE.zstd)),
+            get(&stored).by(ALICE).comes(body(&SAMPLE.zstd)),
+            get(&stored).comes(refused(401, "UNAUTHORIZED")),
+            get(&other).by(ALICE).comes(refused(404, "BLOB_UNKNOWN")),
+            pass(61),
+            get(&stored).by(BOB).comes(refused(401, "UNAUTHORIZED")),
+            get(&stored).by(ALICE).comes(body(&SAMPLE.zstd)),
+        ],
+    )
+}
