@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use downshift::{Failure, Limits, Permissions};
+use downshift::{Failure, Limits};
 use downshift_pull::{Access, Memory, Origin, OriginId, Place, Settings as PullSettings};
 use downshift_registry::Mapping;
 use downshift_sign::{GraviolaSigner, PrivateKey};
@@ -14,6 +14,7 @@ use downshift_sign::{GraviolaSigner, PrivateKey};
 use crate::access::{CallerHasher, Htpasswd};
 use crate::allocator;
 use crate::data::DataFolder;
+use crate::data::blob_cache::BlobCache;
 use crate::data::disk_cache::DiskCache;
 use crate::data::keys;
 use crate::data::old_clients::OldClients;
@@ -31,7 +32,7 @@ use crate::origin::store::Store;
 use crate::origin::store_files::StoreFiles;
 use crate::origin::url;
 use crate::permissions;
-use crate::pull::{self, AnswerCache, Front, Registries, Shared};
+use crate::pull::{self, AnswerCache, Front, LayerPasses, PASSES_AT_ONCE, Registries, Shared};
 use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
 use crate::work_budget::WorkBudget;
@@ -74,6 +75,12 @@ impl Service {
             }
             _ => None,
         };
+        let blobs = match data {
+            Some(data) if settings.blob_cache_bytes > 0 && settings.store.is_none() => {
+                Some(BlobCache::open(data, settings.blob_cache_bytes)?)
+            }
+            _ => None,
+        };
         let old_clients = Arc::new(OldClients::open(data)?);
         let work = WorkBudget::new(settings.work_bytes);
         let at_once = settings.layers_at_once.unwrap_or(LayerReaders::at_once(processors));
@@ -83,6 +90,8 @@ impl Service {
             engine,
             workers,
             layers: Arc::new(layers),
+            passes: Arc::new(LayerPasses::new(PASSES_AT_ONCE)),
+            blobs,
             work,
             data: data_folder,
             records,
@@ -106,6 +115,8 @@ impl Service {
             engine: self.front.shared.converter.engine.clone(),
             workers: Arc::clone(&self.front.shared.converter.workers),
             layers: Arc::new(self.front.shared.layers.with_limits(settings.layer_limits())),
+            passes: Arc::clone(&self.front.shared.passes),
+            blobs: self.front.shared.blobs.clone(),
             work: Arc::clone(&self.front.shared.work),
             data: self.data.clone(),
             records: Arc::clone(&self.front.shared.records),
@@ -118,8 +129,20 @@ impl Service {
     }
 
     fn assemble(settings: Settings, lasting: LongLived, former: Option<&Self>) -> Result<Self, Error> {
-        let LongLived { engine, workers, layers, work, data, records, cache, memory, hasher, old_clients } =
-            lasting;
+        let LongLived {
+            engine,
+            workers,
+            layers,
+            passes,
+            blobs,
+            work,
+            data,
+            records,
+            cache,
+            memory,
+            hasher,
+            old_clients,
+        } = lasting;
         let limits = settings.limits()?;
         let images = Images::open(&settings, &limits, former)?;
         let users = users(&settings)?;
@@ -155,7 +178,9 @@ impl Service {
             records,
             answers,
             converter,
+            blobs,
             layers,
+            passes,
             work,
         };
         let front = Front::new(shared, scheme);
@@ -180,8 +205,8 @@ impl Service {
     /// Whether answers are the same with these settings.
     fn makes_the_same(&self, settings: &Settings, kid: &str) -> bool {
         let decides = |settings: &Settings| {
-            let Settings { policy, allow, platform, limit, .. } = settings.clone();
-            (policy, allow, platform, limit)
+            let Settings { policy, allow, plain_layers, platform, limit, .. } = settings.clone();
+            (policy, allow, plain_layers, platform, limit)
         };
         decides(&self.settings) == decides(settings) && self.kid == kid
     }
@@ -243,6 +268,9 @@ impl Service {
             METRICS.records_bytes.set(number(bytes));
         }
         let shared = &self.front.shared;
+        if let Some(blobs) = &shared.blobs {
+            set(Cache::Blobs, (blobs.len() as u64, blobs.bytes()));
+        }
         METRICS.guest_traps.set(number(shared.converter.engine.traps() + shared.layers.traps()));
         METRICS.old_clients.set(number(self.old_clients.len() as u64));
     }
@@ -253,6 +281,8 @@ struct LongLived {
     engine: Engine,
     workers: Arc<Workers>,
     layers: Arc<LayerReaders>,
+    passes: Arc<LayerPasses>,
+    blobs: Option<Arc<BlobCache>>,
     work: Arc<WorkBudget>,
     data: Option<Arc<DataFolder>>,
     records: Arc<Records>,
@@ -339,12 +369,7 @@ impl Images {
         let mut origins: Vec<_> =
             self.upstreams.iter().map(|upstream| upstream.origin()).collect::<Result<_, _>>()?;
         if self.store.is_some() {
-            origins.push(Origin {
-                id: STORE,
-                mapping: Mapping::default(),
-                place: Place::Layouts,
-                allow: Permissions::default(),
-            });
+            origins.push(Origin::new(STORE, Mapping::default(), Place::Layouts));
         }
         let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let (access, stale_for) = match settings.auth {
@@ -356,6 +381,9 @@ impl Images {
         let pull = PullSettings {
             policy: settings.policy,
             allow: settings.permissions()?,
+            plain_layers: settings.plain_layers,
+            facts_wait: Duration::from_secs(settings.facts_wait),
+            wire_gzip: settings.wire_gzip,
             platform: settings.platform.clone(),
             limits: settings.limits()?,
             tag_lifetime: settings.tag_lifetime(),

@@ -3,7 +3,7 @@
 mod auth;
 pub(crate) mod file;
 mod listen;
-mod optional_text;
+pub(crate) mod optional_text;
 mod text;
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use downshift::{Limits, Permissions, Platform, Policy};
+use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_layer::Limits as LayerLimits;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::data::records;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
-use crate::origin::registry::{UpstreamConfig, permissions};
+use crate::origin::registry::{Delivery, UpstreamConfig, permissions};
 
 /// Everything that can be said of a server. The default is what counts where nothing is said.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) records_bytes: Option<u64>,
     /// How many bytes of documents to keep on disk.
     pub(crate) documents_bytes: u64,
+    /// How many bytes of blobs to keep on disk, of registries whose blobs are cached.
+    pub(crate) blob_cache_bytes: u64,
     /// For how many seconds it is taken for granted what a tag points to.
     pub(crate) tag_ttl: u64,
     /// For how many seconds more that counts while the registry cannot be asked.
@@ -62,6 +64,13 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     /// Refusals of that policy to lift in every repository, by their codes.
     pub(crate) allow: Vec<String>,
+    /// Who gets layers unpacked that not everybody can read.
+    #[serde(with = "text")]
+    pub(crate) plain_layers: PlainLayers,
+    /// For how many seconds a request waits for layers that are read for it.
+    pub(crate) facts_wait: u64,
+    /// Whether what is unpacked on its way is compressed with gzip again, for who takes that.
+    pub(crate) wire_gzip: bool,
     /// The platform for clients that do not say theirs.
     #[serde(with = "text")]
     pub(crate) platform: Platform,
@@ -119,6 +128,7 @@ impl Default for Settings {
             data: None,
             records_bytes: None,
             documents_bytes: 1024 * 1024 * 1024,
+            blob_cache_bytes: 16 * 1024 * 1024 * 1024,
             tag_ttl: 10,
             stale_for: 3600,
             auth: Auth::Open,
@@ -126,6 +136,10 @@ impl Default for Settings {
             key: None,
             policy: Policy::default(),
             allow: Vec::new(),
+            plain_layers: PlainLayers::default(),
+            // Less than proxies and engines wait for an answer, which is a minute at the least.
+            facts_wait: 45,
+            wire_gzip: false,
             platform: Platform::default(),
             engine: EngineName::Wasm,
             guest: None,
@@ -154,12 +168,13 @@ impl Default for Settings {
 }
 
 /// What cannot change while the server runs.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 12] = [
     "listen",
     "admin-listen",
     "data",
     "records-bytes",
     "documents-bytes",
+    "blob-cache-bytes",
     "connection-streams",
     "work-bytes",
     "layers-at-once",
@@ -223,6 +238,11 @@ impl Settings {
     pub(crate) fn tag_lifetime(&self) -> Duration {
         // A lifetime of nothing would not be one for several that ask at once.
         Duration::from_secs(self.tag_ttl).max(Duration::from_millis(1))
+    }
+
+    /// Whether blobs of any registry are cached.
+    pub(crate) fn caches_blobs(&self) -> bool {
+        self.upstream.iter().any(|upstream| upstream.blobs == Delivery::Cache)
     }
 
     /// How many bytes of records to keep.
@@ -300,6 +320,9 @@ impl Settings {
             && !is_public_url(url)
         {
             return invalid(&format!("`public-url` must be of the form https://HOST, not `{url}`"));
+        }
+        if self.caches_blobs() && self.data.is_none() {
+            return invalid("`blobs = \"cache\"` needs a folder to keep them in: set `data`");
         }
         self.limits()?;
         self.permissions()?;

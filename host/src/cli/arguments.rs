@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use downshift::Limits;
 
+use crate::engine::layers::LayerEngine;
 use crate::engine::{Engine, EngineName};
 use crate::error::Error;
 
@@ -43,6 +44,11 @@ impl EngineArgs {
     /// The engine, for one request.
     pub(super) fn engine(&self) -> Result<Engine, Error> {
         self.engine.engine(self.guest.as_deref())
+    }
+
+    /// The engine for layers.
+    pub(super) fn layer_engine(&self) -> LayerEngine {
+        LayerEngine::of_command(self.engine)
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use downshift::answer::{LayerNeed, LayerReading, Need, NeedKind, Request, Root};
 use downshift::document::Document;
 use downshift::jws::Signature;
-use downshift::{Capabilities, Digest, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
+use downshift::{Capabilities, Digest, Failure, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
 
@@ -18,6 +18,7 @@ use super::output::{json, write_document};
 use super::verdict::Verdict;
 use crate::data::keys;
 use crate::engine;
+use crate::engine::layers::{LayerEngine, LayerError};
 use crate::error::Error;
 use crate::log;
 use crate::origin::layout::{BlobFile, Layout};
@@ -102,6 +103,7 @@ impl Convert {
         let key = self.key.as_deref().map(keys::read).transpose()?;
         let layout = self.layout.map(|folder| Layout::new(Arc::new(StoreFiles::with_all_links(folder)), ""));
 
+        let layer_engine = self.engine.layer_engine();
         let engine = self.engine.engine()?;
         let form = self.to.form(self.unsigned);
         let client = Capabilities::of(&[form]);
@@ -131,7 +133,7 @@ impl Convert {
             document.map(Some).ok_or_else(|| Error::NotGiven { digest: need.digest.clone() })
         };
         let read = |need: &LayerNeed| match &layout {
-            Some(layout) => read_layer(layout, need),
+            Some(layout) => read_layer(layout, need, &layer_engine),
             None => Err(Error::NotGiven { digest: need.digest.clone() }),
         };
         let no_conversion = || -> Error { downshift::Error::NoConversion { from, to: form }.into() };
@@ -199,18 +201,22 @@ fn tag(text: &str) -> Result<String, &'static str> {
 }
 
 /// Reads a layer from the layout.
-fn read_layer(layout: &Layout, need: &LayerNeed) -> Result<LayerReading, Error> {
+fn read_layer(layout: &Layout, need: &LayerNeed, engine: &LayerEngine) -> Result<LayerReading, Error> {
     let LayerNeed { digest, .. } = need;
     let Some(BlobFile { mut file, path, .. }) = layout.blob(digest)? else {
         return Ok(LayerReading::Missing);
     };
-    let read = read_stream(&mut file, &downshift_layer::Limits::host());
-    Ok(match read.map_err(|error| Error::unreadable(&path, error))? {
+    match read_stream(&mut file, engine, &downshift_layer::Limits::host()) {
         Ok(facts) if facts.digest != *digest => {
             let cause = format!("its digest is `{}`", facts.digest);
-            LayerReading::Refused { code: "digest-mismatch".to_owned(), cause }
+            Ok(LayerReading::Refused { code: "digest-mismatch".to_owned(), cause })
         }
-        Ok(facts) => LayerReading::Facts(facts),
-        Err(error) => LayerReading::Refused { code: error.code().to_owned(), cause: error.to_string() },
-    })
+        Ok(facts) => Ok(LayerReading::Facts(facts)),
+        Err(LayerError::Failed(Error::Core(Failure { code, cause, .. }))) => {
+            Ok(LayerReading::Refused { code: code.into_owned(), cause })
+        }
+        Err(LayerError::Failed(error)) => Err(error),
+        Err(LayerError::Blob(error)) => Err(Error::unreadable(&path, error)),
+        Err(LayerError::Stopped) => Err(Error::Busy),
+    }
 }

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Args, Command};
-use downshift::{Platform, Policy};
+use downshift::{PlainLayers, Platform, Policy};
 use downshift_layer::Limits as LayerLimits;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
@@ -91,6 +91,10 @@ pub(super) struct Options {
     /// How many bytes of upstream manifests and configs to cache in the data folder; the least recently used go first
     #[arg(long, value_name = "BYTES")]
     documents_bytes: Option<u64>,
+    /// How many bytes of blobs to cache in the data folder, of upstream registries with `blobs=cache`; the least recently used
+    /// go first
+    #[arg(long, value_name = "BYTES")]
+    blob_cache_bytes: Option<u64>,
     /// The private key to sign with: P-256, as JWK or in PEM
     ///
     /// By default it is the one in the data folder, which is created if there is none; without a data folder, the key
@@ -107,6 +111,19 @@ pub(super) struct Options {
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allow: Vec<String>,
+    /// Who gets layers unpacked that are compressed with zstd: nobody (never), clients that cannot read it (old), or every
+    /// client, so that all of them see one digest (always)
+    #[arg(long, value_name = "never|old|always")]
+    #[serde(serialize_with = "as_text")]
+    plain_layers: Option<PlainLayers>,
+    /// For how many seconds a request waits for layers that are read for the first time; then it is told to come again
+    #[arg(long, value_name = "SECONDS")]
+    facts_wait: Option<u64>,
+    /// Compress layers that are unpacked on their way with gzip, for clients that take that; it costs ten times the work of
+    /// unpacking them
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
+    wire_gzip: Option<bool>,
     /// The platform for clients that do not name theirs, or name it without the variant that this has; the reference
     /// policy knows linux/amd64 only
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]

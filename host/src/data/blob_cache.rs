@@ -6,7 +6,6 @@
 //! fails, whoever asks is told so, and streams the blob from where it is.
 //!
 //! Who may have a blob is not known here: that is for the caller to decide, before anything is asked.
-#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the pull comes to it with its next part"))]
 
 mod flight;
 mod folder;
@@ -19,6 +18,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(test)]
 use bytes::Bytes;
 use downshift::Digest;
 use tokio::task;
@@ -74,7 +74,7 @@ pub(crate) enum Fill {
     /// It is there.
     Whole(CachedBlob),
     /// It has no place in the cache, and is to be streamed from where it is.
-    Uncached(Uncached),
+    Uncached(#[cfg_attr(not(test), expect(dead_code, reason = "it is the same to a pull"))] Uncached),
 }
 
 impl BlobCache {
@@ -394,6 +394,7 @@ impl CachedBlob {
     ///
     /// # Errors
     /// Those of the file system.
+    #[cfg(test)]
     pub(crate) async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         flight::read(&self.file, offset, most.min(left)).await

@@ -96,7 +96,6 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Records`]: then none of these diff ids may be reported.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
     pub(crate) async fn keep_layers(&self, reported: Vec<(String, LayerFacts)>) -> Result<(), Error> {
         if reported.is_empty() {
             return Ok(());
@@ -108,7 +107,6 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Records`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
     pub(crate) async fn keep_facts(&self, layer: &LayerFacts) -> Result<(), Error> {
         let row = layers::facts_row(layer).map_err(|problem| self.unusable(problem))?;
         self.write(News::Rows(vec![row])).await
@@ -119,7 +117,6 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Records`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
     pub(crate) async fn keep_known_blob(&self, name: &str, digest: &Digest) -> Result<(), Error> {
         self.write(News::Rows(vec![layers::known_row(name, digest)])).await
     }
@@ -169,7 +166,6 @@ impl Records {
 
     /// The facts of the blob with this digest, wherever it is; nothing if they were never learnt, or by a decoder of another
     /// version. Who may know of them is for the caller to decide. It may wait for the disk.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
     pub(crate) fn facts(&self, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
         let key = LayerKind::Facts.key("", digest);
         Ok(self.read(key, |row| Some(row.payload))?.and_then(|payload| layers::facts(&payload)))
@@ -177,7 +173,6 @@ impl Records {
 
     /// The stored blobs that unpack to a diff id which was reported in the repository `name`, the newest first, and at the
     /// most eight. They may have been read by a decoder of another version. It may wait for the disk.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
     pub(crate) fn sources(&self, name: &str, diff_id: &Digest) -> Result<Vec<LayerFacts>, Error> {
         let key = LayerKind::Sources.key(name, diff_id);
         let payload = self.read(key, |row| Some(row.payload))?;
@@ -185,9 +180,13 @@ impl Records {
     }
 
     /// Whether the origin has answered for a blob in the repository `name`. It may wait for the disk.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pull comes to it with its next part"))]
     pub(crate) fn is_known_blob(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
         Ok(self.read(LayerKind::Known.key(name, digest), Some)?.is_some())
+    }
+
+    /// Whether a stored blob is known that unpacks to a diff id which was reported in the repository `name`.
+    pub(crate) fn has_sources(&self, name: &str, diff_id: &Digest) -> Result<bool, Error> {
+        self.has(&LayerKind::Sources.key(name, diff_id))
     }
 
     fn read<T>(&self, key: Key, read: impl FnOnce(Row) -> Option<T>) -> Result<Option<T>, Error> {
@@ -199,10 +198,13 @@ impl Records {
 
     /// Whether there is a record of `digest` in the repository `name`.
     pub(crate) fn contains(&self, name: &str, digest: &Digest) -> Result<bool, Error> {
-        let key = Key::manifest(name, digest);
+        self.has(&Key::manifest(name, digest))
+    }
+
+    fn has(&self, key: &Key) -> Result<bool, Error> {
         match &self.kept {
-            Storage::Memory(memory) => Ok(memory.contains(&key)),
-            Storage::Disk(disk) => disk.contains(&key),
+            Storage::Memory(memory) => Ok(memory.contains(key)),
+            Storage::Disk(disk) => disk.contains(key),
         }
     }
 

@@ -16,6 +16,7 @@ use downshift_layer::{Limits, Unpacked, Unpacker};
 
 pub(crate) use self::pass::LayerPass;
 pub(crate) use self::readers::LayerReaders;
+pub(crate) use self::unpacking::Unpacking;
 use super::compiled::{Compiled, Guest};
 use super::wasm::layers::{LayerSandbox, LayerSession};
 use super::wasm::{IsAbandoned, MakeRoom};

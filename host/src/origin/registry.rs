@@ -51,7 +51,8 @@ impl Upstream {
     /// # Errors
     /// [`Error::InvalidUpstream`] if its URL is not of the web, which is checked when it is read.
     pub(crate) fn origin(&self) -> Result<Origin, Error> {
-        let Settings { mapping, site, credentials, delivery, timeout, allow, .. } = self.settings.clone();
+        let Settings { mapping, site, credentials, delivery, timeout, allow, plain_layers, .. } =
+            self.settings.clone();
         let delivery = delivery.into();
         let place = match site {
             Site::Domain(pattern) => Place::Domain(Domain { pattern, delivery, timeout }),
@@ -64,6 +65,6 @@ impl Upstream {
                 Place::Registry(Registry { base, credentials, delivery, timeout })
             }
         };
-        Ok(Origin { id: self.id, mapping, place, allow })
+        Ok(Origin { allow, plain_layers, ..Origin::new(self.id, mapping, place) })
     }
 }

@@ -182,6 +182,11 @@ impl Answer {
                 return Ok(false);
             }
         }
+        for diff_id in &self.value.diff_ids {
+            if !records.has_sources(name, diff_id)? {
+                return Ok(false);
+            }
+        }
         self.evictions.store(evictions, Ordering::Relaxed);
         Ok(true)
     }
@@ -276,7 +281,8 @@ mod tests {
         records.keep(vec![record]).await.unwrap();
         let manifest =
             Manifest { form, media_type: None, digest: digest.clone(), body: text.to_owned().into(), source };
-        let value = AnswerValue { manifest, stored: Form::Schema2, recorded: vec![digest] };
+        let value =
+            AnswerValue { manifest, stored: Form::Schema2, recorded: vec![digest], diff_ids: Vec::new() };
         answers.keep(key, Value::Answer(value), evictions);
     }
 

@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use downshift_pull::{Copied, Copy, Done, Ticket};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use hyper::body::{Body, Frame, SizeHint};
 use rustix::io::ReadWriteFlags;
 use tokio::task::{self, JoinHandle};
 
 use super::context::OpenBody;
 use super::driver::{Driver, News};
+use super::layer_copy::LayerCopy;
+use crate::data::blob_cache::{Broken, CachedBlob, Reader};
 use crate::digest::DigestCheck;
 use crate::error::Error;
 use crate::log;
@@ -28,11 +32,22 @@ const CHUNK_BYTES: usize = 128 * 1024;
 pub(crate) struct PullBody {
     driver: Driver,
     /// What is being copied.
-    copying: Option<(Ticket, Copying)>,
+    copying: Option<(Ticket, Part)>,
     /// The check of all bytes, where they are a whole blob, between one part and the next.
     check: Option<DigestCheck>,
+    /// A layer that is unpacked on its way, between one part and the next.
+    layer: Option<Box<LayerCopy>>,
     /// Bytes that are left of the response; none where nobody knows that.
     left: Option<u64>,
+}
+
+/// What comes from one place.
+#[expect(clippy::large_enum_variant, reason = "there is one of a response, and most are of the large kind")]
+enum Part {
+    /// The bytes themselves.
+    Bytes(Copying),
+    /// What they unpack to.
+    Layer(Box<LayerCopy>),
 }
 
 /// A part of the response, all of which comes from one place.
@@ -48,7 +63,7 @@ struct Copying {
 
 /// A piece of a part.
 #[derive(Debug)]
-enum Piece {
+pub(super) enum Piece {
     Bytes(Bytes),
     /// The last ones.
     Last(Bytes),
@@ -57,43 +72,70 @@ enum Piece {
 }
 
 /// Where bytes come from.
-enum Source {
+pub(super) enum Source {
     File(FileSource),
+    /// A blob that is still on its way into the cache.
+    Growing(GrowingSource),
     Response(reqwest::Body),
 }
 
-/// A file of a store.
-struct FileSource {
+/// A blob that is still on its way into the cache, from some byte on.
+pub(super) struct GrowingSource {
+    at: u64,
+    reading: BoxFuture<'static, (Reader, Result<Bytes, Broken>)>,
+}
+
+/// A file of a store, or of the cache.
+pub(super) struct FileSource {
     file: Arc<File>,
     at: u64,
     chunk: BytesMut,
     /// A read that has to wait for the disk.
     reading: Option<JoinHandle<io::Result<BytesMut>>>,
-    state: BlobState,
-    verified: Arc<VerifiedBlobs>,
+    of: FileOf,
+}
+
+/// Whose a file is.
+enum FileOf {
+    /// A store's, where anybody may change it.
+    Store(BlobState, Arc<VerifiedBlobs>),
+    /// The cache's, which keeps it as long as somebody has this.
+    Cache { _blob: CachedBlob },
 }
 
 impl PullBody {
     /// The body of a response with `length` bytes, if that is known, whose head `driver` has brought.
     pub(super) fn new(driver: Driver, length: Option<u64>) -> Self {
-        Self { driver, copying: None, check: None, left: length }
+        Self { driver, copying: None, check: None, layer: None, left: length }
     }
 
     fn begin(&mut self, ticket: Ticket, copy: &Copy, body: Option<Box<OpenBody>>) {
-        match body.and_then(|body| Source::of(*body, copy.start)) {
-            Some(source) => {
+        match (body.and_then(|body| Source::of(*body, copy.start)), &copy.unpack) {
+            (Some(source), Some(unpack)) => {
+                let mut layer = self.layer.take().unwrap_or_else(|| {
+                    let (shared, asker) = (self.driver.shared(), self.driver.context.asker);
+                    Box::new(LayerCopy::new(shared, unpack.clone(), copy.check.clone(), asker))
+                });
+                layer.go_on(source, copy.length);
+                self.copying = Some((ticket, Part::Layer(layer)));
+            }
+            (Some(source), None) => {
                 // That of a blob that broke off and is gone on with has seen the bytes before.
                 let check = self.check.take().or_else(|| copy.check.clone().map(DigestCheck::new));
-                self.copying = Some((ticket, Copying::new(source, check, copy.length)));
+                self.copying = Some((ticket, Part::Bytes(Copying::new(source, check, copy.length))));
             }
-            None => self.driver.tell(ticket, Done::Copied(Copied::Broken { sent: None })),
+            (None, _) => self.driver.tell(ticket, Done::Copied(Copied::Broken { sent: None })),
         }
     }
 
     /// The next bytes of what is being copied; nothing if that is over.
     fn poll_copy(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some((ticket, copying)) = &mut self.copying else { return Poll::Ready(None) };
-        let (bytes, copied) = match ready!(copying.poll_next(context)) {
+        let Some((ticket, part)) = &mut self.copying else { return Poll::Ready(None) };
+        let piece = match part {
+            Part::Bytes(copying) => ready!(copying.poll_next(context)),
+            Part::Layer(layer) => ready!(layer.poll_next(context)),
+        };
+        let (bytes, copied) = match piece {
             Piece::Bytes(bytes) => return Poll::Ready(Some(bytes)),
             Piece::Last(bytes) => (Some(bytes), Copied::All),
             Piece::Ended(copied) => (None, copied),
@@ -103,7 +145,11 @@ impl PullBody {
         if copied == Copied::All {
             self.left = self.left.or(Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)));
         }
-        self.check = self.copying.take().and_then(|(_, copying)| copying.check);
+        match self.copying.take() {
+            Some((_, Part::Bytes(copying))) => self.check = copying.check,
+            Some((_, Part::Layer(layer))) if copied != Copied::All => self.layer = Some(layer),
+            _ => {}
+        }
         Poll::Ready(bytes)
     }
 }
@@ -167,22 +213,33 @@ impl Copying {
 }
 
 impl Source {
+    /// Whether it is a whole blob of the cache.
+    pub(super) fn is_cached(&self) -> bool {
+        matches!(self, Self::File(FileSource { of: FileOf::Cache { .. }, .. }))
+    }
+
     /// The bytes of an open body from `start` on.
-    fn of(body: OpenBody, start: u64) -> Option<Self> {
+    pub(super) fn of(body: OpenBody, start: u64) -> Option<Self> {
         match body {
             OpenBody::File { blob, state, repository } => {
-                let verified = Arc::clone(&repository.verified);
-                Some(Self::File(FileSource::new(blob.file, start, state, verified)))
+                let of = FileOf::Store(state, Arc::clone(&repository.verified));
+                Some(Self::File(FileSource::new(Arc::new(blob.file), start, of)))
             }
+            OpenBody::Cached(blob) => {
+                let file = Arc::clone(blob.file());
+                Some(Self::File(FileSource::new(file, start, FileOf::Cache { _blob: blob })))
+            }
+            OpenBody::Growing(reader) => Some(Self::Growing(GrowingSource::new(reader, start))),
             // A response begins where it was asked for.
             OpenBody::Response(response) => (start == 0).then(|| Self::Response((*response).into())),
         }
     }
 
     /// The next bytes; at the end none.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         match self {
             Self::File(file) => file.poll_next(context),
+            Self::Growing(blob) => blob.poll_next(context),
             Self::Response(body) => loop {
                 match ready!(Pin::new(&mut *body).poll_frame(context)) {
                     Some(Ok(frame)) => {
@@ -203,16 +260,22 @@ impl Source {
     fn finish(&self, check: Option<DigestCheck>) -> Result<(), Error> {
         let is_checked = check.is_some();
         check.map_or(Ok(()), DigestCheck::finish)?;
+        self.finish_checked(is_checked)
+    }
+
+    /// The same where somebody else has checked the digest, or not.
+    pub(super) fn finish_checked(&self, is_checked: bool) -> Result<(), Error> {
         match self {
             Self::File(file) => file.finish(is_checked),
-            Self::Response(_) => Ok(()),
+            // Whoever fills the cache holds its end back until it is checked.
+            Self::Growing(_) | Self::Response(_) => Ok(()),
         }
     }
 }
 
 impl FileSource {
-    fn new(file: File, at: u64, state: BlobState, verified: Arc<VerifiedBlobs>) -> Self {
-        Self { file: Arc::new(file), at, chunk: BytesMut::new(), reading: None, state, verified }
+    fn new(file: Arc<File>, at: u64, of: FileOf) -> Self {
+        Self { file, at, chunk: BytesMut::new(), reading: None, of }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
@@ -255,16 +318,39 @@ impl FileSource {
 
     /// What was checked is what was there then.
     fn finish(&self, is_checked: bool) -> Result<(), Error> {
+        let FileOf::Store(state, verified) = &self.of else { return Ok(()) };
         let stamp = self.file.metadata().and_then(|metadata| Stamp::of(&metadata));
-        if stamp.is_ok_and(|stamp| stamp == self.state.stamp) {
+        if stamp.is_ok_and(|stamp| stamp == state.stamp) {
             if is_checked {
-                let (verified, state) = (Arc::clone(&self.verified), self.state.clone());
+                let (verified, state) = (Arc::clone(verified), state.clone());
                 task::spawn(async move { verified.remember(state).await });
             }
             Ok(())
         } else {
-            Err(Error::Corrupt { digest: self.state.digest.clone() })
+            Err(Error::Corrupt { digest: state.digest.clone() })
         }
+    }
+}
+
+impl GrowingSource {
+    fn new(reader: Reader, at: u64) -> Self {
+        Self { at, reading: Self::read(reader, at) }
+    }
+
+    fn read(mut reader: Reader, at: u64) -> BoxFuture<'static, (Reader, Result<Bytes, Broken>)> {
+        async move {
+            let read = reader.read_at(at, CHUNK_BYTES).await;
+            (reader, read)
+        }
+        .boxed()
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let (reader, read) = ready!(self.reading.poll_unpin(context));
+        let length = read.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        self.at += length;
+        self.reading = Self::read(reader, self.at);
+        Poll::Ready(read.map_err(|broken| io::Error::other(broken.to_string())))
     }
 }
 
@@ -284,6 +370,10 @@ impl Body for PullBody {
             }
             match ready!(body.driver.poll_news(context)) {
                 News::Copy(ticket, copy, source) => body.begin(ticket, &copy, source),
+                News::Send(bytes) => {
+                    body.left = body.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
                 // The client must not take a blob that was cut short for the whole.
                 News::Abort | News::Finished => {
                     return Poll::Ready(Some(Err(ErrorKind::UnexpectedEof.into())));
@@ -355,7 +445,8 @@ mod tests {
         let file = File::open(&path).unwrap();
         let stamp = Stamp::of(&file.metadata().unwrap()).unwrap();
         let state = BlobState { digest: digest.clone(), stamp };
-        let source = FileSource::new(file, 0, state, Arc::new(VerifiedBlobs::new()));
+        let of = FileOf::Store(state, Arc::new(VerifiedBlobs::new()));
+        let source = FileSource::new(Arc::new(file), 0, of);
         let check = is_checked.then_some(digest);
         copied(Source::File(source), check, Some(bytes.len()), |sent| {
             // Somebody else writes to it, once its stamp can be another one.

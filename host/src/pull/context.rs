@@ -4,12 +4,15 @@ use core::net::IpAddr;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use downshift_pull::{BodyId, Scope};
+use downshift_pull::{BodyId, Learnt, NotFilled, Scope};
 
 use super::account::Account;
 use super::answers::Lease;
 use super::flights::Moment;
+use super::layer_copy::LayerCopy;
+use super::layers::LayerInProgress;
 use super::registry::{Flight, Keeping};
+use crate::data::blob_cache::{CachedBlob, Reader, Writer};
 use crate::origin::layout::BlobFile;
 use crate::origin::store::Repository;
 use crate::origin::verified_blobs::BlobState;
@@ -34,6 +37,16 @@ pub(super) struct Context {
     pub(super) asked: Vec<Flight>,
     /// When it last looked at what is kept.
     pub(super) since: Moment,
+    /// A layer that broke off while it was read.
+    pub(super) layer: Option<Box<LayerInProgress>>,
+    /// What has come of reading a layer, if that is what the pull is for.
+    pub(super) learnt: Option<Learnt>,
+    /// Who writes a blob into the cache, if that is what the pull is for.
+    pub(super) writer: Option<Writer>,
+    /// What is unpacked into it, and broke off.
+    pub(super) spooled: Option<Box<LayerCopy>>,
+    /// Why it is not written.
+    pub(super) not_filled: Option<NotFilled>,
     /// What an answer counts that was at hand.
     pub(super) answer_charge: Option<Arc<Charge>>,
     bodies: HashMap<BodyId, OpenBody>,
@@ -51,6 +64,10 @@ pub(super) enum OpenBody {
         /// The repository that it is of.
         repository: Arc<Repository>,
     },
+    /// A blob of the cache.
+    Cached(CachedBlob),
+    /// One that is still on its way into it.
+    Growing(Reader),
     /// A registry's response.
     Response(Box<reqwest::Response>),
 }
@@ -67,6 +84,11 @@ impl Context {
             keeping: Vec::new(),
             asked: Vec::new(),
             since,
+            layer: None,
+            learnt: None,
+            writer: None,
+            spooled: None,
+            not_filled: None,
             answer_charge: None,
             bodies: HashMap::new(),
             next_body: 0,

@@ -2,10 +2,11 @@
 
 use core::net::IpAddr;
 use core::pin::Pin;
-use core::task::{Context as TaskContext, Poll};
+use core::task::{Context as TaskContext, Poll, ready};
 use std::sync::Arc;
 
-use downshift_pull::{Copy, Done, Effect, Pull, Reply, Step, Ticket};
+use bytes::Bytes;
+use downshift_pull::{Copied, Copy, Done, Effect, Pull, Reply, Step, Ticket};
 use downshift_registry::Request;
 
 use super::account::Account;
@@ -29,6 +30,8 @@ pub(super) enum News {
     Respond(Box<Reply>),
     /// Bytes of a body.
     Copy(Ticket, Copy, Option<Box<OpenBody>>),
+    /// Bytes that are at hand.
+    Send(Bytes),
     /// That the body is not whole.
     Abort,
     /// That this is the end.
@@ -43,8 +46,13 @@ impl Driver {
         address: IpAddr,
         asker: Asker,
     ) -> Self {
+        Self::of(shared, Pull::new(Arc::clone(&shared.settings), request, scheme), address, asker)
+    }
+
+    /// Any pull, on behalf of a client with this address: its own, or one that waits for what comes of it.
+    pub(super) fn of(shared: &Arc<Shared>, pull: Pull, address: IpAddr, asker: Asker) -> Self {
         Self {
-            pull: Pull::new(Arc::clone(&shared.settings), request, scheme),
+            pull,
             context: Context::new(
                 address,
                 asker,
@@ -55,6 +63,11 @@ impl Driver {
             running: Vec::new(),
             done: Vec::new(),
         }
+    }
+
+    /// What all pulls have together.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Says what came of something that the client was told.
@@ -90,6 +103,15 @@ impl Driver {
         }
     }
 
+    /// Goes on to the end of a pull without a client.
+    pub(super) fn poll_end(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
+        loop {
+            if let News::Finished = ready!(self.poll_news(task)) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
     fn begin(&mut self, ticket: Ticket, effect: Effect) -> Option<News> {
         match effect {
             Effect::Respond(reply) => {
@@ -100,6 +122,10 @@ impl Driver {
             Effect::Copy(copy) => {
                 let body = self.context.take(copy.body).map(Box::new);
                 return Some(News::Copy(ticket, copy, body));
+            }
+            Effect::Send(bytes) => {
+                self.done.push((ticket, Done::Copied(Copied::All)));
+                return Some(News::Send(bytes));
             }
             Effect::Abort => return Some(News::Abort),
             effect => self.carry_out(ticket, effect),

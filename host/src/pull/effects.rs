@@ -6,17 +6,20 @@ use downshift::Digest;
 use downshift::answer::{Need, Refusal};
 use downshift_pull::{
     Answered, BodyId, Conversion, Converted, Done, Effect, Event, Key, Login, Memory, Scope, Settings,
-    StoredBlob, Take, Value,
+    StoredBlob, StoredCheck, Take, Value,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::answers::{AnswerCache, Key as AnswerPath, LargeAnswer, Lookup as AnswerLookup};
 use super::context::{Context, OpenBody};
+use super::layer_copy::LayerCopy;
+use super::layers::{LayerInProgress, LayerPasses};
 use super::registry::{Asked, Keeping, Registries, with_body};
 use super::stored;
 use super::trouble::trouble;
 use crate::access::{CallerHasher, Htpasswd, NotChecked};
+use crate::data::blob_cache::{BlobCache, Writer};
 use crate::data::records::Records;
 use crate::engine::converter::{Converter, Shelf};
 use crate::engine::layers::LayerReaders;
@@ -53,8 +56,12 @@ pub(crate) struct Shared {
     pub(crate) answers: Arc<AnswerCache>,
     /// Who makes them.
     pub(crate) converter: Arc<Converter>,
-    /// Who reads layers.
+    /// The blobs of registries that are kept, if any are.
+    pub(crate) blobs: Option<Arc<BlobCache>>,
+    /// Who unpacks layers.
     pub(crate) layers: Arc<LayerReaders>,
+    /// The layers that are being read.
+    pub(crate) passes: Arc<LayerPasses>,
     /// The memory of what is under way.
     pub(crate) work: Arc<WorkBudget>,
 }
@@ -74,9 +81,18 @@ pub(super) enum Outcome {
     Opened(BlobFile, Arc<Repository>, Digest),
     /// A stored repository was looked for, for an effect that goes on with it.
     Repository(Scope, Option<Arc<Repository>>, Box<Effect>),
+    /// A blob of the cache is open, in whole or as far as it is there, with so many bytes.
+    Cached(OpenBody, u64, IsFilling),
+    /// A blob on its way into the cache broke off, and can be gone on with.
+    Unfilled(Done, Writer, Option<Box<LayerCopy>>),
+    /// A layer broke off, and can be gone on with.
+    Layer(Done, Box<LayerInProgress>),
     /// An answer that counts while it is sent.
     LargeAnswer(Value, Arc<Charge>),
 }
+
+/// Whether a blob was opened by who has the cache filled with it.
+type IsFilling = bool;
 
 /// When an effect is done.
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
@@ -159,8 +175,21 @@ impl Shared {
                 tell(event);
                 When::Now(Done::Nothing)
             }
+            Effect::RecallFacts { .. }
+            | Effect::KeepFacts(_)
+            | Effect::RememberBlob { .. }
+            | Effect::RecallLayer { .. }
+            | Effect::RecordLayers(_)
+            | Effect::Learn(_)
+            | Effect::ReadLayer(_)
+            | Effect::Learnt(_) => self.on_layers(effect, context),
+            Effect::OpenCached { .. }
+            | Effect::Fill(_)
+            | Effect::BeginFill(_)
+            | Effect::Store { .. }
+            | Effect::NotFilled(_) => self.on_cached_blobs(effect, context),
             // The driver's own.
-            Effect::Respond(_) | Effect::Copy(_) => When::Now(Done::Nothing),
+            Effect::Respond(_) | Effect::Copy(_) | Effect::Send(_) => When::Now(Done::Nothing),
         }
     }
 
@@ -494,6 +523,19 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
             context.repositories.insert(scope, repository);
             return Err(effect);
         }
+        Outcome::Cached(body, size, is_filling) => {
+            let body = context.open(body);
+            let blob = StoredBlob { body, size, check: StoredCheck::Checked };
+            if is_filling { Done::Filling(Ok(blob)) } else { Done::Opened(Ok(Some(blob))) }
+        }
+        Outcome::Unfilled(done, writer, spooled) => {
+            (context.writer, context.spooled) = (Some(writer), spooled);
+            done
+        }
+        Outcome::Layer(done, layer) => {
+            context.layer = Some(layer);
+            done
+        }
         Outcome::LargeAnswer(value, charge) => {
             context.answer_charge = Some(charge);
             Done::Known(value)
@@ -531,7 +573,7 @@ fn known(value: Option<Value>) -> Done {
     value.map_or(Done::Unknown { mark: 0 }, Done::Known)
 }
 
-fn later(work: impl Future<Output = Outcome> + Send + 'static) -> When {
+pub(super) fn later(work: impl Future<Output = Outcome> + Send + 'static) -> When {
     When::Later(work.boxed())
 }
 

@@ -92,6 +92,7 @@ fn reply(
             return Reply { status, headers, body: ReplyBody::Bytes(bytes), forms, charge };
         }
         Body::Blob(range) => Some(range.end.saturating_sub(range.start)),
+        Body::Parts(parts) => Some(parts.length()),
         Body::Stream => None,
     };
     let body = ReplyBody::Blob(Box::new(PullBody::new(driver, length)));
@@ -103,7 +104,7 @@ impl From<Response> for Reply {
         let body = match body {
             Body::Bytes(bytes) => bytes,
             // There is none.
-            Body::Blob(_) | Body::Stream => Bytes::new(),
+            Body::Blob(_) | Body::Parts(_) | Body::Stream => Bytes::new(),
         };
         Self { status, headers, body: ReplyBody::Bytes(body), forms: None, charge: None }
     }

@@ -128,7 +128,7 @@ fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
     if request.body().size_hint().lower() > MAX_BODY_BYTES {
         return Err(for_method(error::body_too_large(), request));
     }
-    Ok(read)
+    Ok(if request.version() < Version::HTTP_11 { read.without_codings() } else { read })
 }
 
 /// True if a request with so many `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by

@@ -124,6 +124,7 @@ impl Flight {
     }
 
     /// Whether it has a reader.
+    #[cfg(test)]
     pub(super) fn is_wanted(&self) -> bool {
         !self.progress.is_closed()
     }

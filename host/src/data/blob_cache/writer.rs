@@ -152,6 +152,7 @@ impl Writer {
     }
 
     /// Whether anybody reads it. Where nobody does, it need not be fetched to its end.
+    #[cfg(test)]
     pub(crate) fn is_wanted(&self) -> bool {
         self.job.flight.is_wanted()
     }

@@ -33,6 +33,6 @@ impl LayerPass {
     pub(crate) fn finish(self) -> Result<LayerFacts, LayerError> {
         let unpacked = self.reader.finish()?;
         let (digest, diff_id): (Digest, Digest) = (sha256(self.blob)?, sha256(self.plain)?);
-        Ok(LayerFacts::new(digest, diff_id, &unpacked))
+        Ok(unpacked.facts(digest, diff_id))
     }
 }

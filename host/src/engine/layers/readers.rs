@@ -11,7 +11,7 @@ use std::thread;
 
 use bytes::Bytes;
 use downshift_layer::{LayerFacts, Limits};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use tokio::runtime::Handle;
 use tokio::select;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
@@ -76,7 +76,6 @@ impl LayerReaders {
     ///
     /// # Errors
     /// [`Error::Busy`] if there is no room for one more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no pull has a layer unpacked yet"))]
     pub(crate) async fn unpack<B>(
         &self,
         blob: B,
@@ -93,16 +92,29 @@ impl LayerReaders {
     ///
     /// # Errors
     /// Any [`LayerError`] but [`LayerError::Stopped`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "no pull has a layer unpacked yet"))]
+    #[cfg(test)]
     pub(crate) async fn read<B>(&self, blob: B, asker: Option<Asker>) -> Result<LayerFacts, LayerError>
     where
         B: Stream<Item = io::Result<Bytes>> + Unpin,
     {
-        let mut unpacking = self.start(blob, Wanted::Nothing, asker).await?;
+        use futures_util::StreamExt as _;
+
+        let mut unpacking = self.facts(blob, asker).await?;
         while let Some(bytes) = unpacking.next().await {
             bytes?;
         }
         unpacking.into_facts().ok_or_else(|| Error::Panicked.into())
+    }
+
+    /// The same step by step: it gives no bytes, and ends with the facts.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no room for one more.
+    pub(crate) async fn facts<B>(&self, blob: B, asker: Option<Asker>) -> Result<Unpacking<B>, LayerError>
+    where
+        B: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        self.start(blob, Wanted::Nothing, asker).await
     }
 
     async fn start<B>(

@@ -55,12 +55,12 @@ impl<B: Stream<Item = io::Result<Bytes>> + Unpin> Unpacking<B> {
     }
 
     /// What is known of the layer, once it has been read to its end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no pull has a layer unpacked yet"))]
     pub(crate) fn facts(&self) -> Option<&LayerFacts> {
         self.facts.as_ref()
     }
 
     /// The same.
+    #[cfg(test)]
     pub(crate) fn into_facts(self) -> Option<LayerFacts> {
         self.facts
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use downshift::{Permission, Permissions};
+use downshift::{Permission, Permissions, PlainLayers};
 use downshift_pull::{ListedHost, UPSTREAM_TIMEOUT};
 use downshift_registry::{Credentials, HostPattern, Mapping, RegistryName, is_docker_hub};
 use reqwest::Url;
@@ -16,6 +16,7 @@ use super::proxies::{self, OwnProxy, Proxies};
 use crate::bounded;
 use crate::error::Error;
 use crate::origin::url::resolve;
+use crate::settings::optional_text;
 
 /// Bytes of a file with certificates. A system's own, with all authorities of the web, has a quarter of a megabyte.
 const MAX_CA_BYTES: u64 = 16 * 1024 * 1024;
@@ -29,6 +30,8 @@ pub(crate) enum Delivery {
     Stream,
     /// From where the registry sends them, if it sends them anywhere.
     Redirect,
+    /// Through this server, which caches them.
+    Cache,
 }
 
 impl From<Delivery> for downshift_pull::Delivery {
@@ -36,6 +39,7 @@ impl From<Delivery> for downshift_pull::Delivery {
         match delivery {
             Delivery::Stream => Self::Stream,
             Delivery::Redirect => Self::Redirect,
+            Delivery::Cache => Self::Cache,
         }
     }
 }
@@ -88,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) proxies: Proxies,
     /// What is allowed in its repositories beside what is allowed in all.
     pub(crate) allow: Permissions,
+    /// Who gets layers unpacked in its repositories, where that is another than in all.
+    pub(crate) plain_layers: Option<PlainLayers>,
 }
 
 /// Certificates of those that vouch for others.
@@ -140,6 +146,9 @@ pub(crate) struct UpstreamConfig {
     /// Refusals of the strict policy to lift here, by their codes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow: Vec<String>,
+    /// Who gets layers unpacked here.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub(crate) plain_layers: Option<PlainLayers>,
 }
 
 impl UpstreamConfig {
@@ -220,6 +229,7 @@ impl UpstreamConfig {
             ca: ca.clone(),
             proxies: proxies.clone(),
             allow,
+            plain_layers: self.plain_layers,
         };
         Ok(sites.into_iter().map(settings).collect())
     }

@@ -1,0 +1,150 @@
+//! A layer on its way to a client, who gets what it unpacks to.
+
+use core::task::{Context, Poll, ready};
+use std::io::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift_pull::{Copied, Unpack};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::body::{Piece, Source};
+use super::effects::Shared;
+use super::layers::{LayerInProgress, Piece as LayerPiece};
+use crate::engine::layers::LayerError;
+use crate::log;
+use crate::work_budget::Asker;
+
+/// A layer on its way, which may come from one place after the other.
+pub(super) struct LayerCopy {
+    shared: Arc<Shared>,
+    layer: Progress,
+    /// The digest of the stored layer.
+    digest: Option<Digest>,
+    /// That of the plain tar, where it is sent to its end.
+    diff_id: Option<Digest>,
+    /// Plain bytes that are left.
+    left: u64,
+    /// The last ones that came, where they wait for both digests.
+    held: Bytes,
+    gzip: Option<GzEncoder<Vec<u8>>>,
+}
+
+enum Progress {
+    /// There is no room for it yet. This is what it begins with, and how many bytes these are.
+    Waiting(BoxFuture<'static, Result<Box<LayerInProgress>, LayerError>>, Option<(Source, Option<u64>)>),
+    Running(Box<LayerInProgress>),
+}
+
+impl LayerCopy {
+    pub(super) fn new(shared: &Arc<Shared>, unpack: Unpack, digest: Option<Digest>, asker: Asker) -> Self {
+        let Unpack { range, check, gzip } = unpack;
+        let left = range.end.saturating_sub(range.start);
+        // Where the end is checked all of it is read, whatever its size is said to be.
+        let end = if check.is_some() { u64::MAX } else { range.end };
+        let (readers, wanted) = (Arc::clone(shared), range.start..end);
+        let layer = async move { readers.layer_for_bytes(wanted, asker).await }.boxed();
+        Self {
+            shared: Arc::clone(shared),
+            layer: Progress::Waiting(layer, None),
+            digest,
+            diff_id: check,
+            left,
+            held: Bytes::new(),
+            gzip: gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast())),
+        }
+    }
+
+    /// Goes on with bytes from another place, of which so many are to come.
+    pub(super) fn go_on(&mut self, source: Source, length: Option<u64>) {
+        match &mut self.layer {
+            Progress::Waiting(_, first) => *first = Some((source, length)),
+            Progress::Running(layer) => layer.go_on(source, length),
+        }
+    }
+
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        loop {
+            let layer = match &mut self.layer {
+                Progress::Running(layer) => layer,
+                Progress::Waiting(waiting, first) => match ready!(waiting.poll_unpin(context)) {
+                    Ok(layer) => {
+                        if let Some((source, length)) = first.take() {
+                            layer.go_on(source, length);
+                        }
+                        self.layer = Progress::Running(layer);
+                        continue;
+                    }
+                    Err(error) => return Poll::Ready(failed(&error)),
+                },
+            };
+            match ready!(layer.poll_next(context)) {
+                LayerPiece::Plain(bytes) => {
+                    self.left = self.left.saturating_sub(bytes.len() as u64);
+                    if self.diff_id.is_none() && self.left == 0 {
+                        return Poll::Ready(self.coded(bytes, true).map_or_else(|piece| piece, Piece::Last));
+                    }
+                    let bytes = match &self.diff_id {
+                        // Docker 1.6 does not check the digest, and so the last bytes are held back until that is known.
+                        Some(_) => core::mem::replace(&mut self.held, bytes),
+                        None => bytes,
+                    };
+                    match self.coded(bytes, false) {
+                        Ok(bytes) if bytes.is_empty() => {}
+                        Ok(bytes) => return Poll::Ready(Piece::Bytes(bytes)),
+                        Err(piece) => return Poll::Ready(piece),
+                    }
+                }
+                LayerPiece::End => return Poll::Ready(self.end()),
+                LayerPiece::Broken { read } => {
+                    return Poll::Ready(Piece::Ended(Copied::Broken { sent: Some(read) }));
+                }
+                LayerPiece::Failed(error) => return Poll::Ready(failed(&error)),
+            }
+        }
+    }
+
+    /// The last piece, once everything is checked.
+    fn end(&mut self) -> Piece {
+        let (Progress::Running(layer), Some(digest)) = (&self.layer, &self.digest) else {
+            return Piece::Ended(Copied::Corrupt);
+        };
+        let is_right = match layer.facts(digest, self.shared.blobs.as_ref()) {
+            Ok(facts) => facts.is_some_and(|facts| self.diff_id.as_ref() == Some(&facts.diff_id)),
+            Err(error) => {
+                log::error(&error);
+                false
+            }
+        };
+        if !is_right || self.left > 0 {
+            return Piece::Ended(Copied::Corrupt);
+        }
+        let held = core::mem::take(&mut self.held);
+        self.coded(held, true).map_or_else(|piece| piece, Piece::Last)
+    }
+
+    /// The bytes as they are sent.
+    fn coded(&mut self, bytes: Bytes, is_last: bool) -> Result<Bytes, Piece> {
+        let Some(gzip) = &mut self.gzip else { return Ok(bytes) };
+        let written = gzip.write_all(&bytes).and_then(|()| if is_last { gzip.try_finish() } else { Ok(()) });
+        // Memory takes everything.
+        written.map_err(|_| Piece::Ended(Copied::Broken { sent: None }))?;
+        Ok(core::mem::take(gzip.get_mut()).into())
+    }
+}
+
+/// That a layer cannot be unpacked any further.
+fn failed(error: &LayerError) -> Piece {
+    match error {
+        LayerError::Stopped => Piece::Ended(Copied::ClientGone),
+        LayerError::Blob(_) => Piece::Ended(Copied::Broken { sent: None }),
+        LayerError::Failed(error) => {
+            log::error(error);
+            Piece::Ended(Copied::Corrupt)
+        }
+    }
+}
