@@ -8,6 +8,7 @@
 /** @typedef {import("../../crates/downshift-js/js/report.js").ConversionResult} ConversionResult */
 /** @typedef {import("../../crates/downshift-js/js/report.js").DocumentReport} DocumentReport */
 /** @typedef {import("../../crates/downshift-js/js/report.js").Form} Form */
+/** @typedef {import("../../crates/downshift-js/js/report.js").Stored} Stored */
 /** @typedef {import("../../crates/downshift-js/js/report.js").Given} Given */
 /** @typedef {import("../../crates/downshift-js/js/report.js").Matrix} Matrix */
 /** @typedef {import("../../crates/downshift-js/js/report.js").Note} Note */

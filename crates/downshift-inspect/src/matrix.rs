@@ -21,7 +21,7 @@ use downshift_registry::{Response, error};
 use self::clients::{CLIENTS, Client};
 use self::samples::{Sample, placeholder};
 use self::words::words;
-use crate::report::{AskedBy, Cell, ClientRow, Matrix, Outcome, Pair, RegistryRow};
+use crate::report::{AskedBy, Cell, ClientRow, Matrix, Outcome, Pair, RegistryRow, Stored};
 
 const DOWNSHIFT: RegistryRow = RegistryRow {
     id: "downshift",
@@ -64,7 +64,7 @@ pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
     clients.extend(CLIENTS.iter().map(|client| row(client, &samples)));
     Matrix {
         registries: vec![DOWNSHIFT, DISTRIBUTION_2, DISTRIBUTION_3],
-        stored: Form::ALL.to_vec(),
+        stored: samples.iter().map(|sample| sample.stored).collect(),
         clients,
     }
 }
@@ -79,7 +79,7 @@ fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
                     .or_default()
                     .entry(by)
                     .or_default()
-                    .insert(sample.form, usable(cell, client));
+                    .insert(sample.stored, usable(cell, client, sample));
             };
             add(DOWNSHIFT, downshift(client, sample, by));
             add(DISTRIBUTION_2, distribution::version_2(client, sample, by));
@@ -96,10 +96,13 @@ fn row(client: &Client<'_>, samples: &[Sample]) -> ClientRow {
 }
 
 /// A cell as it is for a client, which may be unable to read what it gets.
-fn usable(mut cell: Cell, client: &Client<'_>) -> Cell {
+fn usable(mut cell: Cell, client: &Client<'_>, sample: &Sample) -> Cell {
     if let Some(form) = cell.form.filter(|form| !client.understands.contains(form)) {
         cell.outcome = Outcome::Unusable;
         cell.text = format!("{}; {} cannot read {}", cell.text, client.name, words(form));
+    } else if sample.stored == Stored::Zstd && cell.outcome == Outcome::Stored && !client.reads_zstd() {
+        cell.outcome = Outcome::Unusable;
+        cell.text = format!("{}; {} cannot read its layers, compressed with zstd", cell.text, client.name);
     }
     cell
 }
@@ -138,6 +141,7 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
     };
     let documents: Documents<'_> =
         sample.documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
+    let documents = documents.with_layers(sample.layers.iter().map(|(digest, reading)| (digest, reading)));
     let answered = match answer(&question, &documents) {
         Step::Done(draft) => draft.finish(),
         Step::Sign(prepared) => match prepared.seal(placeholder()) {
@@ -148,6 +152,7 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
         Step::Need(_) => return refused(&error::internal(), "a document is missing".into()),
     };
     let (form, digest, source) = (answered.form, answered.digest.clone(), answered.source.clone());
+    let is_plain = !answered.layers.is_empty();
     let response = response::manifest(&request, &Manifest::from(answered));
     let outcome = if form == sample.form && source.is_none() {
         Outcome::Stored
@@ -157,6 +162,10 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
         Outcome::Converted
     };
     let text = match (by, outcome) {
+        _ if is_plain => format!(
+            "the client is not known to read zstd in {}: the layers go by their diff ids, as plain tars",
+            words(form)
+        ),
         (AskedBy::Digest, Outcome::Stored) => {
             "by digest the response is exactly the stored manifest".to_owned()
         }
@@ -175,7 +184,11 @@ fn downshift(client: &Client<'_>, sample: &Sample, by: AskedBy) -> Cell {
         }
         _ => format!("{} is the nearest form that the client names", words(form)),
     };
-    cell(outcome, form, &response, sample, text)
+    let mut cell = cell(outcome, form, &response, sample, text);
+    if is_plain {
+        cell.word.push_str(", plain layers");
+    }
+    cell
 }
 
 fn refused(response: &Response, text: String) -> Cell {

@@ -831,8 +831,8 @@ words! {
 pub struct Matrix {
     /// The registries.
     pub registries: Vec<RegistryRow>,
-    /// The stored forms.
-    pub stored: Vec<Form>,
+    /// What is stored.
+    pub stored: Vec<Stored>,
     /// What each client gets.
     pub clients: Vec<ClientRow>,
 }
@@ -860,7 +860,27 @@ pub struct ClientRow {
     /// The forms that it can use.
     pub understands: Vec<Form>,
     /// By registry, by what is asked for, by what is stored.
-    pub answers: BTreeMap<&'static str, BTreeMap<AskedBy, BTreeMap<Form, Cell>>>,
+    pub answers: BTreeMap<&'static str, BTreeMap<AskedBy, BTreeMap<Stored, Cell>>>,
+}
+
+words! {
+    /// An image as a registry has it: in a form, and with gzip layers unless it says something else.
+    pub enum Stored {
+        /// Signed schema 1.
+        Schema1 = "schema1",
+        /// Schema 1 without a signature.
+        Schema1Unsigned = "schema1-unsigned",
+        /// Schema 2.
+        Schema2 = "schema2",
+        /// A manifest list.
+        List = "list",
+        /// An OCI manifest.
+        Oci = "oci",
+        /// An OCI index.
+        Index = "index",
+        /// An OCI manifest with layers that are compressed with zstd.
+        Zstd = "zstd",
+    }
 }
 
 words! {

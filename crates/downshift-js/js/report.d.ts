@@ -551,7 +551,7 @@ export interface Matrix {
     text: string;
   }[];
   /** The columns: what is stored, each for `linux/amd64` (and lists for `linux/arm64` too). */
-  stored: Form[];
+  stored: Stored[];
   /** The rows, by age. */
   clients: ClientRow[];
 }
@@ -566,8 +566,11 @@ export interface ClientRow {
   /** The forms that it can use. */
   understands: Form[];
   /** By the id of a registry, by what is asked for, and by what is stored. */
-  answers: Record<string, Record<"tag" | "digest", Record<Form, Cell>>>;
+  answers: Record<string, Record<"tag" | "digest", Record<Stored, Cell>>>;
 }
+
+/** An image as a registry has it: in a form, with gzip layers; `zstd` is an OCI manifest with layers in zstd. */
+export type Stored = Form | "zstd";
 
 export interface Cell {
   /**
@@ -575,7 +578,7 @@ export interface Cell {
    * index; `refused`: an error; `unusable`: the client gets what it cannot read.
    */
   outcome: "stored" | "converted" | "child" | "refused" | "unusable";
-  /** The outcome in one or two words, such as `signed schema 1`. */
+  /** The outcome in a few words, such as `signed schema 1` or `schema 2, plain layers`. */
   word: string;
   /** Of the manifest that it gets. */
   form?: Form;

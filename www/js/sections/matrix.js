@@ -8,9 +8,11 @@ import { command, fill, section, sentence } from "../parts.js";
 /** @typedef {import("../core.js").Matrix} Matrix */
 /** @typedef {import("../core.js").ClientRow} ClientRow */
 /** @typedef {import("../core.js").Cell} Cell */
-/** @typedef {import("../core.js").Form} Form */
+/** @typedef {import("../core.js").Stored} Stored */
 
 const SIGNS = { stored: "✓", converted: "⇄", child: "✓", refused: "✕", unusable: "✕" };
+/** What is stored, in words. */
+const STORED = { ...FORMS, zstd: "OCI with zstd layers" };
 /** What was chosen, for the next document too. */
 const chosen = { registry: "downshift", by: /** @type {"tag" | "digest"} */ ("tag"), accept: "" };
 
@@ -91,8 +93,8 @@ function choice(id, options, value, change) {
 /** @param {Matrix} matrix @param {string} kind @param {HTMLElement} detail */
 function drawn({ stored, clients, registries }, kind, detail) {
   const { text } = registries.find(({ id }) => id === chosen.registry) ?? registries[0];
-  const here = (/** @type {Form} */ form) => (form === kind ? "here" : "");
-  const cell = (/** @type {ClientRow} */ client, /** @type {Form} */ form) => {
+  const here = (/** @type {Stored} */ form) => (form === kind ? "here" : "");
+  const cell = (/** @type {ClientRow} */ client, /** @type {Stored} */ form) => {
     const cell = client.answers[chosen.registry][chosen.by][form];
     return h(
       "td",
@@ -127,7 +129,7 @@ function drawn({ stored, clients, registries }, kind, detail) {
               h(
                 "th",
                 { scope: "col", class: here(form) },
-                FORMS[form],
+                STORED[form],
                 form === kind && h("small", {}, " this document"),
               ),
             ),
@@ -150,14 +152,14 @@ function drawn({ stored, clients, registries }, kind, detail) {
   );
 }
 
-/** @param {HTMLElement} detail @param {ClientRow} client @param {Form} form @param {Cell} cell */
+/** @param {HTMLElement} detail @param {ClientRow} client @param {Stored} form @param {Cell} cell */
 function show(detail, { name, request }, form, { status, response, text }) {
   const lines = (/** @type {import("../core.js").Pair[]} */ list) =>
     list.map(({ name, value }) => `${name}: ${value}`).join("\n");
   const reference = chosen.by === "tag" ? "TAG" : "sha256:STORED";
   const headers = request.map(({ name, value }) => sh` -H ${`${name}: ${value}`}`.shell).join("");
   detail.replaceChildren(
-    h("h3", {}, `${name}, stored as ${FORMS[form]}`),
+    h("h3", {}, `${name}, stored as ${STORED[form]}`),
     h("p", {}, sentence(text)),
     h(
       "pre",

@@ -21,6 +21,13 @@ impl Client<'_> {
         let user_agent = Some(("User-Agent", self.user_agent)).filter(|(_, value)| !value.is_empty());
         user_agent.into_iter().chain(self.accept.iter().map(|line| ("Accept", *line)))
     }
+
+    /// Whether it reads layers that are compressed with zstd, as far as is known.
+    pub(super) fn reads_zstd(&self) -> bool {
+        let headers = self.headers().map(|(name, value)| (name, value.as_bytes()));
+        let request = downshift_registry::Request::read("GET", "/v2/", headers);
+        request.is_ok_and(|request| request.client.reads_zstd())
+    }
 }
 
 const EVERY: &[Form] = &[Schema1, Schema1Unsigned, Schema2, List, Oci, Index];

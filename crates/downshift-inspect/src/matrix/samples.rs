@@ -4,50 +4,90 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use downshift::answer::{Documents, Request, Root, Step, answer};
+use downshift::answer::{Documents, LayerReading, Request, Root, Step, answer};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
+use downshift::layer::{Compression, LayerFacts};
 use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
+
+use crate::report::Stored;
 
 pub(super) const NAME: &str = "library/image";
 pub(super) const TAG: &str = "latest";
 
 /// A stored image, with all that it is made of.
 pub(super) struct Sample {
+    pub(super) stored: Stored,
     pub(super) form: Form,
     pub(super) digest: Digest,
     /// The manifest first, then what it names.
     pub(super) documents: Vec<(Digest, Vec<u8>)>,
+    /// What its layers are known to be, where they are read.
+    pub(super) layers: Vec<(Digest, LayerReading)>,
 }
 
 impl Sample {
-    fn new(form: Form, manifest: Vec<u8>, others: Vec<(Digest, Vec<u8>)>) -> Self {
+    fn new(stored: Stored, manifest: Vec<u8>, others: Vec<(Digest, Vec<u8>)>) -> Self {
         let digest = Digest::of(&manifest);
         let mut documents = vec![(digest.clone(), manifest)];
         documents.extend(others);
-        Self { form, digest, documents }
+        Self { stored, form: stored.form(), digest, documents, layers: Vec::new() }
+    }
+}
+
+impl Stored {
+    pub(super) const fn form(self) -> Form {
+        match self {
+            Self::Schema1Unsigned => Form::Schema1Unsigned,
+            Self::Schema1 => Form::Schema1,
+            Self::Schema2 => Form::Schema2,
+            Self::List => Form::List,
+            Self::Oci | Self::Zstd => Form::Oci,
+            Self::Index => Form::Index,
+        }
     }
 }
 
 /// A sample in each form.
 pub(super) fn all() -> Vec<Sample> {
-    let schema2 = image(Form::Schema2, "amd64");
-    let signed = schema1(&schema2, Form::Schema1);
-    let unsigned = schema1(&schema2, Form::Schema1Unsigned);
+    let schema2 = image(Stored::Schema2, "amd64");
+    let signed = schema1(&schema2, Stored::Schema1);
+    let unsigned = schema1(&schema2, Stored::Schema1Unsigned);
     vec![
         unsigned,
         signed,
         schema2,
-        list(Form::List, Form::Schema2),
-        image(Form::Oci, "amd64"),
-        list(Form::Index, Form::Oci),
+        list(Stored::List, Stored::Schema2),
+        image(Stored::Oci, "amd64"),
+        list(Stored::Index, Stored::Oci),
+        zstd(),
     ]
 }
 
-fn image(form: Form, architecture: &str) -> Sample {
-    let (config_type, layer_type) = match form {
-        Form::Oci => {
+/// The sample with a layer that is compressed with zstd, which nobody looks into: what it is, is made up.
+fn zstd() -> Sample {
+    let mut sample = image(Stored::Zstd, "amd64");
+    let digest = Digest::of(b"amd64");
+    let facts = LayerFacts {
+        digest: digest.clone(),
+        compression: Compression::Zstd,
+        size: 32,
+        diff_id: Digest::of(b""),
+        plain_size: 1024,
+        zstd_window: Some(1024),
+        decoder_version: 0,
+    };
+    sample.layers.push((digest, LayerReading::Facts(facts)));
+    sample
+}
+
+fn image(stored: Stored, architecture: &str) -> Sample {
+    let (config_type, layer_type) = match stored {
+        Stored::Oci => {
             ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip")
+        }
+        Stored::Zstd => {
+            ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+zstd")
         }
         _ => (
             "application/vnd.docker.container.image.v1+json",
@@ -61,14 +101,14 @@ fn image(form: Form, architecture: &str) -> Sample {
     let (config, digest) = (config.clone().into_bytes(), Digest::of(config.as_bytes()));
     let manifest = format!(
         r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"{config_type}","size":{},"digest":"{digest}"}},"layers":[{{"mediaType":"{layer_type}","size":32,"digest":"{}"}}]}}"#,
-        form.media_type(),
+        stored.form().media_type(),
         config.len(),
         Digest::of(architecture.as_bytes()),
     );
-    Sample::new(form, manifest.into_bytes(), vec![(digest, config)])
+    Sample::new(stored, manifest.into_bytes(), vec![(digest, config)])
 }
 
-fn list(form: Form, child: Form) -> Sample {
+fn list(stored: Stored, child: Stored) -> Sample {
     let mut entries = Vec::new();
     let mut documents = Vec::new();
     for architecture in ["arm64", "amd64"] {
@@ -76,24 +116,24 @@ fn list(form: Form, child: Form) -> Sample {
         let size = sample.documents.first().map_or(0, |(_, bytes)| bytes.len());
         entries.push(format!(
             r#"{{"mediaType":"{}","size":{size},"digest":"{}","platform":{{"architecture":"{architecture}","os":"linux"}}}}"#,
-            child.media_type(),
+            child.form().media_type(),
             sample.digest
         ));
         documents.extend(sample.documents);
     }
     let list = format!(
         r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}}"#,
-        form.media_type(),
+        stored.form().media_type(),
         entries.join(",")
     );
-    Sample::new(form, list.into_bytes(), documents)
+    Sample::new(stored, list.into_bytes(), documents)
 }
 
 /// The sample in schema 1. What it cannot be converted to is empty, and refused wherever it is asked for.
-fn schema1(schema2: &Sample, form: Form) -> Sample {
+fn schema1(schema2: &Sample, stored: Stored) -> Sample {
     let request = Request {
         root: Root::Tag { name: NAME.into(), tag: TAG.into(), digest: schema2.digest.clone() },
-        client: Capabilities::of(&[form]),
+        client: Capabilities::of(&[stored.form()]),
         policy: Policy::Strict,
         allow: Permissions::default(),
         plain_layers: PlainLayers::default(),
@@ -110,7 +150,7 @@ fn schema1(schema2: &Sample, form: Form) -> Sample {
         }
         Step::Need(_) | Step::Refused(_) => Vec::new(),
     };
-    Sample::new(form, body, Vec::new())
+    Sample::new(stored, body, Vec::new())
 }
 
 /// A signature that takes the place of one: nobody sees its bytes.

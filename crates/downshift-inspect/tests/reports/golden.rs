@@ -6,7 +6,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use downshift::Form;
-use downshift_inspect::{AskedBy, Given};
+use downshift_inspect::{AskedBy, Given, Stored};
 
 use crate::support::{CONFIG, descriptor, digest, index, manifest, report_on, response, schema1, schema2};
 
@@ -151,7 +151,7 @@ fn the_matrix_of_clients() {
             }
         }
     }
-    let first = &matrix.clients[0].answers["downshift"][&AskedBy::Tag][&Form::Schema2];
+    let first = &matrix.clients[0].answers["downshift"][&AskedBy::Tag][&Stored::Schema2];
     lines.push(serde_json::to_string(first).unwrap());
     compare("matrix.txt", lines.join("\n") + "\n");
 }
