@@ -1,5 +1,16 @@
 // What an edge needs: requests read, manifests converted, responses made.
-import type { Answer, Client, ConversionRequest, Digest, Failure, Form, LayerNeed, LayerReading, Need, Signer } from "./types.js";
+import type {
+  Answer,
+  Client,
+  ConversionRequest,
+  Digest,
+  Failure,
+  Form,
+  LayerNeed,
+  LayerReading,
+  Need,
+  Signer,
+} from "./types.js";
 
 export type * from "./types.js";
 export { DownshiftError } from "./types.js";

@@ -1,5 +1,14 @@
 // Everything: what an edge needs, keys that sign, and what people want to know of a manifest.
-import type { Answer, ConversionRequest, Digest, Form, LayerNeed, LayerReading, Need, Signer } from "./types.js";
+import type {
+  Answer,
+  ConversionRequest,
+  Digest,
+  Form,
+  LayerNeed,
+  LayerReading,
+  Need,
+  Signer,
+} from "./types.js";
 
 export * from "./edge.mjs";
 export * from "./p256.mjs";

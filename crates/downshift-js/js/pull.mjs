@@ -48,14 +48,11 @@ export function functionsOf(pulls, conversions, keys) {
     const [payload, ...rest] = hasPayload ? bytes : [undefined, ...bytes];
     const found = documents.map(({ digest, isThere }) => [digest, isThere ? rest.shift() : undefined]);
     const readings = layers.map(({ digest, reading }) => [digest, reading]);
-    const { records = [], body, ...step } = await round(
-      conversions,
-      request,
-      payload,
-      found,
-      readings,
-      signer,
-    );
+    const {
+      records = [],
+      body,
+      ...step
+    } = await round(conversions, request, payload, found, readings, signer);
     const parts = records.map(({ payload: part }) => part);
     return { ...step, records, bytes: body ? [body, ...parts] : parts };
   }

@@ -11,7 +11,7 @@ import { command, fill, section, sentence } from "../parts.js";
 /** @typedef {import("../core.js").Stored} Stored */
 
 const SIGNS = { stored: "✓", converted: "⇄", child: "✓", refused: "✕", unusable: "✕" };
-/** What is stored, in words. */
+/** What is stored, in words. @type {Record<string, string>} */
 const STORED = { ...FORMS, zstd: "OCI with zstd layers" };
 /** What was chosen, for the next document too. */
 const chosen = { registry: "downshift", by: /** @type {"tag" | "digest"} */ ("tag"), accept: "" };
