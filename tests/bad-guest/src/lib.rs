@@ -45,6 +45,7 @@ impl Guest for Component {
             "grows" => grow(),
             "lies" => lie(&request, &documents),
             "loops" => spin(),
+            "names-layers" => name_layers(),
             "records" => record(&request),
             _ => core::arch::wasm32::unreachable(),
         }
@@ -91,14 +92,22 @@ fn lie(request: &wit::Request, documents: &[wit::Document]) -> wit::Step {
     })
 }
 
-/// Refuses, and has something recorded for another repository.
-fn record(request: &wit::Request) -> wit::Step {
-    let failure = wit::Failure {
+/// Refuses, and has a layer recorded that nobody has read.
+fn name_layers() -> wit::Step {
+    wit::Step::Refused(wit::Refusal { failure: failure(), records: Vec::new(), layers: vec![digest(1)] })
+}
+
+fn failure() -> wit::Failure {
+    wit::Failure {
         code: "invalid-json".to_string(),
         fault: wit::Fault::Document,
         cause: "x".to_string(),
         remedy: "x".to_string(),
-    };
+    }
+}
+
+/// Refuses, and has something recorded for another repository.
+fn record(request: &wit::Request) -> wit::Step {
     let record = wit::Reported {
         name: "library/other".to_string(),
         digest: digest(1),
@@ -109,7 +118,7 @@ fn record(request: &wit::Request) -> wit::Step {
         platform: None,
         time: None,
     };
-    wit::Step::Refused(wit::Refusal { failure, records: vec![record], layers: Vec::new() })
+    wit::Step::Refused(wit::Refusal { failure: failure(), records: vec![record], layers: Vec::new() })
 }
 
 fn digest(number: u32) -> String {

@@ -77,6 +77,7 @@ pub(crate) fn trials() -> anyhow::Result<Vec<Trial>> {
         ("floods-layers", "guest-answer"),
         ("lies", "guest-answer"),
         ("records", "guest-answer"),
+        ("names-layers", "guest-answer"),
     ] {
         let vector = Arc::clone(&vector);
         trials.push(case(format!("wasmtime::{name}::{guest}"), move || run(guest, code, &vector)));

@@ -174,8 +174,9 @@ fn layers() -> Vec<Vec<u8>> {
 
 /// Manifests and configs.
 fn documents() -> anyhow::Result<Vec<Vec<u8>>> {
-    let images = sample::in_every_form();
-    let mut all: Vec<_> = images.iter().flat_map(|(_, image)| image.documents().into_values()).collect();
+    let images = sample::in_every_form().map(|(_, image)| image);
+    let images = images.into_iter().chain([sample::zstd(), sample::zstd_schema2()]);
+    let mut all: Vec<_> = images.flat_map(|image| image.documents().into_values()).collect();
     all.retain(|document| document.starts_with(b"{"));
     for vector in vectors::read_all()? {
         all.extend(vector.documents()?.into_values());
