@@ -1,6 +1,5 @@
 //! A pass over a layer that hashes the blob and the plain tar. No sandbox is believed in what a digest is.
 
-use downshift::Digest;
 use downshift_layer::LayerFacts;
 use ring::digest::{Context, SHA256};
 
@@ -32,7 +31,6 @@ impl LayerPass {
     /// What is known of the layer, all of which has been read.
     pub(crate) fn finish(self) -> Result<LayerFacts, LayerError> {
         let unpacked = self.reader.finish()?;
-        let (digest, diff_id): (Digest, Digest) = (sha256(self.blob)?, sha256(self.plain)?);
-        Ok(unpacked.facts(digest, diff_id))
+        Ok(unpacked.facts(sha256(self.blob)?, sha256(self.plain)?))
     }
 }

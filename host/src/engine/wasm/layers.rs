@@ -262,14 +262,7 @@ fn report(text: &str) -> Option<Report> {
     let mut next = || lines.next();
     let report = match next()? {
         "unpacked" => {
-            let compression = match next()? {
-                "plain" => Compression::Plain,
-                "gzip" => Compression::Gzip,
-                "zstd" => Compression::Zstd,
-                "bzip2" => Compression::Bzip2,
-                "xz" => Compression::Xz,
-                _ => return None,
-            };
+            let compression = Compression::named(next()?)?;
             let (size, plain_size) = (next()?.parse().ok()?, next()?.parse().ok()?);
             let zstd_window = match next()? {
                 "" => None,
