@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context;
 use downshift_cases::fixed_key::FixedKey;
@@ -13,7 +14,7 @@ use crate::http;
 use crate::programs::{DOCKER_REGISTRY, NODE};
 use crate::registry::Registry;
 use crate::server::Server;
-use crate::{javascript, program};
+use crate::{javascript, machine_code, program};
 
 /// A way to run the conversions, which everything that is served goes through.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Engine {
     pub arguments: &'static [&'static str],
     /// Whether it is an edge, which has no store: what it serves is in the reference.
     pub is_worker: bool,
+    /// Whether a server compiles something when it starts.
+    has_sandbox: bool,
     serve: fn(&[String]) -> anyhow::Result<Server>,
 }
 
@@ -32,20 +35,20 @@ pub const NATIVE: Engine = Engine {
     name: "native",
     arguments: &["--engine", "native"],
     is_worker: false,
+    has_sandbox: false,
     serve: |arguments| program::serve(arguments),
 };
 
 /// Every engine of the program.
 pub const ENGINES: &[Engine] =
-    &[NATIVE, Engine { name: "wasmtime", arguments: &["--engine", "wasm"], ..NATIVE }];
+    &[NATIVE, Engine { name: "wasmtime", arguments: &["--engine", "wasm"], has_sandbox: true, ..NATIVE }];
 
 /// The worker, in workerd.
 pub const WORKERD: Engine =
-    Engine { name: "workerd", arguments: &[], is_worker: true, serve: javascript::serve };
+    Engine { name: "workerd", arguments: &[], is_worker: true, has_sandbox: false, serve: javascript::serve };
 
 /// The smallest place of all, which is a part of these tests.
-pub const MEMORY_EDGE: Engine =
-    Engine { name: "memory_edge", arguments: &[], is_worker: true, serve: program::serve_memory_edge };
+pub const MEMORY_EDGE: Engine = Engine { name: "memory_edge", serve: program::serve_memory_edge, ..WORKERD };
 
 impl Engine {
     /// The programs that its tests need, beside `others`.
@@ -53,6 +56,14 @@ impl Engine {
     pub fn programs(self, others: &[&'static str]) -> Vec<&'static str> {
         let own: &[_] = if self.is_worker { &[NODE, DOCKER_REGISTRY] } else { &[] };
         [own, others].concat()
+    }
+
+    /// Has a server that is going to have the folder `data` find there what it would compile otherwise.
+    ///
+    /// # Errors
+    /// If that cannot be compiled.
+    pub fn seed(self, data: &Path) -> anyhow::Result<()> {
+        if self.has_sandbox { machine_code::seed(data) } else { Ok(()) }
     }
 
     fn serve(self, arguments: &[String]) -> anyhow::Result<Server> {
@@ -94,10 +105,17 @@ impl Front {
             let front = Self::start_before(engine, arguments, &registry)?;
             return Ok(Self { _registry: Some(registry), ..front });
         }
-        let store = tempfile::tempdir()?;
-        layout::write(&store.path().join(REPOSITORY), images)?;
-        let folder = store.path().display().to_string();
-        Self::run(engine, &[&["--store", &folder], engine.arguments, arguments].concat(), store)
+        let folder = tempfile::tempdir()?;
+        let [store, data] = ["store", "data"].map(|name| folder.path().join(name));
+        layout::write(&store.join(REPOSITORY), images)?;
+        let [store, data] = [store, data].map(|path| path.display().to_string());
+        let mut own = vec!["--store", &store];
+        // Without a data folder, each start of a sandbox would compile its guest.
+        if engine.has_sandbox {
+            own.extend(["--data", &data]);
+            engine.seed(Path::new(&data))?;
+        }
+        Self::run(engine, &[&own, engine.arguments, arguments].concat(), folder)
     }
 
     /// Serves what is in `registry`, with more `arguments` for `downshift serve`, and a data folder.
@@ -122,6 +140,7 @@ impl Front {
     /// If the program does not start.
     pub fn start_before_several(engine: Engine, arguments: &[&str]) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
+        engine.seed(data.path())?;
         let folder = data.path().display().to_string();
         let mut own = vec!["--data", &folder];
         // The worker keeps no key of its own.

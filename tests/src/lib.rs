@@ -14,6 +14,7 @@ pub mod http;
 pub mod http2;
 pub mod javascript;
 pub mod key_file;
+pub mod machine_code;
 pub mod nginx;
 pub mod operated;
 pub mod page;

@@ -27,7 +27,7 @@ pub fn path() -> anyhow::Result<PathBuf> {
 }
 
 /// A program of the same target folder.
-fn beside_the_test(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn beside_the_test(name: &str) -> anyhow::Result<PathBuf> {
     // target/debug/deps/suite-…
     let test = env::current_exe().context("the running test has no path")?;
     let profile = test.parent().and_then(|deps| deps.parent()).context("the running test has no folder")?;

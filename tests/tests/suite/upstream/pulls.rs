@@ -12,7 +12,6 @@ use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_tests::clients::Client;
 use downshift_tests::faults::FaultyRegistry;
 use downshift_tests::front::{Engine, Front, manifest_path};
-use downshift_tests::program;
 use downshift_tests::programs::{DOCKER, DOCKER_REGISTRY, DOCKERD, PODMAN, SKOPEO, case_after, case_with};
 use downshift_tests::proxy::Proxy;
 use downshift_tests::registry::Registry;
@@ -254,9 +253,7 @@ fn several_registries_by_prefix(engine: Engine) -> anyhow::Result<()> {
         other.url()
     );
     fs::write(&config, text)?;
-    let config = config.display().to_string();
-    let arguments = [&["--config", &config], engine.arguments].concat();
-    let server = program::serve(arguments)?;
+    let server = Front::start_before_several(engine, &["--config", &config.display().to_string()])?;
     for (name, image) in
         [("sample", sample::schema2()), ("library/sample", sample::schema2()), ("mirror/app", sample::oci())]
     {
