@@ -62,10 +62,8 @@ impl Edge {
         let (json, problems) = (argument::parse(request)?, Problems::default());
         let given = Argument::of(&json, &problems);
         let scheme = if given.is("isSecure") { "https" } else { "http" };
-        let pull = match decode::http_request(given) {
-            Ok(request) => downshift_pull::Pull::new(Arc::clone(&self.settings), request, scheme),
-            Err(response) => downshift_pull::Pull::responding(response),
-        };
+        let (settings, read) = (Arc::clone(&self.settings), decode::http_request(given));
+        let pull = downshift_pull::Pull::of_read(settings, read, scheme);
         Ok(Pull::of(problems.check(pull)?, Rc::clone(&self.common)))
     }
 }

@@ -8,7 +8,10 @@ use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
-use downshift::answer::{Answer, LayerReading, LayerRecord, Need, Needs, Record, Refusal, Request};
+use downshift::answer::{
+    Answer, Documents, LayerReading, LayerRecord, Need, Needs, Record, Refusal, Request, Step, answer,
+};
+use downshift::jws::Signature;
 use downshift::layer::LayerFacts;
 use downshift::{Digest, Failure, Form};
 use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
@@ -531,7 +534,96 @@ pub enum Event {
     },
 }
 
+impl Ask {
+    /// All its headers, `Authorization` among them, as far as there is one.
+    pub fn lines(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let own = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        own.chain(self.authorization.iter().map(|header| ("authorization", header.as_str())))
+    }
+}
+
+impl AskMethod {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post(_) => "POST",
+        }
+    }
+
+    /// The body that is sent with it.
+    #[must_use]
+    pub fn form(&self) -> Option<&TokenForm> {
+        match self {
+            Self::Get | Self::Head => None,
+            Self::Post(form) => Some(form),
+        }
+    }
+}
+
+impl Take {
+    /// The statuses of which the body is taken.
+    #[must_use]
+    pub fn statuses(self) -> &'static [u16] {
+        match self {
+            Self::Nothing => &[],
+            Self::Whole { .. } => &[200],
+            Self::Open => &[200, 206],
+        }
+    }
+
+    /// What to do with the body of a response that has come with `status`.
+    #[must_use]
+    pub fn of(self, status: u16) -> Self {
+        if self.statuses().contains(&status) { self } else { Self::Nothing }
+    }
+}
+
+impl Body {
+    /// A body that was read.
+    #[must_use]
+    pub fn read(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Bytes { digest: Digest::of(&bytes), bytes }
+    }
+}
+
+impl Conversion {
+    /// Converts in this program, where nothing else is to be done, with what is known. `sign` signs the bytes it is given.
+    ///
+    /// # Errors
+    /// Those of `sign`, and [`Trouble::Internal`] if what it gives is no signature.
+    pub fn run(&self, sign: impl FnOnce(&[u8]) -> Result<Signature, Trouble>) -> Result<Converted, Trouble> {
+        let documents: Documents<'_> =
+            self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+        let documents = documents.with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)));
+        Ok(match answer(&self.request, &documents) {
+            Step::Need(needs) => Converted::Need(needs),
+            Step::Refused(refusal) => Converted::Refused(refusal),
+            Step::Done(draft) => Converted::Answer(Box::new(draft.finish().into_owned())),
+            Step::Sign(prepared) => {
+                let signature = sign(&prepared.signing_input())?;
+                Converted::Answer(Box::new(prepared.seal(signature).map_err(|_| Trouble::Internal)?))
+            }
+        })
+    }
+}
+
 impl Answered {
+    /// A response with these headers, named in lower case, of which only [`HEADERS`] are kept, and no body.
+    pub fn new<N: AsRef<str>, V: Into<String>>(
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let known = |(name, value): (N, V)| {
+            let name = HEADERS.into_iter().find(|header| *header == name.as_ref())?;
+            Some((name, value.into()))
+        };
+        Self { status, headers: headers.into_iter().filter_map(known).collect(), body: Body::None }
+    }
+
     /// The first line of a header, which is named in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.lines(name).next()

@@ -8,7 +8,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Waker};
 
-use downshift_registry::Request;
+use downshift_registry::{Request, Response};
 
 use crate::effect::{Done, Effect, Reply, Ticket};
 use crate::filling;
@@ -54,6 +54,16 @@ impl Pull {
         let request = settings.local(request);
         let front = Front { settings, request, refusal, scheme, shell: shell.clone() };
         Self { work: Some(Box::pin(front.run())), shell }
+    }
+
+    /// A pull for a request as it came of [`Request::read`]: for one that cannot be answered as it stands, as
+    /// [`Self::responding`] has it.
+    #[must_use]
+    pub fn of_read(settings: Arc<Settings>, read: Result<Request, Response>, scheme: &'static str) -> Self {
+        match read {
+            Ok(request) => Self::new(settings, request, scheme),
+            Err(response) => Self::responding(response),
+        }
     }
 
     /// A pull that has its response before it begins: its request was refused as it stands, or the shell cannot do anything

@@ -69,6 +69,17 @@ pub struct Url {
 }
 
 impl Url {
+    /// A URL that was read: all of it, its origin, and its host; `None` if it is not of the web.
+    #[must_use]
+    pub fn of_web(text: String, origin: String, host: String) -> Option<Self> {
+        let is_secure = match text.split_once("://")?.0 {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        Some(Self { text, origin, host, is_secure })
+    }
+
     /// Its host, with its port unless that is the usual one of its scheme.
     #[must_use]
     pub fn authority(&self) -> &str {

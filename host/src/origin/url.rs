@@ -14,12 +14,7 @@ pub(crate) fn resolve(base: Option<&str>, url: &str) -> Option<Url> {
 /// A URL that is parsed already, if it is of the web.
 pub(crate) fn of(url: &reqwest::Url) -> Option<Url> {
     let host = url.host_str().filter(|host| !host.is_empty())?.to_owned();
-    let is_secure = match url.scheme() {
-        "https" => true,
-        "http" => false,
-        _ => return None,
-    };
-    Some(Url { text: url.to_string(), origin: url.origin().ascii_serialization(), host, is_secure })
+    Url::of_web(url.to_string(), url.origin().ascii_serialization(), host)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift_pull::{Answered, Ask, AskMethod, Body, BodyId, Done, HEADERS, OriginId, Take};
+use downshift_pull::{Answered, Ask, AskMethod, Body, BodyId, Done, OriginId, Take};
 use downshift_registry::Problem;
 use futures_util::FutureExt as _;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -31,8 +31,8 @@ pub(crate) struct Registries {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
     origin: OriginId,
-    /// GET, HEAD or POST, and of the last a hash of its body.
-    method: (&'static str, [u8; 32]),
+    /// Its name, and a hash of the body that is sent with it.
+    method: (&'static str, Option<[u8; 32]>),
     url: String,
     headers: Vec<(&'static str, String)>,
     authorization: [u8; 32],
@@ -139,11 +139,7 @@ impl Registries {
     fn key(&self, ask: &Ask) -> Flight {
         Flight {
             origin: ask.origin,
-            method: match &ask.method {
-                AskMethod::Get => ("GET", [0; 32]),
-                AskMethod::Head => ("HEAD", [0; 32]),
-                AskMethod::Post(form) => ("POST", self.hasher.hash_of(form.as_str())),
-            },
+            method: (ask.method.name(), ask.method.form().map(|form| self.hasher.hash_of(form.as_str()))),
             url: ask.url.text.clone(),
             headers: ask.headers.clone(),
             authorization: self.hasher.hash(ask.authorization.as_ref()),
@@ -177,14 +173,14 @@ fn lingering(landed: &Landed) -> Duration {
 async fn land(upstream: &Upstream, ask: Ask, account: Account) -> Landed {
     let take = ask.take;
     let response = send(upstream, ask).await.map_err(Failed::Problem)?;
-    let (status, headers) = (response.status().as_u16(), headers(response.headers()));
-    let body = match take {
-        Take::Whole { limit, cost } if status == 200 => {
+    let Answered { status, headers, .. } = head(&response);
+    let body = match take.of(status) {
+        Take::Whole { limit, cost } => {
             let bytes = read(upstream, response, limit, cost, &account).await?;
             let digest = Digest::of(&bytes);
             Some((bytes, digest))
         }
-        _ => None,
+        Take::Nothing | Take::Open => None,
     };
     Ok(Arc::new(Exchange { status, headers, body, _account: account }))
 }
@@ -204,12 +200,10 @@ async fn open(upstream: &Upstream, ask: Ask) -> Asked {
         Ok(response) => response,
         Err(problem) => return Asked::Done(Done::Asked(Err(problem)), None),
     };
-    let (status, headers) = (response.status().as_u16(), headers(response.headers()));
-    let answered = Answered { status, headers, body: Body::None };
-    if matches!(status, 200 | 206) {
-        Asked::Open(answered, Box::new(response))
-    } else {
-        Asked::Done(Done::Asked(Ok(answered)), None)
+    let answered = head(&response);
+    match Take::Open.of(answered.status) {
+        Take::Nothing => Asked::Done(Done::Asked(Ok(answered)), None),
+        Take::Whole { .. } | Take::Open => Asked::Open(answered, Box::new(response)),
     }
 }
 
@@ -233,11 +227,11 @@ async fn send(upstream: &Upstream, ask: Ask) -> Result<Response, Problem> {
         .await
 }
 
-/// The headers that are passed on.
-fn headers(all: &HeaderMap) -> Vec<(&'static str, String)> {
-    let lines =
-        |name| all.get_all(name).iter().map(move |value| (name, String::from_utf8_lossy(value.as_bytes())));
-    HEADERS.into_iter().flat_map(lines).map(|(name, value)| (name, value.into_owned())).collect()
+/// A response without its body.
+fn head(response: &Response) -> Answered {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str(), text(value)));
+    Answered::new(response.status().as_u16(), headers)
 }
 
 async fn read(

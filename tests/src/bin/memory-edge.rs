@@ -5,35 +5,29 @@
 
 use core::time::Duration;
 use std::collections::HashMap;
-use std::env;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
+use std::{env, thread};
 
 use anyhow::Context as _;
-use downshift::answer::{Documents, Record, Step as CoreStep, answer};
-use downshift::{Digest, Policy};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
-    Access, Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Delivery, Done,
-    Effect, HEADERS, Key, Memory, Origin, OriginId, Place, Pull, Registry, Settings, Step, Take, Trouble,
-    Url, Value,
+    Answered, Ask, Body, BodyId, Copied, Copy, Done, Effect, Key, Memory, Pull, Settings, Step, Take,
+    Trouble, UPSTREAM_TIMEOUT, Url, Value, Variables,
 };
-use downshift_registry::{Body as ResponseBody, Mapping, Problem, Request, Response};
+use downshift_registry::{Body as ResponseBody, Problem, Request, Response};
 use downshift_sign::{P256Signer, Signer as _};
-use ureq::http::Uri;
+use serde_json::json;
+use ureq::http::{self, Uri};
 use ureq::{Agent, BodyReader};
-
-/// How long a registry may take for anything.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 struct Edge {
     settings: Arc<Settings>,
     memory: Mutex<Memory>,
+    /// For good: what it keeps longer than it should, pulls know the age of.
     kept: Mutex<HashMap<Key, Value>>,
-    records: Mutex<HashMap<(String, Digest), Record>>,
     signer: P256Signer,
     agent: Agent,
 }
@@ -41,21 +35,16 @@ struct Edge {
 fn main() -> anyhow::Result<()> {
     let option = |name: &str| env::args().skip_while(|argument| argument != name).nth(1);
     let upstream = option("--upstream").context("usage: memory-edge --upstream URL [--policy POLICY]")?;
-    let url = format!("{}/", upstream.trim_end_matches('/'));
-    let base = resolve(None, &url).context("the URL must be of the form http://HOST")?;
-    let registry = Registry { base, credentials: None, delivery: Delivery::Stream, timeout: TIMEOUT };
-    let place = Place::Registry(registry);
-    let origin = Origin::new(OriginId(0), Mapping::default(), place);
-    let mut settings = Settings::new(vec![origin], Access::Open, resolve);
-    settings.policy = option("--policy").map_or(Ok(Policy::Strict), |policy| policy.parse())?;
+    // All that other edges have as variables is said so here, too.
+    let variables = json!({ "UPSTREAM": upstream, "POLICY": option("--policy"), "RECORDS": true });
+    let Variables { settings, .. } = Variables::read(&variables.to_string(), resolve)?;
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
     let edge = Arc::new(Edge {
         settings: Arc::new(settings),
         memory: Mutex::default(),
         kept: Mutex::default(),
-        records: Mutex::default(),
         signer: FixedKey::read()?.signer()?,
-        agent: config.timeout_global(Some(TIMEOUT)).build().into(),
+        agent: config.timeout_global(Some(UPSTREAM_TIMEOUT)).build().into(),
     });
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -68,17 +57,14 @@ fn main() -> anyhow::Result<()> {
 
 /// Reads a URL of the web: absolute ones, and paths, which is what registries redirect to.
 fn resolve(base: Option<&str>, url: &str) -> Option<Url> {
-    let base = base.and_then(|base| base.parse::<Uri>().ok());
-    let uri: Uri = match base {
-        Some(base) if url.starts_with('/') => {
-            format!("{}://{}{url}", base.scheme_str()?, base.authority()?).parse().ok()?
-        }
-        _ => url.parse().ok()?,
+    let below = |base: Uri| Some(format!("{}://{}{url}", base.scheme_str()?, base.authority()?));
+    let text = match base.filter(|_| url.starts_with('/')) {
+        Some(base) => below(base.parse().ok()?)?,
+        None => url.to_owned(),
     };
-    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-    let is_secure = ["http", "https"].iter().position(|known| *known == scheme)? == 1;
-    let (origin, host) = (format!("{scheme}://{authority}"), authority.host().to_owned());
-    Some(Url { text: uri.to_string(), origin, host, is_secure })
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    Url::of_web(uri.to_string(), format!("{}://{authority}", uri.scheme_str()?), authority.host().to_owned())
 }
 
 impl Edge {
@@ -93,17 +79,16 @@ impl Edge {
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name, value.trim().as_bytes()));
-        match Request::read(method, target, headers) {
-            Ok(request) => self.pull(request, &mut connection),
-            Err(response) => respond(&response, &mut connection),
-        }
+        let read = Request::read(method, target, headers);
+        self.carry_through(Pull::of_read(Arc::clone(&self.settings), read, "http"), &mut connection)
     }
 
     /// Does what a pull wants, until it is over.
-    fn pull(&self, request: Request, client: &mut TcpStream) -> io::Result<()> {
-        let mut pull = Pull::new(Arc::clone(&self.settings), request, "http");
+    fn carry_through(&self, mut pull: Pull, client: &mut TcpStream) -> io::Result<()> {
         let (mut open, mut done) = (None, Vec::new());
-        while let Step::Wants { new, .. } = pull.step(now(), done.drain(..)) {
+        loop {
+            let step = pull.step_with(&mut lock(&self.memory), now(), done.drain(..));
+            let Step::Wants { new, .. } = step else { return Ok(()) };
             for (ticket, effect) in new {
                 let outcome = match effect {
                     Effect::Respond(reply) => {
@@ -117,104 +102,72 @@ impl Edge {
                         thread::sleep(duration);
                         Done::Waited
                     }
-                    effect => self.carry_out(&effect, &mut open),
+                    effect => self.carry_out(effect, &mut open),
                 };
                 done.push((ticket, outcome));
             }
         }
-        Ok(())
     }
 
-    fn carry_out(&self, effect: &Effect, open: &mut Option<BodyReader<'static>>) -> Done {
-        if let Some(done) = lock(&self.memory).answer(effect, now()) {
-            return done;
-        }
+    fn carry_out(&self, effect: Effect, open: &mut Option<BodyReader<'static>>) -> Done {
         match effect {
-            Effect::Ask(ask) => Done::Asked(self.ask(ask, open)),
-            Effect::Load(key) => {
-                lock(&self.kept).get(key).cloned().map_or(Done::Unknown { mark: 0 }, Done::Known)
-            }
-            // For good: what it keeps longer than it should, pulls know the age of.
+            Effect::Ask(ask) => Done::Asked(self.ask(&ask, open)),
+            Effect::Load(key) => self.kept(&key).map_or(Done::Unknown { mark: 0 }, Done::Known),
+            Effect::Has(key) => Done::Has(self.kept(&key).is_some()),
             Effect::Keep { key, value, .. } => {
-                lock(&self.kept).insert(key.clone(), value.clone());
+                lock(&self.kept).insert(key, value);
                 Done::Nothing
             }
-            Effect::Recall { name, digest } => {
-                Done::Recalled(Ok(lock(&self.records).get(&(name.clone(), digest.clone())).cloned()))
-            }
+            Effect::Recall { name, digest } => match self.kept(&Key::Record { name, digest }) {
+                Some(Value::Record(record)) => Done::Recalled(Ok(Some(record))),
+                _ => Done::Recalled(Ok(None)),
+            },
             Effect::Record(records) => {
-                let key = |record: &Record| (record.name.clone(), record.digest.clone());
-                lock(&self.records).extend(records.iter().map(|record| (key(record), record.clone())));
+                for record in records {
+                    let (name, digest) = (record.name.clone(), record.digest.clone());
+                    lock(&self.kept).insert(Key::Record { name, digest }, Value::Record(record));
+                }
                 Done::Recorded(Ok(()))
             }
-            Effect::Convert(conversion) => Done::Converted(self.convert(conversion)),
+            Effect::Convert(conversion) => Done::Converted(
+                conversion.run(|bytes| self.signer.sign(bytes).map_err(|_| Trouble::Internal)),
+            ),
             // There are no users, and no images but those of the registry.
             _ => Done::Nothing,
         }
     }
 
+    fn kept(&self, key: &Key) -> Option<Value> {
+        lock(&self.kept).get(key).cloned()
+    }
+
     fn ask(&self, ask: &Ask, open: &mut Option<BodyReader<'static>>) -> Result<Answered, Problem> {
-        let unreachable = |error: ureq::Error| Problem::Unreachable(error.to_string());
-        let mut request = match ask.method {
-            AskMethod::Get => self.agent.get(&ask.url.text),
-            AskMethod::Head => self.agent.head(&ask.url.text),
-            AskMethod::Post(_) => return Err(Problem::Invalid("this edge has no identity token".to_owned())),
-        };
-        for (name, value) in &ask.headers {
-            request = request.header(*name, value);
-        }
-        if let Some(authorization) = &ask.authorization {
-            request = request.header("authorization", authorization.as_str());
-        }
-        let (head, body) = request.call().map_err(unreachable)?.into_parts();
-        let lines = |name| head.headers.get_all(name).iter().map(move |value| (name, value));
-        let headers = HEADERS.into_iter().flat_map(lines);
-        let headers =
-            headers.filter_map(|(name, value)| Some((name, value.to_str().ok()?.to_owned()))).collect();
-        let (status, body) = (head.status.as_u16(), body.into_reader());
-        let body = match ask.take {
-            Take::Whole { limit, .. } if status == 200 => {
-                let (bytes, digest) = read(body, limit)?;
-                Body::Bytes { bytes, digest }
+        let unreachable = |error: &dyn ToString| Problem::Unreachable(error.to_string());
+        let request = http::Request::builder().method(ask.method.name()).uri(&ask.url.text);
+        let request = ask.lines().fold(request, |request, (name, value)| request.header(name, value));
+        let form = ask.method.form().map_or("", |form| form.as_str());
+        let request = request.body(form).map_err(|error| Problem::Invalid(error.to_string()))?;
+        let (head, body) = self.agent.run(request).map_err(|error| unreachable(&error))?.into_parts();
+        let headers = head.headers.iter().filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
+        let (answered, body) = (Answered::new(head.status.as_u16(), headers), body.into_reader());
+        let body = match ask.take.of(answered.status) {
+            Take::Nothing => Body::None,
+            Take::Whole { limit, .. } => {
+                let mut bytes = Vec::new();
+                let read = body.take(limit as u64 + 1).read_to_end(&mut bytes);
+                match read.map_err(|error| unreachable(&error))? {
+                    length if length > limit => return Err(Problem::TooLarge { limit }),
+                    _ => Body::read(bytes),
+                }
             }
-            Take::Open if matches!(status, 200 | 206) => {
+            Take::Open => {
                 // No pull has two open at a time, in front of a registry that says how long its blobs are.
                 *open = Some(body);
                 Body::Open(BodyId(0))
             }
-            _ => Body::None,
         };
-        Ok(Answered { status, headers, body })
+        Ok(Answered { body, ..answered })
     }
-
-    fn convert(
-        &self,
-        Conversion { request, documents, layers, .. }: &Conversion,
-    ) -> Result<Converted, Trouble> {
-        let documents: Documents<'_> =
-            documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        let documents = documents.with_layers(layers.iter().map(|(digest, reading)| (digest, reading)));
-        Ok(match answer(request, &documents) {
-            CoreStep::Need(needs) => Converted::Need(needs),
-            CoreStep::Refused(refusal) => Converted::Refused(refusal),
-            CoreStep::Done(draft) => Converted::Answer(Box::new(draft.finish().into_owned())),
-            CoreStep::Sign(prepared) => {
-                let signature = self.signer.sign(&prepared.signing_input()).map_err(|_| Trouble::Internal)?;
-                Converted::Answer(Box::new(prepared.seal(signature).map_err(|_| Trouble::Internal)?))
-            }
-        })
-    }
-}
-
-fn read(body: impl Read, limit: usize) -> Result<(bytes::Bytes, Digest), Problem> {
-    let mut bytes = Vec::new();
-    let read = body.take(limit as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Problem::Unreachable(error.to_string()))?;
-    if bytes.len() > limit {
-        return Err(Problem::TooLarge { limit });
-    }
-    let digest = Digest::of(&bytes);
-    Ok((bytes.into(), digest))
 }
 
 /// Sends a part of a body. The digest of the whole is left to clients.
@@ -228,11 +181,8 @@ fn send(copy: &Copy, body: Option<BodyReader<'static>>, client: &mut TcpStream) 
 }
 
 fn respond(Response { status, headers, body }: &Response, client: &mut TcpStream) -> io::Result<()> {
-    write!(client, "HTTP/1.1 {status} \r\nconnection: close\r\n")?;
-    for (name, value) in headers {
-        write!(client, "{name}: {value}\r\n")?;
-    }
-    client.write_all(b"\r\n")?;
+    let lines: String = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
+    write!(client, "HTTP/1.1 {status} \r\nconnection: close\r\n{lines}\r\n")?;
     match body {
         ResponseBody::Bytes(bytes) => client.write_all(bytes),
         ResponseBody::Blob(_) | ResponseBody::Stream => Ok(()),
@@ -243,6 +193,6 @@ fn now() -> u64 {
     u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

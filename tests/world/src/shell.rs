@@ -5,11 +5,11 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift::answer::{Documents, Need, Record, Step};
+use downshift::answer::{Need, Record};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_pull::{
-    Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, HEADERS, Key,
-    Login, Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
+    Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, Key, Login,
+    Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
 };
 use downshift_registry::{Body as ResponseBody, Problem, Reference, Route};
 use downshift_sign::{P256Signer, Signer as _};
@@ -152,17 +152,9 @@ impl World {
         if !ask.is_own && self.private.contains(&host) {
             return done(Err(Problem::PrivateAddress));
         }
-        let mut headers: Vec<_> =
-            ask.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        if let Some(authorization) = &ask.authorization {
-            headers.push(("authorization".to_owned(), authorization.as_str().to_owned()));
-        }
-        let (method, form) = match &ask.method {
-            AskMethod::Get => ("GET", ""),
-            AskMethod::Head => ("HEAD", ""),
-            AskMethod::Post(form) => ("POST", form.as_str()),
-        };
-        let (method, form) = (method.to_owned(), form.to_owned());
+        let headers = ask.lines().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let method = ask.method.name().to_owned();
+        let form = ask.method.form().map_or_else(String::new, |form| form.as_str().to_owned());
         let reply = self.net.answer(self.now, &Request { host, method, target, headers, form });
         self.note(Happened::Asked(pull, self.net.exchanges().len() - 1));
         match reply {
@@ -182,29 +174,22 @@ impl World {
 
     fn answered(&mut self, ask: &Ask, response: Response) -> Progress {
         let response = response.framed();
-        let is_taken = |(name, value): &(String, String)| {
-            HEADERS.into_iter().find(|header| header == name).map(|header| (header, value.clone()))
-        };
-        let headers = response.headers.iter().filter_map(is_taken).collect();
-        let status = response.status;
-        let body = match (ask.take, &ask.method) {
-            (_, AskMethod::Head) => Body::None,
-            (Take::Whole { limit, .. }, _) if status == 200 => {
+        let answered = Answered::new(response.status, response.headers.clone());
+        let body = match (ask.take.of(response.status), &ask.method) {
+            (_, AskMethod::Head) | (Take::Nothing, _) => Body::None,
+            (Take::Whole { limit, .. }, _) => {
                 let announced =
                     response.header("content-length").and_then(|length| length.parse::<usize>().ok());
                 let read = whole(response, announced, limit);
                 match read {
                     None => return Progress::Never,
                     Some(Err(problem)) => return Progress::Done(Done::Asked(Err(problem))),
-                    Some(Ok(bytes)) => Body::Bytes { digest: Digest::of(&bytes), bytes },
+                    Some(Ok(bytes)) => Body::read(bytes),
                 }
             }
-            (Take::Open, _) if matches!(status, 200 | 206) => {
-                Body::Open(self.open_body(response.body, response.end, None))
-            }
-            _ => Body::None,
+            (Take::Open, _) => Body::Open(self.open_body(response.body, response.end, None)),
         };
-        Progress::Done(Done::Asked(Ok(Answered { status, headers, body })))
+        Progress::Done(Done::Asked(Ok(Answered { body, ..answered })))
     }
 
     pub(crate) fn open_body(&mut self, bytes: Vec<u8>, end: End, digest: Option<Digest>) -> BodyId {
@@ -247,19 +232,8 @@ impl World {
     }
 
     fn convert(&mut self, conversion: &Conversion) -> Converted {
-        let documents: Documents<'_> =
-            conversion.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        let documents =
-            documents.with_layers(conversion.layers.iter().map(|(digest, reading)| (digest, reading)));
-        let converted = match downshift::answer(&conversion.request, &documents) {
-            Step::Need(needs) => Converted::Need(needs),
-            Step::Refused(refusal) => Converted::Refused(refusal),
-            Step::Done(draft) => Converted::Answer(Box::new(draft.finish().into_owned())),
-            Step::Sign(prepared) => {
-                let signature = SIGNER.sign(&prepared.signing_input()).expect("RFC 6979 needs no randomness");
-                Converted::Answer(Box::new(prepared.seal(signature).expect("the signature has its length")))
-            }
-        };
+        let sign = |bytes: &[u8]| Ok(SIGNER.sign(bytes).expect("RFC 6979 needs no randomness"));
+        let converted = conversion.run(sign).expect("the signature has its length");
         match &converted {
             Converted::Answer(answer) => self.made.extend(answer.records.iter().cloned()),
             Converted::Refused(refusal) => self.made.extend(refusal.records.iter().cloned()),

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use downshift::Digest;
 use downshift::answer::LayerReading;
 use downshift_json::{Object, array, string};
-use downshift_pull::{Ask, AskMethod, BodyId, Conversion, Copy, Effect, Event, Reply, Take, Ticket};
-use downshift_registry::Body;
+use downshift_pull::{Ask, BodyId, Conversion, Copy, Effect, Event, Reply, Take, Ticket};
+use downshift_registry::{Body, TokenForm};
 
 use super::names::{self, Names};
 use crate::encode;
@@ -90,23 +90,17 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
 }
 
 fn ask(object: &mut Object, asked: &Ask) {
-    let (method, form) = match &asked.method {
-        AskMethod::Get => ("GET", None),
-        AskMethod::Head => ("HEAD", None),
-        AskMethod::Post(form) => ("POST", Some(form.as_str())),
-    };
-    let pair = |name: &str, value: &str| array([string(name), string(value)]);
-    let own = asked.headers.iter().map(|(name, value)| pair(name, value));
-    let authorization = asked.authorization.iter().map(|header| pair("authorization", header.as_str()));
-    object.text("kind", "ask").text("method", method).text("url", &asked.url.text);
-    object.json("headers", &array(own.chain(authorization))).optional_text("form", form);
+    let headers = asked.lines().map(|(name, value)| array([string(name), string(value)]));
+    object.text("kind", "ask").text("method", asked.method.name()).text("url", &asked.url.text);
+    object.json("headers", &array(headers));
+    object.optional_text("form", asked.method.form().map(TokenForm::as_str));
     // Of which statuses the body is taken, and up to how many bytes of it are read at once.
-    let (statuses, limit): (&[u16], _) = match asked.take {
-        Take::Nothing => (&[], None),
-        Take::Whole { limit, .. } => (&[200], Some(limit as u64)),
-        Take::Open => (&[200, 206], None),
+    object.json("statuses", &array(asked.take.statuses().iter().map(u16::to_string)));
+    let limit = match asked.take {
+        Take::Whole { limit, .. } => Some(limit as u64),
+        Take::Nothing | Take::Open => None,
     };
-    object.json("statuses", &array(statuses.iter().map(u16::to_string))).optional_number("limit", limit);
+    object.optional_number("limit", limit);
 }
 
 fn of_body<'o>(object: &'o mut Object, kind: &str, BodyId(number): BodyId) -> &'o mut Object {

@@ -2,16 +2,13 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use downshift::answer::{Answer, LayerNeed, LayerRecord, Need, NeedKind, Needs, Record, Refusal};
 use downshift::report::{Described, Report};
 use downshift::{Digest, Policy};
-use downshift_pull::{
-    Answered, Body, BodyId, CallerId, Converted, Copied, Done, HEADERS, Ticket, Trouble, Value,
-};
+use downshift_pull::{Answered, Body, BodyId, CallerId, Converted, Copied, Done, Ticket, Trouble, Value};
 use downshift_registry::Problem;
 
 use super::names;
@@ -60,9 +57,6 @@ fn problem(given: Argument<'_>) -> Option<Problem> {
 }
 
 fn answered(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answered {
-    let header = |(name, value): (String, String)| {
-        HEADERS.into_iter().find(|header| *header == name).map(|header| (header, value))
-    };
     let body = match given.optional_number("body") {
         Some(number) => Body::Open(BodyId(u32::try_from(number).unwrap_or(u32::MAX))),
         None if given.member("digest").is_some() => {
@@ -71,11 +65,8 @@ fn answered(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answered {
         }
         None => Body::None,
     };
-    Answered {
-        status: u16::try_from(given.number("status")).unwrap_or(u16::MAX),
-        headers: decode::pairs(given, "headers").into_iter().filter_map(header).collect(),
-        body,
-    }
+    let status = u16::try_from(given.number("status")).unwrap_or(u16::MAX);
+    Answered { body, ..Answered::new(status, decode::pairs(given, "headers")) }
 }
 
 fn whole(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> (Bytes, Digest) {

@@ -34,6 +34,5 @@ pub(crate) fn resolve(base: Option<&str>, url: &str) -> Option<Url> {
         None => EngineUrl::new(url),
     };
     let (text, origin, host) = read.map(|url| (url.href(), url.origin(), url.hostname())).ok()?;
-    let is_secure = text.starts_with("https:");
-    (is_secure || text.starts_with("http:")).then_some(Url { text, origin, host, is_secure })
+    Url::of_web(text, origin, host)
 }

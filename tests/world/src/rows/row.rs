@@ -309,15 +309,8 @@ pub fn resolve(base: Option<&str>, url: &str) -> Option<Url> {
         Some(base) => url::Url::parse(base).ok()?.join(url).ok()?,
         None => url::Url::parse(url).ok()?,
     };
-    if !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    Some(Url {
-        origin: url.origin().ascii_serialization(),
-        host: url.host_str()?.to_owned(),
-        is_secure: url.scheme() == "https",
-        text: url.into(),
-    })
+    let (origin, host) = (url.origin().ascii_serialization(), url.host_str()?.to_owned());
+    Url::of_web(url.into(), origin, host)
 }
 
 impl Place for World {
