@@ -66,16 +66,31 @@ pub(crate) fn entries(index: &Index, root: Value<'_>, documents: &Documents<'_>)
             annotations: spelt.member("annotations").map(pairs).unwrap_or_default(),
         })
         .collect();
-    // The first with a digest.
-    let mut by_digest = BTreeMap::new();
-    for (at, descriptor) in index.entries.iter().enumerate() {
-        by_digest.entry(descriptor.digest.as_str()).or_insert(at);
-    }
-    for entry in entries.iter_mut().filter(|entry| entry.role == Role::Attestation) {
-        let digest = entry.annotations.iter().find(|pair| pair.name == "vnd.docker.reference.digest");
-        entry.about = digest.and_then(|digest| by_digest.get(digest.value.as_str()).copied());
+    let digests = index.entries.iter().map(|descriptor| descriptor.digest.as_str());
+    let places = places(digests, entries.iter().map(attested));
+    for (entry, place) in entries.iter_mut().zip(places) {
+        entry.about = place;
     }
     entries
+}
+
+/// The digest that an attestation says it is about.
+fn attested(entry: &Entry) -> Option<&str> {
+    let is_meant = |pair: &&Pair| pair.name == "vnd.docker.reference.digest";
+    let digest = (entry.role == Role::Attestation).then(|| entry.annotations.iter().find(is_meant));
+    digest.flatten().map(|pair| pair.value.as_str())
+}
+
+/// The place of the first of `all` that is the same as each of `wanted`.
+fn places<K: Ord>(
+    all: impl Iterator<Item = K>,
+    wanted: impl Iterator<Item = Option<K>>,
+) -> Vec<Option<usize>> {
+    let mut places = BTreeMap::new();
+    for (place, key) in all.enumerate() {
+        places.entry(key).or_insert(place);
+    }
+    wanted.map(|key| places.get(&key?).copied()).collect()
 }
 
 fn role(descriptor: &Descriptor) -> Role {
@@ -137,5 +152,58 @@ pub(crate) fn flags(descriptor: &Descriptor) -> Vec<&'static str> {
         }
         Err(error) if matches!(*error, downshift::Error::EncryptedLayer { .. }) => vec!["encrypted"],
         Err(_) => vec!["unknown-type"],
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail")]
+mod tests {
+    use core::cell::Cell;
+    use core::cmp::Ordering;
+
+    use super::places;
+
+    /// A key that counts how often it is compared.
+    struct Counted<'c>(usize, &'c Cell<usize>);
+
+    impl PartialEq for Counted<'_> {
+        fn eq(&self, other: &Self) -> bool {
+            self.cmp(other) == Ordering::Equal
+        }
+    }
+
+    impl Eq for Counted<'_> {}
+
+    impl PartialOrd for Counted<'_> {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl Ord for Counted<'_> {
+        fn cmp(&self, other: &Self) -> Ordering {
+            self.1.set(self.1.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    #[test]
+    fn places_of_many_are_found_without_looking_at_all_for_each() {
+        const MANY: usize = 4096;
+        let comparisons = Cell::new(0);
+        let all = (0..MANY).map(|number| Counted(number, &comparisons));
+        let wanted = (0..MANY).rev().map(|number| Some(Counted(number, &comparisons)));
+        let found = places(all, wanted);
+        assert!(found.into_iter().eq((0..MANY).rev().map(Some)));
+        // Some dozens for each, where a look at all of them takes 2048 on average.
+        assert!(comparisons.get() < 100 * MANY, "{} comparisons", comparisons.get());
+    }
+
+    #[test]
+    fn the_first_of_several_is_meant_and_nothing_has_no_place() {
+        assert_eq!(
+            places("abca".chars(), [Some('a'), None, Some('x'), Some('c')].into_iter()),
+            [Some(0), None, None, Some(2)]
+        );
     }
 }
