@@ -178,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_not_in_its_state_any_more_is_not_checked_for_that() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (blob, stamp) = blob(file.path());
+        let state = BlobState { digest: Digest::of(b"right"), stamp };
+        // What is read has the digest, but nobody knows what others have read of it before.
+        fs::write(file.path(), "right").unwrap();
+        let error = check(&state, &blob.file, &AtomicBool::new(false)).unwrap_err();
+        assert_eq!(error.to_string(), "it changes while it is read");
+    }
+
+    #[test]
     fn checking_ends_with_who_waits_for_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let (blob, stamp) = blob(file.path());
