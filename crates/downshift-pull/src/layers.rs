@@ -137,6 +137,7 @@ impl Front {
         let recalled = self.shell.ask(Effect::RecallFacts { name: name.clone(), digest: digest.clone() });
         let KnownLayer { facts, is_seen } = match recalled.await {
             Done::KnownLayer(known) => known?,
+            Done::Unknown { .. } => KnownLayer::default(),
             other => return Err(unexpected(&other)),
         };
         if let Some(facts) = facts {
@@ -158,6 +159,11 @@ impl Front {
             Done::Learnt(Learnt::Read(reading)) => reading,
             Done::Learnt(Learnt::Failed(failure)) => return Err(failure.into()),
             Done::Learnt(Learnt::Busy) => return Err(Reason::Reading.into()),
+            // The shell has nobody who reads layers.
+            Done::Unknown { .. } => LayerReading::Refused {
+                code: "no-layer-reader".to_string(),
+                cause: "this server does not unpack layers".to_string(),
+            },
             other => return Err(unexpected(&other)),
         };
         if let LayerReading::Refused { .. } = &reading {
@@ -190,6 +196,8 @@ impl Front {
         let recalled = Effect::RecallLayer { name: name.to_string(), diff_id: diff_id.clone() };
         let sources = match self.shell.ask(recalled).await {
             Done::Sources(sources) => sources?,
+            // The shell keeps no layers.
+            Done::Unknown { .. } => return Ok(None),
             other => return Err(unexpected(&other)),
         };
         for facts in sources {
