@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_layer::Limits as LayerLimits;
+use downshift_registry::ClientRules;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -24,7 +25,7 @@ use crate::data::records;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
-use crate::origin::registry::{Delivery, UpstreamConfig, permissions};
+use crate::origin::registry::{Delivery, UpstreamConfig, client_rules, permissions};
 
 /// Everything that can be said of a server. The default is what counts where nothing is said.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -71,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) facts_wait: u64,
     /// Whether what is unpacked on its way is compressed with gzip again, for who takes that.
     pub(crate) wire_gzip: bool,
+    /// What is known of clients in every repository, as rules.
+    pub(crate) client: Vec<String>,
     /// The platform for clients that do not say theirs.
     #[serde(with = "text")]
     pub(crate) platform: Platform,
@@ -140,6 +143,7 @@ impl Default for Settings {
             // Less than proxies and engines wait for an answer, which is a minute at the least.
             facts_wait: 45,
             wire_gzip: false,
+            client: Vec::new(),
             platform: Platform::default(),
             engine: EngineName::Wasm,
             guest: None,
@@ -210,6 +214,11 @@ impl Settings {
     /// What is allowed in all repositories.
     pub(crate) fn permissions(&self) -> Result<Permissions, Error> {
         permissions(&self.allow)
+    }
+
+    /// What is known of clients in all repositories.
+    pub(crate) fn clients(&self) -> Result<ClientRules, Error> {
+        client_rules(&self.client)
     }
 
     /// The limits of the core.
@@ -326,6 +335,7 @@ impl Settings {
         }
         self.limits()?;
         self.permissions()?;
+        self.clients()?;
         for (position, upstream) in self.upstream.iter().enumerate() {
             let prefix = &upstream.prefix;
             if upstream.url.is_empty() && upstream.hosts.is_empty() {
@@ -382,6 +392,7 @@ mod tests {
         let upstream = UpstreamConfig {
             url: "https://example.org".to_owned(),
             allow: vec!["zstd-layer".to_owned()],
+            client: vec!["trivy refuses=schema1".to_owned()],
             ..UpstreamConfig::default()
         };
         let hosts = vec!["ghcr.io".to_owned(), "*.azurecr.io".to_owned()];
@@ -394,6 +405,7 @@ mod tests {
             trusted_proxy: vec!["10.0.0.0/8".parse().unwrap()],
             limit: BTreeMap::from([("layers".to_owned(), 7)]),
             allow: vec!["foreign-layer".to_owned()],
+            client: vec!["docker/20.10 zstd=all".to_owned()],
             ..Settings::default()
         };
         let read = Settings::of_table(settings.to_toml().unwrap().parse().unwrap()).unwrap();

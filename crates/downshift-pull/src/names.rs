@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use core::ops::Deref;
 
 use downshift_registry::{
-    HostPattern, Mapping, RegistryName, Request, Response, error, is_docker_hub, is_local_name,
+    HostPattern, Mapping, RegistryName, Request, Response, Route, error, is_docker_hub, is_local_name,
     split_registry,
 };
 
@@ -114,6 +114,22 @@ impl Settings {
         match self.local_name(&request) {
             Ok(Some(name)) => Arc::new(request.for_repository(&name)),
             Ok(None) | Err(_) => request,
+        }
+    }
+
+    /// The request of a client that is known as the operator knows it, where its repository is.
+    pub(crate) fn of_known_client(&self, request: Arc<Request>) -> Arc<Request> {
+        let name = match &request.route {
+            Route::V1Images { name } => Some(name.as_str()),
+            route => route.repository(),
+        };
+        let scope = name.and_then(|name| self.scope_of(name));
+        let own = scope.and_then(|scope| self.origins.iter().find(|origin| origin.id == scope.origin));
+        let rules = || own.map(|origin| &origin.clients).into_iter().chain([&self.clients]);
+        if rules().any(|rules| request.is_ruled_by(rules)) {
+            Arc::new(request.with_client_rules(rules()))
+        } else {
+            request
         }
     }
 

@@ -51,7 +51,7 @@ impl Pull {
         let shell = Shell::default();
         let request: Arc<Request> = request.into();
         let refusal = settings.local_name(&request).err();
-        let request = settings.local(request);
+        let request = settings.of_known_client(settings.local(request));
         let front = Front { settings, request, refusal, scheme, shell: shell.clone() };
         Self { work: Some(Box::pin(front.run())), shell }
     }

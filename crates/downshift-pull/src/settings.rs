@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
-use downshift_registry::{Credentials, HostPattern, Mapping};
+use downshift_registry::{ClientRules, Credentials, HostPattern, Mapping};
 
 /// For how long what a tag points to is told without asking again, unless the operator says otherwise.
 const TAG_LIFETIME: Duration = Duration::from_secs(10);
@@ -32,6 +32,8 @@ pub struct Settings {
     pub facts_wait: Duration,
     /// Whether what is unpacked on its way is compressed with gzip again, for clients that take that.
     pub wire_gzip: bool,
+    /// What is known of clients beside the table of them, in all repositories.
+    pub clients: ClientRules,
     /// The platform for clients that do not say theirs.
     pub platform: Platform,
     /// How much to take in and give out.
@@ -114,13 +116,22 @@ pub struct Origin {
     pub allow: Permissions,
     /// Who gets layers unpacked in its repositories, where that is another than [for all](Settings::plain_layers).
     pub plain_layers: Option<PlainLayers>,
+    /// What is known of clients in its repositories, before what is known of them in all.
+    pub clients: ClientRules,
 }
 
 impl Origin {
     /// An origin of which nothing else is said.
     #[must_use]
     pub fn new(id: OriginId, mapping: Mapping, place: Place) -> Self {
-        Self { id, mapping, place, allow: Permissions::default(), plain_layers: None }
+        Self {
+            id,
+            mapping,
+            place,
+            allow: Permissions::default(),
+            plain_layers: None,
+            clients: ClientRules::default(),
+        }
     }
 }
 
@@ -198,6 +209,7 @@ impl Settings {
             plain_layers: PlainLayers::default(),
             facts_wait: FACTS_WAIT,
             wire_gzip: false,
+            clients: ClientRules::default(),
             platform: Platform::default(),
             limits: Limits::default(),
             tag_lifetime: TAG_LIFETIME,

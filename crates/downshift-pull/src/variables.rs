@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use downshift::{Failure, Fault, Limits, Permissions, PlainLayers, Policy};
 use downshift_json::{Json, Kind, Value};
-use downshift_registry::{Credentials, Mapping, RegistryName, is_docker_hub, registry_host};
+use downshift_registry::{ClientRules, Credentials, Mapping, RegistryName, is_docker_hub, registry_host};
 
 use crate::names::ListedHost;
 use crate::settings::{Access, Delivery, Domain, Origin, OriginId, Place, Registry, Resolve, Settings, Url};
@@ -28,7 +28,7 @@ const READ_MEMORY: usize = 64 * 1024 * 1024;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// What may be said of a registry in `UPSTREAMS`.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 13] = [
     "url",
     "hosts",
     "prefix",
@@ -41,6 +41,7 @@ const MEMBERS: [&str; 12] = [
     "password",
     "allow",
     "plainLayers",
+    "client",
 ];
 
 /// What the variables of an edge say.
@@ -105,6 +106,7 @@ impl<'j> Reader<'j> {
         if let Some(wait) = self.seconds("FACTS_WAIT")? {
             settings.facts_wait = wait;
         }
+        settings.clients = client_rules("CLIENT", self.value("CLIENT"))?;
         if let Some(platform) = self.text("PLATFORM")? {
             let invalid = |_| invalid("PLATFORM", "write it as `linux/arm64` or `linux/arm/v7`");
             settings.platform = platform.parse().map_err(invalid)?;
@@ -270,8 +272,14 @@ impl<'j> Reader<'j> {
             return Err(invalid("UPSTREAMS", BAD_MAPPING));
         }
         let (allow, plain_layers) = (described.allow, described.plain_layers);
-        let origin =
-            |(id, (mapping, place))| Origin { id: OriginId(id), mapping, place, allow, plain_layers };
+        let origin = |(id, (mapping, place))| Origin {
+            id: OriginId(id),
+            mapping,
+            place,
+            allow,
+            plain_layers,
+            clients: described.client.clone(),
+        };
         Ok((number..).zip(places).map(origin).collect())
     }
 
@@ -313,6 +321,7 @@ struct Described {
     password: Option<String>,
     allow: Permissions,
     plain_layers: Option<PlainLayers>,
+    client: ClientRules,
 }
 
 impl Described {
@@ -339,6 +348,10 @@ impl Described {
             }
             if name == "plainLayers" {
                 described.plain_layers = plain_layers("UPSTREAMS", Some(value))?;
+                continue;
+            }
+            if name == "client" {
+                described.client = client_rules("UPSTREAMS", Some(value))?;
                 continue;
             }
             if let "hosts" | "ns" = &*name {
@@ -456,6 +469,18 @@ fn plain_layers(variable: &str, value: Option<Value<'_>>) -> Result<Option<Plain
     plain_layers
         .map(Some)
         .ok_or_else(|| invalid(variable, "write `never`, `old` or `always` for plain layers"))
+}
+
+/// What is known of clients: an array of rules, or a text of rules with commas between them.
+fn client_rules(variable: &str, value: Option<Value<'_>>) -> Result<ClientRules, Box<Failure>> {
+    const REMEDY: &str = "write rules such as `docker/20.10..23 zstd=all` and `trivy refuses=schema1`";
+    let Some(value) = value else { return Ok(ClientRules::default()) };
+    let elements: Vec<Value<'_>> = value.elements().collect();
+    let values = if value.kind() == Kind::Array { elements } else { [value].into() };
+    let texts: Option<Vec<_>> = values.into_iter().map(Value::as_text).collect();
+    let texts = texts.ok_or_else(|| invalid(variable, REMEDY))?;
+    let rules = texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|rule| !rule.is_empty());
+    ClientRules::parse(rules).map_err(|error| wrong(error.to_string(), REMEDY))
 }
 
 /// A number of seconds, of which thousandths count.

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use downshift::{Platform, Policy};
 use downshift_pull::{Access, Delivery, Place, Registry, Settings, UPSTREAM_TIMEOUT, Url, Variables};
+use downshift_registry::ClientRules;
 use downshift_world::rows::resolve;
 
 /// The settings of these members, beside what an edge has to have.
@@ -88,6 +89,27 @@ fn what_is_allowed_is_for_all_repositories_or_for_those_of_a_registry() {
         [r#""UPSTREAM":"https://a","ALLOW":"foreign""#, r#""UPSTREAMS":[{"url":"https://a","allow":"x"}]"#]
     {
         assert!(read(variables).unwrap_err().contains("there is no permission"), "{variables}");
+    }
+}
+
+#[test]
+fn clients_are_what_rules_say() {
+    let rules = |texts: &[&str]| ClientRules::parse(texts.iter().copied()).unwrap();
+    let settings = read(
+        r#""UPSTREAMS":[{"url":"https://a","prefix":"a","client":["docker/20.10 zstd=all"]},{"url":"https://b"}],
+        "CLIENT":"trivy refuses=schema1, crane refuses=none""#,
+    )
+    .unwrap();
+    let own: Vec<_> = settings.origins.iter().map(|origin| origin.clients.clone()).collect();
+    assert_eq!(own, [rules(&["docker/20.10 zstd=all"]), rules(&[])]);
+    assert_eq!(settings.clients, rules(&["trivy refuses=schema1", "crane refuses=none"]));
+    for (variables, expected) in [
+        (r#""UPSTREAM":"https://a","CLIENT":"docker zstd=some""#, "not a property of clients"),
+        (r#""UPSTREAM":"https://a","CLIENT":[7]"#, "`CLIENT` is missing or wrong"),
+        (r#""UPSTREAMS":[{"url":"https://a","client":"docker"}]"#, "says nothing of the client"),
+    ] {
+        let error = read(variables).unwrap_err();
+        assert!(error.contains(expected), "{variables}: {error}");
     }
 }
 

@@ -7,52 +7,64 @@ use downshift::{Form, ZstdSupport};
 
 /// What is known of the clients of one product, in some of its versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClientFacts {
+pub(crate) struct ClientFacts<'a> {
     /// Forms that it does not read, whether it names them or not.
-    pub(crate) unreadable: &'static [Form],
+    pub(crate) unreadable: &'a [Form],
     /// In which manifests it reads layers that are compressed with zstd, where that is known.
     pub(crate) zstd: Option<ZstdSupport>,
-    /// Whether it falls back to the API of version 1 after any failure, and prints nothing but what that says.
-    pub(crate) prints_v1_only: bool,
+    /// Whether it pulls no layer that comes without a Content-Length.
+    pub(crate) needs_length: bool,
+    /// Which errors it prints.
+    pub(crate) errors: PrintedErrors,
+}
+
+/// Which errors of version 2 a client prints. After the others it asks the API of version 1, and prints what that says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PrintedErrors {
+    /// None.
+    None,
+    /// Those with a status below 500, but for a manifest and a layer that are unknown.
+    Client,
+    /// All but that a manifest is unknown.
+    ButUnknown,
+    /// All.
+    All,
 }
 
 /// A product's versions from those of the row before it up to, and without, `before`.
 struct Row {
     product: &'static str,
     before: Version,
-    facts: ClientFacts,
+    facts: ClientFacts<'static>,
 }
 
 /// The first two numbers of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version(u32, u32);
+pub(crate) struct Version(pub(crate) u32, pub(crate) u32);
 
 /// Later than any release. A version that cannot be read counts as this: it is of a build that nobody has released yet.
-const NEWEST: Version = Version(u32::MAX, u32::MAX);
+pub(crate) const NEWEST: Version = Version(u32::MAX, u32::MAX);
 
-const UNKNOWN: ClientFacts = ClientFacts { unreadable: &[], zstd: None, prints_v1_only: false };
+const UNKNOWN: ClientFacts<'static> =
+    ClientFacts { unreadable: &[], zstd: None, needs_length: false, errors: PrintedErrors::All };
 
 const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
 const OCI: &[Form] = &[Form::Oci, Form::Index];
 const ALL_BUT_SCHEMA1: &[Form] = &[Form::Schema2, Form::List, Form::Oci, Form::Index];
 
 /// The rows of a product stand together, the older before the newer.
-const TABLE: [Row; 17] = [
+const TABLE: [Row; 18] = [
     // Docker 1.5 and earlier want TarSum digests; nothing is known of them but that they are older than zstd.
     row("docker", Version(1, 6), &[], Some(ZstdSupport::None)),
-    // Measured with 1.6.2 and 1.7.1: by a schema 2 digest they fail, and print the answer of `/v1/` alone.
-    Row {
-        product: "docker",
-        before: Version(1, 8),
-        facts: ClientFacts {
-            unreadable: ALL_BUT_SCHEMA1,
-            zstd: Some(ZstdSupport::None),
-            prints_v1_only: true,
-        },
-    },
-    // Measured with 1.8.3 and 1.9.1: "unsupported schema version 2".
-    row("docker", Version(1, 10), ALL_BUT_SCHEMA1, Some(ZstdSupport::None)),
-    // Measured with 1.10.3, 1.13.1 and 18.03.1: of an OCI manifest they say "missing signature key".
+    // Measured with 1.6.2 and 1.7.1: by a schema 2 digest they fail, and of errors they print the answer of `/v1/` alone.
+    // Without a Content-Length they read nothing of a layer (`registry/session_v2.go`).
+    Row { facts: ClientFacts { needs_length: true, ..schema1_engine(PrintedErrors::None) }, ..docker(1, 8) },
+    // Measured with 1.8.3 and 1.9.1: "unsupported schema version 2". They ask `/v1/` after a status of 500 or more, an
+    // unknown manifest and an unknown layer (`graph/pull.go` goes on to the next endpoint).
+    Row { facts: schema1_engine(PrintedErrors::Client), ..docker(1, 10) },
+    // Measured with 1.10.3, 1.13.1 and 18.03.1: of an OCI manifest they say "missing signature key". Up to 17 they ask
+    // `/v1/` where a manifest is unknown (`distribution/errors.go`, `continueOnError`; measured with 1.10.3 and 1.13.1).
+    Row { facts: ClientFacts { errors: PrintedErrors::ButUnknown, ..older_than_oci() }, ..docker(18, 0) },
     row("docker", Version(18, 6), OCI, Some(ZstdSupport::None)),
     // Measured with 20.10.24: "archive/tar: invalid tar header". zstd came with 23.0 (moby 6014c1e).
     row("docker", Version(23, 0), &[], Some(ZstdSupport::None)),
@@ -85,11 +97,26 @@ const fn row(
     unreadable: &'static [Form],
     zstd: Option<ZstdSupport>,
 ) -> Row {
-    Row { product, before, facts: ClientFacts { unreadable, zstd, prints_v1_only: false } }
+    Row { product, before, facts: ClientFacts { unreadable, zstd, ..UNKNOWN } }
+}
+
+/// A row of Docker's versions before this one, of which nothing is said yet.
+const fn docker(major: u32, minor: u32) -> Row {
+    Row { product: "docker", before: Version(major, minor), facts: UNKNOWN }
+}
+
+/// What is known of engines of the schema 1 era.
+const fn schema1_engine(errors: PrintedErrors) -> ClientFacts<'static> {
+    ClientFacts { unreadable: ALL_BUT_SCHEMA1, zstd: Some(ZstdSupport::None), errors, ..UNKNOWN }
+}
+
+/// What is known of engines that read Docker's forms and no OCI.
+const fn older_than_oci() -> ClientFacts<'static> {
+    ClientFacts { unreadable: OCI, zstd: Some(ZstdSupport::None), ..UNKNOWN }
 }
 
 /// What is known of a `product` in this `version`.
-pub(crate) fn facts(product: &str, version: &str) -> ClientFacts {
+pub(crate) fn facts(product: &str, version: &str) -> ClientFacts<'static> {
     let product = canonical(product);
     let version = Version::parse(version);
     let is_it = |row: &&Row| row.product == product && (version < row.before || row.before == NEWEST);
@@ -97,7 +124,7 @@ pub(crate) fn facts(product: &str, version: &str) -> ClientFacts {
 }
 
 /// A product by the name that its rows have.
-fn canonical(product: &str) -> &str {
+pub(crate) fn canonical(product: &str) -> &str {
     match product {
         // What crane, ko and others are made of, by its name.
         "go-containerregistry" => "crane",
@@ -108,7 +135,7 @@ fn canonical(product: &str) -> &str {
 
 impl Version {
     /// Reads `1.9.1`, `v0.21.10` and `18.06.3-ce`.
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut numbers = text.strip_prefix('v').unwrap_or(text).split(|char: char| !char.is_ascii_digit());
         let mut number = || numbers.next()?.parse().ok();
         match (number(), number()) {
@@ -166,6 +193,27 @@ mod tests {
             ("oras", "1.3.3", None),
         ] {
             assert_eq!(facts(product, version).zstd, zstd, "{product} {version}");
+        }
+    }
+
+    #[test]
+    fn errors_and_layers_are_what_engines_of_their_days_read() {
+        use PrintedErrors::{All, ButUnknown, Client, None};
+        for (product, version, errors, needs_length) in [
+            ("docker", "1.5.0", All, false),
+            ("docker", "1.6.2", None, true),
+            ("docker", "1.7.1-el6", None, true),
+            ("docker", "1.8.3", Client, false),
+            ("docker", "1.9.1", Client, false),
+            ("docker", "1.10.3", ButUnknown, false),
+            ("docker", "17.05.0-ce", ButUnknown, false),
+            ("docker", "18.03.1-ce", All, false),
+            ("docker", "dev", All, false),
+            ("containerd", "1.7.1", All, false),
+            ("curl", "1.7.1", All, false),
+        ] {
+            let facts = facts(product, version);
+            assert_eq!((facts.errors, facts.needs_length), (errors, needs_length), "{product} {version}");
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Problem {
     Invalid(String),
     /// Something else came in the place of a document, such as a login page.
     NoDocument,
+    /// A layer came without its length, and its client reads none like that.
+    NoLength,
     /// A redirect or token service points to an address of this machine or its network.
     PrivateAddress,
     /// The proxy on the way to it failed, or refused.
@@ -189,6 +191,7 @@ impl Problem {
             Self::Denied => ("upstream-denied", 403, GIVE_CREDENTIALS),
             Self::Invalid(_) => ("upstream-invalid", 502, CHECK_URL),
             Self::NoDocument => ("upstream-no-document", 502, CHECK_PROXY),
+            Self::NoLength => ("upstream-no-length", 502, USE_A_NEWER_ENGINE),
             Self::PrivateAddress => {
                 ("upstream-private-address", 502, "have the upstream registry use a public address")
             }
@@ -218,6 +221,8 @@ const CHECK_URL: &str = "check this server's settings: the URL has to be that of
 const GIVE_CREDENTIALS: &str =
     "check the name of the image; if it is right, give this server credentials that may pull it";
 const RAISE_THE_LIMIT: &str = "raise this server's limit `document-bytes` if you trust the registry: no client needs documents as large as that";
+const USE_A_NEWER_ENGINE: &str =
+    "pull it with Docker 1.8 or later, or have the registry send layers with a Content-Length";
 const TRY_AGAIN: &str = "try again; if it fails again, ask the operator of this registry";
 
 impl BadProxy {
@@ -300,6 +305,7 @@ impl fmt::Display for Fault {
             Problem::Denied => f.write_str("denies access"),
             Problem::Invalid(what) => write!(f, "sent an invalid answer: {what}"),
             Problem::NoDocument => f.write_str("sent something else in the place of a document"),
+            Problem::NoLength => f.write_str("sent a layer without its length, which this client needs"),
             Problem::PrivateAddress => f.write_str("points to an address that is not public"),
             Problem::Proxy { proxy, what } => write!(f, "cannot be asked: the proxy `{proxy}` {what}"),
             Problem::Redirect(what) => write!(f, "redirects {what}"),
@@ -361,6 +367,7 @@ mod tests {
         for problem in [
             Problem::Denied,
             Problem::Invalid("x".to_string()),
+            Problem::NoLength,
             Problem::PrivateAddress,
             Problem::Proxy { proxy: "a".to_string(), what: BadProxy::Credentials },
             Problem::Redirect(BadRedirect::Circle),

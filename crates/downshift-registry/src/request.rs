@@ -11,7 +11,10 @@ use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
 use crate::mirror;
 use crate::registry_name::is_host;
-use crate::{Authorization, Coding, Method, RegistryName, Response, Route, V1Client, accept, error};
+use crate::{
+    Authorization, ClientRules, Coding, Method, RegistryName, Response, Route, UserAgent, V1Client, accept,
+    error,
+};
 
 /// The headers that are read.
 const HEADERS: [&str; 8] = [
@@ -24,6 +27,9 @@ const HEADERS: [&str; 8] = [
     "if-range",
     "range",
 ];
+
+/// Characters of a `User-Agent` that say who a client is, and tell it from others. Docker's has about 100.
+const USER_AGENT_CHARS: usize = 256;
 
 /// A request for something that may be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +49,14 @@ pub struct Request {
     pub registry: Option<RegistryName>,
     /// What tells the client from others that ask the API of version 1, if it is one of those that do.
     pub v1: Option<V1Client>,
+    /// Whether its client reads no layer without a Content-Length.
+    pub needs_length: bool,
     /// The client's address, as far as the place that got the request [knows it](Self::from_address).
     pub address: Option<String>,
     pub(crate) conditions: Conditions,
     pub(crate) codings: Codings,
+    /// The beginning of its `User-Agent`.
+    user_agent: String,
 }
 
 impl Request {
@@ -100,9 +110,11 @@ impl Request {
         let route = Route::parse(target)?;
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let registry = if route.is_in_v2() { mirror::asked_for(query)? } else { None };
-        let v1 = user_agent.as_deref().and_then(V1Client::of);
         let client = accept::capabilities(accept, user_agent.as_deref());
         let codings = Codings::parse(accept_encoding);
+        let user_agent: String = user_agent.unwrap_or_default().chars().take(USER_AGENT_CHARS).collect();
+        let facts = UserAgent::parse(&user_agent).facts();
+        let (v1, needs_length) = (V1Client::of(&user_agent, facts), facts.needs_length);
         Ok(Self {
             method,
             route,
@@ -111,10 +123,29 @@ impl Request {
             host,
             registry,
             v1,
+            needs_length,
             address: None,
             conditions,
             codings,
+            user_agent,
         })
+    }
+
+    /// Whether one of these `rules` is about its client.
+    #[must_use]
+    pub fn is_ruled_by(&self, rules: &ClientRules) -> bool {
+        rules.are_about(&UserAgent::parse(&self.user_agent))
+    }
+
+    /// The same request of a client of which `rules` say what it reads, the first before the others, and the table of clients
+    /// only what they do not say.
+    #[must_use]
+    pub fn with_client_rules<'r>(&self, rules: impl IntoIterator<Item = &'r ClientRules>) -> Self {
+        let agent = UserAgent::parse(&self.user_agent);
+        let facts = agent.facts_by(rules);
+        let client = agent.describe_as(facts, self.client.clone().of_unknown_product());
+        let v1 = V1Client::of(&self.user_agent, facts);
+        Self { client, v1, needs_length: facts.needs_length, ..self.clone() }
     }
 
     /// The same request, of a client with this address.
@@ -234,10 +265,15 @@ mod tests {
             authorization: Authorization::parse(b"Basic QTpC"),
             host: Some("localhost:5000".into()),
             registry: None,
-            v1: V1Client::of("docker/1.9.1 os/linux arch/arm64"),
+            v1: Some(V1Client {
+                user_agent: "docker/1.9.1 os/linux arch/arm64".into(),
+                prints_v1_only: false,
+            }),
+            needs_length: false,
             address: None,
             conditions,
             codings: Codings::parse([&b"gzip"[..]]),
+            user_agent: "docker/1.9.1 os/linux arch/arm64".into(),
         };
         assert_eq!(read("HEAD", "/v2/", &headers), Ok(expected));
     }

@@ -2,7 +2,8 @@
 
 use downshift::{Capabilities, Platform};
 
-use crate::client_table::{self, ClientFacts};
+use crate::ClientRules;
+use crate::client_table::{self, ClientFacts, PrintedErrors};
 
 /// What a `User-Agent` says about its client.
 ///
@@ -54,32 +55,40 @@ impl<'a> UserAgent<'a> {
     /// that says (measured).
     #[must_use]
     pub fn prints_v1_only(&self) -> bool {
-        self.facts().prints_v1_only
-    }
-
-    fn facts(&self) -> ClientFacts {
-        client_table::facts(self.product, self.version)
+        self.facts().errors == PrintedErrors::None
     }
 
     /// Whether this is a Docker that asks the API of version 1 after failures of version 2: 1.6 to 1.13, and 17.
     #[must_use]
     pub fn asks_v1(&self) -> bool {
-        let mut numbers = self.version.split(|char: char| !char.is_ascii_digit());
-        let (major, minor) = (numbers.next(), numbers.next().and_then(|minor| minor.parse::<u8>().ok()));
-        self.product == "docker"
-            && match (major, minor) {
-                (Some("1"), Some(minor)) => (6..=13).contains(&minor),
-                (Some("17"), Some(_)) => true,
-                _ => false,
-            }
+        self.facts().errors != PrintedErrors::All
+    }
+
+    /// What is known of it.
+    pub(crate) fn facts(&self) -> ClientFacts<'static> {
+        client_table::facts(self.product, self.version)
+    }
+
+    /// What is known of it, by the first of these rules that says it, and else by the table.
+    pub(crate) fn facts_by<'r>(&self, rules: impl IntoIterator<Item = &'r ClientRules>) -> ClientFacts<'r> {
+        let mut own = crate::client_rules::Said::default();
+        for rules in rules {
+            own = own.or(rules.said_of(self));
+        }
+        own.over(self.facts())
     }
 
     /// Adds to `capabilities` what this says.
-    pub(crate) fn describe(&self, mut capabilities: Capabilities) -> Capabilities {
+    pub(crate) fn describe(&self, capabilities: Capabilities) -> Capabilities {
+        self.describe_as(self.facts(), capabilities)
+    }
+
+    /// Adds to `capabilities` what this says, of a client of which these `facts` are known.
+    pub(crate) fn describe_as(&self, facts: ClientFacts<'_>, mut capabilities: Capabilities) -> Capabilities {
         if let Some(platform) = self.platform() {
             capabilities = capabilities.with_platform(platform);
         }
-        let ClientFacts { unreadable, zstd, .. } = self.facts();
+        let ClientFacts { unreadable, zstd, .. } = facts;
         let capabilities = unreadable.iter().copied().fold(capabilities, Capabilities::with_unreadable);
         zstd.into_iter().fold(capabilities, Capabilities::with_zstd)
     }
@@ -134,9 +143,7 @@ mod tests {
         for version in ["1.6.2", "1.9.1", "1.13.1", "17.03.0-ce"] {
             assert!(UserAgent::parse(&["docker/", version].concat()).asks_v1(), "{version}");
         }
-        for text in
-            ["docker/1.5.0", "docker/1.14", "docker/18.03.1-ce", "docker/20.10.24", "docker", "curl/1.7.1"]
-        {
+        for text in ["docker/1.5.0", "docker/18.03.1-ce", "docker/20.10.24", "docker", "curl/1.7.1"] {
             assert!(!UserAgent::parse(text).asks_v1(), "{text}");
         }
     }

@@ -2,10 +2,7 @@
 
 use alloc::string::String;
 
-use crate::UserAgent;
-
-/// Bytes of a `User-Agent` that tell one client from another. Docker's has about 100.
-const USER_AGENT_BYTES: usize = 256;
+use crate::client_table::{ClientFacts, PrintedErrors};
 
 /// A client that asks the API of version 1 after a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +14,9 @@ pub struct V1Client {
 }
 
 impl V1Client {
-    /// The client with this `User-Agent`, if it is one.
-    pub(crate) fn of(user_agent: &str) -> Option<Self> {
-        let parsed = UserAgent::parse(user_agent);
-        let prints_v1_only = parsed.prints_v1_only();
-        let cut = |text: &str| text.chars().take(USER_AGENT_BYTES).collect();
-        parsed.asks_v1().then(|| Self { user_agent: cut(user_agent), prints_v1_only })
+    /// The client with this `User-Agent`, of which these `facts` are known, if it is one.
+    pub(crate) fn of(user_agent: &str, facts: ClientFacts<'_>) -> Option<Self> {
+        let prints_v1_only = facts.errors == PrintedErrors::None;
+        (facts.errors != PrintedErrors::All).then(|| Self { user_agent: user_agent.into(), prints_v1_only })
     }
 }

@@ -156,6 +156,13 @@ impl Capabilities {
         self
     }
 
+    /// The same client, as if its product was not known: with what it says itself and no more.
+    #[must_use]
+    pub fn of_unknown_product(mut self) -> Self {
+        (self.unreadable, self.zstd) = (Default::default(), None);
+        self
+    }
+
     /// The same client with the weights that decide: however many clients spell theirs in different ways, those that are
     /// the same after this have the same answers.
     ///

@@ -33,8 +33,8 @@ pub(super) struct Options {
     /// A settings file in TOML; its keys are the names of the long options
     ///
     /// Upstream registries are tables [[upstream]] in it, with the keys url or hosts, prefix, remote-prefix, library, ns,
-    /// slash, username, password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs, timeout
-    /// and allow. Relative paths are relative to the file.
+    /// slash, username, password-file, docker-config, ca, proxy, proxy-username, proxy-password-file, blobs, timeout,
+    /// allow and client. Relative paths are relative to the file.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -124,6 +124,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(hide_possible_values = true)]
     wire_gzip: Option<bool>,
+    /// What a client reads that Downshift does not know of, or knows otherwise, such as `docker/20.10..23 zstd=all` or
+    /// `trivy refuses=schema1`; can be repeated
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    client: Vec<String>,
     /// The platform for clients that do not name theirs, or name it without the variant that this has; the reference
     /// policy knows linux/amd64 only
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]

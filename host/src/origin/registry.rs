@@ -11,7 +11,7 @@ use downshift_pull::{Domain, Origin, OriginId, Place, Registry};
 
 use self::http::Http;
 pub(crate) use self::http::Query;
-pub(crate) use self::settings::{Delivery, Settings, Site, UpstreamConfig, permissions};
+pub(crate) use self::settings::{Delivery, Settings, Site, UpstreamConfig, client_rules, permissions};
 use crate::error::Error;
 use crate::origin::url;
 
@@ -51,7 +51,7 @@ impl Upstream {
     /// # Errors
     /// [`Error::InvalidUpstream`] if its URL is not of the web, which is checked when it is read.
     pub(crate) fn origin(&self) -> Result<Origin, Error> {
-        let Settings { mapping, site, credentials, delivery, timeout, allow, plain_layers, .. } =
+        let Settings { mapping, site, credentials, delivery, timeout, allow, plain_layers, clients, .. } =
             self.settings.clone();
         let delivery = delivery.into();
         let place = match site {
@@ -65,6 +65,6 @@ impl Upstream {
                 Place::Registry(Registry { base, credentials, delivery, timeout })
             }
         };
-        Ok(Origin { allow, plain_layers, ..Origin::new(self.id, mapping, place) })
+        Ok(Origin { allow, plain_layers, clients, ..Origin::new(self.id, mapping, place) })
     }
 }

@@ -101,6 +101,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         timeout,
         subrequests,
         allow,
+        client,
         upstreams,
     } = &row.options;
     let mut arguments = vec![["--tag-ttl".to_owned(), tag_lifetime.as_secs().to_string()]];
@@ -153,6 +154,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     if *allow != Permissions::default() {
         arguments.push(["--allow".to_owned(), allow.to_string()]);
     }
+    arguments.extend(client.iter().map(|rule| ["--client".to_owned(), (*rule).to_owned()]));
     if let Some(subrequests) = subrequests {
         arguments.push(["--subrequests".to_owned(), subrequests.to_string()]);
     }
@@ -170,11 +172,11 @@ fn several_as_toml(
     file: &dyn Fn(&str, &str) -> anyhow::Result<String>,
 ) -> anyhow::Result<String> {
     let table = |upstream: &Upstream| {
-        let Upstream { host, prefix, ns, slash, is_by_host, credentials } = upstream;
+        let Upstream { host, prefix, ns, slash, is_by_host, credentials, client } = upstream;
         let url = network.url(*host);
         let place = if *is_by_host { format!("hosts = [{url:?}]") } else { format!("url = {url:?}") };
         let mut table = format!(
-            "[[upstream]]\n{place}\nprefix = {prefix:?}\nslash = {slash:?}\nns = {ns:?}\ntimeout = {timeout}\n"
+            "[[upstream]]\n{place}\nprefix = {prefix:?}\nslash = {slash:?}\nns = {ns:?}\ntimeout = {timeout}\nclient = {client:?}\n"
         );
         if let Some(User { name, password }) = credentials {
             let path = file(name, password)?;
@@ -188,9 +190,9 @@ fn several_as_toml(
 /// The same as the worker's variable has them.
 fn several_as_json(upstreams: &[Upstream], network: &ScriptedNetwork) -> String {
     let member = |upstream: &Upstream| {
-        let Upstream { host, prefix, ns, slash, is_by_host, credentials } = upstream;
+        let Upstream { host, prefix, ns, slash, is_by_host, credentials, client } = upstream;
         let url = network.url(*host);
-        let mut member = json!({ "prefix": prefix, "slash": slash, "ns": ns });
+        let mut member = json!({ "prefix": prefix, "slash": slash, "ns": ns, "client": client });
         if *is_by_host {
             member["hosts"] = json!([url]);
         } else {

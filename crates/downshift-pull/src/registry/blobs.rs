@@ -91,7 +91,7 @@ impl<'p> Remote<'p> {
             (200, _, Some(size)) => Ok((size, None)),
             (200, _, None) => {
                 let body = body.ok_or_else(|| unexpected(&Done::Nothing))?;
-                return self.blob_of_unknown_length(digest, body, caller).await;
+                return self.blob_of_unknown_length(request, digest, body, caller).await;
             }
             (status, ..) => Err(self.fault(Problem::Status(status))),
         };
@@ -277,10 +277,11 @@ impl<'p> Remote<'p> {
     }
 
     /// A blob that comes without its length. The oldest clients have to be told that first: it is what a manifest of the
-    /// repository said, or what the registry says to who asks for nothing else. Where nobody knows it, the blob goes on
-    /// without: it may be of any size, and so is never read first.
+    /// repository said, or what the registry says to who asks for nothing else. Where nobody knows it, the others get the
+    /// blob without: it may be of any size, and so is never read first.
     async fn blob_of_unknown_length(
         &self,
+        request: &Request,
         digest: &Digest,
         body: BodyId,
         caller: &Caller,
@@ -291,6 +292,10 @@ impl<'p> Remote<'p> {
         };
         if let Some(size @ 1..) = size {
             return Ok(self.streamed(digest, size, None, body, caller));
+        }
+        if request.needs_length {
+            self.close(Some(body)).await;
+            return Err(self.fault(Problem::NoLength));
         }
         let copy = Copy { body, start: 0, length: None, check: Some(digest.clone()), unpack: None };
         let body = OpenBlobBody::One(Source { copy, again: None });

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use downshift::{Permission, Permissions, PlainLayers};
 use downshift_pull::{ListedHost, UPSTREAM_TIMEOUT};
-use downshift_registry::{Credentials, HostPattern, Mapping, RegistryName, is_docker_hub};
+use downshift_registry::{
+    ClientRules, Credentials, HostPattern, InvalidClientRule, Mapping, RegistryName, is_docker_hub,
+};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) allow: Permissions,
     /// Who gets layers unpacked in its repositories, where that is another than in all.
     pub(crate) plain_layers: Option<PlainLayers>,
+    /// What is known of clients in its repositories.
+    pub(crate) clients: ClientRules,
 }
 
 /// Certificates of those that vouch for others.
@@ -149,6 +153,9 @@ pub(crate) struct UpstreamConfig {
     /// Who gets layers unpacked here.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub(crate) plain_layers: Option<PlainLayers>,
+    /// What is known of clients here, as rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) client: Vec<String>,
 }
 
 impl UpstreamConfig {
@@ -218,7 +225,7 @@ impl UpstreamConfig {
                 Some(Authorities { path, pem })
             }
         };
-        let allow = permissions(&self.allow)?;
+        let (allow, clients) = (permissions(&self.allow)?, client_rules(&self.client)?);
         let (delivery, timeout) = (self.blobs, Duration::from_secs(timeout));
         let settings = |(mapping, site, credentials)| Settings {
             mapping,
@@ -230,6 +237,7 @@ impl UpstreamConfig {
             proxies: proxies.clone(),
             allow,
             plain_layers: self.plain_layers,
+            clients: clients.clone(),
         };
         Ok(sites.into_iter().map(settings).collect())
     }
@@ -334,6 +342,15 @@ fn is_slash(text: &str) -> bool {
 pub(crate) fn permissions(codes: &[String]) -> Result<Permissions, Error> {
     let permissions = codes.iter().map(|code| code.parse::<Permission>());
     Ok(permissions.collect::<Result<_, _>>()?)
+}
+
+/// What is known of clients.
+///
+/// # Errors
+/// [`Error::InvalidSettings`].
+pub(crate) fn client_rules(rules: &[String]) -> Result<ClientRules, Error> {
+    let invalid = |error: InvalidClientRule| Error::InvalidSettings { problem: error.to_string() };
+    ClientRules::parse(rules.iter().map(String::as_str)).map_err(invalid)
 }
 
 /// A URL for messages: without the name and password that somebody may have put into it.

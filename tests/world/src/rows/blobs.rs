@@ -342,7 +342,15 @@ fn no_lengths() -> Vec<Row> {
         ),
         with_layer(
             "blobs/no-length/nobody-knows-it",
-            [change(rule(Fault::Unsized { is_right: true }).change()), get(&path).comes(streamed(&bytes))],
+            [
+                change(rule(Fault::Unsized { is_right: true }).change()),
+                get(&path).comes(streamed(&bytes)),
+                // Docker before 1.8 takes no layer without its length.
+                get(&path)
+                    .with("User-Agent", "docker/1.7.1 os/linux arch/amd64")
+                    .comes(refused(502, "upstream-no-length")),
+                get(&path).with("User-Agent", "docker/1.8.3 os/linux arch/amd64").comes(streamed(&bytes)),
+            ],
         ),
         with_layer(
             "blobs/no-length/as-html",

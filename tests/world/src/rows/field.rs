@@ -11,7 +11,8 @@ use super::row::{
 use crate::net::Change;
 
 pub(super) fn rows() -> Vec<Row> {
-    [config_types(), vec![short_history(), wrong_sizes()], permissions(), others(), unread()].concat()
+    [config_types(), vec![short_history(), wrong_sizes()], permissions(), vec![clients()], others(), unread()]
+        .concat()
 }
 
 /// Types of configs that say nothing, as Docker 1.10 pushed them to some registries.
@@ -75,6 +76,28 @@ fn permissions() -> Vec<Row> {
         with("another", &[Permission::ZstdLayer], refused(400, "foreign-layer")),
         with("its-own", &[Permission::ZstdLayer, Permission::ForeignLayer], schema1),
     ]
+}
+
+/// Clients that read something else than the table knows: the operator says it in all repositories.
+fn clients() -> Row {
+    const RULES: &[&str] =
+        &["scanner/2..3 refuses=oci+index", "docker/1.13 refuses=none", "crane refuses=none"];
+    let image = sample::oci();
+    let tag = manifest("latest");
+    let asked = |agent: &str| get(&tag).reading(Form::Oci).with("User-Agent", agent);
+    let also_schema2 = |agent: &str| asked(agent).reading(Form::Schema2);
+    let schema2 = status(200).header("content-type", Form::Schema2.media_type());
+    let steps = [
+        push("latest", &image),
+        also_schema2("scanner/2.9").comes(schema2.clone()),
+        also_schema2("Scanner/2.0.1").comes(schema2.clone()),
+        also_schema2("scanner/3.0").comes(stored(&image)),
+        also_schema2("curl/8.0").comes(stored(&image)),
+        // As an engine that was mended says.
+        also_schema2("docker/1.13.1 os/linux arch/amd64").comes(stored(&image)),
+        also_schema2("docker/1.12.6 os/linux arch/amd64").comes(schema2),
+    ];
+    row("field/clients", Options { client: RULES, ..Options::default() }, steps)
 }
 
 /// Manifests of other kinds: to who names their type or takes anything, and by digest to everybody.

@@ -34,6 +34,7 @@ pub(super) fn rows() -> Vec<Row> {
         logins(),
         pass_through(),
         three_parts(),
+        clients(),
     ]
 }
 
@@ -339,4 +340,31 @@ fn three_parts() -> Row {
         is_stored(&manifest("", "latest", "{registry.host}"), &image),
     ]);
     row("mirrors/names-of-three-parts", before(UPSTREAMS), steps)
+}
+
+/// What is known of a client in one registry's repositories says nothing of it in another's.
+fn clients() -> Row {
+    const UPSTREAMS: &[Upstream] = &[
+        Upstream {
+            client: &["scanner/2 refuses=schema2+list", "scanner refuses=none"],
+            ..Upstream::new(Host::Registry, "one")
+        },
+        Upstream::new(Host::Second, "two"),
+    ];
+    let (one, two) = images();
+    let asked = |before: &str, agent: &str| {
+        get(&manifest(before, "latest", ""))
+            .reading(Form::Schema2)
+            .reading(Form::Oci)
+            .with("User-Agent", agent)
+    };
+    let oci = status(200).header("content-type", Form::Oci.media_type());
+    let mut steps = push_both().to_vec();
+    steps.extend([
+        asked("one/", "scanner/2.1").comes(oci),
+        asked("one/", "scanner/3.1").comes(stored(&one)),
+        asked("one/", "other/2.1").comes(stored(&one)),
+        asked("two/", "scanner/2.1").comes(stored(&two)),
+    ]);
+    row("mirrors/clients", before(UPSTREAMS), steps)
 }

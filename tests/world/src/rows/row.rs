@@ -10,7 +10,7 @@ use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_r
 use downshift_pull::{
     Access, Delivery, ListedHost, Origin, OriginId, Place as OriginPlace, Registry, Settings, Url,
 };
-use downshift_registry::{Mapping, RegistryName};
+use downshift_registry::{ClientRules, Mapping, RegistryName};
 
 use crate::net::{Change, Host, Net, User};
 use crate::world::{Received, Sent, World};
@@ -47,6 +47,8 @@ pub struct Options {
     pub subrequests: Option<u32>,
     /// What is allowed in its repositories.
     pub allow: Permissions,
+    /// What is known of clients, as rules.
+    pub client: &'static [&'static str],
     /// The registries that it stands before, in the place of the one.
     pub upstreams: &'static [Upstream],
 }
@@ -66,13 +68,15 @@ pub struct Upstream {
     pub is_by_host: bool,
     /// Who the server is there.
     pub credentials: Option<User>,
+    /// What is known of clients in its repositories, as rules.
+    pub client: &'static [&'static str],
 }
 
 impl Upstream {
     /// A registry with these names.
     #[must_use]
     pub const fn new(host: Host, prefix: &'static str) -> Self {
-        Self { host, prefix, ns: &[], slash: "", is_by_host: false, credentials: None }
+        Self { host, prefix, ns: &[], slash: "", is_by_host: false, credentials: None, client: &[] }
     }
 
     /// One of a list of hosts.
@@ -224,6 +228,7 @@ impl Default for Options {
             timeout: Duration::from_secs(1),
             subrequests: None,
             allow: Permissions::default(),
+            client: &[],
             upstreams: &[],
         }
     }
@@ -245,6 +250,7 @@ impl Options {
         settings.tag_lifetime = self.tag_lifetime;
         settings.stale_for = self.stale_for;
         settings.subrequests = self.subrequests;
+        settings.clients = rules(self.client);
         settings
     }
 
@@ -286,7 +292,11 @@ impl Options {
             timeout: self.timeout,
         };
         let place = OriginPlace::Registry(registry);
-        Origin { allow: self.allow, ..Origin::new(OriginId(id), mapping, place) }
+        Origin {
+            allow: self.allow,
+            clients: rules(upstream.client),
+            ..Origin::new(OriginId(id), mapping, place)
+        }
     }
 
     /// A world that is set up like this, with hosts at names of their own: `http` or `https`.
@@ -419,6 +429,10 @@ pub fn schema1_digest_of(image: &Image, name: &str, tag: &str) -> Digest {
         Outcome::Answered(answered) => answered.digest,
         outcome => panic!("the image is not converted: {outcome:?}"),
     }
+}
+
+fn rules(texts: &[&str]) -> ClientRules {
+    ClientRules::parse(texts.iter().copied()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What a client gets of an image that it reads as schema 1 only.
