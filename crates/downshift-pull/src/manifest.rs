@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use downshift::Digest;
 use downshift::answer::{Answer, LayerReading, MAX_ROUNDS, Need, Record, Request as Question, Root};
+use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
@@ -65,10 +65,10 @@ impl Front {
             return Ok(unknown());
         }
         if let Some(answer) = answer {
-            return Ok(self.reply_with(&answer));
+            return Ok(self.reply_with(&repository, answer).await);
         }
         match self.make(&repository, key, &digest, recalled, caller).await {
-            Ok(answer) => Ok(self.reply_with(&answer)),
+            Ok(answer) => Ok(self.reply_with(&repository, answer).await),
             Err(failure) => self.refuse(name, reference, failure).await.map(Reply::from),
         }
     }
@@ -100,9 +100,16 @@ impl Front {
         remote.is_still_there(digest, caller).await
     }
 
-    fn reply_with(&self, answer: &AnswerValue) -> Reply {
-        let AnswerValue { manifest, stored, .. } = answer;
-        Reply { response: response::manifest(&self.request, manifest), forms: Some((*stored, manifest.form)) }
+    async fn reply_with(&self, repository: &Repository<'_>, answer: AnswerValue) -> Reply {
+        let AnswerValue { mut manifest, stored, .. } = answer;
+        if manifest.form == Form::Other
+            && manifest.media_type.is_none()
+            && let Some(remote) = repository.remote()
+        {
+            // A document that does not say what it is goes by what its registry says.
+            manifest.media_type = remote.media_type(&manifest.digest).await;
+        }
+        Reply { response: response::manifest(&self.request, &manifest), forms: Some((stored, manifest.form)) }
     }
 
     /// An answer that is kept: under the key without a platform, or, if the answer depends on that, with it. What has no form

@@ -47,6 +47,12 @@ const MAX_PRESENCES: usize = 50_000;
 /// How many are at an edge.
 const EDGE_PRESENCES: usize = 5_000;
 
+/// How many types of manifests are: with their keys they take some 5 MB. Few manifests do not say their own.
+const MAX_MEDIA_TYPES: usize = 10_000;
+
+/// How many are at an edge.
+const EDGE_MEDIA_TYPES: usize = 1_000;
+
 /// How many refusals are. Where there are more, the oldest of them count for everybody who is being asked about.
 const MAX_REFUSALS: usize = 10_000;
 
@@ -66,6 +72,7 @@ pub struct Memory {
     heads: Facts,
     sizes: Facts,
     presences: Facts,
+    media_types: Facts,
     refusals: Facts,
     /// By client and repository.
     failures: Facts<(String, String), PullFailure>,
@@ -91,6 +98,8 @@ enum Fact {
     Identity(IdentityToken),
     /// The bytes of a blob.
     Size(u64),
+    /// The type of a manifest.
+    MediaType(String),
     /// That the registry said no, and the number of that.
     Refusal(u64),
 }
@@ -159,7 +168,7 @@ impl Facts {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::with_room(MAX_PERMITS, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES)
+        Self::with_room(MAX_PERMITS, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES, MAX_MEDIA_TYPES)
     }
 }
 
@@ -167,10 +176,10 @@ impl Memory {
     /// Nothing yet, and room for what fits into a program at an edge.
     #[must_use]
     pub fn at_edge() -> Self {
-        Self::with_room(EDGE_PERMITS, EDGE_TOKENS, EDGE_BLOB_SIZES, EDGE_PRESENCES)
+        Self::with_room(EDGE_PERMITS, EDGE_TOKENS, EDGE_BLOB_SIZES, EDGE_PRESENCES, EDGE_MEDIA_TYPES)
     }
 
-    fn with_room(permits: usize, tokens: usize, sizes: usize, presences: usize) -> Self {
+    fn with_room(permits: usize, tokens: usize, sizes: usize, presences: usize, media_types: usize) -> Self {
         Self {
             permits: Facts::new(permits),
             tokens: Facts::new(tokens),
@@ -179,6 +188,7 @@ impl Memory {
             heads: Facts::new(MAX_HEAD_REFUSALS),
             sizes: Facts::new(sizes),
             presences: Facts::new(presences),
+            media_types: Facts::new(media_types),
             refusals: Facts::new(MAX_REFUSALS),
             failures: Facts::new(MAX_FAILURES),
             layer_refusals: Facts::new(MAX_LAYER_REFUSALS),
@@ -265,6 +275,7 @@ impl Memory {
             }
             Key::BlobSize { scope, digest } => Some((&mut self.sizes, of_digest(scope, digest))),
             Key::Presence { scope, digest } => Some((&mut self.presences, of_digest(scope, digest))),
+            Key::MediaType { scope, digest } => Some((&mut self.media_types, of_digest(scope, digest))),
             _ => None,
         }
     }
@@ -276,6 +287,7 @@ impl Memory {
             (Some(Fact::Token(token)), _) => Done::Known(Value::Token(token.clone())),
             (Some(Fact::Identity(token)), _) => Done::Known(Value::IdentityToken(token.clone())),
             (Some(Fact::Size(size)), _) => Done::Known(Value::BlobSize(*size)),
+            (Some(Fact::MediaType(media_type)), _) => Done::Known(Value::MediaType(media_type.clone())),
             (Some(Fact::Yes), Key::Basic(_)) => Done::Known(Value::Basic),
             (Some(Fact::Yes), Key::HeadRefusal { .. }) => Done::Known(Value::HeadRefusal),
             (Some(Fact::Yes), Key::Presence { .. }) => Done::Known(Value::Presence),
@@ -301,6 +313,9 @@ impl Memory {
                 Some(Fact::Identity(token.clone()))
             }
             (Key::BlobSize { .. }, Value::BlobSize(size)) => Some(Fact::Size(*size)),
+            (Key::MediaType { .. }, Value::MediaType(media_type)) => {
+                Some(Fact::MediaType(media_type.clone()))
+            }
             _ => None,
         };
         if let (Some(fact), Some((facts, about))) = (fact, self.place(key)) {
@@ -462,7 +477,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_oldest_go_and_refusals_never_unnoticed() {
-        let mut memory = Memory::with_room(2, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES);
+        let mut memory = Memory::with_room(2, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES, MAX_MEDIA_TYPES);
         for name in ["a", "b", "c"] {
             permit(&mut memory, ALICE, name, 0);
         }

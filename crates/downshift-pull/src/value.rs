@@ -93,6 +93,13 @@ pub enum Key {
         /// The manifest's digest.
         digest: Digest,
     },
+    /// Of which type a manifest is as its registry says, where it does not say so itself.
+    MediaType {
+        /// The repository.
+        scope: Scope,
+        /// The manifest's digest.
+        digest: Digest,
+    },
     /// How many bytes a blob of a registry has, as a manifest of its repository says.
     BlobSize {
         /// The repository.
@@ -158,6 +165,8 @@ pub enum Value {
     HeadRefusal,
     /// That it is, or need not be.
     Presence,
+    /// The type of a manifest, without parameters.
+    MediaType(String),
     /// The bytes of a blob.
     BlobSize(u64),
     /// Why it cannot be.
@@ -270,6 +279,7 @@ impl Key {
             | Self::IdentityToken(_)
             | Self::HeadRefusal { .. }
             | Self::Presence { .. }
+            | Self::MediaType { .. }
             | Self::BlobSize { .. }
             | Self::LayerRefusal { .. }
             | Self::LastFailure { .. } => true,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::{Fault, Problem};
 
-use super::documents::reported;
+use super::documents::{reported, told_type_of_no_form};
 use super::remote::{Remote, payload_digest};
 use crate::caller::Caller;
 use crate::effect::{Answered, Done, Effect, Event};
@@ -92,16 +92,22 @@ impl Remote<'_> {
             Some(last) => self.has_document(&last.digest).await,
             None => false,
         };
-        let get = self.get_tag(tag, caller);
-        let digest = if is_at_hand {
+        let get = async { Ok(self.get_tag(tag, caller).await?.map(|digest| (digest, None))) };
+        let told = |answered: &Answered| Some((reported(answered)?, told_type_of_no_form(answered)));
+        let found = if is_at_hand {
             let path = self.path(&["manifests/", tag].concat());
-            self.head_or_get(HeadOf::Manifests, &path, caller, &reported, get).await?
+            self.head_or_get(HeadOf::Manifests, &path, caller, &told, get).await?
         } else {
             get.await?
         };
-        if let Some(digest) = &digest {
-            self.keep_presence(digest).await;
-        }
+        let digest = match found {
+            Some((digest, media_type)) => {
+                self.keep_presence(&digest).await;
+                self.keep_media_type(&digest, media_type).await;
+                Some(digest)
+            }
+            None => None,
+        };
         let key = self.tag_key(tag);
         let effect = match &digest {
             Some(digest) => {
@@ -134,6 +140,7 @@ impl Remote<'_> {
         let Some((bytes, hash, answered)) = got else { return Ok(None) };
         let digest =
             reported(&answered).or_else(|| payload_digest(&bytes, &self.settings.limits)).unwrap_or(hash);
+        self.learn(&digest, &bytes, Some(&answered)).await;
         self.keep_document(digest.clone(), bytes).await;
         Ok(Some(digest))
     }

@@ -8,11 +8,20 @@ use downshift_cases::images::{Family, REPOSITORY, sample};
 use super::row::{
     Options, Row, body, change, get, head, manifest, push, refused, row, schema1, status, stored,
 };
+use crate::fault::{Fault, Rule};
 use crate::net::Change;
 
 pub(super) fn rows() -> Vec<Row> {
-    [config_types(), vec![short_history(), wrong_sizes()], permissions(), vec![clients()], others(), unread()]
-        .concat()
+    [
+        config_types(),
+        vec![short_history(), wrong_sizes()],
+        permissions(),
+        vec![clients()],
+        others(),
+        untyped(),
+        unread(),
+    ]
+    .concat()
 }
 
 /// Types of configs that say nothing, as Docker 1.10 pushed them to some registries.
@@ -118,8 +127,9 @@ fn others() -> Vec<Row> {
             br#"{"schemaVersion":7,"mediaType":"application/vnd.example.v7+json"}"#,
             "application/vnd.example.v7+json",
         ),
-        ("page", br#"{"mediaType":"text/html","blobs":"<script>"}"#, "application/octet-stream"),
-        ("untyped", br#"{"blobs":[]}"#, "application/octet-stream"),
+        // Of no use, and so the type is the registry's.
+        ("page", br#"{"mediaType":"text/html","blobs":"<script>"}"#, Form::Schema2.media_type()),
+        ("untyped", br#"{"blobs":[]}"#, Form::Schema2.media_type()),
     ];
     let with = |(name, bytes, media_type): (&str, &'static [u8], &str)| {
         let digest = Digest::of(bytes);
@@ -130,7 +140,7 @@ fn others() -> Vec<Row> {
                 .header("content-type", media_type)
                 .header("content-security-policy", "sandbox")
         };
-        let is_typed = media_type != "application/octet-stream";
+        let is_typed = media_type != Form::Schema2.media_type();
         let mut steps = vec![
             change(Change::PushBytes(REPOSITORY, "latest", bytes)),
             get(&tag).with("Accept", "*/*").comes(comes()),
@@ -151,6 +161,46 @@ fn others() -> Vec<Row> {
         row(format!("field/others/{name}"), Options::default(), steps)
     };
     documents.into_iter().map(with).collect()
+}
+
+/// Documents that do not say what they are: their registry does, if it does so with the type of a manifest.
+fn untyped() -> Vec<Row> {
+    const BYTES: &[u8] = br#"{"blobs":[]}"#;
+    let (tag, by_digest) = (manifest("latest"), manifest(Digest::of(BYTES).as_str()));
+    let comes = |media_type| {
+        body(BYTES).header("content-type", media_type).header("content-security-policy", "sandbox")
+    };
+    let says = |media_type| {
+        [
+            change(Change::NoFaults),
+            change(Rule::at("/manifests/", Fault::ContentType(Some(media_type))).change()),
+        ]
+    };
+    let with = |name: &str, said, media_type: &'static str| {
+        let push = [change(Change::PushBytes(REPOSITORY, "latest", BYTES))];
+        // Cached, it is what it was.
+        let steps = [get(&by_digest).comes(comes(media_type)), head(&by_digest).comes(comes(media_type))];
+        let kept =
+            [change(Change::NoFaults), get(&by_digest).reading(Form::Schema2).comes(comes(media_type))];
+        let steps = push.into_iter().chain(says(said)).chain(steps).chain(kept);
+        row(format!("field/untyped/{name}"), Options::default(), steps)
+    };
+    let json = "application/vnd.example.thing.v1+json";
+    let by_tag = says(json).into_iter().chain([
+        get(&tag).with("Accept", "*/*").comes(comes(json)),
+        change(Change::NoFaults),
+        get(&by_digest).comes(comes(json)),
+    ]);
+    let by_tag = [change(Change::PushBytes(REPOSITORY, "latest", BYTES))].into_iter().chain(by_tag);
+    vec![
+        with("own-type", json, json),
+        with("in-capitals", "Application/vnd.Example.thing.v1+JSON; charset=utf-8", json),
+        with("json", "application/json", "application/json"),
+        with("as-oci", Form::Oci.media_type(), Form::Oci.media_type()),
+        with("html", "text/html", "application/octet-stream"),
+        with("javascript", "application/javascript", "application/octet-stream"),
+        row("field/untyped/by-tag", Options::default(), by_tag),
+    ]
 }
 
 /// Images of known forms that cannot be converted.
