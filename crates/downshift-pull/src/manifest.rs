@@ -239,6 +239,12 @@ impl Front {
                 if bytes.is_none() && digest == root_digest {
                     return Err(Trouble::Missing(digest).into());
                 }
+                if digest == root_digest
+                    && let (Root::Tag { tag, .. }, Some(remote), Some(bytes)) =
+                        (&request.root, repository.remote(), &bytes)
+                {
+                    remote.keep_tag_of(tag, &root_digest, bytes).await;
+                }
                 documents.push((digest, bytes));
             }
             let converted =

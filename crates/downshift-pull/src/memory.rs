@@ -53,6 +53,12 @@ const MAX_MEDIA_TYPES: usize = 10_000;
 /// How many are at an edge.
 const EDGE_MEDIA_TYPES: usize = 1_000;
 
+/// How many tags of manifests are, which with their keys take some 5 MB.
+const MAX_TAGS_OF: usize = 10_000;
+
+/// How many are at an edge.
+const EDGE_TAGS_OF: usize = 1_000;
+
 /// How many refusals are. Where there are more, the oldest of them count for everybody who is being asked about.
 const MAX_REFUSALS: usize = 10_000;
 
@@ -73,6 +79,7 @@ pub struct Memory {
     sizes: Facts,
     presences: Facts,
     media_types: Facts,
+    tags_of: Facts,
     refusals: Facts,
     /// By client and repository.
     failures: Facts<(String, String), PullFailure>,
@@ -100,6 +107,8 @@ enum Fact {
     Size(u64),
     /// The type of a manifest.
     MediaType(String),
+    /// A tag, and what it pointed to.
+    TagOf(String, Digest),
     /// That the registry said no, and the number of that.
     Refusal(u64),
 }
@@ -166,9 +175,39 @@ impl Facts {
     }
 }
 
+/// How many there may be of what there are many.
+struct Room {
+    permits: usize,
+    tokens: usize,
+    sizes: usize,
+    presences: usize,
+    media_types: usize,
+    tags_of: usize,
+}
+
+impl Room {
+    const USUAL: Self = Self {
+        permits: MAX_PERMITS,
+        tokens: MAX_TOKENS,
+        sizes: MAX_BLOB_SIZES,
+        presences: MAX_PRESENCES,
+        media_types: MAX_MEDIA_TYPES,
+        tags_of: MAX_TAGS_OF,
+    };
+
+    const EDGE: Self = Self {
+        permits: EDGE_PERMITS,
+        tokens: EDGE_TOKENS,
+        sizes: EDGE_BLOB_SIZES,
+        presences: EDGE_PRESENCES,
+        media_types: EDGE_MEDIA_TYPES,
+        tags_of: EDGE_TAGS_OF,
+    };
+}
+
 impl Default for Memory {
     fn default() -> Self {
-        Self::with_room(MAX_PERMITS, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES, MAX_MEDIA_TYPES)
+        Self::with_room(&Room::USUAL)
     }
 }
 
@@ -176,19 +215,20 @@ impl Memory {
     /// Nothing yet, and room for what fits into a program at an edge.
     #[must_use]
     pub fn at_edge() -> Self {
-        Self::with_room(EDGE_PERMITS, EDGE_TOKENS, EDGE_BLOB_SIZES, EDGE_PRESENCES, EDGE_MEDIA_TYPES)
+        Self::with_room(&Room::EDGE)
     }
 
-    fn with_room(permits: usize, tokens: usize, sizes: usize, presences: usize, media_types: usize) -> Self {
+    fn with_room(room: &Room) -> Self {
         Self {
-            permits: Facts::new(permits),
-            tokens: Facts::new(tokens),
-            basic: Facts::new(tokens),
+            permits: Facts::new(room.permits),
+            tokens: Facts::new(room.tokens),
+            basic: Facts::new(room.tokens),
             identities: Facts::new(MAX_IDENTITIES),
             heads: Facts::new(MAX_HEAD_REFUSALS),
-            sizes: Facts::new(sizes),
-            presences: Facts::new(presences),
-            media_types: Facts::new(media_types),
+            sizes: Facts::new(room.sizes),
+            presences: Facts::new(room.presences),
+            media_types: Facts::new(room.media_types),
+            tags_of: Facts::new(room.tags_of),
             refusals: Facts::new(MAX_REFUSALS),
             failures: Facts::new(MAX_FAILURES),
             layer_refusals: Facts::new(MAX_LAYER_REFUSALS),
@@ -275,6 +315,7 @@ impl Memory {
             }
             Key::BlobSize { scope, digest } => Some((&mut self.sizes, of_digest(scope, digest))),
             Key::Presence { scope, digest } => Some((&mut self.presences, of_digest(scope, digest))),
+            Key::TagOf { scope, digest } => Some((&mut self.tags_of, of_digest(scope, digest))),
             Key::MediaType { scope, digest } => Some((&mut self.media_types, of_digest(scope, digest))),
             _ => None,
         }
@@ -287,6 +328,9 @@ impl Memory {
             (Some(Fact::Token(token)), _) => Done::Known(Value::Token(token.clone())),
             (Some(Fact::Identity(token)), _) => Done::Known(Value::IdentityToken(token.clone())),
             (Some(Fact::Size(size)), _) => Done::Known(Value::BlobSize(*size)),
+            (Some(Fact::TagOf(tag, target)), _) => {
+                Done::Known(Value::TagOf { tag: tag.clone(), target: target.clone() })
+            }
             (Some(Fact::MediaType(media_type)), _) => Done::Known(Value::MediaType(media_type.clone())),
             (Some(Fact::Yes), Key::Basic(_)) => Done::Known(Value::Basic),
             (Some(Fact::Yes), Key::HeadRefusal { .. }) => Done::Known(Value::HeadRefusal),
@@ -313,6 +357,9 @@ impl Memory {
                 Some(Fact::Identity(token.clone()))
             }
             (Key::BlobSize { .. }, Value::BlobSize(size)) => Some(Fact::Size(*size)),
+            (Key::TagOf { .. }, Value::TagOf { tag, target }) => {
+                Some(Fact::TagOf(tag.clone(), target.clone()))
+            }
             (Key::MediaType { .. }, Value::MediaType(media_type)) => {
                 Some(Fact::MediaType(media_type.clone()))
             }
@@ -477,7 +524,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_oldest_go_and_refusals_never_unnoticed() {
-        let mut memory = Memory::with_room(2, MAX_TOKENS, MAX_BLOB_SIZES, MAX_PRESENCES, MAX_MEDIA_TYPES);
+        let mut memory = Memory::with_room(&Room { permits: 2, ..Room::USUAL });
         for name in ["a", "b", "c"] {
             permit(&mut memory, ALICE, name, 0);
         }

@@ -98,9 +98,12 @@ impl<'p> Repository<'p> {
         Ok(digest.map(|digest| ResolvedReference { meaning: Meaning::Upstream(digest.clone()), digest }))
     }
 
-    /// A tag that points to a manifest, if one is known.
+    /// A tag that points to a manifest, if one is known. At a registry it may as well be that of an index with it.
     pub(crate) async fn tag_of(&self, digest: &Digest) -> Result<Option<String>, Failure> {
-        let Self::Layout { shell, scope, .. } = self else { return Ok(None) };
+        let (shell, scope) = match self {
+            Self::Layout { shell, scope, .. } => (shell, scope),
+            Self::Remote(remote) => return Ok(remote.tag_of(digest).await),
+        };
         match shell.ask(Effect::TagOf { scope: scope.clone(), digest: digest.clone() }).await {
             Done::TagOf(tag) => Ok(tag),
             other => Err(unexpected(&other)),

@@ -93,6 +93,13 @@ pub enum Key {
         /// The manifest's digest.
         digest: Digest,
     },
+    /// Which tag of a registry a manifest has, itself or in an index.
+    TagOf {
+        /// The repository.
+        scope: Scope,
+        /// The manifest's digest.
+        digest: Digest,
+    },
     /// Of which type a manifest is as its registry says, where it does not say so itself.
     MediaType {
         /// The repository.
@@ -165,6 +172,13 @@ pub enum Value {
     HeadRefusal,
     /// That it is, or need not be.
     Presence,
+    /// A tag, and the digest that it pointed to then.
+    TagOf {
+        /// The tag.
+        tag: String,
+        /// What it pointed to: the manifest itself, or an index that has it.
+        target: Digest,
+    },
     /// The type of a manifest, without parameters.
     MediaType(String),
     /// The bytes of a blob.
@@ -279,6 +293,7 @@ impl Key {
             | Self::IdentityToken(_)
             | Self::HeadRefusal { .. }
             | Self::Presence { .. }
+            | Self::TagOf { .. }
             | Self::MediaType { .. }
             | Self::BlobSize { .. }
             | Self::LayerRefusal { .. }

@@ -81,3 +81,46 @@ fn what_was_made_of_the_image_under_the_tag() {
         is_that_of_the_tag(&mut world, &converted);
     }
 }
+
+/// As many requests as the registry has got.
+fn asked(world: &World) -> usize {
+    world.net.exchanges().len()
+}
+
+#[test]
+fn what_a_tag_of_a_registry_points_to_if_somebody_has_asked_for_it() {
+    for (image, child) in [(sample::schema2(), None), (sample::index(), Some(1)), (sample::list(), Some(1))] {
+        let pinned = child.map_or_else(|| image.manifest.digest(), |child| image.children[child].digest());
+        for pinned in [pinned, image.manifest.digest()] {
+            let mut world = at_registry(&image);
+            // Nobody has asked for the tag, and the registry is not asked for all of them.
+            let pinned = manifest(pinned.as_str()).with("User-Agent", ENGINE);
+            assert_eq!(world.pull(&pinned).response.status, 400);
+            let without_tag = asked(&world);
+            is_that_of_the_tag(&mut world, pinned.target.rsplit('/').next().unwrap());
+            // That takes no more requests than without a tag.
+            let mut again = at_registry(&image);
+            reported(&mut again, &manifest("latest").with("User-Agent", ENGINE));
+            let by_tag = asked(&again);
+            assert_eq!(again.pull(&pinned).response.status, 400);
+            assert!(asked(&again) - by_tag <= without_tag, "{without_tag}");
+        }
+    }
+}
+
+#[test]
+fn a_tag_that_has_moved_is_that_of_the_image_no_more() {
+    let (one, two) = (sample::schema2(), sample::no_history());
+    let pinned = one.manifest.digest();
+    let told = |world: &mut World| {
+        let received = world.pull(&manifest(pinned.as_str()).with("User-Agent", ENGINE));
+        received.response.json().unwrap()["errors"][0]["detail"]["cause"].as_str().unwrap().to_owned()
+    };
+    let mut world = at_registry(&one);
+    let without_tag = told(&mut at_registry(&one));
+    reported(&mut world, &manifest("latest").with("User-Agent", ENGINE));
+    assert_ne!(told(&mut world), without_tag);
+    world.net.change(&Change::Push(REPOSITORY, "latest", Box::new(two)));
+    reported(&mut world, &manifest("latest").with("User-Agent", ENGINE));
+    assert_eq!(told(&mut world), without_tag);
+}

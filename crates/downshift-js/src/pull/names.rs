@@ -78,6 +78,7 @@ impl Names {
             | Key::IdentityToken(_)
             | Key::HeadRefusal { .. }
             | Key::Presence { .. }
+            | Key::TagOf { .. }
             | Key::MediaType { .. }
             | Key::BlobSize { .. }
             | Key::LastFailure { .. } => {}
@@ -134,6 +135,7 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::IdentityToken(_)
         | Value::HeadRefusal
         | Value::Presence
+        | Value::TagOf { .. }
         | Value::MediaType(_)
         | Value::BlobSize(_)
         | Value::LastFailure(_) => Bytes::new(),

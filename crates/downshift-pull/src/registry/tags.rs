@@ -1,11 +1,13 @@
 //! What tags point to: as the registry said within their lifetime, and, where it cannot be asked, as it said last.
 
 use alloc::borrow::ToOwned as _;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
+use alloc::vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 use downshift::Digest;
+use downshift::document::Document;
 use downshift_registry::{Fault, Problem};
 
 use super::documents::{reported, told_type_of_no_form};
@@ -18,6 +20,12 @@ use crate::value::{HeadOf, Key, TagTarget, Value};
 
 /// How long a registry is waited for where there is a stale answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes of an index of which it is kept what its tag is: those of images have a few kilobytes.
+const MAX_LISTING_BYTES: usize = 256 * 1024;
+
+/// How many manifests of an index.
+const MAX_LISTED: usize = 64;
 
 impl Remote<'_> {
     /// What a tag points to, if there is such a tag, and this caller may know.
@@ -120,6 +128,43 @@ impl Remote<'_> {
             self.shell.ask(effect).await;
         }
         Ok(digest)
+    }
+
+    /// Keeps that a tag points to a manifest, and to all that it lists, where it is an index: who asks for one of these by
+    /// digest may be told the digest that the tag has.
+    pub(crate) async fn keep_tag_of(&self, tag: &str, target: &Digest, bytes: &[u8]) {
+        let mut digests = vec![target.clone()];
+        if bytes.len() <= MAX_LISTING_BYTES
+            && let Ok(Document::Index(index)) = Document::parse(bytes, &self.settings.limits)
+        {
+            digests.extend(index.entries.into_iter().take(MAX_LISTED).map(|entry| entry.digest));
+        }
+        for digest in digests {
+            // A tag of its own says more than that of an index.
+            if digest != *target
+                && matches!(self.known_tag(&digest).await, Some((_, known)) if known == digest)
+            {
+                continue;
+            }
+            let key = Key::TagOf { scope: self.scope.clone(), digest };
+            let value = Value::TagOf { tag: tag.to_owned(), target: target.clone() };
+            self.shell.ask(Effect::Keep { key, value, lifetime: self.settings.tag_use() }).await;
+        }
+    }
+
+    /// A tag that points to a manifest, or to an index that has it, as far as this server has been asked for that and it
+    /// still does. The registry is not asked.
+    pub(crate) async fn tag_of(&self, digest: &Digest) -> Option<String> {
+        let (tag, target) = self.known_tag(digest).await?;
+        self.last(&tag).await.filter(|last| last.digest == target).map(|_| tag)
+    }
+
+    async fn known_tag(&self, digest: &Digest) -> Option<(String, Digest)> {
+        let key = Key::TagOf { scope: self.scope.clone(), digest: digest.clone() };
+        match self.shell.ask(Effect::Load(key)).await {
+            Done::Known(Value::TagOf { tag, target }) => Some((tag, target)),
+            _ => None,
+        }
     }
 
     pub(crate) async fn has_document(&self, digest: &Digest) -> bool {
