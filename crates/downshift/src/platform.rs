@@ -34,7 +34,7 @@ impl Platform {
         Self::new("linux", "amd64")
     }
 
-    /// Whether an entry built for `entry` runs where `self` asks.
+    /// Whether an entry built for `entry` is for where `self` asks: for its architecture, in a variant that runs there.
     #[must_use]
     pub fn accepts(&self, entry: &Self) -> bool {
         self.fit(entry).is_some()
@@ -58,6 +58,32 @@ impl Platform {
             }
             _ => None,
         }
+    }
+
+    /// How well an entry built for an older architecture suits where `self` asks, whose machines run that as well: the least
+    /// is best, nothing if they do not. It is for where there is nothing [of its own](Self::fit).
+    ///
+    /// So does containerd (`platforms/compare.go`, `Only`): amd64 takes 386, and arm64 takes arm/v8, v7, v6 and v5.
+    pub(crate) fn fit_at_last(&self, entry: &Self) -> Option<u16> {
+        let (asked, found) = (Normal::of(self), Normal::of(entry));
+        if asked.os != found.os || matches!(asked.variant, Some(Variant::Other(_))) {
+            return None;
+        }
+        match (&*asked.architecture, &*found.architecture) {
+            ("amd64", "386") => found.variant.is_none().then_some(0),
+            ("arm64", "arm") => match found.variant.or(found.usual_variant())? {
+                Variant::Version(version @ Version { major: 5..=8, minor: 0 }) => {
+                    Some(u16::MAX.saturating_sub(version.place()))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether an entry built for `entry` runs where `self` asks, be it at last.
+    pub(crate) fn runs(&self, entry: &Self) -> bool {
+        self.accepts(entry) || self.fit_at_last(entry).is_some()
     }
 
     /// The same platform without its variant, which is in the name of some: `armel` is an `arm` of a variant.
@@ -304,6 +330,33 @@ mod tests {
         assert_eq!(in_order("linux/arm64", &arm64), ["linux/arm64/v8", "linux/arm64", "linux/arm64/v9"]);
         let riscv = ["linux/riscv64/rva23u64", "linux/riscv64"];
         assert_eq!(in_order("linux/riscv64", &riscv), ["linux/riscv64", "linux/riscv64/rva23u64"]);
+    }
+
+    #[test]
+    fn an_older_architecture_is_the_last_choice_of_some() {
+        let in_order = |asked: &str, entries: &[&'static str]| {
+            let asked = platform(asked);
+            let fit = |entry: &&'static str| Some((asked.fit_at_last(&platform(entry))?, *entry));
+            let mut fitting: Vec<_> = entries.iter().filter_map(fit).collect();
+            fitting.sort_unstable();
+            fitting.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>()
+        };
+        let arm =
+            ["linux/arm/v5", "linux/arm/v7", "linux/arm64", "linux/arm/v8", "linux/386", "linux/arm/v6"];
+        let all_of_arm = ["linux/arm/v8", "linux/arm/v7", "linux/arm/v6", "linux/arm/v5"];
+        for asked in ["linux/arm64", "linux/aarch64/v8", "linux/arm64/v9", "linux/arm64/v8.5"] {
+            assert_eq!(in_order(asked, &arm), all_of_arm, "{asked}");
+        }
+        assert_eq!(in_order("linux/arm64", &["linux/arm/v6", "linux/arm"]), ["linux/arm", "linux/arm/v6"]);
+        for asked in ["linux/amd64", "linux/x86_64/v3"] {
+            assert_eq!(in_order(asked, &["linux/arm", "linux/386/sse2", "linux/i386"]), ["linux/i386"]);
+        }
+        for asked in ["linux/386", "linux/arm/v8", "windows/amd64", "linux/arm64/other", "linux/ppc64le"] {
+            assert_eq!(
+                in_order(asked, &["linux/386", "linux/amd64", "linux/arm64", "linux/arm/v7"]),
+                [""; 0]
+            );
+        }
     }
 
     #[test]

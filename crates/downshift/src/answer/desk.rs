@@ -278,7 +278,9 @@ impl<'d, 'a> Desk<'d, 'a> {
                 if form == Form::List {
                     index.entries = with_general_first(index.entries);
                 }
-                return self.converted_index(target, found, bytes, &index, form);
+                if !self.needs_pick(&index) {
+                    return self.converted_index(target, found, bytes, &index, form);
+                }
             }
         }
         Ok(self.pick(target, index)?.step)
@@ -653,11 +655,9 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
         // A client that says its platform must find it; to others a list without theirs is worth having.
         if let Some(asked) = self.own_platform()
-            && !children
-                .iter()
-                .any(|child| child.entry.plain_platform().is_some_and(|own| asked.accepts(own)))
+            && !children.iter().any(|child| child.entry.plain_platform().is_some_and(|own| asked.runs(own)))
         {
-            let refusal = refusals.into_iter().find(|(own, _)| own.is_none_or(|own| asked.accepts(own)));
+            let refusal = refusals.into_iter().find(|(own, _)| own.is_none_or(|own| asked.runs(own)));
             let missing = || {
                 Error::PlatformMissing { platform: asked.to_string(), available: index.platforms() }.into()
             };

@@ -13,10 +13,23 @@ pub(super) fn fitting(entries: &[Descriptor], platform: &Platform) -> Vec<usize>
     fitting.into_iter().map(|(_, at)| at).collect()
 }
 
+/// The places of the entries for an older architecture that `platform` runs as well, the best first.
+pub(super) fn fitting_at_last(entries: &[Descriptor], platform: &Platform) -> Vec<usize> {
+    let fit = |entry: &Descriptor| platform.fit_at_last(own_platform(entry)?);
+    let mut fitting: Vec<(u16, usize)> =
+        (0_usize..).zip(entries).filter_map(|(at, entry)| Some((fit(entry)?, at))).collect();
+    fitting.sort_unstable();
+    fitting.into_iter().map(|(_, at)| at).collect()
+}
+
 /// How well an entry suits on `platform`, if it runs there: the least is best.
 pub(super) fn runs_on(entry: &Descriptor, platform: &Platform) -> Option<u16> {
-    let own = entry.plain_platform().filter(|own| !entry.is_attestation && own.is_whole())?;
-    platform.fit(own)
+    platform.fit(own_platform(entry)?)
+}
+
+/// The platform that an entry is for, if it is an image and says so.
+fn own_platform(entry: &Descriptor) -> Option<&Platform> {
+    entry.plain_platform().filter(|own| !entry.is_attestation && own.is_whole())
 }
 
 /// The entry that an engine opens which looks at no variant: the first of its architecture.

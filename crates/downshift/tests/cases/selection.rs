@@ -185,7 +185,8 @@ fn what_does_not_run_there_is_not_given() -> anyhow::Result<()> {
         ("linux/arm/v6", "linux/arm"),
         ("linux/arm64/v8", "linux/arm64/v9"),
         ("linux/amd64/v1", "linux/amd64/v2"),
-        ("linux/amd64", "linux/386"),
+        ("linux/386", "linux/amd64"),
+        ("linux/arm/v8", "linux/arm64"),
         ("windows/amd64", "linux/amd64"),
     ] {
         let list = listing(Form::List, &[(&image(Family::Docker, entry), Some(entry))]);
@@ -193,6 +194,37 @@ fn what_does_not_run_there_is_not_given() -> anyhow::Result<()> {
             refused(&by_tag(&list, schema2().with_platform(platform(asked))), &list.documents())?;
         ensure!(code == "platform-missing" && cause.contains(&format!("`{entry}`")), "{asked}: {cause}");
     }
+    Ok(())
+}
+
+/// As containerd does, an engine takes what its machine runs as well, before nothing at all.
+#[test]
+fn an_older_architecture_is_the_last_choice() -> anyhow::Result<()> {
+    for (asked, entries, expected) in [
+        ("linux/amd64", "linux/arm64 linux/386", "linux/386"),
+        ("linux/amd64/v2", "linux/386 linux/s390x", "linux/386"),
+        ("linux/amd64", "linux/386 linux/amd64", "linux/amd64"),
+        ("linux/arm64", "linux/arm/v6 linux/amd64 linux/arm/v7", "linux/arm/v7"),
+        ("linux/arm64", "linux/arm/v7 linux/arm64/v8", "linux/arm64/v8"),
+    ] {
+        let names: Vec<&str> = entries.split(' ').collect();
+        let images: Vec<Image> = names.iter().map(|name| image(Family::Docker, name)).collect();
+        let entries: Vec<_> = images.iter().zip(names.iter().map(|name| Some(*name))).collect();
+        let list = listing(Form::List, &entries);
+        let picked = images.iter().zip(&names).find(|(_, name)| **name == expected);
+        let (picked, _) = picked.context("it is not among them")?;
+        let client = schema2().with_platform(platform(asked));
+        let answer = answered(&by_tag(&list, client), &list.documents())?;
+        ensure!(answer.digest == picked.manifest.digest(), "{asked} of {names:?}: {}", answer.report);
+    }
+    // In a list Docker 1.13 finds its own architecture only.
+    let only = |family, name| listing(Form::Index, &[(&image(family, name), Some(name))]);
+    let client = || docker_1_13("linux/amd64");
+    let index = only(Family::Oci, "linux/386");
+    let answer = answered(&by_tag(&index, client()), &index.documents())?;
+    ensure!(answer.form == Form::Schema2, "it is no image: {}", answer.report);
+    let index = only(Family::Oci, "linux/amd64");
+    ensure!(answered(&by_tag(&index, client()), &index.documents())?.form == Form::List, "it is no list");
     Ok(())
 }
 

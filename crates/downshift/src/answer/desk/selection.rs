@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target, warn_of_size};
 use crate::answer::need::Needs;
-use crate::answer::platform_order::{first_of_architecture, fitting, runs_on};
+use crate::answer::platform_order::{first_of_architecture, fitting, fitting_at_last, runs_on};
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
@@ -81,7 +81,8 @@ impl<'a> Desk<'_, 'a> {
     }
 
     /// The platform to pick for, and the entries that run there: their places in the index, the best first. Where none
-    /// of them says so itself, one that says nothing counts if it is the only one, or by its config.
+    /// of them says so itself, one that says nothing counts if it is the only one, or by its config; and at last one for an
+    /// older architecture.
     fn candidates(self, mut index: Index) -> Result<(Platform, Index, Vec<usize>), Stop> {
         if self.request.policy == Policy::Reference {
             // The first, and no other spelling (Distribution 2.8, `registry/handlers/manifests.go`).
@@ -109,6 +110,9 @@ impl<'a> Desk<'_, 'a> {
                 }
             }
         }
+        if fitting.is_empty() {
+            fitting = fitting_at_last(&index.entries, &platform);
+        }
         Ok((platform, index, fitting))
     }
 
@@ -121,7 +125,7 @@ impl<'a> Desk<'_, 'a> {
     ) -> Result<Vec<Descriptor>, Stop> {
         let may_have = |entry: &Descriptor| {
             entry.lacks_platform()
-                || entry.plain_platform().zip(asked).is_none_or(|(own, asked)| asked.accepts(own))
+                || entry.plain_platform().zip(asked).is_none_or(|(own, asked)| asked.runs(own))
         };
         for _ in 0..MAX_NESTING {
             let opens = |entry: &Descriptor| entry.is_index() && !entry.is_attestation && may_have(entry);
@@ -191,6 +195,16 @@ impl<'a> Desk<'_, 'a> {
             os_version: text("os.version").filter(|version| !version.is_empty()),
             ..EntryPlatform::from(platform)
         }))
+    }
+
+    /// Whether a list made of this index is of no use to the client, which finds its own architecture and no other in it,
+    /// while something else in it runs there.
+    pub(super) fn needs_pick(self, index: &Index) -> bool {
+        self.client.ignores_variants()
+            && self.own_platform().is_some_and(|own| {
+                first_of_architecture(&index.entries, own).is_none()
+                    && !fitting_at_last(&index.entries, own).is_empty()
+            })
     }
 
     /// How many manifests are fetched at once for one list or index at the most.
