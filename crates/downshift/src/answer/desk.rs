@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt::Arguments;
 
 use self::plain::zstd_layer;
+use self::selection::FlatteningNotes;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, Needs};
@@ -272,14 +273,15 @@ impl<'d, 'a> Desk<'d, 'a> {
     ) -> Result<Step<'a>, Stop> {
         let limit = self.request.limits.converted_children;
         if index.entries.len() <= limit {
-            index.entries = self.flattened(index.entries, None)?;
+            let (entries, mut notes) = self.flattened(index.entries, None)?;
+            index.entries = entries;
             if index.entries.len() <= limit {
-                index.entries = self.with_platforms(index.entries)?;
+                index.entries = self.with_platforms(index.entries, &mut notes)?;
                 if form == Form::List {
                     index.entries = with_general_first(index.entries);
                 }
                 if !self.needs_pick(&index) {
-                    return self.converted_index(target, found, bytes, &index, form);
+                    return self.converted_index(target, found, bytes, (&index, notes), form);
                 }
             }
         }
@@ -623,7 +625,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         target: &Target<'_>,
         found: &StoredManifest<'_>,
         bytes: &[u8],
-        index: &Index,
+        (index, notes): (&Index, FlatteningNotes),
         form: Form,
     ) -> Result<Step<'a>, Stop> {
         let mut needs = Needs::default();
@@ -676,13 +678,21 @@ impl<'d, 'a> Desk<'d, 'a> {
             Form::List => convert::to_list(index, &entries, limits)?,
             _ => convert::to_index(index, &entries, limits)?,
         };
+        let FlatteningNotes { lost: opened, added } = notes;
+        lost.extend(opened);
         let (mut records, mut warnings) = (Vec::new(), Vec::new());
         for child in children {
             child.note(&mut lost, &mut warnings);
             records.extend(child.into_record(target));
         }
-        let made =
-            ConversionResult { lost, left_out, warnings, records, ..ConversionResult::new(form, converted) };
+        let made = ConversionResult {
+            lost,
+            added,
+            left_out,
+            warnings,
+            records,
+            ..ConversionResult::new(form, converted)
+        };
         self.converted(target, found, index.form, bytes.len(), made)
     }
 

@@ -624,6 +624,31 @@ fn a_converted_list_has_no_layers_that_its_client_cannot_read() -> anyhow::Resul
     Ok(())
 }
 
+#[test]
+fn what_an_index_in_an_index_said_is_noted() -> anyhow::Result<()> {
+    let image = image(Family::Oci, "one");
+    let mut inner = listing(Form::Index, &[(&image, None)]);
+    let mut json: Value = serde_json::from_slice(&inner.manifest.bytes)?;
+    json["annotations"] = json!({"org.opencontainers.image.title": "inner"});
+    inner.manifest.bytes = serde_json::to_vec(&json)?;
+    let outer = listing(Form::Index, &[(&inner, Some("linux/amd64"))]);
+    let report = answered(&by_tag(&outer, docker_1_13("linux/amd64")), &outer.documents())?.report;
+    let notes = |report: &Value, kind: &str| -> Vec<String> {
+        let notes = report[kind].as_array().into_iter().flatten();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        notes.map(|note| format!("{} {}", text(&note["code"]), text(&note["path"]))).collect()
+    };
+    let lost = format!("member manifests[{}].annotations", inner.manifest.digest());
+    ensure!(notes(&report, "lost") == [lost], "{report}");
+    let added = format!("platform manifests[{}].platform", image.manifest.digest());
+    ensure!(notes(&report, "added") == [added], "{report}");
+    // By its config it is the same.
+    let outer = listing(Form::Index, &[(&image, None), (&sample::oci(), Some("linux/arm64"))]);
+    let report = answered(&by_tag(&outer, docker_1_13("linux/amd64")), &outer.documents())?.report;
+    ensure!(notes(&report, "added").len() == 1, "{report}");
+    Ok(())
+}
+
 /// The longest way: three lists in each other, of which neither the best manifest nor the next can be read, and the best is
 /// given plain layers.
 #[test]

@@ -1,6 +1,7 @@
 //! Which entries of a list or index count, and which of them a client gets.
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target, warn_of_size};
@@ -9,6 +10,7 @@ use crate::answer::platform_order::{first_of_architecture, fitting, fitting_at_l
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
+use crate::report::Note;
 use crate::{Error, Limits, Platform, Policy};
 use downshift_json::Json;
 
@@ -95,7 +97,7 @@ impl<'a> Desk<'_, 'a> {
             return Ok((platform, index, first.into_iter().collect()));
         }
         let platform = self.platform().clone();
-        index.entries = self.flattened(index.entries, Some(&platform))?;
+        index.entries = self.flattened(index.entries, Some(&platform))?.0;
         let mut fitting = fitting(&index.entries, &platform);
         if fitting.is_empty() {
             let counts = |entry: &Descriptor| {
@@ -105,7 +107,7 @@ impl<'a> Desk<'_, 'a> {
             match (images.next(), images.next()) {
                 (Some((only, entry)), None) if entry.lacks_platform() => fitting.push(only),
                 _ => {
-                    index.entries = self.with_platforms(index.entries)?;
+                    index.entries = self.with_platforms(index.entries, &mut FlatteningNotes::default())?;
                     fitting = self::fitting(&index.entries, &platform);
                 }
             }
@@ -122,7 +124,8 @@ impl<'a> Desk<'_, 'a> {
         self,
         mut entries: Vec<Descriptor>,
         asked: Option<&Platform>,
-    ) -> Result<Vec<Descriptor>, Stop> {
+    ) -> Result<(Vec<Descriptor>, FlatteningNotes), Stop> {
+        let mut notes = FlatteningNotes::default();
         let may_have = |entry: &Descriptor| {
             entry.lacks_platform()
                 || entry.plain_platform().zip(asked).is_none_or(|(own, asked)| asked.runs(own))
@@ -138,7 +141,10 @@ impl<'a> Desk<'_, 'a> {
             let (mut flat, mut needs) = (Vec::with_capacity(entries.len()), Needs::default());
             for entry in entries {
                 match opens(&entry).then(|| self.opened(&entry)) {
-                    Some(Ok(inner)) => flat.extend(inner.into_iter().map(|one| within(&entry, one))),
+                    Some(Ok(inner)) => {
+                        notes.of_opened(&entry, &inner);
+                        flat.extend(inner.entries.into_iter().map(|one| within(&entry, one, &mut notes)));
+                    }
                     Some(Err(Stop::Need(more))) => needs.add(more),
                     None | Some(Err(Stop::Refused(_))) => flat.push(entry),
                 }
@@ -149,24 +155,31 @@ impl<'a> Desk<'_, 'a> {
             }
             entries = flat;
         }
-        Ok(entries)
+        Ok((entries, notes))
     }
 
-    /// The entries of a list or index that is an entry.
-    fn opened(self, entry: &Descriptor) -> Result<Vec<Descriptor>, Stop> {
+    /// A list or index that is an entry.
+    fn opened(self, entry: &Descriptor) -> Result<Index, Stop> {
         match Document::parse(self.entry(entry)?, &self.request.limits)? {
-            Document::Index(index) => Ok(index.entries),
+            Document::Index(index) => Ok(index),
             _ => Err(Error::wrong_type("manifests", "a list or index").into()),
         }
     }
 
     /// The entries, and those that do not say their platform with that of their config.
-    pub(super) fn with_platforms(self, mut entries: Vec<Descriptor>) -> Result<Vec<Descriptor>, Stop> {
+    pub(super) fn with_platforms(
+        self,
+        mut entries: Vec<Descriptor>,
+        notes: &mut FlatteningNotes,
+    ) -> Result<Vec<Descriptor>, Stop> {
         let silent = entries.iter_mut().filter(|entry| !entry.is_attestation && entry.lacks_platform());
         let mut needs = Needs::default();
         for entry in silent.take(self.children_limit()) {
             match self.config_platform(entry) {
-                Ok(platform) => entry.platform = platform,
+                Ok(platform) => {
+                    entry.platform = platform;
+                    notes.of_platform(entry);
+                }
                 Err(Stop::Need(more)) => needs.add(more),
                 // Whoever picks it is told why.
                 Err(Stop::Refused(_)) => {}
@@ -214,9 +227,42 @@ impl<'a> Desk<'_, 'a> {
 }
 
 /// An entry of the list or index that `outer` is of, which has its platform if it says none.
-fn within(outer: &Descriptor, mut entry: Descriptor) -> Descriptor {
+fn within(outer: &Descriptor, mut entry: Descriptor, notes: &mut FlatteningNotes) -> Descriptor {
     if entry.platform.is_none() && !entry.is_attestation {
         entry.platform.clone_from(&outer.platform);
+        notes.of_platform(&entry);
     }
     entry
+}
+
+/// What the entries of a list or index do not have any more, or have in addition, once those of others are in their places.
+#[derive(Default)]
+pub(super) struct FlatteningNotes {
+    pub(super) lost: Vec<Note>,
+    pub(super) added: Vec<Note>,
+}
+
+impl FlatteningNotes {
+    /// Notes what goes with a list or index in whose place its entries stand: members of its descriptor and its own.
+    fn of_opened(&mut self, entry: &Descriptor, opened: &Index) {
+        let artifact_type = entry.artifact_type.as_ref().map(|_| "artifactType");
+        let members = entry.others.iter().chain(&opened.others).map(String::as_str).chain(artifact_type);
+        for member in members {
+            let path = format!("manifests[{}].{member}", entry.digest);
+            // Annotations may stand in both.
+            if self.lost.last().is_none_or(|last| last.path != path) {
+                self.lost.push(Note { code: "member".into(), path });
+            }
+        }
+    }
+
+    /// Notes that an entry has a platform which it does not say itself.
+    fn of_platform(&mut self, entry: &Descriptor) {
+        if entry.platform.is_some() {
+            self.added.push(Note {
+                code: "platform".into(),
+                path: format!("manifests[{}].platform", entry.digest),
+            });
+        }
+    }
 }
