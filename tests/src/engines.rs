@@ -1,7 +1,7 @@
-//! Docker 1.6 to 1.10 as clients: the requests that they send, and the rules by which they take the answers.
+//! Docker 1.6 to 20.10 as clients: the requests that they send, and the rules by which they take the answers.
 //!
-//! The requests were recorded from these versions, built from their tags. Of what is tested here only the verification
-//! of signatures is used.
+//! The requests were recorded from these versions, built from their tags; those of 20.10 and what it prints from Debian's
+//! 20.10.24, and what 1.13 prints is from its source. Of what is tested here only the verification of signatures is used.
 
 mod docker;
 mod rules;
@@ -66,6 +66,8 @@ impl Docker {
             Self::V1_8_3 => ("1.4.2", "f4bf5c7"),
             Self::V1_9_1 => ("1.4.3", "a34a1d5"),
             Self::V1_10_3 => ("1.5.3", "20f81dd"),
+            Self::V1_13_1 => ("1.7.5", "092cba3"),
+            Self::V20_10_24 => ("1.19.8", "5d6db84"),
         };
         let version = self.version();
         format!("docker/{version} go/go{go} git-commit/{commit} kernel/3.16.0 os/linux arch/amd64")
@@ -75,7 +77,15 @@ impl Docker {
     const fn accept(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::V1_6_2 | Self::V1_7_1 | Self::V1_8_3 | Self::V1_9_1 => &[],
-            Self::V1_10_3 => &[
+            Self::V1_10_3 | Self::V1_13_1 => &[
+                ("Accept", "application/vnd.docker.distribution.manifest.list.v2+json"),
+                ("Accept", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
+                ("Accept", "application/json"),
+                ("Accept", "application/vnd.docker.distribution.manifest.v2+json"),
+            ],
+            Self::V20_10_24 => &[
+                ("Accept", "application/vnd.oci.image.manifest.v1+json"),
+                ("Accept", "application/vnd.oci.image.index.v1+json"),
                 ("Accept", "application/vnd.docker.distribution.manifest.list.v2+json"),
                 ("Accept", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
                 ("Accept", "application/json"),
@@ -84,6 +94,16 @@ impl Docker {
         }
     }
 }
+
+/// The types of configs that Docker takes for those of images (moby, `distribution/registry.go`).
+const IMAGE_CONFIGS: [&str; 6] = [
+    "application/vnd.docker.container.image.v1+json",
+    "application/vnd.oci.image.config.v1+json",
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+];
 
 /// A version of Docker that talks to a registry about a repository.
 #[derive(Clone, Copy)]
@@ -104,20 +124,56 @@ impl Client<'_> {
     }
 
     fn manifest(self, reference: &str) -> anyhow::Result<Response> {
-        let path = format!("/v2/{}/manifests/{reference}", self.repository);
-        let response = self.send("GET", &path, self.docker.accept())?;
+        let path = |reference: &str| format!("/v2/{}/manifests/{reference}", self.repository);
+        if self.docker >= Docker::V20_10_24 && Digest::parse(reference).is_err() {
+            // It asks by the digest that HEAD reports, and by the tag where that is of no use.
+            let head = self.send("HEAD", &path(reference), self.docker.accept())?;
+            if let Some(digest) = head.header("docker-content-digest").filter(|_| head.status == 200) {
+                let response = self.send("GET", &path(digest), self.docker.accept())?;
+                if response.status == 200 {
+                    return Ok(response);
+                }
+            }
+        }
+        let response = self.send("GET", &path(reference), self.docker.accept())?;
         if response.status == 200 {
             return Ok(response);
         }
-        let error = &response.json()?["errors"];
-        // 1.8 and 1.9 crash without a first entry.
-        let error = error.as_array().and_then(|errors| errors.first()).context("there is no error")?;
-        // Of what has status 500 or more the body is not read.
-        let is_read = (400..500).contains(&response.status);
-        if self.docker >= Docker::V1_8_3 && is_read && error["code"] != "MANIFEST_UNKNOWN" {
-            bail!("manifest invalid: {}", error["message"].as_str().context("an error has no message")?);
+        Err(self.refused(reference, &response)?)
+    }
+
+    /// What it says of an error in the place of a manifest.
+    fn refused(self, reference: &str, response: &Response) -> anyhow::Result<anyhow::Error> {
+        if response.status >= 500 && self.docker >= Docker::V1_10_3 {
+            // The body is not read (distribution, `registry/client/errors.go`).
+            return Ok(anyhow!("received unexpected HTTP status: {}", response.status));
         }
-        Err(self.failed()?)
+        let errors = &response.json()?["errors"];
+        // 1.8 and 1.9 crash without a first entry.
+        let error = errors.as_array().and_then(|errors| errors.first()).context("there is no error")?;
+        let code = error["code"].as_str().context("an error has no code")?;
+        let message = error["message"].as_str().context("an error has no message")?;
+        let text = format!("{}: {message}", code.to_lowercase().replace('_', " "));
+        let name = self.repository;
+        let is_unknown = matches!(code, "MANIFEST_UNKNOWN" | "NAME_UNKNOWN");
+        Ok(match self.docker {
+            Docker::V1_6_2 | Docker::V1_7_1 => self.failed()?,
+            Docker::V1_8_3 | Docker::V1_9_1 if response.status >= 500 => self.failed()?,
+            _ if is_unknown && self.docker <= Docker::V1_13_1 => self.failed()?,
+            // `distribution/errors.go` since 1.13; of 20.10 it was measured.
+            Docker::V1_13_1 if code == "DENIED" => {
+                anyhow!("repository {name} not found: does not exist or no pull access")
+            }
+            Docker::V20_10_24 => match code {
+                "DENIED" => anyhow!(
+                    "pull access denied for {name}, repository does not exist or may require 'docker login': {text}"
+                ),
+                "MANIFEST_UNKNOWN" => anyhow!("manifest for {name}:{reference} not found: {text}"),
+                "NAME_UNKNOWN" => anyhow!("repository {name} not found: {text}"),
+                _ => anyhow!(text),
+            },
+            _ => anyhow!(text),
+        })
     }
 
     /// What it says in the end, which is what version 1 says.
@@ -144,12 +200,20 @@ impl Client<'_> {
             let is_ours = |entry: &&Value| {
                 entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64"
             };
-            let entry =
-                entries.iter().find(is_ours).context("no supported platform found in manifest list")?;
+            let none = if self.docker >= Docker::V20_10_24 {
+                "no matching manifest for linux/amd64 in the manifest list entries"
+            } else {
+                "no supported platform found in manifest list"
+            };
+            let entry = entries.iter().find(is_ours).context(none)?;
             let digest = entry["digest"].as_str().context("an entry has no digest")?;
             let response = self.manifest(digest)?;
             ensure!(Digest::parse(digest)?.matches(&response.body), "manifest verification failed");
             return self.schema2_layers(&response);
+        }
+        let config_type = document["config"]["mediaType"].as_str().unwrap_or_default();
+        if self.docker >= Docker::V20_10_24 && !IMAGE_CONFIGS.contains(&config_type) {
+            bail!("Encountered remote \"{config_type}\"(unknown) when fetching");
         }
         let of = |part: &Value| part["digest"].as_str().map(ToString::to_string).context("no digest");
         let layers = document["layers"].as_array().context("there are no layers")?;
@@ -186,6 +250,8 @@ impl Client<'_> {
         if response.status != 200 && self.docker <= Docker::V1_9_1 {
             return Err(self.failed()?);
         }
+        // `distribution/pull_v2.go`; of 20.10 it was measured.
+        ensure!(response.status != 404, "unknown blob");
         ensure!(response.status == 200, "a blob has status {}", response.status);
         let length = length(&response)?;
         ensure!(announced.is_none_or(|announced| announced == length), "HEAD has another length");

@@ -220,8 +220,9 @@ pub fn no_catalog() -> Response {
 /// does this.
 #[must_use]
 pub fn upstream(status: u16, reason: &str, cause: &str, remedy: &str, retry_after: Option<u64>) -> Response {
+    // Of `DENIED` Docker 1.13 says that the repository does not exist, and 20.10 asks for a login of the user's (measured),
+    // where it is this server that may not have it.
     let code = match status {
-        403 => "DENIED",
         429 => "TOOMANYREQUESTS",
         _ => "UNAVAILABLE",
     };

@@ -13,10 +13,14 @@ pub enum Docker {
     V1_9_1,
     /// 1.10.3 of March 2016.
     V1_10_3,
+    /// 1.13.1 of February 2017, which RHEL 7 has.
+    V1_13_1,
+    /// 20.10.24 of April 2023.
+    V20_10_24,
 }
 
 impl Docker {
-    /// Every version that is here.
+    /// Every version whose schema 1 rules are here.
     pub const ALL: [Self; 5] = [Self::V1_6_2, Self::V1_7_1, Self::V1_8_3, Self::V1_9_1, Self::V1_10_3];
 
     /// The version, such as `1.6.2`.
@@ -28,6 +32,8 @@ impl Docker {
             Self::V1_8_3 => "1.8.3",
             Self::V1_9_1 => "1.9.1",
             Self::V1_10_3 => "1.10.3",
+            Self::V1_13_1 => "1.13.1",
+            Self::V20_10_24 => "20.10.24",
         }
     }
 }

@@ -114,7 +114,7 @@ fn trusted(docker: Docker, response: &Response, pinned: Option<&Digest>) -> anyh
                 Ok(payload)
             }
         },
-        Docker::V1_10_3 => {
+        Docker::V1_10_3 | Docker::V1_13_1 | Docker::V20_10_24 => {
             let document = document?;
             ensure!(!document.signatures.is_empty(), "no signatures");
             ensure!(

@@ -16,8 +16,13 @@ use downshift_tests::server::free_address;
 use downshift_tests::web::{Web, respond};
 use libtest_mimic::Trial;
 
-/// The engines: with the API of version 1 alone for a last word, with that or a message, and with messages only.
-const ENGINES: [Docker; 3] = [Docker::V1_6_2, Docker::V1_9_1, Docker::V1_10_3];
+/// The engines: with the API of version 1 alone for a last word, with that or a message, and with that where there is no such
+/// image; and one that asks that API no more.
+const ENGINES: [Docker; 5] =
+    [Docker::V1_6_2, Docker::V1_9_1, Docker::V1_10_3, Docker::V1_13_1, Docker::V20_10_24];
+
+/// What engines since 1.10 print of an error with this status, whatever it says.
+const BAD_GATEWAY: &str = "received unexpected HTTP status: 502";
 
 /// A server in front of something that is broken, with what has to be there as long as it is asked.
 struct Broken {
@@ -26,7 +31,7 @@ struct Broken {
 }
 
 /// A breakage, and what has to stand in the line of each engine.
-type Breakage = (&'static str, fn() -> anyhow::Result<Broken>, &'static str, [&'static str; 3]);
+type Breakage = (&'static str, fn() -> anyhow::Result<Broken>, &'static str, [&'static str; 5]);
 
 pub(crate) fn trials() -> Vec<Trial> {
     let breakages: [Breakage; 10] = [
@@ -34,24 +39,37 @@ pub(crate) fn trials() -> Vec<Trial> {
             "registry_down",
             registry_down,
             "latest",
-            ["library/sample was not pulled: the upstream registry `127.0.0.1:"; 3],
+            early_and_late("library/sample was not pulled: the upstream registry `127.0.0.1:", BAD_GATEWAY),
         ),
         (
             "login_page",
             login_page,
             "latest",
-            ["sent something else in the place of a document; check what stands before the registry"; 3],
+            early_and_late(
+                "sent something else in the place of a document; check what stands before the registry",
+                BAD_GATEWAY,
+            ),
         ),
-        ("typo", images, "nosuch", ["image library/sample not found"; 3]),
+        (
+            "typo",
+            images,
+            "nosuch",
+            [
+                "image library/sample not found",
+                "image library/sample not found",
+                "image library/sample not found",
+                "image library/sample not found",
+                "manifest for library/sample:nosuch not found: manifest unknown: manifest unknown",
+            ],
+        ),
         (
             "zstd",
             images,
             "zstd",
-            [
+            oldest_and_newer(
                 "library/sample was not pulled: the layer `sha256:",
                 "manifest invalid: the layer `sha256:",
-                "manifest invalid: the layer `sha256:",
-            ],
+            ),
         ),
         (
             "artifact",
@@ -61,6 +79,8 @@ pub(crate) fn trials() -> Vec<Trial> {
                 "library/sample was not pulled: `application/spdx+json` is not the media type of an image",
                 "manifest invalid: `application/spdx+json` is not the media type of an image",
                 "manifest invalid: `application/spdx+json` is not the media type of an image",
+                "manifest invalid: `application/spdx+json` is not the media type of an image",
+                "Encountered remote \"application/vnd.oci.empty.v1+json\"(unknown) when fetching",
             ],
         ),
         (
@@ -71,26 +91,32 @@ pub(crate) fn trials() -> Vec<Trial> {
                 "library/sample was not pulled: there is no manifest for `linux/amd64`, only for `linux/arm64`",
                 "manifest invalid: there is no manifest for `linux/amd64`, only for `linux/arm64`",
                 "manifest invalid: there is no manifest for `linux/amd64`, only for `linux/arm64`",
+                "manifest invalid: there is no manifest for `linux/amd64`, only for `linux/arm64`",
+                "no matching manifest for linux/amd64 in the manifest list entries",
             ],
         ),
         (
             "missing_layer",
             missing_layer,
             "latest",
-            ["is missing; push the image again", "is missing; push the image again", "a blob has status 404"],
+            early_and_late("is missing; push the image again", "unknown blob"),
         ),
         (
             "wrong_password",
             wrong_password,
             "latest",
-            [
+            oldest_and_newer(
                 "library/sample was not pulled: the upstream registry `127.0.0.1:",
-                "manifest invalid: the upstream registry `127.0.0.1:",
-                "manifest invalid: the upstream registry `127.0.0.1:",
-            ],
+                "unavailable: the upstream registry `127.0.0.1:",
+            ),
         ),
-        ("rate_limit", rate_limit, "latest", ["received too many requests; try again later"; 3]),
-        ("tls_mismatch", tls_mismatch, "latest", ["does not speak TLS: it may speak plain HTTP"; 3]),
+        ("rate_limit", rate_limit, "latest", ["received too many requests; try again later"; 5]),
+        (
+            "tls_mismatch",
+            tls_mismatch,
+            "latest",
+            early_and_late("does not speak TLS: it may speak plain HTTP", BAD_GATEWAY),
+        ),
     ];
     let trial = |(name, start, reference, expected): Breakage| {
         case_with([DOCKER_REGISTRY], format!("operation::breakages::{name}"), move || {
@@ -100,7 +126,17 @@ pub(crate) fn trials() -> Vec<Trial> {
     breakages.into_iter().map(trial).collect()
 }
 
-fn is_told(front: &Front, reference: &str, expected: [&str; 3]) -> anyhow::Result<()> {
+/// What 1.6 and 1.9 print, and what those since 1.10 do.
+const fn early_and_late(early: &'static str, late: &'static str) -> [&'static str; 5] {
+    [early, early, late, late, late]
+}
+
+/// What 1.6 prints, and what those since 1.8 do.
+const fn oldest_and_newer(oldest: &'static str, newer: &'static str) -> [&'static str; 5] {
+    [oldest, newer, newer, newer, newer]
+}
+
+fn is_told(front: &Front, reference: &str, expected: [&str; 5]) -> anyhow::Result<()> {
     let (mut lines, mut is_expected) = (String::new(), true);
     for (docker, expected) in ENGINES.into_iter().zip(expected) {
         let line = match docker.pull(front.address(), REPOSITORY, reference) {
