@@ -163,12 +163,18 @@ impl Front {
             Beginning::After(last) => Some(last.clone()),
             Beginning::Linked(query) => query.last(),
         };
-        let is_after = |name: &&String| last.as_ref().is_none_or(|last| *name > last);
-        let mut names: Vec<String> =
-            all.iter().filter_map(|name| self.local(origin, name)).filter(|name| is_after(&name)).collect();
+        let is_after = |name: &String| last.as_ref().is_none_or(|last| name > last);
+        let most = n.unwrap_or(MAX_NAMES);
+        // They come in order, and keep it here where none loses its first component: then no more of them need be mapped than
+        // are on the page.
+        let keeps_order = !origin.mapping.library;
+        let before = last.as_ref().filter(|_| keeps_order).and_then(|last| origin.mapping.remote(last));
+        let begin = before.map_or(0, |before| all.partition_point(|name| *name <= before));
+        let enough = if keeps_order { most.saturating_add(1) } else { usize::MAX };
+        let local = all.get(begin..).unwrap_or_default().iter().filter_map(|name| self.local(origin, name));
+        let mut names: Vec<String> = local.filter(is_after).take(enough).collect();
         names.sort_unstable();
         names.dedup();
-        let most = n.unwrap_or(MAX_NAMES);
         let is_cut = names.len() > most;
         names.truncate(most);
         let last = names.last().filter(|_| is_cut);

@@ -178,7 +178,7 @@ pub enum Effect {
     Tags(Scope),
     /// Say which manifests the index of a stored repository has: [`Done::Manifests`].
     Manifests(Scope),
-    /// Say which repositories a store has: [`Done::Repositories`].
+    /// Say which repositories a store has, in order: [`Done::Repositories`].
     Repositories(OriginId),
     /// Convert: [`Done::Converted`].
     Convert(Conversion),

@@ -23,11 +23,18 @@ pub const MAX_TOKENS: usize = 10_000;
 /// Bytes of a token that is remembered: servers take no header of more. Longer ones are asked for each time.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// Bytes of all tokens that are remembered. Most have some 2 KB; where names of a pattern's registries are made up, each may be
+/// as long as it may be.
+const MAX_TOKENS_BYTES: usize = 32 * 1024 * 1024;
+
 /// How many permits are remembered at an edge, where all of a program has 128 MB: with their keys they take some 2 MB.
 const EDGE_PERMITS: usize = 10_000;
 
-/// How many tokens are remembered at an edge: if each is as long as it may be, they take 16 MB.
+/// How many tokens are remembered at an edge.
 const EDGE_TOKENS: usize = 1_000;
+
+/// Bytes of all tokens that are remembered at an edge.
+const EDGE_TOKENS_BYTES: usize = 4 * 1024 * 1024;
 
 /// How many identity tokens are remembered, one for each registry.
 const MAX_IDENTITIES: usize = 1_000;
@@ -119,6 +126,9 @@ enum Fact {
 struct Facts<K = About, F = Fact> {
     /// How many there are in a half.
     room: usize,
+    /// Bytes of their texts that there may be in a half, and those of the newer half.
+    bytes_room: usize,
+    bytes: usize,
     halves: [BTreeMap<K, Entry<F>>; 2],
 }
 
@@ -131,7 +141,13 @@ struct Entry<F> {
 
 impl<K: Ord, F> Facts<K, F> {
     fn new(capacity: usize) -> Self {
-        Self { room: capacity.div_ceil(2), halves: [BTreeMap::new(), BTreeMap::new()] }
+        Self::of_bytes(capacity, usize::MAX)
+    }
+
+    /// Room for so many, whose texts have so many bytes at the most.
+    fn of_bytes(capacity: usize, bytes: usize) -> Self {
+        let halves = [BTreeMap::new(), BTreeMap::new()];
+        Self { room: capacity.div_ceil(2), bytes_room: bytes / 2, bytes: 0, halves }
     }
 
     fn get(&self, about: &K, now: u64) -> Option<&F> {
@@ -142,11 +158,18 @@ impl<K: Ord, F> Facts<K, F> {
 
     /// Puts a fact in, and says whether that took a new half: the older one is gone then, and the newer one is the older.
     fn insert(&mut self, about: K, fact: F, until: u64) -> bool {
+        self.insert_text(about, fact, until, 0)
+    }
+
+    /// The same of a fact whose text has so many bytes. What is replaced counts until its half is gone.
+    fn insert_text(&mut self, about: K, fact: F, until: u64, bytes: usize) -> bool {
         let [newer, older] = &mut self.halves;
-        let is_full = newer.len() >= self.room;
+        let is_full = newer.len() >= self.room || self.bytes.saturating_add(bytes) > self.bytes_room;
         if is_full {
             *older = core::mem::take(newer);
+            self.bytes = 0;
         }
+        self.bytes = self.bytes.saturating_add(bytes);
         newer.insert(about, Entry { fact, until });
         is_full
     }
@@ -179,6 +202,7 @@ impl Facts {
 struct Room {
     permits: usize,
     tokens: usize,
+    tokens_bytes: usize,
     sizes: usize,
     presences: usize,
     media_types: usize,
@@ -189,6 +213,7 @@ impl Room {
     const USUAL: Self = Self {
         permits: MAX_PERMITS,
         tokens: MAX_TOKENS,
+        tokens_bytes: MAX_TOKENS_BYTES,
         sizes: MAX_BLOB_SIZES,
         presences: MAX_PRESENCES,
         media_types: MAX_MEDIA_TYPES,
@@ -198,6 +223,7 @@ impl Room {
     const EDGE: Self = Self {
         permits: EDGE_PERMITS,
         tokens: EDGE_TOKENS,
+        tokens_bytes: EDGE_TOKENS_BYTES,
         sizes: EDGE_BLOB_SIZES,
         presences: EDGE_PRESENCES,
         media_types: EDGE_MEDIA_TYPES,
@@ -221,7 +247,7 @@ impl Memory {
     fn with_room(room: &Room) -> Self {
         Self {
             permits: Facts::new(room.permits),
-            tokens: Facts::new(room.tokens),
+            tokens: Facts::of_bytes(room.tokens, room.tokens_bytes),
             basic: Facts::new(room.tokens),
             identities: Facts::new(MAX_IDENTITIES),
             heads: Facts::new(MAX_HEAD_REFUSALS),
@@ -365,8 +391,12 @@ impl Memory {
             }
             _ => None,
         };
+        let bytes = match &fact {
+            Some(Fact::Token(token)) => token.as_str().len(),
+            _ => 0,
+        };
         if let (Some(fact), Some((facts, about))) = (fact, self.place(key)) {
-            facts.insert(about, fact, until);
+            facts.insert_text(about, fact, until, bytes);
         }
     }
 
@@ -491,6 +521,23 @@ mod tests {
             let kept = memory.answer(&Effect::Load(key), 0).unwrap();
             assert_eq!(matches!(kept, Done::Known(Value::Token(_))), is_kept, "{length}");
         }
+    }
+
+    #[test]
+    fn tokens_have_a_limit_in_bytes() {
+        let mut memory = Memory::at_edge();
+        let key = |number: usize| Key::Token(scope(&number.to_string()));
+        let token = "x".repeat(MAX_TOKEN_BYTES - "Bearer ".len());
+        let in_half = EDGE_TOKENS_BYTES / 2 / MAX_TOKEN_BYTES;
+        for number in 0..=2 * in_half {
+            let value = Value::Token(Authorization::bearer(&token).unwrap());
+            let keep = Effect::Keep { key: key(number), value, lifetime: Duration::from_secs(1) };
+            memory.answer(&keep, 0).unwrap();
+        }
+        let mut is_known =
+            |number| matches!(memory.answer(&Effect::Load(key(number)), 0), Some(Done::Known(_)));
+        assert!(!is_known(0) && !is_known(in_half - 1), "the oldest half is forgotten");
+        assert!(is_known(in_half) && is_known(2 * in_half), "the others are known");
     }
 
     #[test]

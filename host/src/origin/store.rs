@@ -4,7 +4,7 @@
 //! as good as OCI's.
 
 use core::fmt::Display;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -54,8 +54,24 @@ pub(crate) struct Store {
     pub(crate) referrers: ByteCache<u64, ReferrersValue>,
     /// The states of layouts in which the log was told what has no tag.
     warned: Mutex<HashMap<String, Stamp>>,
-    /// The names of all repositories, and when they were looked for. Whoever asks meanwhile waits, for one look is enough.
-    names: AsyncMutex<Option<(Instant, Arc<Vec<String>>)>>,
+    /// What the last look for the names of all repositories found. Whoever asks meanwhile waits, for one look is enough.
+    names: AsyncMutex<Option<NamesFound>>,
+}
+
+/// What a look for the names of all repositories found.
+struct NamesFound {
+    names: Result<Arc<Vec<String>>, Arc<Error>>,
+    /// Until when that is told without another look.
+    until: Instant,
+}
+
+/// Whether a look goes on: until whoever waits for it is gone.
+struct Looking(Arc<AtomicBool>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// One repository, as its `index.json` was when it was loaded.
@@ -131,23 +147,29 @@ impl Store {
         Ok(Some(repository))
     }
 
-    /// The names of all repositories, in order. They are looked for once in a second at the most.
+    /// The names of all repositories, in order. They are looked for once in a second at the most, and for half of the time,
+    /// whether that finds them or fails. A look ends with who waits for it.
     ///
     /// # Errors
     /// [`Error::Unreadable`], and [`Error::Core`] past the limits of folders.
-    pub(crate) async fn names(self: &Arc<Self>) -> Result<Arc<Vec<String>>, Error> {
-        let mut names = self.names.lock().await;
-        if let Some((at, names)) = &*names
-            && at.elapsed() < NAMES_LIFETIME
+    pub(crate) async fn names(self: &Arc<Self>) -> Result<Arc<Vec<String>>, Arc<Error>> {
+        let mut last = self.names.lock().await;
+        let begin = Instant::now();
+        if let Some(NamesFound { names, until }) = &*last
+            && begin < *until
         {
-            return Ok(Arc::clone(names));
+            return names.clone();
         }
         let files = Arc::clone(&self.files);
-        let found =
-            task::spawn_blocking(move || repository_names(&files)).await.unwrap_or(Err(Error::Panicked));
-        let found = Arc::new(found?);
-        *names = Some((Instant::now(), Arc::clone(&found)));
-        Ok(found)
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let looking = Looking(Arc::clone(&goes_on));
+        let look = move || repository_names(&files, &goes_on);
+        let names = task::spawn_blocking(look).await.unwrap_or(Err(Error::Panicked));
+        drop(looking);
+        let names = names.map(Arc::new).map_err(Arc::new);
+        let until = Instant::now() + begin.elapsed().max(NAMES_LIFETIME);
+        *last = Some(NamesFound { names: names.clone(), until });
+        names
     }
 
     /// The repository called `name`, if it was read before and has not changed since.
@@ -258,11 +280,11 @@ impl Repository {
     }
 }
 
-/// The names of the repositories below a folder, in order.
-fn repository_names(files: &StoreFiles) -> Result<Vec<String>, Error> {
+/// The names of the repositories below a folder, in order; those that were found where it does not go on.
+fn repository_names(files: &StoreFiles, goes_on: &AtomicBool) -> Result<Vec<String>, Error> {
     let (mut names, mut looked_at, mut linked) = (Vec::new(), 0_usize, HashSet::new());
     let mut open = vec![String::new()];
-    while let Some(name) = open.pop() {
+    while let Some(name) = open.pop().filter(|_| goes_on.load(Ordering::Relaxed)) {
         let is_layout =
             fs::metadata(files.folder().join(&name).join("index.json")).is_ok_and(|file| file.is_file());
         let folders = match files.folders(Path::new(&name)) {
@@ -380,7 +402,7 @@ mod tests {
         symlink("nowhere", store.path().join("dead")).unwrap();
         let names = |links: &[PathBuf]| {
             let files = StoreFiles::new(store.path(), links, None).unwrap();
-            repository_names(&files).unwrap()
+            repository_names(&files, &AtomicBool::new(true)).unwrap()
         };
         let within = names(&[]);
         for name in ["b", "a/c", "a/c/d", "link"] {
@@ -392,5 +414,10 @@ mod tests {
         assert!(!within.iter().any(is_hidden), "{within:?}");
         let all = names(&[outside.path().to_owned()]);
         assert!(all.iter().any(|own| own == "out/e"), "{all:?}");
+        // Nobody waits for it any more.
+        let files = StoreFiles::new(store.path(), &[], None).unwrap();
+        let goes_on = Arc::new(AtomicBool::new(true));
+        drop(Looking(Arc::clone(&goes_on)));
+        assert!(repository_names(&files, &goes_on).unwrap().is_empty());
     }
 }

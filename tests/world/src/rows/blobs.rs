@@ -18,6 +18,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(resumed());
     rows.extend(heads());
     rows.extend(no_lengths());
+    rows.extend(wrong_sizes());
     rows
 }
 
@@ -360,6 +361,31 @@ fn no_lengths() -> Vec<Row> {
                 get(&path).comes(body(&bytes)),
             ],
         ),
+    ]
+}
+
+/// Where a manifest says another size than the layer has, which comes without one, the client is told that something is wrong:
+/// it gets no end that looks like one.
+fn wrong_sizes() -> Vec<Row> {
+    let (bytes, path) = layer();
+    let text = String::from_utf8(sample::schema2().manifest.bytes).expect("a manifest is text");
+    let own = format!("\"size\": {}", bytes.len());
+    let with = |name: &str, said: usize| {
+        let mut image = sample::schema2();
+        image.manifest.bytes = text.replace(&own, &format!("\"size\": {said}")).into_bytes();
+        let steps = [
+            push("latest", &image),
+            get(&manifest("latest")).reading(Form::Schema2).comes(stored(&image)),
+            change(rule(Fault::NoLength).change()),
+            get(&path).comes(broken()),
+        ];
+        row(format!("blobs/wrong-size/{name}"), Options::default(), steps)
+    };
+    vec![
+        with("one-less", bytes.len() - 1),
+        with("half", bytes.len() / 2),
+        with("one-more", bytes.len() + 1),
+        with("many-more", bytes.len() * 10),
     ]
 }
 
