@@ -238,12 +238,12 @@ impl Error {
             Self::LinkOutside { .. } => facts(
                 "link-outside-store",
                 Blame::Operator,
-                "replace the link by what it leads to, or name the folder that it leads into with --store-links",
+                "replace the link with its target, or allow the target's folder with --store-links",
             ),
             Self::Missing { .. } => facts(
                 "missing-manifest",
                 Blame::Document,
-                "copy the image into its folder again, with everything that belongs to it",
+                "copy the image into its folder again, with all of its parts",
             ),
             Self::NotGiven { .. } => facts(
                 "document-not-given",
@@ -283,7 +283,7 @@ impl Error {
                 facts("unreadable-file", Blame::Operator, "check the path and its permissions")
             }
             Self::Unusable { .. } => {
-                facts("unusable-file", Blame::Operator, "correct the file, or give another one")
+                facts("unusable-file", Blame::Operator, "correct the file, or name another one")
             }
             Self::Unwritable { error, .. } => facts(
                 "unwritable-file",

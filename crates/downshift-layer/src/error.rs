@@ -117,7 +117,7 @@ impl Error {
     const fn facts(&self) -> Facts {
         use Fault::{Caller, Document, Limit};
         let (code, fault, remedy) = match self {
-            Self::Misuse { .. } => ("layer-misuse", Caller, "report this: it is a fault of this program"),
+            Self::Misuse { .. } => ("layer-misuse", Caller, "report this: it is a bug in this program"),
             Self::UnknownLimit { .. } => {
                 ("unknown-limit", Caller, "use plain-bytes, ratio, window-bytes or work")
             }
@@ -135,16 +135,12 @@ impl Error {
                 Document,
                 "compress the layer again with default settings, and push the image again",
             ),
-            Self::LimitExceeded { .. } => (
-                "limit-exceeded",
-                Limit,
-                "whoever runs Downshift can raise this limit, with --limit, if the layer can be trusted",
-            ),
-            Self::OutOfMemory { .. } => (
-                "out-of-memory",
-                Limit,
-                "whoever runs Downshift can give it more memory: nothing is known to be wrong with the layer",
-            ),
+            Self::LimitExceeded { .. } => {
+                ("limit-exceeded", Limit, "if the layer can be trusted, raise this limit with --limit")
+            }
+            Self::OutOfMemory { .. } => {
+                ("out-of-memory", Limit, "give Downshift more memory: the layer itself may be fine")
+            }
         };
         Facts { code, fault, remedy }
     }
@@ -159,7 +155,7 @@ struct Facts {
 
 /// The remedy for a layer that is not what it was when it was made.
 const COPY_AGAIN: &str =
-    "compare its digest: if that is wrong, copy the layer again, else build the image again and push it";
+    "compare its digest: if that is wrong, copy the layer again; otherwise rebuild the image and push it";
 
 /// What a compression calls the parts that may follow each other.
 const fn part(compression: Compression) -> &'static str {

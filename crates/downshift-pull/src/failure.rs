@@ -125,7 +125,7 @@ pub(crate) fn missing_manifest(digest: &Digest) -> Explanation {
         code: Cow::Borrowed("missing-manifest"),
         fault: Blame::Document,
         cause: format!("the manifest `{digest}` is missing"),
-        remedy: Cow::Borrowed("push the image again, with everything that belongs to it"),
+        remedy: Cow::Borrowed("push the image again, with all of its parts"),
     }
 }
 

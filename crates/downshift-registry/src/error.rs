@@ -64,8 +64,7 @@ pub fn name_unknown(name: &str) -> Response {
 #[must_use]
 pub fn unknown_registry(registry: &str) -> Response {
     let cause = format!("this server has no images of the registry `{}`", excerpt(registry));
-    let remedy =
-        "ask that registry itself, or have the operator of this server name it among its upstream registries";
+    let remedy = "ask that registry directly, or have this server's operator add it as an upstream registry";
     explained(404, "NAME_UNKNOWN", "unknown-registry", &cause, remedy)
 }
 
@@ -210,7 +209,7 @@ pub fn denied(scope: &Scope) -> Response {
 /// Nobody says which repositories there are, as it is with many registries.
 #[must_use]
 pub fn no_catalog() -> Response {
-    let remedy = "ask for the repositories that you know by name";
+    let remedy = "ask for repositories by name";
     explained(404, "UNSUPPORTED", "no-catalog", "there is no list of repositories", remedy)
 }
 
@@ -251,7 +250,7 @@ pub(crate) fn pagination_number_invalid(n: &str) -> Response {
 }
 
 pub(crate) fn unsupported() -> Response {
-    let remedy = "push to where its images come from";
+    let remedy = "push to the registry that its images come from";
     let response = explained(405, "UNSUPPORTED", "read-only", "this registry is read-only", remedy);
     response.with("allow", "GET, HEAD")
 }
@@ -340,7 +339,7 @@ mod tests {
 
     #[test]
     fn refusals_say_cause_and_remedy() {
-        let body = r#"{"errors":[{"code":"MANIFEST_INVALID","message":"the config has no `rootfs`; build the image again: its config does not match its manifest","detail":{"cause":"the config has no `rootfs`","reason":"no-rootfs","remedy":"build the image again: its config does not match its manifest"}}]}"#;
+        let body = r#"{"errors":[{"code":"MANIFEST_INVALID","message":"the config has no `rootfs`; rebuild the image: its config does not match its manifest","detail":{"cause":"the config has no `rootfs`","reason":"no-rootfs","remedy":"rebuild the image: its config does not match its manifest"}}]}"#;
         assert_body(&refusal(&Error::NoRootfs.into()), 400, body);
     }
 
@@ -359,7 +358,7 @@ mod tests {
 
     #[test]
     fn writes_are_answered_with_what_is_allowed_and_where_to_go() {
-        let body = r#"{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only; push to where its images come from","detail":{"cause":"this registry is read-only","reason":"read-only","remedy":"push to where its images come from"}}]}"#;
+        let body = r#"{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only; push to the registry that its images come from","detail":{"cause":"this registry is read-only","reason":"read-only","remedy":"push to the registry that its images come from"}}]}"#;
         assert_body(&unsupported(), 405, body);
         assert_eq!(unsupported().headers.last(), Some(&("allow", "GET, HEAD".to_string())));
     }

@@ -214,13 +214,13 @@ impl Problem {
 }
 
 // Remedies of several problems.
-const CHECK_PROXY: &str = "check what stands before the registry, such as a login page or a proxy";
-const CHECK_STORAGE: &str = "try again; if it fails again, what this registry stores or sends is damaged: ask its operator, \
-                             or push the image again";
-const CHECK_URL: &str = "check this server's settings: the URL has to be that of a registry";
+const CHECK_PROXY: &str = "check whether a login page or a proxy answers in front of the registry";
+const CHECK_STORAGE: &str = "try again; if it fails again, the registry stores or sends damaged data: ask its operator, or \
+                             push the image again";
+const CHECK_URL: &str = "check this server's settings: the URL must be that of a registry";
 const GIVE_CREDENTIALS: &str =
-    "check the name of the image; if it is right, give this server credentials that may pull it";
-const RAISE_THE_LIMIT: &str = "raise this server's limit `document-bytes` if you trust the registry: no client needs documents as large as that";
+    "check the name of the image; if it is right, give this server credentials with pull access";
+const RAISE_THE_LIMIT: &str = "if you trust the registry, raise this server's limit `document-bytes`; no client needs documents this large";
 const USE_A_NEWER_ENGINE: &str =
     "pull it with Docker 1.8 or later, or have the registry send layers with a Content-Length";
 const TRY_AGAIN: &str = "try again; if it fails again, ask the operator of this registry";
@@ -261,7 +261,7 @@ impl BadTls {
 impl fmt::Display for BadProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Credentials => f.write_str("requires a user name and password, or other ones"),
+            Self::Credentials => f.write_str("requires a user name and password, or different ones"),
             Self::Refused => f.write_str("made no connection to it"),
             Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
         }
@@ -284,9 +284,9 @@ impl fmt::Display for BadTls {
 impl fmt::Display for BadRedirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Circle => "in a circle",
+            Self::Circle => "in a loop",
             Self::Downgrade => "from HTTPS to HTTP",
-            Self::Nowhere => "to nowhere",
+            Self::Nowhere => "to an address that is not a URL of the web",
         })
     }
 }
@@ -304,7 +304,7 @@ impl fmt::Display for Fault {
             Problem::Corrupt { digest } => write!(f, "sent bytes for `{digest}` that have another digest"),
             Problem::Denied => f.write_str("denies access"),
             Problem::Invalid(what) => write!(f, "sent an invalid answer: {what}"),
-            Problem::NoDocument => f.write_str("sent something else in the place of a document"),
+            Problem::NoDocument => f.write_str("sent something other than a manifest or config"),
             Problem::NoLength => f.write_str("sent a layer without its length, which this client needs"),
             Problem::PrivateAddress => f.write_str("points to an address that is not public"),
             Problem::Proxy { proxy, what } => write!(f, "cannot be asked: the proxy `{proxy}` {what}"),

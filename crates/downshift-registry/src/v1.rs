@@ -70,7 +70,7 @@ impl PullFailure {
     }
 }
 
-const PUSH_AGAIN: &str = "push the image again, with everything that belongs to it";
+const PUSH_AGAIN: &str = "push the image again, with all of its parts";
 
 const LOG_IN: &str = "log in with `docker login`, as a user who may pull it";
 
@@ -83,7 +83,7 @@ pub fn answer(request: &Request, failure: Option<&PullFailure>) -> Response {
         Some(PullFailure::NotFound) => return response::no_v1(),
         Some(PullFailure::Explained(line)) => line.clone(),
         None if prints_v1_only => format!(
-            "{name} was not pulled, and why is not remembered: pull it again, or ask the operator of the registry"
+            "{name} was not pulled, and the reason is no longer known: pull it again, or ask the operator of the registry"
         ),
         None => return response::no_v1(),
     };

@@ -375,32 +375,28 @@ impl Error {
             Self::DuplicateKey { .. } => (
                 "duplicate-key",
                 Document,
-                "push the image again with a tool that writes each key once, or whoever runs Downshift can allow `duplicate-key` if it is the config's",
+                "push the image again with a tool that writes each key once, or Downshift's operator can allow `duplicate-key` if it is the config's",
             ),
             Self::InvalidDigest { .. } => ("invalid-digest", Document, REWRITE),
             Self::InvalidJson { .. } => ("invalid-json", Document, REWRITE),
             Self::InvalidSignature { .. } => ("invalid-signature-block", Document, REWRITE),
             Self::InvalidTime { .. } => ("invalid-time", Document, REWRITE),
-            Self::MissingDocument { .. } => (
-                "missing-document",
-                Document,
-                "push the image again: a part of it is missing where it is stored",
-            ),
-            Self::MissingLayer { .. } => (
-                "missing-layer",
-                Document,
-                "push the image again: a layer of it is missing where it is stored",
-            ),
+            Self::MissingDocument { .. } => {
+                ("missing-document", Document, "push the image again: part of it is missing from storage")
+            }
+            Self::MissingLayer { .. } => {
+                ("missing-layer", Document, "push the image again: one of its layers is missing from storage")
+            }
             Self::MissingMember { .. } => ("missing-member", Document, REWRITE),
             Self::ShadowedKey { .. } => (
                 "shadowed-key",
                 Document,
-                "push the image again with a tool that writes each key in its exact spelling, or whoever runs Downshift can allow `shadowed-key` if it is the config's",
+                "push the image again with a tool that writes each key in its exact spelling, or Downshift's operator can allow `shadowed-key` if it is the config's",
             ),
             Self::UnreadableLayer { .. } => (
                 "unreadable-layer",
                 Document,
-                "push the image again with whole layers; if it is a limit that the message names, whoever runs Downshift can raise it",
+                "push the image again with whole layers; if the message names a limit, Downshift's operator can raise it",
             ),
             Self::UnknownDocument { .. } => (
                 "unknown-document",
@@ -412,12 +408,12 @@ impl Error {
             Self::Artifact { .. } => (
                 "artifact",
                 Image,
-                "fetch it with the tool that it was made for, or whoever runs Downshift can allow `artifact` if it is an image all the same",
+                "fetch it with the tool it was made for, or Downshift's operator can allow `artifact` if it is an image after all",
             ),
             Self::BaseLayer => (
                 "base-layer",
                 Image,
-                "pull the image with Docker 1.10 or later, or whoever runs Downshift can allow `base-layer`",
+                "pull the image with Docker 1.10 or later, or Downshift's operator can allow `base-layer`",
             ),
             Self::ChildrenRefused { .. } => ("children-refused", Image, PULL_ONE_MANIFEST),
             Self::DiffIdCount { .. } => ("diff-id-count", Image, BUILD_AGAIN),
@@ -425,13 +421,13 @@ impl Error {
             Self::DigestAlgorithm { .. } => (
                 "digest-algorithm",
                 Image,
-                "push the image again with sha256 digests, or whoever runs Downshift can allow `digest-algorithm`",
+                "push the image again with sha256 digests, or Downshift's operator can allow `digest-algorithm`",
             ),
             Self::EncryptedLayer { .. } => ("encrypted-layer", Image, "decrypt the image and push it again"),
             Self::ForeignLayer { .. } => (
                 "foreign-layer",
                 Image,
-                "pull the image with Docker 1.10 or later, which fetches foreign layers, or whoever runs Downshift can allow `foreign-layer` if they are here as well",
+                "pull the image with Docker 1.10 or later, which fetches foreign layers, or Downshift's operator can allow `foreign-layer` if they are here as well",
             ),
             Self::HistoryExceedsLayers { .. } => ("history-exceeds-layers", Image, BUILD_AGAIN),
             Self::NoConversion { .. } => ("no-conversion", Image, "ask for another form"),
@@ -443,12 +439,12 @@ impl Error {
             Self::ReservedKey { .. } => (
                 "reserved-key",
                 Image,
-                "remove the key from the config and push the image again, or whoever runs Downshift can allow `reserved-key`",
+                "remove the key from the config and push the image again, or Downshift's operator can allow `reserved-key`",
             ),
             Self::UnreadableConfig { .. } => (
                 "unreadable-config",
                 Image,
-                "give the member the type that Docker writes and push the image again, or whoever runs Downshift can allow `unreadable-config`",
+                "give the member the type that Docker writes and push the image again, or Downshift's operator can allow `unreadable-config`",
             ),
             Self::UnsupportedDigest { .. } => {
                 ("unsupported-digest", Image, "push the image again with sha256 digests")
@@ -456,18 +452,18 @@ impl Error {
             Self::UnknownLayerType { .. } => (
                 "unknown-layer-type",
                 Image,
-                "push the image again with tar layers, plain or gzipped, or for schema 1 whoever runs Downshift can allow `unknown-layer-type`",
+                "push the image again with tar layers, plain or gzipped, or for schema 1 Downshift's operator can allow `unknown-layer-type`",
             ),
             Self::ZstdLayer { .. } => (
                 "zstd-layer",
                 Image,
-                "push the image again with gzip compression, or pull with Docker 23, containerd 1.5 or later; whoever runs Downshift can give plain layers to older clients, or allow `zstd-layer` if what pulls it reads zstd",
+                "push the image again with gzip compression, or pull with Docker 23, containerd 1.5 or later; Downshift's operator can give plain layers to older clients, or allow `zstd-layer` if what pulls it reads zstd",
             ),
 
             Self::LimitExceeded { .. } => (
                 "limit-exceeded",
                 Limit,
-                "whoever runs Downshift can raise this limit, with --limit on a server, if the image can be trusted",
+                "if the image can be trusted, Downshift's operator can raise this limit, on a server with --limit",
             ),
         };
         Facts { code, fault, remedy }
@@ -482,9 +478,9 @@ struct Facts {
 }
 
 // Remedies of several refusals.
-const BUILD_AGAIN: &str = "build the image again: its config does not match its manifest";
+const BUILD_AGAIN: &str = "rebuild the image: its config does not match its manifest";
 const PULL_ONE_MANIFEST: &str = "pull one of the manifests by its digest";
-const REWRITE: &str = "build the image again and push it: this document is broken as it was written";
+const REWRITE: &str = "rebuild the image and push it: this document is malformed";
 const WRITE_EACH_KEY_ONCE: &str =
     "push the image again with a tool that writes each key once, in its exact spelling";
 

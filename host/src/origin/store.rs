@@ -323,7 +323,7 @@ fn too_many_folders(store: &Path) -> Error {
             "`{}` has more than `{MAX_FOLDERS}` folders, of which no list is made",
             store.display()
         ),
-        remedy: "ask for the repositories that you know by name, or spread them over several stores".into(),
+        remedy: "ask for repositories by name, or spread them over several stores".into(),
     })
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             login_page,
             "latest",
             early_and_late(
-                "sent something else in the place of a document; check what stands before the registry",
+                "sent something other than a manifest or config; check what stands before the registry",
                 BAD_GATEWAY,
             ),
         ),

@@ -134,8 +134,8 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() -> anyhow::Result<()> {
     for (upstream, given, shown, what) in [
         // Where the password is wrong, tinyproxy answers 401, which nobody can tell from the registry's in plain HTTP.
         ("https://registry.test:5000", &wrong, &own, "made no connection to it"),
-        (HIDDEN, &own, &own, "requires a user name and password, or other ones"),
-        ("https://registry.test:5000", &own, &own, "requires a user name and password, or other ones"),
+        (HIDDEN, &own, &own, "requires a user name and password, or different ones"),
+        ("https://registry.test:5000", &own, &own, "requires a user name and password, or different ones"),
         (HIDDEN, &nobody, &format!("http://{nowhere}"), "cannot be reached: "),
         ("https://registry.test:5000", &nobody, &format!("http://{nowhere}"), "cannot be reached: "),
     ] {

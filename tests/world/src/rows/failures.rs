@@ -22,7 +22,7 @@ const V1_9: &str = "docker/1.9.1 go/go1.4.3 git-commit/a34a1d5 kernel/3.16.0 os/
 const V1_13: &str = "docker/1.13.1 go/go1.7.5 git-commit/092cba3 kernel/3.16.0 os/linux arch/amd64";
 
 const NO_V1: &str = "this registry speaks version 2 only\n";
-const FORGOTTEN: &str = "library/sample was not pulled, and why is not remembered: pull it again, or ask the operator of the registry";
+const FORGOTTEN: &str = "library/sample was not pulled, and the reason is no longer known: pull it again, or ask the operator of the registry";
 
 pub(super) fn rows() -> Vec<Row> {
     let engines = [("1.6", V1_6), ("1.7", V1_7), ("1.8", V1_8), ("1.9", V1_9), ("1.13", V1_13)];
@@ -83,7 +83,7 @@ fn missing_layer() -> Row {
     let image = sample::schema2();
     let digest = Digest::of(&image.layers[0]);
     let text = format!(
-        "library/sample was not pulled: the layer `{digest}` is missing; push the image again, with everything that belongs to it"
+        "library/sample was not pulled: the layer `{digest}` is missing; push the image again, with all of its parts"
     );
     row(
         "failures/missing-layer",
@@ -173,7 +173,7 @@ fn private() -> Row {
     let image = sample::schema2();
     let digest = Digest::of(&image.layers[0]);
     let wanted = "library/sample was not pulled: authentication is required; log in with `docker login`, as a user who may pull it";
-    let missing = "library/sample was not pulled: the layer ... is missing; push the image again, with everything that belongs to it";
+    let missing = "library/sample was not pulled: the layer ... is missing; push the image again, with all of its parts";
     row(
         "failures/pass-through",
         Options { access: AccessOption::Upstream, ..Options::default() },
@@ -196,7 +196,7 @@ fn private() -> Row {
 fn users() -> Row {
     let image = sample::schema2();
     let digest = Digest::of(b"none");
-    let missing = "library/sample was not pulled: the layer ... is missing; push the image again, with everything that belongs to it";
+    let missing = "library/sample was not pulled: the layer ... is missing; push the image again, with all of its parts";
     row(
         "failures/users",
         Options { access: AccessOption::Users(&[ALICE]), ..Options::default() },
