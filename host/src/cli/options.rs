@@ -124,7 +124,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(hide_possible_values = true)]
     wire_gzip: Option<bool>,
-    /// What a client reads that Downshift does not know of, or knows otherwise, such as `docker/20.10..23 zstd=all` or
+    /// What a client reads, where the built-in table is wrong or does not know it, such as `docker/20.10..23 zstd=all` or
     /// `trivy refuses=schema1`; can be repeated
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
