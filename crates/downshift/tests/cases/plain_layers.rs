@@ -254,6 +254,7 @@ fn all_else_of_a_manifest_stays_in_its_own_form() -> anyhow::Result<()> {
     // In the other family's form nothing but the names is new.
     let schema2 = answered(&by_tag(&image, Capabilities::of(&[Form::Schema2])), &image)?;
     is_plain(&schema2, Family::Docker)?;
+    ensure!(parsed(&schema2.body)?.layers[1].urls.is_empty(), "the tar is somewhere else, too");
     ensure!(notes(&schema2, "lost").iter().any(|note| note == "urls layers[1].urls"), "{}", schema2.report);
     Ok(())
 }
