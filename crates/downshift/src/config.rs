@@ -23,8 +23,9 @@ pub(crate) struct Config<'c> {
 /// The member `rootfs`.
 #[derive(Default)]
 pub(crate) struct RootFs<'c> {
-    /// Lowest first.
-    pub(crate) diff_ids: Vec<Cow<'c, str>>,
+    /// How many diff ids there are.
+    pub(crate) diff_ids: usize,
+    diff_id_array: Option<Value<'c>>,
     pub(crate) base_layer: Cow<'c, str>,
 }
 
@@ -57,6 +58,13 @@ const KNOWN: [&str; 15] = [
     "os",
     "Size",
 ];
+
+impl<'c> RootFs<'c> {
+    /// The diff ids, lowest first: not yet known to be digests.
+    pub(crate) fn diff_ids(&self) -> impl Iterator<Item = Cow<'c, str>> {
+        self.diff_id_array.into_iter().flat_map(Value::elements).map(|id| id.as_text().unwrap_or_default())
+    }
+}
 
 impl<'c> Config<'c> {
     /// Reads a config from its parsed bytes.
@@ -222,9 +230,9 @@ fn read_rootfs<'c>(
             if !matches!(value.kind(), Kind::Array | Kind::Null) || !value.elements().all(is_text) {
                 return Err(Error::wrong_type("rootfs.diff_ids", "an array of strings"));
             }
-            Limits::check("layers", limits.layers, value.elements().count())?;
-            rootfs.diff_ids = value.elements().map(|element| element.as_text().unwrap_or_default()).collect();
-            Ok(())
+            rootfs.diff_id_array = Some(value);
+            rootfs.diff_ids = value.elements().count();
+            Limits::check("layers", limits.layers, rootfs.diff_ids)
         }
     })
 }

@@ -101,9 +101,8 @@ fn complete_history(config: &mut Config<'_>, layers: usize, rules: Rules) -> Res
 /// Checks that each layer has its history entry and its diff id: in the reference's order.
 fn check_counts(config: &Config<'_>, layers: usize, rules: Rules) -> Result<(), Box<Error>> {
     let rootfs = config.rootfs.as_ref().ok_or(Error::NoRootfs)?;
-    let diff_ids = rootfs.diff_ids.len();
-    if diff_ids != layers {
-        return Err(Error::DiffIdCount { diff_ids, layers }.into());
+    if rootfs.diff_ids != layers {
+        return Err(Error::DiffIdCount { diff_ids: rootfs.diff_ids, layers }.into());
     }
     let history = config.layer_count();
     if history > layers {

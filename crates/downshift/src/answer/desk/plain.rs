@@ -1,5 +1,6 @@
 //! Plain layers: a manifest that names layers by their diff ids, for who cannot read how they are compressed.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -150,7 +151,7 @@ impl<'a> Desk<'_, 'a> {
         let limits = &self.request.limits;
         let json = Json::parse("config", config, limits)?;
         let rootfs = Config::read(&json, Rules::REFERENCE, limits)?.rootfs.ok_or(Error::NoRootfs)?;
-        Ok(rootfs.diff_ids.into_iter().map(alloc::borrow::Cow::into_owned).collect())
+        Ok(rootfs.diff_ids().map(Cow::into_owned).collect())
     }
 }
 
