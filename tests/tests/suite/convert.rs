@@ -114,9 +114,9 @@ fn names_layers_by_their_diff_ids(engine: Engine) -> anyhow::Result<()> {
     let blob = Digest::of(image.layers.first().context("there are no layers")?);
     let path = bench.folder.path().join("layout/blobs/sha256").join(blob.hex());
     fs::write(&path, "no layer")?;
-    fails(&bench.run(&["--to", "schema2", "--layout", &layout])?, 1, "unreadable-layer")?;
+    fails(&bench.run(&["--to", "schema2", "--layout", &layout])?, 2, "unreadable-layer")?;
     fs::remove_file(&path)?;
-    fails(&bench.run(&["--to", "schema2", "--layout", &layout])?, 1, "missing-layer")
+    fails(&bench.run(&["--to", "schema2", "--layout", &layout])?, 2, "missing-layer")
 }
 
 fn takes_options_in_any_order_and_standard_input(engine: Engine) -> anyhow::Result<()> {
