@@ -123,7 +123,7 @@ fn no_redirect_leads_from_https_to_the_clear() {
             let received = world.pull(&layer());
             match (is_followed, delivery) {
                 (true, Delivery::Stream | Delivery::Cache) => {
-                    assert_eq!(received.response.body, sample::schema2().layers[0])
+                    assert_eq!(received.response.body, sample::schema2().layers[0]);
                 }
                 (true, Delivery::Redirect) => assert_eq!(received.response.status, 307),
                 (false, _) => assert_eq!(told(&received), (502, "upstream-redirect".to_owned())),

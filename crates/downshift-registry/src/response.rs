@@ -354,7 +354,7 @@ mod tests {
                 let text = |bytes: &[u8]| str::from_utf8(bytes).unwrap().to_string();
                 let parts: String =
                     parts.iter().map(|(head, range)| format!("{}{range:?}", text(head))).collect();
-                parts + &text(end)
+                [parts, text(end)].concat()
             }
         };
         format!("{}\n{headers}{body}", response.status)
