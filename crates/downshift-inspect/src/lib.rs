@@ -1,9 +1,9 @@
 //! Reports on manifests: bytes in, report out.
 //!
 //! [`inspect()`] reports on documents that are given together, [`diff()`] compares two of them, and [`matrix()`] says
-//! which client gets what. The reports are plain data that serialise to the JSON which `downshift inspect --json`
-//! writes and the package for JavaScript returns; its types, with what each member means, are in `report.d.ts` of
-//! that package. There is no I/O here.
+//! which client gets what, of those that [`clients()`] lists. The reports are plain data that serialise to the JSON
+//! which `downshift inspect --json` writes and the package for JavaScript returns; its types, with what each member
+//! means, are in `report.d.ts` of that package. There is no I/O here.
 //!
 //! ```
 //! use downshift_inspect::{Given, Kind, inspect};
@@ -63,7 +63,7 @@ pub use diff::diff;
 pub use given::Given;
 pub use inspect::inspect;
 pub use limits::Limits;
-pub use matrix::matrix;
+pub use matrix::{Client, clients, matrix};
 pub use report::*;
 pub use secrets::secrets;
 pub use signatures::{Checked, Unchecked, unchecked, verify};

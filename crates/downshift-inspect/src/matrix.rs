@@ -18,7 +18,7 @@ use downshift::{Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy
 use downshift_registry::response::{self, Manifest};
 use downshift_registry::{Response, error};
 
-use self::clients::{CLIENTS, Client};
+pub use self::clients::{Client, clients};
 use self::samples::{Sample, placeholder};
 use self::words::words;
 use crate::report::{AskedBy, Cell, ClientRow, Matrix, Outcome, Pair, RegistryRow, Stored};
@@ -44,7 +44,7 @@ const DISTRIBUTION_3: RegistryRow = RegistryRow {
 #[must_use]
 pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
     let samples = samples::all();
-    let mut clients: Vec<ClientRow> = Vec::with_capacity(CLIENTS.len().saturating_add(1));
+    let mut rows: Vec<ClientRow> = Vec::with_capacity(clients().len().saturating_add(1));
     if let Some((accept, user_agent)) = own {
         let accept: Vec<&str> = accept.iter().map(String::as_str).collect();
         let understands = Form::ALL.into_iter().filter(|form| {
@@ -59,13 +59,13 @@ pub fn matrix(own: Option<(&[String], Option<&str>)>) -> Matrix {
             accept: &accept,
             understands: &understands.collect::<Vec<_>>(),
         };
-        clients.push(row(&client, &samples));
+        rows.push(row(&client, &samples));
     }
-    clients.extend(CLIENTS.iter().map(|client| row(client, &samples)));
+    rows.extend(clients().iter().map(|client| row(client, &samples)));
     Matrix {
         registries: vec![DOWNSHIFT, DISTRIBUTION_2, DISTRIBUTION_3],
         stored: samples.iter().map(|sample| sample.stored).collect(),
-        clients,
+        clients: rows,
     }
 }
 

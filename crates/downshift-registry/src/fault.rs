@@ -293,29 +293,35 @@ impl fmt::Display for BadRedirect {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the upstream registry `{}` ", self.host)?;
-        match &self.problem {
-            Problem::BrokeOff { digest } => {
+        write!(f, "the upstream registry `{}` {}", self.host, self.problem)
+    }
+}
+
+/// What the host did, as it follows its name in a sentence.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BrokeOff { digest } => {
                 write!(
                     f,
                     "broke off in the middle of the blob `{digest}`, each time it was asked for the rest"
                 )
             }
-            Problem::Corrupt { digest } => write!(f, "sent bytes for `{digest}` that have another digest"),
-            Problem::Denied => f.write_str("denies access"),
-            Problem::Invalid(what) => write!(f, "sent an invalid answer: {what}"),
-            Problem::NoDocument => f.write_str("sent something other than a manifest or config"),
-            Problem::NoLength => f.write_str("sent a layer without its length, which this client needs"),
-            Problem::PrivateAddress => f.write_str("points to an address that is not public"),
-            Problem::Proxy { proxy, what } => write!(f, "cannot be asked: the proxy `{proxy}` {what}"),
-            Problem::Redirect(what) => write!(f, "redirects {what}"),
-            Problem::Status(status) => write!(f, "answered with status `{status}`"),
-            Problem::Timeout => f.write_str("did not answer in time"),
-            Problem::Tls(what) => what.fmt(f),
-            Problem::TooLarge { limit } => write!(f, "sent a document of more than `{limit}` bytes"),
-            Problem::TooManyRequests { .. } => f.write_str("received too many requests"),
-            Problem::Unauthorized(_) => f.write_str("requires other credentials"),
-            Problem::Unreachable(why) => write!(f, "cannot be reached: {why}"),
+            Self::Corrupt { digest } => write!(f, "sent bytes for `{digest}` that have another digest"),
+            Self::Denied => f.write_str("denies access"),
+            Self::Invalid(what) => write!(f, "sent an invalid answer: {what}"),
+            Self::NoDocument => f.write_str("sent something other than a manifest or config"),
+            Self::NoLength => f.write_str("sent a layer without its length, which this client needs"),
+            Self::PrivateAddress => f.write_str("points to an address that is not public"),
+            Self::Proxy { proxy, what } => write!(f, "cannot be asked: the proxy `{proxy}` {what}"),
+            Self::Redirect(what) => write!(f, "redirects {what}"),
+            Self::Status(status) => write!(f, "answered with status `{status}`"),
+            Self::Timeout => f.write_str("did not answer in time"),
+            Self::Tls(what) => what.fmt(f),
+            Self::TooLarge { limit } => write!(f, "sent a document of more than `{limit}` bytes"),
+            Self::TooManyRequests { .. } => f.write_str("received too many requests"),
+            Self::Unauthorized(_) => f.write_str("requires other credentials"),
+            Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
         }
     }
 }

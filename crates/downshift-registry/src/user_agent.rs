@@ -1,5 +1,8 @@
 //! The `User-Agent` header: which engine asks, and on which platform it runs.
 
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
 use downshift::{Capabilities, Platform};
 
 use crate::ClientRules;
@@ -43,6 +46,23 @@ impl<'a> UserAgent<'a> {
     #[must_use]
     pub fn platform(&self) -> Option<Platform> {
         Some(Platform::new(self.os?, self.architecture?))
+    }
+
+    /// The `User-Agent` that the client of `text` has on another platform. One that names none is the same everywhere, and none
+    /// has a word for variants.
+    #[must_use]
+    pub fn on_platform(text: &str, platform: &Platform) -> String {
+        // As in `parse`: what is quoted of the program behind it stays.
+        let mut is_quoted = false;
+        let products = text.split(' ').map(|product| {
+            is_quoted |= product.as_bytes().contains(&b'(');
+            match product.split_once('/') {
+                Some(("os", _)) if !is_quoted => ["os/", &platform.os].concat(),
+                Some(("arch", _)) if !is_quoted => ["arch/", &platform.architecture].concat(),
+                _ => product.to_string(),
+            }
+        });
+        products.collect::<Vec<_>>().join(" ")
     }
 
     /// Whether this is an engine of the schema 1 era, Docker 1.6–1.9. Earlier ones speak another protocol.
@@ -128,6 +148,18 @@ mod tests {
             "",
         ] {
             assert_eq!(UserAgent::parse(text).platform(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_engine_says_another_platform() {
+        let arm = Platform { variant: Some("v7".to_string()), ..Platform::new("windows", "arm") };
+        let text = r"docker/20.10.24 go/go1.19.8 os/linux arch/amd64 UpstreamClient(Docker-Client/20.10.24 \(linux\) os/linux)";
+        let expected = r"docker/20.10.24 go/go1.19.8 os/windows arch/arm UpstreamClient(Docker-Client/20.10.24 \(linux\) os/linux)";
+        assert_eq!(UserAgent::on_platform(text, &arm), expected);
+        assert_eq!(UserAgent::parse(expected).platform(), Some(Platform::new("windows", "arm")));
+        for text in ["containerd/1.7.20", "containers/5.23.1 (github.com/containers/image)", ""] {
+            assert_eq!(UserAgent::on_platform(text, &arm), text);
         }
     }
 

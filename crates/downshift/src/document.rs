@@ -183,6 +183,27 @@ impl Index {
         }
         platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
+
+    /// The entries that are for a platform, or do not say for which: not attestations, nor what runs nowhere.
+    pub fn images(&self) -> impl Iterator<Item = &Descriptor> {
+        let is_image = |entry: &&Descriptor| {
+            !entry.is_attestation && !entry.plain_platform().is_some_and(Platform::is_unknown)
+        };
+        self.entries.iter().filter(is_image)
+    }
+
+    /// The entry that a client on `platform` takes: the one that suits it best, by containerd's order of variants, or the only
+    /// image that there is, if that does not say its platform.
+    #[must_use]
+    pub fn image_for(&self, platform: &Platform) -> Option<&Descriptor> {
+        let fit = |entry: &Descriptor| platform.fit(entry.plain_platform().filter(|own| own.is_whole())?);
+        let best = self.images().filter_map(|entry| Some((fit(entry)?, entry))).min_by_key(|(fit, _)| *fit);
+        let only = || {
+            let mut images = self.images();
+            images.next().filter(|entry| images.next().is_none() && entry.lacks_platform())
+        };
+        best.map(|(_, entry)| entry).or_else(only)
+    }
 }
 
 impl Descriptor {
@@ -349,4 +370,70 @@ fn read_texts(list: Option<Value<'_>>, path: &'static str) -> Result<Vec<String>
         texts.push(text(element, path)?.into_owned());
     }
     Ok(texts)
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    /// An index with these members in its entries, each of a digest of its own.
+    fn index(entries: &[&str]) -> Index {
+        let entries: Vec<String> = (0..)
+            .zip(entries)
+            .map(|(at, members)| {
+                let digest = Digest::of(format!("{at}").as_bytes());
+                format!(
+                    r#"{{"mediaType":"{}","digest":"{digest}","size":1{members}}}"#,
+                    Form::Oci.media_type()
+                )
+            })
+            .collect();
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+        match Document::parse(text.as_bytes(), &Limits::default()) {
+            Ok(Document::Index(index)) => index,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn place(index: &Index, platform: &str) -> Option<usize> {
+        let platform: Platform = platform.parse().unwrap();
+        let entry = index.image_for(&platform)?;
+        index.entries.iter().position(|own| own == entry)
+    }
+
+    #[test]
+    fn the_image_for_a_platform_is_the_one_that_suits_it_best() {
+        let several = index(&[
+            r#","platform":{"os":"unknown","architecture":"unknown"}"#,
+            r#","platform":{"os":"linux","architecture":"amd64"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#,
+            r#","platform":{"os":"linux","architecture":"arm","variant":"v6"}"#,
+            r#","platform":{"os":"linux","architecture":"arm","variant":"v7"}"#,
+            r#","platform":{"os":"linux","architecture":"amd64"}"#,
+        ]);
+        for (platform, expected) in [
+            ("linux/amd64", Some(4)),
+            ("linux/amd64/v3", Some(4)),
+            ("linux/arm/v7", Some(3)),
+            ("linux/arm/v6", Some(2)),
+            ("linux/arm/v5", None),
+            ("windows/amd64", None),
+            ("unknown/unknown", None),
+        ] {
+            assert_eq!(place(&several, platform), expected, "{platform}");
+        }
+        assert_eq!(several.images().count(), 3);
+    }
+
+    #[test]
+    fn the_only_image_may_leave_its_platform_out() {
+        assert_eq!(place(&index(&[""]), "linux/s390x"), Some(0));
+        assert_eq!(place(&index(&["", ""]), "linux/s390x"), None);
+        assert_eq!(
+            place(&index(&[r#","platform":{"os":"linux","architecture":"amd64"}"#]), "linux/s390x"),
+            None
+        );
+    }
 }

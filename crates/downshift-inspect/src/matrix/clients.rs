@@ -4,20 +4,23 @@
 use downshift::Form::{self, Index, List, Oci, Schema1, Schema1Unsigned, Schema2};
 
 /// A client, as its requests look.
-pub(super) struct Client<'c> {
-    pub(super) id: &'static str,
-    pub(super) name: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client<'c> {
+    /// Its name for programs, such as `docker-18.06-to-20.10`.
+    pub id: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
     /// Its `User-Agent`; empty where it sends none.
-    pub(super) user_agent: &'c str,
+    pub user_agent: &'c str,
     /// The lines of its `Accept` header.
-    pub(super) accept: &'c [&'c str],
+    pub accept: &'c [&'c str],
     /// The forms that it can use.
-    pub(super) understands: &'c [Form],
+    pub understands: &'c [Form],
 }
 
 impl Client<'_> {
     /// The headers of its requests.
-    pub(super) fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let user_agent = Some(("User-Agent", self.user_agent)).filter(|(_, value)| !value.is_empty());
         user_agent.into_iter().chain(self.accept.iter().map(|line| ("Accept", *line)))
     }
@@ -42,7 +45,13 @@ const DOCKER_18_06: &[&str] = &[
 ];
 const CONTAINERD: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
 
-pub(super) const CLIENTS: [Client<'static>; 10] = [
+/// The clients whose requests are known, the oldest first: the rows of the matrix.
+#[must_use]
+pub fn clients() -> &'static [Client<'static>] {
+    &CLIENTS
+}
+
+const CLIENTS: [Client<'static>; 10] = [
     Client {
         id: "docker-1.6-to-1.9",
         name: "Docker 1.6 to 1.9",
