@@ -18,6 +18,7 @@ mod serve;
 mod setup;
 mod verdict;
 mod verify;
+mod warm;
 
 use std::env;
 use std::ffi::OsString;
@@ -48,6 +49,7 @@ enum Command {
     #[command(subcommand)]
     Setup(setup::Setup),
     Clients(clients::Clients),
+    Warm(Box<warm::Warm>),
     #[command(name = COMPILE_GUEST, hide = true)]
     CompileGuest(compile_guest::CompileGuest),
     Convert(Box<convert::Convert>),
@@ -74,7 +76,8 @@ Examples:
 
 Exit status:
   0  the command succeeded, and its answer is yes
-  1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken, a layer is damaged
+  1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken, a layer is damaged,
+     an image is not warm
   2  the command failed: wrong usage, an unreadable file, a broken document";
 
 /// The command line, with what the environment says.
@@ -103,6 +106,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Command::CheckConfig(check_config) => check_config.run(),
         Command::Setup(setup) => setup.run(),
         Command::Clients(clients) => clients.run(),
+        Command::Warm(warm) => warm.run(),
         Command::CompileGuest(compile_guest) => compile_guest.run(),
         Command::Convert(convert) => convert.run(),
         Command::Verify(verify) => verify.run(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use downshift::{Digest, Failure, Fault, Limits};
-use downshift_registry::Fault as UpstreamFault;
+use downshift_registry::{Fault as UpstreamFault, Problem};
 use downshift_sign::KeyError;
 
 /// An error of a request or a command. Its [`Display`](fmt::Display) is the cause, on one line.
@@ -100,6 +100,13 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Why.
         problem: String,
+    },
+    /// The server that a command is to ask cannot be asked.
+    Server {
+        /// Its URL.
+        url: String,
+        /// What is wrong.
+        problem: Problem,
     },
     /// The error of another request, which asked for the same at the same time.
     Shared(Arc<Error>),
@@ -267,6 +274,10 @@ impl Error {
                 "check the disk and the permissions of the data folder; if the file is damaged, restore a copy of it, \
                  or remove it: then digests that were reported before can no longer be pulled",
             ),
+            Self::Server { problem, .. } => {
+                let (code, remedy) = facts_of_server(problem);
+                facts(code, Blame::Operator, remedy)
+            }
             Self::Shared(error) => error.facts(),
             Self::Unavailable { error, .. } => facts(
                 "address-unavailable",
@@ -332,6 +343,28 @@ impl Error {
 /// The remedy for a layout whose files are not what their digests say.
 const COPY_AGAIN: &str = "copy the image into its folder again: what is stored is damaged";
 
+/// The code and the remedy for a server that a command cannot ask.
+fn facts_of_server(problem: &Problem) -> (&'static str, &'static str) {
+    match problem {
+        Problem::Denied | Problem::Unauthorized(_) => (
+            "server-unauthorized",
+            "give a user name and a password that the server takes, with --username and --password-file",
+        ),
+        Problem::Proxy { .. } => (
+            "server-unreachable",
+            "check the proxy in HTTP_PROXY or HTTPS_PROXY, or name the server in NO_PROXY",
+        ),
+        Problem::Tls(_) => (
+            "server-unreachable",
+            "check the URL, and give the certificate of the authority that has issued the server's with --ca",
+        ),
+        Problem::Timeout | Problem::Unreachable(_) => {
+            ("server-unreachable", "check the URL, and that the server runs")
+        }
+        _ => ("server-unusable", "check the URL: it has to be that of a running Downshift"),
+    }
+}
+
 impl From<Fault> for Blame {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -386,6 +419,7 @@ impl fmt::Display for Error {
             Self::Records { path, problem } => {
                 write!(f, "the records in `{}` cannot be used: {problem}", path.display())
             }
+            Self::Server { url, problem } => write!(f, "the server `{url}` {problem}"),
             Self::Shared(error) => error.fmt(f),
             Self::Unavailable { address, error } => write!(f, "cannot listen on `{address}`: {error}"),
             Self::Unreadable { path, error } => write!(f, "`{}` cannot be read: {error}", path.display()),
@@ -439,10 +473,7 @@ mod tests {
             Error::Key(KeyError::NoRandomness),
             Error::Records { path: path(), problem: String::new() },
             Error::unreadable(&path(), io::ErrorKind::NotFound.into()),
-            Error::Upstream(UpstreamFault {
-                host: "a".to_owned(),
-                problem: downshift_registry::Problem::Timeout,
-            }),
+            Error::Upstream(UpstreamFault { host: "a".to_owned(), problem: Problem::Timeout }),
         ] {
             assert_eq!(error.document_failure(), None, "{error}");
         }

@@ -211,7 +211,8 @@ fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-fn front_url(text: &str) -> Result<Url, String> {
+/// Parses the URL of a server, which has no path.
+pub(super) fn front_url(text: &str) -> Result<Url, String> {
     let is_front = |url: &Url| {
         matches!(url.scheme(), "http" | "https")
             && url.path() == "/"

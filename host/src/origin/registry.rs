@@ -9,9 +9,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use downshift_pull::{Domain, Origin, OriginId, Place, Registry};
 
-use self::http::Http;
-pub(crate) use self::http::Query;
-pub(crate) use self::settings::{Delivery, Settings, Site, UpstreamConfig, client_rules, permissions};
+pub(crate) use self::http::{Http, Query, chunk};
+pub(crate) use self::settings::{
+    Authorities, Delivery, Settings, Site, UpstreamConfig, client_rules, permissions, proxies_of_environment,
+};
 use crate::error::Error;
 use crate::origin::url;
 

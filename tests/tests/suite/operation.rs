@@ -12,6 +12,7 @@ mod shipping;
 mod starting;
 mod staying_up;
 mod tls;
+mod warming;
 
 use libtest_mimic::Trial;
 
@@ -28,5 +29,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(starting::trials());
     trials.extend(staying_up::trials());
     trials.extend(shipping::trials());
+    trials.extend(warming::trials());
     trials
 }

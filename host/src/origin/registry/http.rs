@@ -71,9 +71,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// Reads on: gives how many bytes have come; at the end nothing.
     pub(crate) async fn next(&mut self) -> Result<Option<usize>, Problem> {
-        let Some(chunk) = self.response.chunk().await.map_err(|error| problem(&error, None))? else {
-            return Ok(None);
-        };
+        let Some(chunk) = chunk(&mut self.response).await? else { return Ok(None) };
         if self.bytes.len() + chunk.len() > self.limit {
             return Err(Problem::TooLarge { limit: self.limit });
         }
@@ -85,6 +83,11 @@ impl Reading {
     pub(crate) fn finish(self) -> Bytes {
         self.bytes.freeze()
     }
+}
+
+/// The next bytes of a body; at its end nothing.
+pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Problem> {
+    response.chunk().await.map_err(|error| problem(&error, None))
 }
 
 impl Http {

@@ -109,6 +109,28 @@ pub(crate) struct Authorities {
     pub(crate) pem: Vec<u8>,
 }
 
+/// The proxies by the variables of this process, of which `own` takes the place.
+///
+/// # Errors
+/// [`Error::InvalidSettings`] for a variable that is no proxy's URL.
+pub(crate) fn proxies_of_environment(own: Option<OwnProxy>) -> Result<Proxies, Error> {
+    let read = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    Proxies::new(own, read).map_err(|name| Error::InvalidSettings {
+        problem: format!("the environment variable `{name}` is not a proxy: write {}", proxies::FORM),
+    })
+}
+
+impl Authorities {
+    /// Reads the certificates in a file.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], and [`Error::Unusable`] for a file that is too large.
+    pub(crate) fn read(path: PathBuf) -> Result<Self, Error> {
+        let pem = bounded::read_file(&path, MAX_CA_BYTES)?;
+        Ok(Self { path, pem })
+    }
+}
+
 /// A registry, as it is described.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -198,10 +220,7 @@ impl UpstreamConfig {
                 }
             },
         };
-        let read = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        Proxies::new(own, read).map_err(|name| Error::InvalidSettings {
-            problem: format!("the environment variable `{name}` is not a proxy: write {}", proxies::FORM),
-        })
+        proxies_of_environment(own)
     }
 
     /// Reads the files that are named, and checks the rest: gives one registry, or one for each host.
@@ -220,10 +239,7 @@ impl UpstreamConfig {
         }
         let ca = match self.ca {
             None => None,
-            Some(path) => {
-                let pem = bounded::read_file(&path, MAX_CA_BYTES)?;
-                Some(Authorities { path, pem })
-            }
+            Some(path) => Some(Authorities::read(path)?),
         };
         let (allow, clients) = (permissions(&self.allow)?, client_rules(&self.client)?);
         let (delivery, timeout) = (self.blobs, Duration::from_secs(timeout));

@@ -98,9 +98,14 @@ fn shells_take_the_completions() -> anyhow::Result<()> {
 fn there_is_a_manual_for_each_command() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     program::succeed(["man", &folder.path().display().to_string()])?;
-    for page in
-        ["downshift", "downshift-serve", "downshift-check-config", "downshift-clients", "downshift-key"]
-    {
+    for page in [
+        "downshift",
+        "downshift-serve",
+        "downshift-check-config",
+        "downshift-clients",
+        "downshift-warm",
+        "downshift-key",
+    ] {
         let path = folder.path().join(format!("{page}.1"));
         let text = fs::read_to_string(&path).with_context(|| page.to_string())?;
         ensure!(text.contains(&format!(".TH {page} 1")), "{page} is no manual: {text}");

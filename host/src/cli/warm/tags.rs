@@ -1,0 +1,56 @@
+//! The tags of a repository, page by page.
+
+use downshift_registry::link::next_query;
+use downshift_registry::{Problem, is_tag};
+use reqwest::Method;
+use reqwest::header::{HeaderMap, LINK};
+use serde::Deserialize;
+
+use super::front::{Front, Question};
+use super::refusal::Refusal;
+
+/// Bytes of a page. Registries without pages give everything at once.
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Tags of a repository.
+const MAX_TAGS: usize = 100_000;
+
+/// Pages of a list, which may lead in a circle.
+const MAX_PAGES: usize = 10_000;
+
+#[derive(Deserialize)]
+struct Page {
+    tags: Option<Vec<String>>,
+}
+
+/// All tags of a repository, as the server lists them.
+pub(super) async fn list(front: &Front, repository: &str) -> Result<Vec<String>, Refusal> {
+    let mut tags = Vec::new();
+    let mut path = format!("v2/{repository}/tags/list");
+    for _ in 0..MAX_PAGES {
+        let question = Question { method: Method::GET, path, headers: HeaderMap::new(), repository };
+        let response = front.ask(&question).await?;
+        let links = response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+        let next = links.filter_map(next_query).next();
+        let page = front.read(response, MAX_PAGE_BYTES).await?;
+        let page: Page = serde_json::from_slice(&page)
+            .map_err(|_| Problem::Invalid("its list of tags is not one".to_owned()))?;
+        tags.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)));
+        if tags.len() > MAX_TAGS {
+            return Err(too_long(repository));
+        }
+        match next {
+            Some(query) => path = format!("v2/{repository}/tags/list?{query}"),
+            None => return Ok(tags),
+        }
+    }
+    Err(too_long(repository))
+}
+
+fn too_long(repository: &str) -> Refusal {
+    Refusal {
+        reason: "too-many-tags".to_owned(),
+        cause: format!("`{repository}` has more than `{MAX_TAGS}` tags, or `{MAX_PAGES}` pages of them"),
+        remedy: "name the images that clients need".to_owned(),
+    }
+}
