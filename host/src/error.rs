@@ -330,6 +330,15 @@ impl Error {
         })
     }
 
+    /// True if a limit is what was passed.
+    pub(crate) fn is_of_limit(&self) -> bool {
+        match self {
+            Self::Core(failure) => failure.fault == Fault::Limit,
+            Self::Shared(error) => error.is_of_limit(),
+            _ => false,
+        }
+    }
+
     /// True if the records failed.
     pub(crate) fn is_of_records(&self) -> bool {
         match self {

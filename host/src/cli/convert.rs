@@ -215,7 +215,7 @@ fn read_layer(layout: &Layout, need: &LayerNeed, engine: &LayerEngine) -> Result
         Err(LayerError::Failed(Error::Core(Failure { code, cause, .. }))) => {
             Ok(LayerReading::Refused { code: code.into_owned(), cause })
         }
-        Err(LayerError::Failed(error)) => Err(error),
+        Err(LayerError::Failed(error) | LayerError::Unreadable { error, .. }) => Err(error),
         Err(LayerError::Blob(error)) => Err(Error::unreadable(&path, error)),
         Err(LayerError::Stopped) => Err(Error::Busy),
     }

@@ -88,7 +88,7 @@ impl Layer {
             let outcome = match read(path, &engine, &limits) {
                 Ok(facts) => Outcome::Facts(facts),
                 Err(LayerError::Failed(Error::Core(failure))) => Outcome::Failure(failure),
-                Err(LayerError::Failed(error)) => return Err(error),
+                Err(LayerError::Failed(error) | LayerError::Unreadable { error, .. }) => return Err(error),
                 Err(LayerError::Blob(error)) => return Err(Error::unreadable(path, error)),
                 Err(LayerError::Stopped) => return Err(Error::Busy),
             };

@@ -242,7 +242,8 @@ struct UpstreamArgs {
     /// How many seconds the upstream registry may be silent [default: 30]
     #[arg(long, value_name = "SECONDS")]
     upstream_timeout: Option<u64>,
-    /// Send blobs through this server (stream), or redirect clients to where the upstream registry has them (redirect)
+    /// Send blobs through this server (stream), keep them as well (cache), or redirect clients to where the upstream registry
+    /// has them (redirect)
     /// [default: stream]
     #[arg(long, value_name = names::<Delivery>(), value_enum, hide_possible_values = true)]
     blobs: Option<Delivery>,

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use downshift::Digest;
 use downshift_layer::{Limits, Unpacked, Unpacker};
 
 pub(crate) use self::pass::LayerPass;
@@ -36,6 +37,13 @@ pub(crate) enum LayerError {
     Blob(io::Error),
     /// The layer is refused, or cannot be read here and now.
     Failed(Error),
+    /// All of the blob came, which has this digest, and it cannot be unpacked.
+    Unreadable {
+        /// Why.
+        error: Error,
+        /// The digest of the blob.
+        digest: Digest,
+    },
     /// Nobody wants more of it.
     Stopped,
 }
@@ -44,7 +52,7 @@ impl fmt::Display for LayerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(error) => error.fmt(f),
-            Self::Failed(error) => error.fmt(f),
+            Self::Failed(error) | Self::Unreadable { error, .. } => error.fmt(f),
             Self::Stopped => f.write_str("nobody waits for the layer any more"),
         }
     }

@@ -142,7 +142,7 @@ fn failed(error: &LayerError) -> Piece {
     match error {
         LayerError::Stopped => Piece::Ended(Copied::ClientGone),
         LayerError::Blob(_) => Piece::Ended(Copied::Broken { sent: None }),
-        LayerError::Failed(error) => {
+        LayerError::Failed(error) | LayerError::Unreadable { error, .. } => {
             log::error(error);
             Piece::Ended(Copied::Corrupt)
         }

@@ -287,7 +287,7 @@ impl Shared {
             };
             let mut layer = match begun {
                 Ok(layer) => layer,
-                Err(error) => return Outcome::Done(Done::LayerRead(read_failed(error))),
+                Err(error) => return Outcome::Done(Done::LayerRead(read_failed(error, &digest))),
             };
             layer.go_on(source, copy.length);
             loop {
@@ -302,7 +302,7 @@ impl Shared {
                         let read = copy.length.is_some().then_some(read);
                         return Outcome::Layer(Done::LayerRead(Ok(LayerRead::Broken { read })), layer);
                     }
-                    Piece::Failed(error) => read_failed(error),
+                    Piece::Failed(error) => read_failed(error, &digest),
                 };
                 return Outcome::Done(Done::LayerRead(read));
             }
@@ -332,12 +332,14 @@ impl Shared {
 }
 
 /// What a pull is told of a layer that could not be read.
-fn read_failed(error: LayerError) -> Result<LayerRead, Trouble> {
+fn read_failed(error: LayerError, digest: &Digest) -> Result<LayerRead, Trouble> {
     match error {
-        LayerError::Failed(Error::Core(failure)) => {
+        LayerError::Unreadable { digest: own, .. } if own != *digest => Ok(LayerRead::Corrupt),
+        LayerError::Failed(Error::Core(failure))
+        | LayerError::Unreadable { error: Error::Core(failure), .. } => {
             Ok(LayerRead::Refused { code: failure.code.into_owned(), cause: failure.cause })
         }
-        LayerError::Failed(error) => Err(trouble(&error)),
+        LayerError::Failed(error) | LayerError::Unreadable { error, .. } => Err(trouble(&error)),
         LayerError::Blob(_) | LayerError::Stopped => Ok(LayerRead::Broken { read: None }),
     }
 }

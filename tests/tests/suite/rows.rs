@@ -123,8 +123,10 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     if !engine.is_worker {
         arguments.push(["--stale-for".to_owned(), stale_for.as_secs().to_string()]);
     }
-    if *delivery == Delivery::Redirect {
-        arguments.push(["--blobs".to_owned(), "redirect".to_owned()]);
+    match delivery {
+        Delivery::Stream => {}
+        Delivery::Redirect => arguments.push(["--blobs".to_owned(), "redirect".to_owned()]),
+        Delivery::Cache => arguments.push(["--blobs".to_owned(), "cache".to_owned()]),
     }
     if let Some(user) = credentials.filter(|_| *has_identity_token) {
         let host = network.url(Host::Registry).replace("http://", "");

@@ -3,8 +3,10 @@
 use downshift_layer::LayerFacts;
 use ring::digest::{Context, SHA256};
 
+use super::unpacking::Input;
 use super::{LayerError, LayerReader, Take};
 use crate::digest::sha256;
+use crate::error::Error;
 
 /// A pass over a layer.
 pub(crate) struct LayerPass {
@@ -26,6 +28,30 @@ impl LayerPass {
             plain.update(bytes);
             take(bytes)
         })
+    }
+
+    /// Why the layer cannot be read, with the digest of the blob, whose rest comes by `next`: only one that has the right digest
+    /// is to blame. Where a limit has ended it, the rest is not read.
+    pub(super) fn refused(
+        mut self,
+        error: Error,
+        mut next: impl FnMut() -> Result<Input, LayerError>,
+    ) -> LayerError {
+        if error.is_of_limit() {
+            return LayerError::Failed(error);
+        }
+        loop {
+            match next() {
+                Ok(Input::Bytes(bytes)) => self.blob.update(&bytes),
+                Ok(Input::End) => break,
+                Ok(Input::Broken(error)) => return LayerError::Blob(error),
+                Err(error) => return error,
+            }
+        }
+        match sha256(self.blob) {
+            Ok(digest) => LayerError::Unreadable { error, digest },
+            Err(error) => LayerError::Failed(error),
+        }
     }
 
     /// What is known of the layer, all of which has been read.

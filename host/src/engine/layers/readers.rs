@@ -188,6 +188,9 @@ impl Job {
                     let fed = pass.feed(&bytes, &mut |plain| delivery.deliver(plain));
                     match fed {
                         Err(LayerError::Stopped) if delivery.has_enough => return Ok(None),
+                        Err(LayerError::Failed(error @ Error::Core(_))) if delivery.wants_facts() => {
+                            return Err(pass.refused(error, || delivery.next(&mut input)));
+                        }
                         fed => fed?,
                     }
                 }
@@ -263,6 +266,11 @@ struct Delivery {
 }
 
 impl Delivery {
+    /// Whether all of the layer is read for what there is to know of it, and for nothing else.
+    const fn wants_facts(&self) -> bool {
+        matches!(self.wanted, Wanted::Nothing)
+    }
+
     /// The next bytes of the blob.
     fn next(&self, input: &mut Receiver<Input>) -> Result<Input, LayerError> {
         // There is somebody else's turn between two chunks, where somebody waits.

@@ -141,7 +141,7 @@ fn elsewhere() -> Row {
         let layers = SAMPLE.image.layers.iter().map(|layer| other(&blob(&Digest::of(layer))));
         let layers = layers.map(|path| format!("GET registry {path} -"));
         let tag = format!("HEAD registry {} -", other(&manifest("latest")));
-        asked([tag].into_iter().chain(layers).collect::<Vec<_>>())
+        Step::AskedTogether([tag].into_iter().chain(layers).collect())
     };
     with_image(
         "elsewhere",

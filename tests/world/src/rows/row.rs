@@ -110,6 +110,8 @@ pub enum Step {
     Pass(Duration),
     /// What the hosts were asked since the last such step, in [lines](crate::net::Exchange::line).
     Asked(Vec<String>),
+    /// The same, in any order: what is asked side by side.
+    AskedTogether(Vec<String>),
     /// Whatever the hosts were asked until now is nothing to look at.
     AnythingAsked,
 }
@@ -205,15 +207,27 @@ pub(super) fn one(
         }
         Step::AnythingAsked => place.with_net(&mut |net| *seen = net.exchanges().len()),
         Step::Asked(expected) => {
-            let mut lines = Vec::new();
-            place.with_net(&mut |net| {
-                lines = net.exchanges().iter().skip(*seen).map(crate::net::Exchange::line).collect();
-                *seen = net.exchanges().len();
-            });
+            let lines = asked_since(place, seen);
             ensure!(lines == *expected, "asked was\n{}\nand not\n{}", lines.join("\n"), expected.join("\n"));
+        }
+        Step::AskedTogether(expected) => {
+            let (mut lines, mut expected) = (asked_since(place, seen), expected.clone());
+            lines.sort();
+            expected.sort();
+            ensure!(lines == expected, "asked was\n{}\nand not\n{}", lines.join("\n"), expected.join("\n"));
         }
     }
     Ok(())
+}
+
+/// What the hosts were asked since this was looked at last.
+fn asked_since(place: &mut dyn Place, seen: &mut usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    place.with_net(&mut |net| {
+        lines = net.exchanges().iter().skip(*seen).map(crate::net::Exchange::line).collect();
+        *seen = net.exchanges().len();
+    });
+    lines
 }
 
 impl Default for Options {
