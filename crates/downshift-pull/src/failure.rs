@@ -48,6 +48,21 @@ impl Failure {
         })
     }
 
+    /// A layer that takes more of a processor's time to unpack than an edge has.
+    pub(crate) fn too_large_at_edge(digest: &Digest, size: u64, limit: u64) -> Self {
+        Self::refused(Explanation {
+            code: Cow::Borrowed("edge-layer-bytes"),
+            fault: Blame::Limit,
+            cause: format!(
+                "the layer `{digest}` has `{size}` bytes, and this edge unpacks no layer of more than `{limit}`"
+            ),
+            remedy: Cow::Borrowed(
+                "set `LAYER_BYTES` to what your plan's processor time can do, or serve this image with \
+                 `downshift serve`, which has no such limit and reads layers beforehand with `downshift warm`",
+            ),
+        })
+    }
+
     /// A conversion without an end, which the core never has.
     pub(crate) fn endless(digest: &Digest) -> Self {
         Self::refused(Explanation {

@@ -29,6 +29,10 @@ const SPOOLED_FROM: u64 = 16 * 1024 * 1024;
 /// How often a layer that breaks off while it is read is gone on with.
 const MAX_RESUMES: u32 = 3;
 
+/// What an edge, which counts its requests, keeps of a layer that it knows or that was reported: its facts, and that this
+/// repository has it.
+const RECORDS_OF_LAYER: usize = 2;
+
 /// For how long it is remembered that a layer cannot be unpacked: a better reader comes with a new version of this program.
 const REFUSAL_LIFETIME: Duration = Duration::from_secs(600);
 
@@ -132,7 +136,7 @@ impl Front {
     }
 
     async fn layer(&self, repository: &Repository<'_>, at: &BlobAt) -> Result<LayerReading, Failure> {
-        self.shell.count_subrequest(&self.settings)?;
+        self.shell.count_subrequests(&self.settings, RECORDS_OF_LAYER)?;
         let (name, digest) = (at.name.clone(), at.digest.clone());
         let recalled = self.shell.ask(Effect::RecallFacts { name: name.clone(), digest: digest.clone() });
         let KnownLayer { facts, is_seen } = match recalled.await {
@@ -146,6 +150,7 @@ impl Front {
             if !is_seen {
                 let Some(open) = repository.open_layer(at).await? else { return Ok(LayerReading::Missing) };
                 self.shell.ask(Effect::Close(open.body)).await;
+                self.shell.count_subrequest(&self.settings)?;
                 self.shell.ask(Effect::RememberBlob { name, digest }).await;
             }
             return Ok(LayerReading::Facts(facts));
@@ -178,7 +183,7 @@ impl Front {
         if layers.is_empty() {
             return Ok(());
         }
-        self.shell.count_subrequest(&self.settings)?;
+        self.shell.count_subrequests(&self.settings, layers.len().saturating_mul(RECORDS_OF_LAYER))?;
         match self.shell.ask(Effect::RecordLayers(layers)).await {
             Done::Recorded(recorded) => Ok(recorded?),
             other => Err(unexpected(&other)),
@@ -295,7 +300,15 @@ async fn reading(settings: &Settings, shell: &Shell, at: &BlobAt) -> Result<Laye
     let Some(repository) = Repository::choose(settings, shell, &at.name) else {
         return Ok(LayerReading::Missing);
     };
+    // Where what it learns could not be kept, it would be read in vain.
+    shell.count_subrequests(settings, RECORDS_OF_LAYER)?;
     let Some(open) = repository.open_layer(at).await? else { return Ok(LayerReading::Missing) };
+    if let (Some(limit), Some(size)) = (settings.layer_bytes, open.size)
+        && size > limit
+    {
+        shell.ask(Effect::Close(open.body)).await;
+        return Err(Failure::too_large_at_edge(&at.digest, size, limit));
+    }
     let mut source = open.source(&at.digest, None);
     for resumes in 0..=MAX_RESUMES {
         let read = match shell.ask(Effect::ReadLayer(source.copy.clone())).await {

@@ -96,6 +96,13 @@ impl Pull {
         Self { work: Some(Box::pin(layers::read(settings, shell.clone(), at))), shell }
     }
 
+    /// The same, with its share of the requests that `other` may make: where those of one client's request are limited.
+    #[must_use]
+    pub fn on_behalf_of(self, other: &Self) -> Self {
+        self.shell.share_subrequests(&other.shell);
+        self
+    }
+
     /// No pull of a client's, but one that fetches a blob into the cache: what [`Effect::Fill`] is for. It ends with
     /// [`Effect::NotFilled`] unless the blob is there.
     #[must_use]

@@ -45,6 +45,8 @@ pub struct Settings {
     pub stale_for: Duration,
     /// How many requests of its own one pull may make, where a platform ends it past that.
     pub subrequests: Option<u32>,
+    /// How many bytes a layer may have that is read, where an edge has little of a processor's time.
+    pub layer_bytes: Option<u64>,
     /// Bytes of memory that what is read at once may take, where a platform has little of it.
     pub read_memory: Option<usize>,
     /// Whether the signing key lasts, so that what it has signed is of use to others later.
@@ -215,6 +217,7 @@ impl Settings {
             tag_lifetime: TAG_LIFETIME,
             stale_for: Duration::ZERO,
             subrequests: None,
+            layer_bytes: None,
             read_memory: None,
             is_key_lasting: true,
             resolve,

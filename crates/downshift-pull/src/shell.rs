@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
@@ -26,8 +27,8 @@ pub(crate) struct Mailbox {
     pub(crate) dropped: Vec<Ticket>,
     /// What is waited for, and has or has not come.
     waiting: Vec<(Ticket, Option<Done>)>,
-    /// How many requests of its own the pull has made.
-    pub(crate) subrequests: u32,
+    /// How many requests of its own the pull has made, with those that read layers for it.
+    pub(crate) subrequests: Arc<AtomicU32>,
     /// What the registry said last of its limits.
     pub(crate) limits: Vec<(&'static str, String)>,
 }
@@ -100,14 +101,23 @@ impl Shell {
 
     /// Counts a request of this server's own, where those are limited.
     pub(crate) fn count_subrequest(&self, settings: &Settings) -> Result<(), Failure> {
+        self.count_subrequests(settings, 1)
+    }
+
+    /// Counts several of them.
+    pub(crate) fn count_subrequests(&self, settings: &Settings, number: usize) -> Result<(), Failure> {
         let Some(limit) = settings.subrequests else { return Ok(()) };
-        self.with(|mailbox| {
-            if mailbox.subrequests >= limit {
-                return Err(Failure::too_many_subrequests(limit));
-            }
-            mailbox.subrequests = mailbox.subrequests.saturating_add(1);
-            Ok(())
-        })
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let count = |made: u32| made.checked_add(number).filter(|made| *made <= limit);
+        let counted = self
+            .with(|mailbox| mailbox.subrequests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count));
+        counted.map(drop).map_err(|_| Failure::too_many_subrequests(limit))
+    }
+
+    /// Has a share of the requests that another one may make.
+    pub(crate) fn share_subrequests(&self, other: &Self) {
+        let shared = other.with(|mailbox| Arc::clone(&mailbox.subrequests));
+        self.with(|mailbox| mailbox.subrequests = shared);
     }
 
     pub(crate) async fn pause(&self, duration: Duration) {

@@ -20,6 +20,10 @@ pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests of its own that one request may make on the free plan (Cloudflare, "Workers limits").
 const SUBREQUESTS: u32 = 50;
 
+/// Bytes of a layer that is unpacked: of zstd, what takes some ten seconds where a request has thirty of a processor's
+/// (Cloudflare, "Workers limits": the default of paid plans).
+const LAYER_BYTES: u32 = 256 * 1024 * 1024;
+
 /// Bytes of memory that what is read at once may take: half of what a program has at an edge (Cloudflare, "Workers limits":
 /// 128 MB).
 const READ_MEMORY: usize = 64 * 1024 * 1024;
@@ -116,6 +120,7 @@ impl<'j> Reader<'j> {
             settings.tag_lifetime = lifetime;
         }
         settings.subrequests = Some(self.number("SUBREQUESTS")?.unwrap_or(SUBREQUESTS));
+        settings.layer_bytes = Some(self.number("LAYER_BYTES")?.unwrap_or(LAYER_BYTES).into());
         settings.read_memory = Some(READ_MEMORY);
         settings.is_key_lasting = self.has("SIGNING_KEY");
         Ok(Variables { settings, limits: limits_json })
@@ -244,6 +249,12 @@ impl<'j> Reader<'j> {
         let delivery = match blobs.or(self.text("BLOBS")?).as_deref() {
             None | Some("stream") => Delivery::Stream,
             Some("redirect") => Delivery::Redirect,
+            Some("cache") => {
+                return Err(invalid(
+                    "BLOBS",
+                    "write `stream` or `redirect`: only the server has a blob cache",
+                ));
+            }
             Some(_) => return Err(invalid("BLOBS", "write `stream` or `redirect`")),
         };
         let mut places = Vec::new();

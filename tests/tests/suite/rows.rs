@@ -71,9 +71,11 @@ fn not_here(engine: Engine, Row { name, options, steps }: &Row) -> Option<&'stat
         let has_users = matches!(options.access, AccessOption::Users(_));
         has_users
             .then_some("there are no files of users")
+            .or_else(|| (options.delivery == Delivery::Cache).then_some("there is no cache of blobs"))
             .or_else(|| (!options.stale_for.is_zero()).then_some("the edge does not tell what may be stale"))
     } else {
-        options.subrequests.map(|_| "a server limits no requests of its own")
+        let is_limited = options.subrequests.is_some() || options.layer_bytes.is_some();
+        is_limited.then_some("a server limits neither requests of its own nor how large a layer is")
     }
 }
 
@@ -100,6 +102,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         delivery,
         timeout,
         subrequests,
+        layer_bytes,
         allow,
         client,
         upstreams,
@@ -159,6 +162,9 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     arguments.extend(client.iter().map(|rule| ["--client".to_owned(), (*rule).to_owned()]));
     if let Some(subrequests) = subrequests {
         arguments.push(["--subrequests".to_owned(), subrequests.to_string()]);
+    }
+    if let Some(bytes) = layer_bytes {
+        arguments.push(["--layer-bytes".to_owned(), bytes.to_string()]);
     }
     let arguments: Vec<_> = arguments.iter().flatten().map(String::as_str).collect();
     let front = Front::start_before_several(engine, &arguments)?;

@@ -277,6 +277,11 @@ impl World {
             Errand::Read(at) => Pull::reading(settings, at.clone()),
             Errand::Fill(at) => Pull::filling(settings, at.clone()),
         };
+        let asker = self.pulls.get(by.0).and_then(|running| running.pull.as_ref());
+        let pull = match asker {
+            Some(asker) => pull.on_behalf_of(asker),
+            None => pull,
+        };
         // It is on behalf of the same client.
         let sent = self.pulls.get(by.0).map(|running| running.sent.clone()).unwrap_or_default();
         self.pulls.push(Running {

@@ -50,6 +50,7 @@ fn with_zstd(config: Vec<u8>, zstd: &[Vec<u8>]) -> Image {
 pub(super) fn rows() -> Vec<Row> {
     [
         vec![plain(), without_a_manifest(), elsewhere(), denied(), cached(), cached_elsewhere()],
+        at_the_edge(),
         codings(),
         faults(),
         missing(),
@@ -141,7 +142,7 @@ fn elsewhere() -> Row {
         let layers = SAMPLE.image.layers.iter().map(|layer| other(&blob(&Digest::of(layer))));
         let layers = layers.map(|path| format!("GET registry {path} -"));
         let tag = format!("HEAD registry {} -", other(&manifest("latest")));
-        Step::AskedTogether([tag].into_iter().chain(layers).collect())
+        Step::AskedInAnyOrder([tag].into_iter().chain(layers).collect())
     };
     with_image(
         "elsewhere",
@@ -291,6 +292,36 @@ fn missing() -> Vec<Row> {
         row_of("noise", &of_noise, "unreadable-layer"),
         row_of("of-another-image", &of_another, "diff-id-mismatch"),
         row_of("without-others", &without_others, "diff-id-count"),
+    ]
+}
+
+/// What an edge refuses for the processor's time that it has not, or the requests.
+fn at_the_edge() -> Vec<Row> {
+    let size = SAMPLE.image.layers.iter().map(|layer| layer.len() as u64).max().unwrap_or_default();
+    let layers = u32::try_from(SAMPLE.image.layers.len()).unwrap_or_default();
+    // The manifest by its tag, the config and the record of the answer; of each layer what is known, the layer itself, and what
+    // is kept of it and of its diff id.
+    let subrequests = 3 + layers * (2 + 1 + 2 + 2);
+    let with_bytes = |layer_bytes| Options { layer_bytes: Some(layer_bytes), ..Options::default() };
+    let with_requests = |number| Options { subrequests: Some(number), ..Options::default() };
+    let (_, stored) = paths();
+    vec![
+        with_image("layer-bytes/enough", with_bytes(size), [pulled()]),
+        with_image(
+            "layer-bytes/too-few",
+            with_bytes(size - 1),
+            [
+                old(&manifest("latest")).comes(refused(400, "edge-layer-bytes")),
+                // By its own digest it is what it is.
+                get(&stored).comes(body(&SAMPLE.zstd)),
+            ],
+        ),
+        with_image("subrequests/enough", with_requests(subrequests), [pulled()]),
+        with_image(
+            "subrequests/too-few",
+            with_requests(subrequests - 1),
+            [old(&manifest("latest")).comes(refused(400, "edge-subrequests"))],
+        ),
     ]
 }
 
