@@ -16,7 +16,7 @@ const PLATFORMS = [
   { conditions: ["workerd"], loader: { ".wasm": "copy" } },
 ];
 
-for (const entry of ["", "/edge", "/inspect", "/p256", "/pull"]) {
+for (const entry of ["", "/edge", "/inspect", "/layer", "/p256", "/pull"]) {
   for (const options of PLATFORMS) {
     for (const format of ["esm", "cjs", "iife"]) {
       const contents = `

@@ -31,7 +31,7 @@ function exportsOf(script) {
   return exports.map((one) => one.split("}")[0]);
 }
 
-const ENTRIES = ["", "/edge", "/inspect", "/p256", "/pull"].map((name) => `downshift-oci${name}`);
+const ENTRIES = ["", "/edge", "/inspect", "/layer", "/p256", "/pull"].map((name) => `downshift-oci${name}`);
 for (const entry of ENTRIES) {
   const folderOf = dirname(resolve(entry));
   for (const kind of ["", "functions."]) {

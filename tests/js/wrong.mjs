@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 const [folder] = process.argv.slice(2);
 const { resolve } = createRequire(join(folder, "script.js"));
 const entry = (name) => import(pathToFileURL(resolve(`downshift-oci${name}`)));
-const entries = await Promise.all(["", "/edge", "/inspect", "/p256"].map(entry));
+const entries = await Promise.all(["", "/edge", "/inspect", "/layer", "/p256"].map(entry));
 const [downshift] = entries;
 
 /** What may be missing or null. */
@@ -78,6 +78,15 @@ const calls = {
   hasDigest: { bytes: BYTES, digest: DIGEST, payloadDigest: () => undefined },
   inspect: { documents: DOCUMENTS },
   matrix: { own: optional({ accept: ["*/*"], user_agent: optional("a") }) },
+  openLayer: {
+    options: optional({
+      digest: optional(DIGEST),
+      diffId: optional(DIGEST),
+      start: optional(0),
+      end: optional(1),
+      maxBytes: optional(1),
+    }),
+  },
   p256Signer: { file: BYTES },
   payload: { bytes: BYTES },
   payloadDigest: { bytes: BYTES },

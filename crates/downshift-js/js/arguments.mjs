@@ -1,6 +1,6 @@
 // What callers give, checked at the border: the arguments of each function, by name and shape. What is valid beyond its
 // type is decided in Rust.
-import { bytes, callback, count, counts, flag, header, keyFile, signer, text } from "./shapes.mjs";
+import { bytes, callback, count, counts, flag, header, keyFile, signer, stream, text } from "./shapes.mjs";
 
 const RECORD = {
   name: text,
@@ -85,9 +85,13 @@ export const generateP256Signer = {};
 export const hasDigest = { bytes, digest: text, payloadDigest: callback };
 export const inspect = { documents: [DOCUMENT] };
 export const matrix = { "own?": { accept: [text], "user_agent?": text } };
+export const openLayer = {
+  "options?": { "digest?": text, "diffId?": text, "start?": count, "end?": count, "maxBytes?": count },
+};
 export const p256Signer = { file: keyFile };
 export const payload = { bytes };
 export const payloadDigest = { bytes };
+export const readLayer = { stream, "length?": count, "write?": callback };
 export const readRequest = { request: REQUEST };
 export const respond = { request: REQUEST, found: FOUND, "bytes?": bytes };
 export const secrets = { documents: [DOCUMENT] };

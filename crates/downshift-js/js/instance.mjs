@@ -18,9 +18,17 @@ export function instantiate(glue, module) {
 
 /** Has a module from its bytes in base64, with the first call. */
 export function fromBase64(glue, base64) {
-  // Engines compile a module of this size without a promise: Chromium since 114, all others always.
-  sources.set(glue, () => new WebAssembly.Module(decoded(base64)));
+  sources.set(glue, () => compiled(base64));
   return glue;
+}
+
+/** Makes instances of a module from its bytes in base64, which are compiled for the first of them. */
+export function instancesFromBase64(instance, base64) {
+  let module;
+  return () => {
+    module ??= compiled(base64);
+    return instantiate(instance(), module);
+  };
 }
 
 /** Which instance of a module this is: the first is made here. */
@@ -51,9 +59,10 @@ export function call(glue, run) {
   }
 }
 
-function decoded(base64) {
+/** Engines compile a module of this size without a promise: Chromium since 114, all others always. */
+function compiled(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-  return bytes;
+  return new WebAssembly.Module(bytes);
 }

@@ -100,6 +100,12 @@ export function keyFile(value, path) {
   return bytes(value, path);
 }
 
+/** A stream of any realm, which has a reader. */
+export function stream(value, path) {
+  if (typeof value?.getReader !== "function") throw mismatch(path, "a `ReadableStream`", value);
+  return value;
+}
+
 /** A signer stays what it is: its method may need it. */
 export function signer(value, path) {
   take({ publicKey: { x: text, y: text }, sign: callback }, value, path);

@@ -21,7 +21,7 @@ unsafe impl critical_section::Impl for OneThread {
 }
 
 /// A panic is a trap. What it says would be for nobody.
-#[cfg(not(feature = "compare"))]
+#[cfg(not(any(feature = "compare", feature = "layer")))]
 #[panic_handler]
 fn trap(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()

@@ -6,14 +6,13 @@ use downshift::Platform;
 use downshift::answer::{Answer, LayerNeed, LayerRecord, Need, NeedKind, Needs, Record, Refusal};
 #[cfg(feature = "pull")]
 use downshift::answer::{LayerReading, Request, Root};
-use downshift::layer::LayerFacts;
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::{Capabilities, Form, ZstdSupport};
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift_json::string;
 use downshift_json::{Object, array};
 
-use crate::json::failure;
+use crate::json::{failure, layer_facts};
 
 pub(crate) fn needs(needs: &Needs) -> String {
     let mut own = Object::new();
@@ -79,15 +78,6 @@ fn layers(layers: &[LayerRecord]) -> String {
 /// A layer that is named by its diff id.
 pub(crate) fn layer_record(layer: &LayerRecord) -> String {
     Object::new().text("name", &layer.name).json("facts", &layer_facts(&layer.facts)).finish()
-}
-
-/// What is known of a layer, as [`decode::layer_facts`](crate::decode::layer_facts) reads it.
-pub(crate) fn layer_facts(facts: &LayerFacts) -> String {
-    let mut object = Object::new();
-    object.text("digest", facts.digest.as_str()).text("compression", facts.compression.name());
-    object.number("size", facts.size).text("diffId", facts.diff_id.as_str());
-    object.number("plainSize", facts.plain_size).optional_number("zstdWindow", facts.zstd_window);
-    object.number("decoderVersion", facts.decoder_version.into()).finish()
 }
 
 /// What came of reading a layer, as [`decode::layer_reading`](crate::decode::layer_reading) reads it.

@@ -12,9 +12,9 @@ extern crate alloc;
 #[cfg(target_arch = "wasm32")]
 mod bare;
 
-#[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
+#[cfg(any(feature = "convert", feature = "inspect", feature = "layer", feature = "sign"))]
 mod js_error;
-#[cfg(any(feature = "convert", feature = "inspect", feature = "sign"))]
+#[cfg(any(feature = "convert", feature = "inspect", feature = "layer", feature = "sign"))]
 mod json;
 
 #[cfg(feature = "convert")]
@@ -29,6 +29,8 @@ mod decode;
 mod encode;
 #[cfg(feature = "inspect")]
 mod inspect;
+#[cfg(feature = "layer")]
+mod layer;
 #[cfg(feature = "pull")]
 mod pull;
 #[cfg(feature = "registry")]

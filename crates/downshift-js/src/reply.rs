@@ -41,7 +41,7 @@ impl Reply {
         let Response { status, headers, body } = response;
         let (blob, body) = match body {
             Body::Bytes(bytes) => (false, bytes),
-            Body::Blob(_) | Body::Stream => (true, Bytes::new()),
+            Body::Blob(_) | Body::Stream | Body::Parts(_) => (true, Bytes::new()),
         };
         let pair = |(name, value): &(&str, String)| array([string(name), string(value)]);
         let mut head = Object::new();
@@ -91,7 +91,16 @@ fn of_repository(request: &Request, kind: &str, found: Argument<'_>, bytes: Vec<
             None => error::manifest_unknown(name, reference),
         },
         ("blobUnknown", Route::Blob { digest, .. }) => error::blob_unknown(digest),
-        ("blob", Route::Blob { digest, .. }) => response::blob(request, digest, found.number("size")),
+        ("blob", Route::Blob { digest, .. }) => {
+            let size = found.number("size");
+            let response = response::blob(request, digest, size);
+            // Who responds with this sends one piece of a blob: several ranges may be passed over (RFC 9110, 14.2).
+            if matches!(response.body, Body::Parts(_)) {
+                response::blob_part(digest, size, None)
+            } else {
+                response
+            }
+        }
         ("blobPart", Route::Blob { digest, .. }) => {
             let part = found.optional_number("start").map(|start| start..found.number("end"));
             response::blob_part(digest, found.number("size"), part)

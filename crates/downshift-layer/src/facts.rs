@@ -3,11 +3,7 @@
 use downshift::Digest;
 use downshift::layer::LayerFacts;
 
-use crate::Unpacked;
-
-/// The version of the rules by which layers are read. It changes whenever a layer could come out differently, or be refused
-/// where it was not before: facts that were kept from an earlier one are then learnt again.
-pub const DECODER_VERSION: u32 = 2;
+use crate::{DECODER_VERSION, Unpacked};
 
 impl Unpacked {
     /// The facts of the layer, whose blob and plain tar the caller has hashed.

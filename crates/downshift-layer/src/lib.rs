@@ -108,9 +108,8 @@ mod unpacker;
 mod xz;
 mod zstd;
 
-pub use downshift::layer::{Compression, LayerFacts};
+pub use downshift::layer::{Compression, DECODER_VERSION, LayerFacts};
 pub use error::Error;
-pub use facts::DECODER_VERSION;
 pub use facts_reader::FactsReader;
 pub use limits::Limits;
 pub use progress::Progress;

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
 pub use self::compression::Compression;
-pub use self::facts::LayerFacts;
+pub use self::facts::{DECODER_VERSION, LayerFacts};
 
 use crate::document::{Descriptor, Manifest};
 use crate::{Error, Form, Permission, Permissions};

@@ -12,13 +12,17 @@ use crate::node;
 use crate::toolchain::{self, WASM};
 
 /// The modules: their names, and the features of `downshift-js` that they have.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 6] = [
     ("edge", "registry"),
     ("full", "registry,compare,sign"),
     ("inspect", "inspect"),
+    (LAYER, "layer"),
     ("p256", "sign"),
     ("pull", "pull,sign"),
 ];
+
+/// The module that unpacks layers. It is not loaded until one is to be unpacked, and then its speed is what counts.
+const LAYER: &str = "layer";
 
 /// What rustc takes for granted of engines (its documentation of wasm32-unknown-unknown), and binaryen does not.
 const WASM_FEATURES: [&str; 6] = [
@@ -50,6 +54,13 @@ const RUSTFLAGS: [&str; 6] = [
     // Rounds in a loop: most documents are hashed by the engine, before they come here.
     "--cfg=sha2_backend_soft=\"compact\"",
 ];
+
+/// How the module for layers is compiled instead: fast, and with vectors, which engines have had since 2021.
+const FAST_RUSTFLAGS: [&str; 3] =
+    ["-Zunstable-options", "-Cpanic=immediate-abort", "-Ctarget-feature=+simd128"];
+
+/// And how binaryen makes it fast.
+const FAST_PASSES: [&str; 2] = ["--enable-simd", "-O3"];
 
 /// The package, and the worker around it.
 pub struct Built {
@@ -96,7 +107,9 @@ pub fn package() -> anyhow::Result<PathBuf> {
         copy(&shipped(name)?, &package)?;
     }
     copy(&project.join("crates/downshift-js/js"), &package)?;
-    make_instances(&package.join("pull.js"))?;
+    for name in ["pull", LAYER] {
+        make_instances(&package.join(name).with_extension("js"))?;
+    }
     fs::copy(project.join("LICENSE"), package.join("LICENSE"))?;
     Ok(package)
 }
@@ -144,22 +157,27 @@ fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
 pub(crate) fn shipped(name: &str) -> anyhow::Result<PathBuf> {
     let module = MODULES.iter().find(|module| module.0 == name);
     let (_, features) = module.with_context(|| format!("there is no module `{name}`"))?;
+    let (profile, flags, passes): (_, &[&str], &[&str]) =
+        if name == LAYER { ("js-fast", &FAST_RUSTFLAGS, &FAST_PASSES) } else { ("js", &RUSTFLAGS, &PASSES) };
     let target = target_folder()?;
-    let mut compile = compile("js", features)?;
-    compile.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS.join(" "));
+    let mut compile = compile(profile, features)?;
+    compile.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags.join(" "));
     // The standard library as it comes is compiled for speed: with all of it compiled for size, the modules are smaller by
     // a twentieth to a ninth. That is not stable yet, and so has to be asked for.
     toolchain::install_source()?;
-    compile.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+    compile.arg("-Zbuild-std=std,panic_abort");
+    if name != LAYER {
+        compile.arg("-Zbuild-std-features=optimize_for_size");
+    }
     run(compile.env("RUSTC_BOOTSTRAP", "1"))?;
-    let mut bind = bind(name, &target.join(WASM).join("js/downshift_js.wasm"))?;
+    let mut bind = bind(name, &target.join(WASM).join(profile).join("downshift_js.wasm"))?;
     if node::is_installed() {
         bind.command.arg("--optimiser").arg(node::install()?.join(".bin/wasm-opt")).arg("--");
         bind.command
             .args(["--strip-debug", "--strip-producers"])
             .args(WASM_FEATURES)
             .args(MEMORY)
-            .args(PASSES);
+            .args(passes);
     } else {
         eprintln!(
             "`{name}.wasm` is larger than it has to be: making it smaller takes Node (20 or later) and npm"
@@ -171,8 +189,8 @@ pub(crate) fn shipped(name: &str) -> anyhow::Result<PathBuf> {
 /// Builds all modules in one, plainly: what a build for this machine needs, in seconds. It is larger and slower than what
 /// is shipped, and takes neither Node nor an unstable compiler.
 pub(crate) fn plain() -> anyhow::Result<PathBuf> {
-    // The page has no pulls.
-    let modules = MODULES.iter().filter(|(name, _)| *name != "pull");
+    // The page has no pulls, and no layers.
+    let modules = MODULES.iter().filter(|(name, _)| !["pull", LAYER].contains(name));
     let features: Vec<&str> = modules.map(|(_, features)| *features).collect();
     run(&mut compile("dev", &features.join(","))?)?;
     bind("plain", &target_folder()?.join(WASM).join("debug/downshift_js.wasm"))?.run()

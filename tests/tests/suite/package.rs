@@ -41,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(&[NODE, NPM], named!(wrong_arguments_are_named)),
         trial(&[NODE, NPM], named!(errors_alone_bring_no_module)),
         trial(&[NODE, NPM], named!(no_conversion_goes_on_without_end)),
+        trial(&[NODE, NPM], named!(it_unpacks_layers)),
         trial(&[NODE, NPM], named!(its_readme_converts)),
         trial(&[NODE], named!(budgets)),
     ];
@@ -98,6 +99,10 @@ fn errors_alone_bring_no_module() -> anyhow::Result<()> {
 
 fn no_conversion_goes_on_without_end() -> anyhow::Result<()> {
     passes("rounds.mjs")
+}
+
+fn it_unpacks_layers() -> anyhow::Result<()> {
+    passes("layer.mjs")
 }
 
 /// Runs one of the scripts that find for themselves what is wrong with the package.

@@ -5,6 +5,10 @@ use serde::Serialize;
 use super::Compression;
 use crate::Digest;
 
+/// The version of the rules by which `downshift-layer` reads layers. It changes whenever a layer could come out differently, or be refused
+/// where it was not before: facts that were kept from an earlier one are then learnt again.
+pub const DECODER_VERSION: u32 = 2;
+
 /// What is known of a layer once all of it has been read and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerFacts {

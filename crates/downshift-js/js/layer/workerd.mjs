@@ -1,0 +1,3 @@
+// For workers. Nothing happens in this file, so that bundlers leave out what is not used of it.
+export { DownshiftError } from "../error.mjs";
+export * from "./functions.workerd.mjs";
