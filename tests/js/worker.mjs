@@ -13,7 +13,7 @@ const [folder] = process.argv.slice(2);
 const source = fileURLToPath(new URL("../../crates/edge-cloudflare/src/", import.meta.url));
 const contents = `
 export { hash } from "./hash.mjs";
-export { carryOut } from "./pull.mjs";
+export { carryOut } from "downshift-oci/pull";
 export { default as worker } from "./worker.mjs";`;
 const output = mkdtempSync(join(tmpdir(), "downshift-"));
 await build({
@@ -68,6 +68,7 @@ const scripted = {
 const logged = [];
 const log = console.error;
 console.error = (line) => logged.push(line);
+let ends = 0;
 const answer = await one.carryOut(scripted, (resolve) => ({
   slow: (_, signal) => {
     signalled = signal;
@@ -80,11 +81,26 @@ const answer = await one.carryOut(scripted, (resolve) => ({
     resolve("response");
     return { done: "responded" };
   },
+  end: () => {
+    ends += 1;
+  },
 }));
 await scheduler.wait(1);
 assert.equal(answer, "response");
+assert.equal(ends, 1);
 assert.ok(signalled.aborted, "what is not wanted any more goes on");
 assert.deepEqual(seen, [undefined, { done: "nothing", ticket: 1 }, { done: "responded", ticket: 2 }]);
+assert.deepEqual(logged.map(String), ["Error: broken"]);
+
+// One that reads a layer has no response, and ends with what it has learnt, which is nothing to carry out.
+const reading = [
+  { new: [{ ticket: 0, kind: "learnt", bytes: [] }], dropped: [] },
+  { new: [], dropped: [], isOver: true },
+];
+const nothing = await one.carryOut({ step: () => ({ isOver: false, ...reading.shift() }) }, () => ({
+  end() {},
+}));
+assert.equal(nothing, undefined);
 assert.deepEqual(logged.map(String), ["Error: broken"]);
 
 // One whose module has trapped ends, whatever it has begun.

@@ -17,6 +17,8 @@ export interface RequestHead {
   headers: [name: string, value: string][];
   /** Whether it came by HTTPS. */
   isSecure: boolean;
+  /** The client's own `Accept-Encoding`, where the platform has written another one into the headers. */
+  acceptEncoding?: string | null;
   /** The client's address, if the platform knows it: by that old engines are told why their last pull failed. */
   address?: string | null;
 }
@@ -28,6 +30,8 @@ export interface Effect {
   kind: string;
   /** The bytes that belong to it. */
   bytes: Uint8Array[];
+  /** The pull that does it, where it is `learn`: what it learns is the outcome, whatever else is said of that. */
+  reading?: Pull;
   [member: string]: unknown;
 }
 
@@ -58,6 +62,20 @@ export interface Pull {
     isOver: boolean;
   };
 }
+
+/** What carries out effects, by their kinds; and at the end of the pull, or where the module has trapped, what is left. */
+export type Effects = {
+  [kind: string]: (effect: Effect, signal: AbortSignal) => unknown;
+} & { end(): void; abort(): void };
+
+/**
+ * Has everything done that a pull wants, and gives the response as soon as there is its head: what `respond` has called the
+ * function with that `effectsOf` got. Of a pull that reads a layer it gives nothing, at its end.
+ */
+export function carryOut<R>(
+  pull: Pull,
+  effectsOf: (resolve: (response: R) => void) => Effects,
+): Promise<R | undefined>;
 
 /** What all pulls of a program have in common. */
 export interface Edge {

@@ -15,6 +15,7 @@ export function functionsOf(pulls, conversions, keys) {
       const wants = JSON.parse(pull.step(now, outcome && JSON.stringify(rest)));
       const effect = (wanted) => ({
         ...wanted,
+        ...(wanted.kind === "learn" && { reading: stepped(pull.reading(wanted.ticket)) }),
         bytes: Array.from({ length: wanted.bytes }, () => pull.bytes()),
       });
       const wanted = {

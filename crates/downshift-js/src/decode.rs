@@ -15,14 +15,19 @@ use downshift::{
 
 use crate::argument::Argument;
 
-/// A request over HTTP, `{method, target, headers}`, where headers are pairs of name and value; or the response to one
+/// A request over HTTP, `{method, target, headers, acceptEncoding}`, where headers are pairs of name and value; or the response to one
 /// that nothing has to be looked up for.
 #[cfg(any(feature = "pull", feature = "registry"))]
 pub(crate) fn http_request(
     given: Argument<'_>,
 ) -> Result<downshift_registry::Request, downshift_registry::Response> {
     let (method, target) = (given.text("method"), given.text("target"));
-    let headers = pairs(given, "headers");
+    let mut headers = pairs(given, "headers");
+    // Some platforms write this header anew, and say beside it what the client has sent.
+    if let Some(own) = given.optional_text("acceptEncoding") {
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
+        headers.push(("accept-encoding".into(), own));
+    }
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let request = downshift_registry::Request::read(&method, &target, headers)?;
     Ok(request.from_address(given.optional_text("address")))

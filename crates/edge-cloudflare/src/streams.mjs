@@ -1,12 +1,18 @@
 // What goes over the network: registries are asked, bodies read or copied, and clients get their response.
+import { openLayer } from "downshift-oci/layer";
 import { digestOf } from "downshift-oci/pull";
-import { sizedStream } from "./cloudflare/platform.mjs";
+import { pause, sizedStream } from "./cloudflare/platform.mjs";
+
+/** Milliseconds after which it is tried again whether there is room to unpack one more layer. */
+const TURN = 100;
 
 export function streams(resolve) {
   /** Bodies that are open, by their numbers. */
   const bodies = new Map();
   /** Where the rest of the response goes, if it has one. */
   let writable;
+  /** The layer that is being unpacked, whose bytes may come from one body after the other. */
+  let layer;
 
   async function ask({ method, url, headers, form, statuses, limit }, signal) {
     let response;
@@ -38,11 +44,32 @@ export function streams(resolve) {
   async function copy({ body }) {
     try {
       // Where either side breaks off, so does the other.
-      await bodies.get(body).pipeTo(writable);
+      await bodies.get(body).pipeTo(writable, { preventClose: true });
       return { done: "copied" };
     } catch {
       return { done: "copied", isFailed: true };
     }
+  }
+
+  async function unpack({ body, as, length, layer: wanted }, signal) {
+    for (layer ??= openLayer(wanted); !layer; layer = openLayer(wanted)) {
+      await pause({ milliseconds: TURN }, signal);
+    }
+    const outcome = await layer.read(bodies.get(body), length, write);
+    if (!outcome.isBroken) layer = undefined;
+    if (outcome.refused) console.error(`${outcome.refused.code}: ${outcome.refused.cause}`);
+    return { done: as, ...outcome };
+  }
+
+  /** Whether the client has taken the bytes. */
+  async function write(bytes) {
+    const writer = writable.getWriter();
+    const isTaken = await writer.write(bytes).then(
+      () => true,
+      () => false,
+    );
+    writer.releaseLock();
+    return isTaken;
   }
 
   return {
@@ -50,7 +77,13 @@ export function streams(resolve) {
     close: ({ body }) => cancel(bodies.get(body)),
     respond,
     copy,
+    unpack,
+    send: async ({ bytes: [bytes] }) => ({ done: "sent", [(await write(bytes)) ? "isAll" : "isGone"]: true }),
     abort: () => writable?.abort().catch(() => {}),
+    end() {
+      layer?.close();
+      writable?.close().catch(() => {});
+    },
   };
 }
 

@@ -1,36 +1,51 @@
 // The worker: a request in, a response out. What to do for it comes from `downshift-oci/pull`; what is fetched, streamed,
 // kept and signed with is the platform's.
-import { failedPull, generateP256Signer, openEdge, p256Signer, webCryptoSigner } from "downshift-oci/pull";
+import {
+  carryOut,
+  failedPull,
+  generateP256Signer,
+  openEdge,
+  p256Signer,
+  webCryptoSigner,
+} from "downshift-oci/pull";
 import { nearCache } from "./cloudflare/cache.mjs";
-import { clientAddress, pause } from "./cloudflare/platform.mjs";
+import { clientOf, pause } from "./cloudflare/platform.mjs";
 import { records } from "./cloudflare/records.mjs";
 import { conversions } from "./conversions.mjs";
 import { hash } from "./hash.mjs";
-import { carryOut } from "./pull.mjs";
 import { streams } from "./streams.mjs";
 
 /** The edge and its signer, made once by each isolate. */
 let known;
 
 export default {
-  async fetch(request, env) {
+  async fetch(request, env, context) {
     const { method, url } = request;
     // As it came: a parsed URL has others for `\` and `..`, which are refused.
     const target = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "");
     const isSecure = url.startsWith("https:");
-    const head = { method, target, headers: [...request.headers], isSecure, address: clientAddress(request) };
+    const head = { method, target, headers: [...request.headers], isSecure, ...clientOf(request) };
     try {
       const { edge, signer } = await settled(env);
-      const effects = (resolve) => ({
-        ...streams(resolve),
+      const common = {
         ...nearCache(),
         ...records(env.RECORDS),
         ...conversions(signer),
         hash,
         pause,
         tell: ({ text }) => console.error(text),
-      });
-      return await carryOut(edge.pull(head), effects);
+      };
+      const effectsOf = (resolve) => ({ ...streams(resolve), ...common, learn });
+      /** Layers are read one after the other, and no further one when nobody waits for it any more. */
+      let last = Promise.resolve();
+      async function learn({ reading }, signal) {
+        const read = () => signal.aborted || carryOut(reading, effectsOf);
+        last = last.then(read).catch(console.error);
+        // Whoever comes next has something of what is read after the response.
+        context.waitUntil(last);
+        await last;
+      }
+      return await carryOut(edge.pull(head), effectsOf);
     } catch (error) {
       // A setting that is wrong, or a fault of this program: the cause is for the log.
       console.error(error.code ? `${error.code}: ${error.message}` : error);

@@ -2,14 +2,16 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift::answer::LayerReading;
+use downshift::answer::{LayerReading, Record};
 use downshift_json::{Object, array, string};
 use downshift_pull::{Ask, BodyId, Conversion, Copy, Effect, Event, Reply, Take, Ticket};
 use downshift_registry::{Body, TokenForm};
 
+use super::layers;
 use super::names::{self, Names};
 use crate::encode;
 
@@ -44,17 +46,30 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
             object.text("kind", "forget").json("path", &names.path(key));
         }
         Effect::Recall { name, digest } => {
-            object.text("kind", "recall").json("path", &record_path(name, digest));
+            object.text("kind", "recall").json("path", &path(&names::record(name, digest)));
         }
         Effect::Record(records) => {
-            let all = records.iter().map(|record| {
-                let mut object = Object::new();
-                object.json("path", &record_path(&record.name, &record.digest));
-                object.text("about", &encode::record(record)).finish()
-            });
-            object.text("kind", "record").json("records", &array(all));
+            let about =
+                |record: &Record| (names::record(&record.name, &record.digest), encode::record(record));
+            keep(object, records.iter().map(about));
             bytes.extend(records.iter().map(|record| record.payload.clone().into()));
         }
+        Effect::RecallFacts { name, digest } => {
+            let paths = [layers::seen(name, digest), layers::facts(digest)];
+            object.text("kind", "recallFacts").json("paths", &array(paths.iter().map(|own| path(own))));
+        }
+        Effect::KeepFacts(layer) => keep_about(object, layers::learnt(layer), bytes),
+        Effect::RememberBlob { name, digest } => {
+            keep_about(object, [(layers::seen(name, digest), layers::SEEN.to_string())], bytes);
+        }
+        Effect::RecallLayer { name, diff_id } => {
+            object.text("kind", "recallLayer").json("path", &path(&layers::sources(name, diff_id)));
+        }
+        Effect::RecordLayers(all) => keep_about(object, all.iter().flat_map(layers::reported), bytes),
+        Effect::Learn(_) => {
+            object.text("kind", "learn");
+        }
+        Effect::ReadLayer(copy) => unpack(object, copy, "layerRead", names),
         Effect::Convert(conversion) => convert(object, conversion, names, bytes),
         Effect::Hash(authorization) => {
             object.text("kind", "hash").text("authorization", authorization.as_str());
@@ -67,14 +82,27 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
             object.text("kind", "tell").text("text", &told(event));
         }
         Effect::Respond(reply) => respond(object, reply, bytes),
+        Effect::Copy(copy) if copy.unpack.is_some() => unpack(object, copy, "sent", names),
+        // What is not unpacked is the whole of an open body: registries are asked for what is to be sent.
         Effect::Copy(Copy { body, .. }) => {
             of_body(object, "copy", *body);
+        }
+        Effect::Send(sent) => {
+            object.text("kind", "send");
+            bytes.push_back(sent.clone());
         }
         Effect::Abort => {
             object.text("kind", "abort");
         }
-        // They are about stored repositories and users of its own, which an edge has not, or are answered from memory.
+        // They are about stored repositories, cached blobs and users of its own, which an edge has not, or are carried out
+        // before they come here.
         Effect::Revoke { .. }
+        | Effect::Learnt(_)
+        | Effect::OpenCached { .. }
+        | Effect::Fill(_)
+        | Effect::BeginFill(_)
+        | Effect::Store { .. }
+        | Effect::NotFilled(_)
         | Effect::Resolve { .. }
         | Effect::TagOf { .. }
         | Effect::Documents { .. }
@@ -107,8 +135,41 @@ fn of_body<'o>(object: &'o mut Object, kind: &str, BodyId(number): BodyId) -> &'
     object.text("kind", kind).number("body", number.into())
 }
 
-fn record_path(name: &str, digest: &Digest) -> String {
-    array(names::record(name, digest).iter().map(|part| string(part)))
+fn path(parts: &[String]) -> String {
+    array(parts.iter().map(|part| string(part)))
+}
+
+/// Keeps something for good: each under its path, with what is said of it.
+fn keep(object: &mut Object, all: impl IntoIterator<Item = (Vec<String>, String)>) {
+    let record = |(own, about): (Vec<String>, String)| {
+        Object::new().json("path", &path(&own)).text("about", &about).finish()
+    };
+    object.text("kind", "record").json("records", &array(all.into_iter().map(record)));
+}
+
+/// Keeps what has no bytes but what is said of it.
+fn keep_about(
+    object: &mut Object,
+    all: impl IntoIterator<Item = (Vec<String>, String)>,
+    bytes: &mut VecDeque<Bytes>,
+) {
+    let all: Vec<_> = all.into_iter().collect();
+    bytes.extend(all.iter().map(|_| Bytes::new()));
+    keep(object, all);
+}
+
+/// Unpacks a layer, for some of its plain bytes or for what there is to know of it; `done` is what comes of that.
+fn unpack(object: &mut Object, copy: &Copy, done: &str, names: &Names) {
+    let Copy { body, length, check, unpack, .. } = copy;
+    of_body(object, "unpack", *body).text("as", done).optional_number("length", *length);
+    let mut layer = Object::new();
+    layer.optional_text("digest", check.as_ref().map(Digest::as_str));
+    layer.optional_number("maxBytes", names.layer_bytes.filter(|_| unpack.is_none()));
+    if let Some(unpack) = unpack {
+        layer.optional_text("diffId", unpack.check.as_ref().map(Digest::as_str));
+        layer.number("start", unpack.range.start).number("end", unpack.range.end);
+    }
+    object.json("layer", &layer.finish());
 }
 
 fn convert(object: &mut Object, conversion: &Conversion, names: &Names, bytes: &mut VecDeque<Bytes>) {
@@ -142,6 +203,9 @@ fn respond(object: &mut Object, reply: &Reply, bytes: &mut VecDeque<Bytes>) {
         // The bytes that are going to be copied.
         Body::Blob(range) => {
             object.number("length", range.end.saturating_sub(range.start));
+        }
+        Body::Parts(parts) => {
+            object.number("length", parts.length());
         }
         Body::Stream => {
             object.optional_number("length", None);

@@ -21,8 +21,10 @@ pub(crate) struct Names {
     pub(crate) limits: String,
     /// The URL of each origin, and who this edge is there: other instances may have other numbers for them.
     origins: Vec<[String; 2]>,
-    /// What is allowed in the repositories of each.
-    allowed: Vec<String>,
+    /// What is allowed in the repositories of each, and who gets layers unpacked there.
+    allowed: Vec<[String; 2]>,
+    /// How many bytes a layer may have that is unpacked.
+    pub(crate) layer_bytes: Option<u64>,
 }
 
 impl Names {
@@ -41,10 +43,12 @@ impl Names {
                 Place::Domain(domain) => [domain.pattern.to_string(), String::new()],
                 Place::Layouts => [String::new(), String::new()],
             });
-            allowed.push(settings.allowed(origin.id).to_string());
+            let plain_layers = settings.plain_layers(origin.id).name();
+            allowed.push([settings.allowed(origin.id).to_string(), plain_layers.into()]);
         }
+        let layer_bytes = settings.layer_bytes;
         let settings = [settings.policy.to_string(), platform, limits.clone(), key.into()].into();
-        Self { settings, limits: limits.clone(), origins, allowed }
+        Self { settings, limits: limits.clone(), origins, allowed, layer_bytes }
     }
 
     /// The name of a key, as an array of texts.
@@ -54,7 +58,7 @@ impl Names {
             Key::Answer { origin, key } => {
                 path.push("answers".into());
                 path.extend_from_slice(&self.settings);
-                path.extend(self.allowed.get(origin.0 as usize).cloned());
+                path.extend(self.allowed.get(origin.0 as usize).into_iter().flatten().cloned());
                 self.push(&mut path, *origin, [key.path(), String::new()]);
             }
             Key::Document { scope, digest } => {
@@ -81,6 +85,7 @@ impl Names {
             | Key::TagOf { .. }
             | Key::MediaType { .. }
             | Key::BlobSize { .. }
+            | Key::LayerRefusal { .. }
             | Key::LastFailure { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
@@ -101,12 +106,13 @@ pub(crate) fn record(name: &str, digest: &Digest) -> Vec<String> {
 pub(crate) fn write(value: &Value) -> (String, Bytes) {
     let mut about = Object::new();
     let bytes = match value {
-        Value::Answer(AnswerValue { manifest, stored, recorded }) => {
+        Value::Answer(AnswerValue { manifest, stored, recorded, diff_ids }) => {
             let Manifest { form, media_type, digest, body, source } = manifest;
             about.text("kind", "answer").text("form", form.name()).text("digest", digest.as_str());
             about.optional_text("mediaType", media_type.as_deref());
             about.optional_text("source", source.as_ref().map(Digest::as_str)).text("stored", stored.name());
-            about.json("recorded", &array(recorded.iter().map(|digest| string(digest.as_str()))));
+            let digests = |all: &[Digest]| array(all.iter().map(|digest| string(digest.as_str())));
+            about.json("recorded", &digests(recorded)).json("diffIds", &digests(diff_ids));
             body.clone()
         }
         Value::ByPlatform => {
@@ -138,6 +144,7 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::TagOf { .. }
         | Value::MediaType(_)
         | Value::BlobSize(_)
+        | Value::LayerRefusal(_)
         | Value::LastFailure(_) => Bytes::new(),
     };
     (about.finish(), bytes)
@@ -147,7 +154,10 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
 pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
     match about.optional_text("kind").as_deref() {
         Some("answer") => {
-            let recorded = about.elements_of("recorded").into_iter().filter_map(Argument::as_text);
+            let digests = |name: &str| {
+                let texts = about.elements_of(name).into_iter().filter_map(Argument::as_text);
+                texts.filter_map(|digest| about.accept(digest.parse())).collect()
+            };
             let form = decode::form(about);
             let manifest = Manifest {
                 form,
@@ -156,8 +166,12 @@ pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
                 body: bytes,
                 source: decode::optional_digest(about, "source"),
             };
-            let recorded = recorded.filter_map(|digest| about.accept(digest.parse())).collect();
-            Value::Answer(AnswerValue { manifest, stored: decode::form_in(about, "stored"), recorded })
+            Value::Answer(AnswerValue {
+                manifest,
+                stored: decode::form_in(about, "stored"),
+                recorded: digests("recorded"),
+                diff_ids: digests("diffIds"),
+            })
         }
         Some("byPlatform") => Value::ByPlatform,
         Some("document") => Value::Document(bytes),

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use downshift::answer::{Answer, LayerNeed, LayerRecord, Need, NeedKind, Needs, Record, Refusal};
 use downshift::report::{Described, Report};
 use downshift::{Digest, Policy};
-use downshift_pull::{Answered, Body, BodyId, CallerId, Converted, Copied, Done, Ticket, Trouble, Value};
+use downshift_pull::{
+    Answered, Body, BodyId, CallerId, Converted, Copied, Done, LayerRead, Ticket, Trouble, Value,
+};
 use downshift_registry::Problem;
 
-use super::names;
+use super::{layers, names};
 use crate::argument::{self, Argument, Problems};
 use crate::decode;
 
@@ -24,6 +26,10 @@ pub(crate) fn read(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket,
         "has" => Done::Has(given.is("has")),
         "recalled" => Done::Recalled(recalled(given, bytes)),
         "recorded" => Done::Recorded(succeeded(given)),
+        "knownLayer" => Done::KnownLayer(succeeded(given).map(|()| layers::known(given))),
+        "sources" => Done::Sources(succeeded(given).map(|()| layers::read_sources(given))),
+        "layerRead" => Done::LayerRead(Ok(layer_read(given))),
+        "sent" => Done::Copied(sent(given)),
         "converted" => Done::Converted(Ok(converted(given, bytes))),
         "hashed" => hashed(&take(bytes)),
         "waited" => Done::Waited,
@@ -37,6 +43,32 @@ pub(crate) fn read(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket,
         _ => Done::Nothing,
     };
     (ticket, done)
+}
+
+/// What came of unpacking a layer to its end.
+fn layer_read(given: Argument<'_>) -> LayerRead {
+    if let Some(facts) = given.member("facts") {
+        return LayerRead::Facts(decode::layer_facts(facts));
+    }
+    match given.member("refused") {
+        Some(refused) => LayerRead::Refused { code: refused.text("code"), cause: refused.text("cause") },
+        None if given.is("isCorrupt") => LayerRead::Corrupt,
+        None => LayerRead::Broken { read: given.optional_number("read") },
+    }
+}
+
+/// What came of bytes that were written one after the other.
+fn sent(given: Argument<'_>) -> Copied {
+    let is = |name: &str| given.is(name);
+    if is("isAll") || given.member("facts").is_some() {
+        Copied::All
+    } else if is("isGone") {
+        Copied::ClientGone
+    } else if is("isCorrupt") || given.member("refused").is_some() {
+        Copied::Corrupt
+    } else {
+        Copied::Broken { sent: given.optional_number("read") }
+    }
 }
 
 fn take(bytes: &mut VecDeque<Bytes>) -> Bytes {
@@ -99,7 +131,7 @@ fn converted(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Converted {
         return Converted::Refused(Refusal {
             failure,
             records: records(given, bytes),
-            layers: layers(given),
+            layers: layer_records(given),
         });
     }
     match given.member("answer") {
@@ -146,13 +178,14 @@ fn answer(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
         left_out: Vec::new(),
         warnings: Vec::new(),
     };
-    let (by_platform, records, layers) = (given.is("byPlatform"), records(given, bytes), layers(given));
+    let (by_platform, records, layers) =
+        (given.is("byPlatform"), records(given, bytes), layer_records(given));
     let media_type = decode::own_type(given, form);
     let body = Vec::from(body).into();
     Answer { form, media_type, digest, body, source, by_platform, records, layers, report }
 }
 
-fn layers(given: Argument<'_>) -> Vec<LayerRecord> {
+fn layer_records(given: Argument<'_>) -> Vec<LayerRecord> {
     let facts = |layer: Argument<'_>| layer.required("facts").map(decode::layer_facts);
     let record = |layer| Some(LayerRecord { name: Argument::text(layer, "name"), facts: facts(layer)? });
     given.elements_of("layers").into_iter().filter_map(record).collect()

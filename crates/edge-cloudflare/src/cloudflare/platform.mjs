@@ -1,8 +1,8 @@
 // What Cloudflare's platform has in its own way: waiting, streams of a known length, and addresses.
 
-/** The address of a request's client, if the platform says it. */
-export function clientAddress(request) {
-  return request.headers.get("cf-connecting-ip");
+/** What only the platform says of a request's client: its address, and its `Accept-Encoding`, which is another one here. */
+export function clientOf({ headers, cf }) {
+  return { address: headers.get("cf-connecting-ip"), acceptEncoding: cf?.clientAcceptEncoding };
 }
 
 export async function pause({ milliseconds }, signal) {

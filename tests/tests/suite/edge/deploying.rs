@@ -81,7 +81,7 @@ fn wrangler_finds_all_that_is_to_be_deployed() -> anyhow::Result<()> {
     let text = [said.stdout, said.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     ensure!(said.status.success(), "wrangler fails: {text}");
-    for part in ["pull.wasm", "env.RECORDS (downshift-records)", "env.UPSTREAM"] {
+    for part in ["layer.wasm", "pull.wasm", "env.RECORDS (downshift-records)", "env.UPSTREAM"] {
         ensure!(text.contains(part), "there is nothing about `{part}`: {text}");
     }
     ensure!(!text.contains("WARNING"), "it warns: {text}");

@@ -1,12 +1,13 @@
 // Carries out one pull.
 
 /**
- * Has everything done that a pull wants, and gives the response as soon as there is its head. `effectsOf` gives what
- * carries out effects, by their kinds, around a function that takes the response.
+ * Has everything done that a pull wants, and gives the response as soon as there is its head; of a pull that reads a layer
+ * nothing, at its end. `effectsOf` gives what carries out effects, by their kinds, around a function that takes the response.
  */
 export function carryOut(pull, effectsOf) {
   return new Promise((resolve, reject) => {
-    const effects = effectsOf(resolve);
+    // What a pull has learnt of a layer is in the module already.
+    const effects = { learnt() {}, ...effectsOf(resolve) };
     const running = new Map();
     let isOver = false;
 
@@ -17,6 +18,9 @@ export function carryOut(pull, effectsOf) {
         isOver = wants.isOver;
         for (const effect of wants.new) void begin(effect);
         wants.dropped.forEach(callOff);
+        if (!isOver) return;
+        effects.end();
+        resolve();
       } catch (error) {
         isOver = true;
         [...running.keys()].forEach(callOff);
