@@ -117,13 +117,13 @@ fn a_client_gets_the_manifest_for_its_platform(engine: Engine) -> anyhow::Result
 
 fn layers_that_a_form_cannot_express_are_refused(engine: Engine) -> anyhow::Result<()> {
     let images = [
-        ("zstd", sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd")),
+        ("zstd", sample::zstd()),
         (
             "encrypted",
             sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
         ),
     ];
-    let front = Front::start(engine, &images)?;
+    let front = Front::start_with(engine, &["--plain-layers", "never"], &images)?;
     for (tag, accept, reason) in [
         ("zstd", NO_ACCEPT, "zstd-layer"),
         ("zstd", SCHEMA2, "zstd-layer"),

@@ -52,8 +52,7 @@ fn pulls_by_tag_and_by_reported_digest(engine: Engine, docker: Docker) -> anyhow
 }
 
 fn is_told_why_there_is_no_image(engine: Engine, docker: Docker) -> anyhow::Result<()> {
-    let zstd = sample::with_layers(Family::Oci, "application/vnd.oci.image.layer.v1.tar+zstd");
-    let front = Front::start(engine, &[("zstd", zstd)])?;
+    let front = Front::start_with(engine, &["--plain-layers", "never"], &[("zstd", sample::zstd())])?;
     let said = |reference: &str| match docker.pull(front.address(), REPOSITORY, reference) {
         Ok(_) => anyhow::bail!("`{reference}` is pulled"),
         Err(error) => Ok(format!("{error:#}")),

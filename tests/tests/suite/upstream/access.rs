@@ -375,7 +375,7 @@ fn wrong_credentials_of_the_server(engine: Engine) -> anyhow::Result<()> {
             let refused = front.manifest("latest", &[])?;
             ensure!(refused.status == 403, "{refused:?}");
             let error = &refused.json()?["errors"][0];
-            ensure!(error["code"] == "DENIED" && error["detail"]["remedy"].is_string(), "{error}");
+            ensure!(error["code"] == "UNAVAILABLE" && error["detail"]["remedy"].is_string(), "{error}");
             tells_nothing(&refused, &["guess".to_string()])?;
         }
     }
