@@ -23,6 +23,7 @@ mod fixed_key;
 mod found;
 mod http;
 mod inspect;
+mod layers;
 mod operation;
 mod outcomes;
 mod package;
@@ -104,6 +105,7 @@ fn front(engine: Engine) -> anyhow::Result<Vec<Trial>> {
     trials.extend(replay::trials(engine));
     trials.extend(skopeo::trials(engine));
     trials.extend(upstream::trials(engine));
+    trials.extend(layers::trials(engine));
     trials.extend(outcomes::trials(engine)?);
     Ok(trials)
 }

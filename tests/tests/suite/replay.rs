@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use downshift::EMPTY_LAYER;
-use downshift_cases::images::{Family, REPOSITORY, sample};
+use downshift_cases::images::{REPOSITORY, sample};
 use downshift_tests::engines::Docker;
 use downshift_tests::front::{Engine, Front};
 use downshift_tests::programs::case_with;
