@@ -48,12 +48,17 @@ pub(crate) const NEWEST: Version = Version(u32::MAX, u32::MAX);
 const UNKNOWN: ClientFacts<'static> =
     ClientFacts { unreadable: &[], zstd: None, needs_length: false, errors: PrintedErrors::All };
 
+/// containerd's library in another program, and how the version ends that such a program names. containerd itself has its own
+/// there.
+const LIBRARY: &str = "containerd's library";
+const OF_LIBRARY: &str = "+unknown";
+
 const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
 const OCI: &[Form] = &[Form::Oci, Form::Index];
 const ALL_BUT_SCHEMA1: &[Form] = &[Form::Schema2, Form::List, Form::Oci, Form::Index];
 
 /// The rows of a product stand together, the older before the newer.
-const TABLE: [Row; 18] = [
+const TABLE: [Row; 21] = [
     // Docker 1.5 and earlier want TarSum digests; nothing is known of them but that they are older than zstd.
     row("docker", Version(1, 6), &[], Some(ZstdSupport::None)),
     // Measured with 1.6.2 and 1.7.1: by a schema 2 digest they fail, and of errors they print the answer of `/v1/` alone.
@@ -80,6 +85,11 @@ const TABLE: [Row; 18] = [
     row("containerd", Version(2, 0), &[], Some(ZstdSupport::All)),
     // Schema 1 is off by default in 2.0 and gone in 2.1 (measured with 2.4).
     row("containerd", NEWEST, SCHEMA1, Some(ZstdSupport::All)),
+    // BuildKit in Docker 20.10 (`DOCKER_BUILDKIT=1 docker build`) says `containerd/1.6.20+unknown` and dies on zstd as its daemon
+    // does (measured with Debian's); upstream's builds have the library of 1.4. It asks by HEAD, then by that digest.
+    row(LIBRARY, Version(1, 7), &[], Some(ZstdSupport::None)),
+    row(LIBRARY, Version(2, 0), &[], Some(ZstdSupport::All)),
+    row(LIBRARY, NEWEST, SCHEMA1, Some(ZstdSupport::All)),
     // containers/image in podman, buildah and CRI-O: "unsupported docker v2s2 media type" of zstd in schema 2 (measured
     // with 5.23.1; container-libs #293, September 2025).
     row("containers", Version(5, 38), &[], Some(ZstdSupport::Oci)),
@@ -117,7 +127,10 @@ const fn older_than_oci() -> ClientFacts<'static> {
 
 /// What is known of a `product` in this `version`.
 pub(crate) fn facts(product: &str, version: &str) -> ClientFacts<'static> {
-    let product = canonical(product);
+    let product = match canonical(product) {
+        "containerd" if version.ends_with(OF_LIBRARY) => LIBRARY,
+        product => product,
+    };
     let version = Version::parse(version);
     let is_it = |row: &&Row| row.product == product && (version < row.before || row.before == NEWEST);
     TABLE.iter().find(is_it).map_or(UNKNOWN, |row| row.facts)
@@ -186,6 +199,9 @@ mod tests {
             ("balena", "17.12.0-dev", Some(Never)),
             ("containerd", "1.4.13", Some(Never)),
             ("containerd", "1.5.0", Some(All)),
+            ("containerd", "1.6.20~ds1", Some(All)),
+            ("containerd", "1.6.20+unknown", Some(Never)),
+            ("containerd", "1.7.2+unknown", Some(All)),
             ("containerd", "2.4.0-beta", Some(All)),
             ("containers", "5.23.1", Some(Oci)),
             ("containers", "5.38.0", Some(All)),
