@@ -63,16 +63,21 @@ fn write_layer(
             ("mediaType" | "digest" | "size", _) | ("urls", Some(_)) => {}
             ("data", Some(index)) => lost.push(note("member", format!("layers[{index}].data"))),
             ("annotations", Some(index)) if value.kind() == Kind::Object => {
+                let is_lost =
+                    |name: &str| OF_COMPRESSED_BYTES.iter().any(|beginning| name.starts_with(beginning));
+                let all = value.members().map(|(key, value)| (key.text(), value));
+                let (dropped, kept): (Vec<_>, Vec<_>) = all.partition(|(name, _)| is_lost(name));
+                for (name, _) in &dropped {
+                    lost.push(note("annotation", format!("layers[{index}].annotations.{name}")));
+                }
+                if kept.is_empty() && !dropped.is_empty() {
+                    continue;
+                }
                 json.key("annotations");
                 json.open(b'{');
-                for (key, value) in value.members() {
-                    let name = key.text();
-                    if OF_COMPRESSED_BYTES.iter().any(|beginning| name.starts_with(beginning)) {
-                        lost.push(note("annotation", format!("layers[{index}].annotations.{name}")));
-                    } else {
-                        json.any_key(&name);
-                        json.json(value.raw());
-                    }
+                for (name, value) in kept {
+                    json.any_key(&name);
+                    json.json(value.raw());
                 }
                 json.close(b'}');
             }
