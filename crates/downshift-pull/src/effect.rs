@@ -91,16 +91,17 @@ pub enum Effect {
     /// Say what is known of a layer, whoever it was learnt for, and whether this repository is known to have it:
     /// [`Done::KnownLayer`].
     RecallFacts {
-        /// The repository's name here.
+        /// Where the repository is: [`BlobAt::place`].
         name: String,
         /// The digest of the layer as it is stored.
         digest: Digest,
     },
-    /// Keep what is known of a layer that this repository has, and be sure of it: [`Done::Recorded`].
+    /// Keep what is known of a layer, and that the repository has it whose [place](BlobAt::place) is the record's name, and be
+    /// sure of it: [`Done::Recorded`].
     KeepFacts(LayerRecord),
     /// Remember that an origin has answered for a blob in a repository to somebody who may pull it: [`Done::Nothing`].
     RememberBlob {
-        /// The repository's name here.
+        /// Where the repository is: [`BlobAt::place`].
         name: String,
         /// The blob's digest.
         digest: Digest,
@@ -124,7 +125,7 @@ pub enum Effect {
     Learnt(Learnt),
     /// Open a blob that is cached, if the repository is known to have it: [`Done::Opened`].
     OpenCached {
-        /// The repository's name here.
+        /// Where the repository is: [`BlobAt::place`].
         name: String,
         /// The blob's digest.
         digest: Digest,

@@ -144,6 +144,16 @@ pub(crate) fn missing_manifest(digest: &Digest) -> Explanation {
     }
 }
 
+/// That what is stored in a layout is not what its digest says.
+pub(crate) fn damaged_blob(digest: &Digest) -> Explanation {
+    Explanation {
+        code: Cow::Borrowed("corrupt-document"),
+        fault: Blame::Document,
+        cause: format!("the bytes stored as `{digest}` have another digest"),
+        remedy: Cow::Borrowed("copy the image into its folder again: what is stored is damaged"),
+    }
+}
+
 /// A fault of a registry, as it is logged.
 pub(crate) fn explained(fault: &Fault) -> Explanation {
     Explanation {

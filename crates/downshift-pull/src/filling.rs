@@ -89,7 +89,7 @@ impl Remote<'_> {
             return Ok(None);
         }
         // It is in the repository as long as what it is made of is.
-        let (name, digest) = (plain.name.clone(), plain.digest.clone());
+        let (name, digest) = (plain.place.clone(), plain.digest.clone());
         self.shell.ask(Effect::RememberBlob { name, digest }).await;
         match self.shell.ask(Effect::Fill(plain.clone())).await {
             Done::Filling(Ok(blob)) => Ok(Some(blob)),
@@ -100,7 +100,7 @@ impl Remote<'_> {
 
     /// A blob that is in the cache and known to be in this repository.
     pub(crate) async fn open_cached(&self, at: &BlobAt) -> Result<Option<StoredBlob>, Failure> {
-        let (name, digest) = (at.name.clone(), at.digest.clone());
+        let (name, digest) = (at.place.clone(), at.digest.clone());
         match self.shell.ask(Effect::OpenCached { name, digest }).await {
             Done::Opened(opened) => Ok(opened?),
             other => Err(unexpected(&other)),
@@ -109,9 +109,15 @@ impl Remote<'_> {
 
     /// Whether the registry has the blob in this repository for this caller, which is remembered.
     async fn is_seen_now(&self, at: &BlobAt) -> Result<bool, Failure> {
-        let is_seen = self.blob_size(&at.digest, &at.caller).await?.is_some();
-        if is_seen {
-            let (name, digest) = (at.name.clone(), at.digest.clone());
+        // Of a plain tar the registry knows only what it is made of.
+        let stored = at.unpacked_from.as_ref().map_or(&at.digest, |facts| &facts.digest);
+        let stored = BlobAt { digest: stored.clone(), unpacked_from: None, ..at.clone() };
+        // As it is asked where nothing is known: nobody can tell by that.
+        let opened = self.open_from(&stored, 0).await?;
+        let is_seen = opened.is_some();
+        if let Some(opened) = opened {
+            self.shell.ask(Effect::Close(opened.body)).await;
+            let (name, digest) = (at.place.clone(), at.digest.clone());
             self.shell.ask(Effect::RememberBlob { name, digest }).await;
         }
         Ok(is_seen)
@@ -148,7 +154,7 @@ impl Remote<'_> {
         let opened = self.open_from(at, there).await?.ok_or(NotFilled::Missing)?;
         let (mut body, size) = (opened.body, opened.size.ok_or(NotFilled::NoRoom)?);
         there = opened.start;
-        let (name, own) = (at.name.clone(), digest.clone());
+        let (name, own) = (at.place.clone(), digest.clone());
         self.shell.ask(Effect::RememberBlob { name, digest: own }).await;
         for resumes in 0..=MAX_RESUMES {
             let length = Some(size.saturating_sub(there));

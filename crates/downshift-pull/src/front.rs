@@ -12,7 +12,6 @@ use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, Event, Reply};
 use crate::failure::{Failure, Reason, explained};
-use crate::layers::BlobAt;
 use crate::registry::with_limits;
 use crate::repository::Repository;
 use crate::settings::Settings;
@@ -99,11 +98,7 @@ impl Front {
                 let Some(repository) = self.repository(name) else {
                     return Ok(Answer::from(error::blob_unknown(digest)));
                 };
-                let blob = match self.plain_layer(&repository, name, digest, caller).await? {
-                    Some(blob) => blob,
-                    None => repository.blob(&self.request, BlobAt::new(name, digest, caller)).await?,
-                };
-                match blob {
+                match self.blob(&repository, name, digest, caller).await? {
                     Blob::Ready(response) => response,
                     Blob::Open(blob) => return Ok(Answer::Open(blob)),
                 }

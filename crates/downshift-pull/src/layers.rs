@@ -16,6 +16,7 @@ use crate::caller::{Caller, CallerId};
 use crate::effect::{BodyId, Copy, Done, Effect, KnownLayer, LayerRead, Learnt, Unpack};
 use crate::failure::{Failure, Reason, unexpected};
 use crate::front::Front;
+use crate::permit::permit;
 use crate::repository::Repository;
 use crate::settings::Settings;
 use crate::shell::{Shell, all};
@@ -25,6 +26,9 @@ use crate::value::{Key, Value};
 /// Plain bytes before a part from which on a layer is unpacked into the cache, where there is one, in the place of being
 /// unpacked from its beginning for each part: some tenths of a second of work.
 const SPOOLED_FROM: u64 = 16 * 1024 * 1024;
+
+/// The code of what is past a limit.
+const LIMIT: &str = "limit-exceeded";
 
 /// How often a layer that breaks off while it is read is gone on with.
 const MAX_RESUMES: u32 = 3;
@@ -41,6 +45,8 @@ const REFUSAL_LIFETIME: Duration = Duration::from_secs(600);
 pub struct BlobAt {
     /// The repository's name here.
     pub name: String,
+    /// Where the repository is, by which it is remembered what that has: its name here may stand for another one tomorrow.
+    pub place: String,
     /// The blob's digest.
     pub digest: Digest,
     /// How many bytes it has, as far as somebody said so.
@@ -51,9 +57,10 @@ pub struct BlobAt {
 }
 
 impl BlobAt {
-    pub(crate) fn new(name: &str, digest: &Digest, caller: &Caller) -> Self {
+    pub(crate) fn new(repository: &Repository<'_>, name: &str, digest: &Digest, caller: &Caller) -> Self {
         Self {
             name: name.to_string(),
+            place: repository.place(),
             digest: digest.clone(),
             size: None,
             unpacked_from: None,
@@ -127,7 +134,7 @@ impl Front {
             return Ok(Vec::new());
         }
         let reading = async |need: LayerNeed| {
-            let at = BlobAt { size: need.size, ..BlobAt::new(name, &need.digest, caller) };
+            let at = BlobAt { size: need.size, ..BlobAt::new(repository, name, &need.digest, caller) };
             let reading = self.layer(repository, &at).await?;
             Ok((at.digest, reading))
         };
@@ -137,7 +144,7 @@ impl Front {
 
     async fn layer(&self, repository: &Repository<'_>, at: &BlobAt) -> Result<LayerReading, Failure> {
         self.shell.count_subrequests(&self.settings, RECORDS_OF_LAYER)?;
-        let (name, digest) = (at.name.clone(), at.digest.clone());
+        let (name, digest) = (at.place.clone(), at.digest.clone());
         let recalled = self.shell.ask(Effect::RecallFacts { name: name.clone(), digest: digest.clone() });
         let KnownLayer { facts, is_seen } = match recalled.await {
             Done::KnownLayer(known) => known?,
@@ -171,7 +178,10 @@ impl Front {
             },
             other => return Err(unexpected(&other)),
         };
-        if let LayerReading::Refused { .. } = &reading {
+        // What is past a limit may have become so on its way, and the limit may be another one tomorrow.
+        if let LayerReading::Refused { code, .. } = &reading
+            && code != LIMIT
+        {
             let (value, lifetime) = (Value::LayerRefusal(reading.clone()), REFUSAL_LIFETIME);
             self.shell.ask(Effect::Keep { key: refusal, value, lifetime }).await;
         }
@@ -191,14 +201,13 @@ impl Front {
     }
 
     /// The plain tar of a layer, if one was reported by this diff id and the repository still has what it is made of.
-    pub(crate) async fn plain_layer<'s>(
+    async fn plain_layer<'s>(
         &'s self,
         repository: &Repository<'s>,
-        name: &str,
-        diff_id: &Digest,
-        caller: &Caller,
+        plain: &BlobAt,
     ) -> Result<Option<Blob<'s>>, Failure> {
-        let recalled = Effect::RecallLayer { name: name.to_string(), diff_id: diff_id.clone() };
+        let BlobAt { name, digest: diff_id, caller, .. } = plain;
+        let recalled = Effect::RecallLayer { name: name.clone(), diff_id: diff_id.clone() };
         let sources = match self.shell.ask(recalled).await {
             Done::Sources(sources) => sources?,
             // The shell keeps no layers.
@@ -206,12 +215,44 @@ impl Front {
             other => return Err(unexpected(&other)),
         };
         for facts in sources {
-            let at = BlobAt { size: Some(facts.size), ..BlobAt::new(name, &facts.digest, caller) };
+            let at =
+                BlobAt { size: Some(facts.size), ..BlobAt::new(repository, name, &facts.digest, caller) };
             if let Some(blob) = self.unpacked(repository, &at, &facts).await? {
                 return Ok(Some(blob));
             }
         }
         Ok(None)
+    }
+
+    /// A blob, or what of it is asked for: by its own digest, or by the diff id that was reported for it.
+    ///
+    /// What was recorded of a repository is looked at for those only of whom the registry has said yes lately. For others it is
+    /// asked first, as where nothing is recorded: how often it is asked, and how long that takes, says nothing of what there is.
+    pub(crate) async fn blob<'s>(
+        &'s self,
+        repository: &Repository<'s>,
+        name: &str,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Blob<'s>, Failure> {
+        let at = BlobAt::new(repository, name, digest, caller);
+        let asked = match repository.remote() {
+            Some(remote) => Some((remote, permit(&self.shell, &remote.scope, caller).await)),
+            None => None,
+        };
+        let Some((remote, permit)) = asked.filter(|(_, permit)| !permit.is_known()) else {
+            return match self.plain_layer(repository, &at).await? {
+                Some(plain) => Ok(plain),
+                None => repository.blob(&self.request, at).await,
+            };
+        };
+        let blob = repository.blob(&self.request, at.clone()).await?;
+        let is_unknown = matches!(&blob, Blob::Ready(response) if response.status == 404);
+        if !is_unknown || !remote.has_repository(caller).await? {
+            return Ok(blob);
+        }
+        permit.keep(&self.shell, &remote.scope, caller).await;
+        Ok(self.plain_layer(repository, &at).await?.unwrap_or(blob))
     }
 
     /// What the client gets of the plain tar of a stored layer, if that is there.
@@ -317,7 +358,7 @@ async fn reading(settings: &Settings, shell: &Shell, at: &BlobAt) -> Result<Laye
         };
         match read {
             LayerRead::Facts(facts) => {
-                let record = LayerRecord { name: at.name.clone(), facts: facts.clone() };
+                let record = LayerRecord { name: at.place.clone(), facts: facts.clone() };
                 match shell.ask(Effect::KeepFacts(record)).await {
                     Done::Recorded(recorded) => recorded?,
                     other => return Err(unexpected(&other)),

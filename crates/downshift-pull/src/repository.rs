@@ -15,7 +15,7 @@ use downshift_registry::{Meaning, Reference, Request};
 use crate::blob::{Blob, Source, open_stored};
 use crate::caller::Caller;
 use crate::effect::{Done, Effect};
-use crate::failure::{Failure, unexpected};
+use crate::failure::{Failure, damaged_blob, unexpected};
 use crate::layers::{BlobAt, OpenLayer};
 use crate::lists::TagList;
 use crate::names::{Location, LocationPlace};
@@ -60,6 +60,15 @@ impl<'p> Repository<'p> {
         match self {
             Self::Layout { scope, .. } => scope,
             Self::Remote(remote) => &remote.scope,
+        }
+    }
+
+    /// Where it is, for what is remembered longer than any settings: its name in the store, or its registry's URL with its name
+    /// there.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Layout { scope, .. } => scope.name.clone(),
+            Self::Remote(remote) => [&remote.registry.base.text, &*remote.name].concat(),
         }
     }
 
@@ -211,7 +220,7 @@ impl<'p> Repository<'p> {
     /// That a blob does not have the digest that it was asked for by.
     pub(crate) fn corrupt(&self, digest: &Digest) -> Failure {
         match self {
-            Self::Layout { .. } => Trouble::Internal.into(),
+            Self::Layout { .. } => Trouble::Document(damaged_blob(digest)).into(),
             Self::Remote(remote) => remote.corrupt(digest),
         }
     }

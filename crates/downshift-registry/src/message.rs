@@ -17,6 +17,9 @@ pub(crate) const JSON: &str = "application/json; charset=utf-8";
 /// it may still have it (RFC 9111, 5.2.2.4 and 5.2.2.7).
 const PRIVATE: &str = "private, no-cache";
 
+/// What stands behind that where nobody on the way may change how a body is coded (RFC 9111, 5.2.2.6).
+pub(crate) const NO_TRANSFORM: &str = ", no-transform";
+
 /// What no cache keeps.
 pub(crate) const NO_STORE: &str = "no-store";
 
@@ -141,7 +144,9 @@ impl Response {
 /// no cache at all may keep it.
 pub fn keep_private(headers: &mut Vec<(&'static str, String)>) {
     match headers.iter_mut().find(|(name, _)| *name == "cache-control") {
-        Some((_, value)) if value == NO_STORE => {}
+        Some((_, value)) if value.starts_with(NO_STORE) => {}
+        // Nobody may code it anew for one caller either.
+        Some((_, value)) if value.ends_with(NO_TRANSFORM) => *value = [PRIVATE, NO_TRANSFORM].concat(),
         Some((_, value)) => *value = PRIVATE.to_string(),
         None => headers.push(("cache-control", PRIVATE.to_string())),
     }

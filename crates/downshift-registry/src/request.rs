@@ -185,7 +185,7 @@ impl Request {
     /// The first byte of the blob with `digest`, of `size` bytes, that the client asks for; none where it asks for no bytes.
     #[must_use]
     pub fn first_byte(&self, digest: &Digest, size: u64) -> Option<u64> {
-        if self.method != Method::Get {
+        if self.method != Method::Get || self.has(digest) {
             return None;
         }
         match self.conditions.select(digest, size) {
@@ -211,7 +211,7 @@ impl Request {
     pub fn coding(&self, digest: &Digest, codings: &[Coding]) -> Option<Coding> {
         let is_whole = self.method == Method::Get && !self.conditions.has_range(digest);
         // Docker 1.6 and 1.7 ask for gzip, and fail without a length.
-        let is_possible = is_whole && !self.v1.as_ref().is_some_and(|client| client.prints_v1_only);
+        let is_possible = is_whole && !self.needs_length;
         codings.iter().copied().find(|coding| is_possible && self.codings.has(*coding))
     }
 

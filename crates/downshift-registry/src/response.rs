@@ -12,7 +12,7 @@ use downshift_json::{Object, array, string};
 
 use crate::coding::DECIDES_CODING;
 use crate::conditions::Selection;
-use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE};
+use crate::message::{DECIDES_MANIFESTS, JSON, NO_STORE, NO_TRANSFORM};
 use crate::route::CATALOG_PATH;
 use crate::{Body, Coding, Method, Page, Parts, Reference, Request, Response, Route, Token, error, is_tag};
 
@@ -213,7 +213,7 @@ pub fn plain_layer(request: &Request, diff_id: &Digest, size: u64, coding: Optio
 /// length and its parts would be others (RFC 9111, 5.2.2.6).
 fn varying(mut response: Response) -> Response {
     if let Some((_, control)) = response.headers.iter_mut().find(|(name, _)| *name == "cache-control") {
-        control.push_str(", no-transform");
+        control.push_str(NO_TRANSFORM);
     }
     response.with("vary", DECIDES_CODING)
 }

@@ -79,6 +79,13 @@ pub(super) enum Source {
     Response(reqwest::Body),
 }
 
+/// Who keeps bytes.
+pub(super) enum Keeper {
+    Store,
+    Cache,
+    Nobody,
+}
+
 /// A blob that is still on its way into the cache, from some byte on.
 pub(super) struct GrowingSource {
     at: u64,
@@ -213,9 +220,13 @@ impl Copying {
 }
 
 impl Source {
-    /// Whether it is a whole blob of the cache.
-    pub(super) fn is_cached(&self) -> bool {
-        matches!(self, Self::File(FileSource { of: FileOf::Cache { .. }, .. }))
+    /// Who keeps the bytes, so that they are there again for the next one.
+    pub(super) fn keeper(&self) -> Keeper {
+        match self {
+            Self::File(FileSource { of: FileOf::Cache { .. }, .. }) => Keeper::Cache,
+            Self::File(FileSource { of: FileOf::Store(..), .. }) => Keeper::Store,
+            Self::Growing(_) | Self::Response(_) => Keeper::Nobody,
+        }
     }
 
     /// The bytes of an open body from `start` on.

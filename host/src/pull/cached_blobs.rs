@@ -84,7 +84,7 @@ impl Shared {
                     }
                 }
                 // Whose it is that somebody else has fetched is not known yet.
-                Fill::Whole(_) | Fill::Follower(_) if !self.is_known_blob(&at.name, &at.digest).await => {
+                Fill::Whole(_) | Fill::Follower(_) if !self.is_known_blob(&at.place, &at.digest).await => {
                     Err(NotFilled::Unseen)
                 }
                 Fill::Whole(blob) => {

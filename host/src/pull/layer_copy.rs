@@ -84,6 +84,11 @@ impl LayerCopy {
             };
             match ready!(layer.poll_next(context)) {
                 LayerPiece::Plain(bytes) => {
+                    // A damaged layer may unpack to more, which the client would not see behind its Content-Length: for it
+                    // the tar ended there, unchecked.
+                    if bytes.len() as u64 > self.left {
+                        return Poll::Ready(Piece::Ended(Copied::Corrupt));
+                    }
                     self.left = self.left.saturating_sub(bytes.len() as u64);
                     if self.diff_id.is_none() && self.left == 0 {
                         return Poll::Ready(self.coded(bytes, true).map_or_else(|piece| piece, Piece::Last));

@@ -1,8 +1,10 @@
 //! Layers: what is known of them, read by passes that several pulls wait for, and unpacked on their way to a client.
 
 use core::future::poll_fn;
+use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, ready};
+use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +13,10 @@ use bytes::Bytes;
 use downshift::Digest;
 use downshift::answer::LayerRecord;
 use downshift_pull::{BlobAt, Copy, Done, Effect, KnownLayer, LayerRead, Learnt, Pull, Trouble};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{Semaphore, watch};
 
-use super::body::Source;
+use super::body::{Keeper, Source};
 use super::context::Context;
 use super::driver::Driver;
 use super::effects::{Outcome, Shared, When, later};
@@ -27,6 +29,9 @@ use crate::log;
 
 /// How many layers may wait to be read, or be read, at the same time. Who wants one more is told to come again.
 const MAX_PASSES: usize = 1_000;
+
+/// For how long a pass goes on once nobody has waited for it any more: a slow registry must not keep others waiting for ever.
+const ABANDONED: Duration = Duration::from_secs(600);
 
 /// How many layers are read at the same time. Each holds a connection to its registry, and they take turns to be unpacked.
 pub(crate) const PASSES_AT_ONCE: usize = 16;
@@ -75,7 +80,7 @@ impl LayerPasses {
     ) {
         let _room = loop {
             tokio::select! {
-                room = Arc::clone(&self.room).acquire_owned() => break room,
+                biased;
                 () = pass.closed() => {
                     let mut passes = self.lock();
                     // Somebody may have come meanwhile.
@@ -84,11 +89,21 @@ impl LayerPasses {
                         return;
                     }
                 }
+                room = Arc::clone(&self.room).acquire_owned() => break room,
             }
         };
         let pull = Pull::reading(Arc::clone(&shared.settings), at.clone());
         let mut driver = Driver::of(&shared, pull, context.address, context.asker);
-        poll_fn(|task| driver.poll_end(task)).await;
+        let read = AssertUnwindSafe(poll_fn(|task| driver.poll_end(task))).catch_unwind();
+        let abandoned = async {
+            pass.closed().await;
+            tokio::time::sleep(ABANDONED).await;
+        };
+        // Where it panics, or takes too long for nobody, those who come next begin anew.
+        tokio::select! {
+            _ = read => {}
+            () = abandoned => {}
+        }
         let learnt = driver.context.learnt.take().unwrap_or(Learnt::Busy);
         let mut passes = self.lock();
         passes.remove(&at);
@@ -152,9 +167,15 @@ impl LayerInProgress {
     ) -> Result<Option<downshift::layer::LayerFacts>, Error> {
         let state = self.relay.lock();
         let Some(facts) = self.unpacking.facts().filter(|facts| facts.digest == *digest) else {
-            if let Some(blobs) = blobs.filter(|_| state.source.as_ref().is_some_and(Source::is_cached)) {
-                let (blobs, digest) = (Arc::clone(blobs), digest.clone());
-                tokio::spawn(async move { blobs.remove(&digest).await });
+            match state.source.as_ref().map(Source::keeper) {
+                Some(Keeper::Cache) => {
+                    if let Some(blobs) = blobs {
+                        let (blobs, digest) = (Arc::clone(blobs), digest.clone());
+                        tokio::spawn(async move { blobs.remove(&digest).await });
+                    }
+                }
+                Some(Keeper::Store) => log::error(&Error::Corrupt { digest: digest.clone() }),
+                Some(Keeper::Nobody) | None => {}
             }
             return Ok(None);
         };

@@ -172,7 +172,10 @@ impl<'p> Remote<'p> {
         if self.caches_blobs() {
             match self.cached(at).await? {
                 Cached::Open(blob) => {
-                    return Ok(Some(OpenLayer { body: blob.body, size: Some(blob.size), again: None }));
+                    // What comes into the cache may end there, for its disk is full: the registry has the rest.
+                    let (remote, digest, caller) = (self.clone(), at.digest.clone(), at.caller.clone());
+                    let again = Some(Again { remote, digest, caller, start: 0, size: blob.size });
+                    return Ok(Some(OpenLayer { body: blob.body, size: Some(blob.size), again }));
                 }
                 Cached::Missing => return Ok(None),
                 Cached::Nothing => {}
@@ -184,14 +187,27 @@ impl<'p> Remote<'p> {
         Ok(Some(OpenLayer { body, size, again }))
     }
 
-    /// A blob, open from the byte `start` on, or from the first one where the registry gives no parts.
+    /// A blob, open from the byte `start` on, or from the first one where the registry gives no parts, or not this one: of
+    /// what was written to its end and not checked any more, nothing is left to be asked for.
     pub(crate) async fn open_from(&self, at: &BlobAt, start: u64) -> Result<Option<OpenFrom>, Failure> {
+        if start > 0
+            && let Some(opened) = self.open_rest(at, start).await?
+        {
+            return Ok(opened);
+        }
+        Ok(self.open_rest(at, 0).await?.flatten())
+    }
+
+    /// The same, and nothing where the part that comes is not the one that was asked for.
+    async fn open_rest(&self, at: &BlobAt, start: u64) -> Result<Option<Option<OpenFrom>>, Failure> {
         let mut question = self.blob_question();
         question.delivery = Delivery::Stream;
         if start > 0 {
             question.headers.push(("range", ["bytes=", &start.to_string(), "-"].concat()));
         }
-        let Some(answered) = self.open(&question, &at.digest, &at.caller).await? else { return Ok(None) };
+        let Some(answered) = self.open(&question, &at.digest, &at.caller).await? else {
+            return Ok(Some(None));
+        };
         let part = answered.header("content-range").and_then(ContentRange::parse);
         let body = open_body(&answered);
         let opened = match (answered.status, part, body) {
@@ -200,14 +216,14 @@ impl<'p> Remote<'p> {
                     Some(size) => Some(size),
                     None => self.known_size(&at.digest).await.or(at.size),
                 };
-                return Ok(Some(OpenFrom { body, start: 0, size }));
+                return Ok(Some(Some(OpenFrom { body, start: 0, size })));
             }
             (206, Some(ContentRange { part: Some(part), size }), Some(body))
                 if part.start == start && part.end == size && start > 0 =>
             {
-                return Ok(Some(OpenFrom { body, start, size: Some(size) }));
+                return Ok(Some(Some(OpenFrom { body, start, size: Some(size) })));
             }
-            // What is there is longer than the blob.
+            (206 | 416, ..) if start > 0 => Ok(None),
             (206 | 416, ..) => Err(self.corrupt(&at.digest)),
             (status, ..) => Err(self.fault(Problem::Status(status))),
         };

@@ -99,6 +99,9 @@ impl<'a> Desk<'_, 'a> {
                     let (code, cause) = (code.clone(), cause.clone());
                     return Err(Error::UnreadableLayer { digest: layer.digest.clone(), code, cause }.into());
                 }
+                None if layer.digest.algorithm() != "sha256" => {
+                    return Err(Error::DigestAlgorithm { digest: layer.digest.clone() }.into());
+                }
                 None => {
                     if seen.insert(layer.digest.clone()) {
                         needs.layers.push(LayerNeed::of(layer));
