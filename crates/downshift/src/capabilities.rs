@@ -302,8 +302,10 @@ impl Capabilities {
         const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
         const SINGLE: &[Form] = &[Form::Oci, Form::Schema2, Form::Schema1, Form::Schema1Unsigned];
 
-        // Schema 1 goes to everybody: nothing is nearer to a client that cannot read it.
-        if stored.is_schema1() || self.names(stored) {
+        if stored.is_schema1() {
+            return self.choose_for_schema1(stored, SCHEMA1);
+        }
+        if self.names(stored) {
             return Ok(Choice::Stored);
         }
         // Nearest is the other family's form of the same, then what is left of it for older clients.
@@ -330,6 +332,22 @@ impl Capabilities {
             Ok(last)
         } else {
             Err(Error::NotAcceptable { stored }.into())
+        }
+    }
+
+    /// The same for stored schema 1, of which OCI and schema 2 are made. A client that names either is not one of its days,
+    /// and what it takes beside them is not schema 1: containerd says `*/*` and refuses it.
+    fn choose_for_schema1(&self, stored: Form, both: &[Form]) -> Result<Choice, Box<Error>> {
+        const NEWER: [Form; 2] = [Form::Oci, Form::Schema2];
+        let names_it = both.iter().any(|&form| self.names(form));
+        if names_it || self.names_nothing() && !self.cannot_read(stored) {
+            return Ok(Choice::Stored);
+        }
+        let named = NEWER.into_iter().find(|&form| self.names(form));
+        let taken = || NEWER.into_iter().find(|&form| self.takes_form(form) || self.names_nothing());
+        match named.or_else(taken) {
+            Some(form) => Ok(Choice::Convert(form)),
+            None => Err(Error::NotAcceptable { stored }.into()),
         }
     }
 }

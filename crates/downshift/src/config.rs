@@ -120,7 +120,10 @@ impl<'c> Config<'c> {
 
 /// The members of an object, in the order of their keys: of a key that stands twice the last, but under
 /// [`Policy::Strict`](crate::Policy::Strict) an error, which names the key that is the first to stand there again.
-fn sorted_members<'c>(object: Value<'c>, rules: Rules) -> Result<Vec<(Cow<'c, str>, Value<'c>)>, Box<Error>> {
+pub(crate) fn sorted_members<'c>(
+    object: Value<'c>,
+    rules: Rules,
+) -> Result<Vec<(Cow<'c, str>, Value<'c>)>, Box<Error>> {
     let place = |value: Value<'_>| value.span().start;
     let mut members: Vec<_> = object.members().map(|(key, value)| (key.text(), value)).collect();
     members.sort_unstable_by(|(key, value), (other_key, other_value)| {

@@ -6,9 +6,12 @@ mod notes;
 mod output;
 mod schema1;
 mod splice;
+mod upgrade;
+mod v1_image;
 
 pub(crate) use index::{Entry, to_index, to_list};
 pub(crate) use manifest::{to_oci, to_schema2};
 pub(crate) use output::Rewrite;
 pub(crate) use schema1::{Source, to_schema1};
 pub(crate) use splice::rename_layers;
+pub(crate) use upgrade::{Upgrade, Upgraded};

@@ -80,6 +80,22 @@ pub struct EntryPlatform {
     pub features: Vec<String>,
 }
 
+impl Descriptor {
+    /// One that says nothing else.
+    pub(crate) fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest,
+            size,
+            urls: Vec::new(),
+            platform: None,
+            artifact_type: None,
+            is_attestation: false,
+            others: Vec::new(),
+        }
+    }
+}
+
 /// The members of a descriptor that are read.
 pub(crate) const DESCRIPTOR: [&str; 6] = ["platform", "mediaType", "digest", "size", "urls", "artifactType"];
 

@@ -98,6 +98,11 @@ pub enum Error {
         /// A member of the other.
         other: &'static str,
     },
+    /// A schema 1 manifest that engines refuse.
+    BrokenSchema1 {
+        /// What is wrong with it.
+        problem: Cow<'static, str>,
+    },
     /// An object has a member twice.
     DuplicateKey {
         /// The member's name.
@@ -372,6 +377,7 @@ impl Error {
             }
 
             Self::Ambiguous { .. } => ("ambiguous", Document, WRITE_EACH_KEY_ONCE),
+            Self::BrokenSchema1 { .. } => ("broken-schema1", Document, REWRITE),
             Self::DuplicateKey { .. } => (
                 "duplicate-key",
                 Document,
@@ -511,6 +517,9 @@ impl fmt::Display for Error {
             }
             Self::Ambiguous { one, other } => {
                 write!(f, "the document has both `{one}` and `{other}`, so it can be read in two ways")
+            }
+            Self::BrokenSchema1 { problem } => {
+                write!(f, "no engine takes the schema 1 manifest: {problem}")
             }
             Self::DuplicateKey { key } => write!(f, "the key `{}` appears twice in one object", Cut(key)),
             Self::InvalidDigest { value } => write!(f, "`{}` is not a digest", Cut(value)),

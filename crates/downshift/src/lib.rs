@@ -74,6 +74,7 @@ mod error;
 mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod go_struct;
 pub mod jwk;
 pub mod jws;
 pub mod layer;

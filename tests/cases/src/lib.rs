@@ -18,4 +18,5 @@ pub mod random;
 pub mod response;
 pub mod samples;
 pub mod strict;
+pub mod upward;
 pub mod vectors;

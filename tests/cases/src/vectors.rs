@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::difference;
-use crate::files;
 use crate::images::Manifest;
 use crate::images::random::RandomImage;
 use crate::implementation::{self, Outcome};
+use crate::{files, upward};
 
 /// The names of the files, without their ending, in order.
 ///
@@ -30,6 +30,8 @@ pub fn names() -> anyhow::Result<Vec<String>> {
         let name = entry?.file_name();
         names.extend(name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(ToString::to_string));
     }
+    // Those have a reader of their own.
+    names.retain(|name| name != upward::NAME);
     names.sort();
     Ok(names)
 }

@@ -2,6 +2,7 @@
 
 mod plain;
 mod selection;
+mod upgrade;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -175,12 +176,13 @@ impl<'d, 'a> Desk<'d, 'a> {
         digest: &Digest,
         record: Option<&Record>,
     ) -> Result<Step<'a>, Stop> {
-        if let Some(record) = record {
+        // A config is no manifest, whatever its digest is asked for as.
+        if let Some(record) = record.filter(|record| !record.is_config()) {
             return match record.form {
-                Form::Schema1 | Form::Schema1Unsigned => self.recorded_schema1(record),
-                form if self.client.cannot_read(form) => {
+                form if self.is_known_not_to_read(form) => {
                     self.unreadable(target, digest, Unreadable::Form(form), &record.source)
                 }
+                Form::Schema1 | Form::Schema1Unsigned => self.recorded_schema1(record),
                 _ => match Document::parse(&record.payload, &self.request.limits) {
                     Ok(document) if self.is_known_not_to_read_layers(&document) => {
                         self.unreadable(target, digest, Unreadable::Zstd, &record.source)
@@ -199,7 +201,12 @@ impl<'d, 'a> Desk<'d, 'a> {
             Err(opaque) => return Ok(self.passed(&found, bytes, opaque)),
         };
         if let Document::Schema1(schema1) = &document {
-            return self.stored_schema1(&found, bytes, schema1);
+            return match document.form() {
+                form if self.is_known_not_to_read(form) => {
+                    self.unreadable(target, digest, Unreadable::Form(form), digest)
+                }
+                _ => self.stored_schema1(&found, bytes, schema1),
+            };
         }
         match self.what_is_unreadable(&document) {
             Some(unreadable) => self.unreadable(target, digest, unreadable, digest),
@@ -211,6 +218,11 @@ impl<'d, 'a> Desk<'d, 'a> {
                 Ok(self.stored(&found.decided_by(platform), document.form(), bytes))
             }
         }
+    }
+
+    /// Whether the client is known not to read a form. The reference gives schema 1 to everybody.
+    fn is_known_not_to_read(self, form: Form) -> bool {
+        self.client.cannot_read(form) && (!form.is_schema1() || self.request.policy.is_strict())
     }
 
     /// What of a stored manifest the client is known not to read: its form, one that it lists, or its layers.
@@ -454,7 +466,12 @@ impl<'d, 'a> Desk<'d, 'a> {
         document: &Document<'a>,
     ) -> Result<Step<'a>, Stop> {
         let manifest = match document {
-            Document::Schema1(schema1) => return self.stored_schema1(found, bytes, schema1),
+            Document::Schema1(schema1) => {
+                return match self.schema1_choice(document.form())? {
+                    Choice::Convert(form) => self.upgraded(form, target, found, bytes.len(), schema1),
+                    Choice::Stored | Choice::PickPlatform => self.stored_schema1(found, bytes, schema1),
+                };
+            }
             Document::Manifest(manifest) => manifest,
             Document::Index(_) => return Ok(self.stored(found, document.form(), bytes)),
         };
@@ -827,7 +844,12 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
     }
 
-    /// Stored schema 1 goes out as it is. One without a signature gets one, unless the client says that it takes it so,
+    /// Which form of stored schema 1 the client gets: the reference knows no other than that.
+    fn schema1_choice(self, stored: Form) -> Result<Choice, Box<Error>> {
+        if self.request.policy.is_strict() { self.client.choose(stored) } else { Ok(Choice::Stored) }
+    }
+
+    /// Stored schema 1 that goes out as it is. One without a signature gets one, unless the client says that it takes it so,
     /// for most engines refuse it; by tag it is reported under the digest of its payload, which is what engines compute.
     fn stored_schema1(
         self,

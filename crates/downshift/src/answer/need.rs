@@ -71,6 +71,11 @@ impl Need {
 }
 
 impl LayerNeed {
+    /// One of which nothing is known but its digest.
+    pub(super) fn of_blob(digest: &Digest) -> Self {
+        Self { digest: digest.clone(), size: None, media_type: None }
+    }
+
     pub(super) fn of(layer: &Descriptor) -> Self {
         let Need { digest, size, media_type, .. } = Need::blob(layer);
         Self { digest, size, media_type }

@@ -6,14 +6,15 @@ use alloc::vec::Vec;
 use crate::layer::LayerFacts;
 use crate::{Digest, Form, Platform, Timestamp};
 
-/// A converted manifest under the digest that was reported for it.
+/// A converted manifest under the digest that was reported for it; or a config that was made with one, under the digest
+/// by which that manifest names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The repository's name.
     pub name: String,
     /// The reported digest: that of `payload`.
     pub digest: Digest,
-    /// The form that it was converted to.
+    /// The form that it was converted to; [`Form::Other`] of a config, which is a blob.
     pub form: Form,
     /// The bytes: for schema 1 the payload, without signatures.
     pub payload: Vec<u8>,
@@ -25,6 +26,14 @@ pub struct Record {
     pub platform: Option<Platform>,
     /// The time that goes into the signature.
     pub time: Option<Timestamp>,
+}
+
+impl Record {
+    /// Whether it is a config: in the repository that is a blob, and no manifest.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        self.form == Form::Other
+    }
 }
 
 /// A layer that a reported manifest names by its diff id: in the repository, the blob `facts.diff_id` is the plain tar of

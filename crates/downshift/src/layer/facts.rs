@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Compression;
-use crate::Digest;
+use crate::{Digest, EMPTY_LAYER};
 
 /// The version of the rules by which `downshift-layer` reads layers. It changes whenever a layer could come out differently, or be refused
 /// where it was not before: facts that were kept from an earlier one are then learnt again.
@@ -31,6 +31,20 @@ pub struct LayerFacts {
 }
 
 impl LayerFacts {
+    /// Those of [the empty layer](Digest::EMPTY_LAYER): a tar of two blocks of zeros.
+    pub(crate) fn of_empty_layer() -> Self {
+        let plain = [0; 1024];
+        Self {
+            digest: Digest::empty_layer(),
+            compression: Compression::Gzip,
+            size: EMPTY_LAYER.len() as u64,
+            diff_id: Digest::of(&plain),
+            plain_size: plain.len() as u64,
+            zstd_window: None,
+            decoder_version: 0,
+        }
+    }
+
     /// Whether a manifest with plain layers names the layer by its diff id: everybody reads gzip, and what is plain.
     #[must_use]
     pub const fn is_named_by_diff_id(&self) -> bool {

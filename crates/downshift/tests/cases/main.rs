@@ -5,4 +5,5 @@ mod plain_layers;
 mod refusals;
 mod selection;
 mod signed_documents;
+mod upward;
 mod vectors;

@@ -1,0 +1,284 @@
+//! Schema 1 upwards: `tests/vectors/upward.jsonl`, images of schema 1 with the id that Docker 20.10 gave them when it
+//! pulled them, which is the digest of the config that is made here; and what is refused.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail, ensure};
+use downshift::answer::{Record, Request, Root};
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Failure, Form, PlainLayers, Policy};
+use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
+use downshift_cases::upward::{self, Upward};
+use serde_json::{Value, json};
+
+const NAME: &str = "library/archive";
+
+/// Tars of nothing.
+const LAYER: &[u8] = &[0; 1024];
+const OTHER: &[u8] = &[0; 2048];
+
+fn request(manifest: &[u8], client: Capabilities) -> Request {
+    Request { client, ..schema1_request(NAME, "latest", Digest::of(manifest), Policy::Strict) }
+}
+
+fn answered(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> anyhow::Result<Answered> {
+    match Native.answer(request, documents) {
+        Outcome::Answered(answered) => Ok(answered),
+        outcome => bail!("there is no answer: {outcome:?}"),
+    }
+}
+
+fn refused(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> anyhow::Result<Failure> {
+    match Native.answer(request, documents) {
+        Outcome::Refused { failure, .. } => Ok(failure),
+        outcome => bail!("it is not refused: {outcome:?}"),
+    }
+}
+
+fn oci() -> Capabilities {
+    Capabilities::of(&[Form::Oci, Form::Index, Form::Schema2, Form::List]).with_any()
+}
+
+/// A manifest that is signed by nobody, of records from the newest down, each with its blob.
+fn manifest(records: &[(Value, &[u8])]) -> (Vec<u8>, BTreeMap<Digest, Vec<u8>>) {
+    let layers: Vec<Value> =
+        records.iter().map(|(_, blob)| json!({"blobSum": Digest::of(blob).as_str()})).collect();
+    let history: Vec<Value> =
+        records.iter().map(|(record, _)| json!({"v1Compatibility": record.to_string()})).collect();
+    let manifest = json!({
+        "schemaVersion": 1, "name": NAME, "tag": "latest", "architecture": "amd64",
+        "fsLayers": layers, "history": history,
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let blobs = records.iter().map(|(_, blob)| (Digest::of(blob), blob.to_vec()));
+    let documents = blobs.chain([(Digest::of(&manifest), manifest.clone())]).collect();
+    (manifest, documents)
+}
+
+fn id(digit: char) -> String {
+    digit.to_string().repeat(64)
+}
+
+/// The config that was made with an answer.
+fn config(answer: &Answered) -> anyhow::Result<&Record> {
+    answer.records.iter().find(|record| record.is_config()).context("no config is recorded")
+}
+
+#[test]
+fn each_image_has_the_id_that_docker_gave_it() -> anyhow::Result<()> {
+    let vectors = upward::read()?;
+    ensure!(vectors.len() >= 120, "there are only {} vectors", vectors.len());
+    let mut problems = Vec::new();
+    for vector in &vectors {
+        for form in [Form::Oci, Form::Schema2] {
+            if let Err(error) = check(vector, form) {
+                problems.push(format!("{} as {form}: {error:#}", vector.name));
+            }
+        }
+    }
+    ensure!(
+        problems.is_empty(),
+        "{} fail\n{}",
+        problems.len(),
+        problems[..problems.len().min(10)].join("\n")
+    );
+    Ok(())
+}
+
+fn check(vector: &Upward, form: Form) -> anyhow::Result<()> {
+    let documents = vector.documents()?;
+    let manifest = vector.manifest.as_bytes();
+    let answer = answered(&request(manifest, Capabilities::of(&[form])), &documents)?;
+    ensure!(answer.form == form, "it is {}", answer.form);
+    ensure!(answer.source == Some(Digest::of(manifest)), "it is made of {:?}", answer.source);
+    let config = config(&answer)?;
+    let text = String::from_utf8_lossy(&config.payload);
+    ensure!(config.digest.as_str() == vector.docker_image_id, "the config is {}: {text}", config.digest);
+    ensure!(config.digest.matches(&config.payload), "the config has another digest");
+    let body: Value = serde_json::from_slice(&answer.body)?;
+    ensure!(body["config"]["digest"] == config.digest.as_str(), "{body}");
+    ensure!(body["config"]["size"] == config.payload.len(), "{body}");
+    for layer in body["layers"].as_array().context("there are no layers")? {
+        let digest = Digest::parse(layer["digest"].as_str().unwrap_or_default())?;
+        let empty = EMPTY_LAYER.to_vec();
+        let blob = documents.get(&digest).or_else(|| (digest == Digest::empty_layer()).then_some(&empty));
+        let blob = blob.with_context(|| format!("there is no blob {digest}"))?;
+        let is_gzip = blob.starts_with(&[0x1f, 0x8b]);
+        let media_type = layer["mediaType"].as_str().unwrap_or_default();
+        ensure!(media_type.ends_with("gzip") == is_gzip, "{digest} is said to be {media_type}");
+        ensure!(layer["size"] == blob.len(), "{digest} has another size: {layer}");
+    }
+    Ok(())
+}
+
+#[test]
+fn schema_2_is_laid_out_as_docker_push_does_and_oci_compact() -> anyhow::Result<()> {
+    let layer = LAYER;
+    let (stored, documents) = manifest(&[(json!({"id": id('a'), "created": "2015-01-02T03:04:05Z"}), layer)]);
+    let answer = answered(&request(&stored, Capabilities::of(&[Form::Schema2])), &documents)?;
+    let made = config(&answer)?;
+    let expected = format!(
+        r#"{{
+   "schemaVersion": 2,
+   "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+   "config": {{
+      "mediaType": "application/vnd.docker.container.image.v1+json",
+      "size": {},
+      "digest": "{}"
+   }},
+   "layers": [
+      {{
+         "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
+         "size": 1024,
+         "digest": "{}"
+      }}
+   ]
+}}"#,
+        made.payload.len(),
+        made.digest,
+        Digest::of(layer)
+    );
+    ensure!(String::from_utf8(answer.body)? == expected);
+    let answer = answered(&request(&stored, oci()), &documents)?;
+    ensure!(answer.form == Form::Oci && !answer.body.contains(&b' '), "{answer:?}");
+    Ok(())
+}
+
+#[test]
+fn who_reads_schema_1_gets_it_and_nobody_else() -> anyhow::Result<()> {
+    let (stored, documents) = manifest(&[(json!({"id": id('a')}), LAYER)]);
+    let docker_27 = || Capabilities::of(&[Form::Schema1, Form::Schema2, Form::List, Form::Oci, Form::Index]);
+    let refuses =
+        |client: Capabilities| client.with_unreadable(Form::Schema1).with_unreadable(Form::Schema1Unsigned);
+    for (client, form) in [
+        (Capabilities::default(), Some(Form::Schema1)),
+        (Capabilities::default().with_any(), Some(Form::Schema1)),
+        (docker_27(), Some(Form::Schema1)),
+        (refuses(docker_27()), Some(Form::Oci)),
+        (refuses(Capabilities::default()), Some(Form::Oci)),
+        (oci(), Some(Form::Oci)),
+        (Capabilities::of(&[Form::Schema2, Form::List]), Some(Form::Schema2)),
+        (Capabilities::of(&[Form::Schema2]).with_any(), Some(Form::Schema2)),
+        (Capabilities::of(&[Form::List]).with_any(), Some(Form::Oci)),
+        (Capabilities::of(&[Form::List, Form::Index]), None),
+        (
+            Capabilities::default().with_form(Form::Schema1, 0).with_form(Form::Schema2, 1),
+            Some(Form::Schema2),
+        ),
+        (Capabilities::default().with_form(Form::Schema1, 0), None),
+    ] {
+        let request = request(&stored, client.clone());
+        match form {
+            Some(form) => ensure!(answered(&request, &documents)?.form == form, "{client:?}"),
+            None => ensure!(refused(&request, &documents)?.code == "not-acceptable", "{client:?}"),
+        }
+    }
+    // The reference gives it to everybody.
+    let reference = Request { policy: Policy::Reference, ..request(&stored, oci()) };
+    ensure!(answered(&reference, &documents)?.form == Form::Schema1);
+    Ok(())
+}
+
+#[test]
+fn a_digest_gives_its_bytes_or_names_the_one_to_pull() -> anyhow::Result<()> {
+    let (stored, documents) = manifest(&[(json!({"id": id('a')}), LAYER)]);
+    let by_digest = |digest: &Digest, client: Capabilities, record: Option<&Record>| Request {
+        root: Root::Digest {
+            name: NAME.into(),
+            digest: digest.clone(),
+            tag: None,
+            record: record.cloned().map(Box::new),
+        },
+        ..request(&stored, client)
+    };
+    let digest = Digest::of(&stored);
+    let bytes = answered(&by_digest(&digest, Capabilities::of(&[Form::Oci]), None), &documents)?;
+    ensure!(bytes.form == Form::Schema1 && bytes.digest == digest, "{bytes:?}");
+
+    let refuser = oci().with_unreadable(Form::Schema1).with_unreadable(Form::Schema1Unsigned);
+    let Outcome::Refused { failure, records, .. } =
+        Native.answer(&by_digest(&digest, refuser.clone(), None), &documents)
+    else {
+        bail!("it is not refused")
+    };
+    ensure!(failure.code == "unreadable-digest", "{failure}");
+    let made = records.iter().find(|record| record.form == Form::Oci).context("nothing was recorded")?;
+    ensure!(failure.cause.contains(made.digest.as_str()), "{failure}");
+    let pulled = answered(&by_digest(&made.digest, refuser, Some(made)), &documents)?;
+    ensure!(pulled.body == made.payload, "{pulled:?}");
+    // A config is no manifest.
+    let config = records.iter().find(|record| record.is_config()).context("no config was recorded")?;
+    match Native.answer(&by_digest(&config.digest, oci(), Some(config)), &documents) {
+        Outcome::Missing(missing) => ensure!(missing == config.digest),
+        outcome => bail!("the config is a manifest: {outcome:?}"),
+    }
+    Ok(())
+}
+
+#[test]
+fn what_engines_refuse_is_refused_by_name() -> anyhow::Result<()> {
+    let record = |id: &str, parent: &str| json!({"id": id, "parent": parent});
+    let (a, b, c) = (id('a'), id('b'), id('c'));
+    for (records, word) in [
+        (vec![record("A", "")], "64 hexadecimal"),
+        (vec![record(&a, &b)], "the lowest layer has a parent"),
+        (vec![record(&a, &c), record(&b, "")], "parent of `history[0]`"),
+        (vec![record(&a, &b), record(&b, &a), record(&a, "")], "another place"),
+        (vec![json!({"id": a, "config": {"Env": "A=1"}})], "`history[0].config.Env` is not an array"),
+        (vec![json!({"id": a, "throwaway": "yes"})], "`history[0].throwaway` is not a boolean"),
+        (vec![json!({"id": a, "created": "yesterday"})], "`history[0].created` is not an RFC 3339 time"),
+        (vec![json!([])], "`history[0]` is not an object"),
+        (vec![], "there are no layers"),
+    ] {
+        let records: Vec<(Value, &[u8])> = records.into_iter().map(|record| (record, LAYER)).collect();
+        let (stored, documents) = manifest(&records);
+        let failure = refused(&request(&stored, oci()), &documents)?;
+        ensure!(failure.code == "broken-schema1" && failure.cause.contains(word), "{word}: {failure}");
+    }
+    Ok(())
+}
+
+#[test]
+fn duplicates_collapse_to_the_oldest_and_throwaway_alone_says_what_is_empty() -> anyhow::Result<()> {
+    let (a, b) = (id('a'), id('b'));
+    let (stored, documents) = manifest(&[
+        (json!({"id": b, "parent": "x", "comment": "left out"}), LAYER),
+        (json!({"id": b, "parent": a, "docker_version": "1.9.1", "odd": {"z": 1, "a": "<"}}), OTHER),
+        (json!({"id": a, "throwaway": true, "Size": 7, "container_config": {"Cmd": ["a", "b"]}}), LAYER),
+    ]);
+    let answer = answered(&request(&stored, oci()), &documents)?;
+    let config = String::from_utf8(config(&answer)?.payload.clone())?;
+    let diff_id = Digest::of(OTHER);
+    let expected = [
+        r#"{"docker_version":"1.9.1","history":[{"created":"0001-01-01T00:00:00Z","created_by":"a b","empty_layer":true},"#,
+        r#"{"created":"0001-01-01T00:00:00Z"}],"odd":{"a":"\u003c","z":1},"rootfs":{"type":"layers","diff_ids":[""#,
+        diff_id.as_str(),
+        r#""]}}"#,
+    ];
+    ensure!(config == expected.concat(), "{config}");
+    ensure!(answer.report["lost"].to_string().contains("duplicate"), "{}", answer.report);
+    Ok(())
+}
+
+#[test]
+fn layers_without_a_media_type_go_by_their_diff_id() -> anyhow::Result<()> {
+    // A stream of no blocks.
+    let bzip2 = b"BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0".as_slice();
+    let (stored, documents) = manifest(&[(json!({"id": id('a')}), bzip2)]);
+    let answer = answered(&request(&stored, oci()), &documents)?;
+    let [layer] = answer.layers.as_slice() else { bail!("{:?}", answer.layers) };
+    let body = String::from_utf8(answer.body)?;
+    ensure!(body.contains(layer.facts.diff_id.as_str()) && body.contains(".layer.v1.tar\""), "{body}");
+    let never = Request { plain_layers: PlainLayers::Never, ..request(&stored, oci()) };
+    let failure = refused(&never, &documents)?;
+    ensure!(failure.code == "unreadable-layer" && failure.cause.contains("bzip2"), "{failure}");
+    Ok(())
+}
+
+#[test]
+fn a_layer_that_is_not_there_is_named() -> anyhow::Result<()> {
+    let (stored, mut documents) = manifest(&[(json!({"id": id('a')}), LAYER)]);
+    documents.remove(&Digest::of(LAYER));
+    let failure = refused(&request(&stored, oci()), &documents)?;
+    ensure!(failure.code == "missing-layer", "{failure}");
+    Ok(())
+}
