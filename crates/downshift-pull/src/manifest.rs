@@ -136,7 +136,24 @@ impl Front {
         Ok(None)
     }
 
-    /// What is recorded of a digest.
+    /// The response to a request for a config that was made here; nothing if the digest is of another blob.
+    pub(crate) async fn config(
+        &self,
+        repository: &Repository<'_>,
+        name: &str,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Option<Response>, Failure> {
+        let Some(record) = self.recalled(name, digest).await?.filter(Record::is_config) else {
+            return Ok(None);
+        };
+        if !self.may_pull(repository, caller, async { Ok(record.source) }).await? {
+            return Ok(Some(error::blob_unknown(digest)));
+        }
+        Ok(Some(response::blob_at_hand(&self.request, digest, &record.payload.into())))
+    }
+
+    /// What is recorded of the digest of a manifest.
     async fn recall<'r>(
         &self,
         name: &str,
@@ -144,11 +161,14 @@ impl Front {
         recalled: &'r mut Recalled,
     ) -> Result<Option<&'r Record>, Failure> {
         if recalled.0.is_none() {
-            recalled.0 = Some(self.recalled(name, digest).await?);
+            let record = self.recalled(name, digest).await?;
+            // A config is a blob, and no manifest.
+            recalled.0 = Some(record.filter(|record| !record.is_config()));
         }
         Ok(recalled.0.as_ref().and_then(Option::as_ref))
     }
 
+    /// What is recorded of a digest, be it of a manifest or a config.
     async fn recalled(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Failure> {
         let (name, digest) = (name.to_owned(), digest.clone());
         let key = Key::Record { name: name.clone(), digest: digest.clone() };

@@ -124,3 +124,27 @@ fn a_tag_that_has_moved_is_that_of_the_image_no_more() {
     reported(&mut world, &manifest("latest").with("User-Agent", ENGINE));
     assert_eq!(told(&mut world), without_tag);
 }
+
+/// Stored schema 1 is made another manifest, which names a config that nobody has stored: both are there after a restart, also
+/// where the image is gone.
+#[test]
+fn what_is_made_of_schema_1_is_there_after_a_restart() {
+    let source = sample::schema2();
+    for make in [stored, at_registry] {
+        let mut world = make(&source);
+        let made = world.pull(&manifest("latest").with("User-Agent", ENGINE)).response;
+        let schema1 = Image { layers: source.layers.clone(), ..Image::bare(Form::Schema1, made.body) };
+        let mut world = make(&schema1);
+        let made = world.pull(&manifest("latest").with("Accept", Form::Oci.media_type())).response;
+        assert_eq!(made.header("content-type"), Some(Form::Oci.media_type()), "{made:?}");
+        let json = made.json().expect("a manifest is JSON");
+        let config = json["config"]["digest"].as_str().expect("it has a config").to_owned();
+        world.restart();
+        let digest = made.header("docker-content-digest").expect("a digest is reported");
+        assert_eq!(world.pull(&manifest(digest)).response.body, made.body);
+        let received = world.pull(&Sent::new("GET", &format!("/v2/{REPOSITORY}/blobs/{config}"))).response;
+        assert_eq!(received.status, 200, "{received:?}");
+        assert!(config.parse::<Digest>().unwrap().matches(&received.body));
+        oracle::check(&world).unwrap();
+    }
+}

@@ -74,8 +74,9 @@ const TABLE: [Row; 21] = [
     // Measured with 20.10.24: "archive/tar: invalid tar header". zstd came with 23.0 (moby 6014c1e).
     row("docker", Version(23, 0), &[], Some(ZstdSupport::None)),
     // It finds out how a layer is compressed from its first bytes, whatever its media type (moby, pkg/archive).
-    row("docker", Version(28, 2), &[], Some(ZstdSupport::All)),
-    // Schema 1 was removed in 28.2 (moby #50036); measured with 28.2 and 29.
+    row("docker", Version(26, 0), &[], Some(ZstdSupport::All)),
+    // Schema 1 is off by default in 26.0 (moby #47459), whose engines go on naming it, and gone in 28.2 (moby #50036;
+    // measured with 28.2 and 29).
     row("docker", NEWEST, SCHEMA1, Some(ZstdSupport::All)),
     // A fork of Docker 17.12 to 20.10, with the same limits and no zstd in any release (balena-engine #469, closed).
     row("balena-engine", Version(18, 6), OCI, Some(ZstdSupport::None)),
@@ -242,7 +243,9 @@ mod tests {
             ("docker", "1.10.3", OCI),
             ("docker", "18.05.0-ce", OCI),
             ("docker", "18.06.0-ce", &[]),
-            ("docker", "28.1.1", &[]),
+            ("docker", "25.0.5", &[]),
+            ("docker", "26.0.0", SCHEMA1),
+            ("docker", "28.1.1", SCHEMA1),
             ("docker", "28.2.2", SCHEMA1),
             ("balena-engine", "17.13.5", OCI),
             ("balena-engine", "19.03.13-dev", &[]),

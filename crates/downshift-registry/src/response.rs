@@ -218,14 +218,34 @@ fn varying(mut response: Response) -> Response {
     response.with("vary", DECIDES_CODING)
 }
 
-/// The empty layer, as a blob whose bytes are at hand.
+/// The empty layer.
 #[must_use]
 pub fn empty_layer(request: &Request) -> Response {
-    let mut response = blob(request, &Digest::empty_layer(), EMPTY_LAYER.len() as u64);
-    if let Body::Blob(range) = &response.body {
-        let bytes = EMPTY_LAYER.get(range.start as usize..range.end as usize).unwrap_or_default();
-        response.body = Body::Bytes(Bytes::from_static(bytes));
-    }
+    blob_at_hand(request, &Digest::empty_layer(), &Bytes::from_static(&EMPTY_LAYER))
+}
+
+/// A blob whose bytes are at hand.
+#[must_use]
+pub fn blob_at_hand(request: &Request, digest: &Digest, bytes: &Bytes) -> Response {
+    let mut response = blob(request, digest, bytes.len() as u64);
+    let part = |range: &Range<u64>| {
+        let range = usize::try_from(range.start).ok()..usize::try_from(range.end).ok();
+        match range {
+            Range { start: Some(start), end: Some(end) } if start <= end && end <= bytes.len() => {
+                bytes.slice(start..end)
+            }
+            _ => Bytes::new(),
+        }
+    };
+    let body = match &response.body {
+        Body::Blob(range) => part(range),
+        Body::Parts(Parts { parts, end }) => {
+            let all = parts.iter().flat_map(|(head, range)| [head.clone(), part(range)]);
+            Bytes::from(all.chain([end.clone()]).collect::<Vec<_>>().concat())
+        }
+        Body::Bytes(_) | Body::Stream => return response,
+    };
+    response.body = Body::Bytes(body);
     response
 }
 

@@ -347,6 +347,7 @@ impl Capabilities {
         let taken = || NEWER.into_iter().find(|&form| self.takes_form(form) || self.names_nothing());
         match named.or_else(taken) {
             Some(form) => Ok(Choice::Convert(form)),
+            None if self.takes_form(stored) => Ok(Choice::Stored),
             None => Err(Error::NotAcceptable { stored }.into()),
         }
     }

@@ -14,6 +14,7 @@ mod lists;
 mod mirrors;
 mod row;
 mod tags;
+mod upward;
 
 pub use self::row::{
     AccessOption, Ask, Comes, Options, Place, Row, Step, Upstream, resolve, run, schema1_digest,
@@ -24,5 +25,5 @@ pub use self::row::{
 #[must_use]
 pub fn all() -> Vec<Row> {
     let rows = [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()];
-    [rows.concat(), failures::rows(), mirrors::rows(), layers::rows()].concat()
+    [rows.concat(), failures::rows(), mirrors::rows(), layers::rows(), upward::rows()].concat()
 }

@@ -51,7 +51,7 @@ pub fn clients() -> &'static [Client<'static>] {
     &CLIENTS
 }
 
-const CLIENTS: [Client<'static>; 10] = [
+const CLIENTS: [Client<'static>; 11] = [
     Client {
         id: "docker-1.6-to-1.9",
         name: "Docker 1.6 to 1.9",
@@ -74,11 +74,19 @@ const CLIENTS: [Client<'static>; 10] = [
         understands: &[Schema1, Schema2, List, Oci, Index],
     },
     Client {
-        id: "docker-23-to-28",
-        name: "Docker 23 to 28.1",
-        user_agent: r"docker/27.5.1 go/go1.22.11 git-commit/4c9b3b0 kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/27.5.1 \(linux\))",
+        id: "docker-23-to-25",
+        name: "Docker 23 to 25",
+        user_agent: r"docker/25.0.5 go/go1.21.8 git-commit/e63daec kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/25.0.5 \(linux\))",
         accept: DOCKER_18_06,
         understands: &[Schema1, Schema2, List, Oci, Index],
+    },
+    Client {
+        id: "docker-26-to-28",
+        name: "Docker 26 to 28.1",
+        user_agent: r"docker/27.5.1 go/go1.22.11 git-commit/4c9b3b0 kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/27.5.1 \(linux\))",
+        accept: DOCKER_18_06,
+        // Schema 1 can be switched on.
+        understands: &[Schema2, List, Oci, Index],
     },
     Client {
         id: "docker-with-containerd-store",

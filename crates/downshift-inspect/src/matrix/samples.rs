@@ -51,8 +51,11 @@ impl Stored {
 /// A sample in each form.
 pub(super) fn all() -> Vec<Sample> {
     let schema2 = image(Stored::Schema2, "amd64");
-    let signed = schema1(&schema2, Stored::Schema1);
-    let unsigned = schema1(&schema2, Stored::Schema1Unsigned);
+    let mut signed = schema1(&schema2, Stored::Schema1);
+    let mut unsigned = schema1(&schema2, Stored::Schema1Unsigned);
+    for sample in [&mut signed, &mut unsigned] {
+        sample.layers.push(layer(Compression::Gzip));
+    }
     vec![
         unsigned,
         signed,
@@ -64,21 +67,26 @@ pub(super) fn all() -> Vec<Sample> {
     ]
 }
 
-/// The sample with a layer that is compressed with zstd, which nobody looks into: what it is, is made up.
+/// The sample with a layer that is compressed with zstd.
 fn zstd() -> Sample {
     let mut sample = image(Stored::Zstd, "amd64");
+    sample.layers.push(layer(Compression::Zstd));
+    sample
+}
+
+/// The layer of a sample, which nobody looks into: what it is, is made up.
+fn layer(compression: Compression) -> (Digest, LayerReading) {
     let digest = Digest::of(b"amd64");
     let facts = LayerFacts {
         digest: digest.clone(),
-        compression: Compression::Zstd,
+        compression,
         size: 32,
         diff_id: Digest::of(b""),
         plain_size: 1024,
-        zstd_window: Some(1024),
+        zstd_window: (compression == Compression::Zstd).then_some(1024),
         decoder_version: 0,
     };
-    sample.layers.push((digest, LayerReading::Facts(facts)));
-    sample
+    (digest, LayerReading::Facts(facts))
 }
 
 fn image(stored: Stored, architecture: &str) -> Sample {

@@ -857,9 +857,9 @@ impl<'d, 'a> Desk<'d, 'a> {
         bytes: &'a [u8],
         schema1: &Schema1<'a>,
     ) -> Result<Step<'a>, Stop> {
-        let digest = match self.request.root {
-            Root::Tag { .. } => schema1.digest(),
-            Root::Digest { .. } => found.digest.clone(),
+        let digest = match &self.request.root {
+            Root::Digest { digest, .. } if digest == found.digest => digest.clone(),
+            Root::Tag { .. } | Root::Digest { .. } => schema1.digest(),
         };
         let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
         if self.client.names(stored) || self.client.schema1_form() == stored {

@@ -137,7 +137,7 @@ impl Entry {
         let record = Record {
             name: self.name,
             digest: digest.clone(),
-            form: Form::ALL.into_iter().find(|form| form.name() == self.form)?,
+            form: Form::ALL.into_iter().chain([Form::Other]).find(|form| form.name() == self.form)?,
             payload,
             source: Digest::parse(&self.source).ok()?,
             tag: self.tag,

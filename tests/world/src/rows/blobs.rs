@@ -298,7 +298,8 @@ fn heads() -> Vec<Row> {
         ),
         row(
             "blobs/head/what-it-costs",
-            Options { subrequests: Some(2), ..Options::default() },
+            // What is recorded, HEAD, and a part.
+            Options { subrequests: Some(3), ..Options::default() },
             [
                 push("latest", &sample::schema2()),
                 change(rule(Fault::status(405)).method("HEAD").change()),

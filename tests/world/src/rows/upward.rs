@@ -1,0 +1,218 @@
+//! Stored schema 1 for clients that do not read it: the manifest that is made of it, and the config and the layers that
+//! this names.
+
+use std::sync::LazyLock;
+
+use downshift::answer::Record;
+use downshift::{Capabilities, Digest, Form, Policy};
+use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of, sample};
+use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
+
+use super::row::{
+    AccessOption, Ask, Comes, Options, Row, Step, asked, blob, body, change, get, head, manifest, part, pass,
+    push, refused, row, several, status, stored,
+};
+use crate::fault::{Fault, Rule};
+use crate::net::{Authentication, Change, Host, User};
+
+/// Names schema 1 and refuses it.
+const REFUSES: &str = "docker/28.1.1 go/go1.23.8 git-commit/01f442b kernel/6.1.0 os/linux arch/amd64";
+/// Names it and reads it.
+const READS: &str = "docker/25.0.5 go/go1.21.8 git-commit/e63daec kernel/6.1.0 os/linux arch/amd64";
+
+const ALICE: User = User { name: "alice", password: "wonder land" };
+const BOB: User = User { name: "bob", password: "builder" };
+
+/// An image that was pushed as schema 1, and what is made of it.
+struct Sample {
+    image: Image,
+    oci: Answered,
+    config: Record,
+}
+
+static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
+    let image = sample::schema2();
+    let made = answered(&image, Capabilities::default());
+    let manifest = Manifest { form: Form::Schema1, bytes: made.body };
+    let image = Image { layers: image.layers, ..Image::bare(manifest.form, manifest.bytes) };
+    let oci = answered(&image, Capabilities::of(&[Form::Oci]));
+    let config = oci.records.iter().find(|record| record.is_config()).expect("a config is made").clone();
+    Sample { image, oci, config }
+});
+
+fn answered(image: &Image, client: Capabilities) -> Answered {
+    let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
+    let request = downshift::answer::Request { client, ..request };
+    match Native.answer(&request, &image.documents()) {
+        Outcome::Answered(answered) => answered,
+        outcome => panic!("the image is not converted: {outcome:?}"),
+    }
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![pulled_by_all(), pinned(), untold(), denied(), gone(), missing_layer(), broken_chain()]
+}
+
+fn with_image(name: &str, options: Options, steps: impl IntoIterator<Item = Step>) -> Row {
+    let image = push("latest", &SAMPLE.image);
+    row(format!("upward/{name}"), options, [image].into_iter().chain(steps))
+}
+
+/// containerd and most others.
+fn oci(target: &str) -> Ask {
+    get(target).reading(Form::Schema2).reading(Form::List).reading(Form::Oci).reading(Form::Index)
+}
+
+fn made() -> Comes {
+    body(&SAMPLE.oci.body)
+        .header("content-type", Form::Oci.media_type())
+        .header("docker-content-digest", SAMPLE.oci.digest.as_str())
+}
+
+fn made_of_stored() -> Comes {
+    let stored = digest_of(Form::Schema1, &SAMPLE.image.manifest.bytes).expect("it is signed");
+    made().header("downshift-source-digest", stored.as_str())
+}
+
+fn paths() -> (String, String) {
+    (blob(&SAMPLE.config.digest), manifest(SAMPLE.oci.digest.as_str()))
+}
+
+fn pulled_by_all() -> Row {
+    let (config, by_digest) = paths();
+    let bytes = &SAMPLE.config.payload;
+    let etag = format!("\"{}\"", SAMPLE.config.digest);
+    let layer = &SAMPLE.image.layers[0];
+    with_image(
+        "pulled",
+        Options::default(),
+        [
+            oci(&manifest("latest")).comes(made_of_stored()),
+            Step::AnythingAsked,
+            get(&config).comes(body(bytes).header("etag", &etag)),
+            head(&config).comes(status(200).header("content-length", &bytes.len().to_string())),
+            get(&config).with("Range", "bytes=10-19").comes(part(10..20, bytes)),
+            get(&config).with("Range", "bytes=10-19,0-3").comes(several(&[10..20, 0..4], bytes)),
+            get(&config).with("Range", "bytes=99999999-").comes(refused(416, "invalid-range")),
+            get(&config).with("If-None-Match", &etag).comes(status(304)),
+            asked::<String>([]),
+            get(&blob(&Digest::of(layer))).comes(body(layer)),
+            get(&by_digest).comes(made()),
+            // A config is no manifest.
+            get(&manifest(SAMPLE.config.digest.as_str())).comes(refused(404, "MANIFEST_UNKNOWN")),
+            // Nothing is read again.
+            Step::AnythingAsked,
+            oci(&manifest("latest")).comes(made_of_stored()),
+            asked([format!("HEAD registry {} -", manifest("latest"))]),
+            // Who reads schema 1 gets what is stored.
+            get(&manifest("latest")).comes(stored(&SAMPLE.image)),
+            oci(&manifest("latest"))
+                .with("User-Agent", READS)
+                .reading(Form::Schema1)
+                .comes(stored(&SAMPLE.image)),
+            oci(&manifest("latest"))
+                .with("User-Agent", REFUSES)
+                .reading(Form::Schema1)
+                .comes(made_of_stored()),
+            get(&manifest("latest"))
+                .reading(Form::Schema2)
+                .comes(status(200).header("content-type", Form::Schema2.media_type())),
+            get(&manifest("latest")).reading(Form::List).comes(refused(400, "not-acceptable")),
+        ],
+    )
+}
+
+/// By its digest stored schema 1 is what it is, and who refuses it is told what to pull: that is there then.
+fn pinned() -> Row {
+    let (config, by_digest) = paths();
+    let digest = digest_of(Form::Schema1, &SAMPLE.image.manifest.bytes).expect("it is signed");
+    let pinned = manifest(digest.as_str());
+    with_image(
+        "pinned",
+        Options::default(),
+        [
+            get(&pinned).with("User-Agent", REFUSES).comes(refused(400, "unreadable-digest")),
+            get(&by_digest).with("User-Agent", REFUSES).comes(made()),
+            get(&config).with("User-Agent", REFUSES).comes(body(&SAMPLE.config.payload)),
+            oci(&pinned).comes(stored(&SAMPLE.image)),
+        ],
+    )
+}
+
+/// A config that nobody was told of, or in another repository, is not there.
+fn untold() -> Row {
+    let (config, _) = paths();
+    let other = config.replace(REPOSITORY, "other/app");
+    with_image(
+        "untold",
+        Options::default(),
+        [
+            get(&config).comes(refused(404, "BLOB_UNKNOWN")),
+            oci(&manifest("latest")).comes(made_of_stored()),
+            get(&other).comes(refused(404, "BLOB_UNKNOWN")),
+            get(&config).comes(body(&SAMPLE.config.payload)),
+        ],
+    )
+}
+
+/// Who may not pull gets no config.
+fn denied() -> Row {
+    let (config, _) = paths();
+    let options = Options { access: AccessOption::Upstream, ..Options::default() };
+    with_image(
+        "denied",
+        options,
+        [
+            change(Change::Authentication(Authentication::Basic)),
+            change(Change::Rights(ALICE, &["*"])),
+            change(Change::Rights(BOB, &["library/open"])),
+            oci(&manifest("latest")).by(ALICE).comes(made_of_stored()),
+            get(&config).by(ALICE).comes(body(&SAMPLE.config.payload)),
+            get(&config).comes(refused(401, "UNAUTHORIZED")),
+            get(&config).by(BOB).comes(refused(401, "UNAUTHORIZED")),
+            head(&config).by(BOB).comes(status(401)),
+            // Neither does who might before.
+            change(Change::Rights(ALICE, &["library/open"])),
+            pass(61),
+            get(&config).by(ALICE).comes(refused(401, "UNAUTHORIZED")),
+        ],
+    )
+}
+
+/// What was told stays, while the registry is not there.
+fn gone() -> Row {
+    let (config, by_digest) = paths();
+    with_image(
+        "registry-gone",
+        Options::default(),
+        [
+            oci(&manifest("latest")).comes(made_of_stored()),
+            change(Rule::at("/", Fault::Close).of(Host::Registry).change()),
+            get(&config).comes(body(&SAMPLE.config.payload)),
+            get(&by_digest).comes(made()),
+        ],
+    )
+}
+
+fn missing_layer() -> Row {
+    let image = Image { layers: Vec::new(), ..SAMPLE.image.clone() };
+    row(
+        "upward/missing-layer",
+        Options::default(),
+        [
+            push("latest", &image),
+            oci(&manifest("latest")).comes(refused(400, "missing-layer")),
+            get(&manifest("latest")).comes(stored(&image)),
+        ],
+    )
+}
+
+fn broken_chain() -> Row {
+    let bytes = br#"{"schemaVersion":1,"name":"library/sample","tag":"latest","fsLayers":[],"history":[]}"#;
+    let image = Image::bare(Form::Schema1Unsigned, bytes.to_vec());
+    row(
+        "upward/broken",
+        Options::default(),
+        [push("latest", &image), oci(&manifest("latest")).comes(refused(400, "broken-schema1"))],
+    )
+}
