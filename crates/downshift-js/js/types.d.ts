@@ -61,12 +61,14 @@ export interface Limits {
   "output-bytes"?: number;
 }
 
-/** A converted manifest that was reported to a client: keep it by name and digest, and it can be pulled for good. */
+/** A converted manifest that was reported to a client, or a config that was made with one: keep it by name and digest, and
+ * it can be pulled for good. */
 export interface Reported {
   /** The repository. */
   name: string;
   digest: Digest;
-  form: Form;
+  /** `other` of a config, which is a blob. */
+  form: Form | "other";
   /** The exact bytes; of schema 1, those that are signed. */
   payload: Uint8Array;
   /** The stored manifest that it was made from. */

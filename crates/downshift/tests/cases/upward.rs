@@ -282,3 +282,15 @@ fn a_layer_that_is_not_there_is_named() -> anyhow::Result<()> {
     ensure!(failure.code == "missing-layer", "{failure}");
     Ok(())
 }
+
+/// Engines before 1.10 wrote it into images as a layer like others, and every registry here has it.
+#[test]
+fn the_empty_layer_need_not_be_read() -> anyhow::Result<()> {
+    let (stored, mut documents) = manifest(&[(json!({"id": id('a')}), EMPTY_LAYER.as_slice())]);
+    documents.remove(&Digest::empty_layer());
+    let answer = answered(&request(&stored, oci()), &documents)?;
+    ensure!(answer.layers.is_empty(), "nobody has read it: {:?}", answer.layers);
+    let config = String::from_utf8(config(&answer)?.payload.clone())?;
+    ensure!(config.contains(Digest::of(&[0; 1024]).as_str()), "{config}");
+    Ok(())
+}

@@ -57,7 +57,7 @@ impl<'a> Desk<'_, 'a> {
         self.converted(target, found, stored, size, made)
     }
 
-    /// The facts of each layer, lowest first; and of each blob once.
+    /// The facts of each layer, lowest first; and of each blob that was read, once.
     fn facts<'f>(
         self,
         upgrade: &Upgrade<'_>,
@@ -73,8 +73,11 @@ impl<'a> Desk<'_, 'a> {
             let is_new = seen.insert(blob);
             let own = match readings.get(blob) {
                 Some(LayerReading::Facts(own)) => own,
-                // What has always been there need not be read, or stored.
-                _ if *blob == empty_layer.digest => empty_layer,
+                // What is always there need not be read, or stored.
+                _ if *blob == empty_layer.digest => {
+                    facts.push(empty_layer);
+                    continue;
+                }
                 Some(LayerReading::Missing) => {
                     return Err(Error::MissingLayer { digest: blob.clone() }.into());
                 }
