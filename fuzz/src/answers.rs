@@ -143,6 +143,15 @@ fn is_sound_answer(asked: &Asked, answered: &Answered) {
                 assert!(layers.starts_with(&blobs), "the layers are others");
             }
         }
+        (Document::Schema1(stored), Document::Manifest(made)) => {
+            let config = answered.records.iter().find(|record| record.is_config());
+            assert_eq!(config.map(|config| &config.digest), Some(&made.config.digest), "the config is not kept");
+            let is_stored = |layer: &Descriptor| stored.layers.iter().any(|blob| layer.digest.as_str() == blob);
+            let is_plain =
+                |layer: &Descriptor| answered.layers.iter().any(|plain| plain.facts.diff_id == layer.digest);
+            let are_theirs = made.layers.iter().all(|layer| is_stored(layer) || is_plain(layer));
+            assert!(are_theirs && made.layers.len() <= stored.layers.len(), "the layers are others");
+        }
         (Document::Index(stored), Document::Index(made)) => {
             // Lists in it are opened.
             let most = stored.entries.len().max(limits.converted_children);
@@ -183,6 +192,10 @@ fn can_be_pulled(asked: &Asked, records: &[Record]) {
     for record in records {
         assert_eq!(record.digest, Digest::of(&record.payload), "a record has another digest");
         assert_eq!(record.name, asked.request.root.name());
+        // A config is a blob.
+        if record.is_config() {
+            continue;
+        }
         let root = Root::Digest {
             name: record.name.clone(),
             digest: record.digest.clone(),

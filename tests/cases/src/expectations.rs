@@ -170,22 +170,22 @@ impl Expectations<'_> {
             Cell::Converted(form, platform) => self.converted(tag, image, *form, platform),
             Cell::Plain(form, platform) => {
                 let answered = self.convert_plain(tag, image, *form, platform)?;
-                Ok(self.expected(*form, answered))
+                Ok(self.expected(*form, image, answered))
             }
         }
     }
 
     fn converted(&self, tag: &str, image: &Image, form: Form, platform: &Platform) -> anyhow::Result<Answer> {
-        Ok(self.expected(form, self.convert(tag, image, form, platform)?))
+        Ok(self.expected(form, image, self.convert(tag, image, form, platform)?))
     }
 
-    fn expected(&self, form: Form, answered: Answered) -> Answer {
+    fn expected(&self, form: Form, image: &Image, answered: Answered) -> Answer {
         Answer::Manifest(Expected {
             form,
             digest: answered.digest,
             body: answered.body,
             is_stored: false,
-            sources: answered.source.into_iter().collect(),
+            sources: answered.source.map_or_else(Vec::new, |source| sources_of(image, source)),
         })
     }
 
@@ -449,6 +449,15 @@ fn repeats(again: &Response, status: u16, method: &str, get: &Response) -> anyho
 /// The headers but for those that are of one exchange only.
 fn lasting_headers(response: &Response) -> Vec<&(String, String)> {
     response.headers.iter().filter(|(name, _)| name != "date" && name != "x-request-id").collect()
+}
+
+/// The digests by which the source of what is made of an image may be named: registries know signed schema 1 by that of its
+/// payload, stores by that of its file.
+#[must_use]
+pub fn sources_of(image: &Image, source: Digest) -> Vec<Digest> {
+    let payload = Some(&image.manifest).filter(|manifest| manifest.digest() == source);
+    let payload = payload.and_then(|manifest| digest_of(manifest.form, &manifest.bytes).ok());
+    payload.into_iter().chain([source]).collect()
 }
 
 /// The manifest for `platform` that a list or index has: the first, but before one whose layers are compressed with

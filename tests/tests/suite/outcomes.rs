@@ -210,7 +210,8 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
         for (digest, (record, body)) in expectations.reported(tag, image)? {
             // What an index in an index gives is the same, whichever of the two was asked for.
             let inner = image.children.iter().filter(|child| child.form.is_index()).map(Manifest::digest);
-            sources.entry(digest.clone()).or_default().extend(inner.chain([record.source.clone()]));
+            let stored = expectations::sources_of(image, record.source.clone());
+            sources.entry(digest.clone()).or_default().extend(inner.chain(stored));
             made.entry(digest).or_default().push((tag, image, record, body));
         }
     }

@@ -15,7 +15,7 @@ use super::notes::note;
 use super::v1_image::{has_field, throwaway, v1_image};
 use crate::config::sorted_members;
 use crate::document::{Descriptor, Manifest};
-use crate::go_struct::{GoStruct, Mismatch};
+use crate::go_struct::Mismatch;
 use crate::layer::{Compression, DOCKER_CONFIG, LayerFacts, LayerType};
 use crate::policy::Rules;
 use crate::report::Note;
@@ -50,11 +50,16 @@ struct Entry {
     comment: String,
 }
 
-/// A record of `v1Compatibility`.
+/// A record of `v1Compatibility`, which is what an entry is made of.
 struct Record<'s> {
     text: &'s str,
-    image: GoStruct,
+    id: String,
+    parent: String,
     is_throwaway: bool,
+    created: GoTime,
+    author: String,
+    created_by: String,
+    comment: String,
 }
 
 /// What a schema 1 manifest becomes.
@@ -90,16 +95,16 @@ impl<'s> Upgrade<'s> {
         lost.extend(["name", "tag"].map(|member| note("member", member)));
         lost.push(note("ids", "history"));
         let (mut entries, mut newest) = (Vec::with_capacity(history), "");
-        let mut below: Option<&str> = None;
-        for (index, (record, blob)) in records.iter().zip(&schema1.layers).enumerate().rev() {
-            let id = record.id();
+        let mut below = String::new();
+        for (index, (record, blob)) in records.into_iter().zip(&schema1.layers).enumerate().rev() {
             // Of records that follow each other with one id the oldest remains.
-            if below.replace(id) == Some(id) {
+            if record.id == below {
                 lost.push(note("duplicate", format!("history[{index}]")));
                 continue;
             }
+            below.clone_from(&record.id);
             newest = record.text;
-            entries.push(record.entry(Digest::parse(blob)?));
+            entries.push(record.into_entry(Digest::parse(blob)?));
         }
         let with_layer = entries.iter().filter(|entry| !entry.is_empty).count();
         Limits::check("layers", limits.layers, with_layer)?;
@@ -210,28 +215,24 @@ impl<'s> Record<'s> {
         for read in [&mut image, &mut own] {
             read.read(json.root()).map_err(|mismatch| unreadable(index, &mismatch))?;
         }
-        Ok(Self { text, image, is_throwaway: own.is_true("throwaway") })
-    }
-
-    fn id(&self) -> &str {
-        self.image.text("id")
-    }
-
-    fn parent(&self) -> &str {
-        self.image.text("parent")
-    }
-
-    /// `HistoryFromConfig`.
-    fn entry(&self, blob: Digest) -> Entry {
-        let command = self.image.inner("container_config").map(|config| config.texts("Cmd"));
-        Entry {
-            blob,
-            is_empty: self.is_throwaway,
-            created: self.image.time("created"),
-            author: self.image.text("author").into(),
+        // `HistoryFromConfig`.
+        let command = image.inner("container_config").map(|config| config.texts("Cmd"));
+        let text_of = |name| String::from(image.text(name));
+        Ok(Self {
+            text,
+            id: text_of("id"),
+            parent: text_of("parent"),
+            is_throwaway: own.is_true("throwaway"),
+            created: image.time("created"),
+            author: text_of("author"),
             created_by: command.unwrap_or_default().join(" "),
-            comment: self.image.text("comment").into(),
-        }
+            comment: text_of("comment"),
+        })
+    }
+
+    fn into_entry(self, blob: Digest) -> Entry {
+        let Self { is_throwaway: is_empty, created, author, created_by, comment, .. } = self;
+        Entry { blob, is_empty, created, author, created_by, comment }
     }
 }
 
@@ -239,23 +240,23 @@ impl<'s> Record<'s> {
 fn check_chain(records: &[Record<'_>]) -> Result<(), Box<Error>> {
     for (index, record) in records.iter().enumerate() {
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if record.id().len() != 64 || !record.id().bytes().all(is_hex) {
+        if record.id.len() != 64 || !record.id.bytes().all(is_hex) {
             return Err(broken(format!("the id of `history[{index}]` is not 64 hexadecimal digits")));
         }
     }
-    if records.last().is_some_and(|lowest| !lowest.parent().is_empty()) {
+    if records.last().is_some_and(|lowest| !lowest.parent.is_empty()) {
         return Err(broken("the lowest layer has a parent"));
     }
     let (mut seen, mut previous) = (BTreeSet::new(), "");
     for (index, record) in records.iter().enumerate() {
-        if record.id() != previous && !seen.insert(record.id()) {
+        if record.id != previous && !seen.insert(record.id.as_str()) {
             return Err(broken(format!("the id of `history[{index}]` stands in another place, too")));
         }
-        previous = record.id();
+        previous = &record.id;
     }
     for (index, pair) in records.windows(2).enumerate() {
         let [newer, older] = pair else { continue };
-        if newer.id() != older.id() && newer.parent() != older.id() {
+        if newer.id != older.id && newer.parent != older.id {
             return Err(broken(format!("the parent of `history[{index}]` is not the layer below it")));
         }
     }

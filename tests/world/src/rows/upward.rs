@@ -7,12 +7,14 @@ use downshift::answer::Record;
 use downshift::{Capabilities, Digest, Form, Policy};
 use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::row::{
     AccessOption, Ask, Comes, Options, Row, Step, asked, blob, body, change, get, head, manifest, part, pass,
     push, refused, row, several, status, stored,
 };
 use crate::fault::{Fault, Rule};
+use crate::layers::unpacked;
 use crate::net::{Authentication, Change, Host, User};
 
 /// Names schema 1 and refuses it.
@@ -50,7 +52,7 @@ fn answered(image: &Image, client: Capabilities) -> Answered {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![pulled_by_all(), pinned(), untold(), denied(), gone(), missing_layer(), broken_chain()]
+    vec![pulled_by_all(), pinned(), untold(), denied(), gone(), plain(), missing_layer(), broken_chain()]
 }
 
 fn with_image(name: &str, options: Options, steps: impl IntoIterator<Item = Step>) -> Row {
@@ -190,6 +192,29 @@ fn gone() -> Row {
             change(Rule::at("/", Fault::Close).of(Host::Registry).change()),
             get(&config).comes(body(&SAMPLE.config.payload)),
             get(&by_digest).comes(made()),
+        ],
+    )
+}
+
+/// A layer that is compressed in a way that has no media type in schema 2 goes by its diff id.
+fn plain() -> Row {
+    let plain = unpacked(&SAMPLE.image.layers[0]).expect("the sample is sound");
+    let zstd = compress_to_vec(plain.as_slice(), CompressionLevel::Fastest);
+    let record = format!(r#"{{\"id\":\"{}\"}}"#, "a".repeat(64));
+    let bytes = format!(
+        r#"{{"schemaVersion":1,"name":"library/sample","tag":"latest","fsLayers":[{{"blobSum":"{}"}}],"history":[{{"v1Compatibility":"{record}"}}]}}"#,
+        Digest::of(&zstd)
+    );
+    let image = Image { layers: vec![zstd], ..Image::bare(Form::Schema1Unsigned, bytes.into_bytes()) };
+    let made = answered(&image, Capabilities::of(&[Form::Oci]));
+    row(
+        "upward/plain",
+        Options::default(),
+        [
+            push("latest", &image),
+            get(&blob(&Digest::of(&plain))).comes(refused(404, "BLOB_UNKNOWN")),
+            oci(&manifest("latest")).comes(body(&made.body)),
+            get(&blob(&Digest::of(&plain))).comes(body(&plain)),
         ],
     )
 }
