@@ -137,7 +137,7 @@ impl Entry {
         let record = Record {
             name: self.name,
             digest: digest.clone(),
-            form: Form::ALL.into_iter().chain([Form::Other]).find(|form| form.name() == self.form)?,
+            form: Form::named(&self.form)?,
             payload,
             source: Digest::parse(&self.source).ok()?,
             tag: self.tag,
@@ -205,6 +205,13 @@ mod tests {
         for len in 0..sound.len() {
             assert_eq!(read(&sound[..len], b"payload"), None, "the first {len} bytes");
         }
+    }
+
+    #[test]
+    fn a_config_is_kept_as_a_manifest_is() {
+        let config = Record { form: Form::Other, ..record("payload") };
+        let entry = Entry::of(&Packed::of(config.clone()), 7).to_bytes(b"payload").unwrap();
+        assert_eq!(read(&entry, b"payload"), Some(config));
     }
 
     #[test]
