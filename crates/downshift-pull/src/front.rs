@@ -98,9 +98,6 @@ impl Front {
                 let Some(repository) = self.repository(name) else {
                     return Ok(Answer::from(error::blob_unknown(digest)));
                 };
-                if let Some(response) = self.config(&repository, name, digest, caller).await? {
-                    return Ok(Answer::from(response));
-                }
                 match self.blob(&repository, name, digest, caller).await? {
                     Blob::Ready(response) => response,
                     Blob::Open(blob) => return Ok(Answer::Open(blob)),

@@ -241,8 +241,8 @@ impl Front {
             None => None,
         };
         let Some((remote, permit)) = asked.filter(|(_, permit)| !permit.is_known()) else {
-            return match self.plain_layer(repository, &at).await? {
-                Some(plain) => Ok(plain),
+            return match self.made_blob(repository, &at).await? {
+                Some(made) => Ok(made),
                 None => repository.blob(&self.request, at).await,
             };
         };
@@ -252,7 +252,19 @@ impl Front {
             return Ok(blob);
         }
         permit.keep(&self.shell, &remote.scope, caller).await;
-        Ok(self.plain_layer(repository, &at).await?.unwrap_or(blob))
+        Ok(self.made_blob(repository, &at).await?.unwrap_or(blob))
+    }
+
+    /// A blob that was made here, for somebody who may pull: a config, or the plain tar of a layer.
+    async fn made_blob<'s>(
+        &'s self,
+        repository: &Repository<'s>,
+        at: &BlobAt,
+    ) -> Result<Option<Blob<'s>>, Failure> {
+        match self.config(&at.name, &at.digest).await? {
+            Some(response) => Ok(Some(Blob::Ready(response))),
+            None => self.plain_layer(repository, at).await,
+        }
     }
 
     /// What the client gets of the plain tar of a stored layer, if that is there.

@@ -136,21 +136,11 @@ impl Front {
         Ok(None)
     }
 
-    /// The response to a request for a config that was made here; nothing if the digest is of another blob.
-    pub(crate) async fn config(
-        &self,
-        repository: &Repository<'_>,
-        name: &str,
-        digest: &Digest,
-        caller: &Caller,
-    ) -> Result<Option<Response>, Failure> {
-        let Some(record) = self.recalled(name, digest).await?.filter(Record::is_config) else {
-            return Ok(None);
-        };
-        if !self.may_pull(repository, caller, async { Ok(record.source) }).await? {
-            return Ok(Some(error::blob_unknown(digest)));
-        }
-        Ok(Some(response::blob_at_hand(&self.request, digest, &record.payload.into())))
+    /// The response to a request for a config that was made here, for somebody who may pull; nothing if the digest is of
+    /// another blob.
+    pub(crate) async fn config(&self, name: &str, digest: &Digest) -> Result<Option<Response>, Failure> {
+        let record = self.recalled(name, digest).await?.filter(Record::is_config);
+        Ok(record.map(|record| response::blob_at_hand(&self.request, digest, &record.payload.into())))
     }
 
     /// What is recorded of the digest of a manifest.
