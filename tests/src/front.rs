@@ -25,6 +25,8 @@ pub struct Engine {
     pub arguments: &'static [&'static str],
     /// Whether it is an edge, which has no store: what it serves is in the reference.
     pub is_worker: bool,
+    /// Whether it learns what is in layers, where a conversion takes that.
+    pub reads_layers: bool,
     /// Whether a server compiles something when it starts.
     has_sandbox: bool,
     serve: fn(&[String]) -> anyhow::Result<Server>,
@@ -35,6 +37,7 @@ pub const NATIVE: Engine = Engine {
     name: "native",
     arguments: &["--engine", "native"],
     is_worker: false,
+    reads_layers: true,
     has_sandbox: false,
     serve: |arguments| program::serve(arguments),
 };
@@ -44,11 +47,18 @@ pub const ENGINES: &[Engine] =
     &[NATIVE, Engine { name: "wasmtime", arguments: &["--engine", "wasm"], has_sandbox: true, ..NATIVE }];
 
 /// The worker, in workerd.
-pub const WORKERD: Engine =
-    Engine { name: "workerd", arguments: &[], is_worker: true, has_sandbox: false, serve: javascript::serve };
+pub const WORKERD: Engine = Engine {
+    name: "workerd",
+    arguments: &[],
+    is_worker: true,
+    reads_layers: true,
+    has_sandbox: false,
+    serve: javascript::serve,
+};
 
 /// The smallest place of all, which is a part of these tests.
-pub const MEMORY_EDGE: Engine = Engine { name: "memory_edge", serve: program::serve_memory_edge, ..WORKERD };
+pub const MEMORY_EDGE: Engine =
+    Engine { name: "memory_edge", reads_layers: false, serve: program::serve_memory_edge, ..WORKERD };
 
 impl Engine {
     /// The programs that its tests need, beside `others`.

@@ -132,8 +132,8 @@ impl Edge {
             Effect::Convert(conversion) => Done::Converted(
                 conversion.run(|bytes| self.signer.sign(bytes).map_err(|_| Trouble::Internal)),
             ),
-            // There are no users, and no images but those of the registry.
-            _ => Done::Nothing,
+            // There are no users, no images but those of the registry, and nobody who reads layers.
+            _ => Done::Unknown { mark: 0 },
         }
     }
 

@@ -145,6 +145,9 @@ impl Running {
             }
             Site::Upstream(engine, policy) => {
                 let registry = distribution(&mut images)?;
+                if !engine.reads_layers {
+                    images.retain(|_, image| !takes_facts(image));
+                }
                 let (key, file) = key_file::write()?;
                 let arguments = ["--policy", &policy.to_string(), "--key", &file];
                 let front = Front::start_before(engine, &arguments, &registry)?;
@@ -177,6 +180,12 @@ impl Running {
         headers.extend(condition.map(|value| ("If-None-Match", value)));
         http::send(self.address, method, &manifest_path(reference), &headers)
     }
+}
+
+/// Whether some client gets what takes facts of layers to make.
+fn takes_facts(image: &Image) -> bool {
+    let mut manifests = core::iter::once(&image.manifest).chain(&image.children);
+    manifests.any(|manifest| manifest.has_zstd() || manifest.form.is_schema1())
 }
 
 /// The reference with all images that it takes.
