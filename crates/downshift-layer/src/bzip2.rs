@@ -1,10 +1,11 @@
 //! bzip2: any number of streams.
 
 use bzip2::{Decompress, Status};
+use downshift::layer::Compression;
 
 use crate::meter::Meter;
 use crate::progress::copy;
-use crate::{Compression, Error, Progress};
+use crate::{Error, Progress};
 
 /// Work of beginning a stream, for each 100 kB of its blocks: memory for one has to be had and cleared.
 const WORK_OF_STREAM: u64 = 50_000;

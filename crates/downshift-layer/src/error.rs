@@ -4,10 +4,9 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use downshift::layer::Compression;
 use downshift::{Failure, Fault};
 use downshift_text::Printable;
-
-use crate::Compression;
 
 /// Why a layer was not read.
 ///

@@ -5,10 +5,11 @@ use alloc::format;
 use alloc::vec;
 
 use downshift::Digest;
+use downshift::layer::LayerFacts;
 use sha2::{Digest as _, Sha256};
 
 use crate::progress::after;
-use crate::{Error, LayerFacts, Limits, Unpacker};
+use crate::{Error, Limits, Unpacker};
 
 /// Plain bytes that are made at a time.
 const OUTPUT_BYTES: usize = 64 * 1024;

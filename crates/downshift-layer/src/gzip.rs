@@ -1,11 +1,12 @@
 //! gzip (RFC 1952): any number of members.
 
+use downshift::layer::Compression;
 use zlib_rs::crc32::crc32;
 use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
 
 use crate::meter::Meter;
 use crate::progress::copy;
-use crate::{Compression, Error, Progress};
+use crate::{Error, Progress};
 
 /// Work of beginning a member.
 const WORK_OF_MEMBER: u64 = 2_000;

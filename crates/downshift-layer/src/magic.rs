@@ -1,6 +1,6 @@
 //! How a layer is compressed, by its first bytes.
 
-use crate::Compression;
+use downshift::layer::Compression;
 
 /// Bytes of a block of a tar, and the most that are looked at.
 pub(crate) const BLOCK_BYTES: usize = 512;

@@ -1,6 +1,8 @@
 //! What a layer has come to so far, against its limits.
 
-use crate::{Compression, Error, Limits, Progress};
+use downshift::layer::Compression;
+
+use crate::{Error, Limits, Progress};
 
 /// Work of each compressed byte.
 const WORK_OF_READ: u64 = 4;

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use downshift::layer::Compression;
+
 use crate::bzip2::Bzip2;
 use crate::gzip::Gzip;
 use crate::magic::{Guess, guess};
@@ -10,7 +12,7 @@ use crate::meter::Meter;
 use crate::progress::{after, copy};
 use crate::xz::Xz;
 use crate::zstd::{Library, Zstd};
-use crate::{Compression, Error, Limits, Progress};
+use crate::{Error, Limits, Progress};
 
 /// A layer, from compressed bytes to plain ones.
 ///

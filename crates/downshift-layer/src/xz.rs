@@ -3,11 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
+use downshift::layer::Compression;
 use xz4rust::{XzDecoder, XzError};
 
 use crate::meter::Meter;
 use crate::progress::copy;
-use crate::{Compression, Error, Progress};
+use crate::{Error, Progress};
 
 /// Work of beginning a stream.
 const WORK_OF_STREAM: u64 = 20_000;

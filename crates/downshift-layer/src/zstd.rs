@@ -8,6 +8,8 @@ mod pure;
 
 use alloc::boxed::Box;
 
+use downshift::layer::Compression;
+
 use self::frame_header::{FrameHeader, Start};
 use self::frame_step::{FrameError, FrameStep};
 #[cfg(feature = "libzstd")]
@@ -15,7 +17,7 @@ use self::libzstd::LibzstdFrame;
 use self::pure::PureFrame;
 use crate::meter::Meter;
 use crate::progress::copy;
-use crate::{Compression, Error, Progress};
+use crate::{Error, Progress};
 
 /// Work of beginning a frame.
 const WORK_OF_FRAME: u64 = 5_000;

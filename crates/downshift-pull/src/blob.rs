@@ -6,10 +6,10 @@ use alloc::string::String;
 use downshift::Digest;
 use downshift_registry::{Body as ResponseBody, Method, Parts, Request, Response, error, response};
 
+use crate::blob_at::BlobAt;
 use crate::caller::Caller;
-use crate::effect::{BodyId, Copied, Copy, Done, Effect, StoredBlob, StoredCheck, Unpack};
-use crate::failure::{Failure, unexpected};
-use crate::layers::BlobAt;
+use crate::effect::{BodyId, Copied, Copy, Done, Effect, StoredBlob, StoredCheck, Unpack, unexpected};
+use crate::failure::Failure;
 use crate::registry::Remote;
 use crate::repository::Repository;
 use crate::settings::Scope;
@@ -70,6 +70,26 @@ pub(crate) struct Again<'p> {
     /// The first byte that the client gets, and how many the whole blob has.
     pub(crate) start: u64,
     pub(crate) size: u64,
+}
+
+/// A blob that is open from its first byte on.
+pub(crate) struct OpenLayer<'p> {
+    pub(crate) body: BodyId,
+    /// How many bytes it has, if that is known.
+    pub(crate) size: Option<u64>,
+    /// Where it is asked for again if it breaks off.
+    pub(crate) again: Option<Again<'p>>,
+}
+
+impl<'p> OpenLayer<'p> {
+    /// All of it, with its digest checked.
+    pub(crate) fn copy(&self, digest: &Digest, unpack: Option<Unpack>) -> Copy {
+        Copy { body: self.body, start: 0, length: self.size, check: Some(digest.clone()), unpack }
+    }
+
+    pub(crate) fn source(self, digest: &Digest, unpack: Option<Unpack>) -> Source<'p> {
+        Source { copy: self.copy(digest, unpack), again: self.again }
+    }
 }
 
 impl<'p> Blob<'p> {

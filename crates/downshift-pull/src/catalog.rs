@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use downshift_registry::{CatalogQuery, Mapping, Page, Response, error, is_local_name, response};
 
 use crate::caller::Caller;
-use crate::effect::{Done, Effect, Event};
-use crate::failure::{Failure, Reason, explained, unexpected};
+use crate::effect::{Done, Effect, Event, unexpected};
+use crate::failure::{Failure, Reason, explained};
 use crate::front::Front;
 use crate::names::AskedRegistry;
 use crate::registry::Remote;

@@ -16,9 +16,9 @@ use downshift::layer::LayerFacts;
 use downshift::{Digest, Failure, Form};
 use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
 
+use crate::blob_at::BlobAt;
 use crate::caller::CallerId;
-use crate::failure::SharedFailure;
-use crate::layers::BlobAt;
+use crate::failure::{Failure as PullFailure, SharedFailure};
 use crate::settings::{OriginId, Scope, Url};
 use crate::trouble::Trouble;
 use crate::value::{Key, Value};
@@ -638,5 +638,13 @@ impl Answered {
     /// `Content-Length`, if it is a number.
     pub(crate) fn length(&self) -> Option<u64> {
         self.header("content-length")?.trim().parse().ok()
+    }
+}
+
+/// A shell that answers something else than it was asked, or has no room for it.
+pub(crate) fn unexpected(done: &Done) -> PullFailure {
+    match done {
+        Done::Busy => Trouble::Busy.into(),
+        _ => Trouble::Internal.into(),
     }
 }

@@ -11,7 +11,6 @@ use downshift::answer::{LayerRecord, Record, Refusal};
 use downshift::{Digest, Failure as Explanation, Fault as Blame};
 use downshift_registry::Fault;
 
-use crate::effect::Done;
 use crate::trouble::Trouble;
 
 /// Why there is no answer: in a box, for it is on the way out of every function here, and nobody waits for a failure.
@@ -161,13 +160,5 @@ pub(crate) fn explained(fault: &Fault) -> Explanation {
         fault: Blame::Caller,
         cause: fault.to_string(),
         remedy: Cow::Borrowed(fault.remedy()),
-    }
-}
-
-/// A shell that answers something else than it was asked, or has no room for it.
-pub(crate) fn unexpected(done: &Done) -> Failure {
-    match done {
-        Done::Busy => Trouble::Busy.into(),
-        _ => Trouble::Internal.into(),
     }
 }

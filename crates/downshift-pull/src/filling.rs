@@ -6,9 +6,9 @@ use downshift::Digest;
 use downshift::layer::LayerFacts;
 use downshift_registry::Problem;
 
-use crate::effect::{BodyId, Copied, Copy, Done, Effect, NotFilled, StoredBlob, Unpack};
-use crate::failure::{Failure, unexpected};
-use crate::layers::BlobAt;
+use crate::blob_at::BlobAt;
+use crate::effect::{BodyId, Copied, Copy, Done, Effect, NotFilled, StoredBlob, Unpack, unexpected};
+use crate::failure::Failure;
 use crate::permit::permit;
 use crate::registry::Remote;
 use crate::repository::Repository;

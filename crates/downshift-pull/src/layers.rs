@@ -1,7 +1,7 @@
 //! Layers: what conversions have to know of them, and the plain tars that clients are told by diff id.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -11,10 +11,11 @@ use downshift::answer::{LayerNeed, LayerReading, LayerRecord};
 use downshift::layer::{Compression, LayerFacts};
 use downshift_registry::{Body as ResponseBody, Coding, Method, response};
 
-use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenParts, Source};
-use crate::caller::{Caller, CallerId};
-use crate::effect::{BodyId, Copy, Done, Effect, KnownLayer, LayerRead, Learnt, Unpack};
-use crate::failure::{Failure, Reason, unexpected};
+use crate::blob::{Blob, OpenBlob, OpenBlobBody, OpenParts};
+use crate::blob_at::BlobAt;
+use crate::caller::Caller;
+use crate::effect::{Done, Effect, KnownLayer, LayerRead, Learnt, Unpack, unexpected};
+use crate::failure::{Failure, Reason};
 use crate::front::Front;
 use crate::permit::permit;
 use crate::repository::Repository;
@@ -40,86 +41,6 @@ const RECORDS_OF_LAYER: usize = 2;
 /// For how long it is remembered that a layer cannot be unpacked: a better reader comes with a new version of this program.
 const REFUSAL_LIFETIME: Duration = Duration::from_secs(600);
 
-/// A blob of a repository, and on whose behalf it is fetched. Two are the same if the one may stand for the other.
-#[derive(Clone, Debug)]
-pub struct BlobAt {
-    /// The repository's name here.
-    pub name: String,
-    /// Where the repository is, by which it is remembered what that has: its name here may stand for another one tomorrow.
-    pub place: String,
-    /// The blob's digest.
-    pub digest: Digest,
-    /// How many bytes it has, as far as somebody said so.
-    pub(crate) size: Option<u64>,
-    /// The stored layer that unpacks to it, if it is the plain tar of one.
-    pub(crate) unpacked_from: Option<Box<LayerFacts>>,
-    pub(crate) caller: Caller,
-}
-
-impl BlobAt {
-    pub(crate) fn new(repository: &Repository<'_>, name: &str, digest: &Digest, caller: &Caller) -> Self {
-        Self {
-            name: name.to_string(),
-            place: repository.place(),
-            digest: digest.clone(),
-            size: None,
-            unpacked_from: None,
-            caller: caller.clone(),
-        }
-    }
-
-    /// The plain tar of a layer, for the same caller.
-    fn plain(&self, facts: &LayerFacts) -> Self {
-        let (size, unpacked_from) = (Some(facts.plain_size), Some(Box::new(facts.clone())));
-        Self { digest: facts.diff_id.clone(), size, unpacked_from, ..self.clone() }
-    }
-
-    /// Who stands for it where the same is fetched on behalf of several.
-    #[must_use]
-    pub fn caller(&self) -> CallerId {
-        match &self.caller {
-            Caller::Server => CallerId::default(),
-            Caller::Client { id, .. } => *id,
-        }
-    }
-}
-
-impl PartialEq for BlobAt {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.digest == other.digest && self.caller() == other.caller()
-    }
-}
-
-impl Eq for BlobAt {}
-
-impl core::hash::Hash for BlobAt {
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-        self.digest.hash(state);
-        self.caller().hash(state);
-    }
-}
-
-/// A blob that is open from its first byte on.
-pub(crate) struct OpenLayer<'p> {
-    pub(crate) body: BodyId,
-    /// How many bytes it has, if that is known.
-    pub(crate) size: Option<u64>,
-    /// Where it is asked for again if it breaks off.
-    pub(crate) again: Option<Again<'p>>,
-}
-
-impl<'p> OpenLayer<'p> {
-    /// All of it, with its digest checked.
-    fn copy(&self, digest: &Digest, unpack: Option<Unpack>) -> Copy {
-        Copy { body: self.body, start: 0, length: self.size, check: Some(digest.clone()), unpack }
-    }
-
-    pub(crate) fn source(self, digest: &Digest, unpack: Option<Unpack>) -> Source<'p> {
-        Source { copy: self.copy(digest, unpack), again: self.again }
-    }
-}
-
 impl Front {
     /// What came of reading layers that a conversion needs. They are read by pulls of their own, which go on if this one does
     /// not wait any longer: whoever asks next has something of it.
@@ -134,7 +55,8 @@ impl Front {
             return Ok(Vec::new());
         }
         let reading = async |need: LayerNeed| {
-            let at = BlobAt { size: need.size, ..BlobAt::new(repository, name, &need.digest, caller) };
+            let at =
+                BlobAt { size: need.size, ..BlobAt::new(repository.place(), name, &need.digest, caller) };
             let reading = self.layer(repository, &at).await?;
             Ok((at.digest, reading))
         };
@@ -215,8 +137,10 @@ impl Front {
             other => return Err(unexpected(&other)),
         };
         for facts in sources {
-            let at =
-                BlobAt { size: Some(facts.size), ..BlobAt::new(repository, name, &facts.digest, caller) };
+            let at = BlobAt {
+                size: Some(facts.size),
+                ..BlobAt::new(repository.place(), name, &facts.digest, caller)
+            };
             if let Some(blob) = self.unpacked(repository, &at, &facts).await? {
                 return Ok(Some(blob));
             }
@@ -235,7 +159,7 @@ impl Front {
         digest: &Digest,
         caller: &Caller,
     ) -> Result<Blob<'s>, Failure> {
-        let at = BlobAt::new(repository, name, digest, caller);
+        let at = BlobAt::new(repository.place(), name, digest, caller);
         let asked = match repository.remote() {
             Some(remote) => Some((remote, permit(&self.shell, &remote.scope, caller).await)),
             None => None,

@@ -48,6 +48,7 @@ extern crate alloc;
 
 mod access;
 mod blob;
+mod blob_at;
 mod caller;
 mod catalog;
 mod effect;
@@ -71,6 +72,7 @@ mod value;
 mod variables;
 
 pub use blob::CHECKED_FIRST;
+pub use blob_at::BlobAt;
 pub use caller::CallerId;
 pub use effect::{
     Answered, Ask, AskMethod, Body, BodyId, Conversion, Converted, Copied, Copy, Done, Effect, Event,
@@ -78,7 +80,6 @@ pub use effect::{
     StoredManifest, Take, Ticket, Unpack,
 };
 pub use failure::SharedFailure;
-pub use layers::BlobAt;
 pub use memory::{MAX_PERMITS, MAX_TOKENS, Memory};
 pub use names::ListedHost;
 pub use pull::{Pull, Step};

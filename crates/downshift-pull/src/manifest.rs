@@ -13,8 +13,8 @@ use downshift_registry::response::Manifest;
 use downshift_registry::{AnswerKey, Reference, Response, error, response};
 
 use crate::caller::Caller;
-use crate::effect::{Conversion, Converted, Done, Effect, Event, Reply};
-use crate::failure::{Failure, Reason, missing_manifest, unexpected};
+use crate::effect::{Conversion, Converted, Done, Effect, Event, Reply, unexpected};
+use crate::failure::{Failure, Reason, missing_manifest};
 use crate::front::Front;
 use crate::repository::{Repository, ResolvedReference};
 use crate::trouble::Trouble;

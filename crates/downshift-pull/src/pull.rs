@@ -10,10 +10,11 @@ use core::task::{Context, Waker};
 
 use downshift_registry::{Request, Response};
 
+use crate::blob_at::BlobAt;
 use crate::effect::{Done, Effect, Reply, Ticket};
 use crate::filling;
 use crate::front::Front;
-use crate::layers::{self, BlobAt};
+use crate::layers;
 use crate::memory::Memory;
 use crate::registry::probe;
 use crate::settings::{OriginId, Settings};

@@ -17,8 +17,8 @@ use downshift::{Digest, Failure as Explanation, Fault, Form, Limits};
 use downshift_json::{Json, Kind, Object, Value as JsonValue, array};
 use downshift_registry::{Reference, ReferrersQuery, is_tag};
 
-use crate::effect::{Done, Effect, Event};
-use crate::failure::{Failure, Reason, unexpected};
+use crate::effect::{Done, Effect, Event, unexpected};
+use crate::failure::{Failure, Reason};
 use crate::settings::{Scope, Settings};
 use crate::shell::Shell;
 use crate::trouble::Trouble;

@@ -12,11 +12,11 @@ use downshift::answer::Need;
 use downshift::document::Document;
 use downshift_registry::{Meaning, Reference, Request};
 
-use crate::blob::{Blob, Source, open_stored};
+use crate::blob::{Blob, OpenLayer, Source, open_stored};
+use crate::blob_at::BlobAt;
 use crate::caller::Caller;
-use crate::effect::{Done, Effect};
-use crate::failure::{Failure, damaged_blob, unexpected};
-use crate::layers::{BlobAt, OpenLayer};
+use crate::effect::{Done, Effect, unexpected};
+use crate::failure::{Failure, damaged_blob};
 use crate::lists::TagList;
 use crate::names::{Location, LocationPlace};
 use crate::referrers;

@@ -10,7 +10,6 @@ use core::fmt;
 
 use downshift::{Form, ZstdSupport};
 
-use crate::UserAgent;
 use crate::client_table::{ClientFacts, NEWEST, PrintedErrors, Version, canonical};
 
 /// How many rules there may be in one place: each request is compared with all of them.
@@ -82,14 +81,14 @@ impl ClientRules {
         Ok(Self(parsed))
     }
 
-    /// Whether one of them is about this client.
-    pub(crate) fn are_about(&self, client: &UserAgent<'_>) -> bool {
-        self.0.iter().any(|rule| rule.is_about(client))
+    /// Whether one of them is about this version of a client, as its User-Agent names both.
+    pub(crate) fn are_about(&self, product: &str, version: &str) -> bool {
+        self.0.iter().any(|rule| rule.is_about(product, version))
     }
 
-    /// What they say of a client.
-    pub(crate) fn said_of(&self, client: &UserAgent<'_>) -> Said<'_> {
-        let about = self.0.iter().filter(|rule| rule.is_about(client));
+    /// What they say of this version of a client, as its User-Agent names both.
+    pub(crate) fn said_of(&self, product: &str, version: &str) -> Said<'_> {
+        let about = self.0.iter().filter(|rule| rule.is_about(product, version));
         about.fold(Said::default(), |said, rule| said.or(rule.said()))
     }
 }
@@ -186,11 +185,11 @@ impl ClientRule {
         if is_new { Ok(()) } else { Err(["`", word, "` says again what was said before it"].concat()) }
     }
 
-    fn is_about(&self, client: &UserAgent<'_>) -> bool {
+    fn is_about(&self, product: &str, version: &str) -> bool {
         let (from, before) = self.versions;
-        let is_product = self.product.eq_ignore_ascii_case(canonical(client.product))
-            || self.product.eq_ignore_ascii_case(client.product);
-        let version = Version::parse(client.version);
+        let is_product = self.product.eq_ignore_ascii_case(canonical(product))
+            || self.product.eq_ignore_ascii_case(product);
+        let version = Version::parse(version);
         is_product && from <= version && (version < before || before == NEWEST)
     }
 
@@ -269,6 +268,7 @@ mod tests {
     use alloc::format;
 
     use super::*;
+    use crate::UserAgent;
     use crate::client_table::facts;
 
     fn by(rules: &[&str], user_agent: &str) -> (Vec<Form>, Option<ZstdSupport>, bool, PrintedErrors) {
@@ -297,7 +297,8 @@ mod tests {
             let rules = ClientRules::parse([&*format!("{rule} zstd=oci")]).unwrap();
             for (agents, expected) in [(is, true), (is_not, false)] {
                 for agent in agents {
-                    assert_eq!(rules.are_about(&UserAgent::parse(agent)), expected, "{rule}: {agent}");
+                    let UserAgent { product, version, .. } = UserAgent::parse(agent);
+                    assert_eq!(rules.are_about(product, version), expected, "{rule}: {agent}");
                 }
             }
         }

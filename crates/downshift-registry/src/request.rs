@@ -134,7 +134,8 @@ impl Request {
     /// Whether one of these `rules` is about its client.
     #[must_use]
     pub fn is_ruled_by(&self, rules: &ClientRules) -> bool {
-        rules.are_about(&UserAgent::parse(&self.user_agent))
+        let UserAgent { product, version, .. } = UserAgent::parse(&self.user_agent);
+        rules.are_about(product, version)
     }
 
     /// The same request of a client of which `rules` say what it reads, the first before the others, and the table of clients

@@ -93,7 +93,7 @@ impl<'a> UserAgent<'a> {
     pub(crate) fn facts_by<'r>(&self, rules: impl IntoIterator<Item = &'r ClientRules>) -> ClientFacts<'r> {
         let mut own = crate::client_rules::Said::default();
         for rules in rules {
-            own = own.or(rules.said_of(self));
+            own = own.or(rules.said_of(self.product, self.version));
         }
         own.over(self.facts())
     }

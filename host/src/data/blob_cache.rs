@@ -10,6 +10,7 @@
 mod flight;
 mod folder;
 mod index;
+mod pin;
 mod writer;
 
 use core::time::Duration;
@@ -27,7 +28,8 @@ use self::flight::Flight;
 pub(crate) use self::flight::{Broken, Reader, Why};
 use self::folder::{Disk, Folder, SystemDisk};
 pub(crate) use self::index::Uncached;
-use self::index::{Found, Index, Pin, Victim};
+use self::index::{Found, Index, Victim};
+use self::pin::Pin;
 pub(crate) use self::writer::Writer;
 use crate::data::disk_trouble::DiskTrouble;
 use crate::digest::DigestCheck;

@@ -7,6 +7,7 @@
 mod disk;
 mod entry;
 mod frozen;
+mod layer_kind;
 mod layers;
 mod memory;
 mod packed;
@@ -26,7 +27,7 @@ use downshift::layer::LayerFacts;
 use tokio::task;
 
 use self::disk::{Disk, News};
-use self::layers::{Key, LayerKind};
+use self::layer_kind::{Key, LayerKind};
 use self::memory::Memory;
 use self::packed::{COMPRESSED_FROM, Packed, Row};
 pub(crate) use self::place::REFRESH;

@@ -1,10 +1,7 @@
 //! Layers and cached blobs, as the shell of the [world](crate::world) knows them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use downshift::Digest;
 use downshift::answer::LayerRecord;
-use downshift::layer::LayerFacts;
 use downshift_cases::images::sample::gzip;
 use downshift_layer::{FactsReader, Limits, Unpacker};
 use downshift_pull::{
@@ -13,23 +10,6 @@ use downshift_pull::{
 
 use crate::net::End;
 use crate::world::{Errand, OpenBody, Progress, PullId, World};
-
-/// What is known of layers, and of blobs.
-#[derive(Clone, Debug, Default)]
-pub struct Layers {
-    /// What is known of a layer, by the digest that it is stored under.
-    pub facts: BTreeMap<Digest, LayerFacts>,
-    /// The layers that unpack to what was reported, by repository and diff id.
-    pub sources: BTreeMap<(String, Digest), Vec<Digest>>,
-    /// The blobs that origins have answered for, by repository.
-    pub seen: BTreeSet<(String, Digest)>,
-    /// The blobs that are cached.
-    pub cached: BTreeMap<Digest, Vec<u8>>,
-    /// Those that are there in part.
-    pub begun: BTreeMap<Digest, Vec<u8>>,
-    /// What was read of layers that broke off.
-    pub half_read: BTreeMap<PullId, Vec<u8>>,
-}
 
 impl World {
     /// Carries out an effect that is about layers or cached blobs.

@@ -2,18 +2,18 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use downshift::Digest;
 use downshift::answer::Record;
+use downshift::layer::LayerFacts;
 use downshift_cases::response::Response;
 use downshift_pull::{
     BlobAt, BodyId, CallerId, Done, Effect, Event, Key, Memory, Pull, Scope, Settings, Step, Ticket, Value,
 };
 use downshift_registry::{Body, Method, Request, Route};
 
-use crate::layers::Layers;
 use crate::net::{End, Host, Net};
 use crate::repository::Repository;
 
@@ -142,6 +142,23 @@ pub type Instead = Box<dyn FnMut(&Effect) -> Option<Done>>;
 
 /// Says which effects are held back.
 pub type Holds = Box<dyn Fn(&Effect) -> bool>;
+
+/// What is known of layers, and of blobs.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    /// What is known of a layer, by the digest that it is stored under.
+    pub facts: BTreeMap<Digest, LayerFacts>,
+    /// The layers that unpack to what was reported, by repository and diff id.
+    pub sources: BTreeMap<(String, Digest), Vec<Digest>>,
+    /// The blobs that origins have answered for, by repository.
+    pub seen: BTreeSet<(String, Digest)>,
+    /// The blobs that are cached.
+    pub cached: BTreeMap<Digest, Vec<u8>>,
+    /// Those that are there in part.
+    pub begun: BTreeMap<Digest, Vec<u8>>,
+    /// What was read of layers that broke off.
+    pub half_read: BTreeMap<PullId, Vec<u8>>,
+}
 
 /// The world.
 pub struct World {

@@ -11,8 +11,8 @@ use super::attempts::Attempts;
 use super::limits;
 use super::remote::Remote;
 use crate::caller::Caller;
-use crate::effect::{Answered, Ask, AskMethod, Body, Done, Effect, Take};
-use crate::failure::{Failure, Reason, unexpected};
+use crate::effect::{Answered, Ask, AskMethod, Body, Done, Effect, Take, unexpected};
+use crate::failure::{Failure, Reason};
 use crate::names::AskedRegistry;
 use crate::settings::{Delivery, Url};
 

@@ -12,12 +12,12 @@ use downshift_registry::{
 
 use super::asking::{Question, identity, is_redirect, is_there, open_body};
 use super::remote::Remote;
-use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenParts, Source, range_header};
+use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenLayer, OpenParts, Source, range_header};
+use crate::blob_at::BlobAt;
 use crate::caller::Caller;
-use crate::effect::{Answered, AskMethod, BodyId, Copy, Done, Effect, Take};
-use crate::failure::{Failure, unexpected};
+use crate::effect::{Answered, AskMethod, BodyId, Copy, Done, Effect, Take, unexpected};
+use crate::failure::Failure;
 use crate::filling::{Cached, OpenFrom};
-use crate::layers::{BlobAt, OpenLayer};
 use crate::permit::permit;
 use crate::repository::Repository;
 use crate::settings::Delivery;

@@ -1,18 +1,21 @@
 //! How a request is answered: what is fetched, chosen, converted and reported.
 
+mod flattening;
 mod plain;
 mod selection;
 mod upgrade;
+mod warnings;
+mod zstd;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::fmt::Arguments;
 
-use self::plain::zstd_layer;
-use self::selection::FlatteningNotes;
+use self::flattening::FlatteningNotes;
+use self::warnings::{warn_of_size, warning};
+use self::zstd::zstd_layer;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, Needs};
@@ -954,17 +957,6 @@ impl Child<'_> {
             platform: self.entry.plain_platform().cloned(),
             time: None,
         })
-    }
-}
-
-fn warning(code: &'static str, path: impl Into<String>) -> Note {
-    Note { code: code.into(), path: path.into() }
-}
-
-/// Notes that a document has another size than its descriptor says: the digest decides what it is.
-fn warn_of_size(warnings: &mut Vec<Note>, path: Arguments<'_>, descriptor: &Descriptor, bytes: &[u8]) {
-    if descriptor.size != bytes.len() as u64 {
-        warnings.push(warning("size", format!("{path}.size")));
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use tokio::sync::watch;
 use tokio::task;
 
-use super::index::Pin;
+use super::pin::Pin;
 
 /// Bytes at the end that nobody gets before the digest is known: who does not check it must not take a wrong blob for whole.
 /// A blob of no more than that is given out as a whole or not at all.

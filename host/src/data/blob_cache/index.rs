@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use downshift::Digest;
 
 use super::flight::Flight;
+use super::pin::Pin;
 
 /// What a file takes beside its bytes: its place in its folder, and the rest of its last block.
 pub(super) const OVERHEAD: u64 = 4096;
@@ -25,16 +26,6 @@ pub(crate) enum Uncached {
     Busy,
     /// The disk is full, or fails.
     Disk,
-}
-
-/// Kept as long as somebody reads a blob, which stays until then.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pin(Arc<()>);
-
-impl Pin {
-    fn is_held(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
-    }
 }
 
 /// The blobs and the fills.

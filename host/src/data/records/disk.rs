@@ -18,7 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::entry::Entry;
 use super::frozen::Frozen;
-use super::layers::{self, Key, LayerKind};
+use super::layer_kind::{Key, LayerKind};
+use super::layers;
 use super::packed::Row;
 use super::panics::caught;
 use super::place::PROTECTED;
@@ -602,7 +603,8 @@ mod tests {
                 (writing.open_table(RECORDS).unwrap(), writing.open_table(PLACES).unwrap());
             let mut bytes = 0;
             for (age, record) in (0..).zip(records) {
-                let entry = serde_json::to_vec(&Entry::of(&Packed::of(record.clone()), 7)).unwrap();
+                let Packed { record: packed, unpacked } = Packed::of(record.clone());
+                let entry = serde_json::to_vec(&Entry::of(&packed, unpacked, 7)).unwrap();
                 kept.insert(age, (entry.as_slice(), record.payload.as_slice())).unwrap();
                 places.insert((record.name.as_str(), record.digest.as_str()), age).unwrap();
                 bytes += size::of(&record.payload);

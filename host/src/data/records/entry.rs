@@ -9,8 +9,7 @@ use downshift::{Digest, Form, Platform};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::layers::LayerKind;
-use super::packed::Packed;
+use super::layer_kind::LayerKind;
 use super::place::REFRESH;
 use crate::time::now;
 
@@ -44,9 +43,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What `packed` is, which is reported at that time.
-    pub(super) fn of(packed: &Packed, reported: u64) -> Self {
-        let Packed { record, unpacked } = packed;
+    /// What `record` is, which is reported at that time. Its payload is compressed if it had `unpacked` bytes before.
+    pub(super) fn of(record: &Record, unpacked: Option<u64>, reported: u64) -> Self {
         let Record { name, digest, form, source, tag, platform, time, .. } = record;
         Self {
             name: name.clone(),
@@ -59,7 +57,7 @@ impl Entry {
                 .clone()
                 .map(|Platform { os, architecture, variant }| [Some(os), Some(architecture), variant]),
             time: time.map(|time| time.to_string()),
-            unpacked: *unpacked,
+            unpacked,
             is_current: true,
         }
     }
@@ -123,8 +121,14 @@ impl Entry {
         Ok([&[FORMAT], checksum(&json, payload).as_slice(), &json].concat())
     }
 
-    /// The record with this key and payload; nothing if it is another one, or says what cannot be.
-    pub(super) fn into_packed(self, name: &str, digest: &Digest, payload: Vec<u8>) -> Option<Packed> {
+    /// The record with this key and payload, and the bytes of that before it was compressed, if it is; nothing if it is another
+    /// one, or says what cannot be.
+    pub(super) fn into_record(
+        self,
+        name: &str,
+        digest: &Digest,
+        payload: Vec<u8>,
+    ) -> Option<(Record, Option<u64>)> {
         if self.name != name || self.digest != digest.as_str() {
             return None;
         }
@@ -144,7 +148,7 @@ impl Entry {
             platform,
             time: self.time.and_then(|time| time.parse().ok()),
         };
-        Some(Packed { record, unpacked: self.unpacked })
+        Some((record, self.unpacked))
     }
 
     /// Whether it was reported so lately that reporting it again need not be written.
@@ -178,19 +182,24 @@ fn checksum(json: &[u8], payload: &[u8]) -> [u8; CHECKSUM_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::records::packed::{Packed, Row};
     use crate::data::records::tests::record;
 
     /// What a value comes to when it is read: the record, if it is that.
     fn read(entry: &[u8], payload: &[u8]) -> Option<Record> {
         let digest = record("payload").digest;
-        let packed = Entry::parse(entry, payload)?.into_packed("library/httpd", &digest, payload.to_vec())?;
-        packed.unpack()
+        Row { entry: Entry::parse(entry, payload)?, payload: payload.to_vec() }
+            .into_record("library/httpd", &digest)
+    }
+
+    fn entry_of(record: Record) -> Entry {
+        let Packed { record, unpacked } = Packed::of(record);
+        Entry::of(&record, unpacked, 7)
     }
 
     #[test]
     fn no_flipped_bit_is_believed() {
-        let packed = Packed::of(record("payload"));
-        let sound = Entry::of(&packed, 7).to_bytes(b"payload").unwrap();
+        let sound = entry_of(record("payload")).to_bytes(b"payload").unwrap();
         assert_eq!(read(&sound, b"payload"), Some(record("payload")));
         for bit in 0..sound.len() * 8 {
             let mut damaged = sound.clone();
@@ -210,13 +219,13 @@ mod tests {
     #[test]
     fn a_config_is_kept_as_a_manifest_is() {
         let config = Record { form: Form::Other, ..record("payload") };
-        let entry = Entry::of(&Packed::of(config.clone()), 7).to_bytes(b"payload").unwrap();
+        let entry = entry_of(config.clone()).to_bytes(b"payload").unwrap();
         assert_eq!(read(&entry, b"payload"), Some(config));
     }
 
     #[test]
     fn the_first_format_is_checked_against_its_digest() {
-        let former = serde_json::to_vec(&Entry::of(&Packed::of(record("payload")), 7)).unwrap();
+        let former = serde_json::to_vec(&entry_of(record("payload"))).unwrap();
         assert_eq!(read(&former, b"payload"), Some(record("payload")));
         assert!(!Entry::parse(&former, b"payload").unwrap().is_current);
         assert_eq!(read(&former, b"pay1oad"), None);

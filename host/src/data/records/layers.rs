@@ -5,16 +5,14 @@
 //! are of the repository in which that was reported: the stored blobs that unpack to it. Of a *known blob* there is no more
 //! than that: the registry has given it out in this repository, to somebody who may pull there.
 
-use core::time::Duration;
-
 use downshift::Digest;
 use downshift::layer::{Compression, LayerFacts};
 use downshift_layer::DECODER_VERSION;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use super::layer_kind::{Key, LayerKind};
 use super::packed::Row;
-use super::place::REFRESH;
 
 /// How many stored blobs are kept for a diff id in a repository. There is one for each way in which the same tar was
 /// compressed, and few images have as many as three.
@@ -23,80 +21,9 @@ const MAX_SOURCES: usize = 8;
 /// Bytes that the records of a layer may take, at the most.
 pub(super) const MOST_BYTES: u64 = 8 * 1024;
 
-/// How long a known blob counts as used now.
-const KNOWN_REFRESH: Duration = Duration::from_secs(24 * 3600);
-
-/// What a record says of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LayerKind {
-    /// The facts of a blob.
-    Facts,
-    /// The stored blobs that unpack to a diff id.
-    Sources,
-    /// That a blob is in a repository.
-    Known,
-}
-
-/// The key of a record: the repository's name, and what is recorded there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) name: String,
-    /// A digest, and before it the kind where it is not that of a manifest.
-    pub(super) item: String,
-}
-
-impl LayerKind {
-    const ALL: [Self; 3] = [Self::Facts, Self::Sources, Self::Known];
-
-    /// The first word of a key, and what stands for the form. No digest and no form is like it.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Facts => "layer-facts",
-            Self::Sources => "layer-sources",
-            Self::Known => "known-blob",
-        }
-    }
-
-    /// The kind that an entry says it is; none if it is a manifest's.
-    pub(super) fn of(form: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == form)
-    }
-
-    /// How long such a record counts as used now.
-    pub(super) const fn refresh(self) -> Duration {
-        match self {
-            Self::Facts | Self::Sources => REFRESH,
-            Self::Known => KNOWN_REFRESH,
-        }
-    }
-
-    /// Whether to be asked for makes a record one of those that go last. A diff id is pinned by who asks for it; the others
-    /// are looked up whenever somebody pulls by a tag, and can be learnt again.
-    pub(super) const fn is_pinned_by_use(self) -> bool {
-        matches!(self, Self::Sources)
-    }
-
-    /// The key of such a record. Facts are of no repository, whose name is never empty.
-    pub(super) fn key(self, name: &str, digest: &Digest) -> Key {
-        Key { name: name.to_owned(), item: format!("{} {digest}", self.word()) }
-    }
-
-    fn row(self, name: &str, digest: &Digest, payload: Vec<u8>) -> Row {
-        let Key { name, item } = self.key(name, digest);
-        Row { entry: Entry::of_layer(name, item, self.word(), &payload), payload }
-    }
-}
-
-impl Key {
-    /// The key of a manifest's record.
-    pub(super) fn manifest(name: &str, digest: &Digest) -> Self {
-        Self { name: name.to_owned(), item: digest.to_string() }
-    }
-
-    /// The same as two texts.
-    pub(super) fn parts(&self) -> (&str, &str) {
-        (&self.name, &self.item)
-    }
+fn row(kind: LayerKind, name: &str, digest: &Digest, payload: Vec<u8>) -> Row {
+    let Key { name, item } = kind.key(name, digest);
+    Row { entry: Entry::of_layer(name, item, kind.word(), &payload), payload }
 }
 
 /// Facts as they are written.
@@ -170,17 +97,17 @@ pub(super) fn rows(name: &str, layer: &LayerFacts, former: Option<&[u8]>) -> Res
         None => all.insert(0, layer.clone()),
     }
     all.truncate(MAX_SOURCES);
-    Ok([facts_row(layer)?, LayerKind::Sources.row(name, &layer.diff_id, write(&all)?)])
+    Ok([facts_row(layer)?, row(LayerKind::Sources, name, &layer.diff_id, write(&all)?)])
 }
 
 /// The record of a layer's facts.
 pub(super) fn facts_row(layer: &LayerFacts) -> Result<Row, String> {
-    Ok(LayerKind::Facts.row("", &layer.digest, write(core::slice::from_ref(layer))?))
+    Ok(row(LayerKind::Facts, "", &layer.digest, write(core::slice::from_ref(layer))?))
 }
 
 /// The record of a blob that is in the repository `name`.
 pub(super) fn known_row(name: &str, digest: &Digest) -> Row {
-    LayerKind::Known.row(name, digest, Vec::new())
+    row(LayerKind::Known, name, digest, Vec::new())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use downshift::layer::LayerFacts;
 
-use super::layers::{self, Key, LayerKind};
+use super::layer_kind::{Key, LayerKind};
+use super::layers;
 use super::packed::Row;
 use super::place::{PROTECTED, age_of};
 use super::size;

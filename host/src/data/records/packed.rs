@@ -9,7 +9,7 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
 use super::entry::Entry;
-use super::layers::Key;
+use super::layer_kind::Key;
 
 /// Bytes from which on a payload is compressed. To compress a smaller one takes about as long as to convert the image.
 pub(super) const COMPRESSED_FROM: usize = 32 * 1024;
@@ -53,13 +53,14 @@ impl Row {
 
     /// The record of a manifest, if it is that, and sound.
     pub(super) fn into_record(self, name: &str, digest: &Digest) -> Option<Record> {
-        self.entry.into_packed(name, digest, self.payload)?.unpack()
+        let (record, unpacked) = self.entry.into_record(name, digest, self.payload)?;
+        Packed { record, unpacked }.unpack()
     }
 }
 
 impl From<Packed> for Row {
     fn from(packed: Packed) -> Self {
-        Self { entry: Entry::of(&packed, 0), payload: packed.record.payload }
+        Self { entry: Entry::of(&packed.record, packed.unpacked, 0), payload: packed.record.payload }
     }
 }
 

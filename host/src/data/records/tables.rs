@@ -4,7 +4,8 @@ use downshift::layer::LayerFacts;
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::entry::Entry;
-use super::layers::{self, LayerKind};
+use super::layer_kind::LayerKind;
+use super::layers;
 use super::packed::Row;
 use super::panics::caught;
 use super::place::{PROTECTED, age_of};

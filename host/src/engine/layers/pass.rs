@@ -3,8 +3,9 @@
 use downshift_layer::LayerFacts;
 use ring::digest::{Context, SHA256};
 
+use super::error::{LayerError, Take};
+use super::reader::LayerReader;
 use super::unpacking::Input;
-use super::{LayerError, LayerReader, Take};
 use crate::digest::sha256;
 use crate::error::Error;
 

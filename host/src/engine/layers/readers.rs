@@ -18,8 +18,10 @@ use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::error::LayerError;
+use super::pass::LayerPass;
+use super::reader::LayerEngine;
 use super::unpacking::{CHUNK_BYTES, CHUNKS, Input, Output, Unpacking};
-use super::{LayerEngine, LayerError, LayerPass};
 use crate::engine::wasm::MakeRoom;
 use crate::error::Error;
 use crate::work_budget::{Asker, Charge, WorkBudget};

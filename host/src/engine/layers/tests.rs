@@ -1,19 +1,22 @@
 //! Both engines with the same layers, and the readers of a server.
 
-use core::iter;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::{fmt, iter};
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift_layer::{Compression, LayerFacts};
+use downshift_layer::{Compression, LayerFacts, Limits};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::oneshot;
 
+use super::reader::LazySandbox;
 use super::unpacking::Unpacking;
 use super::*;
+use crate::engine::LAYER_GUEST;
+use crate::engine::wasm::layers::LayerSandbox;
 use crate::work_budget::WorkBudget;
 
 pub(in crate::engine) const MIB: usize = 1024 * 1024;

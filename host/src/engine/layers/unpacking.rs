@@ -10,7 +10,7 @@ use futures_util::Stream;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio_util::sync::PollSender;
 
-use super::LayerError;
+use super::error::LayerError;
 use crate::error::Error;
 
 /// Bytes that go to the thread at a time, at the most.

@@ -64,8 +64,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         (
             "zstd",
-            images,
-            "zstd",
+            zstd,
+            "latest",
             oldest_and_newer(
                 "library/sample was not pulled: the layer `sha256:",
                 "manifest invalid: the layer `sha256:",
@@ -174,11 +174,18 @@ fn login_page() -> anyhow::Result<Broken> {
 
 fn images() -> anyhow::Result<Broken> {
     let registry = filled()?;
-    registry.push(REPOSITORY, "zstd", &sample::zstd())?;
     registry.push(REPOSITORY, "artifact", &sample::artifact())?;
     registry.push(REPOSITORY, "arm64", &sample::arm64_only(Family::Oci))?;
     let url = registry.url().to_owned();
     in_front_of(&url, &[], registry)
+}
+
+/// Where the operator wants no layers unpacked.
+fn zstd() -> anyhow::Result<Broken> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::zstd())?;
+    let url = registry.url().to_owned();
+    in_front_of(&url, &["--plain-layers", "never"], registry)
 }
 
 fn missing_layer() -> anyhow::Result<Broken> {

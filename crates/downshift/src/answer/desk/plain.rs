@@ -6,7 +6,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{ConversionResult, Desk, Stop, Target, warn_of_size};
+use super::warnings::warn_of_size;
+use super::zstd::{is_zstd, zstd_layer};
+use super::{ConversionResult, Desk, Stop, Target};
 use crate::answer::documents::LayerReading;
 use crate::answer::need::{LayerNeed, Needs};
 use crate::capabilities::ZstdSupport;
@@ -156,16 +158,6 @@ impl<'a> Desk<'_, 'a> {
         let rootfs = Config::read(&json, Rules::REFERENCE, limits)?.rootfs.ok_or(Error::NoRootfs)?;
         Ok(rootfs.diff_ids().map(Cow::into_owned).collect())
     }
-}
-
-/// The first layer of an image that is compressed with zstd, as its media type says.
-pub(super) fn zstd_layer<'m>(manifest: &'m Manifest, content: &Content) -> Option<&'m Descriptor> {
-    let is_image = !matches!(content, Content::Artifact(_));
-    manifest.layers.iter().find(|layer| is_image && is_zstd(layer))
-}
-
-fn is_zstd(layer: &Descriptor) -> bool {
-    LayerType::of(layer).is_ok_and(|layer| layer.compression == Compression::Zstd)
 }
 
 /// Refuses what keeps a manifest from being of use with plain layers: one that is encrypted; or one that is fetched from

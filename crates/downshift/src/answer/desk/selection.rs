@@ -1,16 +1,16 @@
 //! Which entries of a list or index count, and which of them a client gets.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target, warn_of_size};
+use super::flattening::FlatteningNotes;
+use super::warnings::warn_of_size;
+use super::{Desk, MAX_NESTING, Picked, Stop, StoredManifest, Target};
 use crate::answer::need::Needs;
 use crate::answer::platform_order::{first_of_architecture, fitting, fitting_at_last, runs_on};
 use crate::answer::step::Step;
 use crate::document::{Descriptor, Document, EntryPlatform, Index};
 use crate::layer::Content;
-use crate::report::Note;
 use crate::{Error, Limits, Platform, Policy};
 use downshift_json::Json;
 
@@ -233,36 +233,4 @@ fn within(outer: &Descriptor, mut entry: Descriptor, notes: &mut FlatteningNotes
         notes.of_platform(&entry);
     }
     entry
-}
-
-/// What the entries of a list or index do not have any more, or have in addition, once those of others are in their places.
-#[derive(Default)]
-pub(super) struct FlatteningNotes {
-    pub(super) lost: Vec<Note>,
-    pub(super) added: Vec<Note>,
-}
-
-impl FlatteningNotes {
-    /// Notes what goes with a list or index in whose place its entries stand: members of its descriptor and its own.
-    fn of_opened(&mut self, entry: &Descriptor, opened: &Index) {
-        let artifact_type = entry.artifact_type.as_ref().map(|_| "artifactType");
-        let members = entry.others.iter().chain(&opened.others).map(String::as_str).chain(artifact_type);
-        for member in members {
-            let path = format!("manifests[{}].{member}", entry.digest);
-            // Annotations may stand in both.
-            if self.lost.last().is_none_or(|last| last.path != path) {
-                self.lost.push(Note { code: "member".into(), path });
-            }
-        }
-    }
-
-    /// Notes that an entry has a platform which it does not say itself.
-    fn of_platform(&mut self, entry: &Descriptor) {
-        if entry.platform.is_some() {
-            self.added.push(Note {
-                code: "platform".into(),
-                path: format!("manifests[{}].platform", entry.digest),
-            });
-        }
-    }
 }
