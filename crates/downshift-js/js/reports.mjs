@@ -71,7 +71,7 @@ export function reports(glue, convert) {
     const result = { form: form.name, media_type: form.mediaType };
     try {
       const client = { forms: { [form.name]: 1000 } };
-      const { body, digest, report } = await convert({ ...request, client }, fetchDocument, signer);
+      const { body, digest, report } = await convert({ ...request, client }, fetchDocument, signer, unread);
       return { ...result, body, digest, report, missing };
     } catch (error) {
       if (!(error instanceof DownshiftError)) throw error;
@@ -129,4 +129,14 @@ export function reports(glue, convert) {
       }
     },
   };
+}
+
+/** Refuses a conversion that depends on what is in a layer: the documents are all that there is here. */
+function unread({ digest }) {
+  throw new DownshiftError({
+    code: "unread-layer",
+    fault: "caller",
+    cause: `the conversion depends on what is in the layer \`${digest}\`, and layers are not read here`,
+    remedy: "pull the image through a Downshift server, which reads its layers",
+  });
 }

@@ -228,24 +228,28 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
         let cell = &case.by_stored_digest(client, tag, &image.manifest)?;
         for digest in case.stored_digests(&image.manifest)? {
             let answer = expectations.by_digest(image, &image.manifest, cell, &digest)?;
-            problems.note(tag, case.check(running, client, "digest", digest.as_str(), &answer));
+            let check = || case.check(running, client, "digest", digest.as_str(), &answer);
+            problems.note(tag, settled(check));
         }
         for child in &image.children {
             let cell = &case.by_stored_digest(client, column(child), child)?;
             let answer = expectations.by_digest(image, child, cell, &child.digest())?;
-            problems.note(tag, case.check(running, client, "digest", child.digest().as_str(), &answer));
+            let check = || case.check(running, client, "digest", child.digest().as_str(), &answer);
+            problems.note(tag, settled(check));
         }
         for digest in expectations.reported(tag, image)?.into_keys() {
             let of = made.get(&digest).map(Vec::as_slice).unwrap_or_default();
             let sources = sources.get(&digest).map(Vec::as_slice).unwrap_or_default();
-            let check = || by_reported_digest(running, client, case, &digest, of, sources);
-            // The cases of other clients run beside this one, and may have the same digest reported for another source
-            // between a request and the one that it is compared with.
-            let checked = (0..REPORTED_MEANWHILE).fold(check(), |checked, _| checked.or_else(|_| check()));
-            problems.note(tag, checked);
+            problems.note(tag, settled(|| by_reported_digest(running, client, case, &digest, of, sources)));
         }
     }
     Ok(problems)
+}
+
+/// What comes of a check once nothing is reported between its requests. The cases of other clients run beside it, and may have
+/// another digest reported: for another source, or as the one that a refusal tells an old engine to pull.
+fn settled(check: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    (0..REPORTED_MEANWHILE).fold(check(), |checked, _| checked.or_else(|_| check()))
 }
 
 /// A manifest that was converted from an image, which has the tag.

@@ -46,7 +46,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             login_page,
             "latest",
             early_and_late(
-                "sent something other than a manifest or config; check what stands before the registry",
+                "sent something other than a manifest or config; check whether a login page or a proxy answers in front of \
+                 the registry",
                 BAD_GATEWAY,
             ),
         ),
