@@ -2,11 +2,11 @@
 //! is `downshift_layer::Unpacker` and nothing else.
 //!
 //! It is a plain module and no component, for all that crosses its boundary are bytes, and these have to be fast: the host
-//! writes compressed bytes to where [`input`] says and reads plain ones from where [`output`] says, in this module's memory.
+//! writes compressed bytes to where `input` says and reads plain ones from where `output` says, in this module's memory.
 //! A component would return a new list at each step, which is made in here, copied to the host and freed again; like this
 //! the host hashes plain bytes where they are, and copies only those that go on.
 //!
-//! An instance reads one layer: [`open`], then [`step`] until all of it is read, then [`finish`]. What comes of it, and a
+//! An instance reads one layer: `open`, then `step` until all of it is read, then `finish`. What comes of it, and a
 //! refusal, are text in the output, whose length they give.
 #![cfg(target_arch = "wasm32")]
 
