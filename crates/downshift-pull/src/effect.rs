@@ -88,8 +88,7 @@ pub enum Effect {
     },
     /// Record digests that are going to be reported, and be sure of it: [`Done::Recorded`].
     Record(Vec<Record>),
-    /// Say what is known of a layer, whoever it was learnt for, and whether this repository is known to have it:
-    /// [`Done::KnownLayer`].
+    /// Say what is known of a layer from any pull, and whether this repository is known to have it: [`Done::KnownLayer`].
     RecallFacts {
         /// Where the repository is: [`BlobAt::place`].
         name: String,

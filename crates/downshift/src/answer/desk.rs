@@ -179,7 +179,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         digest: &Digest,
         record: Option<&Record>,
     ) -> Result<Step<'a>, Stop> {
-        // A config is no manifest, whatever its digest is asked for as.
+        // A config is not a manifest, even if its digest is asked for as one.
         if let Some(record) = record.filter(|record| !record.is_config()) {
             return match record.form {
                 form if self.is_known_not_to_read(form) => {

@@ -205,7 +205,7 @@ fn a_digest_gives_its_bytes_or_names_the_one_to_pull() -> anyhow::Result<()> {
     ensure!(failure.cause.contains(made.digest.as_str()), "{failure}");
     let pulled = answered(&by_digest(&made.digest, refuser, Some(made)), &documents)?;
     ensure!(pulled.body == made.payload, "{pulled:?}");
-    // A config is no manifest.
+    // A config is not a manifest.
     let config = records.iter().find(|record| record.is_config()).context("no config was recorded")?;
     match Native.answer(&by_digest(&config.digest, oci(), Some(config)), &documents) {
         Outcome::Missing(missing) => ensure!(missing == config.digest),

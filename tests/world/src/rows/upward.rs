@@ -100,7 +100,7 @@ fn pulled_by_all() -> Row {
             asked::<String>([]),
             get(&blob(&Digest::of(layer))).comes(body(layer)),
             get(&by_digest).comes(made()),
-            // A config is no manifest.
+            // A config is not a manifest.
             get(&manifest(SAMPLE.config.digest.as_str())).comes(refused(404, "MANIFEST_UNKNOWN")),
             // Nothing is read again.
             Step::AnythingAsked,
