@@ -26,10 +26,9 @@ fuzz_target!(|input: &[u8]| {
         None => None,
     };
     let Some(asked) = asked else { return };
-    let Asked { request, documents } = &asked;
     let own = native(&asked);
     let in_sandbox = match SANDBOX.open() {
-        Ok(mut session) => drive(documents, |fetched| session.step(request, fetched)),
+        Ok(mut session) => drive(&asked, |fetched| session.step(&asked.request, fetched)),
         Err(failure) => Outcome::refused(failure),
     };
     assert_eq!(own, in_sandbox);

@@ -1,79 +1,32 @@
 //! What has to hold for every answer, whatever was asked.
 
-use std::collections::BTreeMap;
-
-use downshift::answer::{
-    Answer, Documents, LayerReading, MAX_ROUNDS, Record, Refusal, Request, Root, Step, answer,
-};
+use downshift::answer::{Documents, Record, Request, Root, Step, answer};
 use downshift::document::{Descriptor, Document};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift::{Capabilities, Digest, Failure, Limits, check};
-use downshift_cases::implementation::{Answered, Outcome};
-use downshift_cases::layers;
+use downshift_cases::implementation::{Answered, Outcome, answered, run_with_seal};
 
 use crate::images::Asked;
 
 /// What the core answers in this process.
-pub fn native(Asked { request, documents }: &Asked) -> Outcome {
-    drive(documents, |fetched| Ok(answer(request, fetched)))
+pub fn native(asked: &Asked) -> Outcome {
+    drive(asked, |fetched| Ok(answer(&asked.request, fetched)))
 }
 
 /// Runs `step`, which is the core's step function in some place, to its end. As it is not the signature that is looked
 /// at, it is none: to make one takes longer than all else.
 pub fn drive(
-    documents: &BTreeMap<Digest, Vec<u8>>,
-    mut step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
+    Asked { request, documents }: &Asked,
+    step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
 ) -> Outcome {
-    let mut at_hand = BTreeMap::new();
-    let mut read: BTreeMap<Digest, LayerReading> = BTreeMap::new();
-    for _ in 0..MAX_ROUNDS {
-        let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
-        let fetched = fetched.with_layers(&read);
-        let needs = match step(&fetched) {
-            Err(failure) => return Outcome::refused(failure),
-            Ok(Step::Done(draft)) => return answered(draft.finish()),
-            Ok(Step::Refused(refusal)) => {
-                let Refusal { failure, records, layers } = refusal;
-                return Outcome::Refused { failure, records, layers };
-            }
-            Ok(Step::Sign(prepared)) => {
-                return answered(prepared.seal(signature()).expect("it has its length"));
-            }
-            Ok(Step::Need(needs)) => needs,
-        };
-        assert!(!needs.is_empty(), "nothing is needed");
-        for need in needs.documents {
-            let Some((digest, bytes)) = documents.get_key_value(&need.digest) else {
-                return Outcome::Missing(need.digest);
-            };
-            let before = at_hand.insert(digest, bytes.as_slice());
-            assert!(before.is_none(), "`{digest}` is asked for twice");
-        }
-        for need in needs.layers {
-            let reading = layers::reading(documents, &need.digest);
-            let before = read.insert(need.digest, reading);
-            assert!(before.is_none(), "a layer is asked for twice");
-        }
-    }
-    panic!("there is no answer after {MAX_ROUNDS} rounds");
+    run_with_seal(request, documents, step, |prepared| {
+        answered(prepared.seal(signature()).expect("it has its length"))
+    })
 }
 
 fn signature() -> Signature {
     Signature { key: Jwk::p256(&[1; 32], &[2; 32]), algorithm: "ES256", bytes: vec![7; 64] }
-}
-
-fn answered(answer: Answer<'_>) -> Outcome {
-    Outcome::Answered(Answered {
-        form: answer.form,
-        digest: answer.digest,
-        body: answer.body.into_owned(),
-        source: answer.source,
-        by_platform: answer.by_platform,
-        records: answer.records,
-        layers: answer.layers,
-        report: serde_json::to_value(&answer.report).expect("a report is plain data"),
-    })
 }
 
 /// Checks what holds for every outcome.

@@ -9,6 +9,8 @@ mod disk_trouble;
 pub(crate) mod keys;
 pub(crate) mod old_clients;
 pub(crate) mod records;
+#[cfg(test)]
+mod victim;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::ffi::OsStr;

@@ -231,8 +231,7 @@ impl Records {
 #[cfg(test)]
 pub(crate) mod tests {
     use core::time::Duration;
-    use std::io::{BufRead, BufReader, Write};
-    use std::process::{Command, Stdio};
+    use std::io::Write;
     use std::{env, fs, process};
 
     use downshift::{Form, Platform};
@@ -240,6 +239,7 @@ pub(crate) mod tests {
 
     use super::size::OVERHEAD;
     use super::*;
+    use crate::data::victim::said_until_killed;
 
     /// Tells the test of this name that it is to be killed.
     const VICTIM: &str = "DOWNSHIFT_RECORDS_OF_A_VICTIM";
@@ -505,20 +505,10 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut reported = Vec::new();
         for round in 0..50_usize {
-            let mut victim = Command::new(env::current_exe().unwrap())
-                .args(["--exact", "data::records::tests::victim", "--nocapture"])
-                .env(VICTIM, folder.path())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
-            let mut lines = lines.filter_map(|line| Some(line.strip_prefix("kept ")?.to_owned()));
+            let read = |line: String| Some(line.strip_prefix("kept ")?.to_owned());
             // Somewhere between two reports, which is anywhere within the writing of those that follow.
-            reported.extend(lines.by_ref().take(round * 7 % 40 + 1));
-            victim.kill().unwrap();
-            reported.extend(lines);
-            victim.wait().unwrap();
+            let test = "data::records::tests::victim";
+            reported.extend(said_until_killed(test, VICTIM, folder.path(), read, round * 7 % 40 + 1));
             let records = Records::open(folder.path(), DISK_BYTES).unwrap();
             for payload in &reported {
                 assert!(kept(&records, payload), "`{payload}` is lost in round {round}");

@@ -110,7 +110,20 @@ pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Poli
 pub fn run(
     request: &Request,
     documents: &BTreeMap<Digest, Vec<u8>>,
+    step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
+) -> Outcome {
+    run_with_seal(request, documents, step, sealed)
+}
+
+/// The same with whatever `seal` makes of a draft that has to be signed.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_with_seal(
+    request: &Request,
+    documents: &BTreeMap<Digest, Vec<u8>>,
     mut step: impl for<'a> FnMut(&Documents<'a>) -> Result<Step<'a>, Failure>,
+    seal: impl Fn(Prepared) -> Outcome,
 ) -> Outcome {
     let mut at_hand = BTreeMap::new();
     let mut read: BTreeMap<Digest, LayerReading> = BTreeMap::new();
@@ -124,7 +137,7 @@ pub fn run(
                 let Refusal { failure, records, layers } = refusal;
                 return Outcome::Refused { failure, records, layers };
             }
-            Ok(Step::Sign(prepared)) => return sealed(prepared),
+            Ok(Step::Sign(prepared)) => return seal(prepared),
             Ok(Step::Need(needs)) => needs,
         };
         assert!(!needs.is_empty(), "nothing is needed");
@@ -168,7 +181,12 @@ fn sealed(prepared: Prepared) -> Outcome {
     }
 }
 
-fn answered(answer: Answer<'_>) -> Outcome {
+/// An answer of the core as an outcome.
+///
+/// # Panics
+/// If its report is not plain data.
+#[must_use]
+pub fn answered(answer: Answer<'_>) -> Outcome {
     Outcome::Answered(Answered {
         form: answer.form,
         digest: answer.digest,

@@ -134,6 +134,14 @@ fn nested(image: &Image, depth: usize, on: Option<&str>) -> Image {
     })
 }
 
+/// A list for these platforms, with spaces between them, and the digest of its image for one of them.
+fn list_with(platforms: &str, one: &str) -> anyhow::Result<(Image, Digest)> {
+    let images: Vec<_> = platforms.split(' ').map(|name| (image(Family::Docker, name), name)).collect();
+    let entries: Vec<_> = images.iter().map(|(image, name)| (image, Some(*name))).collect();
+    let (picked, _) = images.iter().find(|(_, name)| *name == one).context("it is not among them")?;
+    Ok((listing(Form::List, &entries), picked.manifest.digest()))
+}
+
 /// The architectures in a list, in the order of its entries.
 fn architectures(list: &Value) -> Vec<&Value> {
     let entries = list["manifests"].as_array().into_iter().flatten();
@@ -161,18 +169,13 @@ fn each_gets_what_runs_there() -> anyhow::Result<()> {
         ("linux/amd64/v2", "linux/amd64/v3 linux/amd64/v1 linux/amd64/v2", "linux/amd64/v2"),
         ("linux/amd64/v1", "linux/amd64/v2 linux/amd64", "linux/amd64"),
     ] {
-        let names: Vec<&str> = entries.split(' ').collect();
-        let images: Vec<Image> = names.iter().map(|name| image(Family::Docker, name)).collect();
-        let entries: Vec<_> = images.iter().zip(names.iter().map(|name| Some(*name))).collect();
-        let list = listing(Form::List, &entries);
-        let picked = images.iter().zip(&names).find(|(_, name)| **name == expected);
-        let (picked, _) = picked.context("it is not among them")?;
+        let (list, picked) = list_with(entries, expected)?;
         let says = by_tag(&list, schema2().with_platform(platform(asked)));
         let default = Request { default_platform: platform(asked), ..by_tag(&list, schema2()) };
         for request in [says, default] {
             let answer =
-                answered(&request, &list.documents()).with_context(|| format!("{asked} of {names:?}"))?;
-            ensure!(answer.digest == picked.manifest.digest(), "{asked} of {names:?}: {}", answer.report);
+                answered(&request, &list.documents()).with_context(|| format!("{asked} of {entries}"))?;
+            ensure!(answer.digest == picked, "{asked} of {entries}: {}", answer.report);
         }
     }
     Ok(())
@@ -207,15 +210,10 @@ fn an_older_architecture_is_the_last_choice() -> anyhow::Result<()> {
         ("linux/arm64", "linux/arm/v6 linux/amd64 linux/arm/v7", "linux/arm/v7"),
         ("linux/arm64", "linux/arm/v7 linux/arm64/v8", "linux/arm64/v8"),
     ] {
-        let names: Vec<&str> = entries.split(' ').collect();
-        let images: Vec<Image> = names.iter().map(|name| image(Family::Docker, name)).collect();
-        let entries: Vec<_> = images.iter().zip(names.iter().map(|name| Some(*name))).collect();
-        let list = listing(Form::List, &entries);
-        let picked = images.iter().zip(&names).find(|(_, name)| **name == expected);
-        let (picked, _) = picked.context("it is not among them")?;
+        let (list, picked) = list_with(entries, expected)?;
         let client = schema2().with_platform(platform(asked));
         let answer = answered(&by_tag(&list, client), &list.documents())?;
-        ensure!(answer.digest == picked.manifest.digest(), "{asked} of {names:?}: {}", answer.report);
+        ensure!(answer.digest == picked, "{asked} of {entries}: {}", answer.report);
     }
     // In a list Docker 1.13 finds its own architecture only.
     let only = |family, name| listing(Form::Index, &[(&image(family, name), Some(name))]);

@@ -1,7 +1,6 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
 use std::time::SystemTime;
 use std::{env, fs};
 
@@ -12,6 +11,7 @@ use tokio::task::JoinSet;
 use super::flight::HELD_BACK;
 use super::index::OVERHEAD;
 use super::*;
+use crate::data::victim::said_until_killed;
 
 const MIB: usize = 1024 * 1024;
 
@@ -582,20 +582,11 @@ fn no_wrong_byte_is_given_out_after_a_kill() {
     let (blobs, capacity) = blobs_of_a_victim();
     let (mut pulled, mut whole, mut parts) = (0, 0, 0);
     for round in 0..kills {
-        let mut victim = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "data::blob_cache::tests::victim", "--nocapture"])
-            .env(VICTIM, folder.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut lines = lines.filter(|line| line.starts_with("right ") || line.starts_with("wrong "));
+        let is_said = |line: &String| line.starts_with("right ") || line.starts_with("wrong ");
+        let read = |line| Some(line).filter(is_said);
         // Somewhere between two pulls, which is anywhere within those that go on.
-        let mut told: Vec<_> = lines.by_ref().take(round * 7 % 12 + 1).collect();
-        victim.kill().unwrap();
-        told.extend(lines);
-        victim.wait().unwrap();
+        let test = "data::blob_cache::tests::victim";
+        let told = said_until_killed(test, VICTIM, folder.path(), read, round * 7 % 12 + 1);
         assert!(told.iter().all(|line| line.starts_with("right ")), "{told:?} in round {round}");
         pulled += told.len();
         // Of files that went, at most what had room before.
