@@ -98,8 +98,13 @@ fn is_sound_answer(asked: &Asked, answered: &Answered) {
         }
         (Document::Schema1(stored), Document::Manifest(made)) => {
             let config = answered.records.iter().find(|record| record.is_config());
-            assert_eq!(config.map(|config| &config.digest), Some(&made.config.digest), "the config is not kept");
-            let is_stored = |layer: &Descriptor| stored.layers.iter().any(|blob| layer.digest.as_str() == blob);
+            assert_eq!(
+                config.map(|config| &config.digest),
+                Some(&made.config.digest),
+                "the config is not kept"
+            );
+            let is_stored =
+                |layer: &Descriptor| stored.layers.iter().any(|blob| layer.digest.as_str() == blob);
             let is_plain =
                 |layer: &Descriptor| answered.layers.iter().any(|plain| plain.facts.diff_id == layer.digest);
             let are_theirs = made.layers.iter().all(|layer| is_stored(layer) || is_plain(layer));
