@@ -865,7 +865,9 @@ impl<'d, 'a> Desk<'d, 'a> {
             Root::Tag { .. } | Root::Digest { .. } => schema1.digest(),
         };
         let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
-        if self.client.names(stored) || self.client.schema1_form() == stored {
+        // A folder may have the signed bytes under a digest of their own, which no other bytes have.
+        let can_change = || digest == schema1.digest();
+        if self.client.names(stored) || self.client.schema1_form() == stored || !can_change() {
             return Ok(Step::Done(self.stored_draft(found, stored, digest, bytes)));
         }
         let mut draft = self.stored_draft(found, stored, digest, &[]);
