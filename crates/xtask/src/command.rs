@@ -3,8 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 
 /// The project's root folder.
 ///
@@ -37,6 +38,22 @@ pub fn tool(package: &str) -> Command {
     let mut command = cargo();
     command.args(["run", "--locked", "--package", package, "--"]);
     command
+}
+
+/// The program that makes what is shipped of what the compiler made. It is built once, so that whoever calls it again does
+/// not wait for another build in cargo's target folder.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn artifacts() -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        run(cargo().args(["build", "--locked", "--package", "xtask-artifacts"]))?;
+        let program = target_folder()?.join("debug/xtask-artifacts");
+        anyhow::Ok(program.with_extension(env::consts::EXE_EXTENSION))
+    };
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(|error| anyhow!(error))
 }
 
 /// Runs `command` in the place of this program, so that a signal to this one is a signal to that.

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context;
 
-use crate::command::{cargo, run, target_folder, tool};
+use crate::command::{artifacts, cargo, run, target_folder};
 use crate::toolchain::{self, WASM};
 
 /// The component that `downshift-host` embeds.
@@ -72,7 +73,7 @@ fn component(guest: (&str, &str)) -> anyhow::Result<PathBuf> {
     let (_, library) = guest;
     let module = module(guest, &RUSTFLAGS)?;
     let component = target_folder()?.join("artifacts").join(library).with_extension("component.wasm");
-    run(tool("xtask-artifacts").arg("component").arg(module).arg(&component))?;
+    run(Command::new(artifacts()?).arg("component").arg(module).arg(&component))?;
     Ok(component)
 }
 

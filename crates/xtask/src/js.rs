@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::command::{cargo, project, run, target_folder, tool};
+use crate::command::{artifacts, cargo, project, run, target_folder};
 use crate::node;
 use crate::toolchain::{self, WASM};
 
@@ -210,19 +210,34 @@ fn compile(profile: &str, features: &str) -> anyhow::Result<Command> {
 /// A call of the program that makes a module of what was compiled, and the folder for it.
 struct Bind {
     command: Command,
+    compiled: PathBuf,
     folder: PathBuf,
 }
 
 fn bind(name: &str, compiled: &Path) -> anyhow::Result<Bind> {
     let folder = target_folder()?.join("artifacts/js").join(name);
-    let mut command = tool("xtask-artifacts");
+    let mut command = Command::new(artifacts()?);
     command.args(["module", name]).arg(compiled).arg(&folder);
-    Ok(Bind { command, folder })
+    Ok(Bind { command, compiled: compiled.to_path_buf(), folder })
 }
 
 impl Bind {
+    /// Makes the module, unless it was made by the same call of the same program out of the same bytes: to make one small
+    /// takes up to a minute.
     fn run(mut self) -> anyhow::Result<PathBuf> {
+        let program = fs::metadata(self.command.get_program()).and_then(|program| program.modified())?;
+        let call = format!("{:?} {program:?}", self.command).into_bytes();
+        let compiled = fs::read(&self.compiled)
+            .with_context(|| format!("`{}` cannot be read", self.compiled.display()))?;
+        let (last_call, last) = (self.folder.with_extension("call"), self.folder.with_extension("compiled"));
+        let is = |path: &Path, bytes: &[u8]| fs::read(path).is_ok_and(|last| last == bytes);
+        if self.folder.is_dir() && is(&last_call, &call) && is(&last, &compiled) {
+            return Ok(self.folder);
+        }
+        // Whatever ends this early, it is made anew the next time.
+        fs::remove_file(&last_call).ok();
         run(&mut self.command)?;
+        fs::write(&last, &compiled).and_then(|()| fs::write(&last_call, &call))?;
         Ok(self.folder)
     }
 }

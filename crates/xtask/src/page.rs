@@ -1,8 +1,9 @@
 //! The page for browsers.
 
 use std::path::PathBuf;
+use std::process::Command;
 
-use crate::command::{run, target_folder, tool};
+use crate::command::{artifacts, run, target_folder};
 use crate::{js, node};
 
 /// Builds the page for this machine, in seconds, and says in which folder it is.
@@ -42,7 +43,7 @@ pub fn folder() -> anyhow::Result<PathBuf> {
 /// Makes the page around modules, each a path without its extension.
 fn make(modules: [(&str, PathBuf); 2], options: &[String]) -> anyhow::Result<PathBuf> {
     let folder = folder()?;
-    let mut command = tool("xtask-artifacts");
+    let mut command = Command::new(artifacts()?);
     command.arg("page").arg(&folder).args(options);
     for (option, module) in modules {
         command.arg(format!("--{option}")).arg(module);

@@ -6,9 +6,10 @@ mod tally;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use xtask::command::{announce, cargo, run};
 use xtask::program::{self, Build};
@@ -64,20 +65,34 @@ const ALONE: &[&str] = &["--locked", "--package", "downshift-inspect"];
 fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     program::build_embedded(page::shipped)?;
     announce("the server and the tests: compiling the sandbox, wasmtime, is most of it");
-    // All at once: cargo gives dependencies the features that the packages of one call want together.
-    run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]))?;
-    let mut built = vec![("DOWNSHIFT_BIN", program::path(Build::Plain)?)];
-    announce("a guest that misbehaves, for the sandbox to stop");
+    thread::scope(|scope| {
+        // A module is made by one thread, and so the processors have time for the other things beside it.
+        let modules = scope.spawn(build_modules);
+        // All at once: cargo gives dependencies the features that the packages of one call want together.
+        let server = run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]));
+        let modules = modules.join().map_err(|_| anyhow!("building the modules panicked"))?;
+        server?;
+        let mut built = modules?;
+        built.push(("DOWNSHIFT_BIN", program::path(Build::Plain)?));
+        Ok(built)
+    })
+}
+
+/// Builds what runs elsewhere than in this machine's own programs.
+fn build_modules() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    announce("beside it, a guest that misbehaves, for the sandbox to stop");
     guest::build_bad()?;
-    if node::is_installed() {
-        announce("the package for JavaScript, and the worker");
-        let js::Built { package, worker } = js::build()?;
-        built.push(("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?));
-        built.push(("DOWNSHIFT_JS", package));
-        built.push(("DOWNSHIFT_WORKER", worker));
-        built.push(("DOWNSHIFT_INSPECTOR", page::folder()?));
+    if !node::is_installed() {
+        return Ok(Vec::new());
     }
-    Ok(built)
+    announce("beside it, the package for JavaScript, and the worker");
+    let js::Built { package, worker } = js::build()?;
+    Ok(vec![
+        ("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?),
+        ("DOWNSHIFT_JS", package),
+        ("DOWNSHIFT_WORKER", worker),
+        ("DOWNSHIFT_INSPECTOR", page::folder()?),
+    ])
 }
 
 /// Runs the tests, passes on what they say, and counts.
