@@ -4,6 +4,7 @@ mod compiled;
 pub(crate) mod converter;
 pub(crate) mod layers;
 pub(crate) mod untrue;
+mod user_cache;
 pub mod wasm;
 pub(crate) mod workers;
 
@@ -65,11 +66,12 @@ pub const GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_GUEST"));
 pub const LAYER_GUEST: &[u8] = include_bytes!(env!("DOWNSHIFT_LAYER_GUEST"));
 
 impl EngineName {
-    /// The engine for one request, with the component in the file `guest` if it is not to be the program's own.
+    /// The engine for one request, with the component in the file `guest` if it is not to be the program's own. It is
+    /// compiled once for each user.
     pub(crate) fn engine(self, guest: Option<&Path>) -> Result<Engine, Error> {
         match self {
             Self::Native => Ok(Engine::Native),
-            Self::Wasm => Engine::wasm(&component(guest)?, 1, None),
+            Self::Wasm => Engine::wasm(&component(guest)?, 1, user_cache::folder().as_deref()),
         }
     }
 

@@ -46,13 +46,13 @@ pub fn serve_memory_edge(arguments: &[String]) -> anyhow::Result<Server> {
 pub const PROBE_UPSTREAMS: &str = "DOWNSHIFT_PROBE_UPSTREAMS";
 
 /// The program as a command, without arguments. A server asks its registries for nothing but what clients want, so that
-/// tests can count that.
+/// tests can count that. What commands keep for a user is kept beside the tests.
 ///
 /// # Errors
 /// If it was not built.
 pub fn command() -> anyhow::Result<Command> {
     let mut command = Command::new(path()?);
-    command.env(PROBE_UPSTREAMS, "false");
+    command.env(PROBE_UPSTREAMS, "false").env("XDG_CACHE_HOME", beside_the_test("suite-cache")?);
     Ok(command)
 }
 
