@@ -251,7 +251,16 @@ impl Expectations<'_> {
                 let zstd = ZstdSupport::None;
                 (Form::Schema1, convert(root, Form::Schema1, zstd, &platform, self.policy, image)?.body)
             }
-            Cell::Unsigned => (Form::Schema1Unsigned, payload(&manifest.bytes)?),
+            Cell::Unsigned => {
+                let payload = payload(&manifest.bytes)?;
+                // A folder has the signed bytes under a digest of their own, which no others have.
+                let is_of_payload = Digest::of(&payload) == *digest;
+                if is_of_payload {
+                    (Form::Schema1Unsigned, payload)
+                } else {
+                    (manifest.form, manifest.bytes.clone())
+                }
+            }
             Cell::Refused(status, reason) => return Ok(Answer::Refusal(*status, reason.clone())),
             Cell::Child(_) | Cell::ZstdChild(_) | Cell::Converted(..) | Cell::Plain(..) => {
                 bail!("a digest gives nothing else")
