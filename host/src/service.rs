@@ -384,6 +384,7 @@ impl Images {
             plain_layers: settings.plain_layers,
             facts_wait: Duration::from_secs(settings.facts_wait),
             wire_gzip: settings.wire_gzip,
+            v1: settings.v1,
             clients: settings.clients()?,
             platform: settings.platform.clone(),
             limits: settings.limits()?,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
 use downshift_layer::Limits as LayerLimits;
-use downshift_registry::ClientRules;
+use downshift_registry::{ClientRules, V1Mode};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -72,6 +72,9 @@ pub(crate) struct Settings {
     pub(crate) facts_wait: u64,
     /// Whether what is unpacked on its way is compressed with gzip again, for who takes that.
     pub(crate) wire_gzip: bool,
+    /// What clients get of the API of version 1.
+    #[serde(with = "text")]
+    pub(crate) v1: V1Mode,
     /// What is known of clients in every repository, as rules.
     pub(crate) client: Vec<String>,
     /// The platform for clients that do not say theirs.
@@ -143,6 +146,7 @@ impl Default for Settings {
             // Less than proxies and engines wait for an answer, which is a minute at the least.
             facts_wait: 45,
             wire_gzip: false,
+            v1: V1Mode::default(),
             client: Vec::new(),
             platform: Platform::default(),
             engine: EngineName::Wasm,

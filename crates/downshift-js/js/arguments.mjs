@@ -84,6 +84,7 @@ export const digestOf = { bytes, "algorithm?": text };
 export const generateP256Signer = {};
 export const hasDigest = { bytes, digest: text, payloadDigest: callback };
 export const inspect = { documents: [DOCUMENT] };
+export const mac = { message: text };
 export const matrix = { "own?": { accept: [text], "user_agent?": text } };
 export const openLayer = {
   "options?": { "digest?": text, "diffId?": text, "start?": count, "end?": count, "maxBytes?": count },

@@ -23,6 +23,7 @@ export function signers(glue) {
     return {
       publicKey: { kid: member("kid"), x: member("x"), y: member("y") },
       sign: checked(parameters.sign, (input) => call(glue, () => alive().sign(input))),
+      mac: checked(parameters.mac, (message) => call(glue, () => alive().mac(message))),
       toJwk: () => call(glue, () => alive().toJwk()),
     };
   }
@@ -39,7 +40,7 @@ export function signers(glue) {
 
   /** A signer with WebCrypto: several times as fast, with other signatures each time. */
   async function webCryptoSigner(file) {
-    const { publicKey, toJwk } = p256Signer(file);
+    const { publicKey, mac, toJwk } = p256Signer(file);
     const { d, x, y } = JSON.parse(toJwk());
     const jwk = { kty: "EC", crv: "P-256", d, x, y };
     const algorithm = { name: "ECDSA", namedCurve: "P-256" };
@@ -49,7 +50,7 @@ export function signers(glue) {
       async (input) =>
         new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, input)),
     );
-    return { publicKey, sign };
+    return { publicKey, sign, mac };
   }
 
   return {

@@ -191,8 +191,14 @@ export interface Signer {
   sign(input: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
+/** A signer with message authentication codes of the same key. */
+export interface KeyedSigner extends Signer {
+  /** The code of a message, 32 bytes: the same wherever the key is, and nobody else can make one. */
+  mac(message: string): Uint8Array;
+}
+
 /** A signer whose key can be kept. */
-export interface P256Signer extends Signer {
+export interface P256Signer extends KeyedSigner {
   sign(input: Uint8Array): Uint8Array;
   /** The private key. */
   toJwk(): string;

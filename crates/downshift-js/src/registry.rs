@@ -72,7 +72,9 @@ fn route(request: &Request, asked: &mut Object) {
             asked.text("route", "token").json("scopes", &array(scopes));
             asked.optional_text("account", account.as_deref())
         }
-        Route::V1Images { .. } | Route::V1 => asked.text("route", "noV1"),
+        Route::V1Ping | Route::V1Images { .. } | Route::V1Tags { .. } | Route::V1Image { .. } | Route::V1 => {
+            asked.text("route", "noV1")
+        }
         Route::Page { .. } | Route::Unknown => asked.text("route", "unknownPath"),
     };
 }

@@ -33,6 +33,11 @@ impl P256 {
         Ok(self.signer.sign(input)?.bytes)
     }
 
+    /// The message authentication code of a text, 32 bytes.
+    pub fn mac(&self, text: &str) -> Vec<u8> {
+        self.signer.mac(text.as_bytes()).to_vec()
+    }
+
     /// A member of the public key, such as `x` or `kid`.
     pub fn member(&self, name: &str) -> Option<String> {
         self.key.public_key().member(name).map(str::to_owned)

@@ -27,8 +27,13 @@ impl Front {
     ///
     /// Where a registry decides, it does so when it is asked for what the request is about.
     pub(crate) async fn admit(&self) -> Result<Caller, Response> {
-        // Load balancers look at the root. The API of version 1 has nothing but what this client was told before.
-        let is_for_all = matches!(self.request.route, Route::Root | Route::V1Images { .. } | Route::V1);
+        // Load balancers look at the root. The API of version 1 has nothing but what this client was told before, unless it pulls
+        // by that; the token that it is given then is for who was let in, and is looked at where it is of use.
+        let is_for_all = match self.request.route {
+            Route::Root | Route::V1Ping | Route::V1Tags { .. } | Route::V1Image { .. } | Route::V1 => true,
+            Route::V1Images { .. } => !self.is_v1_pull(),
+            _ => false,
+        };
         if is_for_all || self.settings.access == Access::Open {
             return Ok(Caller::Server);
         }

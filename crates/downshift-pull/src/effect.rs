@@ -186,6 +186,9 @@ pub enum Effect {
     CheckLogin(Authorization),
     /// Hash credentials, with a key that nobody else has: [`Done::Hashed`].
     Hash(Authorization),
+    /// Give the message authentication code of a text, with a key that is made of the signing key, so that all that sign alike
+    /// give the same, today and tomorrow: [`Done::Mac`].
+    Mac(String),
     /// Wait: [`Done::Waited`].
     Pause(Duration),
     /// Tell the operator: [`Done::Nothing`].
@@ -252,6 +255,8 @@ pub enum Done {
     Login(Login),
     /// The hash.
     Hashed(CallerId),
+    /// The code.
+    Mac([u8; 32]),
     /// The time is over.
     Waited,
     /// The head is on its way.

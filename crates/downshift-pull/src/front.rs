@@ -2,11 +2,14 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
 use downshift::Failure as Explanation;
-use downshift_registry::{Fault, PullFailure, Request, Response, Route, error, response, v1};
+use downshift_registry::{
+    Fault, PullFailure, Reference, Request, Response, Route, V1Mode, V1Part, error, response, v1, v1_images,
+};
 
 use crate::blob::{Blob, OpenBlob};
 use crate::caller::Caller;
@@ -30,6 +33,8 @@ pub(crate) struct Front {
     pub(crate) refusal: Option<Response>,
     /// By which the request came.
     pub(crate) scheme: &'static str,
+    /// Whether it asked for a layer by version 1, and now asks for the blob that this is.
+    pub(crate) is_v1_layer: bool,
     pub(crate) shell: Shell,
 }
 
@@ -55,13 +60,22 @@ impl From<Response> for Reply {
 
 impl Front {
     /// Answers the request, to the last byte.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
+        let is_v1_pull = self.is_v1_pull();
         let caller = match self.admit().await {
             Ok(caller) => caller,
             Err(response) => return self.respond(response.into()).await,
         };
         if let Some(refusal) = &self.refusal {
             return self.respond(refusal.clone().into()).await;
+        }
+        if is_v1_pull {
+            self.request = Arc::new(self.request.of_v1_engine(&self.settings.platform));
+            if let Route::V1Image { id, part: V1Part::Layer } = &self.request.route.clone()
+                && let Err(response) = Box::pin(self.follow_v1_layer(id, &caller)).await
+            {
+                return self.respond(response.into()).await;
+            }
         }
         match self.answer(&caller).await {
             Ok(Answer::Ready(reply)) => {
@@ -79,6 +93,9 @@ impl Front {
 
     async fn respond(&self, mut reply: Reply) {
         self.note_failure(&reply.response).await;
+        if self.is_v1_layer {
+            reply.response = v1_images::layer(reply.response);
+        }
         if self.is_private() {
             reply.response = reply.response.for_one_caller();
         }
@@ -92,6 +109,11 @@ impl Front {
             Route::Base => self.base(caller).await?,
             Route::Token { query } => self.token(query).await?,
             Route::Manifest { name, reference } => {
+                if let Reference::Tag(tag) = reference
+                    && let Some(response) = Box::pin(self.instead_of_manifest(name, tag)).await
+                {
+                    return Ok(response.into());
+                }
                 return self.manifest(name, reference, caller).await.map(Answer::Ready);
             }
             Route::Blob { name, digest } => {
@@ -124,12 +146,25 @@ impl Front {
                     response::referrers(name, digest, list.bytes, filters, next)
                 })
             }
-            Route::V1Images { name } => self.last_failure(name).await,
-            Route::V1 => response::no_v1(),
+            Route::V1Ping => self.v1_ping(),
+            Route::V1Images { name } => {
+                return Ok(Answer::Ready(Box::pin(self.v1_repository(name, caller)).await));
+            }
+            Route::V1Tags { name } if self.is_v1_pull() => Box::pin(self.v1_tags(name, caller)).await,
+            Route::V1Image { id, part } if self.is_v1_pull() => {
+                Box::pin(self.v1_image(id, *part, caller)).await
+            }
+            Route::V1Tags { .. } | Route::V1Image { .. } | Route::V1 => response::no_v1(),
             // The shell has answered those that there is something at.
             Route::Page { .. } | Route::Unknown => error::unknown_path(),
         };
         Ok(response.into())
+    }
+
+    /// The same for another request.
+    pub(crate) fn with_request(&self, request: Arc<Request>) -> Self {
+        let (settings, shell) = (Arc::clone(&self.settings), self.shell.clone());
+        Self { settings, request, refusal: None, scheme: self.scheme, is_v1_layer: false, shell }
     }
 
     /// The repository called `name`, if there may be one.
@@ -138,7 +173,7 @@ impl Front {
     }
 
     /// What the API of version 1 says to this client of its last failure.
-    async fn last_failure(&self, name: &str) -> Response {
+    pub(crate) async fn last_failure(&self, name: &str) -> Response {
         let failure = match self.failure_key(name) {
             Some(key) => match self.shell.ask(Effect::Load(key)).await {
                 Done::Known(Value::LastFailure(failure)) => Some(failure),
@@ -146,7 +181,10 @@ impl Front {
             },
             None => None,
         };
-        v1::answer(&self.request, failure.as_ref())
+        match self.settings.v1 {
+            V1Mode::Off => response::no_v1(),
+            V1Mode::Explain | V1Mode::On => v1::answer(&self.request, failure.as_ref()),
+        }
     }
 
     /// Remembers why the client does not get what it asks for, if it is one that asks again by the API of version 1.
@@ -165,9 +203,16 @@ impl Front {
     }
 
     fn failure_key(&self, name: &str) -> Option<Key> {
+        if self.settings.v1 == V1Mode::Off {
+            return None;
+        }
+        Some(Key::LastFailure { client: self.v1_client()?, name: name.to_owned() })
+    }
+
+    /// The client, by its address and `User-Agent`, if it is one that asks the API of version 1.
+    pub(crate) fn v1_client(&self) -> Option<String> {
         let (user_agent, address) = (&self.request.v1.as_ref()?.user_agent, &self.request.address);
-        let client = [address.as_deref().unwrap_or_default(), " ", user_agent].concat();
-        Some(Key::LastFailure { client, name: name.to_owned() })
+        Some([address.as_deref().unwrap_or_default(), " ", user_agent].concat())
     }
 
     /// Takes what is not there for a no: registries hide what somebody may not see. If it is only missing, the next one who
@@ -179,7 +224,7 @@ impl Front {
     }
 
     /// The response to a request that failed.
-    async fn failed(&self, failure: Failure, caller: &Caller) -> Response {
+    pub(crate) async fn failed(&self, failure: Failure, caller: &Caller) -> Response {
         if failure.is_about_caller() {
             self.revoke(caller).await;
         }

@@ -68,6 +68,7 @@ mod repository;
 mod settings;
 mod shell;
 mod trouble;
+mod v1;
 mod value;
 mod variables;
 
@@ -87,5 +88,6 @@ pub use settings::{
     Access, Delivery, Domain, Origin, OriginId, Place, Registry, Resolve, Scope, Settings, Url,
 };
 pub use trouble::Trouble;
+pub use v1::{MAX_V1_TAGS, V1_PULL_LIFETIME};
 pub use value::{AnswerValue, HeadOf, Key, ListValue, ReferrersValue, TagTarget, Value};
 pub use variables::{UPSTREAM_TIMEOUT, Variables};

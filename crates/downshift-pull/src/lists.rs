@@ -20,6 +20,13 @@ pub(crate) enum TagList {
 }
 
 impl TagList {
+    /// Those that are there.
+    pub(crate) fn into_tags(self) -> Vec<String> {
+        match self {
+            Self::All(tags) | Self::Page { tags, .. } => tags,
+        }
+    }
+
     /// The response with them.
     pub(crate) fn response(&self, name: &str, page: &Page) -> Response {
         match self {

@@ -363,8 +363,27 @@ impl Front {
         Ok(())
     }
 
+    /// The answer under a key whose tag points to this manifest, as it is kept or made now.
+    pub(crate) async fn answer_to(
+        &self,
+        repository: &Repository<'_>,
+        key: AnswerKey,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<AnswerValue, Failure> {
+        match self.answer_at_hand(repository, &key).await? {
+            Some(answer) => Ok(answer),
+            None => self.make(repository, key, digest, Recalled::default(), caller).await,
+        }
+    }
+
     /// The response to a request for a manifest that cannot be answered.
-    async fn refuse(&self, name: &str, reference: &Reference, failure: Failure) -> Result<Response, Failure> {
+    pub(crate) async fn refuse(
+        &self,
+        name: &str,
+        reference: &Reference,
+        failure: Failure,
+    ) -> Result<Response, Failure> {
         match failure.reason() {
             Reason::Refused { explanation, records, layers } => {
                 self.record(records).await?;

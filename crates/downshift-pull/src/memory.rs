@@ -72,6 +72,9 @@ const MAX_REFUSALS: usize = 10_000;
 /// How many failures of clients are: with their lines they take some 2 MB at the most.
 const MAX_FAILURES: usize = 1_000;
 
+/// How many tags that clients wanted are: with their keys they take some 0.5 MB.
+const MAX_WANTED_TAGS: usize = 1_000;
+
 /// How many layers that cannot be unpacked are.
 const MAX_LAYER_REFUSALS: usize = 1_000;
 
@@ -90,6 +93,7 @@ pub struct Memory {
     refusals: Facts,
     /// By client and repository.
     failures: Facts<(String, String), PullFailure>,
+    wanted_tags: Facts<(String, String), String>,
     layer_refusals: Facts<About, LayerReading>,
     /// How many refusals there were.
     mark: u64,
@@ -257,6 +261,7 @@ impl Memory {
             tags_of: Facts::new(room.tags_of),
             refusals: Facts::new(MAX_REFUSALS),
             failures: Facts::new(MAX_FAILURES),
+            wanted_tags: Facts::new(MAX_WANTED_TAGS),
             layer_refusals: Facts::new(MAX_LAYER_REFUSALS),
             mark: 0,
             forgotten: 0,
@@ -296,6 +301,15 @@ impl Memory {
             }
             Effect::Forget(Key::LastFailure { client, name }) => {
                 self.failures.remove(&(client.clone(), name.clone()));
+            }
+            Effect::Load(Key::WantedTag { client, name }) => {
+                let tag = self.wanted_tags.get(&(client.clone(), name.clone()), now);
+                let known = |tag: &String| Done::Known(Value::WantedTag(tag.clone()));
+                return Some(tag.map_or(Done::Unknown { mark: 0 }, known));
+            }
+            Effect::Keep { key: Key::WantedTag { client, name }, value: Value::WantedTag(tag), lifetime } => {
+                let about = (client.clone(), name.clone());
+                self.wanted_tags.insert(about, tag.clone(), until(now, *lifetime));
             }
             Effect::Load(Key::LayerRefusal { scope, digest }) => {
                 let refusal = self.layer_refusals.get(&of_digest(scope, digest), now);

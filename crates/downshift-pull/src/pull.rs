@@ -53,7 +53,7 @@ impl Pull {
         let request: Arc<Request> = request.into();
         let refusal = settings.local_name(&request).err();
         let request = settings.of_known_client(settings.local(request));
-        let front = Front { settings, request, refusal, scheme, shell: shell.clone() };
+        let front = Front { settings, request, refusal, scheme, is_v1_layer: false, shell: shell.clone() };
         Self { work: Some(Box::pin(front.run())), shell }
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
-use downshift_registry::{ClientRules, Credentials, HostPattern, Mapping};
+use downshift_registry::{ClientRules, Credentials, HostPattern, Mapping, V1Mode};
 
 /// For how long what a tag points to is told without asking again, unless the operator says otherwise.
 const TAG_LIFETIME: Duration = Duration::from_secs(10);
@@ -32,6 +32,8 @@ pub struct Settings {
     pub facts_wait: Duration,
     /// Whether what is unpacked on its way is compressed with gzip again, for clients that take that.
     pub wire_gzip: bool,
+    /// What clients get of the API of version 1.
+    pub v1: V1Mode,
     /// What is known of clients beside the table of them, in all repositories.
     pub clients: ClientRules,
     /// The platform for clients that do not say theirs.
@@ -211,6 +213,7 @@ impl Settings {
             plain_layers: PlainLayers::default(),
             facts_wait: FACTS_WAIT,
             wire_gzip: false,
+            v1: V1Mode::default(),
             clients: ClientRules::default(),
             platform: Platform::default(),
             limits: Limits::default(),

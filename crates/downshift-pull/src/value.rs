@@ -121,6 +121,13 @@ pub enum Key {
         /// The layer's digest.
         digest: Digest,
     },
+    /// Which tag of a repository a client wanted that pulls by version 1, where images are not asked for by tags.
+    WantedTag {
+        /// The client: its address and its `User-Agent`.
+        client: String,
+        /// The repository's name here.
+        name: String,
+    },
     /// Why a client could not pull from a repository last.
     LastFailure {
         /// The client: its address and its `User-Agent`.
@@ -185,6 +192,8 @@ pub enum Value {
     BlobSize(u64),
     /// Why it cannot be.
     LayerRefusal(LayerReading),
+    /// A tag.
+    WantedTag(String),
     /// Why somebody could not pull.
     LastFailure(PullFailure),
 }
@@ -297,6 +306,7 @@ impl Key {
             | Self::MediaType { .. }
             | Self::BlobSize { .. }
             | Self::LayerRefusal { .. }
+            | Self::WantedTag { .. }
             | Self::LastFailure { .. } => true,
             Self::Answer { .. }
             | Self::Document { .. }

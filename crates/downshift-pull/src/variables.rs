@@ -110,6 +110,7 @@ impl<'j> Reader<'j> {
         if let Some(wait) = self.seconds("FACTS_WAIT")? {
             settings.facts_wait = wait;
         }
+        settings.v1 = self.one_of("V1", &["on", "explain", "off"])?.parse().unwrap_or_default();
         settings.clients = client_rules("CLIENT", self.value("CLIENT"))?;
         if let Some(platform) = self.text("PLATFORM")? {
             let invalid = |_| invalid("PLATFORM", "write it as `linux/arm64` or `linux/arm/v7`");

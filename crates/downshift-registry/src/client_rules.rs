@@ -111,6 +111,7 @@ impl<'r> Said<'r> {
             zstd: self.zstd.or(facts.zstd),
             needs_length: self.needs_length.unwrap_or(facts.needs_length),
             errors: self.errors.unwrap_or(facts.errors),
+            pulls_by_v1: facts.pulls_by_v1,
         }
     }
 }

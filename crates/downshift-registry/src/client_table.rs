@@ -16,6 +16,8 @@ pub(crate) struct ClientFacts<'a> {
     pub(crate) needs_length: bool,
     /// Which errors it prints.
     pub(crate) errors: PrintedErrors,
+    /// Whether it pulls by the API of version 1, and by version 2 only what TarSum digests name.
+    pub(crate) pulls_by_v1: bool,
 }
 
 /// Which errors of version 2 a client prints. After the others it asks the API of version 1, and prints what that says.
@@ -45,8 +47,13 @@ pub(crate) struct Version(pub(crate) u32, pub(crate) u32);
 /// Later than any release. A version that cannot be read counts as this: it is of a build that nobody has released yet.
 pub(crate) const NEWEST: Version = Version(u32::MAX, u32::MAX);
 
-const UNKNOWN: ClientFacts<'static> =
-    ClientFacts { unreadable: &[], zstd: None, needs_length: false, errors: PrintedErrors::All };
+const UNKNOWN: ClientFacts<'static> = ClientFacts {
+    unreadable: &[],
+    zstd: None,
+    needs_length: false,
+    errors: PrintedErrors::All,
+    pulls_by_v1: false,
+};
 
 /// containerd's library in another program, and how the version ends that such a program names. containerd itself has its own
 /// there.
@@ -59,8 +66,12 @@ const ALL_BUT_SCHEMA1: &[Form] = &[Form::Schema2, Form::List, Form::Oci, Form::I
 
 /// The rows of a product stand together, the older before the newer.
 const TABLE: [Row; 21] = [
-    // Docker 1.5 and earlier want TarSum digests; nothing is known of them but that they are older than zstd.
-    row("docker", Version(1, 6), &[], Some(ZstdSupport::None)),
+    // Docker 1.5 asks version 2 first, wants TarSum digests there, and pulls by version 1 once that has failed, whatever it was
+    // (measured with 1.5.0); earlier ones ask version 1 alone. They are older than zstd.
+    Row {
+        facts: ClientFacts { zstd: Some(ZstdSupport::None), pulls_by_v1: true, ..UNKNOWN },
+        ..docker(1, 6)
+    },
     // Measured with 1.6.2 and 1.7.1: by a schema 2 digest they fail, and of errors they print the answer of `/v1/` alone.
     // Without a Content-Length they read nothing of a layer (`registry/session_v2.go`).
     Row { facts: ClientFacts { needs_length: true, ..schema1_engine(PrintedErrors::None) }, ..docker(1, 8) },
@@ -231,6 +242,18 @@ mod tests {
         ] {
             let facts = facts(product, version);
             assert_eq!((facts.errors, facts.needs_length), (errors, needs_length), "{product} {version}");
+        }
+    }
+
+    #[test]
+    fn docker_before_1_6_pulls_by_version_1() {
+        for version in ["0.6.3", "1.0.0", "1.5.0", "1.5.0-dev", "v1.4.1"] {
+            assert!(facts("docker", version).pulls_by_v1, "{version}");
+        }
+        for (product, version) in
+            [("docker", "1.6.0"), ("docker", "dev"), ("docker", ""), ("docker", "29.0.1"), ("curl", "1.5.0")]
+        {
+            assert!(!facts(product, version).pulls_by_v1, "{product} {version}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Each has exactly one entry, for Docker 1.8 and 1.9 crash on an empty list. What is unknown is told in Distribution's
 //! words; all other errors have a message of cause and remedy, and a detail of both and a stable `reason`. Only the
-//! dead API of version 1 is answered in plain text.
+//! API of version 1 is answered in plain text.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -269,6 +269,20 @@ pub fn range_invalid(size: u64) -> Response {
 pub(crate) fn headers_too_large() -> Response {
     let cause = format!("the headers that decide the answer have more than `{MAX_HEADER_BYTES}` bytes");
     explained(431, "UNSUPPORTED", "header-bytes", &cause, "name fewer types in the Accept header")
+}
+
+/// An engine that pulls by version 1 asks for an image, and may not have it so: `remedy` says what to do. It prints what version
+/// 1 says of that.
+#[must_use]
+pub fn no_v1_pulls(cause: &str, remedy: &str) -> Response {
+    explained(400, "MANIFEST_INVALID", "no-v1-pulls", cause, remedy).with("vary", DECIDES_MANIFESTS)
+}
+
+/// What a pull by version 1 goes on with is not the token that it was given, or does not count any more.
+#[must_use]
+pub fn v1_token_invalid() -> Response {
+    let cause = "the token of this pull is missing, wrong, of another platform or no longer valid";
+    explained(403, "DENIED", "invalid-v1-token", cause, "pull the image again")
 }
 
 fn explained(status: u16, code: &str, reason: &str, cause: &str, remedy: &str) -> Response {

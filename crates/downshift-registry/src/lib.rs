@@ -60,6 +60,9 @@ mod token;
 mod user_agent;
 pub mod v1;
 mod v1_client;
+pub mod v1_images;
+mod v1_mode;
+mod v1_token;
 
 pub use accept::{capabilities, every_type};
 pub use answer_key::{AnswerKey, Meaning};
@@ -77,9 +80,12 @@ pub use name::{Reference, is_local_name, is_repository_name, is_tag, repository_
 pub use query::{CatalogQuery, ReferrersQuery};
 pub use registry_name::{DOCKER_HUB, RegistryName, is_docker_hub, registry_host, split_registry};
 pub use request::Request;
-pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH};
+pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH, V1Part};
 pub use scope::{Resource, Scope};
 pub use token::{Token, TokenForm, TokenRequest};
 pub use user_agent::UserAgent;
 pub use v1::PullFailure;
 pub use v1_client::V1Client;
+pub use v1_images::{V1Image, V1Images};
+pub use v1_mode::{UnknownV1Mode, V1Mode};
+pub use v1_token::{MAX_V1_TOKEN_BYTES, V1Token, is_code};

@@ -1,23 +1,25 @@
 //! A request, as far as it decides the response.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::str;
 
-use downshift::{Capabilities, Digest};
+use downshift::{Capabilities, Digest, Platform, ZstdSupport};
 
 use crate::coding::Codings;
 use crate::conditions::{Conditions, Selection};
 use crate::limits::MAX_HEADER_BYTES;
 use crate::mirror;
 use crate::registry_name::is_host;
+use crate::v1_token::MAX_V1_TOKEN_BYTES;
 use crate::{
-    Authorization, ClientRules, Coding, Method, RegistryName, Response, Route, UserAgent, V1Client, accept,
-    error,
+    Authorization, ClientRules, Coding, Method, Reference, RegistryName, Response, Route, UserAgent,
+    V1Client, accept, error, v1_token,
 };
 
 /// The headers that are read.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
     "accept",
     "accept-encoding",
     "authorization",
@@ -26,6 +28,7 @@ const HEADERS: [&str; 8] = [
     "if-none-match",
     "if-range",
     "range",
+    "cookie",
 ];
 
 /// Characters of a `User-Agent` that say who a client is, and tell it from others. Docker's has about 100.
@@ -49,6 +52,8 @@ pub struct Request {
     pub registry: Option<RegistryName>,
     /// What tells the client from others that ask the API of version 1, if it is one of those that do.
     pub v1: Option<V1Client>,
+    /// The token of its client's pull by version 1, where that is what is asked for: none is looked at for anything else.
+    pub v1_token: Option<String>,
     /// Whether its client reads no layer without a Content-Length.
     pub needs_length: bool,
     /// The client's address, as far as the place that got the request [knows it](Self::from_address).
@@ -83,7 +88,7 @@ impl Request {
         target: &str,
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, Response> {
-        let mut bytes = 0_usize;
+        let (mut bytes, mut cookies) = (0_usize, Vec::new());
         let (mut accept, mut accept_encoding) = (Vec::new(), Vec::new());
         let (mut user_agent, mut authorization, mut host) = (None, None, None);
         let mut conditions = Conditions::default();
@@ -91,6 +96,11 @@ impl Request {
             let Some(name) = HEADERS.into_iter().find(|header| header.eq_ignore_ascii_case(name)) else {
                 continue;
             };
+            if name == "cookie" {
+                // Browsers have many, which are nothing to this server.
+                cookies.push(value);
+                continue;
+            }
             bytes = bytes.saturating_add(value.len());
             if bytes > MAX_HEADER_BYTES {
                 return Err(error::headers_too_large());
@@ -108,6 +118,7 @@ impl Request {
             }
         }
         let route = Route::parse(target)?;
+        let v1_token = if route.takes_v1_token() { v1_token(authorization.as_ref(), &cookies) } else { None };
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let registry = if route.is_in_v2() { mirror::asked_for(query)? } else { None };
         let client = accept::capabilities(accept, user_agent.as_deref());
@@ -123,6 +134,7 @@ impl Request {
             host,
             registry,
             v1,
+            v1_token,
             needs_length,
             address: None,
             conditions,
@@ -166,6 +178,38 @@ impl Request {
     #[must_use]
     pub fn for_repository(&self, name: &str) -> Self {
         Self { route: self.route.of_repository(name), registry: None, ..self.clone() }
+    }
+
+    /// The same of an engine that pulls by version 1, on `platform` where it does not say its own: it reads what the first that
+    /// pulled by version 2 read, and gets nothing that is coded on its way.
+    #[must_use]
+    pub fn of_v1_engine(&self, platform: &Platform) -> Self {
+        let platform = self.client.platform().unwrap_or(platform).clone();
+        let client = Capabilities::default().with_platform(platform).with_schema1_engine();
+        Self { client: client.with_zstd(ZstdSupport::None), codings: Codings::default(), ..self.clone() }
+    }
+
+    /// The same for a tag.
+    #[must_use]
+    pub fn for_tag(&self, name: &str, tag: &str) -> Self {
+        let reference = Reference::Tag(tag.to_string());
+        Self { route: Route::Manifest { name: name.to_string(), reference }, ..self.clone() }
+    }
+
+    /// The same for a layer.
+    #[must_use]
+    pub fn for_layer(&self, name: &str, digest: &Digest) -> Self {
+        let route = match digest.as_str() {
+            Digest::EMPTY_LAYER => Route::EmptyLayer,
+            _ => Route::Blob { name: name.to_string(), digest: digest.clone() },
+        };
+        Self { route, ..self.clone() }
+    }
+
+    /// The same, for what there is to say of it and nothing of its body.
+    #[must_use]
+    pub fn for_head(&self) -> Self {
+        Self { method: Method::Head, conditions: Conditions::default(), ..self.clone() }
     }
 
     /// The one `Range` that the client asks for of the blob with `digest`, to be passed on as it is; `None` where the
@@ -223,6 +267,14 @@ impl Request {
     }
 }
 
+/// The token of a pull by version 1: where the client says credentials with everything, it comes as a cookie alone.
+fn v1_token(authorization: Option<&Authorization>, cookies: &[&[u8]]) -> Option<String> {
+    let said = authorization.and_then(|value| v1_token::in_authorization(value.as_str()));
+    let mut cookies = cookies.iter().filter_map(|value| str::from_utf8(value).ok());
+    let token = said.or_else(|| cookies.find_map(v1_token::in_cookies))?;
+    (token.len() <= MAX_V1_TOKEN_BYTES).then(|| token.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::borrow::ToOwned as _;
@@ -269,7 +321,9 @@ mod tests {
             v1: Some(V1Client {
                 user_agent: "docker/1.9.1 os/linux arch/arm64".into(),
                 prints_v1_only: false,
+                pulls_by_v1: false,
             }),
+            v1_token: None,
             needs_length: false,
             address: None,
             conditions,
@@ -277,6 +331,41 @@ mod tests {
             user_agent: "docker/1.9.1 os/linux arch/arm64".into(),
         };
         assert_eq!(read("HEAD", "/v2/", &headers), Ok(expected));
+    }
+
+    #[test]
+    fn the_token_of_a_pull_by_version_1_is_read_where_it_is_of_use() {
+        let token = |target: &str, headers: &[(&str, &str)]| {
+            read("GET", target, headers).map(|request| request.v1_token).map_err(|response| response.status)
+        };
+        let some = |token: &str| Ok(Some(token.to_owned()));
+        let (said, kept) = (("Authorization", "Token a|b"), ("Cookie", "x=y; downshift-v1=c|d"));
+        let tags = "/v1/repositories/a/tags";
+        assert_eq!(token(tags, &[said]), some("a|b"));
+        assert_eq!(token(tags, &[kept]), some("c|d"));
+        assert_eq!(token(tags, &[kept, said]), some("a|b"));
+        assert_eq!(token(tags, &[kept, ("Authorization", "Basic Og==")]), some("c|d"));
+        assert_eq!(token(tags, &[("Cookie", "x=y"), kept]), some("c|d"));
+        assert_eq!(token(tags, &[]), Ok(None));
+        for target in ["/v2/a/manifests/latest", "/v1/repositories/a/images", "/v1/_ping", "/"] {
+            assert_eq!(token(target, &[said, kept]), Ok(None), "{target}");
+        }
+        // One that is too long is none, and cookies of others do not matter.
+        let (long, many) = ("a".repeat(MAX_V1_TOKEN_BYTES + 1), "a=b; ".repeat(10_000));
+        assert_eq!(token(tags, &[("Authorization", &["Token ", &long].concat())]), Ok(None));
+        assert_eq!(token(tags, &[("Cookie", &many), said]), some("a|b"));
+    }
+
+    #[test]
+    fn an_engine_of_version_1_reads_what_the_first_of_version_2_read() {
+        let client = |user_agent: &str| {
+            let request = read("GET", "/v2/a/manifests/latest", &[("User-Agent", user_agent)]).ok()?;
+            Some(request.of_v1_engine(&Platform::new("linux", "s390x")).client)
+        };
+        let newer = read("GET", "/v2/", &[("User-Agent", "docker/1.9.1 os/linux arch/arm")]).ok();
+        assert_eq!(client("docker/1.5.0 os/linux arch/arm"), newer.map(|request| request.client));
+        let platform = client("docker/1.5.0").and_then(|client| client.platform().cloned());
+        assert_eq!(platform, Some(Platform::new("linux", "s390x")));
     }
 
     #[test]

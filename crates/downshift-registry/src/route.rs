@@ -78,6 +78,20 @@ pub enum Route {
         /// The repository's name.
         name: String,
     },
+    /// `/v1/_ping`: whether there is a registry of version 1.
+    V1Ping,
+    /// `/v1/repositories/NAME/tags`: the tags of a repository, in version 1.
+    V1Tags {
+        /// The repository's name.
+        name: String,
+    },
+    /// `/v1/images/ID/…`: an image, in version 1.
+    V1Image {
+        /// Its id, 64 hexadecimal digits.
+        id: String,
+        /// What of it.
+        part: V1Part,
+    },
     /// Any other `/v1/…`: [`response::no_v1`](crate::response::no_v1).
     V1,
     /// [`PAGE_PATH`](crate::PAGE_PATH) and all below it: files of the page for browsers, where there is one, else
@@ -88,6 +102,17 @@ pub enum Route {
     },
     /// Anything else: [`error::unknown_path`].
     Unknown,
+}
+
+/// What of an image version 1 is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum V1Part {
+    /// `ancestry`: its id, and those of the images below it.
+    Ancestry,
+    /// `json`: what there is to say of it.
+    Json,
+    /// `layer`: its layer.
+    Layer,
 }
 
 /// Which part of a list of tags or repositories is asked for (OCI distribution specification 1.1, "Listing Tags").
@@ -146,6 +171,11 @@ impl Route {
         }
     }
 
+    /// Whether it is a path of version 1 that needs the token of its client's pull.
+    pub(crate) fn takes_v1_token(&self) -> bool {
+        matches!(self, Self::V1Tags { .. } | Self::V1Image { .. })
+    }
+
     /// Whether it is a path of the V2 API.
     pub(crate) fn is_in_v2(&self) -> bool {
         matches!(self, Self::Base | Self::EmptyLayer | Self::Catalog { .. }) || self.repository().is_some()
@@ -165,10 +195,23 @@ impl Route {
     }
 
     fn of_v1(path: &str) -> Self {
-        let name = path.strip_prefix("/v1/repositories/").and_then(|path| path.strip_suffix("/images"));
-        match name.filter(|name| is_repository_name(name)) {
-            Some(name) => Self::V1Images { name: name.to_string() },
-            None => Self::V1,
+        if path == "/v1/_ping" {
+            return Self::V1Ping;
+        }
+        if let Some((id, part)) = path.strip_prefix("/v1/images/").and_then(|path| path.split_once('/')) {
+            let part = match part {
+                "ancestry" => V1Part::Ancestry,
+                "json" => V1Part::Json,
+                "layer" => V1Part::Layer,
+                _ => return Self::V1,
+            };
+            return if is_v1_id(id) { Self::V1Image { id: id.to_string(), part } } else { Self::V1 };
+        }
+        let of_repository = path.strip_prefix("/v1/repositories/").and_then(|path| path.rsplit_once('/'));
+        match of_repository.filter(|(name, _)| is_repository_name(name)) {
+            Some((name, "images")) => Self::V1Images { name: name.to_string() },
+            Some((name, "tags")) => Self::V1Tags { name: name.to_string() },
+            _ => Self::V1,
         }
     }
 
@@ -225,6 +268,11 @@ impl Page {
     }
 }
 
+/// Whether `id` is the id of an image in version 1 (docker 1.5, `utils.ValidateID`, and what all of them are).
+pub(crate) fn is_v1_id(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn repository_name(name: &str) -> Result<String, Response> {
     if is_local_name(name) { Ok(name.to_string()) } else { Err(error::name_invalid(name)) }
 }
@@ -262,9 +310,25 @@ mod tests {
             parse("/v1/repositories/library/httpd/images"),
             Ok(Route::V1Images { name: name.clone() })
         );
-        for target in
-            ["/v1/_ping", "/v1/repositories/A/images", "/v1/repositories//images", "/v1/images/x/json"]
+        assert_eq!(parse("/v1/_ping"), Ok(Route::V1Ping));
+        assert_eq!(parse("/v1/repositories/library/httpd/tags"), Ok(Route::V1Tags { name: name.clone() }));
+        for (text, part) in [("ancestry", V1Part::Ancestry), ("json", V1Part::Json), ("layer", V1Part::Layer)]
         {
+            let image = Route::V1Image { id: HEX.to_string(), part };
+            assert_eq!(parse(&format!("/v1/images/{HEX}/{text}")), Ok(image));
+        }
+        let upper = HEX.to_uppercase();
+        for target in [
+            "/v1/",
+            "/v1/_ping/",
+            "/v1/repositories/A/images",
+            "/v1/repositories//images",
+            "/v1/repositories/a/tags/latest",
+            "/v1/images/x/json",
+            &format!("/v1/images/{upper}/json"),
+            &format!("/v1/images/{HEX}/checksum"),
+            &format!("/v1/images/{HEX}/json/"),
+        ] {
             assert_eq!(parse(target), Ok(Route::V1), "{target}");
         }
         assert_eq!(parse(&format!("/v2/a/blobs/{}", Digest::EMPTY_LAYER)), Ok(Route::EmptyLayer));

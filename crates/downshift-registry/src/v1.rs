@@ -1,6 +1,6 @@
-//! The API of version 1, which Docker ≤ 17 asks after most failures, with `GET /v1/repositories/NAME/images`.
+//! The API of version 1, as Docker 1.6 to 17 ask it after most failures, with `GET /v1/repositories/NAME/images`.
 //!
-//! There is none here, but what it answers is printed: by Docker 1.6 and 1.7 after any failure, by those up to 1.13 after
+//! There is none for them, but what it answers is printed: by Docker 1.6 and 1.7 after any failure, by those up to 1.13 after
 //! `MANIFEST_UNKNOWN`, and by 1.8 and 1.9 after an error with status 500 or more and a layer that is missing, too (measured).
 //! With 404 they say that the image was not found, with another status they show the text. So that is the cause of the
 //! failure before, as far as it is remembered.
@@ -87,9 +87,15 @@ pub fn answer(request: &Request, failure: Option<&PullFailure>) -> Response {
         ),
         None => return response::no_v1(),
     };
+    explained(text)
+}
+
+/// What is told with status 400 is printed.
+#[must_use]
+pub fn explained(line: String) -> Response {
     Response::new(400)
         .with("cache-control", NO_STORE)
-        .with_body("text/plain; charset=utf-8", text.into_bytes())
+        .with_body("text/plain; charset=utf-8", line.into_bytes())
 }
 
 /// `text` without what stands in backticks: digests, hosts and the like.

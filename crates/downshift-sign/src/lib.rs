@@ -21,6 +21,7 @@ extern crate alloc;
 
 mod error;
 mod key;
+mod mac;
 mod problem;
 mod public_key;
 mod signer;

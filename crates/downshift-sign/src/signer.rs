@@ -10,7 +10,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 #[cfg(feature = "ring")]
 use zeroize::Zeroizing;
 
-use crate::{KeyError, PrivateKey};
+use crate::{KeyError, PrivateKey, mac};
 
 /// Whoever holds the key that a document is signed with.
 pub trait Signer {
@@ -39,6 +39,13 @@ impl P256Signer {
     pub fn new(key: &PrivateKey) -> Self {
         Self { key: SigningKey::from(key.secret()), public: key.public_key().clone() }
     }
+
+    /// A message authentication code of `message`, with a key that is made of this one: whoever has the same key has the same
+    /// codes, and nobody else can make any.
+    #[must_use]
+    pub fn mac(&self, message: &[u8]) -> [u8; 32] {
+        mac::of(&self.key, message)
+    }
 }
 
 impl Signer for P256Signer {
@@ -65,6 +72,13 @@ impl GraviolaSigner {
     #[must_use]
     pub fn new(key: &PrivateKey) -> Self {
         Self { portable: P256Signer::new(key) }
+    }
+
+    /// A message authentication code of `message`, with a key that is made of this one: whoever has the same key has the same
+    /// codes, and nobody else can make any.
+    #[must_use]
+    pub fn mac(&self, message: &[u8]) -> [u8; 32] {
+        self.portable.mac(message)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Key files: every format that is read and written, and every way to be refused.
 
-use downshift_sign::PrivateKey;
+use downshift_sign::{GraviolaSigner, P256Signer, PrivateKey};
 
 /// The id of the one key that all good files here hold.
 const KID: &str = "TT5M:OZJY:F7AR:NZ6N:KHDS:TQYY:RKFQ:R7MR:LDQF:2XCH:CE44:IVZ3";
@@ -187,4 +187,18 @@ fn a_public_key_or_key_id_that_is_of_another_key_is_refused() {
     let cause =
         format!("the file gives the key id `{}`, but the key has `{KID}`", KID.replace("TT5M", "TT5N"));
     assert_refused(&JWK.replace("TT5M", "TT5N"), "key-id-mismatch", &cause);
+}
+
+/// Computed with Python's `hmac`, twice: over the purpose with the private number as the key, and over the message with that.
+#[test]
+fn codes_are_those_of_the_key_and_the_message() {
+    let key = PrivateKey::parse(JWK.as_bytes()).unwrap();
+    let code = P256Signer::new(&key).mac(b"message");
+    assert_eq!(
+        base16ct::lower::encode_string(&code),
+        "b1db699919a8b64c036d0fec11d139f811aa576255ef730ac9b00fc612bba571"
+    );
+    assert_eq!(GraviolaSigner::new(&PrivateKey::parse(SEC1.as_bytes()).unwrap()).mac(b"message"), code);
+    assert_ne!(P256Signer::new(&key).mac(b"another message"), code);
+    assert_ne!(P256Signer::new(&PrivateKey::generate().unwrap()).mac(b"message"), code);
 }

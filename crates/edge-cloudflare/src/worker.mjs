@@ -32,6 +32,7 @@ export default {
         ...records(env.RECORDS),
         ...conversions(signer),
         hash,
+        mac: ({ text }) => ({ done: "mac", bytes: [signer.mac(text)] }),
         pause,
         tell: ({ text }) => console.error(text),
       };

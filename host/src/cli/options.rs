@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Command};
 use downshift::{PlainLayers, Platform, Policy};
 use downshift_layer::Limits as LayerLimits;
+use downshift_registry::V1Mode;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 use toml::{Table, Value};
@@ -124,6 +125,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(hide_possible_values = true)]
     wire_gzip: Option<bool>,
+    /// What clients get of version 1 of the registry API, by which Docker before 1.6 pulls and checks nothing: these engines
+    /// get images, and others why they could not pull (on), everybody gets that (explain), or nothing (off)
+    #[arg(long, value_name = "on|explain|off")]
+    #[serde(serialize_with = "as_text")]
+    v1: Option<V1Mode>,
     /// What a client reads, where the built-in table is wrong or does not know it, such as `docker/20.10..23 zstd=all` or
     /// `trivy refuses=schema1`; can be repeated
     #[arg(long, value_name = "RULE", value_delimiter = ',')]

@@ -167,6 +167,7 @@ impl Shared {
                 })
             }
             Effect::Hash(authorization) => When::Now(Done::Hashed(self.hasher.id(&authorization))),
+            Effect::Mac(text) => When::Now(Done::Mac(self.converter.signer.mac(text.as_bytes()))),
             Effect::Pause(duration) => later(async move {
                 tokio::time::sleep(duration).await;
                 Outcome::Done(Done::Waited)

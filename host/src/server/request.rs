@@ -155,7 +155,12 @@ fn note_manifest(
     reply: &Reply,
     address: IpAddr,
 ) {
-    let Route::Manifest { name, .. } = &read.route else { return };
+    let name = match &read.route {
+        Route::Manifest { name, .. } => name,
+        // By version 1 it asks for them as images, where it does not only ask why it got none.
+        Route::V1Images { name } if reply.forms.is_some() => name,
+        _ => return,
+    };
     let generation = ClientGeneration::of(&read.client);
     METRICS.manifests.count(generation, reply.forms, Outcome::of(reply.status));
     if let Some((_, served)) = reply.forms

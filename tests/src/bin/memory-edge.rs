@@ -132,6 +132,7 @@ impl Edge {
             Effect::Convert(conversion) => Done::Converted(
                 conversion.run(|bytes| self.signer.sign(bytes).map_err(|_| Trouble::Internal)),
             ),
+            Effect::Mac(text) => Done::Mac(self.signer.mac(text.as_bytes())),
             // There are no users, no images but those of the registry, and nobody who reads layers.
             _ => Done::Unknown { mark: 0 },
         }

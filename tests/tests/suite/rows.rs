@@ -104,6 +104,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         subrequests,
         layer_bytes,
         allow,
+        v1,
         client,
         upstreams,
     } = &row.options;
@@ -158,6 +159,9 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     }
     if *allow != Permissions::default() {
         arguments.push(["--allow".to_owned(), allow.to_string()]);
+    }
+    if *v1 != V1Mode::default() {
+        arguments.push(["--v1".to_owned(), v1.to_string()]);
     }
     arguments.extend(client.iter().map(|rule| ["--client".to_owned(), (*rule).to_owned()]));
     if let Some(subrequests) = subrequests {

@@ -110,7 +110,16 @@ fn error(world: &World, pull: PullId, response: &Response) -> anyhow::Result<()>
     let is_head = world.sent(pull).is_some_and(|sent| sent.method == "HEAD");
     if response.status < 400
         || is_head
-        || matches!(world.route(pull), Some(Route::V1 | Route::V1Images { .. }))
+        || matches!(
+            world.route(pull),
+            Some(
+                Route::V1
+                    | Route::V1Ping
+                    | Route::V1Images { .. }
+                    | Route::V1Tags { .. }
+                    | Route::V1Image { .. }
+            )
+        )
     {
         return Ok(());
     }

@@ -15,6 +15,7 @@ mod mirrors;
 mod row;
 mod tags;
 mod upward;
+mod v1;
 
 pub use self::row::{
     AccessOption, Ask, Comes, Options, Place, Row, Step, Upstream, resolve, run, schema1_digest,
@@ -25,5 +26,5 @@ pub use self::row::{
 #[must_use]
 pub fn all() -> Vec<Row> {
     let rows = [access::rows(), documents::rows(), field::rows(), tags::rows(), blobs::rows(), lists::rows()];
-    [rows.concat(), failures::rows(), mirrors::rows(), layers::rows(), upward::rows()].concat()
+    [rows.concat(), failures::rows(), mirrors::rows(), layers::rows(), upward::rows(), v1::rows()].concat()
 }

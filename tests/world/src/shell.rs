@@ -107,6 +107,7 @@ impl World {
             // The memory has answered it.
             Effect::Revoke { .. } => Done::Nothing,
             Effect::Hash(authorization) => Done::Hashed(Self::caller(Some(authorization.as_str()))),
+            Effect::Mac(text) => Done::Mac(SIGNER.mac(text.as_bytes())),
             Effect::Pause(duration) => {
                 let at = self.now.saturating_add(duration.as_millis() as u64);
                 return Progress::At(at, Done::Waited);

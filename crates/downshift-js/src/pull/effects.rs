@@ -74,6 +74,9 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
         Effect::Hash(authorization) => {
             object.text("kind", "hash").text("authorization", authorization.as_str());
         }
+        Effect::Mac(text) => {
+            object.text("kind", "mac").text("text", text);
+        }
         Effect::Pause(duration) => {
             let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             object.text("kind", "pause").number("milliseconds", milliseconds);

@@ -86,6 +86,7 @@ impl Names {
             | Key::MediaType { .. }
             | Key::BlobSize { .. }
             | Key::LayerRefusal { .. }
+            | Key::WantedTag { .. }
             | Key::LastFailure { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
@@ -145,6 +146,7 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::MediaType(_)
         | Value::BlobSize(_)
         | Value::LayerRefusal(_)
+        | Value::WantedTag(_)
         | Value::LastFailure(_) => Bytes::new(),
     };
     (about.finish(), bytes)

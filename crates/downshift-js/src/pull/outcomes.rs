@@ -32,6 +32,7 @@ pub(crate) fn read(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> (Ticket,
         "sent" => Done::Copied(sent(given)),
         "converted" => Done::Converted(Ok(converted(given, bytes))),
         "hashed" => hashed(&take(bytes)),
+        "mac" => take(bytes).as_ref().try_into().map_or(Done::Nothing, Done::Mac),
         "waited" => Done::Waited,
         "responded" => Done::Responded,
         "copied" => Done::Copied(match succeeded(given) {

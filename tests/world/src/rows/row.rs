@@ -10,7 +10,7 @@ use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_r
 use downshift_pull::{
     Access, Delivery, ListedHost, Origin, OriginId, Place as OriginPlace, Registry, Settings, Url,
 };
-use downshift_registry::{ClientRules, Mapping, RegistryName};
+use downshift_registry::{ClientRules, Mapping, RegistryName, V1Mode};
 
 use crate::net::{Change, Host, Net, User};
 use crate::world::{Received, Sent, World};
@@ -49,6 +49,8 @@ pub struct Options {
     pub layer_bytes: Option<u64>,
     /// What is allowed in its repositories.
     pub allow: Permissions,
+    /// What clients get of the API of version 1.
+    pub v1: V1Mode,
     /// What is known of clients, as rules.
     pub client: &'static [&'static str],
     /// The registries that it stands before, in the place of the one.
@@ -124,6 +126,19 @@ pub struct Ask {
     pub(super) sent: Sent,
     by: Option<User>,
     has_token: bool,
+    /// The pull by version 1 that it is of, and how it says the token of that.
+    pull: Option<(&'static str, PullToken)>,
+}
+
+/// How a request says the token of a pull by version 1.
+#[derive(Clone, Copy, Debug)]
+enum PullToken {
+    /// Not yet: it is given one.
+    Begins,
+    /// As authorization, after something was done with it.
+    Authorization(fn(&str) -> String),
+    /// As a cookie.
+    Cookie,
 }
 
 /// What comes of it.
@@ -141,6 +156,8 @@ pub struct Comes {
 enum Content {
     Any,
     Is(Vec<u8>),
+    /// It begins with this text.
+    BeginsWith(&'static str),
     /// It ends before its end.
     Broken,
 }
@@ -193,6 +210,11 @@ pub(super) fn one(
             sent.target = urls.with_urls(&sent.target);
             let received = place.send(&sent)?;
             comes.check(&sent, &received, &urls).with_context(|| format!("{sent:?}"))?;
+            if let (Some((pull, PullToken::Begins)), Some(token)) =
+                (ask.pull, received.response.header("x-docker-token"))
+            {
+                tokens.insert(pull, token.to_owned());
+            }
         }
         Step::Token(user, repository, status) => {
             let target = format!("/_downshift/token?service=downshift&scope=repository:{repository}:pull");
@@ -237,6 +259,7 @@ impl Default for Options {
             subrequests: None,
             layer_bytes: None,
             allow: Permissions::default(),
+            v1: V1Mode::default(),
             client: &[],
             upstreams: &[],
         }
@@ -261,6 +284,7 @@ impl Options {
         settings.subrequests = self.subrequests;
         settings.clients = rules(self.client);
         settings.layer_bytes = self.layer_bytes;
+        settings.v1 = self.v1;
         settings
     }
 
@@ -354,12 +378,12 @@ impl Place for World {
 
 /// GET.
 pub(super) fn get(target: &str) -> Ask {
-    Ask { sent: Sent::new("GET", target), by: None, has_token: false }
+    Ask { sent: Sent::new("GET", target), by: None, has_token: false, pull: None }
 }
 
 /// HEAD.
 pub(super) fn head(target: &str) -> Ask {
-    Ask { sent: Sent::new("HEAD", target), by: None, has_token: false }
+    Ask { sent: Sent::new("HEAD", target), by: None, has_token: false, pull: None }
 }
 
 /// The path of a manifest of the sample.
@@ -395,12 +419,47 @@ impl Ask {
         self
     }
 
+    /// By an engine that begins a pull by version 1.
+    pub(super) fn begins(mut self, pull: &'static str) -> Self {
+        self.pull = Some((pull, PullToken::Begins));
+        self
+    }
+
+    /// By one that goes on with it.
+    pub(super) fn of_pull(self, pull: &'static str) -> Self {
+        self.of_pull_with(pull, str::to_owned)
+    }
+
+    /// With another token, which is made of that of the pull.
+    pub(super) fn of_pull_with(mut self, pull: &'static str, change: fn(&str) -> String) -> Self {
+        self.pull = Some((pull, PullToken::Authorization(change)));
+        self
+    }
+
+    /// With the token as a cookie.
+    pub(super) fn of_pull_by_cookie(mut self, pull: &'static str) -> Self {
+        self.pull = Some((pull, PullToken::Cookie));
+        self
+    }
+
     pub(super) fn comes(self, comes: Comes) -> Step {
         Step::Send(self, comes)
     }
 
     pub(super) fn with_authorization(&self, tokens: &BTreeMap<&'static str, String>) -> anyhow::Result<Sent> {
         let sent = self.sent.clone();
+        let sent = match self.pull {
+            None | Some((_, PullToken::Begins)) => sent,
+            Some((pull, how)) => {
+                let token = tokens.get(pull).with_context(|| format!("{pull} has no token"))?;
+                match how {
+                    PullToken::Authorization(change) => {
+                        sent.with("Authorization", &format!("Token {}", change(token)))
+                    }
+                    _ => sent.with("Cookie", &format!("other=1; downshift-v1={token}")),
+                }
+            }
+        };
         Ok(match self.by {
             None => sent,
             Some(user) if self.has_token => {
@@ -526,6 +585,16 @@ impl Comes {
         self
     }
 
+    /// The same with another status.
+    pub(super) fn of_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// A body that begins with this text.
+    pub(super) fn begins_with(self, text: &'static str) -> Self {
+        Self { content: Content::BeginsWith(text), ..self }
+    }
+
     pub(super) fn without(mut self, name: &'static str) -> Self {
         self.headers.push((name, None));
         self
@@ -552,7 +621,12 @@ impl Comes {
         }
         match &self.content {
             Content::Broken if !received.is_broken => bail!("the body is whole: {response:?}"),
-            Content::Any | Content::Is(_) if received.is_broken => bail!("the body breaks off: {response:?}"),
+            Content::Any | Content::Is(_) | Content::BeginsWith(_) if received.is_broken => {
+                bail!("the body breaks off: {response:?}")
+            }
+            Content::BeginsWith(text) if !response.body.starts_with(text.as_bytes()) => {
+                bail!("the body does not begin so: {response:?}")
+            }
             Content::Is(bytes) if sent.method != "HEAD" && *bytes != response.body => {
                 bail!("the body is another: {response:?}")
             }
