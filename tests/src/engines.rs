@@ -1,10 +1,11 @@
-//! Docker 1.6 to 20.10 as clients: the requests that they send, and the rules by which they take the answers.
+//! Docker 1.5 to 20.10 as clients: the requests that they send, and the rules by which they take the answers.
 //!
 //! The requests were recorded from these versions, built from their tags; those of 20.10 and what it prints from Debian's
 //! 20.10.24, and what 1.13 prints is from its source. Of what is tested here only the verification of signatures is used.
 
 mod docker;
 mod rules;
+mod v1;
 
 use core::net::SocketAddr;
 use std::thread;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 pub use self::docker::Docker;
 use self::rules::Image;
+pub use self::v1::{Registered, TokenAs, V1Pull};
 use crate::http;
 use downshift_cases::response::Response;
 

@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use downshift::Digest;
@@ -72,7 +73,7 @@ const MAX_REFUSALS: usize = 10_000;
 /// How many failures of clients are: with their lines they take some 2 MB at the most.
 const MAX_FAILURES: usize = 1_000;
 
-/// How many tags that clients wanted are: with their keys they take some 0.5 MB.
+/// Of how many repositories the tags are that clients wanted: with their keys they take some 2 MB at the most.
 const MAX_WANTED_TAGS: usize = 1_000;
 
 /// How many layers that cannot be unpacked are.
@@ -93,7 +94,7 @@ pub struct Memory {
     refusals: Facts,
     /// By client and repository.
     failures: Facts<(String, String), PullFailure>,
-    wanted_tags: Facts<(String, String), String>,
+    wanted_tags: Facts<(String, String), Vec<String>>,
     layer_refusals: Facts<About, LayerReading>,
     /// How many refusals there were.
     mark: u64,
@@ -302,14 +303,18 @@ impl Memory {
             Effect::Forget(Key::LastFailure { client, name }) => {
                 self.failures.remove(&(client.clone(), name.clone()));
             }
-            Effect::Load(Key::WantedTag { client, name }) => {
-                let tag = self.wanted_tags.get(&(client.clone(), name.clone()), now);
-                let known = |tag: &String| Done::Known(Value::WantedTag(tag.clone()));
-                return Some(tag.map_or(Done::Unknown { mark: 0 }, known));
+            Effect::Load(Key::WantedTags { client, name }) => {
+                let tags = self.wanted_tags.get(&(client.clone(), name.clone()), now);
+                let known = |tags: &Vec<String>| Done::Known(Value::WantedTags(tags.clone()));
+                return Some(tags.map_or(Done::Unknown { mark: 0 }, known));
             }
-            Effect::Keep { key: Key::WantedTag { client, name }, value: Value::WantedTag(tag), lifetime } => {
+            Effect::Keep {
+                key: Key::WantedTags { client, name },
+                value: Value::WantedTags(tags),
+                lifetime,
+            } => {
                 let about = (client.clone(), name.clone());
-                self.wanted_tags.insert(about, tag.clone(), until(now, *lifetime));
+                self.wanted_tags.insert(about, tags.clone(), until(now, *lifetime));
             }
             Effect::Load(Key::LayerRefusal { scope, digest }) => {
                 let refusal = self.layer_refusals.get(&of_digest(scope, digest), now);

@@ -34,7 +34,10 @@ pub const MAX_V1_TAGS: usize = 64;
 /// For how long a pull may go on with what it was told at its beginning: large images take their time on slow lines.
 pub const V1_PULL_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
-/// For how long it is remembered which tag an engine wanted: it asks again at once.
+/// How many tags of a repository an engine may pull at a time and be told each.
+const MAX_WANTED: usize = 8;
+
+/// For how long it is remembered which tags an engine wanted: it asks again at once.
 const WANTED_LIFETIME: Duration = Duration::from_secs(300);
 
 /// What is pulled where nobody says another tag.
@@ -105,7 +108,11 @@ impl Front {
             Service::Nothing => None,
             Service::Refusal { why, remedy } => Some(no_v1_pulls(why, remedy)),
             Service::Images => {
-                let (key, value) = (self.wanted_key(name)?, Value::WantedTag(tag.to_owned()));
+                let mut wanted = self.wanted(name).await;
+                wanted.retain(|other| other != tag);
+                wanted.insert(0, tag.to_owned());
+                wanted.truncate(MAX_WANTED);
+                let (key, value) = (self.wanted_key(name)?, Value::WantedTags(wanted));
                 self.shell.ask(Effect::Keep { key, value, lifetime: WANTED_LIFETIME }).await;
                 Some(error::manifest_unknown(name, &Reference::Tag(tag.to_owned())))
             }
@@ -113,7 +120,16 @@ impl Front {
     }
 
     fn wanted_key(&self, name: &str) -> Option<Key> {
-        Some(Key::WantedTag { client: self.v1_client()?, name: name.to_owned() })
+        Some(Key::WantedTags { client: self.v1_client()?, name: name.to_owned() })
+    }
+
+    /// The tags that the client has wanted lately, the last one first: it may pull several at a time.
+    async fn wanted(&self, name: &str) -> Vec<String> {
+        let Some(key) = self.wanted_key(name) else { return Vec::new() };
+        match self.shell.ask(Effect::Load(key)).await {
+            Done::Known(Value::WantedTags(tags)) => tags,
+            _ => Vec::new(),
+        }
     }
 
     /// `/v1/repositories/NAME/images`.
@@ -125,33 +141,27 @@ impl Front {
             }
             Service::Nothing => return self.last_failure(name).await.into(),
         }
-        let wanted = match self.wanted_key(name) {
-            Some(key) => match self.shell.ask(Effect::Load(key)).await {
-                Done::Known(Value::WantedTag(tag)) => Some(tag),
-                _ => None,
-            },
-            None => None,
-        };
-        match self.v1_pull(name, wanted.as_deref(), caller).await {
+        let wanted = self.wanted(name).await;
+        match self.v1_pull(name, &wanted, caller).await {
             Ok(reply) => reply,
             Err(failure) => {
-                let tag = wanted.as_deref().unwrap_or(USUAL_TAG);
+                let tag = wanted.first().map_or(USUAL_TAG, String::as_str);
                 let refused = self.v1_failed(name, tag, failure, caller).await;
                 self.v1_refusal(name, tag, &refused).into()
             }
         }
     }
 
-    /// The images of a tag, or of the first ones, and the token for them.
-    async fn v1_pull(&self, name: &str, wanted: Option<&str>, caller: &Caller) -> Result<Reply, Failure> {
+    /// The images of the tags that are wanted, or of the first ones, and the token for them.
+    async fn v1_pull(&self, name: &str, wanted: &[String], caller: &Caller) -> Result<Reply, Failure> {
         let Some(repository) = self.repository(name) else { return Ok(v1_images::unknown().into()) };
-        let tags = match wanted {
-            Some(tag) => [tag.to_owned()].into(),
-            None => match repository.tags("", caller).await? {
-                Some(list) => first_tags(list.into_tags()),
-                None => return Ok(v1_images::unknown().into()),
-            },
-        };
+        let mut tags = wanted.to_vec();
+        if tags.is_empty() {
+            let Some(list) = repository.tags("", caller).await? else {
+                return Ok(v1_images::unknown().into());
+            };
+            tags = first_tags(list.into_tags());
+        }
         let lifetime = u64::try_from(V1_PULL_LIFETIME.as_millis()).unwrap_or(u64::MAX);
         let platform = self.request.client.platform().unwrap_or(&self.settings.platform).clone();
         let until = self.shell.now().saturating_add(lifetime);
@@ -172,7 +182,8 @@ impl Front {
                     forms = forms.or(Some((stored, Form::Schema1)));
                 }
                 Ok(_) => {}
-                // Where it is not known which image is wanted, those that can be pulled are told.
+                // It is this one that does not come, or one of several of which others may be wanted.
+                Err(failure) if wanted.first() == Some(&tag) => return Err(failure),
                 Err(failure) => failed = failed.or(Some(failure)),
             }
         }
@@ -199,14 +210,14 @@ impl Front {
         else {
             return v1_images::plain(&error::v1_token_invalid());
         };
-        let mut tags = Vec::new();
+        let (mut tags, mut failed) = (Vec::new(), None);
         for (tag, digest) in &token.tags {
             match self.v1_images_of(&token, tag, digest, caller).await {
                 Ok(images) => tags.push((tag.as_str(), images.id().to_owned())),
-                Err(response) => return response,
+                Err(response) => failed = failed.or(Some(response)),
             }
         }
-        v1_images::tags(tags)
+        failed.filter(|_| tags.is_empty()).unwrap_or_else(|| v1_images::tags(tags))
     }
 
     /// `/v1/images/ID/ancestry` and `/v1/images/ID/json`.
@@ -252,13 +263,15 @@ impl Front {
     async fn v1_find(&self, id: &str, caller: &Caller) -> Result<(String, V1Images), Response> {
         let token = self.v1_token().await;
         let token = token.ok_or_else(|| v1_images::plain(&error::v1_token_invalid()))?;
+        let mut failed = None;
         for (tag, digest) in &token.tags {
-            let images = self.v1_images_of(&token, tag, digest, caller).await?;
-            if images.with_id(id).is_some() {
-                return Ok((token.name, images));
+            match self.v1_images_of(&token, tag, digest, caller).await {
+                Ok(images) if images.with_id(id).is_some() => return Ok((token.name, images)),
+                Ok(_) => {}
+                Err(response) => failed = failed.or(Some(response)),
             }
         }
-        Err(v1_images::unknown())
+        Err(failed.unwrap_or_else(v1_images::unknown))
     }
 
     async fn v1_images_of(

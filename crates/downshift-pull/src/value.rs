@@ -121,8 +121,8 @@ pub enum Key {
         /// The layer's digest.
         digest: Digest,
     },
-    /// Which tag of a repository a client wanted that pulls by version 1, where images are not asked for by tags.
-    WantedTag {
+    /// Which tags of a repository a client wanted lately that pulls by version 1, where images are not asked for by tags.
+    WantedTags {
         /// The client: its address and its `User-Agent`.
         client: String,
         /// The repository's name here.
@@ -192,8 +192,8 @@ pub enum Value {
     BlobSize(u64),
     /// Why it cannot be.
     LayerRefusal(LayerReading),
-    /// A tag.
-    WantedTag(String),
+    /// Tags.
+    WantedTags(Vec<String>),
     /// Why somebody could not pull.
     LastFailure(PullFailure),
 }
@@ -306,7 +306,7 @@ impl Key {
             | Self::MediaType { .. }
             | Self::BlobSize { .. }
             | Self::LayerRefusal { .. }
-            | Self::WantedTag { .. }
+            | Self::WantedTags { .. }
             | Self::LastFailure { .. } => true,
             Self::Answer { .. }
             | Self::Document { .. }

@@ -47,6 +47,12 @@ pub(super) struct Image {
     _container_config: Option<ContainerConfig>,
 }
 
+impl Image {
+    pub(super) fn parent(&self) -> &str {
+        &self.parent
+    }
+}
+
 /// The part of `runconfig.Config` that images have in different types.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -1,9 +1,9 @@
-//! Docker 1.6 to 1.10 pull through the running server: their recorded requests, and their own rules for the answers.
+//! Docker 1.5 to 1.10 pull through the running server: their recorded requests, and their own rules for the answers.
 
 use anyhow::{Context, ensure};
 use downshift::EMPTY_LAYER;
 use downshift_cases::images::{REPOSITORY, sample};
-use downshift_tests::engines::Docker;
+use downshift_tests::engines::{Docker, TokenAs, V1Pull};
 use downshift_tests::front::{Engine, Front};
 use downshift_tests::programs::case_with;
 use libtest_mimic::Trial;
@@ -25,7 +25,16 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
             trial(docker, named!(is_told_why_there_is_no_image)),
         ]
     });
-    trials.collect()
+    let v1 = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
+        let name = format!("{}::front::replay::{name}::docker_1_5_0", engine.name);
+        case_with(engine.programs(&[]), name, move || run(engine))
+    };
+    let v1 = [
+        v1(named!(pulls_by_version_1)),
+        v1(named!(goes_on_with_a_layer)),
+        v1(named!(is_told_by_version_1_why_there_is_no_image)),
+    ];
+    trials.chain(v1).collect()
 }
 
 fn pulls_by_tag_and_by_reported_digest(engine: Engine, docker: Docker) -> anyhow::Result<()> {
@@ -47,6 +56,75 @@ fn pulls_by_tag_and_by_reported_digest(engine: Engine, docker: Docker) -> anyhow
         let by_digest =
             docker.pull(front.address(), REPOSITORY, reported).context(format!("{tag} by digest"))?;
         ensure!(by_digest == by_tag, "`{tag}` by its digest is something else");
+    }
+    Ok(())
+}
+
+/// The images of version 1 are those of the schema 1 manifest, which Docker 1.6 gets, with its layers.
+fn pulls_by_version_1(engine: Engine) -> anyhow::Result<()> {
+    let images = [
+        ("schema2", sample::schema2()),
+        ("list", sample::list()),
+        ("oci", sample::oci()),
+        ("index", sample::index()),
+        ("without-layers", sample::without_layers()),
+        ("zstd", sample::zstd()),
+        ("zstd-index", sample::zstd_index()),
+    ];
+    let front = Front::start(engine, &images)?;
+    let plain = sample::plain_layers();
+    for (tag, image) in &images {
+        let newer = Docker::V1_6_2.pull(front.address(), REPOSITORY, tag).context(*tag)?;
+        for how in [TokenAs::Authorization, TokenAs::Cookie] {
+            let pull = V1Pull::begin(front.address(), REPOSITORY, tag, how).context(*tag)?;
+            let pulled = pull.finish(tag).with_context(|| format!("`{tag}`, {how:?}"))?;
+            let layers: Vec<_> = pulled.iter().map(|image| image.layer.clone()).collect();
+            ensure!(layers == newer.layers, "`{tag}` has other layers than Docker 1.6 gets");
+            let layers: Vec<_> = layers.iter().filter(|layer| **layer != EMPTY_LAYER).collect();
+            let ours = &image.layers[image.layers.len().saturating_sub(3)..];
+            let ours = if tag.starts_with("zstd") { &plain } else { ours };
+            ensure!(layers.iter().copied().eq(ours), "`{tag}` has other layers");
+            ensure!(pull.tags()?.contains_key(*tag), "it is not told the tag that it wants");
+        }
+    }
+    // What it was not given opens nothing.
+    let pull = V1Pull::begin(front.address(), REPOSITORY, "schema2", TokenAs::Authorization)?;
+    let id = pull.tags()?["schema2"].clone();
+    ensure!(pull.ancestry(&id)?.len() > 1, "there are no images below it");
+    let said = pull.with_another_token().ancestry(&id).map_err(|error| format!("{error:#}"));
+    let refused = format!("Server error: 403 trying to fetch remote history for {id}");
+    ensure!(said == Err(refused), "it is {said:?}");
+    Ok(())
+}
+
+fn goes_on_with_a_layer(engine: Engine) -> anyhow::Result<()> {
+    let front = Front::start(engine, &[("schema2", sample::schema2()), ("zstd", sample::zstd())])?;
+    for tag in ["schema2", "zstd"] {
+        let pull = V1Pull::begin(front.address(), REPOSITORY, tag, TokenAs::Authorization)?;
+        let images = pull.finish(tag)?;
+        let image = images.iter().find(|image| image.layer != EMPTY_LAYER).context("there is no layer")?;
+        let size = image.layer.len();
+        for start in [1, size / 2, size - 1] {
+            let rest = pull.rest(&image.id, start, size)?;
+            ensure!(rest == image.layer[start..], "`{tag}` from byte {start} is something else");
+        }
+    }
+    Ok(())
+}
+
+fn is_told_by_version_1_why_there_is_no_image(engine: Engine) -> anyhow::Result<()> {
+    let images = [("zstd", sample::zstd()), ("artifact", sample::artifact())];
+    let front = Front::start_with(engine, &["--plain-layers", "never"], &images)?;
+    let said = |tag: &str| match V1Pull::begin(front.address(), REPOSITORY, tag, TokenAs::Authorization) {
+        Ok(_) => anyhow::bail!("`{tag}` is pulled"),
+        Err(error) => Ok(format!("{error:#}")),
+    };
+    ensure!(said("none")? == "Error: image library/sample:none not found", "none: {}", said("none")?);
+    for (tag, cause) in [("zstd", "is compressed with zstd"), ("artifact", "artifact")] {
+        let text = said(tag)?;
+        let begins =
+            "Error: Status 400 trying to pull repository library/sample: \"library/sample was not pulled: ";
+        ensure!(text.starts_with(begins) && text.contains(cause), "{tag}: {text}");
     }
     Ok(())
 }

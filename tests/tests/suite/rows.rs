@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use downshift::Permissions;
 use downshift_cases::response::Response;
 use downshift_pull::Delivery;
+use downshift_registry::V1Mode;
 use downshift_tests::front::{Engine, Front, NATIVE, WORKERD};
 use downshift_tests::http;
 use downshift_tests::programs::case_with;

@@ -86,7 +86,7 @@ impl Names {
             | Key::MediaType { .. }
             | Key::BlobSize { .. }
             | Key::LayerRefusal { .. }
-            | Key::WantedTag { .. }
+            | Key::WantedTags { .. }
             | Key::LastFailure { .. } => {}
         }
         array(path.iter().map(|part| string(part)))
@@ -146,7 +146,7 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         | Value::MediaType(_)
         | Value::BlobSize(_)
         | Value::LayerRefusal(_)
-        | Value::WantedTag(_)
+        | Value::WantedTags(_)
         | Value::LastFailure(_) => Bytes::new(),
     };
     (about.finish(), bytes)

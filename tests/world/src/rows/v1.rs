@@ -54,7 +54,17 @@ fn converted(image: &Image) -> Answered {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows = vec![pings(), of_the_platform(), moved(), gone(), resumed(), tokens(), expired()];
+    let mut rows = vec![
+        pings(),
+        of_the_platform(),
+        moved(),
+        gone(),
+        resumed(),
+        tokens(),
+        expired(),
+        at_once(),
+        forgotten(),
+    ];
     rows.extend([older(), many(), some_broken(), of_one_part(), refusals(), users(), with_upstream()]);
     rows.extend([not_for_others(), without_it(), explained(), broken_layer(), stored_schema1(), zstd()]);
     rows.extend(sample::in_every_form().map(|(name, image)| pulled(name, &image)));
@@ -232,6 +242,51 @@ fn moved() -> Row {
     ];
     let steps = steps.into_iter().chain(rest(&image, &SAMPLE)).chain(last);
     row("v1/moved", Options::default(), steps)
+}
+
+/// An engine that pulls two tags at once is told both by each of its pulls, and one that fails by its own.
+fn at_once() -> Row {
+    let (image, other) = (sample::schema2(), sample::without_layers());
+    let (newest, others) = (&SAMPLE[0].id, &images(&other)[0].id);
+    let mut all = [newest.as_str(), others];
+    all.sort_unstable();
+    row(
+        "v1/at-once",
+        Options::default(),
+        [
+            push("latest", &image),
+            push("1.0", &other),
+            push("artifact", &sample::artifact()),
+            wanted("latest"),
+            wanted("1.0"),
+            begun(V1_5, PULL).comes(ids(&all)),
+            begun(V1_5, OTHER).comes(ids(&all)),
+            next(&repository("tags")).comes(tags(&[("1.0", others), ("latest", newest)])),
+            wanted("artifact"),
+            begun(V1_5, OTHER).comes(status(400)),
+            wanted("latest"),
+            begun(V1_5, OTHER).comes(ids(&all)),
+            // One that is not there hides no other.
+            wanted("lates"),
+            begun(V1_5, OTHER).comes(ids(&all)),
+        ],
+    )
+}
+
+/// What it wanted is forgotten soon.
+fn forgotten() -> Row {
+    row(
+        "v1/forgotten",
+        Options::default(),
+        [
+            push("latest", &sample::schema2()),
+            push("1.0", &sample::without_layers()),
+            wanted("1.0"),
+            pass(301),
+            wanted("latest"),
+            begun(V1_5, PULL).comes(ids(&[&SAMPLE[0].id])),
+        ],
+    )
 }
 
 /// What is not there is not found, and what is gone in the middle of a pull is told.
