@@ -13,7 +13,7 @@ const [folder] = process.argv.slice(2);
 const source = fileURLToPath(new URL("../../crates/edge-cloudflare/src/", import.meta.url));
 const contents = `
 export { hash } from "./hash.mjs";
-export { carryOut } from "downshift-oci/pull";
+export { carryOut, generateP256Signer, p256Signer, webCryptoSigner } from "downshift-oci/pull";
 export { default as worker } from "./worker.mjs";`;
 const output = mkdtempSync(join(tmpdir(), "downshift-"));
 await build({
@@ -43,6 +43,15 @@ assert.notEqual(await hashed(one, header), await hashed(one, "Basic b3RoZXI="));
 assert.notEqual(await hashed(one, header), await hashed(other, header));
 // All that began before there was a key have the same one.
 assert.equal(new Set(await Promise.all([1, 2, 3].map(() => hashed(third, header)))).size, 1);
+
+// A code is that of the key, in whatever isolate and whatever signs with it: a pull by version 1 may go on in another one.
+const key = one.generateP256Signer();
+const code = key.mac("team/app|linux/amd64");
+assert.equal(code.byteLength, 32);
+assert.deepEqual(other.p256Signer(key.toJwk()).mac("team/app|linux/amd64"), code);
+assert.deepEqual((await third.webCryptoSigner(key.toJwk())).mac("team/app|linux/amd64"), code);
+assert.notDeepEqual(key.mac("team/app|linux/arm64"), code);
+assert.notDeepEqual(one.generateP256Signer().mac("team/app|linux/amd64"), code);
 
 // What a pull does not want any more is called off, what fails is told to it as nothing, and it is over once.
 const seen = [];

@@ -120,7 +120,12 @@ impl Front {
                 let Some(repository) = self.repository(name) else {
                     return Ok(Answer::from(error::blob_unknown(digest)));
                 };
-                match self.blob(&repository, name, digest, caller).await? {
+                let blob = if self.is_v1_layer {
+                    Box::pin(self.checked_layer(&repository, name, digest, caller)).await
+                } else {
+                    self.blob(&repository, name, digest, caller).await
+                };
+                match blob? {
                     Blob::Ready(response) => response,
                     Blob::Open(blob) => return Ok(Answer::Open(blob)),
                 }

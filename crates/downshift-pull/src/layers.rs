@@ -1,15 +1,15 @@
 //! Layers: what conversions have to know of them, and the plain tars that clients are told by diff id.
 
 use alloc::boxed::Box;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::Digest;
 use downshift::answer::{LayerNeed, LayerReading, LayerRecord};
 use downshift::layer::{Compression, LayerFacts};
-use downshift_registry::{Body as ResponseBody, Coding, Method, response};
+use downshift::{Digest, Error};
+use downshift_registry::{Body as ResponseBody, Coding, Method, error, response};
 
 use crate::blob::{Blob, OpenBlob, OpenBlobBody, OpenParts};
 use crate::blob_at::BlobAt;
@@ -179,6 +179,59 @@ impl Front {
         Ok(self.made_blob(repository, &at).await?.unwrap_or(blob))
     }
 
+    /// A layer for a client that checks nothing of it. Where the shell checks nothing of what it copies either it is unpacked:
+    /// the digests of that are looked at everywhere.
+    pub(crate) async fn checked_layer<'s>(
+        &'s self,
+        repository: &Repository<'s>,
+        name: &str,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Blob<'s>, Failure> {
+        if self.settings.checks_copies {
+            return self.blob(repository, name, digest, caller).await;
+        }
+        let at = BlobAt::new(repository.place(), name, digest, caller);
+        if let Some(made) = self.made_blob(repository, &at).await? {
+            return Ok(made);
+        }
+        let blob = match self.layer(repository, &at).await? {
+            LayerReading::Facts(facts) => self.unpacked(repository, &at, &facts).await?,
+            LayerReading::Missing => None,
+            LayerReading::Refused { code, cause } => return Err(unreadable(digest, code, cause)),
+        };
+        Ok(blob.unwrap_or_else(|| Blob::Ready(error::blob_unknown(digest))))
+    }
+
+    /// Has those layers read that are going to be unpacked for a client that checks nothing of them.
+    ///
+    /// # Errors
+    /// Why one of them cannot be, and that they are still being read.
+    pub(crate) async fn read_before_checked(
+        &self,
+        repository: &Repository<'_>,
+        name: &str,
+        digests: Vec<Digest>,
+        caller: &Caller,
+    ) -> Result<(), Failure> {
+        if self.settings.checks_copies {
+            return Ok(());
+        }
+        let mut needs = Vec::new();
+        for digest in digests {
+            let at = BlobAt::new(repository.place(), name, &digest, caller);
+            if self.made_blob(repository, &at).await?.is_none() {
+                needs.push(LayerNeed { digest, size: None, media_type: None });
+            }
+        }
+        for (digest, reading) in self.layers(repository, name, needs, caller).await? {
+            if let LayerReading::Refused { code, cause } = reading {
+                return Err(unreadable(&digest, code, cause));
+            }
+        }
+        Ok(())
+    }
+
     /// A blob that was made here, for somebody who may pull: a config, or the plain tar of a layer.
     async fn made_blob<'s>(
         &'s self,
@@ -262,6 +315,12 @@ impl Front {
         let gzip = self.settings.wire_gzip.then_some(Coding::Gzip);
         zstd.into_iter().chain(gzip).collect()
     }
+}
+
+/// A layer that cannot be unpacked.
+fn unreadable(digest: &Digest, code: String, cause: String) -> Failure {
+    let error = Error::UnreadableLayer { digest: digest.clone(), code, cause };
+    Failure::refused((&error).into())
 }
 
 /// Reads a layer to its end and keeps what is known of it then, on behalf of all who wait for that.

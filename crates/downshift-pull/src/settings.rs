@@ -51,6 +51,9 @@ pub struct Settings {
     pub layer_bytes: Option<u64>,
     /// Bytes of memory that what is read at once may take, where a platform has little of it.
     pub read_memory: Option<usize>,
+    /// Whether the shell checks the digest of what it copies. Where that takes more of a processor's time than there is, at an
+    /// edge, it is left to clients.
+    pub checks_copies: bool,
     /// Whether the signing key lasts, so that what it has signed is of use to others later.
     pub is_key_lasting: bool,
     /// The shell's URL library.
@@ -222,6 +225,7 @@ impl Settings {
             subrequests: None,
             layer_bytes: None,
             read_memory: None,
+            checks_copies: true,
             is_key_lasting: true,
             resolve,
         }

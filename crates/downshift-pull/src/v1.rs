@@ -173,6 +173,11 @@ impl Front {
                 let Some(resolved) = repository.resolve(&reference, caller).await? else { return Ok(None) };
                 let (images, stored) =
                     self.v1_images(&repository, name, &tag, &resolved.digest, caller).await?;
+                if wanted.first() == Some(&tag) {
+                    // What is wrong with a layer is printed here, and nowhere later.
+                    let front = self.with_request(Arc::new(self.request.for_head()));
+                    front.read_before_checked(&repository, name, images.layers(), caller).await?;
+                }
                 Ok(Some((resolved.digest, images.id().to_owned(), stored)))
             };
             match made.await {
@@ -252,7 +257,7 @@ impl Front {
         }
         let front = self.with_request(Arc::new(self.request.for_layer(name, layer).for_head()));
         let repository = front.repository(name)?;
-        let Ok(Blob::Ready(response)) = front.blob(&repository, name, layer, caller).await else {
+        let Ok(Blob::Ready(response)) = front.checked_layer(&repository, name, layer, caller).await else {
             return None;
         };
         let length = response.headers.iter().find(|(name, _)| *name == "content-length");

@@ -123,6 +123,7 @@ impl<'j> Reader<'j> {
         settings.subrequests = Some(self.number("SUBREQUESTS")?.unwrap_or(SUBREQUESTS));
         settings.layer_bytes = Some(self.number("LAYER_BYTES")?.unwrap_or(LAYER_BYTES).into());
         settings.read_memory = Some(READ_MEMORY);
+        settings.checks_copies = false;
         settings.is_key_lasting = self.has("SIGNING_KEY");
         Ok(Variables { settings, limits: limits_json })
     }

@@ -5,6 +5,7 @@ use downshift_cases::images::{REPOSITORY, sample};
 use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 use downshift_pull::{Access, MAX_V1_TAGS, Origin, OriginId, Place as OriginPlace, Settings};
 use downshift_registry::{MAX_V1_TOKEN_BYTES, Mapping, V1Images};
+use downshift_world::fault::{Fault, Rule};
 use downshift_world::net::{Change, Host, Net};
 use downshift_world::rows::{Options, Place as _, resolve};
 use downshift_world::world::{Received, Sent, World};
@@ -141,4 +142,56 @@ fn at_an_edge_of_few_requests_what_can_be_told_is() {
     let token = token.unwrap_or_else(|| panic!("{begun:?}"));
     assert!(token.contains("|latest=") && token.matches("=sha256:").count() < 40, "{token}");
     assert!(Digest::parse(token.rsplit('=').next().unwrap().split('|').next().unwrap()).is_ok());
+}
+
+/// An edge does not hash what it copies, and these engines do not either.
+#[test]
+fn where_copies_are_not_checked_layers_are_unpacked() {
+    let options = Options { layer_bytes: Some(100_000), ..Options::default() };
+    let mut world = options.world("http");
+    let mut settings = options.settings(&world.net);
+    settings.checks_copies = false;
+    world.settings = settings.into();
+    let image = sample::schema2();
+    world.net.change(&Change::Push(REPOSITORY, "latest", Box::new(image.clone())));
+    let manifest = format!("/v2/{REPOSITORY}/manifests/latest");
+    assert_eq!(get(&mut world, &manifest, None).response.status, 404);
+    let (begun, token) = begin(&mut world);
+    assert_eq!(begun.response.status, 200, "{begun:?}");
+    let images = images(&image);
+    let (_, all) = images.with_id(images.id()).unwrap();
+    for own in all.iter().filter(|own| own.layer.as_str() != Digest::EMPTY_LAYER) {
+        let at = image.layers.iter().position(|bytes| own.layer.matches(bytes)).unwrap();
+        let plain = &sample::plain_layers()[at];
+        let path = format!("/v1/images/{}", own.id);
+        let json = get(&mut world, &format!("{path}/json"), token.as_deref());
+        assert_eq!(json.response.header("x-docker-size"), Some(plain.len().to_string().as_str()));
+        let layer = get(&mut world, &format!("{path}/layer"), token.as_deref());
+        assert_eq!((layer.response.status, &layer.response.body), (200, plain));
+        let range = format!("bytes=100-{}", plain.len());
+        let sent = Sent::new("GET", &format!("{path}/layer")).with("User-Agent", V1_5).with("Range", &range);
+        let sent = sent.with("Authorization", &format!("Token {}", token.as_deref().unwrap()));
+        let part = world.send(&sent).unwrap();
+        assert_eq!((part.response.status, part.response.body.as_slice()), (206, &plain[100..]));
+        // What comes is not what was asked for: the end does not go out.
+        world.net.change(&Change::Fault(Rule::at(own.layer.as_str(), Fault::WrongByte)));
+        assert!(get(&mut world, &format!("{path}/layer"), token.as_deref()).is_broken);
+        world.net.change(&Change::NoFaults);
+    }
+}
+
+/// A layer that cannot be unpacked there is told where the pull begins.
+#[test]
+fn where_a_layer_is_too_large_for_an_edge_it_says_so() {
+    let options = Options { layer_bytes: Some(10), ..Options::default() };
+    let mut world = options.world("http");
+    let mut settings = options.settings(&world.net);
+    settings.checks_copies = false;
+    world.settings = settings.into();
+    world.net.change(&Change::Push(REPOSITORY, "latest", Box::new(sample::schema2())));
+    let manifest = format!("/v2/{REPOSITORY}/manifests/latest");
+    assert_eq!(get(&mut world, &manifest, None).response.status, 404);
+    let (begun, _) = begin(&mut world);
+    assert_eq!(begun.response.status, 400);
+    assert!(text(&begun).contains("this edge unpacks no layer of more than `10`"), "{begun:?}");
 }

@@ -69,6 +69,16 @@ impl V1Images {
         self.0.first().map_or("", |image| &image.id)
     }
 
+    /// The digests of their layers, each once, but for the empty one that every server has.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Digest> {
+        let is_own = |digest: &&Digest| digest.as_str() != Digest::EMPTY_LAYER;
+        let mut layers: Vec<_> = self.0.iter().map(|image| &image.layer).filter(is_own).cloned().collect();
+        layers.sort();
+        layers.dedup();
+        layers
+    }
+
     /// The image with this id, and those below it.
     #[must_use]
     pub fn with_id(&self, id: &str) -> Option<(&V1Image, &[V1Image])> {

@@ -285,6 +285,8 @@ impl Options {
         settings.clients = rules(self.client);
         settings.layer_bytes = self.layer_bytes;
         settings.v1 = self.v1;
+        // An edge that counts these has not the time either to hash what it copies.
+        settings.checks_copies = self.layer_bytes.is_none();
         settings
     }
 

@@ -12,6 +12,7 @@ use super::row::{
     pass, push, refused, row, schema1, status,
 };
 use crate::fault::{Fault, Rule};
+use crate::layers::unpacked;
 use crate::net::{Authentication, Change, User};
 
 /// It asks version 2 first.
@@ -54,21 +55,42 @@ fn converted(image: &Image) -> Answered {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows = vec![
-        pings(),
-        of_the_platform(),
-        moved(),
-        gone(),
-        resumed(),
-        tokens(),
-        expired(),
-        at_once(),
-        forgotten(),
-    ];
+    let mut rows = vec![pings(), of_the_platform(), gone(), tokens(), expired(), at_once(), forgotten()];
     rows.extend([older(), many(), some_broken(), of_one_part(), refusals(), users(), with_upstream()]);
-    rows.extend([not_for_others(), without_it(), explained(), broken_layer(), stored_schema1(), zstd()]);
-    rows.extend(sample::in_every_form().map(|(name, image)| pulled(name, &image)));
+    rows.extend([not_for_others(), without_it(), explained(), broken_layer(), zstd()]);
+    for place in [Place::Server, Place::Edge] {
+        rows.extend(sample::in_every_form().map(|(name, image)| pulled(place, name, &image)));
+        rows.extend([stored_schema1(place), moved(place), resumed(place)]);
+    }
     rows
+}
+
+/// How layers go to engines that check nothing of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// As they are stored, with their digest checked.
+    Server,
+    /// As plain tars, for there nothing is checked that is only copied.
+    Edge,
+}
+
+impl Place {
+    fn row(self, name: &str, steps: impl IntoIterator<Item = Step>) -> Row {
+        let (place, layer_bytes) = match self {
+            Self::Server => ("at-a-server", None),
+            Self::Edge => ("at-an-edge", Some(1024 * 1024)),
+        };
+        row(format!("v1/{place}/{name}"), Options { layer_bytes, ..Options::default() }, steps)
+    }
+
+    /// The bytes that an image's layer has there.
+    fn layer(self, image: &Image, own: &V1Image) -> Vec<u8> {
+        let stored = layer(image, own);
+        match self {
+            Self::Edge if stored != EMPTY_LAYER => unpacked(&stored).expect("the sample is sound"),
+            _ => stored,
+        }
+    }
 }
 
 fn by(ask: Ask, engine: &str) -> Ask {
@@ -128,11 +150,11 @@ fn layer(image: &Image, own: &V1Image) -> Vec<u8> {
 }
 
 /// All that comes after the tags, as Docker 1.5 asks for it: from the lowest image to the newest.
-fn rest(image: &Image, images: &[V1Image]) -> Vec<Step> {
+fn rest(place: Place, image: &Image, images: &[V1Image]) -> Vec<Step> {
     let newest = &images.first().expect("there is an image").id;
     let mut steps = vec![next(&of_image(newest, "ancestry")).comes(ancestry(images))];
     for own in images.iter().rev() {
-        let bytes = layer(image, own);
+        let bytes = place.layer(image, own);
         let size = bytes.len().to_string();
         steps.push(next(&of_image(&own.id, "json")).comes(json(&own.json).header("x-docker-size", &size)));
         let whole = body(&bytes).header("accept-ranges", "bytes").header("cache-control", "no-store");
@@ -142,7 +164,7 @@ fn rest(image: &Image, images: &[V1Image]) -> Vec<Step> {
 }
 
 /// The six requests of a pull, whatever form the image is stored in.
-fn pulled(name: &str, image: &Image) -> Row {
+fn pulled(place: Place, name: &str, image: &Image) -> Row {
     let images = images(image);
     let newest = images.first().map_or("", |image| &image.id);
     let steps = [
@@ -156,11 +178,11 @@ fn pulled(name: &str, image: &Image) -> Row {
         // All of that is known by now.
         asked::<&str>([]),
     ];
-    row(format!("v1/pulled-{name}"), Options::default(), steps.into_iter().chain(rest(image, &images)))
+    place.row(&format!("pulled-{name}"), steps.into_iter().chain(rest(place, image, &images)))
 }
 
 /// What was pushed by Docker 1.6 to 1.9, as it was.
-fn stored_schema1() -> Row {
+fn stored_schema1(place: Place) -> Row {
     let image = sample::schema2();
     let stored = Image { layers: image.layers.clone(), ..Image::bare(Form::Schema1, converted(&image).body) };
     let newest = &SAMPLE[0].id;
@@ -170,7 +192,7 @@ fn stored_schema1() -> Row {
         begun(V1_5, PULL).comes(ids(&[newest])),
         next(&repository("tags")).comes(tags(&[("latest", newest)])),
     ];
-    row("v1/stored-schema1", Options::default(), steps.into_iter().chain(rest(&stored, &SAMPLE)))
+    place.row("stored-schema1", steps.into_iter().chain(rest(place, &stored, &SAMPLE)))
 }
 
 /// What is compressed with zstd goes as the plain tars: the image is the one with these for its layers.
@@ -189,7 +211,7 @@ fn zstd() -> Row {
         begun(V1_5, PULL).comes(ids(&[&images[0].id])),
         next(&repository("tags")).comes(tags(&[("latest", &images[0].id)])),
     ];
-    row("v1/zstd", Options::default(), steps.into_iter().chain(rest(&plain, &images)))
+    row("v1/zstd", Options::default(), steps.into_iter().chain(rest(Place::Server, &plain, &images)))
 }
 
 /// Not everybody says there who they are.
@@ -225,7 +247,7 @@ fn of_the_platform() -> Row {
 }
 
 /// A pull gets one image from its beginning to its end.
-fn moved() -> Row {
+fn moved(place: Place) -> Row {
     let (image, other) = (sample::schema2(), sample::without_layers());
     let newest = &SAMPLE[0].id;
     let steps = [
@@ -240,8 +262,8 @@ fn moved() -> Row {
         begun(V1_5, OTHER).comes(ids(&[&images(&other)[0].id])),
         v1_5(&of_image(newest, "ancestry")).of_pull(OTHER).comes(line(404, UNKNOWN)),
     ];
-    let steps = steps.into_iter().chain(rest(&image, &SAMPLE)).chain(last);
-    row("v1/moved", Options::default(), steps)
+    let steps = steps.into_iter().chain(rest(place, &image, &SAMPLE)).chain(last);
+    place.row("moved", steps)
 }
 
 /// An engine that pulls two tags at once is told both by each of its pulls, and one that fails by its own.
@@ -315,15 +337,14 @@ fn gone() -> Row {
 
 /// A layer that broke off is gone on with: from there, and to one byte past the end (docker 1.5,
 /// `pkg/httputils/resumablerequestreader.go`).
-fn resumed() -> Row {
+fn resumed(place: Place) -> Row {
     let image = sample::schema2();
     let own = SAMPLE.iter().find(|own| own.layer.as_str() != Digest::EMPTY_LAYER).expect("it has a layer");
-    let (path, bytes) = (of_image(&own.id, "layer"), layer(&image, own));
+    let (path, bytes) = (of_image(&own.id, "layer"), place.layer(&image, own));
     let size = bytes.len();
     let from = |start: usize| next(&path).with("Range", &format!("bytes={start}-{size}"));
-    row(
-        "v1/resumed",
-        Options::default(),
+    place.row(
+        "resumed",
         [
             push("latest", &image),
             wanted("latest"),
@@ -520,7 +541,7 @@ fn users() -> Row {
         v1_5(&repository("tags")).by(ALICE).comes(line(403, NO_TOKEN)),
         v1_5(&of_image(newest, "json")).by(ALICE).comes(line(403, NO_TOKEN)),
     ];
-    row("v1/users", options, steps.into_iter().chain(rest(&sample::schema2(), &SAMPLE)))
+    row("v1/users", options, steps.into_iter().chain(rest(Place::Server, &sample::schema2(), &SAMPLE)))
 }
 
 /// A registry that decides who may pull is asked with what the client says, which then has to be more than a token.
