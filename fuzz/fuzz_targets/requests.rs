@@ -7,8 +7,9 @@
 use downshift::{Digest, Form};
 use downshift_fuzz::responses::is_sound;
 use downshift_registry::{
-    AnswerKey, Authorization, CatalogQuery, Demand, Meaning, Method, Page, PullFailure, Reference,
-    ReferrersQuery, Request, Response, Route, Scope, UserAgent, error, is_local_name, is_tag, response, v1,
+    AnswerKey, Authorization, CatalogQuery, Demand, MAX_V1_TOKEN_BYTES, Meaning, Method, Page, PullFailure,
+    Reference, ReferrersQuery, Request, Response, Route, Scope, UserAgent, V1Token, error, is_local_name,
+    is_tag, response, v1,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -65,7 +66,7 @@ fn is_sound_request(request: &Request) {
             assert_eq!(Digest::parse(digest.as_str()).as_ref(), Ok(digest));
             Some(name)
         }
-        Route::Tags { name, .. } | Route::V1Images { name } => Some(name),
+        Route::Tags { name, .. } | Route::V1Images { name } | Route::V1Tags { name } => Some(name),
         _ => None,
     };
     if let Some(name) = names {
@@ -85,6 +86,12 @@ fn is_sound_request(request: &Request) {
         if let Some(credentials) = authorization.credentials() {
             let again = credentials.authorization();
             assert_eq!(again.credentials().as_ref(), Some(&credentials));
+        }
+    }
+    if let Some(token) = &request.v1_token {
+        assert!(token.len() <= MAX_V1_TOKEN_BYTES);
+        if let Some(read) = V1Token::split(token).and_then(|(text, _)| V1Token::read(text)) {
+            assert_eq!(V1Token::read(&read.text()), Some(read));
         }
     }
     for (_, weight) in request.client.forms() {
