@@ -7,6 +7,7 @@ mod output;
 mod schema1;
 mod splice;
 mod upgrade;
+mod upgrade_tool;
 mod v1_image;
 
 pub(crate) use index::{Entry, to_index, to_list};
@@ -15,3 +16,4 @@ pub(crate) use output::Rewrite;
 pub(crate) use schema1::{Source, to_schema1};
 pub(crate) use splice::rename_layers;
 pub(crate) use upgrade::{Upgrade, Upgraded};
+pub use upgrade_tool::UpgradeTool;

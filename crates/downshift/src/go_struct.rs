@@ -136,6 +136,14 @@ impl GoStruct {
         }
     }
 
+    /// The number of a field, if it has one.
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        match self.value(name) {
+            Some(GoValue::OptionalInteger(number)) => *number,
+            _ => None,
+        }
+    }
+
     /// The strings of a field.
     pub(crate) fn texts(&self, name: &str) -> &[String] {
         match self.value(name) {

@@ -88,6 +88,7 @@ mod time;
 
 pub use answer::answer;
 pub use capabilities::{Capabilities, ZstdSupport};
+pub use convert::UpgradeTool;
 pub use digest::{Digest, EMPTY_LAYER};
 pub use error::{Error, Failure, Fault, Unreadable};
 pub use form::{Form, is_manifest_type};

@@ -14,6 +14,9 @@ use crate::files;
 /// The name of the file, without its ending.
 pub const NAME: &str = "upward";
 
+/// The name of the file with the ids that other tools gave them, without its ending.
+pub const IDS: &str = "upward-tools";
+
 /// An image of schema 1.
 #[derive(Deserialize)]
 pub struct Upward {
@@ -39,6 +42,20 @@ pub fn read() -> anyhow::Result<Vec<Upward>> {
             .with_context(|| format!("`{}`, line {}, is not an image", path.display(), index + 1))
     };
     text.lines().enumerate().map(image).collect()
+}
+
+/// The ids that other tools gave these images, `tests/vectors/upward-tools.jsonl`: by the image's name, and the tool's.
+///
+/// # Errors
+/// If the file cannot be read, or a line has something else.
+pub fn ids() -> anyhow::Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let path = files::path(&format!("vectors/{IDS}.jsonl"));
+    let text = fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let image = |line: &str| {
+        let mut ids: BTreeMap<String, String> = serde_json::from_str(line)?;
+        Ok((ids.remove("name").context("an image has no name")?, ids))
+    };
+    text.lines().map(image).collect()
 }
 
 impl Upward {

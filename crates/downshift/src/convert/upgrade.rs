@@ -119,7 +119,7 @@ impl<'s> Upgrade<'s> {
     /// What becomes of it with layers of which these are the facts: one for each of [`layers`](Self::layers).
     pub(crate) fn finish(self, facts: &[&LayerFacts], limits: &Limits) -> Result<Upgraded, Box<Error>> {
         let mut lost = Vec::new();
-        let config = self.config(facts, &mut lost, limits)?;
+        let config = self.config(facts, is_older, &mut lost, limits)?;
         lost.splice(0..0, self.lost);
         let mut layers = Vec::with_capacity(facts.len());
         for (index, facts) in facts.iter().enumerate() {
@@ -139,10 +139,11 @@ impl<'s> Upgrade<'s> {
         Ok(Upgraded { config, manifest, lost, added })
     }
 
-    /// `MakeConfigFromV1Config`.
-    fn config(
+    /// `MakeConfigFromV1Config`. `is_old` says of which versions of Docker the record is decoded and encoded again.
+    pub(super) fn config(
         &self,
         facts: &[&LayerFacts],
+        is_old: fn(&str) -> bool,
         lost: &mut Vec<Note>,
         limits: &Limits,
     ) -> Result<Vec<u8>, Box<Error>> {
@@ -151,7 +152,7 @@ impl<'s> Upgrade<'s> {
         let mut image = v1_image();
         // It was read before.
         image.read(json.root()).map_err(|mismatch| unreadable(0, &mismatch))?;
-        let encoded = is_older(image.text("docker_version")).then(|| {
+        let encoded = is_old(image.text("docker_version")).then(|| {
             let unknown = json.root().members().map(|(key, _)| key.text());
             let unknown = unknown.filter(|key| !has_field(key) && !REMOVED.contains(&&**key));
             lost.extend(unknown.map(|key| note("member", format!("history[0].{key}"))));
@@ -304,7 +305,7 @@ fn layer(facts: &LayerFacts) -> Descriptor {
 
 /// Whether a version of Docker is before [`CONFIG_SINCE`], as Docker compares them: what is no number counts as 0, and so
 /// does a version that is absent.
-fn is_older(version: &str) -> bool {
+pub(super) fn is_older(version: &str) -> bool {
     let mut parts = version.split('.').map(atoi);
     for since in CONFIG_SINCE {
         let own = parts.next().unwrap_or(0);

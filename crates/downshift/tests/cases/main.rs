@@ -5,5 +5,6 @@ mod plain_layers;
 mod refusals;
 mod selection;
 mod signed_documents;
+mod upgrade_tools;
 mod upward;
 mod vectors;
