@@ -418,13 +418,13 @@ fn drive<E: From<NoAnswer>>(
 
 /// Answers a request with documents that are all at hand, and checks these against their digests.
 ///
-/// `fetch` gives the document with [`Need::digest`], or says that there is none; `read` reads a layer; `sign` signs the bytes
-/// it is given.
+/// `fetch` gives the document with [`Need::digest`], or says that there is none; `read` reads layers, and says in their order
+/// what has come of each; `sign` signs the bytes it is given.
 pub(crate) fn run(
     engine: &Engine,
     request: &Request,
     fetch: impl Fn(&Need) -> Result<Option<Vec<u8>>, Error>,
-    read: impl Fn(&LayerNeed) -> Result<LayerReading, Error>,
+    mut read: impl FnMut(&[LayerNeed]) -> Result<Vec<LayerReading>, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Answer<'static>, NoAnswer> {
     let look_up = |need: &Need| {
@@ -443,10 +443,8 @@ pub(crate) fn run(
         match advance(engine, request, &mut found, None, look_up, sign)? {
             Progress::Answered(answer) => return Ok(*answer),
             Progress::Waiting(Needs { layers, .. }) => {
-                for need in layers {
-                    let reading = read(&need)?;
-                    found.layers.push((need.digest, reading));
-                }
+                let readings = read(&layers)?;
+                found.layers.extend(layers.into_iter().map(|need| need.digest).zip(readings));
             }
         }
     }

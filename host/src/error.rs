@@ -66,6 +66,11 @@ pub(crate) enum Error {
         /// Why.
         error: KeyError,
     },
+    /// What is in layers is needed, and neither they nor facts about them were given to the command, or are in its layout.
+    LayersNotGiven {
+        /// Their digests.
+        digests: Vec<Digest>,
+    },
     /// A link in a store leads to where links may not lead.
     LinkOutside {
         /// The path with the link in it.
@@ -242,6 +247,11 @@ impl Error {
             Self::InvalidUpstream { .. } => {
                 facts("invalid-upstream", Blame::Operator, "see downshift serve --help")
             }
+            Self::LayersNotGiven { .. } => facts(
+                "missing-layer",
+                Blame::Operator,
+                "give the layers with --layer or --layout, or with --facts what `downshift layer --json` writes about them",
+            ),
             Self::LinkOutside { .. } => facts(
                 "link-outside-store",
                 Blame::Operator,
@@ -408,6 +418,10 @@ impl fmt::Display for Error {
                 write!(f, "invalid settings of the upstream registry `{url}`: {problem}")
             }
             Self::KeyFile { path, error } => write!(f, "`{}` cannot be used: {error}", path.display()),
+            Self::LayersNotGiven { digests } => {
+                let digests: Vec<String> = digests.iter().map(|digest| format!("`{digest}`")).collect();
+                write!(f, "the sizes and diff ids of these layers are needed: {}", digests.join(", "))
+            }
             Self::LinkOutside { path, target } => {
                 write!(
                     f,

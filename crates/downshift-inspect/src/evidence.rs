@@ -58,6 +58,7 @@ fn members(read: &Read<'_>, root: Value<'_>, add: &mut dyn FnMut(&'static str, S
         Kind::List | Kind::Index => &["manifests"],
         Kind::Config => &["architecture", "os", "rootfs", "history", "config"],
         Kind::Errors => &["errors"],
+        Kind::LayerFacts => &["layers"],
         Kind::Json => &["config", "layers", "manifests", "fsLayers", "history", "signatures"],
         Kind::NotJson => &[],
     };
@@ -85,7 +86,7 @@ pub(crate) fn is_type_of(media_type: &str, read: &Read<'_>, own: Option<&str>) -
                 // How registries serve blobs.
                 || is("application/octet-stream")
         }
-        Kind::Errors | Kind::Json => is("application/json"),
+        Kind::Errors | Kind::Json | Kind::LayerFacts => is("application/json"),
         Kind::NotJson => false,
         _ => own.is_some_and(is),
     }

@@ -2,6 +2,8 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeMap;
+#[cfg(feature = "compare")]
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,16 +11,22 @@ use alloc::vec::Vec;
 use crate::chain::is_converted;
 use crate::claims::is_manifest_answer;
 use crate::command::{Word, command};
+#[cfg(feature = "compare")]
+use crate::image_ids::{RoundTrip, round_trip};
 use crate::read::Read;
 use crate::report::{DocumentReport, ExpectedVerdict, Explanation, Holds, Kind, Role, SignatureVerdict};
+#[cfg(feature = "compare")]
+use crate::text::Outside;
 
 /// An explanation, if it is worth giving.
 type Card = fn(&[Read<'_>], &[DocumentReport]) -> Option<Explanation>;
 
-const CARDS: [Card; 11] = [
+const CARDS: &[Card] = &[
     wrong_bytes,
     digest_of_payload,
     converted_digest,
+    #[cfg(feature = "compare")]
+    returned_image,
     signed_anew,
     old_client_by_digest,
     reported_digest_404,
@@ -155,6 +163,40 @@ fn converted_digest(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explan
         ),
         vec![schema1, other],
     )
+}
+
+/// Schema 2 or OCI to schema 1 and back, as far as a manifest of each is given.
+#[cfg(feature = "compare")]
+fn returned_image(reads: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {
+    let RoundTrip { schema1, manifest, id, own_id, members } = round_trip(reads, reports)?;
+    let mut text =
+        vec![format!("Converted upwards as Docker does it, this schema 1 manifest gets the config `{id}`.")];
+    let (code, title) = if id == own_id {
+        text.push("That is the config which the other manifest names: both are one image, with one id, whichever of them is pulled.".into());
+        ("same-image", "Is this schema 1 manifest the same image as the other one?")
+    } else {
+        text.push(format!("The layers are the same, but the other manifest names the config `{own_id}`: it is an image with another id."));
+        text.push(match &*members {
+            [] => "What the two configs say is the same: only how the JSON is written differs, which schema 1 does not keep.".into(),
+            members => format!("The two configs differ in {}.", quoted(members)),
+        });
+        if !members.is_empty() {
+            text.push(RE_ENCODED.into());
+        }
+        ("other-image-id", "Why does the image get another id on the way back from schema 1?")
+    };
+    let command = command("downshift convert {} --layout DIR --to schema2", &[file(reads, schema1)]);
+    Some(Explanation { code, title, text, command, documents: vec![schema1, manifest] })
+}
+
+#[cfg(feature = "compare")]
+const RE_ENCODED: &str = "Docker decodes a config of no `docker_version`, or of one before 1.8.3, and encodes it again: blank members are added, and those that it does not know go.";
+
+/// Names that a document has, for a sentence.
+#[cfg(feature = "compare")]
+fn quoted(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", Outside(name))).collect();
+    quoted.join(", ")
 }
 
 fn signed_anew(_: &[Read<'_>], reports: &[DocumentReport]) -> Option<Explanation> {

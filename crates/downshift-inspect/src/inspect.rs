@@ -19,6 +19,8 @@ use crate::evidence::why;
 use crate::expected;
 use crate::explain::explain;
 use crate::given::{Given, limit};
+#[cfg(feature = "compare")]
+use crate::image_ids::image_ids;
 use crate::layers;
 use crate::limits::Limits;
 use crate::parts::{entries, named, pairs};
@@ -48,7 +50,7 @@ pub fn inspect(given: &[Given<'_>], checked: &[Checked]) -> Result<Report, Error
         (0..documents.len()).filter_map(|index| document(&documents, index, &naming, checked)).collect();
     for (read, report) in documents.iter().zip(&mut reports) {
         report.problems = problems(read, report);
-        report.summary = summary(report);
+        report.summary = summary(read, report);
     }
     let explanations = explain(&documents, &reports);
     Ok(Report { documents: reports, explanations })
@@ -85,7 +87,7 @@ fn document(
         match read.kind {
             Kind::Config => of_config(root, &mut report),
             Kind::Errors => report.errors = errors(root),
-            Kind::Json | Kind::NotJson => {}
+            Kind::Json | Kind::NotJson | Kind::LayerFacts => {}
             _ => report.annotations = annotations.map(pairs).unwrap_or_default(),
         }
         report.subject = root.member("subject").and_then(|subject| Part::of_json(subject, documents));
@@ -161,6 +163,10 @@ fn of_document(documents: &Documents<'_>, index: usize, checked: &[Checked], rep
                 let os = report.platform.take().map_or_else(|| "linux".into(), |platform| platform.os);
                 report.platform = Some(downshift::Platform::new(&os, &schema1.architecture));
             }
+            #[cfg(feature = "compare")]
+            {
+                report.image_ids = image_ids(schema1, &|blob| documents.facts(blob).cloned());
+            }
             report.findings = check(read.bytes, &limits).unwrap_or_default();
             report.signatures = signatures(read, index, checked);
             report.anatomy = anatomy(read);
@@ -235,7 +241,7 @@ fn meaning(code: &str) -> &'static str {
     }
 }
 
-fn summary(report: &DocumentReport) -> String {
+fn summary(read: &Read<'_>, report: &DocumentReport) -> String {
     let title = &report.title;
     let mut sentence = match report.kind {
         Kind::NotJson => report
@@ -255,6 +261,10 @@ fn summary(report: &DocumentReport) -> String {
                 _ => format!("{title}: {}, {}", count(images, "image"), count(attestations, "attestation")),
             }
         }
+        Kind::LayerFacts => match &read.facts {
+            Ok(facts) => format!("{title}: {}", count(facts.len(), "layer")),
+            Err(failure) => failure.cause.clone(),
+        },
         Kind::Config => match &report.platform {
             Some(platform) => format!("{title} for {}", Outside(&platform.to_string())),
             None => title.clone(),

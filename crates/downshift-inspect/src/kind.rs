@@ -2,6 +2,7 @@
 
 use downshift_json::{Kind as JsonKind, Value};
 
+use crate::facts::is_facts;
 use crate::report::Kind;
 
 /// The kind of JSON that is not a manifest. Manifests are `Json` here.
@@ -15,6 +16,9 @@ pub(crate) fn of_json(root: Value<'_>) -> Kind {
         && root.member("errors").is_some_and(|errors| errors.elements().next().is_some_and(coded))
     {
         return Kind::Errors;
+    }
+    if is_facts(root) {
+        return Kind::LayerFacts;
     }
     let is_config = is("rootfs", JsonKind::Object)
         || (is("architecture", JsonKind::String)

@@ -30,18 +30,22 @@ pub(crate) fn of_manifest(manifest: &Manifest, documents: &Documents<'_>) -> Vec
     layers
 }
 
-/// The layers of schema 1, lowest first.
+/// The layers of schema 1, lowest first, with what facts say of them: it has neither their sizes nor their diff ids itself.
 pub(crate) fn of_schema1(schema1: &Schema1<'_>, documents: &Documents<'_>) -> Vec<Layer> {
     let mut layers: Vec<Layer> = schema1
         .layers
         .iter()
         .rev()
         .enumerate()
-        .map(|(index, digest)| Layer {
-            part: Part::new(digest, None, documents),
-            number: index.saturating_add(1),
-            empty: digest == Digest::EMPTY_LAYER,
-            ..Layer::default()
+        .map(|(index, digest)| {
+            let facts = documents.facts(digest);
+            Layer {
+                part: Part::new(digest, facts.map(|facts| facts.size), documents),
+                number: index.saturating_add(1),
+                empty: digest == Digest::EMPTY_LAYER,
+                diff_id: facts.map(|facts| facts.diff_id.to_string()),
+                ..Layer::default()
+            }
         })
         .collect();
     mark_repeated(&mut layers);

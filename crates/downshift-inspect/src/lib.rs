@@ -40,7 +40,10 @@ mod diff;
 mod evidence;
 mod expected;
 mod explain;
+mod facts;
 mod given;
+#[cfg(feature = "compare")]
+mod image_ids;
 mod inspect;
 mod kind;
 mod layers;
@@ -60,7 +63,10 @@ mod variant;
 pub use container::{pack, unpack};
 #[cfg(feature = "compare")]
 pub use diff::diff;
+pub use facts::facts;
 pub use given::Given;
+#[cfg(feature = "compare")]
+pub use image_ids::image_ids;
 pub use inspect::inspect;
 pub use limits::Limits;
 pub use matrix::{Client, clients, matrix};

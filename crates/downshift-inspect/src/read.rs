@@ -3,16 +3,18 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell};
 use core::ops::Deref;
 
 use downshift::document::Document;
 use downshift::jws::{self, SignedDocument};
+use downshift::layer::LayerFacts;
 use downshift::{Digest, Error, Failure};
 use downshift_json::{Json, Kind as JsonKind, Value};
 
+use crate::facts;
 use crate::given::Given;
 use crate::kind::of_json;
 use crate::limits::Limits;
@@ -24,24 +26,35 @@ pub(crate) struct Documents<'g> {
     reads: Vec<Read<'g>>,
     /// The first document with a digest, be it that of its payload. Those of SHA-256 only: others are rare.
     by_digest: BTreeMap<Digest, usize>,
+    /// Where the first facts about each layer are: a document, and an index there.
+    facts: BTreeMap<String, (usize, usize)>,
     /// Bytes that may still be hashed in a search.
     search: Cell<usize>,
 }
 
 impl<'g> Documents<'g> {
     pub(crate) fn new(reads: Vec<Read<'g>>) -> Self {
-        let mut by_digest = BTreeMap::new();
+        let (mut by_digest, mut facts) = (BTreeMap::new(), BTreeMap::new());
         for (index, read) in reads.iter().enumerate() {
             for digest in [Some(&read.digests.bytes), read.digests.payload.as_ref()].into_iter().flatten() {
                 by_digest.entry(digest.clone()).or_insert(index);
             }
+            for (at, layer) in read.facts.iter().flatten().enumerate() {
+                facts.entry(layer.digest.to_string()).or_insert((index, at));
+            }
         }
-        Self { reads, by_digest, search: Cell::new(Limits::SEARCH_BYTES) }
+        Self { reads, by_digest, facts, search: Cell::new(Limits::SEARCH_BYTES) }
     }
 
     /// The document with a digest: an index.
     pub(crate) fn find(&self, digest: &str) -> Option<usize> {
         self.by_digest.get(&Digest::parse(digest).ok()?).copied()
+    }
+
+    /// What is known of the layer with a digest, if facts about it are among the documents.
+    pub(crate) fn facts(&self, digest: &str) -> Option<&LayerFacts> {
+        let (document, index) = self.facts.get(digest)?;
+        self.reads.get(*document)?.facts.as_ref().ok()?.get(*index)
     }
 
     /// Whether a search may go on for so many bytes, which counts as done then.
@@ -78,6 +91,8 @@ pub(crate) struct Read<'g> {
     pub(crate) error: Option<Box<Error>>,
     pub(crate) kind: Kind,
     pub(crate) digests: Digests,
+    /// The facts about layers that it has, if it is a document of these.
+    pub(crate) facts: Result<Vec<LayerFacts>, Failure>,
     signed: OnceCell<Option<SignedDocument>>,
 }
 
@@ -121,6 +136,10 @@ impl<'g> Read<'g> {
         };
         let digests = digests(bytes, payload);
         let expected = given.expected.as_deref();
+        let facts = match &json {
+            Some(json) if kind == Kind::LayerFacts => facts::of_json(json.root()),
+            _ => Ok(Vec::new()),
+        };
         let signed = OnceCell::new();
         Self {
             label,
@@ -134,6 +153,7 @@ impl<'g> Read<'g> {
             error,
             kind,
             digests,
+            facts,
             signed,
         }
     }
@@ -171,13 +191,13 @@ impl<'g> Read<'g> {
     /// The media type under which the document is served.
     pub(crate) fn media_type(&self) -> Option<&'static str> {
         match self.kind {
-            Kind::Errors => Some("application/json"),
+            Kind::Errors | Kind::LayerFacts => Some("application/json"),
             _ => self.kind.form().map(downshift::Form::media_type),
         }
     }
 
     pub(crate) fn failure(&self) -> Option<Failure> {
-        self.error.as_deref().map(Failure::from)
+        self.error.as_deref().map(Failure::from).or_else(|| self.facts.as_ref().err().cloned())
     }
 }
 

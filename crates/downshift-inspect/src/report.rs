@@ -121,12 +121,25 @@ pub struct DocumentReport {
     /// Signed schema 1: how payload and signatures lie in the bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anatomy: Option<Anatomy>,
+    /// Schema 1, where facts about all of its layers are given: the ids that its image gets.
+    pub image_ids: Vec<ImageId>,
     /// The structural rules of old engines that it breaks.
     pub findings: Vec<Finding>,
     /// The errors of a registry's answer.
     pub errors: Vec<RegistryError>,
     /// The annotations of the manifest itself.
     pub annotations: Vec<Pair>,
+}
+
+/// The id that a tool gives the image which it makes of schema 1: the digest of the config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImageId {
+    /// The tool: a stable name.
+    pub tool: &'static str,
+    /// The tool, for people.
+    pub text: &'static str,
+    /// The id.
+    pub id: Digest,
 }
 
 /// A part of some bytes: without `end`.
@@ -449,6 +462,8 @@ words! {
         Config = "config",
         /// A registry's error response.
         Errors = "errors",
+        /// Facts about layers, as `downshift layer --json` writes them.
+        LayerFacts = "layer-facts",
         /// JSON of an unknown kind.
         Json = "json",
         /// Not JSON.
@@ -490,6 +505,7 @@ impl Kind {
             Self::Index => "OCI index",
             Self::Config => "image config",
             Self::Errors => "a registry's error response",
+            Self::LayerFacts => "facts about layers",
             Self::Json => "JSON of an unknown kind",
             Self::NotJson => "not JSON",
         }

@@ -72,10 +72,27 @@ const FOUND = {
 };
 const DOCUMENT = { bytes, "label?": text, "expected?": text };
 
+const LAYER_FACTS = {
+  digest: text,
+  compression: text,
+  size: count,
+  diffId: text,
+  plainSize: count,
+  "zstdWindow?": count,
+  decoderVersion: count,
+};
+
 export const check = { bytes };
 export const conversions = {
   documents: [DOCUMENT],
-  options: { document: count, "name?": text, "tag?": text, "policy?": text, "platform?": text },
+  options: {
+    document: count,
+    "name?": text,
+    "tag?": text,
+    "policy?": text,
+    "platform?": text,
+    "facts?": [LAYER_FACTS],
+  },
   signer,
 };
 export const convert = { request: CONVERSION, fetchDocument: callback, signer, "readLayer?": callback };
@@ -84,6 +101,7 @@ export const digestOf = { bytes, "algorithm?": text };
 export const generateP256Signer = {};
 export const hasDigest = { bytes, digest: text, payloadDigest: callback };
 export const inspect = { documents: [DOCUMENT] };
+export const layerFacts = { bytes };
 export const mac = { message: text };
 export const matrix = { "own?": { accept: [text], "user_agent?": text } };
 export const openLayer = {

@@ -6,19 +6,31 @@
 // array is always there, and may be empty. Every text in a report is one line of English, ready to be shown, and may
 // quote the document: it is text, never markup.
 
+import type { LayerFacts } from "./types.js";
+
 /** What a manifest is written in. */
 export type Form = "schema1" | "schema1-unsigned" | "schema2" | "list" | "oci" | "index";
 
 /**
  * What a document is: a manifest in one of the forms; `config`: an image's config; `errors`: a registry's error
- * answer; `json`: JSON of an unknown kind, or a manifest that cannot be read (then `failure` says why); `not-json`.
+ * answer; `layer-facts`: facts about layers; `json`: JSON of an unknown kind, or a manifest that cannot be read (then
+ * `failure` says why); `not-json`.
  */
-export type Kind = Form | "config" | "errors" | "json" | "not-json";
+export type Kind = Form | "config" | "errors" | "layer-facts" | "json" | "not-json";
 
 /** A part of some bytes: from `start`, up to but without `end`. In bytes, not characters. */
 export interface Span {
   start: number;
   end: number;
+}
+
+/** The id that a tool gives the image which it makes of schema 1: the digest of the config. */
+export interface ImageId {
+  /** Stable: `docker`, `skopeo`, `skopeo-oci`, `containerd`. One is left out where its id depends on the tool's version. */
+  tool: string;
+  /** The tool, for people. */
+  text: string;
+  id: string;
 }
 
 /** Why something was not done. Also what `DownshiftError` holds. */
@@ -35,7 +47,8 @@ export interface Failure {
 
 // ---------------------------------------------------------------------------------------------------------- inspect
 
-/** A file that is given: a manifest, a config, or a response as `curl -i` prints it, told apart by their bytes. */
+/** A file that is given: a manifest, a config, facts about layers as `downshift layer --json` writes them, or a response as
+ * `curl -i` prints it, told apart by their bytes. */
 export interface Given {
   /** The exact bytes. */
   bytes: Uint8Array;
@@ -116,6 +129,8 @@ export interface DocumentReport {
   signatures: SignatureReport[];
   /** Signed schema 1: how payload and signatures lie in the bytes. */
   anatomy?: Anatomy;
+  /** Schema 1, where facts about all of its layers are given: the ids that its image gets, from the tools that convert it. */
+  image_ids: ImageId[];
   /** The structural rules of old engines that it breaks: what `downshift check` prints. */
   findings: Finding[];
   /** A registry's error response: its errors, at most 200 (problem `errors-left-out`). */
@@ -481,11 +496,15 @@ export interface ConversionOptions {
   policy?: "strict" | "reference";
   /** For schema 1 from a list or index: such as `linux/arm64`; `linux/amd64` if not given. */
   platform?: string;
+  /** What is known of layers, beside the facts among the documents. Who gives them vouches for them. */
+  facts?: LayerFacts[];
 }
 
 /**
- * Converts a manifest to every other form, with the config and the children that are given. The signer is asked for
- * the one signed form; `generateP256Signer()` makes one with a new key.
+ * Converts a manifest to every other form, with the config, the children and the facts about layers that are given. The
+ * signer is asked for the one signed form; `generateP256Signer()` makes one with a new key.
+ *
+ * Schema 1 has neither a config nor the sizes and diff ids of its layers, so that it goes up only with facts about these.
  */
 export function conversions(
   documents: Given[],
@@ -500,13 +519,20 @@ export interface ConversionResult {
   body?: Uint8Array;
   /** By which it is pulled. */
   digest?: string;
+  /** The config that was made of schema 1, which the manifest names. */
+  config?: Uint8Array;
   /** What was done. */
   report?: ConversionReport;
   /** Why it was not converted. */
   failure?: Failure;
   /** The documents that have to be given for it. */
   missing: { digest: string; media_type?: string; size?: number; kind: "manifest" | "blob" }[];
+  /** The layers of which facts have to be given for it. */
+  unread: string[];
 }
+
+/** Facts about layers, of a document as `downshift layer --json` writes it. Throws if it is none. */
+export function layerFacts(bytes: Uint8Array): LayerFacts[];
 
 export interface ConversionReport {
   source: { form: Form; digest: string; size: number };

@@ -53,9 +53,15 @@ export function reports(glue, convert) {
     return within([{ bytes }], (held) => parsed(() => held.verify(results)));
   }
 
-  /** Converts a manifest to one form with the documents that are given. */
-  async function converted(form, request, found, signer) {
+  /** Converts a manifest to one form with the documents and the facts about layers that are given. */
+  async function converted(form, request, found, facts, signer) {
     const missing = [];
+    const unread = [];
+    const readLayer = async ({ digest }) => {
+      if (facts.has(digest)) return { facts: facts.get(digest) };
+      unread.push(digest);
+      return { missing: true };
+    };
     const fetchDocument = async (need) => {
       const bytes = found.get(need.digest);
       if (bytes === undefined) {
@@ -71,33 +77,46 @@ export function reports(glue, convert) {
     const result = { form: form.name, media_type: form.mediaType };
     try {
       const client = { forms: { [form.name]: 1000 } };
-      const { body, digest, report } = await convert({ ...request, client }, fetchDocument, signer, unread);
-      return { ...result, body, digest, report, missing };
+      const { body, digest, report, records } = await convert(
+        { ...request, client },
+        fetchDocument,
+        signer,
+        readLayer,
+      );
+      const config = records.find(({ form }) => form === "other")?.payload;
+      return { ...result, body, digest, report, config, missing, unread };
     } catch (error) {
       if (!(error instanceof DownshiftError)) throw error;
-      const { code, fault, cause, remedy } = error;
-      return { ...result, failure: { code, fault, cause, remedy }, missing };
+      const { code, fault, cause, remedy } = unread.length ? unreadLayers(unread) : error;
+      return { ...result, failure: { code, fault, cause, remedy }, missing, unread };
     }
   }
 
+  const layerFacts = (bytes) => parsed(() => glue.layerFacts(bytes));
+
   async function conversions(documents, options, signer) {
     const { document, name = "library/image", tag = "latest", policy, platform } = options;
+    const facts = new Map();
     if (document >= documents.length) {
       const cause = `\`options.document\` must be the index of one of \`${documents.length}\` documents, not \`${document}\``;
       throw invalidArgument(cause);
     }
     const report = await inspect(documents);
     const found = new Map();
-    report.documents.forEach(({ digests, span }, index) => {
+    report.documents.forEach(({ digests, span, kind, failure }, index) => {
       const bytes = documents[index].bytes.subarray(span.start, span.end);
+      if (kind === "layer-facts" && !failure) for (const one of layerFacts(bytes)) facts.set(one.digest, one);
       for (const digest of [digests.bytes, digests.payload]) if (digest) found.set(digest, bytes);
     });
+    for (const one of options.facts ?? []) facts.set(one.digest, one);
     const { digests, kind } = report.documents[document];
-    const request = { name, tag, digest: digests.registry, policy, platform };
+    // What is in no layer that is known cannot be named by its diff id.
+    const plainLayers = facts.size > 0 ? "old" : "never";
+    const request = { name, tag, digest: digests.registry, policy, platform, plainLayers };
     const forms = parsed(() => glue.mediaTypes()).filter(({ name }) => name !== kind);
     const results = [];
     for (const form of FORMS.flatMap((name) => forms.find((form) => form.name === name) ?? [])) {
-      results.push(await converted(form, request, found, signer));
+      results.push(await converted(form, request, found, facts, signer));
     }
     return results;
   }
@@ -106,6 +125,7 @@ export function reports(glue, convert) {
     inspect: checkedAsync(parameters.inspect, inspect),
     verify: checkedAsync(parameters.verify, verify),
     conversions: checkedAsync(parameters.conversions, conversions),
+    layerFacts: checked(parameters.layerFacts, layerFacts),
     check: checked(parameters.check, (bytes) => parsed(() => glue.check(bytes))),
     variant: checked(parameters.variant, (bytes, code) => to(() => glue.variant(bytes, code))),
     payload: checked(parameters.payload, (bytes) => to(() => glue.payload(bytes))),
@@ -131,12 +151,14 @@ export function reports(glue, convert) {
   };
 }
 
-/** Refuses a conversion that depends on what is in a layer: the documents are all that there is here. */
-function unread({ digest }) {
-  throw new DownshiftError({
+/** Why there is no conversion that depends on what is in layers: the documents and facts are all that there is here. */
+function unreadLayers(digests) {
+  const names = [...new Set(digests)].map((digest) => `\`${digest}\``).join(", ");
+  return {
     code: "unread-layer",
     fault: "caller",
-    cause: `the conversion depends on what is in the layer \`${digest}\`, and layers are not read here`,
-    remedy: "pull the image through a Downshift server, which reads its layers",
-  });
+    cause: `the sizes and diff ids of these layers are needed, and layers are not read here: ${names}`,
+    remedy:
+      "give the facts that `downshift layer --json` writes about them, or pull the image through a Downshift server, which reads its layers",
+  };
 }

@@ -4,13 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use downshift::Form;
-use downshift_inspect::{diff, matrix};
+use downshift_inspect::{diff, facts, matrix};
 use downshift_json::{Object, array};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::argument::{self, Argument, Problems};
 use crate::inspect::encode;
 use crate::js_error::JsError;
+use crate::json;
 
 /// A comparison of two documents.
 #[wasm_bindgen(js_name = diff)]
@@ -28,6 +29,12 @@ pub fn matrix_with(own: Option<String>) -> Result<String, JsError> {
     let user_agent = own.optional_text("user_agent");
     let user_agent = problems.check(user_agent)?;
     encode(&matrix(Some((&accept, user_agent.as_deref()))))
+}
+
+/// Facts about layers, as `downshift layer --json` writes them: an array of what the package has for each.
+#[wasm_bindgen(js_name = layerFacts)]
+pub fn layer_facts(bytes: &[u8]) -> Result<String, JsError> {
+    Ok(array(facts(bytes)?.iter().map(json::layer_facts)))
 }
 
 /// Every form and its media type: `[{name, mediaType}]`.

@@ -1,27 +1,31 @@
 //! `downshift convert`
 
-use std::path::PathBuf;
+mod layers;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use downshift::answer::{LayerNeed, LayerReading, Need, NeedKind, Request, Root};
+use downshift::answer::{LayerNeed, Need, NeedKind, Record, Request, Root};
 use downshift::document::Document;
 use downshift::jws::Signature;
-use downshift::{Capabilities, Digest, Failure, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
+use downshift::report;
+use downshift::{Capabilities, Digest, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
+use downshift_inspect::{ImageId, image_ids};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
+use serde::Serialize;
 
+use self::layers::Layers;
 use super::arguments::{EngineArgs, LimitArgs};
 use super::input::read_document;
-use super::layer::read_stream;
 use super::output::{json, write_document};
 use super::verdict::Verdict;
 use crate::data::keys;
 use crate::engine;
-use crate::engine::layers::{LayerEngine, LayerError};
 use crate::error::Error;
 use crate::log;
-use crate::origin::layout::{BlobFile, Layout};
+use crate::origin::layout::Layout;
 use crate::origin::store_files::StoreFiles;
 
 /// Convert one manifest, and write its exact bytes to standard output
@@ -45,6 +49,12 @@ pub(super) struct Convert {
     /// The folder of an OCI image layout with the other documents that are needed
     #[arg(long, value_name = "DIR")]
     layout: Option<PathBuf>,
+    /// A file with facts about layers, as `downshift layer --json` writes them; `-` is standard input; can be repeated
+    #[arg(long, value_name = "FILE")]
+    facts: Vec<PathBuf>,
+    /// The blob of a layer, which is read for its facts if they are needed; `-` is standard input; can be repeated
+    #[arg(long, value_name = "FILE")]
+    layer: Vec<PathBuf>,
     /// The platform to pick from a list or index; the reference policy knows linux/amd64 only
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
@@ -71,6 +81,9 @@ pub(super) struct Convert {
     /// Write the manifest to a file instead
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write the config that is made of schema 1 to a file; by default it goes into the layout
+    #[arg(long, value_name = "FILE")]
+    config_out: Option<PathBuf>,
     /// Write a report to a file, as JSON: what was lost or added, and why the digest differs
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -84,7 +97,18 @@ Examples:
 The other documents that are needed, a config or the manifests of a list or index, are read from
 the layout's blobs/sha256/HEX. Each must have the digest and size that the manifest says. Layers
 that are compressed with zstd are read there, too, where the form has no name for them: they go by
-the digests of their plain tars, which `downshift layer` shows.";
+the digests of their plain tars, which `downshift layer` shows.
+
+Schema 1 upwards:
+  downshift convert schema1.json --layout images/team/app --to oci > manifest.json
+  downshift layer --json *.tar.gz > facts.json
+  downshift convert schema1.json --facts facts.json --to schema2 --config-out config.json
+  curl -s REGISTRY/v2/NAME/blobs/sha256:HEX | downshift convert schema1.json --layer - --to oci
+
+Schema 1 has neither a config nor the sizes and diff ids of its layers. These come from --facts, or
+from the layers themselves, in the layout or in the files of --layer. The config is made as Docker
+makes it, so that the image has the id that it has there. It is written to --config-out, or else
+into the layout as a blob, and so is the manifest that names it.";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Target {
@@ -97,6 +121,7 @@ enum Target {
 
 impl Convert {
     pub(super) fn run(self) -> Result<Verdict, Error> {
+        self.check_input()?;
         let limits = self.limits.limits()?;
         let manifest = read_document(&self.manifest, &limits)?;
         let config = self.config.as_deref().map(|path| read_document(path, &limits)).transpose()?;
@@ -104,6 +129,7 @@ impl Convert {
         let layout = self.layout.map(|folder| Layout::new(Arc::new(StoreFiles::with_all_links(folder)), ""));
 
         let layer_engine = self.engine.layer_engine();
+        let mut layers = Layers::new(&self.facts, self.layer, layout.as_ref(), layer_engine, &limits)?;
         let engine = self.engine.engine()?;
         let form = self.to.form(self.unsigned);
         let client = Capabilities::of(&[form]);
@@ -132,10 +158,7 @@ impl Convert {
             };
             document.map(Some).ok_or_else(|| Error::NotGiven { digest: need.digest.clone() })
         };
-        let read = |need: &LayerNeed| match &layout {
-            Some(layout) => read_layer(layout, need, &layer_engine),
-            None => Err(Error::NotGiven { digest: need.digest.clone() }),
-        };
+        let read = |needs: &[LayerNeed]| layers.read(needs);
         let no_conversion = || -> Error { downshift::Error::NoConversion { from, to: form }.into() };
         let answer =
             engine::run(&engine, &request, fetch, read, |bytes| sign(bytes, key)).map_err(|no_answer| {
@@ -150,12 +173,48 @@ impl Convert {
             return Err(no_conversion());
         }
 
+        let config = answer.records.iter().find(|record| record.is_config());
+        let has_config = config.is_some();
+        if let Some(config) = config {
+            match (&self.config_out, &layout) {
+                (Some(path), _) => write_document(Some(path), &config.payload)?,
+                (None, Some(layout)) => {
+                    layout.add_blob(&config.digest, &config.payload)?;
+                    layout.add_blob(&answer.digest, &answer.body)?;
+                }
+                (None, None) => notice_lost(config),
+            }
+        }
         if let Some(path) = &self.report {
-            write_document(Some(path), &json(&answer.report)?)?;
+            let image_ids = match Document::parse(&manifest, &limits)? {
+                Document::Schema1(schema1) if has_config => image_ids(&schema1, &|blob| layers.facts(blob)),
+                _ => Vec::new(),
+            };
+            write_document(Some(path), &json(&Report { conversion: &answer.report, image_ids })?)?;
         }
         write_document(self.output.as_deref(), &answer.body)?;
         Ok(Verdict::Yes)
     }
+
+    /// Refuses to read two things from standard input: the second would find nothing there.
+    fn check_input(&self) -> Result<(), Error> {
+        let files = [&self.manifest].into_iter().chain(&self.config).chain(&self.facts).chain(&self.layer);
+        let stdin = Path::new("-");
+        match files.filter(|path| path.as_path() == stdin).count() {
+            0 | 1 => Ok(()),
+            _ => Err(Error::unusable(stdin, "standard input is one file, and was named more than once")),
+        }
+    }
+}
+
+/// What `--report` writes.
+#[derive(Serialize)]
+struct Report<'r> {
+    #[serde(flatten)]
+    conversion: &'r report::Report,
+    /// Of what is made of schema 1: the ids that tools give the image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    image_ids: Vec<ImageId>,
 }
 
 impl Target {
@@ -169,6 +228,14 @@ impl Target {
             Self::Index => Form::Index,
         }
     }
+}
+
+/// Says that nobody keeps a config that was made.
+fn notice_lost(config: &Record) {
+    let digest = &config.digest;
+    log::notice(format_args!(
+        "downshift: the config `{digest}` is not written: name a file for it with --config-out, or a --layout"
+    ));
 }
 
 fn checked_config(config: &[u8], need: &Need) -> Result<Vec<u8>, Error> {
@@ -198,25 +265,4 @@ fn name(text: &str) -> Result<String, &'static str> {
 
 fn tag(text: &str) -> Result<String, &'static str> {
     if is_tag(text) { Ok(text.to_owned()) } else { Err("not a tag") }
-}
-
-/// Reads a layer from the layout.
-fn read_layer(layout: &Layout, need: &LayerNeed, engine: &LayerEngine) -> Result<LayerReading, Error> {
-    let LayerNeed { digest, .. } = need;
-    let Some(BlobFile { mut file, path, .. }) = layout.blob(digest)? else {
-        return Ok(LayerReading::Missing);
-    };
-    match read_stream(&mut file, engine, &downshift_layer::Limits::host()) {
-        Ok(facts) if facts.digest != *digest => {
-            let cause = format!("its digest is `{}`", facts.digest);
-            Ok(LayerReading::Refused { code: "digest-mismatch".to_owned(), cause })
-        }
-        Ok(facts) => Ok(LayerReading::Facts(facts)),
-        Err(LayerError::Failed(Error::Core(Failure { code, cause, .. }))) => {
-            Ok(LayerReading::Refused { code: code.into_owned(), cause })
-        }
-        Err(LayerError::Failed(error) | LayerError::Unreadable { error, .. }) => Err(error),
-        Err(LayerError::Blob(error)) => Err(Error::unreadable(&path, error)),
-        Err(LayerError::Stopped) => Err(Error::Busy),
-    }
 }

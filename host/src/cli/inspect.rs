@@ -17,10 +17,12 @@ use crate::error::Error;
 /// Show what manifests contain, and why a digest is not the expected one
 ///
 /// Files that are given together are linked where one names the other: a manifest, its config, the manifests of an
-/// index. A file may also be a response as `curl -i` prints it; its headers are then checked against its body.
+/// index. A file may also be a response as `curl -i` prints it; its headers are then checked against its body. Facts about
+/// layers, as `downshift layer --json` writes them, add to schema 1 what it does not say: sizes, diff ids, and the ids that
+/// tools give its image.
 #[derive(Args)]
 pub(super) struct Inspect {
-    /// Manifests, configs or responses; `-` is standard input
+    /// Manifests, configs, responses or facts; `-` is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The digest that the first file should have: if it has another, say which change would lead to it

@@ -22,7 +22,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 ///
 /// Each one is unpacked and checked to its end, whatever its media type says: gzip of any number of members, zstd of any
 /// number of frames, bzip2, xz, or a plain tar. The digest is that of the blob, and the diff id that of the plain tar, which
-/// configs have. Nothing is written anywhere.
+/// configs have. Nothing is written anywhere. What --json writes are facts for `downshift convert --facts`.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Layer {
@@ -88,9 +88,7 @@ impl Layer {
             let outcome = match read(path, &engine, &limits) {
                 Ok(facts) => Outcome::Facts(facts),
                 Err(LayerError::Failed(Error::Core(failure))) => Outcome::Failure(failure),
-                Err(LayerError::Failed(error) | LayerError::Unreadable { error, .. }) => return Err(error),
-                Err(LayerError::Blob(error)) => return Err(Error::unreadable(path, error)),
-                Err(LayerError::Stopped) => return Err(Error::Busy),
+                Err(error) => return Err(error.of_file(path)),
             };
             let file = Some(path.display().to_string()).filter(|file| file != "-");
             layers.push(LayerReport { file, outcome });
@@ -106,7 +104,7 @@ impl Layer {
 }
 
 /// Reads a layer from a file, or from standard input if that is called `-`: what is known of it.
-fn read(path: &Path, engine: &LayerEngine, limits: &Limits) -> Result<LayerFacts, LayerError> {
+pub(super) fn read(path: &Path, engine: &LayerEngine, limits: &Limits) -> Result<LayerFacts, LayerError> {
     match path.to_str() {
         Some("-") => read_stream(&mut io::stdin().lock(), engine, limits),
         _ => read_stream(&mut File::open(path).map_err(LayerError::Blob)?, engine, limits),

@@ -4,15 +4,16 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, Permissions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use downshift::{Digest, Limits};
 use serde::Deserialize;
+use tempfile::NamedTempFile;
 
 use crate::bounded;
 use crate::error::Error;
@@ -24,6 +25,9 @@ const LAYOUT_VERSION: &str = "1.0.0";
 
 /// Bytes of an `index.json` or `oci-layout`: room for some 100,000 tags.
 const INDEX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Who may read a blob that is written: everybody, as other tools write them.
+const BLOB_MODE: u32 = 0o644;
 
 /// How long after its last change a file may change again without a visible difference: some file systems keep time
 /// by the second only.
@@ -142,6 +146,25 @@ impl Layout {
             Ok(()) => Ok(Some(bytes)),
             Err(error) => Err(Error::unreadable(&path, error)),
         }
+    }
+
+    /// Writes a blob, unless it is there. Under its name there is never a part of it.
+    pub(crate) fn add_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let folder = self.path("blobs").join(digest.algorithm());
+        let path = folder.join(digest.hex());
+        let write = || {
+            // A folder that is not there is a mistake, and no new layout.
+            fs::metadata(self.files.folder())?;
+            fs::create_dir_all(&folder)?;
+            let mut draft = NamedTempFile::new_in(&folder)?;
+            draft.write_all(bytes)?;
+            draft.as_file().set_permissions(Permissions::from_mode(BLOB_MODE))?;
+            draft.persist(&path).map(drop).map_err(|error| error.error)
+        };
+        if self.blob(digest)?.is_some() {
+            return Ok(());
+        }
+        write().map_err(|error| Error::unwritable(&path, error))
     }
 
     /// That `index.json` cannot be used as it is.

@@ -1,5 +1,7 @@
 //! `downshift convert`: what it writes, and where.
 
+mod upwards;
+
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     let trial = |(name, run): Named<fn(Engine) -> anyhow::Result<()>>| {
         case(format!("{}::convert::{name}", engine.name), move || run(engine))
     };
-    vec![
+    let mut trials = vec![
         trial(named!(writes_the_recorded_schema_1_to_the_byte)),
         trial(named!(writes_schema_1_without_a_signature)),
         trial(named!(comes_back_to_the_same_digests_from_oci_by_schema_2)),
@@ -38,7 +40,9 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(takes_options_in_any_order_and_standard_input)),
         trial(named!(writes_files_and_a_report)),
         trial(named!(fails_with_code_cause_and_remedy)),
-    ]
+    ];
+    trials.extend(upwards::trials(engine));
+    trials
 }
 
 fn writes_the_recorded_schema_1_to_the_byte(engine: Engine) -> anyhow::Result<()> {

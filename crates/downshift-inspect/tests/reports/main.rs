@@ -2,6 +2,7 @@
 
 mod commands;
 mod differences;
+mod facts;
 mod findings;
 mod golden;
 mod largest;

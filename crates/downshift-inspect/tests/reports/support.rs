@@ -37,6 +37,11 @@ pub(crate) fn schema2() -> String {
 
 /// A manifest of [`CONFIG`] and one layer of this type.
 pub(crate) fn manifest(form: Form, layer_type: &str) -> String {
+    manifest_of(form, layer_type, CONFIG)
+}
+
+/// A manifest of a config and one layer of this type.
+pub(crate) fn manifest_of(form: Form, layer_type: &str, config: &str) -> String {
     let config_type = match form {
         Form::Oci => "application/vnd.oci.image.config.v1+json",
         _ => "application/vnd.docker.container.image.v1+json",
@@ -44,7 +49,7 @@ pub(crate) fn manifest(form: Form, layer_type: &str) -> String {
     format!(
         r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]}}"#,
         form.media_type(),
-        descriptor(config_type, CONFIG.as_bytes(), ""),
+        descriptor(config_type, config.as_bytes(), ""),
         descriptor(layer_type, b"layer", "")
     )
 }
@@ -60,9 +65,13 @@ pub(crate) fn index(form: Form, entries: &[String]) -> String {
 
 /// [`schema2`] as schema 1: signed, or not.
 pub(crate) fn schema1(form: Form) -> Vec<u8> {
-    let manifest = schema2();
+    schema1_of(form, &schema2(), CONFIG)
+}
+
+/// A manifest with its config as schema 1.
+pub(crate) fn schema1_of(form: Form, manifest: &str, config: &str) -> Vec<u8> {
     let stored =
-        [(Digest::of(manifest.as_bytes()), manifest.as_bytes()), (digest(CONFIG), CONFIG.as_bytes())];
+        [(Digest::of(manifest.as_bytes()), manifest.as_bytes()), (digest(config), config.as_bytes())];
     let request = Request {
         root: Root::Tag { name: "library/app".into(), tag: "1.0".into(), digest: stored[0].0.clone() },
         client: Capabilities::of(&[form]),

@@ -65,6 +65,9 @@ fn document(document: &DocumentReport) -> Vec<String> {
         let joined = if link.joined { "" } else { "  not joined to the id below" };
         lines.add("id", format!("{}  {}{joined}", link.id, link.rule));
     }
+    for id in &document.image_ids {
+        lines.add("image id", format!("{}  {}", id.id, id.text));
+    }
     for signature in &document.signatures {
         let outcome = signature.code.unwrap_or(signature.verdict.name());
         let key = signature.key_id.as_deref().unwrap_or("no key");

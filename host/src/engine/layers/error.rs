@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::io;
+use std::path::Path;
 
 use downshift::Digest;
 
@@ -26,6 +27,17 @@ pub(crate) enum LayerError {
     },
     /// Nobody wants more of it.
     Stopped,
+}
+
+impl LayerError {
+    /// The error of a command that reads the layer from the file at `path`.
+    pub(crate) fn of_file(self, path: &Path) -> Error {
+        match self {
+            Self::Failed(error) | Self::Unreadable { error, .. } => error,
+            Self::Blob(error) => Error::unreadable(path, error),
+            Self::Stopped => Error::Busy,
+        }
+    }
 }
 
 impl fmt::Display for LayerError {
