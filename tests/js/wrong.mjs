@@ -57,6 +57,16 @@ const CONVERSION = {
   limits: optional({ layers: optional(1) }),
 };
 
+const FACTS = {
+  digest: DIGEST,
+  compression: "gzip",
+  size: 1,
+  diffId: DIGEST,
+  plainSize: 1,
+  zstdWindow: optional(1),
+  decoderVersion: 1,
+};
+
 /** Arguments that have the right types, by name and in their order. */
 const calls = {
   check: { bytes: BYTES },
@@ -68,6 +78,7 @@ const calls = {
       tag: optional("latest"),
       policy: optional("strict"),
       platform: optional("linux/amd64"),
+      facts: optional([FACTS]),
     },
     signer: SIGNER,
   },
@@ -77,6 +88,7 @@ const calls = {
   generateP256Signer: {},
   hasDigest: { bytes: BYTES, digest: DIGEST, payloadDigest: () => undefined },
   inspect: { documents: DOCUMENTS },
+  layerFacts: { bytes: BYTES },
   matrix: { own: optional({ accept: ["*/*"], user_agent: optional("a") }) },
   openLayer: {
     options: optional({

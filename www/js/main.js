@@ -25,6 +25,8 @@ const state = {
   report: undefined,
   /** The repository that documents were fetched from. @type {string | undefined} */
   name: undefined,
+  /** The tag or digest that was asked for there. @type {string | undefined} */
+  tag: undefined,
   /** Whether the documents came in a link. */
   isLinked: false,
 };
@@ -50,10 +52,13 @@ async function add(added, before) {
       ),
     );
     const indices = given.map((_, index) => first + index);
+    // Facts are about what is shown already.
+    const shown = indices.filter((index) => report.documents[index].kind !== "layer-facts");
+    if (!shown.length && first > 0) return { index: state.index };
     return {
       index:
         before === undefined
-          ? (indices.find((index) => !named.has(index)) ?? first)
+          ? (shown.find((index) => !named.has(index)) ?? first)
           : indices[indices.length - 1],
       before,
     };
@@ -96,7 +101,7 @@ function select(index) {
 }
 
 function draw() {
-  const { report, given, index, before, name } = state;
+  const { report, given, index, before, name, tag } = state;
   const current = report?.documents[index];
   byId("clear").hidden = !given.length;
   byId("input").classList.toggle("small", given.length > 0);
@@ -107,7 +112,11 @@ function draw() {
     name === undefined
       ? undefined
       : (/** @type {import("./core.js").Part[]} */ parts) => fetchLinked(name, parts);
-  view.show({ report, given, index, before, show: select, add, fetch });
+  const serve =
+    name === undefined || tag === undefined
+      ? undefined
+      : (/** @type {string} */ type) => fetchAs(name, tag, type);
+  view.show({ report, given, index, before, show: select, add, fetch, serve });
   document.title = `${current.title} ${short(current.digests.registry)} – ${TITLE}`;
   say(view.spoken(current));
 }
@@ -246,10 +255,22 @@ function offerRegistry() {
   );
 }
 
-/** Adds what was fetched, and its config. @param {string} name @param {Promise<Given>} fetched */
-async function takeFetched(name, fetched) {
+/** Has the server make another form of what was fetched from it. @param {string} name @param {string} tag @param {string} type */
+async function fetchAs(name, tag, type) {
+  const { converted } = await import("./registry.js");
+  await takeFetched(name, tag, converted(name, tag, type));
+}
+
+/**
+ * Adds what was fetched, and its config.
+ *
+ * @param {string} name
+ * @param {string} tag
+ * @param {Promise<Given>} fetched
+ */
+async function takeFetched(name, tag, fetched) {
   try {
-    state.name = name;
+    Object.assign(state, { name, tag });
     await add([await fetched]);
     const { config } = state.report?.documents[state.index] ?? {};
     if (config && config.document === undefined) await fetchLinked(name, [config]);

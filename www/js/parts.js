@@ -16,6 +16,7 @@ import { grouped, size } from "./format.js";
  * @property {(given: import("./core.js").Given[], before?: number) => void} add Adds documents; one compares with `before`.
  * @property {(span: import("./core.js").Span) => void} point Shows where something is in the bytes.
  * @property {((parts: import("./core.js").Part[]) => void) | undefined} fetch Fetches what the registry has, where there is one.
+ * @property {((type: string) => void) | undefined} serve Fetches what that registry converts its tag to.
  * @property {number | undefined} before The document to compare with.
  */
 

@@ -5,7 +5,7 @@ import { byId, h } from "./dom.js";
 
 /** @typedef {import("./core.js").Given} Given */
 
-/** Offers to fetch, where there is a registry. @param {(name: string, given: Promise<Given>) => void} take */
+/** Offers to fetch, where there is a registry. @param {(name: string, tag: string, given: Promise<Given>) => void} take */
 export function offer(take) {
   const form = byId("fetch");
   const reference = /** @type {HTMLInputElement} */ (byId("reference"));
@@ -30,7 +30,7 @@ export function offer(take) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const [name, tag] = split(reference.value.trim());
-    if (name) take(name, fetched(`/v2/${name}/manifests/${tag}`));
+    if (name) take(name, tag, fetched(`/v2/${name}/manifests/${tag}`));
   });
   return clients();
 }
@@ -42,6 +42,21 @@ function split(text) {
   const [bare, tag] =
     colon > name.lastIndexOf("/") ? [name.slice(0, colon), name.slice(colon + 1)] : [name, "latest"];
   return [bare, digest ?? tag];
+}
+
+/**
+ * What the server gives of a tag to who names this type alone: it reads the layers where that takes it, and lets nobody see
+ * more than a pull does.
+ *
+ * @param {string} name
+ * @param {string} tag
+ * @param {string} type
+ */
+export async function converted(name, tag, type) {
+  return response(
+    await ask(`/v2/${name}/manifests/${tag}`, type),
+    `${name}:${tag} as the server converts it`,
+  );
 }
 
 /** What a part is, with its exact bytes. @param {string} name @param {import("./core.js").Part} part @returns {Promise<Given>} */

@@ -129,7 +129,8 @@ export interface DocumentReport {
   signatures: SignatureReport[];
   /** Signed schema 1: how payload and signatures lie in the bytes. */
   anatomy?: Anatomy;
-  /** Schema 1, where facts about all of its layers are given: the ids that its image gets, from the tools that convert it. */
+  /** Schema 1, where facts about all of its layers are given: the ids that its image gets, from the tools that convert it.
+   * The whole package tells them; `downshift-oci/inspect`, which converts nothing, has none. */
   image_ids: ImageId[];
   /** The structural rules of old engines that it breaks: what `downshift check` prints. */
   findings: Finding[];

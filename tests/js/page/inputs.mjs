@@ -76,6 +76,20 @@ export const inputs = {
     await page.shows("#response", /lines end with CRLF/);
   },
 
+  async the_server_reads_the_layers_of_what_was_fetched_from_it(context) {
+    const page = await open(context);
+    await page.page.focus("#reference");
+    await page.shows("#as", /Docker 1\.6/);
+    await page.fill("#reference", "library/sample:schema2");
+    await page.fill("#as", await page.page.$eval("#as option", ({ value }) => value));
+    await page.press("#fetch button");
+    await page.shows("#verdict-title", /schema 1, signed/);
+    await page.shows("#convert", /As OCI manifestnot yet.*Ask this server/);
+    await page.press("#convert button", "Fetch what this server makes of the tag as OCI manifest");
+    await page.shows("#verdict-title", /OCI/);
+    await page.shows("#image", /Diff ids/);
+  },
+
   async references_are_fetched_from_the_registry(context) {
     const page = await open(context);
     // Who the clients are is loaded for those who want to fetch.

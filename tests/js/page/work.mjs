@@ -65,7 +65,7 @@ export const work = {
     await page.shows("#convert", /not yet.*must be given too/);
     await page.paste(sample(context, "unsigned/unsigned.json").toString());
     await page.shows("#verdict-title", /schema 1/);
-    await page.shows("#convert", /As OCI manifestnot possible.*layers are not read here/);
+    await page.shows("#convert", /As OCI manifestnot yet.*sizes and diff ids.*layers are not read here/);
     await page.shows("#convert", /There is no conversion of this document to: .*OCI index/);
     const foreign = sample(context, "schema2/schema2.json")
       .toString()
@@ -73,6 +73,26 @@ export const work = {
     await page.drop({ "foreign.json": foreign, "config.json": sample(context, "schema2/config.json") });
     await page.shows("#verdict", /foreign\.json/);
     await page.shows("#convert", /As signed schema 1not possible.*foreign/);
+  },
+
+  async schema_1_goes_up_with_facts_about_its_layers(context) {
+    const page = await open(context, { before: keepDownloads });
+    const schema1 = sample(context, "unsigned/unsigned.json").toString();
+    await page.paste(schema1);
+    await page.shows("#convert", /As OCI manifestnot yet.*downshift layer --json/);
+    const facts = JSON.parse(schema1).fsLayers.map(({ blobSum: digest }) => ({
+      facts: { digest, compression: "gzip", size: 32, diff_id: sha256(digest), plain_size: 10240 },
+    }));
+    await page.drop({ "facts.json": JSON.stringify({ layers: facts }) });
+    await page.shows("#tray", /facts about layers/);
+    await page.shows("#verdict-title", /schema 1/);
+    await page.shows("#convert", /As OCI manifestDigest/);
+    await page.press("#convert button", "Download the OCI manifest");
+    const { config, layers } = JSON.parse(await downloaded(page, "oci.json"));
+    assert.ok(layers.length > 0 && layers.every(({ size }) => size === 32));
+    await page.press("#convert button", "Download the config of the OCI manifest");
+    assert.equal(sha256(await downloaded(page, "config.json")), config.digest);
+    await page.shows("#convert", new RegExp(`Ids of the image.*Docker 1\\.10.*${config.digest}`));
   },
 
   async lists_are_converted_for_a_platform(context) {

@@ -143,10 +143,24 @@ async function converted(document, context) {
   const cards = results
     .filter((result) => !none.includes(result))
     .map((result) => card(result, document, context));
+  const { documents } = await core.inspect(context.given);
+  const ids = documents[context.index].image_ids;
+  if (ids.length) cards.push(imageIds(ids));
   const names = none.map(({ form }) => FORMS[form]).join(", ");
   return names
     ? [...cards, h("p", { class: "card muted" }, `There is no conversion of this document to: ${names}.`)]
     : cards;
+}
+
+/** Under which ids people look for the image. @param {DocumentReport["image_ids"]} ids */
+function imageIds(ids) {
+  return h(
+    "article",
+    { class: "card" },
+    h("h3", {}, "Ids of the image"),
+    h("p", {}, "Each tool makes another config of it, and its digest is the image's id there:"),
+    pairs(ids.map(({ id, text }) => [text, digest(id, `id by ${text}`)])),
+  );
 }
 
 /** Whether a document stays in another form, whoever asks. @param {Result} result */
@@ -165,7 +179,7 @@ function filled(texts) {
 
 /** @param {Result} result @param {DocumentReport} document @param {Context} context */
 function card(result, document, context) {
-  const { form, body, failure, missing } = result;
+  const { form, body, failure, missing, unread } = result;
   const name = FORMS[form];
   const parts = missing.map(({ digest, media_type, size }) => ({ digest, media_type, size }));
   return h(
@@ -173,10 +187,12 @@ function card(result, document, context) {
     { class: `card ${body ? "" : "muted-card"}` },
     h("h3", {}, `As ${name}`),
     body ? made(result, body, document, context) : undefined,
-    failure && [
-      h("p", {}, flag("not possible", "warn"), " ", sentence(failure.cause)),
-      h("p", {}, sentence(failure.remedy)),
-    ],
+    unread.length > 0 && needsFacts(result, context),
+    failure &&
+      !unread.length && [
+        h("p", {}, flag("not possible", "warn"), " ", sentence(failure.cause)),
+        h("p", {}, sentence(failure.remedy)),
+      ],
     parts.length > 0 && [
       h("p", {}, flag("not yet", ""), ` ${counted(parts.length, "document")} must be given too:`),
       h(
@@ -190,8 +206,43 @@ function card(result, document, context) {
   );
 }
 
+/** Why there have to be facts about layers, and who has them. @param {Result} result @param {Context} context */
+function needsFacts({ form, unread, media_type: type }, { serve }) {
+  const layers = [...new Set(unread)];
+  return [
+    h(
+      "p",
+      {},
+      flag("not yet", ""),
+      ` The sizes and diff ids of ${counted(layers.length, "layer")} are needed. This manifest does not have them: `,
+      "whoever has read the layers knows them, and layers are not read here.",
+    ),
+    more(
+      `${counted(layers.length, "layer")}`,
+      h(
+        "ul",
+        { class: "plain" },
+        layers.map((layer) => h("li", {}, digest(layer, "its digest"))),
+      ),
+    ),
+    h("p", {}, "Drop on this page, or paste, what this prints about the files of these layers:"),
+    command(sh`downshift layer --json FILE`, "read layers on a command line"),
+    serve &&
+      h(
+        "p",
+        { class: "row" },
+        button(
+          "Ask this server",
+          () => serve(type),
+          `Fetch what this server makes of the tag as ${FORMS[form]}`,
+        ),
+        " It reads the layers itself, which may take a while the first time.",
+      ),
+  ];
+}
+
 /** @param {Result} result @param {Uint8Array} bytes @param {DocumentReport} document @param {Context} context */
-function made({ form, digest: named, report, media_type }, bytes, document, context) {
+function made({ form, digest: named, report, media_type, config }, bytes, document, context) {
   const name = FORMS[form];
   const notes = (/** @type {import("../core.js").Note[]} */ list) =>
     list.length > 0 &&
@@ -235,6 +286,19 @@ function made({ form, digest: named, report, media_type }, bytes, document, cont
         `Open the ${name} as a document`,
       ),
     ),
+    config &&
+      h(
+        "p",
+        { class: "row" },
+        "Its config, which is made as Docker makes it: ",
+        copy(`the config of the ${name}`, () => text(config)),
+        button("Download", () => download(config, "config.json"), `Download the config of the ${name}`),
+        button(
+          "Open",
+          () => context.add([{ bytes: config, label: `config of ${document.label}` }], context.index),
+          `Open the config of the ${name} as a document`,
+        ),
+      ),
     onRequest(() => [body(context, context.index), bytes], `to ${name}`),
   ];
 }

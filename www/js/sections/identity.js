@@ -6,8 +6,20 @@ import { command, digest, doorway, flag, more, pairs, prose, section, sized, som
 
 /** @param {import("../core.js").DocumentReport} document @param {import("../parts.js").Context} context */
 export function identity(document, context) {
-  const { title, media_type, size, name, tag, platform, artifact, config, subject, why, annotations } =
-    document;
+  const {
+    title,
+    media_type,
+    size,
+    name,
+    tag,
+    platform,
+    artifact,
+    config,
+    subject,
+    why,
+    annotations,
+    image_ids: ids,
+  } = document;
   const part = (/** @type {import("../core.js").Part | undefined} */ part, /** @type {string} */ what) =>
     part && [
       digest(part.digest, `digest of the ${what}`),
@@ -28,6 +40,15 @@ export function identity(document, context) {
       ["Platform", platform && platformName(platform)],
       ["Artifact type", artifact && h("code", {}, artifact)],
       ["Config, the image's id", part(config, "config")],
+      [
+        "Ids of the image, converted upwards",
+        ids.length > 0 &&
+          h(
+            "ul",
+            { class: "plain" },
+            ids.map(({ id, text }) => h("li", {}, digest(id, `id by ${text}`), ` ${text}`)),
+          ),
+      ],
       ["About", part(subject, "manifest that it is about")],
       [
         "Annotations",

@@ -11,6 +11,7 @@ export const {
   diff,
   generateP256Signer,
   inspect,
+  layerFacts,
   matrix,
   p256Signer,
   payload,
