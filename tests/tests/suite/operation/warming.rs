@@ -9,6 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use downshift::Digest;
 use downshift_cases::images::{Image, REPOSITORY, sample};
+use downshift_cases::upward;
+use downshift_tests::http;
 use downshift_tests::operated::Operated;
 use downshift_tests::program::run;
 use downshift_tests::programs::{DOCKER_REGISTRY, case, case_with};
@@ -18,7 +20,7 @@ use downshift_tests::server::free_address;
 use downshift_tests::tokens::{TokenService, User};
 use downshift_tests::web::{Web, respond};
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::Named;
@@ -39,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(named!(a_user_logs_in_by_password_and_by_token)),
         alone(named!(a_server_that_needs_time_is_waited_for)),
         alone(named!(what_is_refused_or_wrong_is_told_and_the_rest_goes_on)),
+        alone(named!(schema_1_is_there_for_those_who_dropped_it)),
         alone(named!(tags_come_page_by_page)),
         alone(named!(usage_and_servers_that_are_none)),
     ]
@@ -274,6 +277,45 @@ fn what_is_refused_or_wrong_is_told_and_the_rest_goes_on() -> anyhow::Result<()>
         "    remedy: b",
     ] {
         ensure!(lines.lines().any(|said| said == line), "it does not say `{line}`: {lines}");
+    }
+    Ok(())
+}
+
+/// Every tag of a repository of schema 1, as before the nodes of a cluster are upgraded.
+fn schema_1_is_there_for_those_who_dropped_it() -> anyhow::Result<()> {
+    let store = tempfile::tempdir()?;
+    let layout = store.path().join("archive/app");
+    fs::create_dir_all(layout.join("blobs/sha256"))?;
+    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    let images: Vec<_> = upward::read()?.into_iter().take(3).collect();
+    let mut manifests = Vec::new();
+    for (index, image) in images.iter().enumerate() {
+        let digest = Digest::of(image.manifest.as_bytes());
+        manifests.push(json!({
+            "mediaType": "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            "digest": digest.as_str(), "size": image.manifest.len(),
+            "annotations": {"org.opencontainers.image.ref.name": format!("v{index}")},
+        }));
+        for (digest, bytes) in image.documents()? {
+            fs::write(layout.join("blobs/sha256").join(digest.hex()), bytes)?;
+        }
+    }
+    let index = json!({"schemaVersion": 2, "manifests": manifests});
+    fs::write(layout.join("index.json"), index.to_string())?;
+    let server = Operated::start(&["--store", &store.path().display().to_string()])?;
+    let all = ["--all", "archive/app", "--for", "containerd", "--jobs", "2"];
+    // The second time as the first: it goes on wherever it was broken off.
+    for _ in 0..2 {
+        let (code, summary) = warm(&url(&server), &all)?;
+        ensure!(code == Some(0) && summary["failed"] == 0, "{summary}");
+        ensure!(summary["images"] == 3 && summary["manifests"]["oci"] == 3, "{summary}");
+        ensure!(summary["blobs"].as_u64() > Some(3), "{summary}");
+    }
+    // The configs are there, and all that the manifests name.
+    for image in &images {
+        let path = format!("/v2/archive/app/blobs/{}", image.docker_image_id);
+        let config = http::send(server.address(), "GET", &path, &[])?;
+        ensure!(Digest::of(&config.body).as_str() == image.docker_image_id, "{config:?}");
     }
     Ok(())
 }
