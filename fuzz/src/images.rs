@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use downshift::answer::{Request, Root};
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
+use downshift::{
+    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1,
+};
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, sample};
 use serde_json::Value;
 
@@ -26,6 +28,7 @@ impl Asked {
             policy,
             allow: Permissions::default(),
             plain_layers: PlainLayers::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

@@ -16,6 +16,7 @@ pub const HEADERS: [&str; 24] = [
     "docker-content-digest",
     "docker-distribution-api-version",
     "downshift-source-digest",
+    "downshift-source-signature",
     "etag",
     "link",
     "location",

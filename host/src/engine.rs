@@ -19,7 +19,8 @@ use downshift::answer::{
     Request, Root, Step, answer,
 };
 use downshift::jws::Signature;
-use downshift::{Digest, Failure};
+use downshift::{Digest, Failure, SignatureReading};
+use downshift_sign::read_signatures;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 
@@ -189,6 +190,7 @@ pub(crate) struct NoAnswer {
 pub(crate) struct KnownDocuments {
     documents: Vec<(Digest, Option<Bytes>)>,
     layers: Vec<(Digest, LayerReading)>,
+    signatures: Vec<(Digest, SignatureReading)>,
     /// Bytes of a record that came with the request.
     recorded: usize,
     /// What they, and what is made of them, count in a server.
@@ -242,7 +244,7 @@ impl KnownDocuments {
             Root::Digest { record: Some(record), .. } => record.payload.len(),
             _ => 0,
         };
-        Self { documents, layers, recorded, charge: Some(charge) }
+        Self { documents, layers, signatures: Vec::new(), recorded, charge: Some(charge) }
     }
 
     /// Adds what is known of documents without waiting, and gives the needs for those that have to be waited for, or for
@@ -253,7 +255,7 @@ impl KnownDocuments {
         needs: Needs,
         look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     ) -> Result<Needs, NoAnswer> {
-        let Needs { documents, layers } = needs;
+        let Needs { documents, layers, .. } = needs;
         let mut waiting = Vec::new();
         for need in documents {
             let expected = self.bytes() + most_bytes(&need, request);
@@ -263,7 +265,7 @@ impl KnownDocuments {
                 Lookup::Elsewhere => waiting.push(need),
             }
         }
-        Ok(Needs { documents: waiting, layers })
+        Ok(Needs { documents: waiting, layers, signatures: Vec::new() })
     }
 
     /// Waits until there is room for what `needs` bring; without any, for what is made of the documents.
@@ -314,7 +316,19 @@ impl KnownDocuments {
     fn documents(&self) -> Documents<'_> {
         let documents: Documents<'_> =
             self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        documents.with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)))
+        documents
+            .with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)))
+            .with_signatures(self.signatures.iter().map(|(digest, reading)| (digest, reading)))
+    }
+
+    /// Verifies the signatures of a document.
+    fn verify(&mut self, request: &Request, digest: Digest) -> Result<(), Error> {
+        let document = self.documents.iter().find(|(known, _)| *known == digest);
+        let bytes = document.and_then(|(_, bytes)| bytes.as_deref());
+        let bytes = bytes.ok_or_else(|| Error::Core(untrue::answer("it verifies what is not there")))?;
+        let reading = read_signatures(bytes, &request.limits);
+        self.signatures.push((digest, reading));
+        Ok(())
     }
 }
 
@@ -336,13 +350,18 @@ pub(crate) fn advance(
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, NoAnswer> {
+    let open = || {
+        let mut session = engine.open()?;
+        session.stop_when(is_abandoned);
+        Ok(session)
+    };
     drive(
-        engine,
+        open,
         request,
         found,
-        is_abandoned,
         |session, found| session.step(request, &found.documents()),
         look_up,
+        |found, digest| found.verify(request, digest).map_err(NoAnswer::from),
         sign,
     )
 }
@@ -356,12 +375,13 @@ pub(crate) fn advance_shortly(
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Option<Progress>, NoAnswer> {
     let step = drive(
-        engine,
+        || engine.open(),
         request,
         found,
-        None,
         |session, found| session.short_step(request, &found.documents()),
         look_up,
+        // Of many long keys that takes a while.
+        |_, _| Err(Interruption::Long),
         sign,
     );
     match step {
@@ -372,13 +392,13 @@ pub(crate) fn advance_shortly(
 }
 
 /// Takes steps until there is an answer, or a document has to be waited for.
-fn drive<E: From<NoAnswer>>(
-    engine: &Engine,
+fn drive<'e, E: From<NoAnswer>>(
+    open: impl FnOnce() -> Result<Session<'e>, Failure>,
     request: &Request,
     found: &mut KnownDocuments,
-    is_abandoned: Option<IsAbandoned>,
     step: impl for<'f> Fn(&mut Session<'_>, &'f KnownDocuments) -> Result<Step<'f>, E>,
     look_up: impl Fn(&Need) -> Result<Lookup, Error>,
+    verify: impl Fn(&mut KnownDocuments, Digest) -> Result<(), E>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<Progress, E> {
     if let Root::Tag { digest, .. } = &request.root
@@ -389,13 +409,12 @@ fn drive<E: From<NoAnswer>>(
             return Ok(Progress::Waiting(waiting));
         }
     }
-    let mut session = engine.open().map_err(|failure| NoAnswer::from(Error::Core(failure)))?;
-    session.stop_when(is_abandoned);
+    let mut session = open().map_err(|failure| NoAnswer::from(Error::Core(failure)))?;
     for _ in 0..MAX_ROUNDS {
         if !found.has_room_for_answer(request) {
             return Ok(Progress::Waiting(Needs::default()));
         }
-        let needs = match step(&mut session, found)? {
+        let mut needs = match step(&mut session, found)? {
             Step::Need(needs) => needs,
             Step::Sign(prepared) => {
                 let signature = sign(&prepared.signing_input()).map_err(NoAnswer::from)?;
@@ -407,6 +426,9 @@ fn drive<E: From<NoAnswer>>(
                 return Err(NoAnswer { error: Arc::new(Error::Core(failure)), records, layers }.into());
             }
         };
+        for digest in core::mem::take(&mut needs.signatures) {
+            verify(found, digest)?;
+        }
         let waiting = found.look_up(request, needs, &look_up)?;
         if !waiting.is_empty() {
             return Ok(Progress::Waiting(waiting));

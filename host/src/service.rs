@@ -205,8 +205,9 @@ impl Service {
     /// Whether answers are the same with these settings.
     fn makes_the_same(&self, settings: &Settings, kid: &str) -> bool {
         let decides = |settings: &Settings| {
-            let Settings { policy, allow, plain_layers, platform, limit, .. } = settings.clone();
-            (policy, allow, plain_layers, platform, limit)
+            let Settings { policy, allow, plain_layers, unsigned_schema1, platform, limit, .. } =
+                settings.clone();
+            (policy, allow, plain_layers, unsigned_schema1, platform, limit)
         };
         decides(&self.settings) == decides(settings) && self.kid == kid
     }
@@ -382,6 +383,7 @@ impl Images {
             policy: settings.policy,
             allow: settings.permissions()?,
             plain_layers: settings.plain_layers,
+            unsigned_schema1: settings.unsigned_schema1,
             facts_wait: Duration::from_secs(settings.facts_wait),
             wire_gzip: settings.wire_gzip,
             v1: settings.v1,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
+use downshift::{Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1};
 use downshift_layer::Limits as LayerLimits;
 use downshift_registry::{ClientRules, V1Mode};
 use ipnet::IpNet;
@@ -68,6 +68,9 @@ pub(crate) struct Settings {
     /// Who gets layers unpacked that not everybody can read.
     #[serde(with = "text")]
     pub(crate) plain_layers: PlainLayers,
+    /// What becomes of stored schema 1 without a signature.
+    #[serde(with = "text")]
+    pub(crate) unsigned_schema1: UnsignedSchema1,
     /// For how many seconds a request waits for layers that are read for it.
     pub(crate) facts_wait: u64,
     /// Whether what is unpacked on its way is compressed with gzip again, for who takes that.
@@ -143,6 +146,7 @@ impl Default for Settings {
             policy: Policy::default(),
             allow: Vec::new(),
             plain_layers: PlainLayers::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             // Less than proxies and engines wait for an answer, which is a minute at the least.
             facts_wait: 45,
             wire_gzip: false,

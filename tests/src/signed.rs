@@ -25,8 +25,15 @@ pub const ALGORITHMS: [&str; 6] = ["RS256", "RS384", "RS512", "ES384", "ES512", 
 /// # Errors
 /// If the sample or the key of RSA cannot be read.
 pub fn signed_with(algorithm: &str) -> anyhow::Result<Vec<u8>> {
-    let payload = unsigned_schema1()?;
-    let text = String::from_utf8(payload.clone())?;
+    sign_payload(&unsigned_schema1()?, algorithm)
+}
+
+/// A payload, signed with one of the [`ALGORITHMS`].
+///
+/// # Errors
+/// If it is no object, or the key of RSA cannot be read.
+pub fn sign_payload(payload: &[u8], algorithm: &str) -> anyhow::Result<Vec<u8>> {
+    let text = String::from_utf8(payload.to_vec())?;
     let head = text.trim_end().strip_suffix('}').context("the sample is no object")?.trim_end();
     let tail = text.strip_prefix(head).unwrap_or_default();
     let protected = json!({
@@ -35,7 +42,7 @@ pub fn signed_with(algorithm: &str) -> anyhow::Result<Vec<u8>> {
         "time": "2016-01-02T03:04:05Z",
     });
     let protected = URL_SAFE_NO_PAD.encode(protected.to_string());
-    let input = format!("{protected}.{}", URL_SAFE_NO_PAD.encode(&payload));
+    let input = format!("{protected}.{}", URL_SAFE_NO_PAD.encode(payload));
     let (header, signature) = sign(algorithm, input.as_bytes())?;
     let block = json!({
         "header": header,

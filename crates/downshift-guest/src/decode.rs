@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use downshift::answer::{LayerReading, Record, Request, Root};
 use downshift::layer::{Compression, LayerFacts};
 use downshift::{
-    Capabilities, Digest, Error, Form, Limits, Permission, PlainLayers, Platform, Policy, Timestamp,
-    ZstdSupport,
+    Capabilities, Digest, Error, Form, Limits, Permission, PlainLayers, Platform, Policy, SignatureReading,
+    SourceSignature, Timestamp, UnsignedSchema1, ZstdSupport,
 };
 
 use crate::bindings::wit;
@@ -19,6 +19,10 @@ pub(crate) fn request(request: wit::Request) -> Result<Request, Error> {
         policy: policy(request.policy),
         allow: request.allow.iter().map(|code| code.parse::<Permission>()).collect::<Result<_, _>>()?,
         plain_layers: plain_layers(request.plain_layers),
+        unsigned_schema1: match request.unsigned_schema1 {
+            wit::UnsignedSchema1::Allow => UnsignedSchema1::Allow,
+            wit::UnsignedSchema1::Refuse => UnsignedSchema1::Refuse,
+        },
         default_platform: platform(request.default_platform),
         time: request.time.and_then(Timestamp::from_seconds),
         limits: limits(&request.limits),
@@ -31,6 +35,15 @@ pub(crate) fn documents(documents: &[wit::Document]) -> Result<Vec<(Digest, Opti
 
 pub(crate) fn layers(layers: Vec<wit::Layer>) -> Result<Vec<(Digest, LayerReading)>, Error> {
     layers.into_iter().map(|layer| Ok((layer.digest.parse()?, reading(layer.reading)?))).collect()
+}
+
+pub(crate) fn signatures(verified: Vec<wit::Verified>) -> Result<Vec<(Digest, SignatureReading)>, Error> {
+    let reading = |reading| match reading {
+        // The host knows by which keys.
+        wit::SignatureReading::Valid => SignatureReading::Valid { keys: Vec::new() },
+        wit::SignatureReading::Invalid(problem) => SignatureReading::Invalid { problem },
+    };
+    verified.into_iter().map(|one| Ok((one.digest.parse()?, reading(one.reading)))).collect()
 }
 
 fn reading(reading: wit::LayerReading) -> Result<LayerReading, Error> {
@@ -89,6 +102,10 @@ fn record(reported: wit::Reported) -> Result<Record, Error> {
         tag: reported.tag,
         platform: reported.platform.map(platform),
         time: reported.time.and_then(Timestamp::from_seconds),
+        signature: reported.signature.map(|signature| match signature {
+            wit::SourceSignature::Verified => SourceSignature::valid(Vec::new()),
+            wit::SourceSignature::None => SourceSignature::NONE,
+        }),
     })
 }
 

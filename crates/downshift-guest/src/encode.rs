@@ -8,7 +8,7 @@ use downshift::answer::{
     Conversion, Draft, LayerNeed, Need, NeedKind, Needs, Prepared, Record, Refusal, Step,
 };
 use downshift::report::{Described, LeftOut, Note};
-use downshift::{Digest, Error, Failure, Fault, Form, Platform};
+use downshift::{Digest, Error, Failure, Fault, Form, Platform, SourceSignature, SourceVerdict};
 
 use crate::bindings::wit;
 
@@ -40,10 +40,11 @@ fn refusal(refusal: Refusal) -> wit::Refusal {
 }
 
 fn needs(needs: Needs) -> wit::Needs {
-    let Needs { documents, layers } = needs;
+    let Needs { documents, layers, signatures } = needs;
     wit::Needs {
         documents: documents.into_iter().map(need).collect(),
         layers: layers.into_iter().map(layer_need).collect(),
+        signatures: signatures.into_iter().map(text).collect(),
     }
 }
 
@@ -88,6 +89,7 @@ fn with_body(draft: Draft<'_>, body: wit::Body) -> wit::Draft {
         stored: described(draft.stored),
         source: draft.source.map(text),
         platform: draft.platform.map(platform),
+        signature: draft.signature.map(signature),
         warnings: draft.warnings.into_iter().map(note).collect(),
         conversion: draft.conversion.map(conversion),
     }
@@ -107,6 +109,14 @@ fn reported(record: Record) -> wit::Reported {
         tag: record.tag,
         platform: record.platform.map(platform),
         time: record.time.map(|time| time.seconds()),
+        signature: record.signature.map(signature),
+    }
+}
+
+fn signature(signature: SourceSignature) -> wit::SourceSignature {
+    match signature.verdict {
+        SourceVerdict::Valid | SourceVerdict::Invalid => wit::SourceSignature::Verified,
+        SourceVerdict::None => wit::SourceSignature::None,
     }
 }
 

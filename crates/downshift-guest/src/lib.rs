@@ -29,7 +29,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 struct Component;
 
 impl Guest for Component {
-    fn answer(request: wit::Request, documents: Vec<wit::Document>, layers: Vec<wit::Layer>) -> wit::Step {
+    fn answer(
+        request: wit::Request,
+        documents: Vec<wit::Document>,
+        layers: Vec<wit::Layer>,
+        signatures: Vec<wit::Verified>,
+    ) -> wit::Step {
         let decoded = match decode::request(request) {
             Ok(request) => request,
             Err(error) => return encode::refused(error),
@@ -42,8 +47,13 @@ impl Guest for Component {
             Ok(layers) => layers,
             Err(error) => return encode::refused(error),
         };
+        let signatures = match decode::signatures(signatures) {
+            Ok(signatures) => signatures,
+            Err(error) => return encode::refused(error),
+        };
         let at_hand: Documents<'_> = documents.iter().map(|(digest, bytes)| (digest, *bytes)).collect();
         let at_hand = at_hand.with_layers(layers.iter().map(|(digest, reading)| (digest, reading)));
+        let at_hand = at_hand.with_signatures(signatures.iter().map(|(digest, reading)| (digest, reading)));
         encode::step(answer(&decoded, &at_hand))
     }
 }

@@ -11,12 +11,13 @@ use downshift::{Form, Policy};
 use syn::{Attribute, Expr, Fields, Item, ItemEnum, ItemStruct, Lit, Type};
 
 /// Where the Rust types are, from this crate.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "src/report.rs",
     "../downshift/src/check.rs",
     "../downshift/src/error.rs",
     "../downshift/src/platform.rs",
     "../downshift/src/report.rs",
+    "../downshift/src/source_signature.rs",
 ];
 
 /// Types that have another name in TypeScript.

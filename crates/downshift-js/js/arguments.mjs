@@ -11,6 +11,7 @@ const RECORD = {
   "tag?": text,
   "platform?": text,
   "time?": count,
+  "signature?": text,
 };
 const CLIENT = {
   forms: counts,
@@ -30,6 +31,7 @@ const CONVERSION = {
   "policy?": text,
   "allow?": text,
   "plainLayers?": text,
+  "unsignedSchema1?": text,
   "platform?": text,
   "time?": count,
   "limits?": counts,
@@ -55,6 +57,7 @@ const FOUND = {
   "isPrivate?": flag,
   "form?": text,
   "source?": text,
+  "signature?": text,
   "byPlatform?": flag,
   "code?": text,
   "fault?": text,

@@ -3,6 +3,7 @@ import { check } from "./document.mjs";
 import { DownshiftError } from "./error.mjs";
 import { call, generation } from "./instance.mjs";
 import { bytes as bytesOf, callback, object } from "./shapes.mjs";
+import { holds } from "./verify.mjs";
 
 /**
  * How often a round begins again at the most. Each time, another request has trapped while this one waited for its
@@ -40,8 +41,9 @@ export function converter(glue, payloadDigest) {
 }
 
 /**
- * One round of a conversion, with all documents that are there, and what came of reading layers, as JSON: what else it
- * needs (`need`), its `answer` with its `body`, or why there is none (`refused`); and what has to be recorded for that.
+ * One round of a conversion, with all documents that are there, and what came of reading layers, as JSON; signatures are
+ * verified on the way. What else it needs (`need`), its `answer` with its `body`, or why there is none (`refused`); and what
+ * has to be recorded for that.
  *
  * Nothing of it is left in the instance afterwards.
  */
@@ -52,7 +54,18 @@ export async function round(glue, request, payload, documents, layers, signer) {
     try {
       for (const [digest, bytes] of documents) call(glue, () => conversion.add(digest, bytes));
       for (const [digest, reading] of layers) call(glue, () => conversion.addLayer(digest, reading));
-      const step = JSON.parse(call(glue, () => conversion.step()));
+      const next = () => JSON.parse(call(glue, () => conversion.step()));
+      let step = next();
+      while (step.verify) {
+        const found = await Promise.all(
+          step.verify.map((one, at) => holds(signed(glue, conversion, one, at))),
+        );
+        if (generation(glue) !== born) break;
+        const verdicts = Uint8Array.from(found, (verdict) => Number(verdict ?? 2));
+        call(glue, () => conversion.verified(verdicts));
+        step = next();
+      }
+      if (step.verify) continue;
       if (!step.sign) return outcome(glue, conversion, step);
       const input = call(glue, () => conversion.signingInput());
       const signature = bytesOf(await signer.sign(input), "signer.sign()");
@@ -69,6 +82,12 @@ export async function round(glue, request, payload, documents, layers, signer) {
     cause: `other conversions failed in the sandbox \`${MAX_ATTEMPTS}\` times while this one waited`,
     remedy: "report the conversion that fails, with its manifest and config",
   });
+}
+
+/** A signature that the engine verifies. */
+function signed(glue, conversion, { algorithm }, at) {
+  const of = (part) => call(glue, () => conversion[part](at));
+  return { algorithm, key: of("keyOf"), input: of("inputOf"), bytes: of("signatureOf") };
 }
 
 function outcome(glue, conversion, { need, answer, refused, layers, records = answer?.records }) {

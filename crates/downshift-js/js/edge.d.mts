@@ -133,6 +133,8 @@ export type Found = {
       mediaType?: string;
       digest: Digest;
       source?: Digest | null;
+      /** Of an answer of `convert`: what the signatures of its source prove. */
+      signature?: string | null;
       byPlatform?: boolean;
     }
   | { kind: "manifestUnknown"; digest?: Digest | null }

@@ -542,6 +542,8 @@ export interface ConversionReport {
   policy: "strict" | "reference";
   /** The platform that was picked from a list or index. */
   platform?: Platform;
+  /** What the signatures of the source prove, if it is schema 1 and another was made of it. */
+  signature?: { verdict: "valid" | "invalid" | "none"; keys: string[] };
   /** Why the digest is another than the source's. */
   digest_changed?: string;
   /** What the result does not have any more. */

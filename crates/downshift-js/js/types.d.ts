@@ -77,6 +77,8 @@ export interface Reported {
   platform: string | null;
   /** Of its signature, in seconds since 1970. */
   time: number | null;
+  /** What the signatures of its source prove, if it was made of schema 1. */
+  signature: string | null;
 }
 
 /** What is asked for, by whom, and how it is to be answered. */
@@ -101,6 +103,8 @@ export interface ConversionRequest {
    * then), clients that do not read zstd, or everybody.
    */
   plainLayers?: "never" | "old" | "always";
+  /** What becomes of stored schema 1 without a signature: it is converted and signed (the default), or refused. */
+  unsignedSchema1?: "allow" | "refuse";
   /** For clients that do not say theirs: `linux/amd64` by default. */
   platform?: string;
   /** Of the signature, in seconds since 1970; by default that of the image. */
@@ -168,6 +172,8 @@ export interface Answer {
   digest: Digest;
   /** The stored manifest that it was made from, where it is not that itself. */
   source: Digest | null;
+  /** What the signatures of that prove, if it is schema 1: `valid; key=ID`, `invalid` or `none`. */
+  signature: string | null;
   /** Whether it depends on the client's platform. */
   byPlatform: boolean;
   /** What has to be kept before it goes out. */

@@ -10,7 +10,8 @@ use downshift::answer::{LayerReading, Record, Request, Root};
 use downshift::is_manifest_type;
 use downshift::layer::{Compression, LayerFacts};
 use downshift::{
-    Capabilities, Digest, Failure, Fault, Form, Limits, PlainLayers, Platform, Policy, Timestamp, ZstdSupport,
+    Capabilities, Digest, Failure, Fault, Form, Limits, PlainLayers, Platform, Policy, SourceSignature,
+    Timestamp, ZstdSupport,
 };
 
 use crate::argument::Argument;
@@ -56,6 +57,10 @@ pub(crate) fn request(given: Argument<'_>, payload: Vec<u8>) -> Request {
             .optional_text("plainLayers")
             .and_then(|plain_layers| given.accept(plain_layers.parse()))
             .unwrap_or(PlainLayers::Never),
+        unsigned_schema1: given
+            .optional_text("unsignedSchema1")
+            .and_then(|unsigned| given.accept(unsigned.parse()))
+            .unwrap_or_default(),
         default_platform: platform(given).unwrap_or_default(),
         time: time(given),
         limits: given.member("limits").map(limits).unwrap_or_default(),
@@ -81,6 +86,7 @@ pub(crate) fn record(given: Argument<'_>, payload: Vec<u8>) -> Record {
         tag: given.optional_text("tag"),
         platform: platform(given),
         time: time(given),
+        signature: signature(given),
     }
 }
 
@@ -198,6 +204,11 @@ fn form_called(name: &str) -> Option<Form> {
 #[inline(never)]
 pub(crate) fn platform(given: Argument<'_>) -> Option<Platform> {
     given.optional_text("platform").and_then(|platform| given.accept(platform.parse()))
+}
+
+/// What the signatures of a source prove, as it stands in the header.
+pub(crate) fn signature(given: Argument<'_>) -> Option<SourceSignature> {
+    given.or_refuse("signature", given.optional_text("signature").map(|text| text.parse().ok())?)
 }
 
 fn time(given: Argument<'_>) -> Option<Timestamp> {

@@ -2,12 +2,12 @@
 
 use alloc::string::{String, ToString};
 
-use downshift::Platform;
 use downshift::answer::{Answer, LayerNeed, LayerRecord, Need, NeedKind, Needs, Record, Refusal};
 #[cfg(feature = "pull")]
 use downshift::answer::{LayerReading, Request, Root};
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift::{Capabilities, Form, ZstdSupport};
+use downshift::{Platform, SourceSignature};
 #[cfg(any(feature = "pull", feature = "registry"))]
 use downshift_json::string;
 use downshift_json::{Object, array};
@@ -44,6 +44,7 @@ pub(crate) fn answer(answer: &Answer<'_>) -> String {
         .text("form", answer.form.name())
         .text("mediaType", answer.media_type.as_deref().unwrap_or(answer.form.media_type()));
     object.text("digest", answer.digest.as_str());
+    object.optional_text("signature", signature(answer.report.signature.as_ref()).as_deref());
     object.optional_text("source", answer.source.as_ref().map(downshift::Digest::as_str));
     object.flag("byPlatform", answer.by_platform).json("records", &records(&answer.records));
     object.json("layers", &layers(&answer.layers));
@@ -105,6 +106,7 @@ pub(crate) fn record(record: &Record) -> String {
     object.text("name", &record.name).text("digest", record.digest.as_str());
     object.text("form", record.form.name()).text("source", record.source.as_str());
     object.optional_text("tag", record.tag.as_deref());
+    object.optional_text("signature", signature(record.signature.as_ref()).as_deref());
     object.optional_text("platform", platform(record.platform.as_ref()).as_deref());
     object.optional_number("time", record.time.map(|time| time.seconds())).finish()
 }
@@ -123,6 +125,7 @@ pub(crate) fn request(request: &Request, limits: &str) -> String {
     }
     object.json("client", &capabilities(&request.client)).text("policy", &request.policy.to_string());
     object.text("allow", &request.allow.to_string()).text("plainLayers", request.plain_layers.name());
+    object.text("unsignedSchema1", request.unsigned_schema1.name());
     object.text("platform", &request.default_platform.to_string());
     object.optional_number("time", request.time.map(|time| time.seconds()));
     object.json("limits", limits).finish()
@@ -144,6 +147,11 @@ pub(crate) fn capabilities(client: &Capabilities) -> String {
     object.json("unreadable", &array(unreadable.map(|form| string(form.name()))));
     object.optional_text("zstd", client.zstd().map(ZstdSupport::name));
     object.optional_text("platform", platform(client.platform()).as_deref()).finish()
+}
+
+/// What the signatures of a source prove, as it stands in the header.
+pub(crate) fn signature(signature: Option<&SourceSignature>) -> Option<String> {
+    signature.map(ToString::to_string)
 }
 
 fn platform(platform: Option<&Platform>) -> Option<String> {

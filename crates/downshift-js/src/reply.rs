@@ -142,5 +142,6 @@ fn manifest(found: Argument<'_>, bytes: Vec<u8>) -> Manifest {
         digest: found.digest("digest"),
         body: bytes.into(),
         source: decode::optional_digest(found, "source"),
+        signature: decode::signature(found),
     }
 }

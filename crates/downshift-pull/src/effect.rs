@@ -9,11 +9,12 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use downshift::answer::{
-    Answer, Documents, LayerReading, LayerRecord, Need, Needs, Record, Refusal, Request, Step, answer,
+    Answer, Documents, LayerReading, LayerRecord, MAX_ROUNDS, Need, Needs, Record, Refusal, Request, Step,
+    answer,
 };
 use downshift::jws::Signature;
 use downshift::layer::LayerFacts;
-use downshift::{Digest, Failure, Form};
+use downshift::{Digest, Failure, Form, SignatureReading};
 use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
 
 use crate::blob_at::BlobAt;
@@ -449,7 +450,7 @@ pub struct Conversion {
 pub enum Converted {
     /// The answer, signed where it has to be.
     Answer(Box<Answer<'static>>),
-    /// Documents and layers that it takes, and the shell does not have at hand.
+    /// Documents and layers that it takes, and the shell does not have at hand. Signatures it has verified.
     Need(Needs),
     /// It cannot be answered.
     Refused(Refusal),
@@ -596,23 +597,42 @@ impl Body {
 }
 
 impl Conversion {
-    /// Converts in this program, where nothing else is to be done, with what is known. `sign` signs the bytes it is given.
+    /// Converts in this program, where nothing else is to be done, with what is known. `verify` says what comes of verifying
+    /// the signatures of a document, and `sign` signs the bytes it is given.
     ///
     /// # Errors
     /// Those of `sign`, and [`Trouble::Internal`] if what it gives is no signature.
-    pub fn run(&self, sign: impl FnOnce(&[u8]) -> Result<Signature, Trouble>) -> Result<Converted, Trouble> {
-        let documents: Documents<'_> =
-            self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        let documents = documents.with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)));
-        Ok(match answer(&self.request, &documents) {
-            Step::Need(needs) => Converted::Need(needs),
-            Step::Refused(refusal) => Converted::Refused(refusal),
-            Step::Done(draft) => Converted::Answer(Box::new(draft.finish().into_owned())),
-            Step::Sign(prepared) => {
-                let signature = sign(&prepared.signing_input())?;
-                Converted::Answer(Box::new(prepared.seal(signature).map_err(|_| Trouble::Internal)?))
-            }
-        })
+    pub fn run(
+        &self,
+        verify: impl Fn(&[u8]) -> SignatureReading,
+        sign: impl FnOnce(&[u8]) -> Result<Signature, Trouble>,
+    ) -> Result<Converted, Trouble> {
+        let mut signatures = Vec::new();
+        for _ in 0..MAX_ROUNDS {
+            let documents: Documents<'_> =
+                self.documents.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
+            let documents = documents
+                .with_layers(self.layers.iter().map(|(digest, reading)| (digest, reading)))
+                .with_signatures(signatures.iter().map(|(digest, reading)| (digest, reading)));
+            let unverified = match answer(&self.request, &documents) {
+                Step::Need(needs) if needs.signatures.is_empty() => return Ok(Converted::Need(needs)),
+                Step::Need(needs) => needs.signatures,
+                Step::Refused(refusal) => return Ok(Converted::Refused(refusal)),
+                Step::Done(draft) => return Ok(Converted::Answer(Box::new(draft.finish().into_owned()))),
+                Step::Sign(prepared) => {
+                    let signature = sign(&prepared.signing_input())?;
+                    let answer = prepared.seal(signature).map_err(|_| Trouble::Internal)?;
+                    return Ok(Converted::Answer(Box::new(answer)));
+                }
+            };
+            let verified = unverified.into_iter().map(|digest| {
+                let reading = verify(documents.get(&digest).ok_or(Trouble::Internal)?);
+                Ok((digest, reading))
+            });
+            let verified: Vec<_> = verified.collect::<Result<_, Trouble>>()?;
+            signatures.extend(verified);
+        }
+        Err(Trouble::Internal)
     }
 }
 

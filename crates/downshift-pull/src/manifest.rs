@@ -237,6 +237,7 @@ impl Front {
             policy: self.settings.policy,
             allow: self.settings.allowed(repository.scope().origin),
             plain_layers: self.settings.plain_layers(repository.scope().origin),
+            unsigned_schema1: self.settings.unsigned_schema1,
             default_platform: self.settings.platform.clone(),
             time: None,
             limits: self.settings.limits.clone(),

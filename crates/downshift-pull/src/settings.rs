@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::{Limits, Permissions, PlainLayers, Platform, Policy};
+use downshift::{Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1};
 use downshift_registry::{ClientRules, Credentials, HostPattern, Mapping, V1Mode};
 
 /// For how long what a tag points to is told without asking again, unless the operator says otherwise.
@@ -28,6 +28,8 @@ pub struct Settings {
     /// Who gets layers unpacked that are stored compressed in a way that not everybody reads, in repositories of which nothing
     /// else is said.
     pub plain_layers: PlainLayers,
+    /// What becomes of stored schema 1 without a signature.
+    pub unsigned_schema1: UnsignedSchema1,
     /// For how long a request waits for layers that are read for it.
     pub facts_wait: Duration,
     /// Whether what is unpacked on its way is compressed with gzip again, for clients that take that.
@@ -214,6 +216,7 @@ impl Settings {
             policy: Policy::Strict,
             allow: Permissions::default(),
             plain_layers: PlainLayers::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             facts_wait: FACTS_WAIT,
             wire_gzip: false,
             v1: V1Mode::default(),

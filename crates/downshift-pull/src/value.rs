@@ -22,7 +22,7 @@ use crate::settings::{OriginId, Scope};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// An answer. It depends on the settings, too: the policy, what is allowed in all repositories and in those of the origin,
-    /// the platform, the limits, and the signing key.
+    /// what becomes of unsigned schema 1, the platform, the limits, and the signing key.
     Answer {
         /// The origin.
         origin: OriginId,

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use downshift::{Failure, Fault, Limits, Permissions, PlainLayers, Policy};
+use downshift::{Failure, Fault, Limits, Permissions, PlainLayers, Policy, UnsignedSchema1};
 use downshift_json::{Json, Kind, Value};
 use downshift_registry::{ClientRules, Credentials, Mapping, RegistryName, is_docker_hub, registry_host};
 
@@ -106,6 +106,9 @@ impl<'j> Reader<'j> {
         settings.allow = permissions("ALLOW", self.value("ALLOW"))?;
         if let Some(plain_layers) = plain_layers("PLAIN_LAYERS", self.value("PLAIN_LAYERS"))? {
             settings.plain_layers = plain_layers;
+        }
+        if self.one_of("UNSIGNED_SCHEMA1", &UnsignedSchema1::ALL.map(UnsignedSchema1::name))? == "refuse" {
+            settings.unsigned_schema1 = UnsignedSchema1::Refuse;
         }
         if let Some(wait) = self.seconds("FACTS_WAIT")? {
             settings.facts_wait = wait;

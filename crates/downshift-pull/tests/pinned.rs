@@ -141,7 +141,11 @@ fn what_is_made_of_schema_1_is_there_after_a_restart() {
         let config = json["config"]["digest"].as_str().expect("it has a config").to_owned();
         world.restart();
         let digest = made.header("docker-content-digest").expect("a digest is reported");
-        assert_eq!(world.pull(&manifest(digest)).response.body, made.body);
+        let again = world.pull(&manifest(digest)).response;
+        assert_eq!(again.body, made.body);
+        let signature = again.header("downshift-source-signature");
+        assert!(signature.is_some_and(|text| text.starts_with("valid; key=")), "{again:?}");
+        assert_eq!(signature, made.header("downshift-source-signature"), "{again:?}");
         let received = world.pull(&Sent::new("GET", &format!("/v2/{REPOSITORY}/blobs/{config}"))).response;
         assert_eq!(received.status, 200, "{received:?}");
         assert!(config.parse::<Digest>().unwrap().matches(&received.body));

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use downshift::{PlainLayers, Platform, Policy};
+use downshift::{PlainLayers, Platform, Policy, UnsignedSchema1};
 use downshift_pull::{Access, Delivery, Place, Registry, Settings, UPSTREAM_TIMEOUT, Url, Variables};
 use downshift_registry::ClientRules;
 use downshift_world::rows::resolve;
@@ -45,6 +45,7 @@ fn little_has_to_be_said() {
     assert_eq!(settings.tag_lifetime, Duration::from_secs(10));
     assert_eq!((settings.plain_layers, settings.facts_wait), (PlainLayers::Old, Duration::from_secs(45)));
     assert_eq!(settings.layer_bytes, Some(256 * 1024 * 1024));
+    assert_eq!(settings.unsigned_schema1, UnsignedSchema1::Allow);
     assert!(!settings.is_key_lasting && settings.stale_for.is_zero());
 }
 
@@ -54,7 +55,8 @@ fn much_can_be_said() {
         r#""UPSTREAM":"http://a.example.org:5000/registry/v2/","AUTH":"upstream","POLICY":"reference",
         "PUBLIC_URL":"https://images.example.org//","PLATFORM":"linux/arm/v7","LIMITS":"{\"layers\": 127}",
         "TAG_TTL":"0.25","SUBREQUESTS":1000,"BLOBS":"redirect","UPSTREAM_TIMEOUT":"7","SIGNING_KEY":true,
-        "SIGNER":"webcrypto","PLAIN_LAYERS":"always","FACTS_WAIT":"1.5","LAYER_BYTES":"262144","OTHER":{"a":[1]}"#,
+        "SIGNER":"webcrypto","PLAIN_LAYERS":"always","FACTS_WAIT":"1.5","LAYER_BYTES":"262144",
+        "UNSIGNED_SCHEMA1":"refuse","OTHER":{"a":[1]}"#,
     )
     .unwrap();
     let [registry] = registries(&settings)[..] else { panic!("{settings:?}") };
@@ -70,6 +72,7 @@ fn much_can_be_said() {
         (PlainLayers::Always, Duration::from_millis(1500))
     );
     assert_eq!(settings.layer_bytes, Some(262_144));
+    assert_eq!(settings.unsigned_schema1, UnsignedSchema1::Refuse);
     assert!(settings.is_key_lasting);
     // An empty variable says nothing, and JSON may be the variable itself.
     let settings = read(r#""UPSTREAM":"https://a","POLICY":"","LIMITS":{"depth":9},"TAG_TTL":null"#).unwrap();
@@ -207,6 +210,7 @@ fn what_is_wrong_is_named_and_no_secret_is_shown() {
         (with(r#""BLOBS":"cache""#), variable("BLOBS")),
         (with(r#""PLAIN_LAYERS":"hunter2""#), variable("PLAIN_LAYERS")),
         (with(r#""FACTS_WAIT":"hunter2""#), variable("FACTS_WAIT")),
+        (with(r#""UNSIGNED_SCHEMA1":"hunter2""#), variable("UNSIGNED_SCHEMA1")),
         (with(r#""LAYER_BYTES":"hunter2""#), variable("LAYER_BYTES")),
         (with(r#""POLICY":"hunter2""#), variable("POLICY")),
         (with(r#""PLATFORM":"hunter2""#), variable("PLATFORM")),

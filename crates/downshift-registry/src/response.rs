@@ -1,13 +1,13 @@
 //! Responses, but for [errors](crate::error).
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::answer::Answer;
-use downshift::{Capabilities, Digest, EMPTY_LAYER, Form};
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Form, SourceSignature};
 use downshift_json::{Object, array, string};
 
 use crate::coding::DECIDES_CODING;
@@ -68,6 +68,8 @@ pub struct Manifest {
     pub body: Bytes,
     /// The digest of the stored manifest that this was made from, where it is not that manifest itself.
     pub source: Option<Digest>,
+    /// What the signatures of that prove, if it is schema 1.
+    pub signature: Option<SourceSignature>,
 }
 
 impl Manifest {
@@ -80,8 +82,8 @@ impl Manifest {
 
 impl From<Answer<'_>> for Manifest {
     fn from(answer: Answer<'_>) -> Self {
-        let Answer { form, media_type, digest, body, source, .. } = answer;
-        Self { form, media_type, digest, body: body.into_owned().into(), source }
+        let Answer { form, media_type, digest, body, source, report, .. } = answer;
+        Self { form, media_type, digest, body: body.into_owned().into(), source, signature: report.signature }
     }
 }
 
@@ -99,6 +101,9 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
         response = response
             .with("downshift-source-digest", source.as_str())
             .with("link", format!("</v2/{name}/manifests/{source}>; rel=\"alternate\""));
+    }
+    if let Some(signature) = &manifest.signature {
+        response = response.with("downshift-source-signature", signature.to_string());
     }
     if not_modified {
         return response;
@@ -357,7 +362,7 @@ mod tests {
 
     fn answer(source: Option<Digest>) -> Manifest {
         let (form, digest, body) = (Form::Schema1, Digest::of(b""), Bytes::from_static(br#"{"a":1}"#));
-        Manifest { form, media_type: None, digest, body, source }
+        Manifest { form, media_type: None, digest, body, source, signature: None }
     }
 
     /// The status, the headers but for the two that every response has, and the body.
@@ -416,6 +421,23 @@ mod tests {
             Digest::EMPTY_LAYER
         );
         assert_eq!(shown(&response), expected);
+    }
+
+    #[test]
+    fn what_is_made_of_schema_1_says_what_its_signatures_prove() {
+        let keys = ["ABCD:2345".to_string(), "WXYZ:7777".to_string()].into();
+        for (signature, text) in [
+            (SourceSignature::valid(keys), "valid; key=ABCD:2345; key=WXYZ:7777"),
+            (SourceSignature::INVALID, "invalid"),
+            (SourceSignature::NONE, "none"),
+        ] {
+            let answer = Manifest { signature: Some(signature), ..answer(Some(Digest::empty_layer())) };
+            for headers in [&[][..], &[("if-none-match", ETAG)]] {
+                let response = manifest(&request("GET", "/v2/a/manifests/latest", headers), &answer);
+                let own = response.headers.iter().find(|(name, _)| *name == "downshift-source-signature");
+                assert_eq!(own.map(|(_, value)| value.as_str()), Some(text), "{headers:?}");
+            }
+        }
     }
 
     #[test]

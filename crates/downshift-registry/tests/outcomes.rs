@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request as Question, Root};
-use downshift::{Digest, Limits, Permissions, PlainLayers, Platform, Policy};
+use downshift::{Digest, Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1};
 use downshift_cases::expectations::{self, Expectations};
 use downshift_cases::images::{Image, REPOSITORY};
 use downshift_cases::implementation::{Implementation, Native, Outcome};
@@ -145,6 +145,7 @@ impl Registry<'_> {
             policy: self.policy,
             allow: Permissions::default(),
             plain_layers: PlainLayers::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),
@@ -157,6 +158,7 @@ impl Registry<'_> {
                 digest: answered.digest,
                 body: answered.body.into(),
                 source: answered.source,
+                signature: answered.signature,
             }),
             Outcome::Refused { failure, .. } => Err(error::refusal(&failure)),
             Outcome::Missing(digest) => bail!("the document `{digest}` is asked for, and is no part of it"),

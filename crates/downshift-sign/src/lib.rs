@@ -36,4 +36,4 @@ pub use signer::GraviolaSigner;
 #[cfg(feature = "ring")]
 pub use signer::RingSigner;
 pub use signer::{P256Signer, Signer};
-pub use verify::{Verdict, Verification, unsupported_key, verify, verify_with};
+pub use verify::{Verdict, Verification, read_signatures, unsupported_key, verify, verify_with};

@@ -4,7 +4,8 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use downshift::jws::{SignatureBlock, SignedDocument};
+use downshift::jws::{self, SignatureBlock, SignedDocument};
+use downshift::{Limits, SignatureReading};
 
 use crate::problem::{Problem, VERIFIED_SIGNATURES};
 use crate::public_key::{KeyKind, PublicKey};
@@ -39,6 +40,15 @@ pub fn verify_with(document: &SignedDocument, decide: impl Fn(usize) -> Option<b
     Verification { verdicts: document.signatures.iter().enumerate().map(verdict).collect() }
 }
 
+/// What comes of verifying the signatures of a document, as the core takes it.
+#[must_use]
+pub fn read_signatures(document: &[u8], limits: &Limits) -> SignatureReading {
+    match jws::parse(document, limits) {
+        Ok(document) => verify(&document).reading(),
+        Err(error) => SignatureReading::Invalid { problem: error.to_string() },
+    }
+}
+
 /// The key of a signature that is sound, but of an algorithm that is not verified here: as a SubjectPublicKeyInfo
 /// (RFC 5280, 4.1), in DER.
 #[must_use]
@@ -62,6 +72,20 @@ impl Verification {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         !self.verdicts.is_empty() && self.verdicts.iter().all(|verdict| verdict.outcome.is_ok())
+    }
+
+    /// The same as the core takes it: with the ids of all keys, or why the first that does not hold does not.
+    #[must_use]
+    pub fn reading(&self) -> SignatureReading {
+        let problem = self.verdicts.iter().find_map(|verdict| verdict.outcome.as_ref().err());
+        match problem {
+            None if self.is_valid() => {
+                let keys = self.verdicts.iter().filter_map(|verdict| verdict.key_id.clone()).collect();
+                SignatureReading::Valid { keys }
+            }
+            None => SignatureReading::Invalid { problem: "there are no signatures".to_owned() },
+            Some(problem) => SignatureReading::Invalid { problem: problem.to_string() },
+        }
     }
 
     /// One verdict for each signature, in the document's order. Use [`is_valid`](Self::is_valid) to decide: that none

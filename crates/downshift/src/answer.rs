@@ -19,8 +19,9 @@ pub use self::step::{Refusal, Step};
 use crate::Failure;
 
 /// How often a shell calls [`answer`] for one request at the most: for the root, for lists and indexes in it, for a
-/// manifest, for others where that cannot be used, for a config, for layers, and once when all is there.
-pub const MAX_ROUNDS: usize = 6 + MAX_NESTING;
+/// manifest, for others where that cannot be used, for the signatures and layers of those, for a config, for layers, and once
+/// when all is there.
+pub const MAX_ROUNDS: usize = 8 + MAX_NESTING;
 
 /// Answers a request as far as the documents at hand allow.
 ///

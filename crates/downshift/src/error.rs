@@ -61,6 +61,11 @@ pub enum Error {
         /// The name.
         value: String,
     },
+    /// [`UnsignedSchema1`](crate::UnsignedSchema1) has no value of this name.
+    UnknownUnsignedSchema1 {
+        /// The name.
+        value: String,
+    },
 
     // Fault::Client
     /// The client accepts none of the forms in which the manifest can be served.
@@ -167,6 +172,13 @@ pub enum Error {
     UnknownDocument {
         /// Its `schemaVersion` or `mediaType`.
         value: String,
+    },
+    /// Stored schema 1 has no signature, and the operator wants one.
+    UnsignedSchema1,
+    /// A signature of stored schema 1 does not hold.
+    WrongSignature {
+        /// Why.
+        problem: String,
     },
     /// A member has another type than it should.
     WrongType {
@@ -356,10 +368,13 @@ impl Error {
             Self::UnknownPermission { .. } => (
                 "unknown-permission",
                 Caller,
-                "use artifact, base-layer, digest-algorithm, duplicate-key, foreign-layer, reserved-key, shadowed-key, unknown-layer-type, unreadable-config or zstd-layer",
+                "use artifact, base-layer, digest-algorithm, duplicate-key, foreign-layer, reserved-key, shadowed-key, unknown-layer-type, unreadable-config, wrong-signature or zstd-layer",
             ),
             Self::UnknownPlainLayers { .. } => ("unknown-plain-layers", Caller, "use never, old or always"),
             Self::UnknownPolicy { .. } => ("unknown-policy", Caller, "use strict or reference"),
+            Self::UnknownUnsignedSchema1 { .. } => {
+                ("unknown-unsigned-schema1", Caller, "use allow or refuse")
+            }
 
             Self::NotAcceptable { .. } => (
                 "not-acceptable",
@@ -408,6 +423,16 @@ impl Error {
                 "unknown-document",
                 Document,
                 "use schema 1, schema 2, a manifest list, an OCI manifest or an OCI index",
+            ),
+            Self::UnsignedSchema1 => (
+                "unsigned-schema1",
+                Document,
+                "push the image again with its signature, or Downshift's operator can set `unsigned-schema1` to `allow`",
+            ),
+            Self::WrongSignature { .. } => (
+                "wrong-signature",
+                Document,
+                "push the image again from where its signature holds, or Downshift's operator can allow `wrong-signature`",
             ),
             Self::WrongType { .. } => ("wrong-type", Document, REWRITE),
 
@@ -502,6 +527,9 @@ impl fmt::Display for Error {
                 write!(f, "plain layers are for nobody called `{}`", Cut(value))
             }
             Self::UnknownPolicy { value } => write!(f, "there is no policy `{}`", Cut(value)),
+            Self::UnknownUnsignedSchema1 { value } => {
+                write!(f, "unsigned schema 1 is neither allowed nor refused by `{}`", Cut(value))
+            }
             Self::NotAcceptable { stored } => {
                 write!(
                     f,
@@ -539,6 +567,12 @@ impl fmt::Display for Error {
             }
             Self::UnknownDocument { value } => {
                 write!(f, "`{}` is not a manifest type that can be read", Cut(value))
+            }
+            Self::UnsignedSchema1 => {
+                f.write_str("the schema 1 manifest has no signature, and this server is set to require one")
+            }
+            Self::WrongSignature { problem } => {
+                write!(f, "a signature of the schema 1 manifest does not hold: {}", Cut(problem))
             }
             Self::WrongType { path, expected } => write!(f, "the member `{path}` is not {expected}"),
             Self::Artifact { media_type } => {

@@ -6,7 +6,9 @@
 //!
 //! ```
 //! use downshift::answer::{Documents, Request, Root, Step, answer};
-//! use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
+//! use downshift::{
+//!     Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1,
+//! };
 //!
 //! let config = br#"{"architecture":"amd64","os":"linux","history":[{"created_by":"CMD","empty_layer":true}],
 //!     "rootfs":{"type":"layers","diff_ids":[]}}"#;
@@ -23,6 +25,7 @@
 //!     policy: Policy::Strict,
 //!     allow: Permissions::default(),
 //!     plain_layers: PlainLayers::default(),
+//!     unsigned_schema1: UnsignedSchema1::default(),
 //!     default_platform: Platform::linux_amd64(),
 //!     time: None,
 //!     limits: Limits::default(),
@@ -84,6 +87,7 @@ mod platform;
 mod policy;
 pub mod report;
 pub mod schema1;
+mod source_signature;
 mod time;
 
 pub use answer::answer;
@@ -94,5 +98,6 @@ pub use error::{Error, Failure, Fault, Unreadable};
 pub use form::{Form, is_manifest_type};
 pub use limits::Limits;
 pub use platform::Platform;
-pub use policy::{Permission, Permissions, PlainLayers, Policy};
+pub use policy::{Permission, Permissions, PlainLayers, Policy, UnsignedSchema1};
+pub use source_signature::{SignatureReading, SourceSignature, SourceVerdict};
 pub use time::Timestamp;

@@ -91,6 +91,46 @@ impl FromStr for PlainLayers {
     }
 }
 
+/// What becomes of stored schema 1 that nobody has signed, where its form or its signature would have to be made here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnsignedSchema1 {
+    /// It is converted, and signed for who reads no other.
+    #[default]
+    Allow,
+    /// It is refused.
+    Refuse,
+}
+
+impl UnsignedSchema1 {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Allow, Self::Refuse];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+impl fmt::Display for UnsignedSchema1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for UnsignedSchema1 {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|unsigned| unsigned.name() == text);
+        found.ok_or_else(|| Error::UnknownUnsignedSchema1 { value: text.to_string() })
+    }
+}
+
 /// A refusal of [`Policy::Strict`] that can be lifted on its own: what it is about is then converted as Distribution does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
@@ -112,6 +152,8 @@ pub enum Permission {
     UnknownLayerType,
     /// Members of a config are copied whatever type they have.
     UnreadableConfig,
+    /// Schema 1 with a signature that does not hold is converted.
+    WrongSignature,
     /// Docker's manifests name layers that are compressed with zstd.
     ZstdLayer,
 }
@@ -129,7 +171,7 @@ pub(crate) struct Rules {
 
 impl Permission {
     /// Every permission, in the order of their names.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Artifact,
         Self::BaseLayer,
         Self::DigestAlgorithm,
@@ -139,6 +181,7 @@ impl Permission {
         Self::ShadowedKey,
         Self::UnknownLayerType,
         Self::UnreadableConfig,
+        Self::WrongSignature,
         Self::ZstdLayer,
     ];
 
@@ -155,6 +198,7 @@ impl Permission {
             Self::ShadowedKey => "shadowed-key",
             Self::UnknownLayerType => "unknown-layer-type",
             Self::UnreadableConfig => "unreadable-config",
+            Self::WrongSignature => "wrong-signature",
             Self::ZstdLayer => "zstd-layer",
         }
     }

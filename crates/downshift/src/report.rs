@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use crate::{Digest, Form, Platform, Policy};
+use crate::{Digest, Form, Platform, Policy, SourceSignature};
 
 /// What was done to answer a request.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,9 @@ pub struct Report {
     /// The platform that was picked from a list or index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// What the signatures of the stored manifest prove, if it is schema 1 and another was made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SourceSignature>,
     /// Why the digest is another than the source's; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest_changed: Option<Cow<'static, str>>,
@@ -30,7 +33,8 @@ pub struct Report {
     /// Entries of a list or index that were left out.
     pub left_out: Vec<LeftOut>,
     /// What is odd and did no harm to the conversion: `size` of a descriptor that says another one than its document has,
-    /// `depth` of a history that is too long for engines of the schema 1 era to run.
+    /// `depth` of a history that is too long for engines of the schema 1 era to run, `wrong-signature` of schema 1 whose
+    /// signature does not hold and was allowed.
     pub warnings: Vec<Note>,
 }
 

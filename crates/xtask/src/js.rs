@@ -14,7 +14,7 @@ use crate::toolchain::{self, WASM};
 /// The modules: their names, and the features of `downshift-js` that they have.
 const MODULES: [(&str, &str); 6] = [
     ("edge", "registry"),
-    ("full", "registry,compare,sign"),
+    ("full", "registry,compare,sign,es256"),
     ("inspect", "inspect"),
     (LAYER, "layer"),
     ("p256", "sign"),

@@ -10,7 +10,10 @@ use downshift::answer::{LayerNeed, Need, NeedKind, Record, Request, Root};
 use downshift::document::Document;
 use downshift::jws::Signature;
 use downshift::report;
-use downshift::{Capabilities, Digest, Form, Permission, PlainLayers, Platform, Policy, Timestamp};
+use downshift::{
+    Capabilities, Digest, Failure, Form, Permission, PlainLayers, Platform, Policy, Timestamp,
+    UnsignedSchema1,
+};
 use downshift_inspect::{ImageId, image_ids};
 use downshift_registry::{is_repository_name, is_tag};
 use downshift_sign::{GraviolaSigner, PrivateKey, Signer};
@@ -145,6 +148,7 @@ impl Convert {
             policy: self.policy,
             allow: self.allow.iter().copied().collect(),
             plain_layers: PlainLayers::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             default_platform: Platform::default(),
             time: self.time,
             limits: limits.clone(),

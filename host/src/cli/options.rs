@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Args, Command};
-use downshift::{PlainLayers, Platform, Policy};
+use downshift::{PlainLayers, Platform, Policy, UnsignedSchema1};
 use downshift_layer::Limits as LayerLimits;
 use downshift_registry::V1Mode;
 use ipnet::IpNet;
@@ -117,6 +117,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "never|old|always")]
     #[serde(serialize_with = "as_text")]
     plain_layers: Option<PlainLayers>,
+    /// What to do with stored schema 1 that has no signature, where another form or a signature would have to be made: make
+    /// it (allow) or refuse it (refuse)
+    #[arg(long, value_name = "allow|refuse")]
+    #[serde(serialize_with = "as_text")]
+    unsigned_schema1: Option<UnsignedSchema1>,
     /// For how many seconds a request waits for layers that are read for the first time; then it is told to come again
     #[arg(long, value_name = "SECONDS")]
     facts_wait: Option<u64>,

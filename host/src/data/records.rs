@@ -234,7 +234,7 @@ pub(crate) mod tests {
     use std::io::Write;
     use std::{env, fs, process};
 
-    use downshift::{Form, Platform};
+    use downshift::{Form, Platform, SourceSignature};
     use tempfile::TempDir;
 
     use super::size::OVERHEAD;
@@ -254,6 +254,7 @@ pub(crate) mod tests {
             tag: Some("latest".to_owned()),
             platform: Some(Platform::new("linux", "arm64")),
             time: "2016-01-02T03:04:05Z".parse().ok(),
+            signature: Some(SourceSignature::valid(vec!["ABCD:2345".to_owned()])),
         }
     }
 

@@ -382,7 +382,8 @@ impl Session<'_> {
         self.store.data_mut().step.begin(is_short);
         self.store.set_epoch_deadline(if is_short { TICKS_PER_SHORT_STEP } else { 1 });
         let (encoded, layers) = (encode::documents(documents), encode::layers(documents));
-        self.guest.call_answer(&mut self.store, &encode::request(request), &encoded, &layers)
+        let signatures = encode::signatures(documents);
+        self.guest.call_answer(&mut self.store, &encode::request(request), &encoded, &layers, &signatures)
     }
 
     /// The most memory in bytes that the steps of this session took.

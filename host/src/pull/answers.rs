@@ -276,11 +276,18 @@ mod tests {
             tag: None,
             platform: None,
             time: None,
+            signature: None,
         };
         let (form, source) = (record.form, Some(record.source.clone()));
         records.keep(vec![record]).await.unwrap();
-        let manifest =
-            Manifest { form, media_type: None, digest: digest.clone(), body: text.to_owned().into(), source };
+        let manifest = Manifest {
+            form,
+            media_type: None,
+            digest: digest.clone(),
+            body: text.to_owned().into(),
+            source,
+            signature: None,
+        };
         let value =
             AnswerValue { manifest, stored: Form::Schema2, recorded: vec![digest], diff_ids: Vec::new() };
         answers.keep(key, Value::Answer(value), evictions);

@@ -34,7 +34,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 struct Component;
 
 impl Guest for Component {
-    fn answer(request: wit::Request, documents: Vec<wit::Document>, _: Vec<wit::Layer>) -> wit::Step {
+    fn answer(
+        request: wit::Request,
+        documents: Vec<wit::Document>,
+        _: Vec<wit::Layer>,
+        _: Vec<wit::Verified>,
+    ) -> wit::Step {
         match tag(&request) {
             "asks" => wit::Step::Need(needs(vec![need(root(&request))])),
             "floods" => wit::Step::Need(needs((0..100_000).map(|number| need(digest(number))).collect())),

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request, Root};
 use downshift::{
-    Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, PlainLayers, Platform, Policy, ZstdSupport,
-    jws,
+    Capabilities, Digest, EMPTY_LAYER, Form, Limits, Permissions, PlainLayers, Platform, Policy,
+    UnsignedSchema1, ZstdSupport, jws,
 };
 use serde_json::Value;
 
@@ -18,6 +18,9 @@ use crate::implementation::{Answered, Implementation, Native, Outcome};
 use crate::layers::facts;
 use crate::outcomes::{Cell, Client, Outcomes, title};
 use crate::response::{Response, is_refused};
+
+/// How the header begins that says by which keys a source is signed.
+const VALID: &str = "valid; key=";
 
 /// The tables as one policy has them.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,8 @@ pub struct Expected {
     pub is_stored: bool,
     /// The source, or where several give the same, any of these; none if it is not converted.
     pub sources: Vec<Digest>,
+    /// What the signatures of that prove, likewise; none if it is not of schema 1.
+    pub signatures: Vec<&'static str>,
 }
 
 /// Every image that is stored, by its tag.
@@ -120,6 +125,7 @@ fn convert(
         policy,
         allow: Permissions::default(),
         plain_layers: PlainLayers::default(),
+        unsigned_schema1: UnsignedSchema1::default(),
         default_platform: platform.clone(),
         time: None,
         limits: Limits::default(),
@@ -158,6 +164,7 @@ impl Expectations<'_> {
                 body: manifest.bytes.clone(),
                 is_stored: true,
                 sources: Vec::new(),
+                signatures: Vec::new(),
             }))
         };
         match cell {
@@ -180,8 +187,15 @@ impl Expectations<'_> {
     }
 
     fn expected(&self, form: Form, image: &Image, answered: Answered) -> Answer {
+        // Distribution signs with a key of its own what it serves, whoever had signed that before.
+        let signatures = match image.manifest.form {
+            Form::Schema1 if !form.is_schema1() => [VALID].into(),
+            Form::Schema1Unsigned if !form.is_schema1() => ["none", VALID].into(),
+            _ => Vec::new(),
+        };
         Answer::Manifest(Expected {
             form,
+            signatures,
             digest: answered.digest,
             body: answered.body,
             is_stored: false,
@@ -272,6 +286,7 @@ impl Expectations<'_> {
             body,
             is_stored: true,
             sources: Vec::new(),
+            signatures: Vec::new(),
         }))
     }
 
@@ -340,7 +355,19 @@ impl Expectations<'_> {
                 bail!("a digest gives nothing else")
             }
         };
-        Ok(Answer::Manifest(Expected { form, digest: record.digest, body, is_stored: false, sources }))
+        // The same is made of signed schema 1 and of unsigned.
+        let signatures = match record.signature {
+            Some(_) => [VALID, "none"].into(),
+            None => Vec::new(),
+        };
+        Ok(Answer::Manifest(Expected {
+            form,
+            digest: record.digest,
+            body,
+            is_stored: false,
+            sources,
+            signatures,
+        }))
     }
 
     /// Asks with every method and under every condition. `kind` is `tag` or `digest`; `ask` takes a method and the
@@ -367,6 +394,13 @@ impl Expectations<'_> {
                     None => sources.is_empty(),
                 };
                 ensure!(is_expected, "the source is {source:?} and none of {sources:?}: {get:?}");
+                let signature = get.header("downshift-source-signature");
+                let signatures = &expected.signatures;
+                let is_expected = match signature {
+                    Some(signature) => signatures.iter().any(|expected| signature.starts_with(expected)),
+                    None => signatures.is_empty(),
+                };
+                ensure!(is_expected, "the signature is {signature:?} and none of {signatures:?}: {get:?}");
             }
             Answer::Refusal(status, None) => {
                 ensure!(get.status == *status, "the status is not {status}: {get:?}");

@@ -9,8 +9,11 @@ use std::sync::LazyLock;
 use downshift::answer::{
     Answer, Documents, LayerReading, LayerRecord, MAX_ROUNDS, Prepared, Record, Refusal, Request, Root, Step,
 };
-use downshift::{Capabilities, Digest, Failure, Form, Limits, Permissions, PlainLayers, Platform, Policy};
-use downshift_sign::{P256Signer, Signer};
+use downshift::{
+    Capabilities, Digest, Failure, Form, Limits, Permissions, PlainLayers, Platform, Policy,
+    SignatureReading, SourceSignature, UnsignedSchema1,
+};
+use downshift_sign::{P256Signer, Signer, read_signatures};
 use serde_json::Value;
 
 use crate::fixed_key::FixedKey;
@@ -68,6 +71,8 @@ pub struct Answered {
     pub records: Vec<Record>,
     /// The layers that are named by their diff ids.
     pub layers: Vec<LayerRecord>,
+    /// What the signatures of its source prove.
+    pub signature: Option<SourceSignature>,
     /// The report, as JSON.
     pub report: Value,
 }
@@ -97,6 +102,7 @@ pub fn schema1_request(repository: &str, tag: &str, digest: Digest, policy: Poli
         policy,
         allow: Permissions::default(),
         plain_layers: PlainLayers::default(),
+        unsigned_schema1: UnsignedSchema1::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),
@@ -127,9 +133,10 @@ pub fn run_with_seal(
 ) -> Outcome {
     let mut at_hand = BTreeMap::new();
     let mut read: BTreeMap<Digest, LayerReading> = BTreeMap::new();
+    let mut verified: BTreeMap<Digest, SignatureReading> = BTreeMap::new();
     for _ in 0..MAX_ROUNDS {
         let fetched: Documents<'_> = at_hand.iter().map(|(&digest, &bytes)| (digest, Some(bytes))).collect();
-        let fetched = fetched.with_layers(&read);
+        let fetched = fetched.with_layers(&read).with_signatures(&verified);
         let needs = match step(&fetched) {
             Err(failure) => return Outcome::refused(failure),
             Ok(Step::Done(draft)) => return answered(draft.finish()),
@@ -152,6 +159,12 @@ pub fn run_with_seal(
             let reading = layers::reading(documents, &need.digest);
             let before = read.insert(need.digest, reading);
             assert!(before.is_none(), "a layer is asked for twice");
+        }
+        for digest in needs.signatures {
+            let document = at_hand.get(&digest).expect("what is to be verified was found");
+            let reading = read_signatures(document, &request.limits);
+            let before = verified.insert(digest, reading);
+            assert!(before.is_none(), "signatures are verified twice");
         }
     }
     panic!("there is no answer to {request:?} after {MAX_ROUNDS} rounds");
@@ -195,6 +208,7 @@ pub fn answered(answer: Answer<'_>) -> Outcome {
         by_platform: answer.by_platform,
         records: answer.records,
         layers: answer.layers,
+        signature: answer.report.signature.clone(),
         report: serde_json::to_value(&answer.report).expect("a report is plain data"),
     })
 }

@@ -17,6 +17,7 @@ pub mod outcomes;
 pub mod random;
 pub mod response;
 pub mod samples;
+pub mod signed;
 pub mod strict;
 pub mod upward;
 pub mod vectors;

@@ -18,7 +18,7 @@ use downshift_pull::{
     Trouble, UPSTREAM_TIMEOUT, Url, Value, Variables,
 };
 use downshift_registry::{Body as ResponseBody, Problem, Request, Response};
-use downshift_sign::{P256Signer, Signer as _};
+use downshift_sign::{P256Signer, Signer as _, read_signatures};
 use serde_json::json;
 use ureq::http::{self, Uri};
 use ureq::{Agent, BodyReader};
@@ -129,10 +129,11 @@ impl Edge {
                 }
                 Done::Recorded(Ok(()))
             }
-            Effect::Convert(conversion) => Done::Converted(
-                conversion.run(|bytes| self.signer.sign(bytes).map_err(|_| Trouble::Internal)),
-            ),
             Effect::Mac(text) => Done::Mac(self.signer.mac(text.as_bytes())),
+            Effect::Convert(conversion) => Done::Converted(conversion.run(
+                |bytes| read_signatures(bytes, &conversion.request.limits),
+                |bytes| self.signer.sign(bytes).map_err(|_| Trouble::Internal),
+            )),
             // There are no users, no images but those of the registry, and nobody who reads layers.
             _ => Done::Unknown { mark: 0 },
         }

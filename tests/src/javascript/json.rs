@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use downshift::answer::{LayerReading, LayerRecord, Record, Request, Root};
 use downshift::layer::{Compression, LayerFacts};
-use downshift::{Capabilities, Digest, Failure, Fault, Form, Limits, Platform, Timestamp, ZstdSupport};
+use downshift::{
+    Capabilities, Digest, Failure, Fault, Form, Limits, Platform, SourceSignature, Timestamp, ZstdSupport,
+};
 use serde_json::{Value, json};
 
 use downshift_cases::implementation::{Answered, Outcome};
@@ -41,7 +43,8 @@ fn reading(reading: &LayerReading) -> Value {
 }
 
 fn encoded(request: &Request) -> Value {
-    let Request { root, client, policy, allow, plain_layers, default_platform, time, limits } = request;
+    let Request { root, client, policy, allow, plain_layers, unsigned_schema1, .. } = request;
+    let Request { default_platform, time, limits, .. } = request;
     let mut encoded = json!({
         "name": root.name(),
         "digest": root.digest().as_str(),
@@ -49,6 +52,7 @@ fn encoded(request: &Request) -> Value {
         "policy": policy.to_string(),
         "allow": allow.to_string(),
         "plainLayers": plain_layers.name(),
+        "unsignedSchema1": unsigned_schema1.name(),
         "platform": default_platform.to_string(),
         "time": time.map(Timestamp::seconds),
         "limits": self::limits(limits),
@@ -102,6 +106,7 @@ fn record(record: &Record) -> Value {
         "tag": record.tag,
         "platform": record.platform.as_ref().map(Platform::to_string),
         "time": record.time.map(Timestamp::seconds),
+        "signature": record.signature.as_ref().map(ToString::to_string),
     })
 }
 
@@ -127,6 +132,7 @@ pub(super) fn outcome(answer: &Value) -> anyhow::Result<Outcome> {
         by_platform: answered["byPlatform"] == true,
         records: self::records(&answered["records"])?,
         layers: layer_records(&answered["layers"])?,
+        signature: signature(answered)?,
         report: answered["report"].clone(),
     }))
 }
@@ -148,6 +154,12 @@ fn failure(refused: &Value) -> anyhow::Result<Failure> {
     })
 }
 
+/// What the signatures of a source prove.
+fn signature(of: &Value) -> anyhow::Result<Option<SourceSignature>> {
+    let parse = |text: &str| text.parse().map_err(|()| anyhow::anyhow!("`{text}` is no signature"));
+    of["signature"].as_str().map(parse).transpose()
+}
+
 fn records(records: &Value) -> anyhow::Result<Vec<Record>> {
     let record = |record: &Value| -> anyhow::Result<Record> {
         Ok(Record {
@@ -159,6 +171,7 @@ fn records(records: &Value) -> anyhow::Result<Vec<Record>> {
             tag: record["tag"].as_str().map(str::to_string),
             platform: record["platform"].as_str().map(str::parse).transpose()?,
             time: record["time"].as_u64().and_then(Timestamp::from_seconds),
+            signature: signature(record)?,
         })
     };
     records.as_array().context("there are no records")?.iter().map(record).collect()

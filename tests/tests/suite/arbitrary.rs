@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::{anyhow, ensure};
 use downshift::answer::{Record, Request, Root};
 use downshift::{
-    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, ZstdSupport, jws,
+    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1,
+    ZstdSupport, jws,
 };
 use downshift_cases::images::{Family, Image};
 use downshift_cases::implementation::{Answered, Implementation, Outcome};
@@ -129,6 +130,7 @@ impl Case {
             policy: self.policy,
             allow: Permissions::default(),
             plain_layers: PlainLayers::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             default_platform: Platform::linux_amd64(),
             time: None,
             limits: Limits::default(),

@@ -38,6 +38,7 @@ mod skopeo;
 mod terminal;
 mod threats;
 mod upstream;
+mod upward;
 mod vectors;
 mod wasmtime;
 
@@ -106,6 +107,7 @@ fn front(engine: Engine) -> anyhow::Result<Vec<Trial>> {
     trials.extend(skopeo::trials(engine));
     trials.extend(upstream::trials(engine));
     trials.extend(layers::trials(engine));
+    trials.extend(upward::trials(engine));
     trials.extend(outcomes::trials(engine)?);
     Ok(trials)
 }

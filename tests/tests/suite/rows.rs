@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::{fs, thread};
 
 use anyhow::Context as _;
-use downshift::Permissions;
+use downshift::{Permissions, UnsignedSchema1};
 use downshift_cases::response::Response;
 use downshift_pull::Delivery;
 use downshift_registry::V1Mode;
@@ -107,6 +107,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         layer_bytes,
         allow,
         v1,
+        unsigned_schema1,
         client,
         upstreams,
     } = &row.options;
@@ -164,6 +165,9 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     }
     if *v1 != V1Mode::default() {
         arguments.push(["--v1".to_owned(), v1.to_string()]);
+    }
+    if *unsigned_schema1 != UnsignedSchema1::default() {
+        arguments.push(["--unsigned-schema1".to_owned(), unsigned_schema1.to_string()]);
     }
     arguments.extend(client.iter().map(|rule| ["--client".to_owned(), (*rule).to_owned()]));
     if let Some(subrequests) = subrequests {

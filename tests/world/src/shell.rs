@@ -12,7 +12,7 @@ use downshift_pull::{
     Reply, Scope, StoredBlob, StoredCheck, StoredManifest, Take, Trouble, Value,
 };
 use downshift_registry::{Body as ResponseBody, Problem, Reference, Route};
-use downshift_sign::{P256Signer, Signer as _};
+use downshift_sign::{P256Signer, Signer as _, read_signatures};
 
 use crate::net::{End, Reply as NetReply, Request, Response};
 use crate::world::{Happened, OpenBody, Progress, PullId, World};
@@ -234,7 +234,8 @@ impl World {
 
     fn convert(&mut self, conversion: &Conversion) -> Converted {
         let sign = |bytes: &[u8]| Ok(SIGNER.sign(bytes).expect("RFC 6979 needs no randomness"));
-        let converted = conversion.run(sign).expect("the signature has its length");
+        let verify = |bytes: &[u8]| read_signatures(bytes, &conversion.request.limits);
+        let converted = conversion.run(verify, sign).expect("the signature has its length");
         match &converted {
             Converted::Answer(answer) => self.made.extend(answer.records.iter().cloned()),
             Converted::Refused(refusal) => self.made.extend(refusal.records.iter().cloned()),

@@ -8,7 +8,9 @@ use downshift::answer::{Documents, LayerReading, Request, Root, Step, answer};
 use downshift::jwk::Jwk;
 use downshift::jws::Signature;
 use downshift::layer::{Compression, LayerFacts};
-use downshift::{Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy};
+use downshift::{
+    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, UnsignedSchema1,
+};
 
 use crate::report::Stored;
 
@@ -145,6 +147,7 @@ fn schema1(schema2: &Sample, stored: Stored) -> Sample {
         policy: Policy::Strict,
         allow: Permissions::default(),
         plain_layers: PlainLayers::default(),
+        unsigned_schema1: UnsignedSchema1::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

@@ -2,7 +2,8 @@
 
 use downshift::answer::{Documents, Request, Root, Step, answer};
 use downshift::{
-    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, Timestamp, jws,
+    Capabilities, Digest, Form, Limits, Permissions, PlainLayers, Platform, Policy, Timestamp,
+    UnsignedSchema1, jws,
 };
 use downshift_inspect::{Given, Report, inspect};
 use downshift_sign::{P256Signer, PrivateKey, Signer as _};
@@ -78,6 +79,7 @@ pub(crate) fn schema1_of(form: Form, manifest: &str, config: &str) -> Vec<u8> {
         policy: Policy::Strict,
         allow: Permissions::default(),
         plain_layers: PlainLayers::default(),
+        unsigned_schema1: UnsignedSchema1::default(),
         default_platform: Platform::linux_amd64(),
         time: None,
         limits: Limits::default(),

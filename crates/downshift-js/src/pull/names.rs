@@ -15,7 +15,8 @@ use crate::{decode, encode};
 /// What the names of what is kept have in them beside its key.
 #[derive(Default)]
 pub(crate) struct Names {
-    /// What decides answers beside requests: the policy, the platform, the limits, and the key that signs.
+    /// What decides answers beside requests: the policy, what becomes of unsigned schema 1, the platform, the
+    /// limits, and the key that signs.
     settings: Vec<String>,
     /// The limits, as JSON.
     pub(crate) limits: String,
@@ -47,7 +48,8 @@ impl Names {
             allowed.push([settings.allowed(origin.id).to_string(), plain_layers.into()]);
         }
         let layer_bytes = settings.layer_bytes;
-        let settings = [settings.policy.to_string(), platform, limits.clone(), key.into()].into();
+        let unsigned = settings.unsigned_schema1.name().into();
+        let settings = [settings.policy.to_string(), unsigned, platform, limits.clone(), key.into()].into();
         Self { settings, limits: limits.clone(), origins, allowed, layer_bytes }
     }
 
@@ -108,9 +110,10 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
     let mut about = Object::new();
     let bytes = match value {
         Value::Answer(AnswerValue { manifest, stored, recorded, diff_ids }) => {
-            let Manifest { form, media_type, digest, body, source } = manifest;
+            let Manifest { form, media_type, digest, body, source, signature } = manifest;
             about.text("kind", "answer").text("form", form.name()).text("digest", digest.as_str());
             about.optional_text("mediaType", media_type.as_deref());
+            about.optional_text("signature", encode::signature(signature.as_ref()).as_deref());
             about.optional_text("source", source.as_ref().map(Digest::as_str)).text("stored", stored.name());
             let digests = |all: &[Digest]| array(all.iter().map(|digest| string(digest.as_str())));
             about.json("recorded", &digests(recorded)).json("diffIds", &digests(diff_ids));
@@ -167,6 +170,7 @@ pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
                 digest: about.digest("digest"),
                 body: bytes,
                 source: decode::optional_digest(about, "source"),
+                signature: decode::signature(about),
             };
             Value::Answer(AnswerValue {
                 manifest,

@@ -145,6 +145,8 @@ fn needs(given: Argument<'_>) -> Needs {
     Needs {
         documents: given.elements_of("documents").into_iter().map(need).collect(),
         layers: given.elements_of("layers").into_iter().map(layer_need).collect(),
+        // They are verified where conversions are.
+        signatures: Vec::new(),
     }
 }
 
@@ -173,6 +175,7 @@ fn answer(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Answer<'static> {
         result: Described { form, digest: digest.clone(), size: body.len() },
         policy: Policy::default(),
         platform: decode::platform(given),
+        signature: decode::signature(given),
         digest_changed: None,
         lost: Vec::new(),
         added: Vec::new(),

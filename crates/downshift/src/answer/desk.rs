@@ -31,7 +31,10 @@ use crate::layer::{Content, LayerFacts};
 use crate::opaque::Opaque;
 use crate::report::{Described, LeftOut, Note};
 use crate::schema1::Schema1;
-use crate::{Capabilities, Digest, Error, Form, Permission, PlainLayers, Platform, Timestamp, Unreadable};
+use crate::{
+    Capabilities, Digest, Error, Form, Permission, PlainLayers, Platform, SourceSignature, Timestamp,
+    Unreadable,
+};
 
 /// How deep lists and indexes may be in each other. One in another is what BuildKit's layouts and some release tools
 /// push; nobody is known to push more.
@@ -108,6 +111,8 @@ struct ConversionResult {
     left_out: Vec<LeftOut>,
     warnings: Vec<Note>,
     time: Option<Timestamp>,
+    /// What the signatures of the stored manifest prove, if that is schema 1.
+    signature: Option<SourceSignature>,
     /// The manifests that were converted with it.
     records: Vec<Record>,
     /// The layers that were read for it.
@@ -125,6 +130,7 @@ impl ConversionResult {
             left_out: Vec::new(),
             warnings: Vec::new(),
             time: None,
+            signature: None,
             records: Vec::new(),
             layers: Vec::new(),
         }
@@ -789,7 +795,18 @@ impl<'d, 'a> Desk<'d, 'a> {
         stored_size: usize,
         made: ConversionResult,
     ) -> Result<Step<'a>, Stop> {
-        let ConversionResult { form, bytes, lost, added, left_out, warnings, time, records, layers } = made;
+        let ConversionResult {
+            form,
+            bytes,
+            lost,
+            added,
+            left_out,
+            warnings,
+            time,
+            signature,
+            records,
+            layers,
+        } = made;
         let draft = Draft {
             form,
             media_type: None,
@@ -798,6 +815,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             stored: Described { form: stored, digest: found.digest.clone(), size: stored_size },
             source: Some(found.digest.clone()),
             platform: found.platform.cloned(),
+            signature,
             policy: self.request.policy,
             warnings: found.warnings.iter().cloned().chain(warnings).collect(),
             conversion: Some(Conversion {
@@ -841,6 +859,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             stored: Described { form, digest: found.digest.clone(), size: bytes.len() },
             source: None,
             platform: found.platform.cloned(),
+            signature: None,
             policy: self.request.policy,
             warnings: found.warnings.clone(),
             conversion: None,
@@ -870,6 +889,9 @@ impl<'d, 'a> Desk<'d, 'a> {
         if self.client.names(stored) || self.client.schema1_form() == stored || !can_change() {
             return Ok(Step::Done(self.stored_draft(found, stored, digest, bytes)));
         }
+        if !schema1.is_signed() {
+            self.check_unsigned()?;
+        }
         let mut draft = self.stored_draft(found, stored, digest, &[]);
         draft.form = self.client.schema1_form();
         draft.stored.size = bytes.len();
@@ -891,6 +913,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         let mut draft = self.stored_draft(&found, record.form, record.digest.clone(), &[]);
         draft.stored.size = record.payload.len();
         draft.source = Some(record.source.clone());
+        draft.signature.clone_from(&record.signature);
         draft
     }
 
@@ -958,6 +981,7 @@ impl Child<'_> {
             tag: None,
             platform: self.entry.plain_platform().cloned(),
             time: None,
+            signature: None,
         })
     }
 }

@@ -3,17 +3,18 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::Digest;
 use crate::layer::LayerFacts;
+use crate::{Digest, SignatureReading};
 
 /// What the shell has found of what was needed, by digest: the bytes of a document, or that there is no such document;
-/// and what came of reading a layer.
+/// what came of reading a layer, and of verifying signatures.
 ///
 /// The shell has checked the bytes of both against their digest.
 #[derive(Clone, Debug, Default)]
 pub struct Documents<'a> {
     documents: Vec<(&'a Digest, Option<&'a [u8]>)>,
     layers: Vec<(&'a Digest, &'a LayerReading)>,
+    signatures: Vec<(&'a Digest, &'a SignatureReading)>,
 }
 
 /// What came of reading a layer.
@@ -40,6 +41,16 @@ impl<'a> Documents<'a> {
         self
     }
 
+    /// The same, with what came of verifying signatures.
+    #[must_use]
+    pub fn with_signatures(
+        mut self,
+        signatures: impl IntoIterator<Item = (&'a Digest, &'a SignatureReading)>,
+    ) -> Self {
+        self.signatures.extend(signatures);
+        self
+    }
+
     /// The bytes of the document with `digest`, if they are at hand.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<&'a [u8]> {
@@ -52,6 +63,12 @@ impl<'a> Documents<'a> {
         self.layers().find(|(found, _)| *found == digest).map(|(_, reading)| reading)
     }
 
+    /// What came of verifying the signatures of the document with `digest`, if they were.
+    #[must_use]
+    pub fn signature(&self, digest: &Digest) -> Option<&'a SignatureReading> {
+        self.signatures().find(|(found, _)| *found == digest).map(|(_, reading)| reading)
+    }
+
     /// The documents that were found.
     pub fn iter(&self) -> impl Iterator<Item = (&'a Digest, Option<&'a [u8]>)> + '_ {
         self.documents.iter().copied()
@@ -62,14 +79,19 @@ impl<'a> Documents<'a> {
         self.layers.iter().copied()
     }
 
+    /// What came of verifying signatures.
+    pub fn signatures(&self) -> impl Iterator<Item = (&'a Digest, &'a SignatureReading)> + '_ {
+        self.signatures.iter().copied()
+    }
+
     pub(super) fn is_missing(&self, digest: &Digest) -> bool {
         self.iter().any(|(found, bytes)| found == digest && bytes.is_none())
     }
 }
 
-/// Documents alone: [`Documents::with_layers`] adds what is known of layers.
+/// Documents alone: [`Documents::with_layers`] and [`Documents::with_signatures`] add the rest.
 impl<'a> FromIterator<(&'a Digest, Option<&'a [u8]>)> for Documents<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a Digest, Option<&'a [u8]>)>>(documents: I) -> Self {
-        Self { documents: documents.into_iter().collect(), layers: Vec::new() }
+        Self { documents: documents.into_iter().collect(), ..Self::default() }
     }
 }

@@ -9,7 +9,7 @@ use super::record::{LayerRecord, Record};
 use crate::jws::{self, Signature, Unsigned};
 use crate::layer::LayerFacts;
 use crate::report::{Described, LeftOut, Note, Report};
-use crate::{Digest, Error, Form, Platform, Policy, Timestamp};
+use crate::{Digest, Error, Form, Platform, Policy, SourceSignature, Timestamp};
 
 /// An answer that lacks nothing but what follows from its digest.
 ///
@@ -31,6 +31,8 @@ pub struct Draft<'a> {
     pub source: Option<Digest>,
     /// The platform, where it was picked from a list or index.
     pub platform: Option<Platform>,
+    /// What the signatures of the stored manifest prove, if this was made of schema 1.
+    pub signature: Option<SourceSignature>,
     /// The policy that was followed.
     pub policy: Policy,
     /// What is odd.
@@ -78,8 +80,8 @@ impl<'a> Draft<'a> {
 
     /// The answer without its body, where that is `payload` or made from it.
     fn finish_for(self, payload: &[u8]) -> Answer<'a> {
-        let Self { form, media_type, digest, stored, source, platform, policy, warnings, conversion, .. } =
-            self;
+        let Self { form, media_type, digest, stored, source, platform, policy, warnings, .. } = self;
+        let (signature, conversion) = (self.signature, self.conversion);
         let digest = digest.unwrap_or_else(|| Digest::of(payload));
         let by_platform = platform.is_some() || stored.form.is_index();
         let mut report = Report {
@@ -87,6 +89,7 @@ impl<'a> Draft<'a> {
             source: stored,
             policy,
             platform,
+            signature,
             digest_changed: None,
             lost: Vec::new(),
             added: Vec::new(),
@@ -107,6 +110,7 @@ impl<'a> Draft<'a> {
                 tag,
                 platform: report.platform.clone(),
                 time,
+                signature: report.signature.clone(),
             });
             records.extend(children);
             report.digest_changed = Some(Report::why_changed(report.source.form, form).into());

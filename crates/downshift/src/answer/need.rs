@@ -13,6 +13,8 @@ pub struct Needs {
     pub documents: Vec<Need>,
     /// Layers whose facts are needed, not their bytes.
     pub layers: Vec<LayerNeed>,
+    /// Documents that are at hand, whose signatures are to be verified.
+    pub signatures: Vec<Digest>,
 }
 
 /// A layer whose [facts](crate::layer::LayerFacts) are needed: all of it has to be read for them.
@@ -86,7 +88,7 @@ impl Needs {
     /// Whether nothing is needed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.layers.is_empty()
+        self.documents.is_empty() && self.layers.is_empty() && self.signatures.is_empty()
     }
 
     /// Adds other needs. One manifest may be listed for several platforms, and under several types and sizes; and a
@@ -102,11 +104,21 @@ impl Needs {
                 self.layers.push(need);
             }
         }
+        for digest in more.signatures {
+            if !self.signatures.contains(&digest) {
+                self.signatures.push(digest);
+            }
+        }
+    }
+
+    /// The signatures of one document.
+    pub(super) fn signatures_of(digest: &Digest) -> Self {
+        Self { signatures: [digest.clone()].into(), ..Self::default() }
     }
 }
 
 impl From<Need> for Needs {
     fn from(need: Need) -> Self {
-        Self { documents: [need].into(), layers: Vec::new() }
+        Self { documents: [need].into(), ..Self::default() }
     }
 }

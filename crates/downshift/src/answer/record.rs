@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::layer::LayerFacts;
-use crate::{Digest, Form, Platform, Timestamp};
+use crate::{Digest, Form, Platform, SourceSignature, Timestamp};
 
 /// A converted manifest under the digest that was reported for it; or a config that was made with one, under the digest
 /// by which that manifest names it.
@@ -26,6 +26,8 @@ pub struct Record {
     pub platform: Option<Platform>,
     /// The time that goes into the signature.
     pub time: Option<Timestamp>,
+    /// What the signatures of the stored manifest prove, if this was made of schema 1.
+    pub signature: Option<SourceSignature>,
 }
 
 impl Record {

@@ -7,7 +7,7 @@ use super::record::Record;
 use crate::policy::Rules;
 use crate::{
     Capabilities, Digest, Limits, Permission, Permissions, PlainLayers, Platform, Policy, Timestamp,
-    ZstdSupport,
+    UnsignedSchema1, ZstdSupport,
 };
 
 /// One request for a manifest.
@@ -23,6 +23,8 @@ pub struct Request {
     pub allow: Permissions,
     /// Who gets plain layers instead of what is compressed with zstd.
     pub plain_layers: PlainLayers,
+    /// What becomes of stored schema 1 without a signature.
+    pub unsigned_schema1: UnsignedSchema1,
     /// The platform for clients that do not say theirs.
     pub default_platform: Platform,
     /// The time to sign with; without one it is taken from the image.

@@ -78,7 +78,7 @@ fn needed_layers(request: &Request, image: &Image) -> anyhow::Result<Vec<Digest>
     let documents = image.documents();
     let known: Documents<'_> = documents.iter().map(|(digest, bytes)| (digest, Some(&**bytes))).collect();
     match answer(request, &known) {
-        Step::Need(Needs { documents, layers }) if documents.is_empty() => {
+        Step::Need(Needs { documents, layers, .. }) if documents.is_empty() => {
             Ok(layers.into_iter().map(|need| need.digest).collect())
         }
         Step::Need(needs) => bail!("documents are missing: {needs:?}"),

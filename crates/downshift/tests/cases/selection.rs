@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Documents, LayerReading, MAX_ROUNDS, Needs, Request, Root, Step, answer};
-use downshift::{Capabilities, Digest, Form, Limits, Permission, PlainLayers, Platform, Policy, ZstdSupport};
+use downshift::{
+    Capabilities, Digest, Form, Limits, Permission, PlainLayers, Platform, Policy, SignatureReading,
+    ZstdSupport,
+};
 use downshift_cases::images::{Family, Image, Manifest, REPOSITORY, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
 use downshift_cases::layers::reading;
+use downshift_cases::signed::signed;
+use downshift_sign::read_signatures;
 use serde_json::{Value, json};
 
 fn platform(text: &str) -> Platform {
@@ -52,15 +57,20 @@ fn refused(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> anyhow::
 fn fetched(request: &Request, documents: &BTreeMap<Digest, Vec<u8>>) -> (Vec<Digest>, usize) {
     let mut at_hand: Vec<(Digest, Option<Vec<u8>>)> = Vec::new();
     let mut layers: BTreeMap<Digest, LayerReading> = BTreeMap::new();
+    let mut signatures: BTreeMap<Digest, SignatureReading> = BTreeMap::new();
     for round in 1..=MAX_ROUNDS {
         let known: Documents<'_> = at_hand.iter().map(|(digest, bytes)| (digest, bytes.as_deref())).collect();
-        let Step::Need(Needs { documents: needs, layers: unread }) =
-            answer(request, &known.with_layers(&layers))
+        let Step::Need(Needs { documents: needs, layers: unread, signatures: unverified }) =
+            answer(request, &known.with_layers(&layers).with_signatures(&signatures))
         else {
             return (at_hand.into_iter().map(|(digest, _)| digest).collect(), round);
         };
         let read = unread.into_iter().map(|need| (need.digest.clone(), reading(documents, &need.digest)));
         layers.extend(read.collect::<Vec<_>>());
+        for digest in unverified {
+            let reading = read_signatures(&documents[&digest], &request.limits);
+            signatures.insert(digest, reading);
+        }
         assert!(needs.len() <= request.limits.converted_children.max(1), "it needs {} at once", needs.len());
         at_hand.extend(needs.into_iter().map(|need| {
             let bytes = documents.get(&need.digest).cloned();
@@ -647,16 +657,23 @@ fn what_an_index_in_an_index_said_is_noted() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The longest way: three lists in each other, of which neither the best manifest nor the next can be read, and the best is
-/// given plain layers.
+/// The longest way: three lists in each other, of which neither the best manifest nor the next, which is signed and has a
+/// damaged layer, can be read, and the best is given plain layers.
 #[test]
 fn the_longest_way_has_as_many_rounds_as_there_are() -> anyhow::Result<()> {
-    let inner = listing(
-        Form::Index,
-        &[(&sample::zstd(), Some("linux/amd64")), (&sample::zstd_schema2(), Some("linux/amd64"))],
-    );
+    let damaged = b"\x28\xb5\x2f\xfd no zstd".to_vec();
+    let record = json!({ "id": "a".repeat(64) }).to_string();
+    let schema1 = json!({
+        "schemaVersion": 1, "name": REPOSITORY, "tag": "latest", "architecture": "amd64",
+        "fsLayers": [{ "blobSum": Digest::of(&damaged) }], "history": [{ "v1Compatibility": record }],
+    });
+    let schema1 = Image::bare(Form::Schema1, signed(schema1.to_string().as_bytes(), &[true]));
+    let schema1 = Image { layers: vec![damaged], ..schema1 };
+    let inner =
+        listing(Form::Index, &[(&sample::zstd(), Some("linux/amd64")), (&schema1, Some("linux/amd64"))]);
     let index = nested(&inner, 3, None);
-    let request = by_digest(&index.manifest.digest(), Capabilities::default().with_schema1_engine());
+    let client = Capabilities::of(&[Form::Oci]).with_zstd(ZstdSupport::None);
+    let request = by_tag(&index, client);
     let (_, rounds) = fetched(&request, &index.documents());
     ensure!(rounds == MAX_ROUNDS, "there are {rounds}");
     Ok(())

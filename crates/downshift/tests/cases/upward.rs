@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use downshift::answer::{Record, Request, Root};
-use downshift::{Capabilities, Digest, EMPTY_LAYER, Failure, Form, PlainLayers, Policy};
+use downshift::{
+    Capabilities, Digest, EMPTY_LAYER, Failure, Form, Permission, PlainLayers, Policy, UnsignedSchema1,
+};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
+use downshift_cases::signed::{key_id, signed};
 use downshift_cases::upward::{self, Upward};
 use serde_json::{Value, json};
 
@@ -292,5 +295,105 @@ fn the_empty_layer_need_not_be_read() -> anyhow::Result<()> {
     ensure!(answer.layers.is_empty(), "nobody has read it: {:?}", answer.layers);
     let config = String::from_utf8(config(&answer)?.payload.clone())?;
     ensure!(config.contains(Digest::of(&[0; 1024]).as_str()), "{config}");
+    Ok(())
+}
+
+/// A manifest of one record, with as many signatures: each holds or does not.
+fn with_signatures(holds: &[bool]) -> (Vec<u8>, BTreeMap<Digest, Vec<u8>>) {
+    let (payload, mut documents) = manifest(&[(json!({"id": id('a'), "os": "linux"}), LAYER)]);
+    let stored = signed(&payload, holds);
+    documents.insert(Digest::of(&stored), stored.clone());
+    (stored, documents)
+}
+
+/// What an answer says of the signatures of its source, which is the same as in the record of its digest.
+fn signature(answer: &Answered) -> anyhow::Result<Option<String>> {
+    let record = answer.records.iter().find(|record| !record.is_config()).context("it is not recorded")?;
+    ensure!(serde_json::to_value(&record.signature)? == answer.report["signature"], "{}", answer.report);
+    Ok(record.signature.as_ref().map(ToString::to_string))
+}
+
+#[test]
+fn an_answer_says_what_the_signatures_of_its_source_prove() -> anyhow::Result<()> {
+    for (count, text) in
+        [(1, format!("valid; key={0}", key_id())), (2, format!("valid; key={0}; key={0}", key_id()))]
+    {
+        let (stored, documents) = with_signatures(&vec![true; count]);
+        let answer = answered(&request(&stored, oci()), &documents)?;
+        ensure!(signature(&answer)?.as_deref() == Some(&text), "{}", answer.report);
+        ensure!(answer.report["lost"][0]["code"] == "signature", "{}", answer.report);
+        // So it does later, when it is asked for by its digest.
+        let record = answer.records.iter().find(|record| record.digest == answer.digest).cloned();
+        let root = Root::Digest {
+            name: NAME.into(),
+            digest: answer.digest.clone(),
+            tag: None,
+            record: record.map(Box::new),
+        };
+        let again = answered(&Request { root, ..request(&stored, oci()) }, &documents)?;
+        ensure!(again.report["signature"] == answer.report["signature"], "{}", again.report);
+    }
+    let (unsigned, documents) = manifest(&[(json!({"id": id('a')}), LAYER)]);
+    let answer = answered(&request(&unsigned, oci()), &documents)?;
+    ensure!(signature(&answer)?.as_deref() == Some("none"), "{}", answer.report);
+    // Of what goes out as it is stored, and of what is made of anything else, there is nothing to say.
+    let (stored, documents) = with_signatures(&[true]);
+    let answer = answered(&request(&stored, Capabilities::default()), &documents)?;
+    ensure!(answer.report.get("signature").is_none(), "{}", answer.report);
+    Ok(())
+}
+
+/// As libtrust has it: all of them count.
+#[test]
+fn a_wrong_signature_is_refused_before_a_layer_is_read() -> anyhow::Result<()> {
+    for holds in [&[false][..], &[true, false], &[false, true]] {
+        let (stored, mut documents) = with_signatures(holds);
+        let strict = request(&stored, oci());
+        let allowed = Request { allow: [Permission::WrongSignature].into_iter().collect(), ..strict.clone() };
+        let answer = answered(&allowed, &documents)?;
+        ensure!(signature(&answer)?.as_deref() == Some("invalid"), "{}", answer.report);
+        ensure!(answer.report["warnings"][0]["code"] == "wrong-signature", "{}", answer.report);
+        documents.remove(&Digest::of(LAYER));
+        let failure = refused(&strict, &documents)?;
+        ensure!(failure.code == "wrong-signature" && failure.remedy.contains("operator"), "{failure:?}");
+        // Who reads it verifies it.
+        ensure!(answered(&request(&stored, Capabilities::default()), &documents)?.form == Form::Schema1);
+    }
+    // A key that is not the one which it says it is.
+    let (stored, documents) = with_signatures(&[true]);
+    let other = format!("{}{}", if key_id().starts_with('A') { "B" } else { "A" }, &key_id()[1..]);
+    let stored = String::from_utf8(stored)?.replace(key_id(), &other).into_bytes();
+    let documents = documents.into_iter().chain([(Digest::of(&stored), stored.clone())]).collect();
+    let failure = refused(&request(&stored, oci()), &documents)?;
+    ensure!(failure.code == "wrong-signature" && failure.cause.contains("kid"), "{failure}");
+    Ok(())
+}
+
+#[test]
+fn an_operator_may_want_a_signature() -> anyhow::Result<()> {
+    let (stored, mut documents) = manifest(&[(json!({"id": id('a')}), LAYER)]);
+    documents.remove(&Digest::of(LAYER));
+    let refusing = |request: Request| Request { unsigned_schema1: UnsignedSchema1::Refuse, ..request };
+    let by_digest = |client| {
+        let root = Root::Digest { name: NAME.into(), digest: Digest::of(&stored), tag: None, record: None };
+        Request { root, ..request(&stored, client) }
+    };
+    let refuser = || oci().with_unreadable(Form::Schema1).with_unreadable(Form::Schema1Unsigned);
+    let policy = |request: Request| Request { policy: Policy::Reference, ..request };
+    for request in [
+        request(&stored, oci()),
+        request(&stored, Capabilities::default()),
+        by_digest(Capabilities::default()),
+        by_digest(refuser()),
+        policy(request(&stored, Capabilities::default())),
+    ] {
+        let failure = refused(&refusing(request), &documents)?;
+        ensure!(failure.code == "unsigned-schema1" && failure.remedy.contains("operator"), "{failure:?}");
+    }
+    // Who takes it as it is gets that, and what is signed is not meant.
+    let unsigned = request(&stored, Capabilities::of(&[Form::Schema1Unsigned]));
+    ensure!(answered(&refusing(unsigned), &documents)?.body == stored);
+    let (stored, documents) = with_signatures(&[true]);
+    ensure!(answered(&refusing(request(&stored, oci())), &documents)?.form == Form::Oci);
     Ok(())
 }

@@ -34,6 +34,9 @@ pub(super) struct Entry {
     tag: Option<String>,
     platform: Option<[Option<String>; 3]>,
     time: Option<String>,
+    /// What the signatures of its source prove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
     /// The bytes of its payload, if that is compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unpacked: Option<u64>,
@@ -45,7 +48,7 @@ pub(super) struct Entry {
 impl Entry {
     /// What `record` is, which is reported at that time. Its payload is compressed if it had `unpacked` bytes before.
     pub(super) fn of(record: &Record, unpacked: Option<u64>, reported: u64) -> Self {
-        let Record { name, digest, form, source, tag, platform, time, .. } = record;
+        let Record { name, digest, form, source, tag, platform, time, signature, .. } = record;
         Self {
             name: name.clone(),
             digest: digest.to_string(),
@@ -57,6 +60,7 @@ impl Entry {
                 .clone()
                 .map(|Platform { os, architecture, variant }| [Some(os), Some(architecture), variant]),
             time: time.map(|time| time.to_string()),
+            signature: signature.as_ref().map(ToString::to_string),
             unpacked,
             is_current: true,
         }
@@ -73,6 +77,7 @@ impl Entry {
             tag: None,
             platform: None,
             time: None,
+            signature: None,
             unpacked: None,
             is_current: true,
         }
@@ -147,6 +152,7 @@ impl Entry {
             tag: self.tag,
             platform,
             time: self.time.and_then(|time| time.parse().ok()),
+            signature: self.signature.and_then(|signature| signature.parse().ok()),
         };
         Some((record, self.unpacked))
     }
@@ -160,9 +166,10 @@ impl Entry {
     /// Whether the other one says the same of the record.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let parts = |entry: &Self| {
-            let Self { name, digest, form, source, tag, platform, time, .. } = entry;
+            let Self { name, digest, form, source, tag, platform, time, signature, .. } = entry;
             let key = (name.clone(), digest.clone());
-            (key, form.clone(), source.clone(), tag.clone(), platform.clone(), time.clone())
+            let signed = (time.clone(), signature.clone());
+            (key, form.clone(), source.clone(), tag.clone(), platform.clone(), signed)
         };
         parts(self) == parts(other)
     }

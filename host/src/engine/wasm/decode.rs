@@ -2,8 +2,8 @@
 //!
 //! What the guest says is not believed where that can be helped: a document that makes a program of it gets an answer
 //! about itself at the worst. It cannot record anything for another repository or under another digest, report what is
-//! not the digest of the answer, have any number of documents fetched or layers read, or say of a layer what nobody has read
-//! there.
+//! not the digest of the answer, have any number of documents fetched or layers read, or say of a layer or a signature what
+//! nobody has found there.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use downshift::answer::{
 };
 use downshift::layer::LayerFacts;
 use downshift::report::{Described, LeftOut, Note};
-use downshift::{Digest, Failure, Fault, Form, Platform, Timestamp, is_manifest_type};
+use downshift::{Digest, Failure, Fault, Form, Platform, SourceSignature, Timestamp, is_manifest_type};
 
 use super::bindings::downshift::convert::types as wit;
 use crate::digest;
@@ -30,7 +30,7 @@ pub(super) fn step<'a>(
         wit::Step::Need(needs) => Step::Need(self::needs(needs, request)?),
         wit::Step::Done(draft) => self::draft(draft, request, documents)?,
         wit::Step::Refused(wit::Refusal { failure, records, layers }) => {
-            let records = self::records(records, &request.root)?;
+            let records = self::records(records, &request.root, documents)?;
             let name = request.root.name();
             let layers = facts(layers, documents)?.into_iter();
             let layers = layers.map(|facts| LayerRecord { name: name.to_owned(), facts }).collect();
@@ -41,22 +41,49 @@ pub(super) fn step<'a>(
 
 /// What is needed: the root, or something for each manifest that is converted with it; and the layers of one manifest.
 fn needs(needs: wit::Needs, request: &Request) -> Result<Needs, Failure> {
-    let wit::Needs { documents, layers } = needs;
+    let wit::Needs { documents, layers, signatures } = needs;
     if documents.len() > request.limits.converted_children.max(1) {
         return Err(untrue::answer("it needs too many documents"));
     }
     if layers.len() > request.limits.layers {
         return Err(untrue::answer("it needs too many layers"));
     }
+    if signatures.len() > request.limits.converted_children.max(1) {
+        return Err(untrue::answer("it needs too many signatures"));
+    }
     Ok(Needs {
         documents: documents.into_iter().map(need).collect::<Result<_, _>>()?,
         layers: layers.into_iter().map(layer_need).collect::<Result<_, _>>()?,
+        signatures: signatures.iter().map(|digest| digest.parse()).collect::<Result<_, _>>()?,
     })
 }
 
 fn layer_need(need: wit::LayerNeed) -> Result<LayerNeed, Failure> {
     let wit::LayerNeed { digest, size, media_type } = need;
     Ok(LayerNeed { digest: digest.parse()?, size, media_type })
+}
+
+/// What the signatures of a source prove, as it was found here, or recorded of what was made of it before.
+fn signature(
+    stated: Option<wit::SourceSignature>,
+    source: Option<&Digest>,
+    root: &Root,
+    documents: &Documents<'_>,
+) -> Result<Option<SourceSignature>, Failure> {
+    match stated {
+        None => return Ok(None),
+        Some(wit::SourceSignature::None) => return Ok(Some(SourceSignature::NONE)),
+        Some(wit::SourceSignature::Verified) => {}
+    }
+    let recorded = match root {
+        Root::Digest { record: Some(record), .. } if Some(&record.source) == source => {
+            record.signature.clone()
+        }
+        _ => None,
+    };
+    let reading = source.and_then(|source| documents.signature(source));
+    let found = reading.map(SourceSignature::from).or(recorded);
+    found.map(Some).ok_or_else(|| untrue::answer("it names signatures that nobody has verified"))
 }
 
 /// The facts of layers that the guest names, as they were given to it.
@@ -82,6 +109,7 @@ fn need(need: wit::Need) -> Result<Need, Failure> {
 }
 
 fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) -> Result<Step<'a>, Failure> {
+    let source = draft.source.as_deref().map(Digest::parse).transpose()?;
     let mut decoded = Draft {
         form: form(draft.form),
         // It stands in a header.
@@ -89,7 +117,8 @@ fn draft<'a>(draft: wit::Draft, request: &Request, documents: &Documents<'a>) ->
         body: Cow::Borrowed(&[][..]),
         digest: draft.digest.as_deref().map(Digest::parse).transpose()?,
         stored: described(draft.stored)?,
-        source: draft.source.as_deref().map(Digest::parse).transpose()?,
+        signature: signature(draft.signature, source.as_ref(), &request.root, documents)?,
+        source,
         platform: draft.platform.map(platform),
         policy: request.policy,
         warnings: draft.warnings.into_iter().map(note).collect(),
@@ -151,26 +180,32 @@ fn conversion(
         lost: conversion.lost.into_iter().map(note).collect(),
         added: conversion.added.into_iter().map(note).collect(),
         left_out: conversion.left_out.into_iter().map(left_out).collect::<Result<_, _>>()?,
-        children: records(conversion.children, root)?,
+        children: records(conversion.children, root, documents)?,
         layers: facts(conversion.layers, documents)?,
     })
 }
 
-fn records(records: Vec<wit::Reported>, root: &Root) -> Result<Vec<Record>, Failure> {
-    records.into_iter().map(|reported| record(reported, root)).collect()
+fn records(
+    records: Vec<wit::Reported>,
+    root: &Root,
+    documents: &Documents<'_>,
+) -> Result<Vec<Record>, Failure> {
+    records.into_iter().map(|reported| record(reported, root, documents)).collect()
 }
 
-fn record(reported: wit::Reported, root: &Root) -> Result<Record, Failure> {
+fn record(reported: wit::Reported, root: &Root, documents: &Documents<'_>) -> Result<Record, Failure> {
     let digest: Digest = reported.digest.parse()?;
     if !digest.matches(&reported.payload) {
         return Err(untrue::answer("it records another digest"));
     }
+    let source: Digest = reported.source.parse()?;
     Ok(Record {
         name: root.name().to_owned(),
         digest,
         form: form(reported.form),
         payload: reported.payload,
-        source: reported.source.parse()?,
+        signature: signature(reported.signature, Some(&source), root, documents)?,
+        source,
         tag: reported.tag,
         platform: reported.platform.map(platform),
         time: reported.time.and_then(Timestamp::from_seconds),

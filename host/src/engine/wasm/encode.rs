@@ -2,7 +2,10 @@
 
 use downshift::answer::{Documents, LayerReading, Record, Request, Root};
 use downshift::layer::{Compression, LayerFacts};
-use downshift::{Capabilities, Form, Limits, PlainLayers, Platform, Policy, ZstdSupport};
+use downshift::{
+    Capabilities, Form, Limits, PlainLayers, Platform, Policy, SignatureReading, SourceVerdict,
+    UnsignedSchema1, ZstdSupport,
+};
 
 use super::bindings::downshift::convert::types as wit;
 
@@ -19,6 +22,10 @@ pub(super) fn request(request: &Request) -> wit::Request {
             PlainLayers::Never => wit::PlainLayers::Never,
             PlainLayers::Old => wit::PlainLayers::Old,
             PlainLayers::Always => wit::PlainLayers::Always,
+        },
+        unsigned_schema1: match request.unsigned_schema1 {
+            UnsignedSchema1::Allow => wit::UnsignedSchema1::Allow,
+            UnsignedSchema1::Refuse => wit::UnsignedSchema1::Refuse,
         },
         default_platform: platform(&request.default_platform),
         time: request.time.map(|time| time.seconds()),
@@ -44,6 +51,19 @@ pub(super) fn layers(documents: &Documents<'_>) -> Vec<wit::Layer> {
                 LayerReading::Refused { code, cause } => {
                     wit::LayerReading::Refused(wit::LayerRefusal { code: code.clone(), cause: cause.clone() })
                 }
+            },
+        })
+        .collect()
+}
+
+pub(super) fn signatures(documents: &Documents<'_>) -> Vec<wit::Verified> {
+    documents
+        .signatures()
+        .map(|(digest, reading)| wit::Verified {
+            digest: digest.to_string(),
+            reading: match reading {
+                SignatureReading::Valid { .. } => wit::SignatureReading::Valid,
+                SignatureReading::Invalid { problem } => wit::SignatureReading::Invalid(problem.clone()),
             },
         })
         .collect()
@@ -91,6 +111,10 @@ fn reported(record: &Record) -> wit::Reported {
         tag: record.tag.clone(),
         platform: record.platform.as_ref().map(platform),
         time: record.time.map(|time| time.seconds()),
+        signature: record.signature.as_ref().map(|signature| match signature.verdict {
+            SourceVerdict::Valid | SourceVerdict::Invalid => wit::SourceSignature::Verified,
+            SourceVerdict::None => wit::SourceSignature::None,
+        }),
     }
 }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
-use downshift::{Digest, Form, Permissions, Policy};
+use downshift::{Digest, Form, Permissions, Policy, UnsignedSchema1};
 use downshift_cases::images::{Image, REPOSITORY, digest_of};
 use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 use downshift_pull::{
@@ -51,6 +51,8 @@ pub struct Options {
     pub allow: Permissions,
     /// What clients get of the API of version 1.
     pub v1: V1Mode,
+    /// What becomes of stored schema 1 without a signature.
+    pub unsigned_schema1: UnsignedSchema1,
     /// What is known of clients, as rules.
     pub client: &'static [&'static str],
     /// The registries that it stands before, in the place of the one.
@@ -260,6 +262,7 @@ impl Default for Options {
             layer_bytes: None,
             allow: Permissions::default(),
             v1: V1Mode::default(),
+            unsigned_schema1: UnsignedSchema1::default(),
             client: &[],
             upstreams: &[],
         }
@@ -287,6 +290,7 @@ impl Options {
         settings.v1 = self.v1;
         // An edge that counts these has not the time either to hash what it copies.
         settings.checks_copies = self.layer_bytes.is_none();
+        settings.unsigned_schema1 = self.unsigned_schema1;
         settings
     }
 

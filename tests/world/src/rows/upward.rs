@@ -4,9 +4,10 @@
 use std::sync::LazyLock;
 
 use downshift::answer::Record;
-use downshift::{Capabilities, Digest, Form, Policy};
+use downshift::{Capabilities, Digest, Form, Permission, Policy, UnsignedSchema1};
 use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of, sample};
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
+use downshift_cases::signed::{key_id, signed};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::row::{
@@ -52,7 +53,10 @@ fn answered(image: &Image, client: Capabilities) -> Answered {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![pulled_by_all(), pinned(), untold(), denied(), gone(), plain(), missing_layer(), broken_chain()]
+    let own =
+        [pulled_by_all(), pinned(), untold(), denied(), gone(), plain(), missing_layer(), broken_chain()];
+    let signed = [signatures(), unsigned(), wrong(), wrong_and_allowed(), unsigned_and_refused()];
+    own.into_iter().chain(signed).collect()
 }
 
 fn with_image(name: &str, options: Options, steps: impl IntoIterator<Item = Step>) -> Row {
@@ -69,6 +73,12 @@ fn made() -> Comes {
     body(&SAMPLE.oci.body)
         .header("content-type", Form::Oci.media_type())
         .header("docker-content-digest", SAMPLE.oci.digest.as_str())
+        .header("downshift-source-signature", &valid())
+}
+
+/// What the suite's signature proves.
+fn valid() -> String {
+    format!("valid; key={}", key_id())
 }
 
 fn made_of_stored() -> Comes {
@@ -119,7 +129,12 @@ fn pulled_by_all() -> Row {
             get(&manifest("latest"))
                 .reading(Form::Schema2)
                 .comes(status(200).header("content-type", Form::Schema2.media_type())),
+            // Of lists alone none is made.
             get(&manifest("latest")).reading(Form::List).comes(refused(400, "not-acceptable")),
+            get(&manifest("latest"))
+                .reading(Form::Index)
+                .reading(Form::List)
+                .comes(refused(400, "not-acceptable")),
         ],
     )
 }
@@ -240,4 +255,103 @@ fn broken_chain() -> Row {
         Options::default(),
         [push("latest", &image), oci(&manifest("latest")).comes(refused(400, "broken-schema1"))],
     )
+}
+
+/// What a signature of the source proves is said wherever something else comes, also by digest and where nothing has changed.
+fn signatures() -> Row {
+    let (_, by_digest) = paths();
+    let (digest, valid) = (format!("\"{}\"", SAMPLE.oci.digest), valid());
+    let valid = |comes: Comes| comes.header("downshift-source-signature", &valid);
+    with_image(
+        "signature",
+        Options::default(),
+        [
+            oci(&manifest("latest")).comes(made_of_stored()),
+            head(&manifest("latest")).reading(Form::Oci).comes(valid(status(200))),
+            oci(&manifest("latest")).with("If-None-Match", &digest).comes(valid(status(304))),
+            change(Rule::at("/", Fault::Close).of(Host::Registry).change()),
+            get(&by_digest).comes(valid(status(200))),
+            head(&by_digest).comes(valid(status(200))),
+            get(&by_digest).with("If-None-Match", &digest).comes(valid(status(304))),
+        ],
+    )
+}
+
+/// A manifest of one layer, with as many signatures: each holds or does not.
+fn small(holds: &[bool]) -> Image {
+    let record = format!(r#"{{\"id\":\"{}\"}}"#, "a".repeat(64));
+    let layer = SAMPLE.image.layers.first().cloned().unwrap_or_default();
+    let bytes = format!(
+        r#"{{"schemaVersion":1,"name":"library/sample","tag":"latest","architecture":"amd64","fsLayers":[{{"blobSum":"{}"}}],"history":[{{"v1Compatibility":"{record}"}}]}}"#,
+        Digest::of(&layer)
+    );
+    let (form, bytes) = match holds {
+        [] => (Form::Schema1Unsigned, bytes.into_bytes()),
+        holds => (Form::Schema1, signed(bytes.as_bytes(), holds)),
+    };
+    Image { layers: vec![layer], ..Image::bare(form, bytes) }
+}
+
+fn unsigned() -> Row {
+    let image = small(&[]);
+    row(
+        "upward/unsigned",
+        Options::default(),
+        [
+            push("latest", &image),
+            oci(&manifest("latest")).comes(status(200).header("downshift-source-signature", "none")),
+            get(&manifest("latest")).comes(status(200).without("downshift-source-signature")),
+        ],
+    )
+}
+
+/// Of several signatures all have to hold. No layer is read for what is refused, and who verifies it gets what is stored.
+fn wrong() -> Row {
+    let image = small(&[true, false]);
+    row(
+        "upward/wrong-signature",
+        Options::default(),
+        [
+            push("latest", &image),
+            oci(&manifest("latest")).comes(refused(400, "wrong-signature")),
+            asked([format!("GET registry {} -", manifest("latest"))]),
+            get(&manifest("latest")).comes(stored(&image)),
+            get(&manifest(stored_digest(&image).as_str()))
+                .with("User-Agent", REFUSES)
+                .comes(refused(400, "wrong-signature")),
+        ],
+    )
+}
+
+fn wrong_and_allowed() -> Row {
+    let allow = [Permission::WrongSignature].into_iter().collect();
+    row(
+        "upward/wrong-signature-allowed",
+        Options { allow, ..Options::default() },
+        [
+            push("latest", &small(&[false])),
+            oci(&manifest("latest")).comes(status(200).header("downshift-source-signature", "invalid")),
+        ],
+    )
+}
+
+/// Nothing is made of it, not even a signature.
+fn unsigned_and_refused() -> Row {
+    let image = small(&[]);
+    row(
+        "upward/unsigned-refused",
+        Options { unsigned_schema1: UnsignedSchema1::Refuse, ..Options::default() },
+        [
+            push("latest", &image),
+            oci(&manifest("latest")).comes(refused(400, "unsigned-schema1")),
+            get(&manifest("latest")).comes(refused(400, "unsigned-schema1")),
+            get(&manifest("latest")).reading(Form::Schema1Unsigned).comes(stored(&image)),
+            push("signed", &SAMPLE.image),
+            oci(&manifest("signed")).comes(made_of_stored()),
+        ],
+    )
+}
+
+fn stored_digest(image: &Image) -> Digest {
+    digest_of(image.manifest.form, &image.manifest.bytes).expect("the manifests of tests can be taken apart")
 }

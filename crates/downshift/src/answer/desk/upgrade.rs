@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::warnings::warning;
 use super::{ConversionResult, Desk, Stop, StoredManifest, Target};
 use crate::answer::documents::LayerReading;
 use crate::answer::need::{LayerNeed, Needs};
@@ -13,7 +14,9 @@ use crate::answer::step::Step;
 use crate::convert::{self, Rewrite, Upgrade, Upgraded};
 use crate::layer::{Compression, LayerFacts};
 use crate::schema1::Schema1;
-use crate::{Digest, Error, Form, PlainLayers};
+use crate::{
+    Digest, Error, Form, Permission, PlainLayers, SignatureReading, SourceSignature, UnsignedSchema1,
+};
 
 impl<'a> Desk<'_, 'a> {
     /// Stored schema 1 in the form `form`, for which all of its layers have to be read: it has neither their sizes nor their
@@ -26,7 +29,22 @@ impl<'a> Desk<'_, 'a> {
         size: usize,
         schema1: &Schema1<'_>,
     ) -> Result<Step<'a>, Stop> {
+        let made = self.upgrade(form, target, found, schema1)?;
+        let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
+        self.converted(target, found, stored, size, made)
+    }
+
+    /// What stored schema 1 becomes in the form `form`, be it by itself or in a list or index.
+    pub(super) fn upgrade(
+        self,
+        form: Form,
+        target: &Target<'_>,
+        found: &StoredManifest<'_>,
+        schema1: &Schema1<'_>,
+    ) -> Result<ConversionResult, Stop> {
         let limits = &self.request.limits;
+        // Before anything is read for what is refused then.
+        let signature = self.source_signature(found.digest, schema1)?;
         let upgrade = Upgrade::read(schema1, limits)?;
         let empty_layer = LayerFacts::of_empty_layer();
         let (facts, known) = self.facts(&upgrade, &empty_layer)?;
@@ -45,16 +63,43 @@ impl<'a> Desk<'_, 'a> {
             tag: Some(target.tag.to_string()).filter(|tag| !tag.is_empty()),
             platform: found.platform.cloned(),
             time: None,
+            signature: None,
         };
-        let stored = if schema1.is_signed() { Form::Schema1 } else { Form::Schema1Unsigned };
-        let made = ConversionResult {
+        let is_wrong = signature == SourceSignature::INVALID;
+        Ok(ConversionResult {
             lost,
             added,
+            warnings: is_wrong.then(|| warning("wrong-signature", "signatures")).into_iter().collect(),
+            signature: Some(signature),
             records: [record].into(),
             layers: known,
             ..ConversionResult::new(form, bytes)
-        };
-        self.converted(target, found, stored, size, made)
+        })
+    }
+
+    /// What the signatures of stored schema 1 prove. What is made of it has none, so that nobody can verify them later.
+    fn source_signature(self, digest: &Digest, schema1: &Schema1<'_>) -> Result<SourceSignature, Stop> {
+        if !schema1.is_signed() {
+            self.check_unsigned()?;
+            return Ok(SourceSignature::NONE);
+        }
+        match self.documents.signature(digest) {
+            None => Err(Stop::Need(Needs::signatures_of(digest))),
+            Some(SignatureReading::Invalid { problem })
+                if self.request.rules().refuse(Permission::WrongSignature) =>
+            {
+                Err(Error::WrongSignature { problem: problem.clone() }.into())
+            }
+            Some(reading) => Ok(reading.into()),
+        }
+    }
+
+    /// Refuses schema 1 without a signature where the operator wants one.
+    pub(super) fn check_unsigned(self) -> Result<(), Stop> {
+        match self.request.unsigned_schema1 {
+            UnsignedSchema1::Allow => Ok(()),
+            UnsignedSchema1::Refuse => Err(Error::UnsignedSchema1.into()),
+        }
     }
 
     /// The facts of each layer, lowest first; and of each blob that was read, once.
