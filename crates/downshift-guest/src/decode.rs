@@ -38,12 +38,16 @@ pub(crate) fn layers(layers: Vec<wit::Layer>) -> Result<Vec<(Digest, LayerReadin
 }
 
 pub(crate) fn signatures(verified: Vec<wit::Verified>) -> Result<Vec<(Digest, SignatureReading)>, Error> {
-    let reading = |reading| match reading {
-        // The host knows by which keys.
-        wit::SignatureReading::Valid => SignatureReading::Valid { keys: Vec::new() },
-        wit::SignatureReading::Invalid(problem) => SignatureReading::Invalid { problem },
-    };
-    verified.into_iter().map(|one| Ok((one.digest.parse()?, reading(one.reading)))).collect()
+    let mut decoded = Vec::with_capacity(verified.len());
+    for wit::Verified { digest, reading } in verified {
+        let reading = match reading {
+            // The host knows by which keys.
+            wit::SignatureReading::Valid => SignatureReading::Valid { keys: Vec::new() },
+            wit::SignatureReading::Invalid(problem) => SignatureReading::Invalid { problem },
+        };
+        decoded.push((digest.parse()?, reading));
+    }
+    Ok(decoded)
 }
 
 fn reading(reading: wit::LayerReading) -> Result<LayerReading, Error> {

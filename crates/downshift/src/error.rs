@@ -427,12 +427,12 @@ impl Error {
             Self::UnsignedSchema1 => (
                 "unsigned-schema1",
                 Document,
-                "push the image again with its signature, or Downshift's operator can set `unsigned-schema1` to `allow`",
+                "push the image again signed, or Downshift's operator can set `unsigned-schema1` to `allow`",
             ),
             Self::WrongSignature { .. } => (
                 "wrong-signature",
                 Document,
-                "push the image again from where its signature holds, or Downshift's operator can allow `wrong-signature`",
+                "push the image again from its source, or Downshift's operator can allow `wrong-signature`",
             ),
             Self::WrongType { .. } => ("wrong-type", Document, REWRITE),
 
@@ -528,7 +528,7 @@ impl fmt::Display for Error {
             }
             Self::UnknownPolicy { value } => write!(f, "there is no policy `{}`", Cut(value)),
             Self::UnknownUnsignedSchema1 { value } => {
-                write!(f, "unsigned schema 1 is neither allowed nor refused by `{}`", Cut(value))
+                write!(f, "`{}` is neither `allow` nor `refuse`", Cut(value))
             }
             Self::NotAcceptable { stored } => {
                 write!(
@@ -569,7 +569,7 @@ impl fmt::Display for Error {
                 write!(f, "`{}` is not a manifest type that can be read", Cut(value))
             }
             Self::UnsignedSchema1 => {
-                f.write_str("the schema 1 manifest has no signature, and this server is set to require one")
+                f.write_str("the schema 1 manifest has no signature, which this server requires")
             }
             Self::WrongSignature { problem } => {
                 write!(f, "a signature of the schema 1 manifest does not hold: {}", Cut(problem))

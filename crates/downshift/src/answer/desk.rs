@@ -19,7 +19,7 @@ use self::zstd::zstd_layer;
 use super::documents::Documents;
 use super::draft::{Conversion, Draft, Prepared};
 use super::need::{Need, Needs};
-use super::platform_order::{first_of_architecture, with_general_first};
+use super::platform_order::{first_of_architecture, fitting, with_general_first};
 use super::record::Record;
 use super::request::{Request, Root};
 use super::step::{Refusal, Step};
@@ -276,6 +276,14 @@ impl<'d, 'a> Desk<'d, 'a> {
     ) -> Result<Step<'a>, Stop> {
         let form = match self.client.choose(index.form)? {
             Choice::Stored if self.listed_for_others(&index).is_some() => index.form,
+            Choice::Stored if index.entries.iter().any(is_schema1) && self.has_dropped_schema1() => {
+                if !self.opened_here(&index).is_some_and(is_schema1) {
+                    // On another platform it is another answer.
+                    let found = found.decided_by(Some(self.platform()));
+                    return self.stored_index(target, &found, bytes, index);
+                }
+                index.form
+            }
             Choice::Stored => return self.stored_index(target, found, bytes, index),
             Choice::Convert(form) => form,
             Choice::PickPlatform => return Ok(self.pick(target, index)?.step),
@@ -317,6 +325,26 @@ impl<'d, 'a> Desk<'d, 'a> {
             Some(entry) => self.form_for_others(index.form, core::slice::from_ref(entry)),
             None => self.form_for_others(index.form, &index.entries),
         }
+    }
+
+    /// Whether the client gets schema 1 in another form.
+    fn has_dropped_schema1(self) -> bool {
+        !matches!(self.schema1_choice(Form::Schema1), Ok(Choice::Stored))
+    }
+
+    /// Whether a list or index may be asked for by a client on another platform, to which it is of use as it is stored: who
+    /// does not say its platform may be on any.
+    fn may_be_for_others(self, index: &Index, form: Form) -> bool {
+        let is_as_stored = form == index.form && self.own_platform().is_none();
+        is_as_stored && !index.images().all(is_schema1)
+    }
+
+    /// The entry that whoever asks opens, as far as that can be told.
+    fn opened_here(self, index: &Index) -> Option<&Descriptor> {
+        let best = || index.entries.get(*fitting(&index.entries, self.platform()).first()?);
+        // What one is for that does not say it is in itself, if it is schema 1 as well.
+        let silent = || index.entries.iter().find(|entry| is_schema1(entry) && entry.lacks_platform());
+        self.opened_by_engine(index).or_else(best).or_else(silent)
     }
 
     /// The platform by which a list that not everybody can read through is one for the client as it is stored.
@@ -363,7 +391,7 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
         let is_looked_into = self.refuses_zstd() && !reads_zstd || self.looks_for_plain();
         if !is_looked_into && !self.may_list_hybrids(form) {
-            let found = found.decided_by(self.deciding_platform(&index));
+            let found = found.decided_by(self.deciding_platform(&index).or(found.platform));
             return Ok(self.stored(&found, form, bytes));
         }
         let attestation = index.entries.iter().find(|entry| entry.is_attestation);
@@ -650,10 +678,11 @@ impl<'d, 'a> Desk<'d, 'a> {
         self,
         target: &Target<'_>,
         found: &StoredManifest<'_>,
-        bytes: &[u8],
+        bytes: &'a [u8],
         (index, notes): (&Index, FlatteningNotes),
         form: Form,
     ) -> Result<Step<'a>, Stop> {
+        let own = self.opened_here(index).filter(|_| self.has_dropped_schema1()).map(|entry| &entry.digest);
         let mut needs = Needs::default();
         let mut children = Vec::new();
         let mut left_out = Vec::new();
@@ -668,9 +697,12 @@ impl<'d, 'a> Desk<'d, 'a> {
             match (entry.is_attestation, platform) {
                 (true, _) => left_out.push(leave("attestation")),
                 (false, None) if !entry.is_index() => left_out.push(leave("no-platform")),
-                (false, _) => match self.child(target, entry, index.form, form) {
+                (false, _) => match self.child(target, entry, form, own == Some(&entry.digest)) {
                     Ok(child) => children.push(child),
                     Err(Stop::Need(more)) => needs.add(more),
+                    Err(Stop::Refused(_)) if is_schema1(entry) && self.may_be_for_others(index, form) => {
+                        return Ok(self.stored(&found.decided_by(platform), form, bytes));
+                    }
                     Err(Stop::Refused(error)) => {
                         left_out.push(leave(error.code()));
                         refusals.push((platform, error));
@@ -706,10 +738,10 @@ impl<'d, 'a> Desk<'d, 'a> {
         };
         let FlatteningNotes { lost: opened, added } = notes;
         lost.extend(opened);
-        let (mut records, mut warnings) = (Vec::new(), Vec::new());
+        let (mut records, mut layers, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for child in children {
             child.note(&mut lost, &mut warnings);
-            records.extend(child.into_record(target));
+            child.keep_in(target, &mut records, &mut layers);
         }
         let made = ConversionResult {
             lost,
@@ -717,6 +749,7 @@ impl<'d, 'a> Desk<'d, 'a> {
             left_out,
             warnings,
             records,
+            layers,
             ..ConversionResult::new(form, converted)
         };
         self.converted(target, found, index.form, bytes.len(), made)
@@ -751,18 +784,19 @@ impl<'d, 'a> Desk<'d, 'a> {
         }
     }
 
-    /// A manifest of a list or index, converted with it.
+    /// A manifest of a list or index, converted with it. Of schema 1 it is only the one which whoever asks opens and cannot
+    /// read, for all of its layers have to be read for that: others stay.
     fn child<'e>(
         self,
         target: &Target<'_>,
         entry: &'e Descriptor,
-        from: Form,
         to: Form,
+        is_own: bool,
     ) -> Result<Child<'e>, Stop>
     where
         'a: 'e,
     {
-        let form = to.of_entries();
+        let mut form = to.of_entries();
         let bytes = self.entry(entry)?;
         let made = match self.read(bytes)? {
             Err(opaque) if opaque.form == form => None,
@@ -780,7 +814,15 @@ impl<'d, 'a> Desk<'d, 'a> {
             Ok(Document::Index(_)) => {
                 return Err(Error::NestedIndex { digest: entry.digest.clone() }.into());
             }
-            Ok(Document::Schema1(_)) => return Err(Error::NoConversion { from, to }.into()),
+            Ok(document @ Document::Schema1(_)) if !is_own => {
+                form = document.form();
+                None
+            }
+            Ok(Document::Schema1(schema1)) => {
+                let platform = entry.plain_platform();
+                let found = StoredManifest { digest: &entry.digest, platform, warnings: Vec::new() };
+                Some(self.upgrade(form, target, &found, &schema1)?)
+            }
         };
         let digest = made.as_ref().map_or_else(|| entry.digest.clone(), |made| Digest::of(&made.bytes));
         Ok(Child { entry, bytes, form, digest, made })
@@ -971,19 +1013,29 @@ impl Child<'_> {
         }
     }
 
-    fn into_record(self, target: &Target<'_>) -> Option<Record> {
-        Some(Record {
+    /// Adds what has to be recorded of it, and the layers that were read for it.
+    fn keep_in(self, target: &Target<'_>, records: &mut Vec<Record>, layers: &mut Vec<LayerFacts>) {
+        let Some(made) = self.made else { return };
+        records.push(Record {
             name: target.name.to_string(),
             digest: self.digest,
             form: self.form,
-            payload: self.made?.bytes,
+            payload: made.bytes,
             source: self.entry.digest.clone(),
             tag: None,
             platform: self.entry.plain_platform().cloned(),
             time: None,
-            signature: None,
-        })
+            signature: made.signature,
+        });
+        records.extend(made.records);
+        layers.extend(made.layers);
     }
+}
+
+/// Whether an entry says that it is schema 1.
+#[inline(never)]
+fn is_schema1(entry: &Descriptor) -> bool {
+    !entry.is_attestation && Form::from_media_type(&entry.media_type).is_some_and(Form::is_schema1)
 }
 
 /// Refuses an image that has a layer compressed with zstd.

@@ -8,6 +8,7 @@ use downshift::answer::{Record, Request, Root};
 use downshift::{
     Capabilities, Digest, EMPTY_LAYER, Failure, Form, Permission, PlainLayers, Policy, UnsignedSchema1,
 };
+use downshift_cases::images::sample;
 use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
 use downshift_cases::signed::{key_id, signed};
 use downshift_cases::upward::{self, Upward};
@@ -300,7 +301,8 @@ fn the_empty_layer_need_not_be_read() -> anyhow::Result<()> {
 
 /// A manifest of one record, with as many signatures: each holds or does not.
 fn with_signatures(holds: &[bool]) -> (Vec<u8>, BTreeMap<Digest, Vec<u8>>) {
-    let (payload, mut documents) = manifest(&[(json!({"id": id('a'), "os": "linux"}), LAYER)]);
+    let (payload, mut documents) =
+        manifest(&[(json!({"id": id('a'), "os": "linux", "architecture": "amd64"}), LAYER)]);
     let stored = signed(&payload, holds);
     documents.insert(Digest::of(&stored), stored.clone());
     (stored, documents)
@@ -395,5 +397,130 @@ fn an_operator_may_want_a_signature() -> anyhow::Result<()> {
     ensure!(answered(&refusing(unsigned), &documents)?.body == stored);
     let (stored, documents) = with_signatures(&[true]);
     ensure!(answered(&refusing(request(&stored, oci())), &documents)?.form == Form::Oci);
+    Ok(())
+}
+
+/// A list or index: each manifest with its media type and its platform.
+fn listing(form: Form, entries: &[(&[u8], Form, &str)]) -> Vec<u8> {
+    let entry = |(manifest, form, platform): &(&[u8], Form, &str)| {
+        let (os, architecture) = platform.split_once('/').expect("platforms of tests are whole");
+        json!({
+            "mediaType": form.media_type(), "digest": Digest::of(manifest), "size": manifest.len(),
+            "platform": {"os": os, "architecture": architecture},
+        })
+    };
+    let entries: Vec<Value> = entries.iter().map(entry).collect();
+    let listing = json!({"schemaVersion": 2, "mediaType": form.media_type(), "manifests": entries});
+    listing.to_string().into_bytes()
+}
+
+/// The digests that a list names, by their platforms' architectures.
+fn listed(answer: &Answered) -> anyhow::Result<BTreeMap<String, (String, String)>> {
+    let json: Value = serde_json::from_slice(&answer.body)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let entries = json["manifests"].as_array().context("it lists nothing")?.iter();
+    let entry = |entry: &Value| {
+        let named = (text(&entry["mediaType"]), text(&entry["digest"]));
+        (text(&entry["platform"]["architecture"]), named)
+    };
+    Ok(entries.map(entry).collect())
+}
+
+#[test]
+fn in_a_list_the_manifest_that_is_opened_is_made_of_schema_1() -> anyhow::Result<()> {
+    let (schema1, documents) = with_signatures(&[true]);
+    let newer = sample::schema2();
+    let others = newer.documents();
+    let (unread, _) = with_signatures(&[true, true]);
+    let other = (newer.manifest.bytes.as_slice(), Form::Schema2, "linux/arm64");
+    let schema1_on_amd64 = (schema1.as_slice(), Form::Schema1, "linux/amd64");
+    let entries = [schema1_on_amd64, other, (&unread, Form::Schema1, "linux/s390x")];
+    let list = listing(Form::List, &entries);
+    let documents: BTreeMap<_, _> = documents
+        .into_iter()
+        .chain(others)
+        .chain([&list, &unread].map(|own: &Vec<u8>| (Digest::of(own), own.clone())))
+        .collect();
+    let on = |client: Capabilities, platform: &str| client.with_platform(platform.parse().unwrap());
+    let refuser = || oci().with_unreadable(Form::Schema1).with_unreadable(Form::Schema1Unsigned);
+
+    // Whoever does not say its platform may be on any.
+    for client in [oci(), refuser(), on(oci(), "linux/amd64"), Capabilities::of(&[Form::List])] {
+        let answer = answered(&request(&list, client.clone()), &documents)?;
+        ensure!(answer.form == Form::List && answer.by_platform, "{client:?}: {answer:?}");
+        let entries = listed(&answer)?;
+        let (media_type, made) = &entries["amd64"];
+        ensure!(media_type == Form::Schema2.media_type(), "{entries:?}");
+        ensure!(entries["arm64"].1 == newer.manifest.digest().as_str(), "{entries:?}");
+        ensure!(entries["s390x"] == (Form::Schema1.media_type().into(), Digest::of(&unread).to_string()));
+        // It can be pulled, with its config, and says the same of its source as by a tag.
+        let record =
+            answer.records.iter().find(|record| record.digest.as_str() == made).context("no record")?;
+        ensure!(record.source == Digest::of(&schema1), "{record:?}");
+        ensure!(
+            record.signature.as_ref().is_some_and(|own| own.to_string().starts_with("valid")),
+            "{record:?}"
+        );
+        let json: Value = serde_json::from_slice(&record.payload)?;
+        ensure!(config(&answer)?.digest.as_str() == json["config"]["digest"], "{json}");
+    }
+    // In the other family's form, and for who takes no list.
+    let answer = answered(&request(&list, Capabilities::of(&[Form::Index])), &documents)?;
+    ensure!(listed(&answer)?["amd64"].0 == Form::Oci.media_type(), "{answer:?}");
+    let answer = answered(&request(&list, Capabilities::of(&[Form::Oci])), &documents)?;
+    ensure!(answer.form == Form::Oci && answer.source == Some(Digest::of(&schema1)), "{answer:?}");
+    // On another platform it is of use as it is, and no layer is read; the answer is for that platform alone.
+    let answer = answered(&request(&list, on(oci(), "linux/arm64")), &documents)?;
+    ensure!(answer.body == list && answer.records.is_empty(), "{answer:?}");
+    ensure!(answer.report["platform"]["architecture"] == "arm64", "{}", answer.report);
+    // So it is for who reads schema 1.
+    let docker = Capabilities::of(&[Form::Schema1, Form::Schema2, Form::List, Form::Oci, Form::Index]);
+    let answer = answered(&request(&list, on(docker, "linux/amd64")), &documents)?;
+    ensure!(answer.body == list && answer.report.get("platform").is_none(), "{}", answer.report);
+    // Also in a list that is made of an index (Docker 1.13, `distribution/pull_v2.go`, `pullManifestList`).
+    let index = listing(Form::Index, &entries);
+    let documents = documents.into_iter().chain([(Digest::of(&index), index.clone())]).collect();
+    let docker = Capabilities::of(&[Form::Schema1, Form::Schema2, Form::List]);
+    let answer = answered(&request(&index, on(docker, "linux/amd64")), &documents)?;
+    ensure!(answer.form == Form::List, "{answer:?}");
+    ensure!(listed(&answer)?["amd64"].1 == Digest::of(&schema1).as_str(), "{answer:?}");
+    Ok(())
+}
+
+#[test]
+fn a_list_whose_schema_1_is_refused_says_why_or_is_for_others() -> anyhow::Result<()> {
+    let (schema1, documents) = with_signatures(&[false]);
+    let newer = sample::schema2();
+    let wrong = (schema1.as_slice(), Form::Schema1, "linux/amd64");
+    let other = (newer.manifest.bytes.as_slice(), Form::Schema2, "linux/arm64");
+    let (mixed, only) = (listing(Form::List, &[wrong, other]), listing(Form::List, &[wrong]));
+    let lists = [&mixed, &only].map(|list| (Digest::of(list), list.clone()));
+    let documents: BTreeMap<_, _> = documents.into_iter().chain(newer.documents()).chain(lists).collect();
+    let answer = answered(&request(&mixed, oci()), &documents)?;
+    ensure!(answer.body == mixed, "{answer:?}");
+    let on_amd64 = || oci().with_platform("linux/amd64".parse().unwrap());
+    for request in [request(&mixed, on_amd64()), request(&only, oci()), request(&only, on_amd64())] {
+        let failure = refused(&request, &documents)?;
+        ensure!(["wrong-signature", "children-refused"].contains(&&*failure.code), "{failure}");
+        ensure!(failure.code == "wrong-signature" || failure.cause.contains("wrong-signature"), "{failure}");
+    }
+    Ok(())
+}
+
+/// An entry that does not say its platform has that of its newest history entry.
+#[test]
+fn schema_1_says_its_platform_itself() -> anyhow::Result<()> {
+    let (schema1, documents) = with_signatures(&[true]);
+    let newer = sample::oci();
+    let mut index: Value = serde_json::from_slice(&listing(
+        Form::Index,
+        &[(&newer.manifest.bytes, Form::Oci, "linux/arm64"), (&schema1, Form::Schema1, "linux/amd64")],
+    ))?;
+    index["manifests"][1].as_object_mut().context("there is no entry")?.remove("platform");
+    let index = index.to_string().into_bytes();
+    let documents: BTreeMap<_, _> =
+        documents.into_iter().chain(newer.documents()).chain([(Digest::of(&index), index.clone())]).collect();
+    let answer = answered(&request(&index, Capabilities::of(&[Form::Oci])), &documents)?;
+    ensure!(answer.source == Some(Digest::of(&schema1)), "{answer:?}");
     Ok(())
 }

@@ -56,7 +56,8 @@ pub(super) fn rows() -> Vec<Row> {
     let own =
         [pulled_by_all(), pinned(), untold(), denied(), gone(), plain(), missing_layer(), broken_chain()];
     let signed = [signatures(), unsigned(), wrong(), wrong_and_allowed(), unsigned_and_refused()];
-    own.into_iter().chain(signed).collect()
+    let listed = [list(), list_for_others(), list_without_others(), index_for_old_engines()];
+    own.into_iter().chain(signed).chain(listed).collect()
 }
 
 fn with_image(name: &str, options: Options, steps: impl IntoIterator<Item = Step>) -> Row {
@@ -354,4 +355,131 @@ fn unsigned_and_refused() -> Row {
 
 fn stored_digest(image: &Image) -> Digest {
     digest_of(image.manifest.form, &image.manifest.bytes).expect("the manifests of tests can be taken apart")
+}
+
+/// A list or index of images, each for an architecture.
+fn listing(form: Form, images: &[(&Image, &str)]) -> Image {
+    let entries = images.iter().map(|(image, architecture)| {
+        let media_type = image.manifest.form.media_type();
+        let (digest, size) = (stored_digest(image), image.manifest.bytes.len());
+        format!(
+            r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size},"platform":{{"architecture":"{architecture}","os":"linux"}}}}"#
+        )
+    });
+    let entries: Vec<String> = entries.collect();
+    let bytes = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}}"#,
+        form.media_type(),
+        entries.join(",")
+    );
+    let mut listing = Image::bare(form, bytes.into_bytes());
+    for (image, _) in images {
+        listing.children.push(image.manifest.clone());
+        listing.configs.extend(image.configs.iter().cloned());
+        listing.layers.extend(image.layers.iter().cloned());
+    }
+    listing
+}
+
+/// Docker on this architecture, which names schema 1 and refuses it.
+fn docker_on(architecture: &str) -> Ask {
+    oci(&manifest("latest"))
+        .reading(Form::Schema1)
+        .with("User-Agent", &REFUSES.replace("arch/amd64", &format!("arch/{architecture}")))
+}
+
+/// Of schema 1 in a list the manifest that whoever asks opens is made of it; it can be pulled, and says what it was made of.
+fn list() -> Row {
+    let (old, newer) = (small(&[true]), sample::schema2());
+    let image = listing(Form::List, &[(&old, "amd64"), (&newer, "arm64")]);
+    let of_old = answered(&old, Capabilities::of(&[Form::Schema2]));
+    let config = of_old.records.iter().find(|record| record.is_config()).expect("a config is made").clone();
+    let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
+    let request = downshift::answer::Request { client: Capabilities::of(&[Form::List]), ..request };
+    let Outcome::Answered(made) = Native.answer(&request, &known(&image)) else { panic!("it is refused") };
+    let list = || {
+        body(&made.body)
+            .header("content-type", Form::List.media_type())
+            .header("downshift-source-digest", image.manifest.digest().as_str())
+            .without("downshift-source-signature")
+    };
+    row(
+        "upward/list",
+        Options::default(),
+        [
+            push("latest", &image),
+            // Who does not say its platform.
+            oci(&manifest("latest")).comes(list()),
+            get(&manifest(of_old.digest.as_str()))
+                .comes(body(&of_old.body).header("downshift-source-signature", &valid())),
+            get(&blob(&config.digest)).comes(body(&config.payload)),
+            docker_on("amd64").comes(list()),
+            get(&manifest(made.digest.as_str())).comes(list()),
+            // On another platform nothing is made, and who reads schema 1 gets it.
+            docker_on("arm64").comes(stored(&image)),
+            docker_on("amd64").comes(list()),
+            oci(&manifest("latest")).reading(Form::Schema1).with("User-Agent", READS).comes(stored(&image)),
+            // Without a list there is one manifest to choose.
+            get(&manifest("latest"))
+                .reading(Form::Schema2)
+                .comes(body(&of_old.body).header("downshift-source-signature", &valid())),
+            get(&manifest("latest")).comes(stored(&old)),
+        ],
+    )
+}
+
+/// The documents of an image by the digests that registries know them by.
+fn known(image: &Image) -> std::collections::BTreeMap<Digest, Vec<u8>> {
+    let children = image.children.iter().map(|child| {
+        let digest = digest_of(child.form, &child.bytes).expect("the manifests of tests can be taken apart");
+        (digest, child.bytes.clone())
+    });
+    image.documents().into_iter().chain(children).collect()
+}
+
+/// A list whose schema 1 is refused is of use on other platforms.
+fn list_for_others() -> Row {
+    let (old, newer) = (small(&[false]), sample::schema2());
+    let image = listing(Form::List, &[(&old, "amd64"), (&newer, "arm64")]);
+    row(
+        "upward/list-for-others",
+        Options::default(),
+        [
+            push("latest", &image),
+            oci(&manifest("latest")).comes(stored(&image)),
+            docker_on("arm64").comes(stored(&image)),
+            docker_on("amd64").comes(refused(400, "wrong-signature")),
+        ],
+    )
+}
+
+fn list_without_others() -> Row {
+    let old = small(&[false]);
+    row(
+        "upward/list-of-schema1-only",
+        Options::default(),
+        [
+            push("latest", &listing(Form::List, &[(&old, "amd64")])),
+            oci(&manifest("latest")).comes(refused(400, "children-refused")),
+        ],
+    )
+}
+
+/// In a list that is made for engines which read no index, schema 1 for them is schema 2 as well.
+fn index_for_old_engines() -> Row {
+    let (old, newer) = (small(&[true]), sample::oci());
+    let image = listing(Form::Index, &[(&old, "amd64"), (&newer, "arm64")]);
+    let of_old = answered(&old, Capabilities::of(&[Form::Schema2]));
+    row(
+        "upward/index",
+        Options::default(),
+        [
+            push("latest", &image),
+            get(&manifest("latest"))
+                .reading(Form::List)
+                .comes(status(200).header("content-type", Form::List.media_type())),
+            get(&manifest(of_old.digest.as_str()))
+                .comes(body(&of_old.body).header("downshift-source-signature", &valid())),
+        ],
+    )
 }

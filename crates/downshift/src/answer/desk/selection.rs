@@ -191,13 +191,18 @@ impl<'a> Desk<'_, 'a> {
     /// The platform that the config of an entry names, if that is of an image.
     fn config_platform(self, entry: &Descriptor) -> Result<Option<EntryPlatform>, Stop> {
         let limits = &self.request.limits;
-        let Document::Manifest(manifest) = Document::parse(self.entry(entry)?, limits)? else {
-            return Ok(None);
+        let schema1;
+        let config = match Document::parse(self.entry(entry)?, limits)? {
+            Document::Manifest(manifest) if !matches!(Content::of(&manifest), Content::Artifact(_)) => {
+                self.blob(&manifest.config)?
+            }
+            Document::Schema1(found) => {
+                schema1 = found;
+                schema1.history.first().map_or(&[][..], |newest| newest.as_bytes())
+            }
+            Document::Manifest(_) | Document::Index(_) => return Ok(None),
         };
-        if let Content::Artifact(_) = Content::of(&manifest) {
-            return Ok(None);
-        }
-        let json = Json::parse("config", self.blob(&manifest.config)?, limits)?;
+        let json = Json::parse("config", config, limits)?;
         let text = |name| json.root().field(name).map(|value| value.text().into_owned());
         let platform = Platform {
             os: text("os").unwrap_or_default(),

@@ -15,7 +15,8 @@ use crate::convert::{self, Rewrite, Upgrade, Upgraded};
 use crate::layer::{Compression, LayerFacts};
 use crate::schema1::Schema1;
 use crate::{
-    Digest, Error, Form, Permission, PlainLayers, SignatureReading, SourceSignature, UnsignedSchema1,
+    Digest, Error, Form, Permission, PlainLayers, SignatureReading, SourceSignature, SourceVerdict,
+    UnsignedSchema1,
 };
 
 impl<'a> Desk<'_, 'a> {
@@ -65,11 +66,14 @@ impl<'a> Desk<'_, 'a> {
             time: None,
             signature: None,
         };
-        let is_wrong = signature == SourceSignature::INVALID;
+        let mut warnings = Vec::new();
+        if signature.verdict == SourceVerdict::Invalid {
+            warnings.push(warning("wrong-signature", "signatures"));
+        }
         Ok(ConversionResult {
             lost,
             added,
-            warnings: is_wrong.then(|| warning("wrong-signature", "signatures")).into_iter().collect(),
+            warnings,
             signature: Some(signature),
             records: [record].into(),
             layers: known,
