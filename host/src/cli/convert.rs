@@ -11,8 +11,7 @@ use downshift::document::Document;
 use downshift::jws::Signature;
 use downshift::report;
 use downshift::{
-    Capabilities, Digest, Failure, Form, Permission, PlainLayers, Platform, Policy, Timestamp,
-    UnsignedSchema1,
+    Capabilities, Digest, Form, Permission, PlainLayers, Platform, Policy, Timestamp, UnsignedSchema1,
 };
 use downshift_inspect::{ImageId, image_ids};
 use downshift_registry::{is_repository_name, is_tag};
