@@ -23,6 +23,13 @@ pub(crate) enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// What Pulp has published of a repository cannot be used.
+    BrokenPulp {
+        /// The file in question.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// More requests wait for a conversion than may.
     Busy,
     /// A certificate, or its key, cannot be used.
@@ -223,6 +230,11 @@ impl Error {
                 Blame::Document,
                 "write the layout again, for example with skopeo copy",
             ),
+            Self::BrokenPulp { .. } => facts(
+                "broken-pulp-repository",
+                Blame::Document,
+                "publish the repository again in Pulp, or correct the file",
+            ),
             Self::Busy => facts("busy", Blame::Load, "try again"),
             Self::Certificate { .. } => facts(
                 "unusable-certificate",
@@ -403,6 +415,9 @@ impl fmt::Display for Error {
             Self::Key(error) => error.fmt(f),
             Self::BrokenLayout { path, problem } => {
                 write!(f, "`{}` is not part of a valid OCI image layout: {problem}", path.display())
+            }
+            Self::BrokenPulp { path, problem } => {
+                write!(f, "`{}` is not of a repository that Pulp 2 has published: {problem}", path.display())
             }
             Self::Busy => f.write_str("too many requests are waiting already"),
             Self::Certificate { path, problem } => {

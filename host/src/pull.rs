@@ -12,6 +12,7 @@ mod front;
 mod layer_copy;
 mod layers;
 mod probe;
+mod pulp;
 mod registry;
 mod stored;
 mod trouble;

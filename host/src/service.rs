@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use downshift::{Failure, Limits};
-use downshift_pull::{Access, Memory, Origin, OriginId, Place, Settings as PullSettings};
+use downshift_pull::{Access, Memory, Origin, OriginId, Place, Pulp, Settings as PullSettings};
 use downshift_registry::Mapping;
 use downshift_sign::{GraviolaSigner, PrivateKey};
 
@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::log;
 use crate::metrics::{Cache, METRICS, number};
 use crate::origin::cache::OriginCache;
+use crate::origin::pulp::PulpTree;
 use crate::origin::registry::{Upstream, UpstreamConfig};
 use crate::origin::store::Store;
 use crate::origin::store_files::StoreFiles;
@@ -70,13 +71,13 @@ impl Service {
         });
         let engine = settings.engine.engine_of_server(settings.guest.as_deref(), sessions, data)?;
         let documents = match data {
-            Some(data) if settings.documents_bytes > 0 && settings.store.is_none() => {
+            Some(data) if settings.documents_bytes > 0 && !settings.upstream.is_empty() => {
                 Some(DiskCache::open(data, settings.documents_bytes, settings.limits()?)?)
             }
             _ => None,
         };
         let blobs = match data {
-            Some(data) if settings.blob_cache_bytes > 0 && settings.store.is_none() => {
+            Some(data) if settings.blob_cache_bytes > 0 && !settings.upstream.is_empty() => {
                 Some(BlobCache::open(data, settings.blob_cache_bytes)?)
             }
             _ => None,
@@ -165,12 +166,13 @@ impl Service {
             }
         };
         let pull_settings = images.settings(&settings)?;
-        let Images { store, upstreams } = images;
+        let Images { store, pulp, upstreams } = images;
         let scheme = if settings.tls().is_some() { "https" } else { "http" };
         let shared = Shared {
             settings: Arc::new(pull_settings),
             memory,
             store,
+            pulp,
             registries: Registries::new(&upstreams, Arc::clone(&hasher)),
             cache,
             users,
@@ -335,6 +337,8 @@ fn warn_of_permissions(settings: &Settings) {
 struct Images {
     /// In a folder.
     store: Option<Arc<Store>>,
+    /// In what Pulp has published.
+    pulp: Option<Arc<PulpTree>>,
     /// At registries, each with the names that it has.
     upstreams: Vec<Arc<Upstream>>,
 }
@@ -342,13 +346,28 @@ struct Images {
 impl Images {
     fn open(settings: &Settings, limits: &Limits, former: Option<&Service>) -> Result<Self, Error> {
         if let Some(folder) = &settings.store {
+            if PulpTree::is_likely(folder) {
+                log::warn(format_args!(
+                    "`{}` has what Pulp 2 has published, which is served with --pulp and not with --store",
+                    folder.display()
+                ));
+            }
             let files = StoreFiles::new(folder, &settings.store_links, settings.data.as_deref())?;
             let former = former.and_then(|former| former.front.shared.store.as_ref());
             let store = match former.filter(|store| store.is_as(&files, limits)) {
                 Some(store) => Arc::clone(store),
                 None => Arc::new(Store::open(files, limits.clone())?),
             };
-            return Ok(Self { store: Some(store), upstreams: Vec::new() });
+            return Ok(Self { store: Some(store), pulp: None, upstreams: Vec::new() });
+        }
+        if let Some(folder) = &settings.pulp {
+            let files = StoreFiles::new(folder, &settings.store_links, settings.data.as_deref())?;
+            let former = former.and_then(|former| former.front.shared.pulp.as_ref());
+            let pulp = match former.filter(|pulp| pulp.is_as(&files, settings.pulp_protected, limits)) {
+                Some(pulp) => Arc::clone(pulp),
+                None => Arc::new(PulpTree::open(files, settings.pulp_protected, limits.clone())?),
+            };
+            return Ok(Self { store: None, pulp: Some(pulp), upstreams: Vec::new() });
         }
         // rustls has several libraries for its cryptography, and wants to be told which.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -360,7 +379,7 @@ impl Images {
         let described: Vec<_> =
             settings.upstream.iter().cloned().map(UpstreamConfig::settings).collect::<Result<_, _>>()?;
         let upstreams = described.into_iter().flatten().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { store: None, upstreams })
+        Ok(Self { store: None, pulp: None, upstreams })
     }
 
     /// What decides about pulls.
@@ -371,6 +390,10 @@ impl Images {
             self.upstreams.iter().map(|upstream| upstream.origin()).collect::<Result<_, _>>()?;
         if self.store.is_some() {
             origins.push(Origin::new(STORE, Mapping::default(), Place::Layouts));
+        }
+        if self.pulp.is_some() {
+            let delivery = settings.pulp_blobs.into();
+            origins.push(Origin::new(STORE, Mapping::default(), Place::Pulp(Pulp { delivery })));
         }
         let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let (access, stale_for) = match settings.auth {

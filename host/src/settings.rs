@@ -25,6 +25,7 @@ use crate::data::records;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log;
+use crate::origin::pulp::{Blobs as PulpBlobs, Protected};
 use crate::origin::registry::{Delivery, UpstreamConfig, client_rules, permissions};
 
 /// Everything that can be said of a server. The default is what counts where nothing is said.
@@ -39,6 +40,12 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: Option<Listen>,
     /// A folder of images.
     pub(crate) store: Option<PathBuf>,
+    /// A folder that Pulp 2 has published.
+    pub(crate) pulp: Option<PathBuf>,
+    /// What becomes of the repositories in it that are protected.
+    pub(crate) pulp_protected: Protected,
+    /// How clients get the blobs in it.
+    pub(crate) pulp_blobs: PulpBlobs,
     /// The folders outside of it that links in it may lead into.
     pub(crate) store_links: Vec<PathBuf>,
     /// The folder for what the server keeps.
@@ -133,6 +140,9 @@ impl Default for Settings {
             listen: Listen { host: Some(Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST))), port: 5000 },
             admin_listen: None,
             store: None,
+            pulp: None,
+            pulp_protected: Protected::default(),
+            pulp_blobs: PulpBlobs::default(),
             store_links: Vec::new(),
             data: None,
             records_bytes: None,
@@ -310,11 +320,16 @@ impl Settings {
 
     fn check(&self) -> Result<(), Error> {
         let invalid = |problem: &str| Err(Error::InvalidSettings { problem: problem.to_owned() });
-        if self.store.is_some() && !self.upstream.is_empty() {
-            return invalid("both `store` and `upstream` are set");
-        }
-        if self.store.is_none() && self.upstream.is_empty() {
-            return invalid("neither `store` nor `upstream` is set");
+        let sources = [
+            ("store", self.store.is_some()),
+            ("pulp", self.pulp.is_some()),
+            ("upstream", !self.upstream.is_empty()),
+        ];
+        match sources.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect::<Vec<_>>()[..]
+        {
+            [_] => {}
+            [] => return invalid("none of `store`, `pulp` and `upstream` is set"),
+            [first, second, ..] => return invalid(&format!("both `{first}` and `{second}` are set")),
         }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             return invalid("`tls-certificate` and `tls-key` must be set together");

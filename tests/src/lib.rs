@@ -21,6 +21,7 @@ pub mod page;
 pub mod program;
 pub mod programs;
 pub mod proxy;
+pub mod pulp;
 pub mod registry;
 pub mod reports;
 pub mod scripted;

@@ -12,7 +12,7 @@ use crate::effect::{BodyId, Copied, Copy, Done, Effect, StoredBlob, StoredCheck,
 use crate::failure::Failure;
 use crate::registry::Remote;
 use crate::repository::Repository;
-use crate::settings::Scope;
+use crate::settings::{Resolve, Scope};
 use crate::shell::Shell;
 
 /// Bytes up to which a stored blob is checked before the head of the response goes out: some ten milliseconds of work. A
@@ -93,14 +93,22 @@ impl<'p> OpenLayer<'p> {
 }
 
 impl<'p> Blob<'p> {
-    /// A blob of a stored repository.
+    /// A blob of a stored repository; with `elsewhere`, which reads URLs, clients are sent to where else it is.
     pub(crate) async fn of_layout(
         shell: &'p Shell,
         repository: &Repository<'p>,
         request: &Request,
         at: BlobAt,
+        elsewhere: Option<Resolve>,
     ) -> Result<Self, Failure> {
         match open_stored(shell, repository.scope(), &at.digest).await? {
+            Some(StoredBlob { body, url: Some(url), .. })
+                if request.method == Method::Get
+                    && let Some(url) = elsewhere.and_then(|resolve| resolve(None, &url)) =>
+            {
+                shell.ask(Effect::Close(body)).await;
+                Ok(Self::Ready(response::blob_elsewhere(&at.digest, &url.text)))
+            }
             Some(blob) => Self::of_stored(shell, repository, request, at, blob).await,
             None => Ok(Self::Ready(error::blob_unknown(&at.digest))),
         }

@@ -135,7 +135,7 @@ impl Front {
         caller: &Caller,
     ) -> Result<Option<OriginPage>, Failure> {
         match &origin.place {
-            Place::Layouts => self.stored(origin, beginning, n).await.map(Some),
+            Place::Layouts | Place::Pulp(_) => self.stored(origin, beginning, n).await.map(Some),
             Place::Registry(registry) => {
                 let scope = Scope { origin: origin.id, name: String::new() };
                 let (settings, shell) = (&*self.settings, &self.shell);
@@ -242,7 +242,7 @@ fn link(origin: &Origin, beginning: &Beginning, n: Option<usize>) -> String {
     let query = match (beginning, &origin.place) {
         (Beginning::Linked(query), Place::Registry(_) | Place::Domain(_)) => query.clone(),
         // Of a store it has a name that it has here.
-        (Beginning::Linked(query), Place::Layouts) => return query.text(),
+        (Beginning::Linked(query), Place::Layouts | Place::Pulp(_)) => return query.text(),
         _ => CatalogQuery::of_page(n, None),
     };
     let Mapping { prefix, .. } = &origin.mapping;

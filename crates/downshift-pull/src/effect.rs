@@ -352,6 +352,9 @@ pub struct StoredManifest {
     pub digest: Digest,
     /// Which reading of the repository says so; no two have the same number.
     pub reading: u64,
+    /// Each manifest that the tag has, where there is one for each form, as in what Pulp 2 has published: the digest is
+    /// that of one of them.
+    pub variants: Vec<(Form, Digest)>,
 }
 
 /// A blob of a stored repository, opened.
@@ -363,6 +366,8 @@ pub struct StoredBlob {
     pub size: u64,
     /// What is known of its digest.
     pub check: StoredCheck,
+    /// Where else the repository says that it is.
+    pub url: Option<String>,
 }
 
 /// What is known of the digest of a stored blob.

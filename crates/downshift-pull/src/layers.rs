@@ -239,6 +239,7 @@ impl Front {
         at: &BlobAt,
     ) -> Result<Option<Blob<'s>>, Failure> {
         match self.config(&at.name, &at.digest).await? {
+            Some(_) if repository.is_withdrawn(&at.digest).await? => Ok(None),
             Some(response) => Ok(Some(Blob::Ready(response))),
             None => self.plain_layer(repository, at).await,
         }

@@ -62,6 +62,7 @@ mod memory;
 mod names;
 mod permit;
 mod pull;
+mod pulp;
 mod referrers;
 mod registry;
 mod repository;
@@ -85,7 +86,7 @@ pub use memory::{MAX_PERMITS, MAX_TOKENS, Memory};
 pub use names::ListedHost;
 pub use pull::{Pull, Step};
 pub use settings::{
-    Access, Delivery, Domain, Origin, OriginId, Place, Registry, Resolve, Scope, Settings, Url,
+    Access, Delivery, Domain, Origin, OriginId, Place, Pulp, Registry, Resolve, Scope, Settings, Url,
 };
 pub use trouble::Trouble;
 pub use v1::{MAX_V1_TAGS, V1_PULL_LIFETIME};

@@ -46,7 +46,9 @@ impl Front {
                 return Ok(unknown());
             }
         }
-        let Some(ResolvedReference { digest, meaning }) = repository.resolve(reference, caller).await? else {
+        let Some(ResolvedReference { digest, meaning }) =
+            repository.resolve(reference, &self.request.client, caller).await?
+        else {
             return Ok(unknown());
         };
         // Not every spelling of the same, and the platform only where that decides.

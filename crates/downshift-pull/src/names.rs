@@ -16,7 +16,7 @@ use downshift_registry::{
     split_registry,
 };
 
-use crate::settings::{Domain, Origin, Place, Registry, Resolve, Scope, Settings, Url};
+use crate::settings::{Domain, Origin, Place, Pulp, Registry, Resolve, Scope, Settings, Url};
 
 /// One of a list of hosts whose registries a server has images of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub(crate) struct Location<'s> {
 pub(crate) enum LocationPlace<'s> {
     /// In a folder.
     Layouts,
+    /// In what Pulp 2 has published.
+    Pulp(&'s Pulp),
     /// At a registry, where it has this name.
     Registry { registry: AskedRegistry<'s>, name: String },
 }
@@ -152,6 +154,9 @@ impl Settings {
         let scope = |name| Scope { origin: origin.id, name };
         let (registry, scope) = match &origin.place {
             Place::Layouts => return Some(Location { scope: scope(remote), place: LocationPlace::Layouts }),
+            Place::Pulp(pulp) => {
+                return Some(Location { scope: scope(remote), place: LocationPlace::Pulp(pulp) });
+            }
             Place::Registry(registry) => (AskedRegistry::Listed(registry), scope(remote.clone())),
             Place::Domain(domain) => {
                 let host = last_component(&mapping.prefix);
@@ -283,7 +288,8 @@ impl Origin {
     fn is_nameless(&self) -> bool {
         let Mapping { prefix, registries, .. } = &self.mapping;
         let is_own_name = match &self.place {
-            Place::Layouts => false,
+            // A Pulp server has images of several, under names that its users chose.
+            Place::Layouts | Place::Pulp(_) => false,
             Place::Registry(registry) => is_name_of_internet(&registry.base.host),
             Place::Domain(_) => true,
         };

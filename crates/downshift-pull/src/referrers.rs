@@ -64,6 +64,11 @@ pub(crate) async fn of_layout(
     Ok(page(&referrers, &query, shell.now()))
 }
 
+/// The list of them where there are none.
+pub(crate) fn none(query: &str, now: u64) -> ListValue {
+    page(&[], &ReferrersQuery::parse(query), now)
+}
+
 /// A stored repository.
 struct Layout<'p> {
     settings: &'p Settings,

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use downshift::Digest;
 use downshift::answer::Need;
 use downshift::document::Document;
+use downshift::{Capabilities, Digest, Form};
 use downshift_registry::{Meaning, Reference, Request};
 
 use crate::blob::{Blob, OpenLayer, Source, open_stored};
@@ -19,9 +19,10 @@ use crate::effect::{Done, Effect, unexpected};
 use crate::failure::{Failure, damaged_blob};
 use crate::lists::TagList;
 use crate::names::{Location, LocationPlace};
+use crate::pulp;
 use crate::referrers;
 use crate::registry::Remote;
-use crate::settings::{Scope, Settings};
+use crate::settings::{Delivery, Pulp, Scope, Settings};
 use crate::shell::{Shell, all};
 use crate::trouble::Trouble;
 use crate::value::ListValue;
@@ -32,8 +33,8 @@ const MAX_TAGS_SEARCHED: usize = 64;
 /// A repository.
 #[derive(Clone)]
 pub(crate) enum Repository<'p> {
-    /// A layout, which the shell reads.
-    Layout { settings: &'p Settings, shell: &'p Shell, scope: Scope },
+    /// A layout, or what Pulp 2 has published, which the shell reads.
+    Layout { settings: &'p Settings, shell: &'p Shell, scope: Scope, pulp: Option<&'p Pulp> },
     /// At a registry.
     Remote(Remote<'p>),
 }
@@ -49,7 +50,8 @@ impl<'p> Repository<'p> {
     pub(crate) fn choose(settings: &'p Settings, shell: &'p Shell, name: &str) -> Option<Self> {
         let Location { scope, place } = settings.choose(name)?;
         Some(match place {
-            LocationPlace::Layouts => Self::Layout { settings, shell, scope },
+            LocationPlace::Layouts => Self::Layout { settings, shell, scope, pulp: None },
+            LocationPlace::Pulp(pulp) => Self::Layout { settings, shell, scope, pulp: Some(pulp) },
             LocationPlace::Registry { registry, name } => {
                 Self::Remote(Remote { settings, shell, registry, scope, name })
             }
@@ -72,6 +74,16 @@ impl<'p> Repository<'p> {
         }
     }
 
+    /// Whether nothing may be told of it any more, not even what was made here: in Pulp it has become protected since.
+    pub(crate) async fn is_withdrawn(&self, digest: &Digest) -> Result<bool, Failure> {
+        let Self::Layout { shell, scope, pulp: Some(_), .. } = self else { return Ok(false) };
+        let (scope, reference) = (scope.clone(), Reference::Digest(digest.clone()));
+        match shell.ask(Effect::Resolve { scope, reference }).await {
+            Done::Resolved(resolved) => Ok(resolved?.is_none()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// The registry, if it is at one.
     pub(crate) fn remote(&self) -> Option<&Remote<'p>> {
         match self {
@@ -80,22 +92,28 @@ impl<'p> Repository<'p> {
         }
     }
 
-    /// What a tag points to, or that there may be a digest.
+    /// What a tag points to for a client, or that there may be a digest.
     pub(crate) async fn resolve(
         &self,
         reference: &Reference,
+        client: &Capabilities,
         caller: &Caller,
     ) -> Result<Option<ResolvedReference>, Failure> {
         let remote = match self {
-            Self::Layout { shell, scope, .. } => {
+            Self::Layout { settings, shell, scope, .. } => {
                 let (scope, reference) = (scope.clone(), reference.clone());
                 let resolved = match shell.ask(Effect::Resolve { scope, reference }).await {
                     Done::Resolved(resolved) => resolved?,
                     other => return Err(unexpected(&other)),
                 };
-                return Ok(resolved.map(|stored| ResolvedReference {
-                    digest: stored.digest,
-                    meaning: Meaning::Reading(stored.reading),
+                return Ok(resolved.map(|stored| {
+                    let digest = pulp::choose(&stored, client, &settings.platform).clone();
+                    // Where a tag has several, the reading does not say which of them this client gets.
+                    let meaning = match stored.variants.as_slice() {
+                        [] => Meaning::Reading(stored.reading),
+                        _ => Meaning::Upstream(digest.clone()),
+                    };
+                    ResolvedReference { digest, meaning }
                 }));
             }
             Self::Remote(remote) => remote,
@@ -127,9 +145,10 @@ impl<'p> Repository<'p> {
     ) -> Result<Option<String>, Failure> {
         let Self::Layout { settings, .. } = self else { return Ok(None) };
         let Some(TagList::All(tags)) = self.tags("", caller).await? else { return Ok(None) };
+        let client = Capabilities::of(&[Form::List, Form::Index]);
         for tag in tags.into_iter().take(MAX_TAGS_SEARCHED) {
             let reference = Reference::Tag(tag);
-            let Some(resolved) = self.resolve(&reference, caller).await? else { continue };
+            let Some(resolved) = self.resolve(&reference, &client, caller).await? else { continue };
             // What is wrong with another image says nothing of this one.
             let needs = [Need::manifest(&resolved.digest)].into();
             let Ok(documents) = self.documents(needs, caller).await else { continue };
@@ -171,7 +190,11 @@ impl<'p> Repository<'p> {
     /// A blob, or what of it is asked for.
     pub(crate) async fn blob(&self, request: &Request, at: BlobAt) -> Result<Blob<'p>, Failure> {
         match self {
-            Self::Layout { shell, .. } => Blob::of_layout(shell, self, request, at).await,
+            Self::Layout { settings, shell, pulp, .. } => {
+                let delivery = pulp.map(|pulp| pulp.delivery).unwrap_or_default();
+                let resolve = (delivery == Delivery::Redirect).then_some(settings.resolve);
+                Blob::of_layout(shell, self, request, at, resolve).await
+            }
             Self::Remote(remote) => remote.blob(request, at).await,
         }
     }
@@ -252,7 +275,9 @@ impl<'p> Repository<'p> {
         caller: &Caller,
     ) -> Result<Option<ListValue>, Failure> {
         match self {
-            Self::Layout { settings, shell, scope } => {
+            // Pulp 2 has nothing but Docker's manifests, and these refer to no others.
+            Self::Layout { shell, pulp: Some(_), .. } => Ok(Some(referrers::none(query, shell.now()))),
+            Self::Layout { settings, shell, scope, .. } => {
                 referrers::of_layout(settings, shell, scope, digest, query).await.map(Some)
             }
             Self::Remote(remote) => remote.referrers(digest, query, caller).await,

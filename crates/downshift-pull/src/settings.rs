@@ -149,10 +149,20 @@ impl Origin {
 pub enum Place {
     /// OCI image layouts, one for each repository, which the shell reads.
     Layouts,
+    /// What Pulp 2 has published for Crane, which the shell reads.
+    Pulp(Pulp),
     /// A registry.
     Registry(Registry),
     /// The registries of a domain, each with the names that begin with its host.
     Domain(Domain),
+}
+
+/// What Pulp 2 has published for Crane.
+#[derive(Clone, Debug)]
+pub struct Pulp {
+    /// How clients get its blobs: through this server, or from the URL that Crane would send them to. Nothing is cached
+    /// that is a file already.
+    pub delivery: Delivery,
 }
 
 /// The registries whose hosts fit a pattern. Which of them there are clients say, so that none is on a private network,

@@ -253,7 +253,7 @@ fn stored_blobs_are_checked() {
             match effect {
                 Effect::Open { .. } => {
                     let body = downshift_pull::BodyId(77);
-                    Some(Done::Opened(Ok(Some(StoredBlob { body, size, check }))))
+                    Some(Done::Opened(Ok(Some(StoredBlob { body, size, check, url: None }))))
                 }
                 Effect::Verify(_) => {
                     log.push("verify");

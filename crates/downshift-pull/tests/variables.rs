@@ -20,7 +20,7 @@ fn registries(settings: &Settings) -> Vec<&Registry> {
         .iter()
         .filter_map(|origin| match &origin.place {
             Place::Registry(registry) => Some(registry),
-            Place::Layouts | Place::Domain(_) => None,
+            Place::Layouts | Place::Pulp(_) | Place::Domain(_) => None,
         })
         .collect()
 }

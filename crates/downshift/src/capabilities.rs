@@ -351,6 +351,16 @@ impl Capabilities {
             None => Err(Error::NotAcceptable { stored }.into()),
         }
     }
+
+    /// Which of the forms in which an image is stored the client gets with the least that has to be done: the first that it
+    /// gets as it is, else the first of which something can be made for it, else the first.
+    #[must_use]
+    pub fn nearest(&self, stored: &[Form]) -> Option<Form> {
+        let is_as_stored = |form: &&Form| matches!(self.choose(**form), Ok(Choice::Stored));
+        let is_of_use = |form: &&Form| self.choose(**form).is_ok();
+        let nearest = stored.iter().find(is_as_stored).or_else(|| stored.iter().find(is_of_use));
+        nearest.or_else(|| stored.first()).copied()
+    }
 }
 
 #[cfg(test)]
@@ -386,6 +396,8 @@ mod tests {
                 assert_eq!(same.names(stored), client.names(stored), "{client:?}");
                 let choice = |client: &Capabilities| format!("{:?}", client.choose(stored));
                 assert_eq!(choice(&same), choice(&client), "{client:?} {stored:?}");
+                let nearest = |client: &Capabilities| client.nearest(&[stored, Form::Schema2, Form::Schema1]);
+                assert_eq!(nearest(&same), nearest(&client), "{client:?} {stored:?}");
             }
             canonical.insert(format!("{same:?}"));
         }

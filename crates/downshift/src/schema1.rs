@@ -66,7 +66,8 @@ impl<'a> Schema1<'a> {
     }
 
     /// The time to sign it with: `created` of its newest history entry, else 1970.
-    pub(crate) fn time(&self, limits: &Limits) -> Timestamp {
+    #[must_use]
+    pub fn time(&self, limits: &Limits) -> Timestamp {
         let Some(newest) = self.history.first() else { return Timestamp::default() };
         let Ok(json) = Json::parse("v1Compatibility", newest.as_bytes(), limits) else {
             return Timestamp::default();

@@ -18,6 +18,7 @@ use super::arguments::limit;
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::log::{Format, Level};
+use crate::origin::pulp::{Blobs as PulpBlobs, Protected};
 use crate::origin::registry::{Delivery, UpstreamConfig};
 use crate::settings::{Auth, Listen, Settings, file, names};
 
@@ -45,6 +46,22 @@ pub(super) struct Options {
     /// followed inside DIR; see --store-links for others.
     #[arg(long, value_name = "DIR", group = "source")]
     store: Option<PathBuf>,
+    /// The folder `docker` that Pulp 2 has published for Crane, or `v2` in it
+    ///
+    /// It is only read. What Crane served is served, and converted for clients that take none of it; what Pulp publishes is
+    /// seen at once. Pulp puts links to its content there: name that folder with --store-links.
+    #[arg(long, value_name = "DIR", group = "source")]
+    pulp: Option<PathBuf>,
+    /// Hide the repositories that are protected in Pulp, as Crane does without a client certificate, or serve them to all
+    /// who may pull here
+    /// [default: hide]
+    #[arg(long, value_name = names::<Protected>(), value_enum, hide_possible_values = true)]
+    pulp_protected: Option<Protected>,
+    /// Send the blobs of Pulp's repositories through this server, or redirect clients to the URLs that Pulp has published for
+    /// them, as Crane does
+    /// [default: stream]
+    #[arg(long, value_name = names::<PulpBlobs>(), value_enum, hide_possible_values = true)]
+    pulp_blobs: Option<PulpBlobs>,
     /// A folder outside of the store that symbolic links in the store may lead into; can be repeated
     ///
     /// No link leads into the data folder, even if DIR contains it.
@@ -269,9 +286,10 @@ impl Options {
         };
         let own = self.table()?;
         // Where the images are is one thing to say.
-        for (key, other) in [("store", "upstream"), ("upstream", "store")] {
-            if own.contains_key(key) {
-                table.remove(other);
+        const SOURCES: [&str; 3] = ["store", "pulp", "upstream"];
+        if SOURCES.into_iter().any(|source| own.contains_key(source)) {
+            for source in SOURCES {
+                table.remove(source);
             }
         }
         for (key, value) in own {

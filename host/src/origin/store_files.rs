@@ -95,6 +95,21 @@ impl StoreFiles {
         Ok(folders)
     }
 
+    /// The names of what is in the folder at `path` below the folder, if it is one, and where links may lead.
+    pub(crate) fn names(&self, path: &Path) -> io::Result<Option<Vec<String>>> {
+        let found = fs::canonicalize(self.folder.join(path))
+            .map(|found| (self.admits(&found) && found.is_dir()).then_some(found));
+        let folder = match found {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return Ok(None),
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let names =
+            fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
+        Ok(Some(names.filter_map(Result::transpose).collect::<io::Result<_>>()?))
+    }
+
     /// Opens what is beneath the folder. The kernel sees to it that nothing on the way leads out of that.
     fn open_beneath(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
         if !self.is_apart {

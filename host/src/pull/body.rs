@@ -232,8 +232,8 @@ impl Source {
     /// The bytes of an open body from `start` on.
     pub(super) fn of(body: OpenBody, start: u64) -> Option<Self> {
         match body {
-            OpenBody::File { blob, state, repository } => {
-                let of = FileOf::Store(state, Arc::clone(&repository.verified));
+            OpenBody::File { blob, state, verified } => {
+                let of = FileOf::Store(state, verified);
                 Some(Self::File(FileSource::new(Arc::new(blob.file), start, of)))
             }
             OpenBody::Cached(blob) => {

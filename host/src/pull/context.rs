@@ -15,7 +15,7 @@ use super::registry::{Flight, Keeping};
 use crate::data::blob_cache::{CachedBlob, Reader, Writer};
 use crate::origin::layout::BlobFile;
 use crate::origin::store::Repository;
-use crate::origin::verified_blobs::BlobState;
+use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 use crate::work_budget::{Asker, Charge, FREE_BYTES};
 
 /// What one pull has of its own.
@@ -61,8 +61,8 @@ pub(super) enum OpenBody {
         blob: BlobFile,
         /// The digest that it is to have, and the state that it has to be in to the end.
         state: BlobState,
-        /// The repository that it is of.
-        repository: Arc<Repository>,
+        /// Who checks it.
+        verified: Arc<VerifiedBlobs>,
     },
     /// A blob of the cache.
     Cached(CachedBlob),

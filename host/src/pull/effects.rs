@@ -29,13 +29,14 @@ use crate::log;
 use crate::metrics::{Cache as CacheName, METRICS};
 use crate::origin::cache::{OriginCache, Place};
 use crate::origin::layout::BlobFile;
+use crate::origin::pulp::PulpTree;
 use crate::origin::store::{Repository, Store};
-use crate::origin::verified_blobs::BlobState;
+use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 use crate::time;
 use crate::work_budget::{Asker, Charge, WorkBudget};
 
 /// Bytes of a blob that are on their way at once, whatever its size: a piece of a file, or what a registry sends ahead.
-const BLOB_BYTES: usize = 128 * 1024;
+pub(super) const BLOB_BYTES: usize = 128 * 1024;
 
 /// What all pulls have together.
 pub(crate) struct Shared {
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Arc<Mutex<Memory>>,
     /// The folder of images, if they are in one.
     pub(crate) store: Option<Arc<Store>>,
+    /// What Pulp has published, if they are in that.
+    pub(crate) pulp: Option<Arc<PulpTree>>,
     pub(crate) registries: Registries,
     /// What registries have said.
     pub(crate) cache: Arc<OriginCache>,
@@ -78,7 +81,7 @@ pub(super) enum Outcome {
     /// A registry's response, whose body is open.
     Answered(Answered, Box<reqwest::Response>),
     /// A file of a store, which is open.
-    Opened(BlobFile, Arc<Repository>, Digest),
+    Opened(OpenedFile),
     /// A stored repository was looked for, for an effect that goes on with it.
     Repository(Scope, Option<Arc<Repository>>, Box<Effect>),
     /// A blob of the cache is open, in whole or as far as it is there, with so many bytes.
@@ -89,6 +92,16 @@ pub(super) enum Outcome {
     Layer(Done, Box<LayerInProgress>),
     /// An answer that counts while it is sent.
     LargeAnswer(Value, Arc<Charge>),
+}
+
+/// A file of a store, which is open.
+pub(super) struct OpenedFile {
+    pub(super) blob: BlobFile,
+    pub(super) digest: Digest,
+    /// Who checks it.
+    pub(super) verified: Arc<VerifiedBlobs>,
+    /// Where else it is.
+    pub(super) url: Option<String>,
 }
 
 /// Whether a blob was opened by who has the cache filled with it.
@@ -141,6 +154,17 @@ impl Shared {
                     let recorded = keeper.keep(records).await;
                     Outcome::Done(Done::Recorded(recorded.map_err(|error| trouble(&error))))
                 })
+            }
+            Effect::Resolve { .. }
+            | Effect::TagOf { .. }
+            | Effect::Documents { .. }
+            | Effect::Open { .. }
+            | Effect::Tags(_)
+            | Effect::Manifests(_)
+            | Effect::Repositories(_)
+                if let Some(tree) = &self.pulp =>
+            {
+                self.of_pulp(tree, effect, context)
             }
             Effect::Resolve { .. }
             | Effect::TagOf { .. }
@@ -416,7 +440,10 @@ impl Shared {
                         return Outcome::Done(Done::Busy);
                     }
                     match stored::open(Arc::clone(&repository), digest.clone()).await {
-                        Ok(Some(blob)) => Outcome::Opened(blob, repository, digest),
+                        Ok(Some(blob)) => {
+                            let verified = Arc::clone(&repository.verified);
+                            Outcome::Opened(OpenedFile { blob, digest, verified, url: None })
+                        }
                         Ok(None) => Outcome::Done(Done::Opened(Ok(None))),
                         Err(error) => Outcome::Done(Done::Opened(Err(trouble(&error)))),
                     }
@@ -447,14 +474,14 @@ impl Shared {
     }
 
     fn verify(&self, body: BodyId, context: &Context) -> When {
-        let Some(OpenBody::File { blob, state, repository }) = context.body(body) else {
+        let Some(OpenBody::File { blob, state, verified }) = context.body(body) else {
             return When::Now(Done::Nothing);
         };
         let blob = match blob.again() {
             Ok(blob) => blob,
             Err(error) => return When::Now(Done::Verified(Err(trouble(&error)))),
         };
-        let (state, verified) = (state.clone(), Arc::clone(&repository.verified));
+        let (state, verified) = (state.clone(), Arc::clone(verified));
         later(async move {
             let result = verified.verify(&state, &blob).await;
             Outcome::Done(Done::Verified(result.map_err(|error| trouble(&error))))
@@ -514,11 +541,11 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
         Outcome::Answered(answered, response) => {
             with_body(answered, context.open(OpenBody::Response(response)))
         }
-        Outcome::Opened(blob, repository, digest) => {
+        Outcome::Opened(OpenedFile { blob, digest, verified, url }) => {
             let (size, state) = (blob.stamp.size(), BlobState { digest, stamp: blob.stamp });
-            let check = stored::check_of(&repository, &state);
-            let body = context.open(OpenBody::File { blob, state, repository });
-            Done::Opened(Ok(Some(StoredBlob { body, size, check })))
+            let check = stored::check_of(&verified, &state);
+            let body = context.open(OpenBody::File { blob, state, verified });
+            Done::Opened(Ok(Some(StoredBlob { body, size, check, url })))
         }
         Outcome::Repository(scope, repository, effect) => {
             context.repositories.insert(scope, repository);
@@ -526,7 +553,7 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
         }
         Outcome::Cached(body, size, is_filling) => {
             let body = context.open(body);
-            let blob = StoredBlob { body, size, check: StoredCheck::Checked };
+            let blob = StoredBlob { body, size, check: StoredCheck::Checked, url: None };
             if is_filling { Done::Filling(Ok(blob)) } else { Done::Opened(Ok(Some(blob))) }
         }
         Outcome::Unfilled(done, writer, spooled) => {

@@ -12,7 +12,7 @@ use tokio::task;
 use crate::error::Error;
 use crate::origin::layout::BlobFile;
 use crate::origin::store::{Repository, Store};
-use crate::origin::verified_blobs::BlobState;
+use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 
 /// The repository called `name`, if there is one.
 pub(super) async fn repository(store: Arc<Store>, name: String) -> Result<Option<Arc<Repository>>, Error> {
@@ -25,7 +25,7 @@ pub(super) fn resolve(repository: &Repository, reference: &Reference) -> Option<
         Reference::Tag(tag) => repository.tagged(tag)?,
         Reference::Digest(digest) => digest,
     };
-    Some(StoredManifest { digest: digest.clone(), reading: repository.reading })
+    Some(StoredManifest { digest: digest.clone(), reading: repository.reading, variants: Vec::new() })
 }
 
 /// Documents, as far as they are there. Their digests are checked.
@@ -50,8 +50,8 @@ pub(super) async fn open(repository: Arc<Repository>, digest: Digest) -> Result<
 }
 
 /// What is known of the digest of a blob.
-pub(super) fn check_of(repository: &Repository, state: &BlobState) -> StoredCheck {
-    if repository.verified.contains(state) {
+pub(super) fn check_of(verified: &VerifiedBlobs, state: &BlobState) -> StoredCheck {
+    if verified.contains(state) {
         StoredCheck::Checked
     } else if state.stamp.is_settled() {
         StoredCheck::Settled

@@ -68,7 +68,7 @@ fn begin_paths(table: &mut Table, folder: &Path) {
     for folder in table.get_mut("store-links").and_then(Value::as_array_mut).into_iter().flatten() {
         begin(folder);
     }
-    for key in ["store", "data", "key", "guest", "tls-certificate", "tls-key"] {
+    for key in ["store", "pulp", "data", "key", "guest", "tls-certificate", "tls-key"] {
         table.get_mut(key).map(begin);
     }
     if let Some(Value::String(auth)) = table.get_mut("auth")

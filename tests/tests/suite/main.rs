@@ -29,6 +29,7 @@ mod outcomes;
 mod package;
 mod page;
 mod proxy;
+mod pulp;
 mod refusals;
 mod registry;
 mod replay;
@@ -81,6 +82,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for &engine in ENGINES {
         trials.extend(front(engine)?);
         trials.extend(threats::trials(engine));
+        trials.extend(pulp::trials(engine));
         trials.extend(convert::trials(engine));
     }
     trials.extend(edge::trials()?);

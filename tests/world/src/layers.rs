@@ -78,7 +78,7 @@ impl World {
         let bytes = self.layers.cached.get(digest)?.clone();
         let size = bytes.len() as u64;
         let body = self.open_body(bytes, End::Whole, None);
-        Some(StoredBlob { body, size, check: StoredCheck::Checked })
+        Some(StoredBlob { body, size, check: StoredCheck::Checked, url: None })
     }
 
     /// The bytes of an open body, and whether they are all that were to come.

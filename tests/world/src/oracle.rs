@@ -78,7 +78,7 @@ fn credentials(world: &World) -> anyhow::Result<()> {
 /// Each registry, and who the server is there.
 fn homes(world: &World) -> Vec<(Host, Option<String>)> {
     let home = |origin: &Origin| match &origin.place {
-        Place::Layouts => Vec::new(),
+        Place::Layouts | Place::Pulp(_) => Vec::new(),
         Place::Registry(registry) => {
             let password = registry.credentials.as_ref().filter(|own| own.identity_token().is_none());
             let own = password.map(|own| own.authorization().as_str().to_owned());
@@ -241,7 +241,7 @@ fn is_of_repository(world: &World, name: &str, digest: &Digest) -> anyhow::Resul
     let origin = world.settings.origins.iter().find(|origin| origin.id == scope.origin);
     let origin = origin.context("there is no such origin")?;
     let (host, remote) = match &origin.place {
-        Place::Layouts => (None, scope.name),
+        Place::Layouts | Place::Pulp(_) => (None, scope.name),
         Place::Registry(registry) => {
             (world.net.host_of(&registry.base.text).map(|(host, _)| host), scope.name)
         }

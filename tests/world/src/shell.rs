@@ -206,7 +206,7 @@ impl World {
             Reference::Tag(tag) => repository.tags.get(tag)?.clone(),
             Reference::Digest(digest) => digest.clone(),
         };
-        Some(StoredManifest { digest, reading: self.reading })
+        Some(StoredManifest { digest, reading: self.reading, variants: Vec::new() })
     }
 
     fn documents(&self, scope: &Scope, needs: &[Need]) -> Result<Vec<(Need, Option<Bytes>)>, Trouble> {
@@ -223,7 +223,7 @@ impl World {
         let bytes = self.store.get(&scope.name)?.blobs.get(digest)?.clone();
         let size = bytes.len() as u64;
         let body = self.open_body(bytes, End::Whole, Some(digest.clone()));
-        Some(StoredBlob { body, size, check: StoredCheck::Settled })
+        Some(StoredBlob { body, size, check: StoredCheck::Settled, url: None })
     }
 
     fn verify(&self, body: BodyId) -> Result<(), Trouble> {

@@ -42,7 +42,7 @@ impl Names {
                     [registry.base.text.clone(), username.unwrap_or_default()]
                 }
                 Place::Domain(domain) => [domain.pattern.to_string(), String::new()],
-                Place::Layouts => [String::new(), String::new()],
+                Place::Layouts | Place::Pulp(_) => [String::new(), String::new()],
             });
             let plain_layers = settings.plain_layers(origin.id).name();
             allowed.push([settings.allowed(origin.id).to_string(), plain_layers.into()]);

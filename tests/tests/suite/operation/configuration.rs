@@ -119,7 +119,7 @@ fn unknown_keys_are_told_with_the_nearest_known_one(folder: &TempDir) -> anyhow:
         ("store = \"/\"\n[limit]\nlayer = 3", "layer"),
         ("store = \"/\"\ntag-ttl = -3", "line 2: "),
         ("store = \"/\"\npolicy = \"lax\"", "lax"),
-        ("tag-ttl = 3", "neither `store` nor `upstream`"),
+        ("tag-ttl = 3", "none of `store`, `pulp` and `upstream`"),
     ] {
         let (code, said) = checked(text, folder)?;
         ensure!(code == Some(1) && said.contains(expected), "{text}: {code:?} {said}");
