@@ -1,4 +1,5 @@
-//! What Pulp 2 publishes for Crane: the metadata of a repository. Nothing here reads a file itself.
+//! What Pulp 2 publishes for Crane: the metadata of a repository, read, and the files of one, written. Nothing here reads or
+//! writes a file itself.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::arithmetic_side_effects,
@@ -21,5 +22,7 @@
 )]
 
 mod metadata;
+mod publication;
 
 pub use metadata::{Content, METADATA_BYTES, Metadata, Single, Unusable, is_image_id};
+pub use publication::{File, Manifest, Publication, Unpublishable, id_of};

@@ -1,5 +1,6 @@
 //! What Pulp 2 has published for Crane is served: each of the four versions of its metadata, and as Crane served it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -9,6 +10,7 @@ use downshift::{Digest, EMPTY_LAYER, Form};
 use downshift_cases::difference;
 use downshift_cases::images::{Image, REPOSITORY, digest_of, sample};
 use downshift_cases::response::{Response, is_manifest, is_refused};
+use downshift_pulp::{File, Manifest, Publication};
 use downshift_tests::clients::Client;
 use downshift_tests::engines::Docker;
 use downshift_tests::front::{Engine, Front, NATIVE};
@@ -52,6 +54,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(what_pulp_publishes_is_seen_while_it_is_served), &[]),
         trial(named!(broken_metadata_are_an_error_of_one_repository), &[]),
         trial(named!(damaged_files_are_not_served), &[]),
+        trial(named!(what_is_written_in_its_layout_is_served), &[]),
         trial(named!(a_folder_that_pulp_has_not_published_is_no_tree), &[]),
     ]
 }
@@ -421,6 +424,69 @@ fn damaged_files_are_not_served(engine: Engine) -> anyhow::Result<()> {
     let digest = image.manifest.digest();
     damage(&web.join("manifests/2").join(digest.as_str()))?;
     is_refused(&manifest(&server, digest.as_str(), &DOCKER_20_10)?, 400, "corrupt-document")
+}
+
+fn what_is_written_in_its_layout_is_served(engine: Engine) -> anyhow::Result<()> {
+    let (list, schema2) = (sample::list(), sample::schema2());
+    // Of both, for the list has the same image: the digest is the same, and so is the file.
+    let schema1 = schema1_of(&schema2)?;
+    let tags = [("list", [&list, &schema1]), ("schema2", [&schema2, &schema1])];
+    let mut publication = Publication {
+        id: downshift_pulp::id_of(REPOSITORY),
+        name: REPOSITORY.to_string(),
+        url: "https://pulp.example/".to_string(),
+        is_protected: false,
+        tags: BTreeMap::new(),
+        manifests: BTreeMap::new(),
+        blobs: BTreeSet::new(),
+    };
+    let mut blobs = BTreeMap::new();
+    for (tag, images) in &tags {
+        for image in images {
+            for manifest in image.children.iter().chain([&image.manifest]) {
+                let digest = digest_of(manifest.form, &manifest.bytes)?;
+                let own = Manifest { form: manifest.form, bytes: manifest.bytes.clone() };
+                publication.manifests.insert(digest, own);
+            }
+            let digest = digest_of(image.manifest.form, &image.manifest.bytes)?;
+            publication.tags.entry((*tag).to_string()).or_default().insert(digest);
+            blobs.extend(
+                image.configs.iter().chain(&image.layers).map(|blob| (Digest::of(blob), blob.as_slice())),
+            );
+        }
+    }
+    publication.blobs = blobs.keys().cloned().collect();
+    let folder = tempfile::tempdir()?;
+    let docker = folder.path().join("docker");
+    // In this order, for what is the same comes after what it is the same as.
+    let files = publication.files()?;
+    let (same, own): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| matches!(file, File::Same(_)));
+    for (path, file) in own.into_iter().chain(same) {
+        let path = docker.join(path);
+        fs::create_dir_all(path.parent().context("it is in a folder")?)?;
+        match file {
+            File::Bytes(bytes) => fs::write(path, bytes)?,
+            File::Same(other) => fs::hard_link(docker.join(other), path)?,
+            File::Blob(digest) => fs::write(path, blobs.get(digest).context("there is no such blob")?)?,
+        }
+    }
+    let docker = docker.display().to_string();
+    let data = folder.path().join("data");
+    engine.seed(&data)?;
+    let server = Operated::start_in(folder, &[&["--pulp", &docker], engine.arguments].concat())?;
+    for (tag, [image, schema1]) in &tags {
+        let stored = manifest(&server, tag, &DOCKER_20_10)?;
+        is_manifest(&stored, image.manifest.form, &image.manifest.digest())?;
+        let old = manifest(&server, tag, &[])?;
+        difference::compare("manifest", &schema1.manifest.bytes, &old.body)?;
+        for docker in Docker::ALL {
+            let pulled = docker.pull(server.address(), REPOSITORY, tag);
+            let pulled = pulled.with_context(|| format!("`{tag}`, Docker {}", docker.version()))?;
+            let layers = pulled.layers.iter().filter(|layer| **layer != EMPTY_LAYER);
+            ensure!(layers.eq(&schema2.layers), "`{tag}` has other layers");
+        }
+    }
+    Ok(())
 }
 
 fn a_folder_that_pulp_has_not_published_is_no_tree(engine: Engine) -> anyhow::Result<()> {
