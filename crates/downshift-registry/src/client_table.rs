@@ -40,6 +40,43 @@ struct Row {
     facts: ClientFacts<'static>,
 }
 
+/// Versions of a product that are all alike, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownClients {
+    /// What the first product of their `User-Agent` is called; see also [`is_called`](Self::is_called).
+    pub product: &'static str,
+    /// Whether they are other programs with containerd's library in them, whose version ends as [`OF_LIBRARY`] says.
+    pub is_library: bool,
+    /// The first version, by its first two numbers.
+    pub from: (u32, u32),
+    /// The first version that is not one of them; none if they are the newest.
+    pub before: Option<(u32, u32)>,
+}
+
+/// All clients of which something is known: the rows of a product together, the older before the newer.
+pub fn known_clients() -> impl Iterator<Item = KnownClients> {
+    let mut from = (0, 0);
+    TABLE.iter().map(move |row| {
+        let is_library = row.product == LIBRARY;
+        let product = if is_library { "containerd" } else { row.product };
+        let before = (row.before != NEWEST).then_some((row.before.0, row.before.1));
+        let clients = KnownClients { product, is_library, from, before };
+        from = before.unwrap_or_default();
+        clients
+    })
+}
+
+impl KnownClients {
+    /// Whether a client of which the first product is called so is one of them, with these two numbers in its version.
+    #[must_use]
+    pub fn is_called(&self, product: &str, version: (u32, u32)) -> bool {
+        !self.is_library
+            && canonical(product) == self.product
+            && version >= self.from
+            && self.before.is_none_or(|before| version < before)
+    }
+}
+
 /// The first two numbers of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(pub(crate) u32, pub(crate) u32);
@@ -55,10 +92,10 @@ const UNKNOWN: ClientFacts<'static> = ClientFacts {
     pulls_by_v1: false,
 };
 
-/// containerd's library in another program, and how the version ends that such a program names. containerd itself has its own
-/// there.
+/// containerd's library in another program.
 const LIBRARY: &str = "containerd's library";
-const OF_LIBRARY: &str = "+unknown";
+/// How the version ends that a program with containerd's library in it names. containerd itself has its own there.
+pub const OF_LIBRARY: &str = "+unknown";
 
 const SCHEMA1: &[Form] = &[Form::Schema1, Form::Schema1Unsigned];
 const OCI: &[Form] = &[Form::Oci, Form::Index];
@@ -185,6 +222,22 @@ mod tests {
             let is_alone = TABLE.iter().filter(|row| row.product == older.product && row.before == NEWEST);
             assert_eq!(is_alone.count(), 1, "{}", older.product);
         }
+    }
+
+    #[test]
+    fn the_versions_of_a_product_are_one_after_the_other() {
+        let of = |product, version| {
+            known_clients()
+                .find(|known| known.is_called(product, version))
+                .map(|known| (known.from, known.before))
+        };
+        assert_eq!(of("docker", (1, 5)), Some(((0, 0), Some((1, 6)))));
+        assert_eq!(of("docker", (1, 9)), Some(((1, 8), Some((1, 10)))));
+        assert_eq!(of("docker", (29, 0)), Some(((26, 0), None)));
+        assert_eq!(of("containerd", (1, 4)), Some(((0, 0), Some((1, 5)))));
+        assert_eq!(of("go-containerregistry", (0, 20)), Some(((0, 0), None)));
+        assert_eq!(of("curl", (7, 88)), None);
+        assert_eq!(known_clients().filter(|known| known.is_library).count(), 3);
     }
 
     #[test]

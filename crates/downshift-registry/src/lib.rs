@@ -69,6 +69,7 @@ pub use answer_key::{AnswerKey, Meaning};
 pub use authorization::{Authorization, Credentials, IdentityToken};
 pub use challenge::{Challenge, Demand};
 pub use client_rules::{ClientRules, InvalidClientRule, MAX_CLIENT_RULES};
+pub use client_table::{KnownClients, OF_LIBRARY, known_clients};
 pub use coding::Coding;
 pub use conditions::ContentRange;
 pub use fault::{BadProxy, BadRedirect, BadTls, Fault, Problem};
