@@ -1,0 +1,148 @@
+//! Caddy.
+//!
+//! A tag is a link to the folder of a manifest, and the only file in it says its digest and its type: `try_files` finds it by a
+//! pattern.
+
+use core::fmt::Write as _;
+
+use super::site::{API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, JSON, NO_V1, Problem, Site, TAG, VARY};
+
+pub(super) fn settings(site: &Site<'_>) -> String {
+    let mut text = String::from(
+        "# A registry made of files. Import this file in a site, after
+#     root * /path/to/the/folder/current
+map \"{header.User-Agent} {header.Accept}\" {downshift_variant} {
+",
+    );
+    for rule in &site.rules.agents {
+        let _ = writeln!(text, "\t`~{}` `{}`", rule.pattern, rule.variant.as_deref().unwrap_or("-"));
+    }
+    for rule in &site.rules.accepts {
+        let variant = rule.variant.as_deref().unwrap_or("-");
+        let _ = match rule.pattern.as_str() {
+            "" => writeln!(text, "\tdefault `{variant}`"),
+            pattern => writeln!(text, "\t`~(?i){pattern}` `{variant}`"),
+        };
+    }
+    let _ = write!(
+        text,
+        "}}
+
+header /v2/* Docker-Distribution-API-Version {API_VERSION}
+
+@downshift_write {{
+	path /v2/*
+	not method GET HEAD
+}}
+handle @downshift_write {{
+	header Content-Type `{JSON}`
+	respond `{}` 405
+}}
+
+handle /v2/ {{
+	header Content-Type `{JSON}`
+	respond `{{}}`
+}}
+
+",
+        Problem::Write.body()
+    );
+    for (kind, reference, folder, cache) in [
+        ("digest", DIGEST, "objects/{re.downshift.1}/{re.downshift.2}", BY_DIGEST),
+        ("tag", TAG, "tags/{downshift_variant}/{re.downshift.1}/_{re.downshift.2}", BY_TAG),
+    ] {
+        let _ = write!(
+            text,
+            "@downshift_{kind} path_regexp downshift `^/v2/(.+)/manifests/({reference})$`
+handle @downshift_{kind} {{
+	route {{
+		header Vary `{VARY}`
+		@found file {{
+			try_files /{folder}/*
+		}}
+		handle @found {{
+			route {{
+				rewrite * {{http.matchers.file.relative}}
+				@object path_regexp object `/({DIGEST})[.][^./]+$`
+				header @object Docker-Content-Digest {{re.object.1}}
+				header Cache-Control `{cache}`
+"
+        );
+        for (extension, media_type) in site.types() {
+            let _ = write!(
+                text,
+                "				@{extension} path *.{extension}
+				header @{extension} Content-Type `{media_type}`
+"
+            );
+        }
+        let _ = write!(
+            text,
+            "				file_server
+			}}
+		}}
+		handle {{
+			header Content-Type `{JSON}`
+			respond `{}` 404
+		}}
+	}}
+}}
+
+",
+            Problem::Manifest.body()
+        );
+    }
+    for (kind, pattern, headers, problem) in [
+        (
+            "blob",
+            format!("^/v2/.+/blobs/({DIGEST})$"),
+            format!(
+                "header Content-Type application/octet-stream
+			header Docker-Content-Digest {{re.downshift.1}}
+			header Cache-Control `{BLOB}`"
+            ),
+            Problem::Blob,
+        ),
+        (
+            "list",
+            "^/v2/(?:.+/tags/list|_catalog)$".to_owned(),
+            format!("header Content-Type `{JSON}`\n			header Cache-Control `{BY_TAG}`"),
+            Problem::Name,
+        ),
+    ] {
+        let _ = write!(
+            text,
+            "@downshift_{kind} path_regexp downshift `{pattern}`
+handle @downshift_{kind} {{
+	@found file {{path}}
+	handle @found {{
+		route {{
+			{headers}
+			file_server
+		}}
+	}}
+	handle {{
+		header Content-Type `{JSON}`
+		respond `{}` 404
+	}}
+}}
+
+",
+            problem.body()
+        );
+    }
+    let _ = write!(
+        text,
+        "handle /v2/* {{
+	header Content-Type `{JSON}`
+	respond `{}` 404
+}}
+
+handle /v1/* {{
+	respond `{NO_V1}` 404
+}}
+",
+        Problem::Path.body()
+    );
+    text
+}

@@ -1,0 +1,115 @@
+//! lighttpd, with the module magnet: the settings choose the variant, and the script finds the file.
+
+use core::fmt::Write as _;
+
+use super::site::{API_VERSION, BLOB, BY_DIGEST, BY_TAG, JSON, NO_V1, Problem, Site, VARY};
+
+pub(super) fn settings(site: &Site<'_>) -> String {
+    let mut text = String::from(
+        "# A registry made of files. Include this file after
+#     var.downshift-tree = \"/path/to/the/folder/current\"
+# It needs mod_magnet and mod_setenv.
+server.modules += ( \"mod_magnet\", \"mod_setenv\" )
+$HTTP[\"url\"] =~ \"^/v[12]/\" {
+    server.document-root = var.downshift-tree
+    server.follow-symlink = \"enable\"
+    magnet.attract-physical-path-to = ( var.downshift-tree + \"/lighttpd/downshift.lua\" )
+    ",
+    );
+    let agents = site.rules.agents.iter().map(|rule| ("User-Agent", rule.pattern.clone(), rule));
+    let accepts = site.rules.accepts.iter().filter(|rule| !rule.pattern.is_empty());
+    let accepts = accepts.map(|rule| ("Accept", format!("(?i){}", rule.pattern), rule));
+    let set = |variant: Option<&str>| {
+        format!("setenv.set-request-header = ( \"Downshift-Variant\" => \"{}\" )", variant.unwrap_or("-"))
+    };
+    for (header, pattern, rule) in agents.chain(accepts) {
+        let set = set(rule.variant.as_deref());
+        let _ =
+            write!(text, "$REQUEST_HEADER[\"{header}\"] =~ \"{pattern}\" {{\n        {set}\n    }} else ");
+    }
+    let last = site.rules.accepts.last().and_then(|rule| rule.variant.as_deref());
+    // Where there is no such header, no condition on it holds.
+    let _ = write!(text, "$HTTP[\"url\"] =~ \"\" {{\n        {}\n    }}\n}}\n", set(last));
+    text
+}
+
+pub(super) fn script(site: &Site<'_>) -> String {
+    let types: String = site
+        .types()
+        .iter()
+        .map(|(extension, media_type)| format!("    [\"{extension}\"] = \"{media_type}\",\n"))
+        .collect();
+    let [blob, manifest, name, path, write] = Problem::ALL.map(Problem::body);
+    format!(
+        r#"-- A registry made of files: finds the file of a request, and says what it is.
+local types = {{
+{types}}}
+local r = lighty.r
+local path = r.req_attr["uri.path"]
+local root = r.req_attr["physical.doc-root"]:gsub("/$", "")
+
+local function say(status, type, body)
+    r.resp_header["Content-Type"] = type
+    r.resp_body.set(body)
+    return status
+end
+
+local function send(file, type)
+    r.req_attr["physical.path"] = file
+    r.resp_header["Content-Type"] = type
+end
+
+if path:find("^/v1/") then
+    return say(404, "text/plain; charset=utf-8", "{NO_V1}\n")
+end
+r.resp_header["Docker-Distribution-API-Version"] = "{API_VERSION}"
+local method = r.req_attr["request.method"]
+if method ~= "GET" and method ~= "HEAD" then
+    return say(405, "{JSON}", '{write}')
+end
+if path == "/v2/" then
+    return say(200, "{JSON}", "{{}}")
+end
+
+local name, reference = path:match("^/v2/(.+)/manifests/([^/]+)$")
+if name then
+    r.resp_header["Vary"] = "{VARY}"
+    local by_digest = reference:find(":", 1, true)
+    local folder = root .. "/objects/" .. name .. "/" .. reference
+    if not by_digest then
+        folder = root .. "/tags/" .. r.req_header["Downshift-Variant"] .. "/" .. name .. "/_" .. reference
+    end
+    if lighty.c.stat(folder) then
+        for file in lighty.c.readdir(folder) do
+            local digest, extension = file:match("^(sha%d+:%x+)%.(.+)$")
+            if digest then
+                r.resp_header["Docker-Content-Digest"] = digest
+                r.resp_header["Cache-Control"] = by_digest and "{BY_DIGEST}" or "{BY_TAG}"
+                return send(folder .. "/" .. file, types[extension] or "application/octet-stream")
+            end
+        end
+    end
+    return say(404, "{JSON}", '{manifest}')
+end
+
+local digest = path:match("^/v2/.+/blobs/(sha%d+:%x+)$")
+if digest then
+    if not lighty.c.stat(root .. path) then
+        return say(404, "{JSON}", '{blob}')
+    end
+    r.resp_header["Docker-Content-Digest"] = digest
+    r.resp_header["Cache-Control"] = "{BLOB}"
+    return send(root .. path, "application/octet-stream")
+end
+
+if path == "/v2/_catalog" or path:find("^/v2/.+/tags/list$") then
+    if not lighty.c.stat(root .. path) then
+        return say(404, "{JSON}", '{name}')
+    end
+    r.resp_header["Cache-Control"] = "{BY_TAG}"
+    return send(root .. path, "{JSON}")
+end
+return say(404, "{JSON}", '{path}')
+"#
+    )
+}
