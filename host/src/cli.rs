@@ -14,6 +14,7 @@ mod layer;
 mod man;
 mod options;
 mod output;
+mod publish;
 mod serve;
 mod setup;
 mod verdict;
@@ -50,6 +51,7 @@ enum Command {
     Setup(setup::Setup),
     Clients(clients::Clients),
     Warm(Box<warm::Warm>),
+    Publish(Box<publish::Publish>),
     #[command(name = COMPILE_GUEST, hide = true)]
     CompileGuest(compile_guest::CompileGuest),
     Convert(Box<convert::Convert>),
@@ -77,7 +79,7 @@ Examples:
 Exit status:
   0  the command succeeded, and its answer is yes
   1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken, a layer is damaged,
-     an image is not warm
+     an image is not warm, or could not be published
   2  the command failed: wrong usage, an unreadable file, a broken document";
 
 /// The command line, with what the environment says.
@@ -107,6 +109,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Command::Setup(setup) => setup.run(),
         Command::Clients(clients) => clients.run(),
         Command::Warm(warm) => warm.run(),
+        Command::Publish(publish) => publish.run(),
         Command::CompileGuest(compile_guest) => compile_guest.run(),
         Command::Convert(convert) => convert.run(),
         Command::Verify(verify) => verify.run(),

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
 
@@ -112,7 +113,8 @@ impl Client {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let (pull_arguments, environment): (&[_], _) = (&["--quiet"], Vec::new());
+        let pull_arguments = &["--quiet"];
+        let environment = vec![("DOCKER_BUILDKIT", "0".to_string())];
         Ok(Self { program: DOCKER, arguments, pull_arguments, environment, _daemon: Some(daemon), folder })
     }
 
@@ -141,6 +143,17 @@ impl Client {
         self.run(&["rm", container.trim()])?;
         self.run(&["rmi", image])?;
         read_archive(File::open(archive)?)
+    }
+
+    /// Builds an image of the `Dockerfile` in a folder, by the classic builder, and pushes it.
+    ///
+    /// # Errors
+    /// If any of it fails. The error has the client's last words.
+    pub fn build_and_push(&self, folder: &Path, image: &str) -> anyhow::Result<()> {
+        self.run(&["build", "--quiet", "--tag", image, &folder.display().to_string()])?;
+        self.run(&["push", "--quiet", image])?;
+        self.run(&["rmi", image])?;
+        Ok(())
     }
 
     /// Runs a command of it.

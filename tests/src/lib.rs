@@ -9,6 +9,7 @@ pub mod containerd;
 pub mod daemon;
 pub mod engines;
 pub mod faults;
+pub mod file_servers;
 pub mod front;
 pub mod http;
 pub mod http2;

@@ -9,6 +9,12 @@ use libtest_mimic::{Completion, Failed, Trial};
 pub const DOCKER_REGISTRY: &str = "docker-registry";
 /// A web server that serves files.
 pub const NGINX: &str = "nginx";
+/// Another one.
+pub const APACHE: &str = "apache2";
+/// Another one.
+pub const CADDY: &str = "caddy";
+/// Another one, of Debian's packages lighttpd and lighttpd-mod-magnet.
+pub const LIGHTTPD: &str = "lighttpd";
 /// A client that asks a web server as often as it can.
 pub const WRK: &str = "wrk";
 /// Another, which asks for heads, too.
@@ -50,6 +56,9 @@ pub const STRIP: &str = "strip";
 pub const MKFS: &str = "mkfs.ext4";
 /// What repairs them.
 pub const E2FSCK: &str = "e2fsck";
+
+/// What takes JSON apart in scripts.
+pub const JQ: &str = "jq";
 
 /// What runs JavaScript outside of browsers.
 pub const NODE: &str = "node";

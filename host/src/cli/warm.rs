@@ -1,12 +1,12 @@
 //! `downshift warm`
 
 mod blobs;
-mod contents;
+pub(super) mod contents;
 mod front;
 mod manifests;
 mod progress;
-mod reference;
-mod refusal;
+pub(super) mod reference;
+pub(super) mod refusal;
 mod summary;
 mod tags;
 

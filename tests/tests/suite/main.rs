@@ -30,6 +30,7 @@ mod package;
 mod page;
 mod proxy;
 mod pulp;
+mod publish;
 mod refusals;
 mod registry;
 mod replay;
@@ -96,6 +97,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(inspect::trials()?);
     trials.extend(engines::trials());
     trials.extend(operation::trials());
+    trials.extend(publish::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 

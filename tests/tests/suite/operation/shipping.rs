@@ -104,6 +104,7 @@ fn there_is_a_manual_for_each_command() -> anyhow::Result<()> {
         "downshift-check-config",
         "downshift-clients",
         "downshift-warm",
+        "downshift-publish",
         "downshift-key",
     ] {
         let path = folder.path().join(format!("{page}.1"));

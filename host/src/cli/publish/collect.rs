@@ -1,0 +1,368 @@
+//! What to publish: each image is asked for as each client on each platform does, and everything that the answers name.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use bytes::Bytes;
+use downshift::{Digest, Limits, Platform};
+use downshift_publish::{Audience, reported_headers};
+use downshift_registry::link::next_query;
+use downshift_registry::{Problem, Reference, is_tag};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use serde::Deserialize;
+
+use super::source::{Answer, Source, Trouble};
+use super::summary::{Failure, Summary};
+use crate::cli::warm::contents::Contents;
+use crate::cli::warm::reference::Image;
+use crate::digest;
+use crate::error::Error;
+use crate::log::notice;
+
+/// Repositories and tags that one publication may have.
+const MAX_NAMES: usize = 1_000_000;
+
+/// Pages of a list, which may lead in a circle.
+const MAX_PAGES: usize = 100_000;
+
+/// Manifests that one answer may lead to.
+const MAX_MANIFESTS: usize = 10_000;
+
+/// The reason of a refusal of what is not an image.
+const ARTIFACT: &str = "artifact";
+
+/// What is wanted of the sources.
+pub(super) struct Wanted<'w> {
+    pub(super) audiences: &'w [Audience],
+    pub(super) platforms: &'w [Platform],
+    pub(super) images: &'w [Image],
+    pub(super) repositories: &'w [String],
+    pub(super) jobs: usize,
+}
+
+/// What a tag stands for, for each client on each platform.
+pub(super) type Answers = Vec<Vec<Option<Digest>>>;
+
+/// Everything that is to be published.
+#[derive(Default)]
+pub(super) struct Collected {
+    /// By repository and digest.
+    pub(super) manifests: BTreeMap<(String, Digest), Manifest>,
+    /// By repository and tag.
+    pub(super) tags: BTreeMap<(String, String), Answers>,
+    /// By repository and digest.
+    pub(super) blobs: BTreeMap<(String, Digest), Blob>,
+    pub(super) failures: Vec<Failure>,
+    /// Which source each repository is from.
+    repositories: BTreeMap<String, usize>,
+    images: usize,
+    /// Whether nothing was missing that may be there another time.
+    pub(super) is_whole: bool,
+}
+
+/// A manifest.
+pub(super) struct Manifest {
+    pub(super) body: Bytes,
+    pub(super) media_type: String,
+    /// The headers that are the same for whoever gets it.
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// A blob, and how to get it.
+pub(super) struct Blob {
+    pub(super) source: usize,
+    pub(super) user_agent: String,
+    /// Its size, if a manifest says it.
+    pub(super) size: Option<u64>,
+}
+
+/// What came of one image.
+#[derive(Default)]
+struct Outcome {
+    answers: Answers,
+    manifests: Vec<(Digest, Manifest)>,
+    blobs: Vec<(Digest, Blob)>,
+    failures: Vec<Failure>,
+    is_broken: bool,
+    lacks_key: bool,
+}
+
+impl Collected {
+    /// Asks the sources.
+    pub(super) async fn of(sources: &[Source], wanted: &Wanted<'_>) -> Result<Self, Error> {
+        let mut all = Self { is_whole: true, ..Self::default() };
+        for (place, source) in sources.iter().enumerate() {
+            let images = all.images_of(place, source, sources.len() > 1, wanted).await?;
+            all.images += images.len();
+            let one = |image| async move { (image, Asking { source, place, image, wanted }.ask().await) };
+            let mut outcomes = iter(&images).map(one).buffered(wanted.jobs);
+            while let Some((image, outcome)) = outcomes.next().await {
+                all.take(image, outcome)?;
+            }
+        }
+        if wanted.images.len() + wanted.repositories.len() > 0 {
+            all.miss_what_no_source_has(wanted);
+        }
+        Ok(all)
+    }
+
+    /// The images of a source that are wanted.
+    async fn images_of(
+        &mut self,
+        place: usize,
+        source: &Source,
+        has_others: bool,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<Image>, Error> {
+        let mut images: Vec<Image> = Vec::new();
+        for image in wanted.images {
+            // Of several sources one has it.
+            let list = format!("/v2/{}/tags/list", image.name);
+            if !has_others || source.get(&list, &[]).await.is_ok() {
+                images.push(image.clone());
+            }
+        }
+        let mut repositories: Vec<String> = wanted.repositories.to_vec();
+        if wanted.images.is_empty() && repositories.is_empty() {
+            match list(source, "/v2/_catalog", |page: Catalog| page.repositories).await {
+                Ok(names) => repositories = names,
+                Err(trouble) => self.fail(Failure::of("_catalog", trouble.refusal), true),
+            }
+        }
+        for name in &repositories {
+            match list(source, &format!("/v2/{name}/tags/list"), |page: Tags| page.tags.unwrap_or_default())
+                .await
+            {
+                Ok(tags) => {
+                    let tags = tags.into_iter().filter(|tag| is_tag(tag));
+                    images.extend(tags.map(|tag| Image::tagged(name, tag)));
+                }
+                Err(trouble) if trouble.status == 404 && !wanted.repositories.is_empty() => {}
+                Err(trouble) => {
+                    let is_passing = trouble.is_passing();
+                    self.fail(Failure::of(name, trouble.refusal), is_passing);
+                }
+            }
+        }
+        let mut seen = HashSet::new();
+        images.retain(|image| seen.insert((image.name.clone(), image.reference.clone())));
+        for image in &images {
+            let other = *self.repositories.entry(image.name.clone()).or_insert(place);
+            if other != place {
+                let problem = format!("the repository `{}` is in two of the sources", image.name);
+                return Err(Error::InvalidSettings { problem });
+            }
+        }
+        Ok(images)
+    }
+
+    fn take(&mut self, image: &Image, outcome: Outcome) -> Result<(), Error> {
+        let Outcome { answers, manifests, blobs, failures, is_broken, lacks_key } = outcome;
+        if lacks_key {
+            let problem = format!(
+                "`{}` is signed for clients that read schema 1 alone, and no key is named: name one with --key, which \
+                 `downshift key new` makes",
+                image.text
+            );
+            return Err(Error::InvalidSettings { problem });
+        }
+        for failure in failures {
+            self.fail(failure, false);
+        }
+        self.is_whole &= !is_broken;
+        let name = &image.name;
+        for (digest, manifest) in manifests {
+            self.manifests.entry((name.clone(), digest)).or_insert(manifest);
+        }
+        for (digest, blob) in blobs {
+            let size = blob.size;
+            let known = self.blobs.entry((name.clone(), digest)).or_insert(blob);
+            known.size = known.size.or(size);
+        }
+        if let Reference::Tag(tag) = &image.reference
+            && answers.iter().flatten().any(Option::is_some)
+        {
+            self.tags.insert((name.clone(), tag.clone()), answers);
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure, is_passing: bool) {
+        notice(format_args!("{}: failed: {}", failure.what(), failure.refusal.reason));
+        self.failures.push(failure);
+        self.is_whole &= !is_passing;
+    }
+
+    /// Says which of what was named is nowhere.
+    fn miss_what_no_source_has(&mut self, wanted: &Wanted<'_>) {
+        for name in wanted.images.iter().map(|image| &image.name).chain(wanted.repositories) {
+            if !self.repositories.contains_key(name) {
+                let problem = Problem::Invalid(format!("`{name}` is in none of the sources"));
+                self.fail(Failure::of(name, problem.into()), false);
+            }
+        }
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let mut summary = Summary { images: self.images, tags: self.tags.len(), ..Summary::default() };
+        for manifest in self.manifests.values() {
+            *summary.manifests.entry(manifest.media_type.clone()).or_default() += 1;
+        }
+        for failure in &self.failures {
+            summary.add_failure(failure.clone());
+        }
+        summary
+    }
+}
+
+struct Asking<'a> {
+    source: &'a Source,
+    place: usize,
+    image: &'a Image,
+    wanted: &'a Wanted<'a>,
+}
+
+impl Asking<'_> {
+    async fn ask(&self) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut seen = HashSet::new();
+        for audience in self.wanted.audiences {
+            let mut answers = Vec::new();
+            for (at, platform) in self.wanted.platforms.iter().enumerate() {
+                if at > 0 && !audience.says_platform() {
+                    answers.extend(answers.first().cloned());
+                    continue;
+                }
+                answers.push(self.ask_as(audience, platform, &mut seen, &mut outcome).await);
+            }
+            outcome.answers.push(answers);
+        }
+        outcome
+    }
+
+    /// Asks as a client; gives the digest that this gets.
+    async fn ask_as(
+        &self,
+        audience: &Audience,
+        platform: &Platform,
+        seen: &mut HashSet<Digest>,
+        outcome: &mut Outcome,
+    ) -> Option<Digest> {
+        let headers: Vec<_> = audience.headers(platform).collect();
+        let mut answered = None;
+        let mut queue = VecDeque::from([self.image.reference.clone()]);
+        while let Some(reference) = queue.pop_front() {
+            let is_child = answered.is_some();
+            let (digest, answer) = match self.manifest(&reference, &headers).await {
+                Ok(answer) => answer,
+                // Not everybody has all images that an index lists.
+                Err(trouble) if is_child && trouble.status == 404 => continue,
+                Err(trouble) => {
+                    let is_passing = trouble.is_passing();
+                    let failure = Failure::of(&self.image.text, trouble.refusal);
+                    let failure = failure.of_client(&audience.name, platform, audience.says_platform());
+                    // What is not an image is for those alone who take it as it is.
+                    if failure.refusal.reason == ARTIFACT {
+                        notice(format_args!("{}: left out, it is not an image", failure.what()));
+                        continue;
+                    }
+                    outcome.is_broken |= is_passing;
+                    outcome.failures.push(failure);
+                    continue;
+                }
+            };
+            outcome.lacks_key |= answer.is_signed && !self.source.has_key();
+            answered = answered.or_else(|| Some(digest.clone()));
+            if !seen.insert(digest.clone()) {
+                continue;
+            }
+            if seen.len() > MAX_MANIFESTS {
+                let problem = Problem::Invalid(format!("it leads to more than `{MAX_MANIFESTS}` manifests"));
+                outcome.failures.push(Failure::of(&self.image.text, problem.into()));
+                break;
+            }
+            let contents = match Contents::read(&answer.body, &Limits::default()) {
+                Ok(contents) => contents,
+                Err(error) => {
+                    let refusal = Problem::Invalid(error.to_string()).into();
+                    outcome.failures.push(Failure::of(&self.image.text, refusal));
+                    continue;
+                }
+            };
+            let entries = contents.index.iter().flat_map(|index| &index.entries);
+            queue.extend(entries.map(|entry| Reference::Digest(entry.digest.clone())));
+            let user_agent = audience.user_agent_on(platform);
+            outcome.blobs.extend(contents.blobs.into_iter().map(|(digest, size)| {
+                (digest, Blob { source: self.place, user_agent: user_agent.clone(), size })
+            }));
+            let media_type = header(&answer.headers, "content-type").unwrap_or_default().to_owned();
+            let headers = reported_headers(&answer.headers);
+            outcome.manifests.push((digest, Manifest { body: answer.body, media_type, headers }));
+        }
+        if let Some(digest) = &answered {
+            notice(format_args!("{} for {}: {digest}", self.image.text, audience.name));
+        }
+        answered
+    }
+
+    async fn manifest(
+        &self,
+        reference: &Reference,
+        headers: &[(&'static str, String)],
+    ) -> Result<(Digest, Answer), Trouble> {
+        let last = match reference {
+            Reference::Tag(tag) => tag.as_str(),
+            Reference::Digest(digest) => digest.as_str(),
+        };
+        let answer = self.source.get(&format!("/v2/{}/manifests/{last}", self.image.name), headers).await?;
+        let said = header(&answer.headers, "docker-content-digest").map(Digest::parse).transpose();
+        let said = said.ok().flatten();
+        let digest = match (reference, said) {
+            (Reference::Digest(digest), _) => digest.clone(),
+            (Reference::Tag(_), Some(said)) => said,
+            (Reference::Tag(_), None) => Digest::of(&answer.body),
+        };
+        if digest::check(&digest, &answer.body, &Limits::default()).is_err() {
+            return Err(Problem::Corrupt { digest }.into());
+        }
+        Ok((digest, answer))
+    }
+}
+
+fn header<'h>(headers: &'h [(&'static str, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
+}
+
+#[derive(Deserialize)]
+struct Catalog {
+    repositories: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    tags: Option<Vec<String>>,
+}
+
+/// A list, page by page.
+async fn list<P: for<'a> Deserialize<'a>>(
+    source: &Source,
+    path: &str,
+    names: impl Fn(P) -> Vec<String>,
+) -> Result<Vec<String>, Trouble> {
+    let mut all = Vec::new();
+    let mut at = path.to_owned();
+    for _ in 0..MAX_PAGES {
+        let answer = source.get(&at, &[]).await?;
+        let page = serde_json::from_slice(&answer.body);
+        all.extend(names(page.map_err(|_| Problem::Invalid(format!("`{path}` is not a list")))?));
+        let too_many = || Problem::Invalid(format!("`{path}` has more than `{MAX_NAMES}` names"));
+        if all.len() > MAX_NAMES {
+            return Err(too_many().into());
+        }
+        match header(&answer.headers, "link").and_then(next_query) {
+            Some(query) => at = format!("{path}?{query}"),
+            None => return Ok(all),
+        }
+    }
+    Err(Problem::Invalid(format!("`{path}` has more than `{MAX_PAGES}` pages")).into())
+}

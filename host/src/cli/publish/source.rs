@@ -1,0 +1,180 @@
+//! Where images come from: a registry or a store, behind the front that a server has. It is asked as clients ask, in this
+//! process.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use downshift::{Digest, Form};
+use downshift_registry::{Problem, Request};
+use downshift_sign::PrivateKey;
+use http_body_util::BodyExt as _;
+
+use crate::cli::warm::refusal::Refusal;
+use crate::data::keys;
+use crate::digest::DigestCheck;
+use crate::error::Error;
+use crate::origin::layout::BlobFile;
+use crate::origin::registry::Delivery;
+use crate::pull::{Reply, ReplyBody};
+use crate::service::Service;
+use crate::settings::{Auth, Settings};
+use crate::work_budget::Asker;
+
+/// Where the requests come from.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Where images come from.
+pub(super) struct Source {
+    service: Service,
+    /// Whether manifests are signed with a key that is kept.
+    has_key: bool,
+}
+
+/// An answer that is there as a whole.
+pub(super) struct Answer {
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Bytes,
+    /// Whether it was signed here.
+    pub(super) is_signed: bool,
+}
+
+/// Why there is none.
+pub(super) struct Trouble {
+    pub(super) refusal: Refusal,
+    /// The status, where it is one of HTTP.
+    pub(super) status: u16,
+}
+
+impl Trouble {
+    /// Whether it may be another time: what is published then stays as it is.
+    pub(super) fn is_passing(&self) -> bool {
+        self.status >= 500 || matches!(self.status, 0 | 401 | 403 | 408 | 429)
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self { refusal: problem.into(), status: 0 }
+    }
+}
+
+impl Source {
+    pub(super) fn open(mut settings: Settings) -> Result<Self, Error> {
+        // Who may pull from a server is its own business.
+        settings.auth = Auth::Open;
+        (settings.tls_certificate, settings.tls_key) = (None, None);
+        for upstream in &mut settings.upstream {
+            upstream.blobs = Delivery::Stream;
+        }
+        let has_key = settings.key.is_some();
+        if has_key {
+            return Ok(Self { service: Service::start(settings)?, has_key });
+        }
+        // What is signed with another key each time is not published: it is read here, and gone.
+        let unwritable = |error| Error::unwritable(Path::new("-"), error);
+        let folder = tempfile::tempdir().map_err(unwritable)?;
+        let path = folder.path().join("key");
+        keys::write_new(&path, &PrivateKey::generate()?)?;
+        settings.key = Some(path);
+        Ok(Self { service: Service::start(settings)?, has_key })
+    }
+
+    /// Whether signatures are the same each time.
+    pub(super) fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    async fn ask(&self, path: &str, headers: &[(&'static str, String)]) -> Result<Reply, Trouble> {
+        let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let request = match Request::read("GET", path, lines) {
+            Ok(request) => request,
+            Err(response) => return Err(trouble(response.into()).await),
+        };
+        let request = self.service.front.local(request.into());
+        let asker = Asker { client: ADDRESS, is_shared: false };
+        let reply = self.service.front.answer(request, ADDRESS, asker).await;
+        if reply.status == 200 { Ok(reply) } else { Err(trouble(reply).await) }
+    }
+
+    /// Asks for something that fits into memory.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Answer, Trouble> {
+        let Reply { headers, body, forms, .. } = self.ask(path, headers).await?;
+        let is_signed =
+            forms.is_some_and(|(stored, given)| given == Form::Schema1 && stored != Form::Schema1);
+        Ok(Answer { headers, body: whole(body).await?, is_signed })
+    }
+
+    /// The file that a store has a blob in.
+    pub(super) fn stored(&self, name: &str, digest: &Digest) -> Result<Option<BlobFile>, Error> {
+        let Some(store) = &self.service.front.shared.store else { return Ok(None) };
+        match store.repository(name)? {
+            Some(repository) => repository.layout.blob(digest),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes a blob to a new file, and gives how many bytes it has. They are checked.
+    pub(super) async fn copy(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        digest: &Digest,
+        to: &Path,
+    ) -> Result<Result<u64, Trouble>, Error> {
+        let reply = match self.ask(path, headers).await {
+            Ok(reply) => reply,
+            Err(trouble) => return Ok(Err(trouble)),
+        };
+        let unwritable = |error| Error::unwritable(to, error);
+        let mut file = File::create_new(to).map_err(unwritable)?;
+        let mut check = DigestCheck::new(digest.clone());
+        let mut bytes = 0_u64;
+        let mut write = |piece: &Bytes| {
+            check.update(piece);
+            bytes = bytes.saturating_add(piece.len() as u64);
+            file.write_all(piece)
+        };
+        match reply.body {
+            ReplyBody::Bytes(all) => write(&all).map_err(unwritable)?,
+            ReplyBody::Blob(mut body) => {
+                while let Some(frame) = body.frame().await {
+                    let Some(piece) = frame.ok().and_then(|frame| frame.into_data().ok()) else {
+                        return Ok(Err(Problem::Invalid(format!("the blob `{digest}` broke off")).into()));
+                    };
+                    write(&piece).map_err(unwritable)?;
+                }
+            }
+        }
+        if check.finish().is_err() {
+            return Ok(Err(Problem::Corrupt { digest: digest.clone() }.into()));
+        }
+        Ok(Ok(bytes))
+    }
+}
+
+/// Why a reply is not a good one.
+async fn trouble(reply: Reply) -> Trouble {
+    let status = reply.status;
+    let body = whole(reply.body).await.unwrap_or_default();
+    Trouble { refusal: Refusal::of_response(status, &body), status }
+}
+
+async fn whole(body: ReplyBody) -> Result<Bytes, Trouble> {
+    let mut body = match body {
+        ReplyBody::Bytes(bytes) => return Ok(bytes),
+        ReplyBody::Blob(body) => body,
+    };
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let broken = || Trouble::from(Problem::Invalid("an answer broke off".to_owned()));
+        bytes.extend_from_slice(&frame.ok().and_then(|frame| frame.into_data().ok()).ok_or_else(broken)?);
+    }
+    Ok(bytes.freeze())
+}

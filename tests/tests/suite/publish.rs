@@ -1,0 +1,815 @@
+//! `downshift publish`: a folder that web servers serve as a registry, with the settings that were written for them.
+
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, ensure};
+use downshift::{Digest, EMPTY_LAYER, Form};
+use downshift_cases::images::{Image, REPOSITORY, layout, sample};
+use downshift_cases::response::{Response, is_manifest};
+use downshift_cases::upward;
+use downshift_tests::clients::Client;
+use downshift_tests::engines::Docker;
+use downshift_tests::file_servers::{FileServer, Running};
+use downshift_tests::programs::{
+    DOCKER, DOCKER_REGISTRY, DOCKERD, JQ, NODE, PODMAN, SKOPEO, case, case_after, case_with, locate,
+};
+use downshift_tests::registry::Registry;
+use downshift_tests::web::{Web, respond};
+use downshift_tests::{http, program, skopeo};
+use libtest_mimic::Trial;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::Named;
+use crate::clients::pulls;
+
+const CONTAINERD: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
+const SIX: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.v1+prettyjws, application/vnd.docker.distribution.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json";
+const DOCKER_FORMS: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_1_10: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws, application/json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+const OCI_FORMS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
+
+/// Clients that a web server has to tell apart, each with its `User-Agent` and `Accept`.
+const CLIENTS: [(&str, &str); 19] = [
+    ("docker/1.6.2 go/go1.4.2 git-commit/7c8fca2 kernel/3.16.0 os/linux arch/amd64", ""),
+    ("docker/1.7.1-el6 go/go1.4.2 os/linux arch/amd64", ""),
+    ("docker/1.9.1 go/go1.4.3 os/linux arch/amd64", ""),
+    ("docker/1.10.3 go/go1.5.3 os/linux arch/amd64", DOCKER_1_10),
+    (
+        "docker/1.13.1 go/go1.7.5 os/linux arch/amd64 UpstreamClient(Docker-Client/1.13.1 \\(linux\\))",
+        DOCKER_1_10,
+    ),
+    ("docker/17.05.0-ce go/go1.7.5 os/linux arch/amd64", DOCKER_1_10),
+    ("docker/18.03.1-ce go/go1.9.5 os/linux arch/amd64", DOCKER_1_10),
+    ("docker/18.06.3-ce go/go1.10.3 os/linux arch/amd64", SIX),
+    ("docker/20.10.24+dfsg1 go/go1.19.8 os/linux arch/amd64", SIX),
+    ("docker/25.0.5 go/go1.21.8 os/linux arch/amd64", SIX),
+    ("docker/29.0.1 go/go1.24.3 os/linux arch/amd64", CONTAINERD),
+    ("containerd/1.4.13", CONTAINERD),
+    ("containerd/1.6.20+unknown", CONTAINERD),
+    ("containerd/1.7.20", CONTAINERD),
+    ("containerd/2.4.0-beta", CONTAINERD),
+    ("containers/5.23.1 (github.com/containers/image)", SIX),
+    ("crane/v0.21.10 go-containerregistry/v0.21.10", SIX),
+    ("oras/1.3.3", OCI_FORMS),
+    ("snyk", DOCKER_FORMS),
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for server in FileServer::ALL {
+        let of_server = |(name, run): Named<fn(FileServer) -> anyhow::Result<()>>,
+                         programs: &[&'static str]| {
+            let name = format!("publish::{}::{name}", server.name());
+            case_with([&[server.program()], programs].concat(), name, move || run(server))
+        };
+        trials.push(of_server(named!(answers_are_those_of_a_server), &[]));
+        trials.push(of_server(named!(blobs_lists_and_errors_are_those_of_a_registry), &[]));
+        trials.push(of_server(named!(old_engines_pull), &[]));
+        trials.push(of_server(named!(a_moved_tag_is_seen_at_once), &[]));
+        trials.push(of_server(named!(manifests_of_other_types_are_served), &[]));
+        trials.push(of_server(named!(skopeo_pulls), &[SKOPEO]));
+        let name = |client: &str| format!("publish::{}::engines_pull_every_form::{client}", server.name());
+        trials.push(case_after([server.program(), PODMAN], name("podman"), Client::podman, move |podman| {
+            engines_pull_every_form(server, &podman)
+        }));
+        let programs = [server.program(), DOCKER, DOCKERD];
+        trials.push(case_after(programs, name("docker"), Client::docker, move |docker| {
+            engines_pull_every_form(server, &docker)
+        }));
+    }
+    let programs = [DOCKER, DOCKERD, DOCKER_REGISTRY, SKOPEO];
+    let (name, run): Named<fn(&Client) -> anyhow::Result<()>> =
+        named!(what_docker_built_comes_back_by_every_web_server);
+    trials.push(case_after(programs, format!("publish::{name}"), Client::docker, move |docker| run(&docker)));
+    let (name, run): Named<fn() -> anyhow::Result<()>> = named!(buckets_give_what_a_server_gives);
+    trials.push(case_with([NODE, JQ], format!("publish::{name}"), run));
+    let alone = |(name, run): Named<fn() -> anyhow::Result<()>>| case(format!("publish::{name}"), run);
+    trials.extend([
+        alone(named!(two_folders_are_the_same_to_the_byte)),
+        alone(named!(a_second_run_writes_nothing)),
+        alone(named!(what_is_damaged_is_mended)),
+        alone(named!(what_was_published_stays_by_its_digest_until_it_is_pruned)),
+        alone(named!(a_run_that_is_killed_leaves_what_was_there)),
+        alone(named!(a_registry_that_fails_leaves_what_was_there)),
+        alone(named!(a_data_folder_keeps_the_key)),
+        alone(named!(layers_of_a_store_are_linked)),
+        alone(named!(what_a_client_cannot_get_is_told)),
+        alone(named!(platforms_are_told_apart)),
+        alone(named!(usage)),
+    ]);
+    trials
+}
+
+/// A store with a key, and where to publish.
+struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    fn of(images: &[(&str, Image)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        // Web servers run as somebody else.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        let site = Self { folder };
+        site.store(images)?;
+        program::succeed(["key", "new", "--output", &site.path("key")])?;
+        Ok(site)
+    }
+
+    /// Every form, and what has to be made for somebody.
+    fn full() -> anyhow::Result<Self> {
+        Self::of(&full()?)
+    }
+
+    fn store(&self, images: &[(&str, Image)]) -> anyhow::Result<()> {
+        let repository = self.folder.path().join("store").join(REPOSITORY);
+        if repository.exists() {
+            fs::remove_dir_all(&repository)?;
+        }
+        layout::write(&repository, images)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// The arguments that publish its store.
+    fn arguments(&self, out: &str) -> Vec<String> {
+        let [store, key, out] = ["store", "key", out].map(|name| self.path(name));
+        let arguments = ["publish", &out, "--engine", "native", "--json", "--from", &store, "--key", &key];
+        arguments.map(str::to_owned).to_vec()
+    }
+
+    /// Publishes, and gives the summary.
+    fn publish(&self, more: &[&str]) -> anyhow::Result<Value> {
+        let arguments = [self.arguments("out"), more.iter().map(ToString::to_string).collect()].concat();
+        let output = program::run(arguments)?;
+        ensure!(output.status.success(), "{}", said(&output));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    fn serve(&self, server: FileServer) -> anyhow::Result<Running> {
+        server.serve(&self.out())
+    }
+}
+
+fn full() -> anyhow::Result<Vec<(&'static str, Image)>> {
+    let mut images = sample::in_every_form().to_vec();
+    images.push(("zstd", sample::zstd()));
+    images.push(("zstd-index", sample::zstd_index()));
+    images.push(("without-layers", sample::without_layers()));
+    images.push(("artifact", sample::artifact()));
+    // What Docker 1.9 has pushed.
+    let pushed = upward::read()?.into_iter().next().context("there is no recorded image")?;
+    let mut schema1 = Image::bare(Form::Schema1, pushed.manifest.clone().into_bytes());
+    schema1.layers = pushed
+        .documents()?
+        .into_iter()
+        .filter(|(digest, _)| pushed.blobs.contains_key(digest.as_str()))
+        .map(|(_, blob)| blob)
+        .collect();
+    images.push(("schema1", schema1));
+    Ok(images)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn headers<'h>(user_agent: &'h str, accept: &'h str) -> Vec<(&'static str, &'h str)> {
+    let accept = Some(("Accept", accept)).filter(|(_, accept)| !accept.is_empty());
+    [("User-Agent", user_agent)].into_iter().chain(accept).collect()
+}
+
+fn manifest_path(reference: &str) -> String {
+    format!("/v2/{REPOSITORY}/manifests/{reference}")
+}
+
+/// What a client looks at in an answer.
+fn seen(response: &Response) -> (u16, Option<&str>, Option<&str>, Option<&str>, &[u8]) {
+    let header = |name| response.header(name);
+    (
+        response.status,
+        header("content-type"),
+        header("docker-content-digest"),
+        header("docker-distribution-api-version"),
+        &response.body,
+    )
+}
+
+/// Each client gets from files what a server would give it, to the byte.
+fn answers_are_those_of_a_server(server: FileServer) -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    let [store, key] = ["store", "key"].map(|name| site.path(name));
+    let live = program::serve(["--engine", "native", "--store", &store, "--key", &key])?;
+    for (user_agent, accept) in CLIENTS {
+        for (tag, _) in full()? {
+            let context = || format!("`{tag}` for {user_agent}");
+            let ask = |address: SocketAddr, method: &str, reference: &str| {
+                http::send(address, method, &manifest_path(reference), &headers(user_agent, accept))
+            };
+            let expected = ask(live.address(), "GET", tag)?;
+            let answer = ask(files.address(), "GET", tag).with_context(context)?;
+            if expected.status != 200 {
+                ensure!(answer.status == 404, "{}: {answer:?}", context());
+                continue;
+            }
+            ensure!(seen(&answer) == seen(&expected), "{}: {answer:?}\n\n{expected:?}", context());
+            for header in ["vary", "cache-control"] {
+                // httpd writes lists without spaces.
+                let value = |response: &Response| response.header(header).map(|value| value.replace(' ', ""));
+                ensure!(value(&answer) == value(&expected), "{} {header}: {answer:?}", context());
+            }
+            let head = ask(files.address(), "HEAD", tag).with_context(context)?;
+            let (status, kind, digest, version, _) = seen(&expected);
+            ensure!(seen(&head) == (status, kind, digest, version, b""), "HEAD {}: {head:?}", context());
+            ensure!(head.header("content-length") == expected.header("content-length"), "HEAD {}", context());
+            let digest = digest.context("no digest is reported")?;
+            let by_digest = ask(files.address(), "GET", digest).with_context(context)?;
+            ensure!(seen(&by_digest) == seen(&expected), "{} by digest: {by_digest:?}", context());
+        }
+    }
+    Ok(())
+}
+
+fn blobs_lists_and_errors_are_those_of_a_registry(server: FileServer) -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    let send = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        http::send(files.address(), method, path, headers)
+    };
+    let base = send("GET", "/v2/", &[])?;
+    ensure!(seen(&base).0 == 200 && base.body == b"{}", "{base:?}");
+    ensure!(base.header("docker-distribution-api-version") == Some("registry/2.0"), "{base:?}");
+
+    let layer = &sample::oci().layers[0];
+    let digest = Digest::of(layer);
+    let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
+    let whole = send("GET", &path, &[])?;
+    ensure!(whole.status == 200 && whole.body == *layer, "{whole:?}");
+    ensure!(whole.header("docker-content-digest") == Some(digest.as_str()), "{whole:?}");
+    ensure!(whole.header("content-type") == Some("application/octet-stream"), "{whole:?}");
+    ensure!(whole.header("content-encoding").is_none(), "{whole:?}");
+    let head = send("HEAD", &path, &[])?;
+    ensure!(
+        head.status == 200 && head.header("content-length") == whole.header("content-length"),
+        "{head:?}"
+    );
+    let part = send("GET", &path, &[("Range", "bytes=3-9"), ("Accept-Encoding", "gzip")])?;
+    ensure!(part.status == 206 && part.body == layer[3..10], "{part:?}");
+    let empty = send("GET", &format!("/v2/{REPOSITORY}/blobs/{}", Digest::EMPTY_LAYER), &[])?;
+    ensure!(empty.body == EMPTY_LAYER, "{empty:?}");
+
+    let tags = send("GET", &format!("/v2/{REPOSITORY}/tags/list"), &[])?.json()?;
+    let mut expected: Vec<_> = full()?.iter().map(|(tag, _)| *tag).collect();
+    expected.sort_unstable();
+    ensure!(tags["name"] == REPOSITORY && tags["tags"] == serde_json::json!(expected), "{tags}");
+    let catalog = send("GET", "/v2/_catalog", &[])?.json()?;
+    ensure!(catalog["repositories"] == serde_json::json!([REPOSITORY]), "{catalog}");
+
+    let unknown = Digest::of(b"unknown");
+    for (method, path, status, code) in [
+        ("GET", manifest_path("unknown"), 404, "MANIFEST_UNKNOWN"),
+        ("GET", manifest_path(unknown.as_str()), 404, "MANIFEST_UNKNOWN"),
+        ("GET", format!("/v2/{REPOSITORY}/blobs/{unknown}"), 404, "BLOB_UNKNOWN"),
+        ("GET", "/v2/library/other/tags/list".to_owned(), 404, "NAME_UNKNOWN"),
+        ("GET", "/v2/library/other/manifests/latest".to_owned(), 404, "MANIFEST_UNKNOWN"),
+        ("GET", format!("/v2/{REPOSITORY}/blobs/uploads/"), 404, "UNSUPPORTED"),
+        ("PUT", manifest_path("new"), 405, "UNSUPPORTED"),
+        ("DELETE", manifest_path("oci"), 405, "UNSUPPORTED"),
+    ] {
+        let error = send(method, &path, &[])?;
+        ensure!(error.status == status, "{method} {path}: {error:?}");
+        ensure!(error.json()?["errors"][0]["code"] == code, "{method} {path}: {error:?}");
+        let kind = error.header("content-type").unwrap_or_default();
+        ensure!(kind.starts_with("application/json"), "{method} {path}: {error:?}");
+        let version = error.header("docker-distribution-api-version");
+        ensure!(version == Some("registry/2.0"), "{method} {path}: {error:?}");
+    }
+    // Nobody gets out of the tree.
+    for path in ["/v2/../../key", "/v2/library/sample/manifests/..%2f..%2fkey", "/v2/%2e%2e/%2e%2e/key"] {
+        let response = send("GET", path, &[])?;
+        // Caddy gives nothing of what is no site's.
+        let is_nothing = matches!(response.status, 400 | 403 | 404) || response.body.is_empty();
+        ensure!(is_nothing, "{path}: {response:?}");
+    }
+    Ok(())
+}
+
+fn old_engines_pull(server: FileServer) -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    for docker in Docker::ALL.into_iter().chain([Docker::V1_13_1, Docker::V20_10_24]) {
+        for (tag, _) in full()?.iter().filter(|(tag, _)| *tag != "artifact") {
+            let context = || format!("{tag} by {}", docker.version());
+            let by_tag = docker.pull(files.address(), REPOSITORY, tag).with_context(context)?;
+            let reported = by_tag.reported.clone().with_context(context)?;
+            let by_digest = docker.pull(files.address(), REPOSITORY, &reported).with_context(context)?;
+            ensure!(by_digest == by_tag, "{} by its digest is something else", context());
+        }
+    }
+    Ok(())
+}
+
+fn a_moved_tag_is_seen_at_once(server: FileServer) -> anyhow::Result<()> {
+    let (one, other) = (sample::oci(), sample::index());
+    let site = Site::of(&[("latest", one.clone())])?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    let ask = |reference: &str| {
+        http::send(files.address(), "GET", &manifest_path(reference), &[("Accept", OCI_FORMS)])
+    };
+    is_it(&ask("latest")?, Form::Oci, &one.manifest.digest())?;
+    site.store(&[("latest", other.clone()), ("new", one.clone())])?;
+    site.publish(&[])?;
+    is_it(&ask("latest")?, Form::Index, &other.manifest.digest())?;
+    is_it(&ask("new")?, Form::Oci, &one.manifest.digest())
+}
+
+/// What is of no form is for who takes any, under its own type, whatever that is.
+fn manifests_of_other_types_are_served(server: FileServer) -> anyhow::Result<()> {
+    let document = |media_type: &str| {
+        Image::bare(Form::Other, serde_json::json!({ "mediaType": media_type }).to_string().into_bytes())
+    };
+    let types = ["application/vnd.x#$y&z!+json", "application/vnd.a.b+json", "application/vnd.a-b+json"];
+    let images = [("one", document(types[0])), ("two", document(types[1])), ("three", document(types[2]))];
+    let site = Site::of(&images)?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    for ((tag, image), media_type) in images.iter().zip(types) {
+        let headers = headers("containerd/1.7.20", CONTAINERD);
+        for reference in [(*tag).to_owned(), Digest::of(&image.manifest.bytes).to_string()] {
+            let answer = http::send(files.address(), "GET", &manifest_path(&reference), &headers)?;
+            ensure!(answer.status == 200 && answer.body == image.manifest.bytes, "{reference}: {answer:?}");
+            ensure!(answer.header("content-type") == Some(media_type), "{reference}: {answer:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Web servers have entity tags of their own.
+fn is_it(response: &Response, form: Form, digest: &Digest) -> anyhow::Result<()> {
+    let (status, kind, reported, ..) = seen(response);
+    let expected = (200, Some(form.media_type()), Some(digest.as_str()));
+    ensure!((status, kind, reported) == expected, "{response:?}");
+    Ok(())
+}
+
+fn skopeo_pulls(server: FileServer) -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    for (tag, image) in sample::in_every_form() {
+        for reference in [format!(":{tag}"), format!("@{}", image.manifest.digest())] {
+            let pulled = skopeo::pull(files.address(), &reference, &["--all"])?;
+            ensure!(pulled.manifest == image.manifest.bytes, "`{reference}` is another manifest");
+            let mut documents = image.documents();
+            documents.remove(&image.manifest.digest());
+            ensure!(pulled.documents == documents, "`{reference}` has other documents");
+        }
+    }
+    Ok(())
+}
+
+fn engines_pull_every_form(server: FileServer, client: &Client) -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let files = site.serve(server)?;
+    for (tag, image) in sample::in_every_form() {
+        pulls(client, files.address(), &format!(":{tag}")).with_context(|| tag.to_owned())?;
+        pulls(client, files.address(), &format!("@{}", image.manifest.digest()))
+            .with_context(|| tag.to_owned())?;
+    }
+    // Debian's Docker reads no zstd, and podman does.
+    pulls(client, files.address(), ":zstd")
+}
+
+/// Built and pushed by Docker, stored by the reference registry, published from there, and pulled by engines old and new.
+fn what_docker_built_comes_back_by_every_web_server(docker: &Client) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::write(
+        folder.path().join("Dockerfile"),
+        "FROM scratch\nCOPY greeting /etc/greeting\nCMD [\"/none\"]\n",
+    )?;
+    fs::write(folder.path().join("greeting"), "Hello\n")?;
+    let registry = Registry::start()?;
+    docker.build_and_push(folder.path(), &format!("{}/{REPOSITORY}:built", registry.host()))?;
+    let accept = [("Accept", Form::Schema2.media_type())];
+    let stored = http::send(registry.host().parse()?, "GET", &manifest_path("built"), &accept)?;
+    let digest = stored.header("docker-content-digest").context("no digest is reported")?.to_owned();
+    is_manifest(&stored, Form::Schema2, &digest.parse()?)?;
+
+    let site = Site::of(&[])?;
+    let (out, key) = (site.path("out"), site.path("key"));
+    program::succeed(["publish", &out, "--engine", "native", "--key", &key, "--from", registry.url()])?;
+    for server in FileServer::ALL.into_iter().filter(|server| locate(server.program()).is_some()) {
+        let files = site.serve(server)?;
+        let mut reported = vec![digest.clone()];
+        for engine in Docker::ALL.into_iter().chain([Docker::V1_13_1, Docker::V20_10_24]) {
+            let context = || format!("{} from {}", engine.version(), server.name());
+            let pulled = engine.pull(files.address(), REPOSITORY, "built").with_context(context)?;
+            let own = pulled.reported.clone().with_context(context)?;
+            let again = engine.pull(files.address(), REPOSITORY, &own).with_context(context)?;
+            ensure!(again == pulled, "{}: by its digest it is something else", context());
+            reported.push(own);
+        }
+        for reference in [":built".to_owned()].into_iter().chain(reported.iter().map(|own| format!("@{own}")))
+        {
+            let pulled = docker.pull(&format!("{}/{REPOSITORY}{reference}", files.address()));
+            let pulled = pulled.with_context(|| format!("`{reference}` from {}", server.name()))?;
+            ensure!(pulled.contains_key("etc/greeting"), "{reference} from {}: {pulled:?}", server.name());
+        }
+        let pulled = skopeo::pull(files.address(), ":built", &[])?;
+        ensure!(pulled.manifest == stored.body, "skopeo gets another manifest from {}", server.name());
+    }
+    Ok(())
+}
+
+/// What stands for the program that copies into a bucket: a folder, where each object has its settings beside it.
+const AWS: &str = r#"#!/bin/sh
+shift 3
+from=$1 to=$BUCKET/${2#s3://bucket/}
+shift 2
+mkdir -p "$(dirname "$to")"
+cp "$from" "$to"
+printf '%s\n' "$@" > "$to.settings"
+"#;
+
+/// The upload, the worker for R2, and the function before S3.
+fn buckets_give_what_a_server_gives() -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let programs = site.folder.path().join("programs");
+    fs::create_dir(&programs)?;
+    fs::write(programs.join("aws"), AWS)?;
+    fs::set_permissions(programs.join("aws"), Permissions::from_mode(0o755))?;
+    let tree = site.out().join("current");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH")?);
+    let upload = Command::new("sh")
+        .arg(tree.join("cloudfront/upload.sh"))
+        .arg("s3://bucket")
+        .env("PATH", path)
+        .env("BUCKET", site.path("bucket"))
+        .output()?;
+    ensure!(upload.status.success(), "{}", said(&upload));
+
+    let [store, key] = ["store", "key"].map(|name| site.path(name));
+    let live = program::serve(["--engine", "native", "--store", &store, "--key", &key])?;
+    let (mut requests, mut expected) = (Vec::new(), Vec::new());
+    for (user_agent, accept) in CLIENTS {
+        for (tag, _) in full()? {
+            let path = manifest_path(tag);
+            expected.push(http::send(live.address(), "GET", &path, &headers(user_agent, accept))?);
+            let lines: BTreeMap<_, _> = headers(user_agent, accept)
+                .into_iter()
+                .map(|(name, value)| (name.to_lowercase(), value))
+                .collect();
+            requests.push(serde_json::json!({"path": path, "headers": lines}));
+        }
+    }
+    let mut node = Command::new(NODE)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/js/published.mjs"))
+        .args([tree.display().to_string(), site.path("bucket")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    serde_json::to_writer(node.stdin.take().context("there is no input")?, &requests)?;
+    let output = node.wait_with_output()?;
+    ensure!(output.status.success(), "{}", said(&output));
+    let answers: Vec<[Value; 2]> = serde_json::from_slice(&output.stdout)?;
+    ensure!(answers.len() == expected.len(), "there are {} answers", answers.len());
+    for ((answers, expected), request) in answers.iter().zip(&expected).zip(&requests) {
+        for answer in answers {
+            if expected.status != 200 {
+                ensure!(answer["status"] == 404, "{request}: {answer}");
+                continue;
+            }
+            let (_, kind, digest, _, body) = seen(expected);
+            ensure!(answer["status"] == 200 && answer["type"].as_str() == kind, "{request}: {answer}");
+            ensure!(answer["digest"].as_str() == digest, "{request}: {answer}");
+            ensure!(answer["body"].as_str().map(str::as_bytes) == Some(body), "{request}: {answer}");
+        }
+    }
+    Ok(())
+}
+
+/// Everything in a folder: files with their bytes, links with their targets.
+fn contents(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut all = BTreeMap::new();
+    walk(folder, &mut |path, metadata| {
+        let bytes = if metadata.is_symlink() {
+            fs::read_link(path)?.into_os_string().into_encoded_bytes()
+        } else {
+            fs::read(path)?
+        };
+        all.insert(path.strip_prefix(folder)?.to_path_buf(), bytes);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// The inode of each file, and the times of its last changes.
+type State = BTreeMap<PathBuf, (u64, i64, i64, i64, i64)>;
+
+/// The state of everything in a folder, itself included: whatever is written changes it.
+fn state(folder: &Path) -> anyhow::Result<State> {
+    let mut all = BTreeMap::new();
+    let mut add = |path: &Path, metadata: &fs::Metadata| {
+        let state = (
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec(),
+        );
+        all.insert(path.to_path_buf(), state);
+        Ok(())
+    };
+    add(folder, &fs::symlink_metadata(folder)?)?;
+    walk(folder, &mut add)?;
+    Ok(all)
+}
+
+fn walk(
+    folder: &Path,
+    visit: &mut impl FnMut(&Path, &fs::Metadata) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let metadata = fs::symlink_metadata(&path)?;
+        if metadata.is_dir() {
+            walk(&path, visit)?;
+        } else {
+            visit(&path, &metadata)?;
+        }
+    }
+    Ok(())
+}
+
+fn two_folders_are_the_same_to_the_byte() -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let other = program::succeed(site.arguments("other"))?;
+    ensure!(!other.is_empty(), "there is no summary");
+    let [one, other] = ["out", "other"].map(|name| fs::canonicalize(site.path(name) + "/current"));
+    let (one, other) = (one?, other?);
+    ensure!(one.file_name() == other.file_name(), "{one:?} and {other:?} have other names");
+    let (one, other) = (contents(&one)?, contents(&other)?);
+    ensure!(one.len() > 100, "there are only {} files", one.len());
+    for (path, bytes) in &one {
+        ensure!(other.get(path) == Some(bytes), "`{}` is another", path.display());
+    }
+    ensure!(one.len() == other.len(), "there are other files");
+    Ok(())
+}
+
+fn a_second_run_writes_nothing() -> anyhow::Result<()> {
+    let site = Site::full()?;
+    let first = site.publish(&[])?;
+    ensure!(first["published"] == true && first["changed"] == true, "{first}");
+    let before = state(&site.out())?;
+    let second = site.publish(&[])?;
+    ensure!(second["published"] == true && second["changed"] == false, "{second}");
+    ensure!(second["written"] == 0 && second["linked"] == 0, "{second}");
+    let after = state(&site.out())?;
+    ensure!(before == after, "something was written");
+    // Another image leaves the files of all others as they are.
+    site.store(&[&full()?[..], &[("again", sample::oci())]].concat())?;
+    let third = site.publish(&[])?;
+    ensure!(third["changed"] == true, "{third}");
+    let inode = |state: &State, tree: &Path| {
+        let layer = Digest::of(&sample::oci().layers[0]);
+        state.get(&tree.join(format!("v2/{REPOSITORY}/blobs/{layer}"))).map(|state| state.0)
+    };
+    let current = fs::canonicalize(site.out().join("current"))?;
+    let former = before.keys().find(|path| path.ends_with("headers.json")).and_then(|path| path.parent());
+    let former = former.context("there is no former tree")?;
+    ensure!(inode(&state(&site.out())?, &current) == inode(&before, former), "a layer was written again");
+    Ok(())
+}
+
+fn what_is_damaged_is_mended() -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&[])?;
+    let path = site.out().join(format!("current/v2/{REPOSITORY}/tags/list"));
+    fs::remove_file(&path)?;
+    let summary = site.publish(&[])?;
+    ensure!(summary["changed"] == true && path.exists(), "{summary}");
+    Ok(())
+}
+
+fn what_was_published_stays_by_its_digest_until_it_is_pruned() -> anyhow::Result<()> {
+    let (one, other) = (sample::oci(), sample::schema2());
+    let site = Site::of(&[("latest", one.clone())])?;
+    site.publish(&[])?;
+    site.store(&[("latest", other)])?;
+    site.publish(&[])?;
+    let layer = Digest::of(&one.configs[0]);
+    let kept = [
+        site.out().join(format!("current/v2/{REPOSITORY}/manifests/{}", one.manifest.digest())),
+        site.out().join(format!("current/v2/{REPOSITORY}/blobs/{layer}")),
+    ];
+    ensure!(kept.iter().all(|path| path.is_file()), "what was published is gone");
+    let before = state(&site.out())?;
+    site.publish(&[])?;
+    ensure!(before == state(&site.out())?, "something was written");
+    site.publish(&["--prune"])?;
+    ensure!(!kept.iter().any(|path| path.exists()), "what was to be dropped is there");
+    Ok(())
+}
+
+/// A registry that has one image, and never sends its layers to the end.
+fn stuck(image: &Image) -> anyhow::Result<Web> {
+    let manifest = image.manifest.bytes.clone();
+    let digest = image.manifest.digest().to_string();
+    let config = image.configs.concat();
+    let config_digest = Digest::of(&config).to_string();
+    Ok(Web::start(move |request, client| {
+        let digest = [("Docker-Content-Digest", digest.as_str()), ("Content-Type", Form::Oci.media_type())];
+        match request.path.as_str() {
+            path if path.contains("/manifests/") && request.method == "HEAD" => {
+                let length = manifest.len().to_string();
+                downshift_tests::web::write_head(
+                    client,
+                    200,
+                    &[&digest[..], &[("Content-Length", length.as_str())]].concat(),
+                )
+            }
+            path if path.contains("/manifests/") => respond(client, 200, &digest, &manifest),
+            path if path.ends_with(&config_digest) => respond(client, 200, &[], &config),
+            path if path.contains("/blobs/") => {
+                // It is there, and does not come.
+                loop {
+                    std::thread::park();
+                }
+            }
+            _ => respond(client, 200, &[], b"{}"),
+        }
+    })?)
+}
+
+fn a_run_that_is_killed_leaves_what_was_there() -> anyhow::Result<()> {
+    let site = Site::of(&[("latest", sample::schema2())])?;
+    site.publish(&[])?;
+    let before = contents(&site.out())?;
+    let web = stuck(&sample::oci())?;
+    let (out, key) = (site.path("out"), site.path("key"));
+    let mut command = program::command()?;
+    command.args(["publish", &out, "--engine", "native", "--key", &key, "--from", &web.url()]);
+    command.args(["--image", "library/sample:stuck", "--for", "oci"]);
+    let mut child = command.spawn()?;
+    while !web.seen().iter().any(|request| request.path.contains("/blobs/")) {
+        ensure!(child.try_wait()?.is_none(), "it ended before it asked for a layer");
+        std::thread::yield_now();
+    }
+    child.kill()?;
+    child.wait()?;
+    let current: BTreeMap<_, _> = contents(&site.out())?
+        .into_iter()
+        .filter(|(path, _)| !path.to_string_lossy().contains(".draft-"))
+        .collect();
+    ensure!(current == before, "what was there is another");
+    // The next run removes what is left of it.
+    site.publish(&[])?;
+    ensure!(contents(&site.out())? == before, "something is left");
+    Ok(())
+}
+
+fn a_registry_that_fails_leaves_what_was_there() -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    registry.push(REPOSITORY, "latest", &sample::oci())?;
+    let site = Site::of(&[("latest", sample::schema2())])?;
+    site.publish(&[])?;
+    let before = contents(&site.out())?;
+    // Nobody listens there any more.
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let url = format!("http://{address}");
+    let (out, key) = (site.path("out"), site.path("key"));
+    let arguments = ["publish", &out, "--engine", "native", "--json", "--key", &key, "--from", &url];
+    let output = program::run([&arguments[..], &["--image", "library/sample"]].concat())?;
+    ensure!(output.status.code() == Some(1), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(summary["published"] == false && summary["failed"] != 0, "{summary}");
+    ensure!(contents(&site.out())? == before, "what was there is another");
+    // A registry that is there is published beside.
+    let url = registry.url().to_owned();
+    let (out, key) = (site.path("out"), site.path("key"));
+    let arguments = ["publish", &out, "--engine", "native", "--key", &key, "--from", &url];
+    program::succeed([&arguments[..], &["--image", "library/sample"]].concat())?;
+    let manifest = site.out().join(format!("current/v2/{REPOSITORY}/manifests/latest"));
+    ensure!(fs::read(manifest)? == sample::oci().manifest.bytes, "it is another manifest");
+    Ok(())
+}
+
+fn a_data_folder_keeps_the_key() -> anyhow::Result<()> {
+    let site = Site::of(&[("zstd", sample::zstd())])?;
+    let [store, data] = ["store", "data"].map(|name| site.path(name));
+    for out in ["one", "other"] {
+        let out = site.path(out);
+        program::succeed(["publish", &out, "--engine", "native", "--from", &store, "--data", &data])?;
+    }
+    let [one, other] = ["one", "other"].map(|name| contents(Path::new(&(site.path(name) + "/current/"))));
+    ensure!(one? == other?, "they are signed by two keys");
+    Ok(())
+}
+
+fn layers_of_a_store_are_linked() -> anyhow::Result<()> {
+    let image = sample::oci();
+    let site = Site::of(&[("latest", image.clone())])?;
+    site.publish(&[])?;
+    let layer = Digest::of(&image.layers[0]);
+    let stored = site.folder.path().join(format!("store/{REPOSITORY}/blobs/sha256/{}", layer.hex()));
+    let published =
+        |out: &str| site.folder.path().join(out).join(format!("current/v2/{REPOSITORY}/blobs/{layer}"));
+    let inode = |path: &Path| anyhow::Ok(fs::metadata(path)?.ino());
+    ensure!(inode(&published("out"))? == inode(&stored)?, "it is a copy");
+    // What a web server could not read is copied, and so is all if that is wanted.
+    program::succeed([site.arguments("copies"), vec!["--copy".to_owned()]].concat())?;
+    ensure!(inode(&published("copies"))? != inode(&stored)?, "it is a link");
+    fs::set_permissions(&stored, Permissions::from_mode(0o600))?;
+    program::succeed(site.arguments("private"))?;
+    ensure!(fs::metadata(published("private"))?.mode() & 0o777 == 0o644, "nobody else can read it");
+    // What is stored under another digest is not published.
+    fs::write(&stored, b"something else")?;
+    let output = program::run(site.arguments("broken"))?;
+    ensure!(output.status.code() == Some(1), "{}", said(&output));
+    ensure!(!published("broken").exists(), "it is published");
+    Ok(())
+}
+
+fn what_a_client_cannot_get_is_told() -> anyhow::Result<()> {
+    let site = Site::of(&[("zstd", sample::zstd()), ("oci", sample::oci())])?;
+    let more = ["--plain-layers", "never", "--for", "oci,docker-1.9"].map(str::to_owned);
+    let output = program::run([site.arguments("out"), more.to_vec()].concat())?;
+    ensure!(output.status.code() == Some(1), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(summary["published"] == true && summary["failed"] == 1, "{summary}");
+    let failure = &summary["failures"][0];
+    ensure!(failure["image"] == "library/sample:zstd" && failure["client"] == "docker-1.9", "{summary}");
+    // The others get all the same what they can.
+    let variants = summary["variants"].as_object().context("there are no variants")?;
+    ensure!(variants.keys().eq(["docker-1.9", "oci"]), "{summary}");
+    let there = |variant: &str, tag: &str| {
+        fs::metadata(site.out().join(format!("current/tags/{variant}/{REPOSITORY}/_{tag}"))).is_ok()
+    };
+    ensure!(
+        there("oci", "zstd") && there("oci", "oci") && there("docker-1.9", "oci"),
+        "something is missing"
+    );
+    ensure!(!there("docker-1.9", "zstd"), "it is there for Docker 1.9");
+    Ok(())
+}
+
+fn platforms_are_told_apart() -> anyhow::Result<()> {
+    let site = Site::of(&[("index", sample::index())])?;
+    let summary = site.publish(&["--for", "docker-1.9,oci", "--platforms", "linux/amd64,linux/arm64"])?;
+    let variants = summary["variants"].as_object().context("there are no variants")?;
+    ensure!(variants.keys().eq(["docker-1.9", "docker-1.9@linux-arm64", "oci"]), "{summary}");
+    let read = |variant: &str| {
+        let folder = site.out().join(format!("current/tags/{variant}/{REPOSITORY}/_index"));
+        let file = fs::read_dir(folder)?.next().context("there is no file")??;
+        let manifest: Value = serde_json::from_slice(&fs::read(file.path())?)?;
+        anyhow::Ok(manifest["architecture"].clone())
+    };
+    ensure!(
+        read("docker-1.9")? == "amd64" && read("docker-1.9@linux-arm64")? == "arm64",
+        "they are not told apart"
+    );
+    Ok(())
+}
+
+fn usage() -> anyhow::Result<()> {
+    let site = Site::of(&[("latest", sample::oci())])?;
+    let (out, store) = (site.path("usage"), site.path("store"));
+    let fails = |arguments: &[&str], expected: &str| {
+        let output = program::run([&["publish"], arguments].concat())?;
+        ensure!(output.status.code() == Some(2), "{arguments:?} ends with {}", output.status);
+        ensure!(said(&output).contains(expected), "{arguments:?}: {}", said(&output));
+        anyhow::Ok(())
+    };
+    fails(&[&out], "--from")?;
+    fails(&[&out, "--from", &store, "--for", "netscape"], "`netscape` is not a client that is known")?;
+    fails(&[&out, "--from", "/nowhere"], "/nowhere")?;
+    // What is signed has to be signed by the same key each time.
+    fails(&[&out, "--engine", "native", "--from", &store], "name one with --key")?;
+    // A folder of somebody else.
+    let other = site.folder.path().join("other");
+    fs::create_dir_all(other.join("current"))?;
+    let other = other.display().to_string();
+    fails(&[&other, "--from", &store], "is not a link")
+}
