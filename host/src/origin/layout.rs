@@ -21,10 +21,10 @@ use crate::origin::store_files::{StoreFiles, is_absence};
 use crate::time;
 
 /// The one version of the layout that there is (image-layout.md, "oci-layout file").
-const LAYOUT_VERSION: &str = "1.0.0";
+pub(super) const LAYOUT_VERSION: &str = "1.0.0";
 
 /// Bytes of an `index.json` or `oci-layout`: room for some 100,000 tags.
-const INDEX_BYTES: u64 = 32 * 1024 * 1024;
+pub(super) const INDEX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Who may read a blob that is written: everybody, as other tools write them.
 const BLOB_MODE: u32 = 0o644;
@@ -82,6 +82,8 @@ pub(crate) struct Stamp {
     size: u64,
     device: u64,
     inode: u64,
+    /// How many names it has.
+    links: u64,
 }
 
 impl BlobFile {
@@ -200,7 +202,15 @@ impl Stamp {
             size: metadata.len(),
             device: metadata.dev(),
             inode: metadata.ino(),
+            links: metadata.nlink(),
         })
+    }
+
+    /// Whether the bytes are those of the state `before`, also where the file has got another name or lost one since: layouts
+    /// share blobs as the same file, and that is a change of the inode as well.
+    pub(crate) fn has_bytes_of(self, before: Self) -> bool {
+        let is_linked = self.links != before.links;
+        self == before || is_linked && self == Self { changed: self.changed, links: self.links, ..before }
     }
 
     /// The bytes of the file.

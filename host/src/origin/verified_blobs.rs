@@ -123,7 +123,7 @@ fn check(state: &BlobState, file: &File, is_over: &AtomicBool) -> io::Result<Res
         check.update(chunk.get(..read).unwrap_or_default());
         done += read as u64;
     }
-    if Stamp::of(&file.metadata()?)? != state.stamp {
+    if !Stamp::of(&file.metadata()?)?.has_bytes_of(state.stamp) {
         return Err(io::Error::other("it changes while it is read"));
     }
     Ok(check.finish())

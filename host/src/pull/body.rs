@@ -331,7 +331,7 @@ impl FileSource {
     fn finish(&self, is_checked: bool) -> Result<(), Error> {
         let FileOf::Store(state, verified) = &self.of else { return Ok(()) };
         let stamp = self.file.metadata().and_then(|metadata| Stamp::of(&metadata));
-        if stamp.is_ok_and(|stamp| stamp == state.stamp) {
+        if stamp.is_ok_and(|stamp| stamp.has_bytes_of(state.stamp)) {
             if is_checked {
                 let (verified, state) = (Arc::clone(verified), state.clone());
                 task::spawn(async move { verified.remember(state).await });
@@ -460,6 +460,11 @@ mod tests {
         let source = FileSource::new(Arc::new(file), 0, of);
         let check = is_checked.then_some(digest);
         copied(Source::File(source), check, Some(bytes.len()), |sent| {
+            if sent == CHUNK_BYTES && bytes.starts_with(b"linked") {
+                let before = Stamp::of(&std::fs::metadata(&path).unwrap()).unwrap();
+                std::fs::hard_link(&path, folder.path().join("other")).unwrap();
+                assert_ne!(Stamp::of(&std::fs::metadata(&path).unwrap()).unwrap(), before);
+            }
             // Somebody else writes to it, once its stamp can be another one.
             if sent == CHUNK_BYTES && bytes.starts_with(b"changing") {
                 let before = std::fs::metadata(&path).unwrap().modified().unwrap();
@@ -478,6 +483,13 @@ mod tests {
         assert_eq!(read(&large, Digest::of(b""), true).await, None);
         // It was checked before.
         assert_eq!(read(&large, Digest::of(b""), false).await, Some(large.into()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_gets_another_name_ends_well() {
+        let mut linked = b"linked".to_vec();
+        linked.resize(CHUNK_BYTES * 3, 0);
+        assert_eq!(read(&linked, Digest::of(&linked), false).await, Some(linked.into()));
     }
 
     #[tokio::test]
