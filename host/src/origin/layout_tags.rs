@@ -12,10 +12,10 @@ use downshift_registry::{is_tag, repository_of_image, tag_of_image};
 use super::layout::Entry;
 
 /// The annotation that names a manifest in a layout (OCI image specification, annotations.md).
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The annotation with the whole name of an image (containerd, `images/annotations.go`).
-const IMAGE_NAME: &str = "io.containerd.image.name";
+pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// The annotation with which cosign says what an entry is, and how it calls an image and an index (cosign,
 /// `pkg/oci/layout/write.go`). It names neither.
@@ -37,7 +37,7 @@ pub(super) struct Tags {
 
 /// How good a reason is there for an entry to have a tag; the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reason {
+pub(super) enum Reason {
     /// Its image has the name of this repository.
     Image,
     /// It is called by the tag alone.
@@ -76,11 +76,18 @@ impl Tags {
                 untagged.push(digest.clone());
             }
         }
-        if targets.is_empty() && untagged.len() == 1 {
+        let is_nameless = !entries.iter().any(|(entry, _)| is_called_by_digest(entry));
+        if targets.is_empty() && untagged.len() == 1 && is_nameless {
             targets.extend(untagged.pop().map(|digest| (ONLY.to_owned(), digest)));
         }
         Self { targets, untagged }
     }
+}
+
+/// Whether an entry's name has its digest in the place of a tag.
+fn is_called_by_digest(entry: &Entry) -> bool {
+    let name = entry.annotations.as_ref().and_then(|annotations| annotations.get(REF_NAME));
+    name.and_then(|name| name.split_once('@')).is_some_and(|(_, digest)| Digest::parse(digest).is_ok())
 }
 
 /// Whether an entry may be an image, and not a signature or the like.
@@ -91,7 +98,7 @@ fn is_image(entry: &Entry) -> bool {
 }
 
 /// The tag that an entry has, and why.
-fn tag_of(repository: &str, entry: &Entry) -> Option<(String, Reason)> {
+pub(super) fn tag_of(repository: &str, entry: &Entry) -> Option<(String, Reason)> {
     let annotation = |key| entry.annotations.as_ref()?.get(key).map(String::as_str);
     let (ref_name, image) = (annotation(REF_NAME), annotation(IMAGE_NAME));
     let is_own = |name: &str| {
@@ -169,6 +176,8 @@ mod tests {
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[("artifact", "")]]), (named(&[("1.0", 0)]), vec![]));
         let digest = format!("app@{}", Digest::of(b""));
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[(REF_NAME, &digest)]]).1, [1]);
+        // It has a name, which is no tag.
+        assert_eq!(tags(&[&[(REF_NAME, &digest)]]), (vec![], vec![0]));
     }
 
     #[test]
