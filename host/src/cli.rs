@@ -17,6 +17,7 @@ mod output;
 mod publish;
 mod serve;
 mod setup;
+mod sync;
 mod verdict;
 mod verify;
 mod warm;
@@ -52,6 +53,7 @@ enum Command {
     Clients(clients::Clients),
     Warm(Box<warm::Warm>),
     Publish(Box<publish::Publish>),
+    Sync(Box<sync::Sync>),
     #[command(name = COMPILE_GUEST, hide = true)]
     CompileGuest(compile_guest::CompileGuest),
     Convert(Box<convert::Convert>),
@@ -79,7 +81,7 @@ Examples:
 Exit status:
   0  the command succeeded, and its answer is yes
   1  its answer is no: a conversion was refused, a signature is invalid, a rule is broken, a layer is damaged,
-     an image is not warm, or could not be published
+     an image is not warm, not in step with its registry, or could not be published
   2  the command failed: wrong usage, an unreadable file, a broken document";
 
 /// The command line, with what the environment says.
@@ -110,6 +112,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>
         Command::Clients(clients) => clients.run(),
         Command::Warm(warm) => warm.run(),
         Command::Publish(publish) => publish.run(),
+        Command::Sync(sync) => sync.run(),
         Command::CompileGuest(compile_guest) => compile_guest.run(),
         Command::Convert(convert) => convert.run(),
         Command::Verify(verify) => verify.run(),

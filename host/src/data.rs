@@ -131,7 +131,7 @@ pub(crate) fn is_leftover(name: &OsStr) -> bool {
 }
 
 /// Removes the drafts in a folder that other processes have left there.
-fn remove_leftovers(folder: &Path) {
+pub(crate) fn remove_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
         if is_leftover(&entry.file_name()) {
             // What cannot be removed is tried again at the next start.

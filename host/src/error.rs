@@ -49,6 +49,11 @@ pub(crate) enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process writes into the store.
+    StoreInUse {
+        /// The store.
+        path: PathBuf,
+    },
     /// The sandbox cannot run the guest component.
     Guest {
         /// Why.
@@ -301,6 +306,11 @@ impl Error {
                 facts(code, Blame::Operator, remedy)
             }
             Self::Shared(error) => error.facts(),
+            Self::StoreInUse { .. } => facts(
+                "store-in-use",
+                Blame::Operator,
+                "wait until the other `downshift sync` has ended, or stop it: what it has fetched is gone on with",
+            ),
             Self::Unavailable { error, .. } => facts(
                 "address-unavailable",
                 Blame::Operator,
@@ -426,6 +436,9 @@ impl fmt::Display for Error {
             Self::Corrupt { digest } => write!(f, "the bytes stored as `{digest}` have another digest"),
             Self::DataFolderInUse { path } => {
                 write!(f, "the data folder `{}` is in use by another process", path.display())
+            }
+            Self::StoreInUse { path } => {
+                write!(f, "another process writes into the store `{}`", path.display())
             }
             Self::Guest { problem } => write!(f, "the guest component cannot be run: {problem}"),
             Self::InvalidSettings { problem } => write!(f, "invalid settings: {problem}"),

@@ -38,6 +38,8 @@ use crate::server::tls::Tls;
 use crate::settings::{Auth, Settings};
 use crate::work_budget::WorkBudget;
 
+const LOST_KEY: &str = "the signing key is lost when the server stops: keep one with --data or --key";
+
 /// What is served, and how.
 pub(crate) struct Service {
     pub(crate) settings: Settings,
@@ -54,8 +56,18 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Opens everything that the settings name.
+    /// Opens everything that the settings name, and says what an operator may not have meant.
     pub(crate) fn start(settings: Settings) -> Result<Self, Error> {
+        let service = Self::open(settings)?;
+        if service.settings.key.is_none() && service.settings.data.is_none() {
+            log::warn(LOST_KEY);
+        }
+        warn_of_permissions(&service.settings);
+        Ok(service)
+    }
+
+    /// Opens everything that the settings name.
+    pub(crate) fn open(settings: Settings) -> Result<Self, Error> {
         let processors = thread::available_parallelism().map_or(1, Into::into);
         let threads = Workers::threads(processors);
         // Those convert what takes long. Those that answer requests, one for each processor, convert the rest.
@@ -101,9 +113,7 @@ impl Service {
             hasher: Arc::new(CallerHasher::new()?),
             old_clients,
         };
-        let service = Self::assemble(settings, lasting, None)?;
-        warn_of_permissions(&service.settings);
-        Ok(service)
+        Self::assemble(settings, lasting, None)
     }
 
     /// The same with other settings, as far as these can change while it runs.
@@ -451,7 +461,9 @@ fn signing_key(settings: &Settings, former: Option<&Service>) -> Result<Option<P
         (None, Some(data)) => keys::read_or_make(data).map(Some),
         (None, None) if former.is_some_and(|former| former.settings.key.is_none()) => Ok(None),
         (None, None) => {
-            log::warn("the signing key is lost when the server stops: keep one with --data or --key");
+            if former.is_some() {
+                log::warn(LOST_KEY);
+            }
             Ok(Some(PrivateKey::generate()?))
         }
     }

@@ -238,7 +238,7 @@ pub(super) struct Options {
 /// How the registry of `--upstream` is asked.
 #[derive(Args)]
 #[group(multiple = true, requires = "upstream")]
-struct UpstreamArgs {
+pub(super) struct UpstreamArgs {
     /// The user name at the upstream registry
     #[arg(long, value_name = "NAME", requires = "upstream_password_file")]
     upstream_username: Option<String>,
@@ -315,7 +315,7 @@ impl Options {
 }
 
 impl UpstreamArgs {
-    fn described(&self, url: String) -> UpstreamConfig {
+    pub(super) fn described(&self, url: String) -> UpstreamConfig {
         UpstreamConfig {
             url,
             username: self.upstream_username.clone(),
@@ -336,9 +336,12 @@ impl UpstreamArgs {
 /// Adds to the commands with these options what is known from the settings: environment variables and defaults.
 pub(super) fn complete(command: Command) -> Command {
     let defaults = Settings::default().table().unwrap_or_default();
-    ["serve", "check-config"].into_iter().fold(command, |command, name| {
+    let command = ["serve", "check-config"].into_iter().fold(command, |command, name| {
         command.mut_subcommand(name, |command| command.mut_args(|option| complete_option(option, &defaults)))
-    })
+    });
+    // How clients of a server get blobs, and whose mirror it is, says nothing of what is copied.
+    let meaningless = |command: Command, name| command.mut_arg(name, |option: Arg| option.hide(true));
+    command.mut_subcommand("sync", |command| ["blobs", "upstream_ns"].into_iter().fold(command, meaningless))
 }
 
 fn complete_option(mut option: Arg, defaults: &Table) -> Arg {

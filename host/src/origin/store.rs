@@ -32,7 +32,7 @@ use crate::origin::verified_blobs::VerifiedBlobs;
 const LOGGED_DIGESTS: usize = 3;
 
 /// How many folders are looked at for the names of all repositories.
-const MAX_FOLDERS: usize = 100_000;
+pub(super) const MAX_FOLDERS: usize = 100_000;
 
 /// Bytes of the referrers of all repositories in memory.
 const REFERRERS_BYTES: u64 = 64 * 1024 * 1024;
@@ -281,7 +281,7 @@ impl Repository {
 }
 
 /// The names of the repositories below a folder, in order; those that were found where it does not go on.
-fn repository_names(files: &StoreFiles, goes_on: &AtomicBool) -> Result<Vec<String>, Error> {
+pub(super) fn repository_names(files: &StoreFiles, goes_on: &AtomicBool) -> Result<Vec<String>, Error> {
     let (mut names, mut looked_at, mut linked) = (Vec::new(), 0_usize, HashSet::new());
     let mut open = vec![String::new()];
     while let Some(name) = open.pop().filter(|_| goes_on.load(Ordering::Relaxed)) {
@@ -315,7 +315,7 @@ fn repository_names(files: &StoreFiles, goes_on: &AtomicBool) -> Result<Vec<Stri
     Ok(names)
 }
 
-fn too_many_folders(store: &Path) -> Error {
+pub(super) fn too_many_folders(store: &Path) -> Error {
     Error::Core(Failure {
         code: "store-folders".into(),
         fault: Fault::Limit,

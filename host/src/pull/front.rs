@@ -2,11 +2,12 @@
 
 use core::future::poll_fn;
 use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use downshift::Form;
-use downshift_pull::Reply as Answer;
+use downshift::{Digest, Form};
+use downshift_pull::{Reply as Answer, TagTarget};
 use downshift_registry::{Body, Request, Response, error as http};
 
 use super::body::PullBody;
@@ -62,6 +63,24 @@ impl Front {
             // A pull begins with its head.
             _ => http::internal().into(),
         }
+    }
+
+    /// Where a repository of a registry is: the registry's URL, and the name there.
+    pub(crate) fn place(&self, name: &str) -> Option<String> {
+        let scope = self.shared.settings.scope_of(name)?;
+        let upstream = self.shared.registries.get(scope.origin)?;
+        Some(format!("{}{}", upstream.url(), scope.name))
+    }
+
+    /// Takes a manifest for what a tag pointed to when its registry was last asked, long ago: it is asked whether that is
+    /// still so, and need not give it again.
+    pub(crate) async fn remember(&self, name: &str, tag: &str, digest: Digest, bytes: Bytes) {
+        let Some(scope) = self.shared.settings.scope_of(name) else { return };
+        let Some(upstream) = self.shared.registries.get(scope.origin) else { return };
+        let place = Place { url: upstream.url(), scope };
+        self.shared.cache.keep_document(&place, &digest, bytes).await;
+        let target = TagTarget { digest, at: 0 };
+        self.shared.cache.keep_tag(&place, tag, target, Duration::ZERO).await;
     }
 
     /// Forgets what is kept of the repository `name`, or of all. What was reported stays. It waits for the disk.

@@ -1,0 +1,500 @@
+//! Repositories: which are copied, what of each, and how the store changes.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use downshift::Digest;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+
+use super::super::warm::refusal::Refusal;
+use super::contents::Contents;
+use super::flights::blocking;
+use super::mirror::{AT_ONCE, Mirror};
+use super::selection::{Selection, Wanted};
+use super::source::Manifest;
+use super::summary::{Change, Failure, Summary};
+use super::trees::{Known, MAX_MANIFEST_BYTES, registry_digest};
+use super::trouble::Trouble;
+use crate::error::Error;
+use crate::origin::layout_writer::{Described, LayoutIndex, LayoutWriter};
+use crate::origin::store_writer::stored_names;
+
+/// What is selected of a repository.
+#[derive(Default)]
+struct Selected<'s> {
+    /// Whether it was named, and does not just fit a pattern.
+    is_named: bool,
+    wanted: Vec<&'s Wanted>,
+}
+
+/// A tag, and what has come of it.
+type TagOutcome = (String, Result<Option<Copied>, Trouble>);
+
+/// What a tag points to, all of which is there.
+struct Copied {
+    root: Described,
+    /// The digests by which the registry knows its manifests.
+    manifests: Vec<Digest>,
+    referrers: Vec<Described>,
+    /// Why its referrers are not all there.
+    unreferred: Option<Refusal>,
+}
+
+/// What there is of a repository, here and there.
+struct Repository<'r> {
+    layout: LayoutWriter,
+    index: LayoutIndex,
+    wanted: Vec<&'r Wanted>,
+    /// What is not wanted of it.
+    unwanted: Vec<&'r Wanted>,
+    stored: BTreeMap<String, Digest>,
+    /// Where it is at its registry.
+    place: String,
+    /// The stored tags that were copied from there.
+    sourced: BTreeSet<String>,
+    /// All tags that the registry has, if it says so.
+    listed: Option<BTreeSet<String>>,
+    known: Known,
+    failures: usize,
+}
+
+impl Mirror {
+    /// Copies what is selected.
+    ///
+    /// # Errors
+    /// What nothing can be done about any more, such as a full disk.
+    pub(super) async fn run(self, selections: &[Selection]) -> Result<Summary, Error> {
+        let names = self.names(selections).await?;
+        self.summary().repositories = names.len();
+        let copied = names.iter().map(|(name, selected)| self.repository(name, selected));
+        let mut copied = iter(copied).buffer_unordered(self.rules.jobs);
+        while let Some(copied) = copied.next().await {
+            copied?;
+        }
+        drop(copied);
+        if let Some(store) = self.store.clone() {
+            let kept_for = self.rules.kept_for;
+            let deletes = self.rules.deletes;
+            let removed = blocking(move || {
+                let removed = if deletes { store.sweep_repositories(kept_for)? } else { Default::default() };
+                store.save()?;
+                Ok(removed)
+            });
+            let removed = removed.await?;
+            self.summary().add_removed(removed);
+        }
+        Ok(self.finish())
+    }
+
+    /// The repositories that are selected, each with what is wanted of it.
+    async fn names<'s>(&self, selections: &'s [Selection]) -> Result<BTreeMap<String, Selected<'s>>, Error> {
+        let mut names: BTreeMap<String, Selected<'_>> = BTreeMap::new();
+        let (open, named): (Vec<_>, Vec<_>) = selections.iter().partition(|selection| selection.is_open());
+        for selection in named {
+            let selected = names.entry(selection.name.clone()).or_default();
+            selected.is_named = true;
+            selected.wanted.push(&selection.of);
+        }
+        if open.is_empty() {
+            return Ok(names);
+        }
+        match self.source.repositories().await {
+            Ok(mut listed) => {
+                // What is there and not listed may be gone.
+                if self.rules.deletes {
+                    listed.extend(self.copied_before().await?);
+                }
+                for name in listed {
+                    let fitting = open.iter().filter(|selection| selection.fits_name(&name));
+                    let wanted: Vec<_> = fitting.map(|selection| &selection.of).collect();
+                    if !wanted.is_empty() && !self.is_excluded(&name) {
+                        names.entry(name).or_default().wanted.extend(wanted);
+                    }
+                }
+            }
+            Err(refusal) => self.failed_repository("", refusal),
+        }
+        Ok(names)
+    }
+
+    /// The repositories that were copied from these registries. Of others they are not told.
+    async fn copied_before(&self) -> Result<Vec<String>, Error> {
+        let stored = stored_names(&self.folder)?.into_iter();
+        let placed: Vec<(String, String)> =
+            stored.filter_map(|name| self.source.place(&name).map(|place| (name, place))).collect();
+        let folder = self.folder.clone();
+        blocking(move || {
+            let is_copied = |(name, place): &(String, String)| {
+                let index = LayoutWriter::new(&folder, name).index();
+                index.is_ok_and(|index| index.tags_from(name, place).next().is_some())
+            };
+            Ok(placed.into_iter().filter(is_copied).map(|(name, _)| name).collect())
+        })
+        .await
+    }
+
+    /// Whether nothing of a repository is wanted.
+    fn is_excluded(&self, name: &str) -> bool {
+        let is_everything = |wanted: &Wanted| matches!(wanted, Wanted::Tags(tags) if tags == &["*"]);
+        self.rules.exclude.iter().any(|excluded| is_everything(&excluded.of) && excluded.fits_name(name))
+    }
+
+    /// Copies one repository.
+    async fn repository(&self, name: &str, selected: &Selected<'_>) -> Result<(), Error> {
+        let Selected { is_named, wanted } = selected;
+        let Some(place) = self.source.place(name) else {
+            self.failed_repository(name, no_registry(name));
+            return Ok(());
+        };
+        let layout = LayoutWriter::new(&self.folder, name);
+        let own = layout.clone();
+        let index = match blocking(move || own.index()).await {
+            Ok(index) => index,
+            Err(error @ Error::BrokenLayout { .. }) => {
+                self.failed_repository(name, of_error(&error));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let stored = index.tags(name);
+        let needs_list =
+            wanted.iter().any(|wanted| wanted.is_open()) || self.rules.deletes || self.rules.has_referrers;
+        let unwanted = self.rules.exclude.iter().filter(|excluded| excluded.fits_name(name));
+        let mut repository = Repository {
+            unwanted: unwanted.map(|excluded| &excluded.of).collect(),
+            layout,
+            sourced: index.tags_from(name, &place).collect(),
+            index,
+            wanted: wanted.clone(),
+            stored,
+            place,
+            listed: None,
+            known: Known::default(),
+            failures: 0,
+        };
+        if needs_list {
+            match self.source.tags(name).await {
+                Ok(Some(tags)) => repository.listed = Some(tags),
+                Ok(None) if repository.stored.is_empty() && wanted.iter().any(|wanted| wanted.is_open()) => {
+                    // Registries list repositories of which nothing is left.
+                    if *is_named {
+                        self.failed_repository(name, no_repository(name));
+                    }
+                    return Ok(());
+                }
+                Ok(None) => repository.listed = Some(BTreeSet::new()),
+                Err(refusal) if wanted.iter().any(|wanted| wanted.is_open()) => {
+                    repository.failures += 1;
+                    self.failed_repository(name, refusal);
+                }
+                // Some do not list tags, and give them all the same.
+                Err(_) => {}
+            }
+        }
+        self.copy(&mut repository).await
+    }
+
+    async fn copy(&self, repository: &mut Repository<'_>) -> Result<(), Error> {
+        let own = repository.layout.clone();
+        let targets = repository.targets();
+        let gone = repository.gone(&targets);
+        let has_digests = repository.wanted.iter().any(|wanted| matches!(wanted, Wanted::Digest(_)));
+        if self.store.is_some() && (!targets.is_empty() || has_digests) {
+            blocking(move || own.make()).await?;
+        }
+        let mut copied = self.tags(repository, targets).await?;
+        // Signatures of those who know no referrers are tags, called after the digest of what they sign.
+        if self.rules.has_referrers {
+            let signed: BTreeSet<String> = copied
+                .values()
+                .flat_map(|copied| &copied.manifests)
+                .filter_map(|digest| Some(format!("{}-{}", digest.algorithm(), digest.hex().get(..64)?)))
+                .collect();
+            let is_of_these = |tag: &String| {
+                !copied.contains_key(tag) && tag.get(..71).is_some_and(|name| signed.contains(name))
+            };
+            let signatures: BTreeSet<String> =
+                repository.listed.iter().flatten().filter(|tag| is_of_these(tag)).cloned().collect();
+            copied.extend(self.tags(repository, signatures).await?);
+        }
+        let untagged = self.digests(repository).await?;
+        self.publish(repository, &copied, &untagged, gone).await
+    }
+
+    /// Copies some tags, and gives those of which all is there.
+    async fn tags(
+        &self,
+        repository: &mut Repository<'_>,
+        tags: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Copied>, Error> {
+        let mut copied = BTreeMap::new();
+        let mut failures = Vec::new();
+        {
+            let repository = &*repository;
+            let outcomes = tags.into_iter().map(|tag| self.tag(repository, tag));
+            let mut outcomes = iter(outcomes).buffer_unordered(AT_ONCE);
+            while let Some((tag, outcome)) = outcomes.next().await {
+                let refusal = match outcome {
+                    Ok(Some(of_tag)) => {
+                        failures.extend(of_tag.unreferred.clone().map(|refusal| (tag.clone(), refusal)));
+                        copied.insert(tag, of_tag);
+                        continue;
+                    }
+                    // It is gone, of which the rest is decided by what is listed.
+                    Ok(None) if repository.is_gone(&tag) => continue,
+                    Ok(None) => no_tag(&repository.layout.name, &tag),
+                    Err(Trouble::Refused(refusal)) => refusal,
+                    Err(Trouble::Fatal(error)) => return Err(error),
+                };
+                failures.push((tag, refusal));
+            }
+        }
+        repository.failures += failures.len();
+        for (tag, refusal) in failures {
+            let name = repository.layout.name.clone();
+            self.failed(Failure { repository: name, tag: Some(tag), digest: None, refusal });
+        }
+        Ok(copied)
+    }
+
+    async fn tag(&self, repository: &Repository<'_>, tag: String) -> TagOutcome {
+        let outcome = self.copy_tag(repository, &tag).await;
+        (tag, outcome)
+    }
+
+    async fn copy_tag(&self, repository: &Repository<'_>, tag: &str) -> Result<Option<Copied>, Trouble> {
+        let layout = &repository.layout;
+        let mut last = None;
+        if let Some(digest) = repository.stored.get(tag).cloned() {
+            let own = layout.clone();
+            last = blocking(move || {
+                let bytes = own.document(&digest, MAX_MANIFEST_BYTES);
+                Ok(bytes.map(|bytes| (registry_digest(&digest, &bytes), bytes)))
+            })
+            .await?;
+        }
+        let before = last.as_ref().map(|(digest, _)| digest.clone());
+        let Some(manifest) = self.source.tagged(&layout.name, tag, last).await? else { return Ok(None) };
+        if before.as_ref() != Some(&manifest.digest) {
+            self.summary().manifests += 1;
+        }
+        self.copied(repository, manifest).await.map(Some)
+    }
+
+    async fn copied(&self, repository: &Repository<'_>, manifest: Manifest) -> Result<Copied, Trouble> {
+        let layout = &repository.layout;
+        let tree = self.tree(layout, manifest).await?;
+        let mut copied =
+            Copied { root: tree.root, manifests: tree.manifests, referrers: Vec::new(), unreferred: None };
+        if self.rules.has_referrers {
+            match self.referrers(layout, &repository.known, &copied.manifests).await {
+                Ok(referrers) => copied.referrers = referrers.found,
+                Err(Trouble::Refused(refusal)) => copied.unreferred = Some(refusal),
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        Ok(copied)
+    }
+
+    /// Copies what is wanted by its digest.
+    async fn digests(&self, repository: &mut Repository<'_>) -> Result<Vec<Copied>, Error> {
+        let mut copied = Vec::new();
+        for wanted in repository.wanted.clone() {
+            let Wanted::Digest(digest) = wanted else { continue };
+            let of_digest = match self.manifest(&repository.layout, digest).await {
+                Ok(Some(manifest)) => self.copied(repository, manifest).await,
+                Ok(None) => Err(no_tag(&repository.layout.name, digest.as_str()).into()),
+                Err(trouble) => Err(trouble),
+            };
+            let refusal = match of_digest {
+                Ok(mut of_digest) => {
+                    let unreferred = of_digest.unreferred.take();
+                    copied.push(of_digest);
+                    unreferred
+                }
+                Err(Trouble::Refused(refusal)) => Some(refusal),
+                Err(Trouble::Fatal(error)) => return Err(error),
+            };
+            if let Some(refusal) = refusal {
+                repository.failures += 1;
+                let (repository, digest) = (repository.layout.name.clone(), Some(digest.clone()));
+                self.failed(Failure { repository, tag: None, digest, refusal });
+            }
+        }
+        Ok(copied)
+    }
+
+    /// Has the repository be what was copied, at once.
+    async fn publish(
+        &self,
+        repository: &mut Repository<'_>,
+        copied: &BTreeMap<String, Copied>,
+        untagged: &[Copied],
+        gone: BTreeSet<String>,
+    ) -> Result<(), Error> {
+        let name = repository.layout.name.clone();
+        let mut changes = Vec::new();
+        for (tag, of_tag) in copied {
+            let (from, to) = (repository.stored.get(tag).cloned(), of_tag.root.digest.clone());
+            // Also where it points there: it may be another tool that says so.
+            repository.index.set_tag(&name, tag, &repository.place, &of_tag.root);
+            if from.as_ref() == Some(&to) {
+                self.summary().tags.unchanged += 1;
+                continue;
+            }
+            changes.push(Change { repository: name.clone(), tag: tag.clone(), from, to: Some(to) });
+        }
+        for of_digest in untagged {
+            repository.index.add_untagged(&name, &of_digest.root);
+        }
+        let all = || copied.values().chain(untagged);
+        for referrer in all().flat_map(|copied| &copied.referrers) {
+            repository.index.add_referrer(referrer);
+        }
+        let left = repository.index.tags(&name).len();
+        let is_all = !gone.is_empty() && left <= gone.len();
+        let is_removed = self.rules.deletes && is_all && self.rules.deletes_repositories;
+        if self.rules.deletes && is_all && !self.rules.deletes_repositories {
+            repository.failures += 1;
+            self.failed_repository(&name, all_tags_gone(&name));
+        }
+        if self.rules.deletes && (!is_all || is_removed) {
+            for tag in &gone {
+                repository.index.remove_tag(&name, tag);
+                let (from, tag) = (repository.stored.get(tag).cloned(), tag.clone());
+                changes.push(Change { repository: name.clone(), tag, from, to: None });
+            }
+        } else {
+            self.summary().tags.gone += gone.len();
+        }
+        // What others have put there is not looked at.
+        let is_own = !copied.is_empty() || !untagged.is_empty() || !repository.sourced.is_empty();
+        let sweeps = self.rules.deletes && repository.failures == 0 && is_own;
+        if sweeps {
+            let kept: HashSet<&Digest> =
+                all().flat_map(|copied| &copied.referrers).map(|referrer| &referrer.digest).collect();
+            repository.index.retain_referrers(|digest| kept.contains(digest));
+        }
+        let is_gone = is_removed && repository.index.is_empty();
+        if let Some(store) = self.store.clone() {
+            let (layout, index) = (repository.layout.clone(), core::mem::take(&mut repository.index));
+            let kept_for = self.rules.kept_for;
+            let removed = blocking(move || {
+                if is_gone {
+                    layout.remove_index()?;
+                    store.removed_repository(&layout.name);
+                    return Ok(None);
+                }
+                if !index.is_empty() {
+                    layout.write_index(&index)?;
+                }
+                if sweeps && let Some(referenced) = referenced(&layout, &index) {
+                    return store.sweep(&layout, &referenced, kept_for).map(Some);
+                }
+                Ok(Some(Default::default()))
+            });
+            match removed.await? {
+                Some(removed) => self.summary().add_removed(removed),
+                None => self.summary().removed_repositories += 1,
+            }
+        } else if is_gone {
+            self.summary().removed_repositories += 1;
+        }
+        for change in changes {
+            // Of a dry run the summary tells.
+            if self.store.is_some() {
+                self.progress.changed(&change);
+            }
+            self.summary().add_change(change);
+        }
+        Ok(())
+    }
+}
+
+impl Repository<'_> {
+    fn is_wanted(&self, tag: &str) -> bool {
+        self.wanted.iter().any(|wanted| wanted.fits_tag(tag))
+            && !self.unwanted.iter().any(|unwanted| unwanted.fits_tag(tag))
+    }
+
+    /// The tags to ask for.
+    fn targets(&self) -> BTreeSet<String> {
+        let listed = self.listed.iter().flatten().filter(|tag| self.is_wanted(tag));
+        let named = self.wanted.iter().flat_map(|wanted| wanted.named_tags());
+        listed.chain(named.filter(|tag| self.is_wanted(tag))).cloned().collect()
+    }
+
+    /// Whether a tag that was copied is not at the registry any more. Only a whole list of its tags says so.
+    fn is_gone(&self, tag: &str) -> bool {
+        self.sourced.contains(tag) && self.listed.as_ref().is_some_and(|listed| !listed.contains(tag))
+    }
+
+    /// The stored tags that are wanted, and gone; signatures as well, for what they sign may be.
+    fn gone(&self, targets: &BTreeSet<String>) -> BTreeSet<String> {
+        let is_signature = |tag: &str| {
+            let hex = tag.strip_prefix("sha256-").and_then(|rest| rest.get(..64));
+            hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        let is_own = |tag: &String| self.is_wanted(tag) || targets.contains(tag) || is_signature(tag);
+        self.sourced.iter().filter(|tag| is_own(tag) && self.is_gone(tag)).cloned().collect()
+    }
+}
+
+/// All that the entries of an index lead to, as far as it is there; nothing where that cannot be known.
+fn referenced(layout: &LayoutWriter, index: &LayoutIndex) -> Option<HashSet<Digest>> {
+    let mut pending: Vec<Digest> = index.digests().collect();
+    let mut referenced: HashSet<Digest> = pending.iter().cloned().collect();
+    while let Some(digest) = pending.pop() {
+        // A list may name what its registry does not have.
+        if layout.blob_size(&digest).is_none() {
+            continue;
+        }
+        let contents = Contents::read(&layout.document(&digest, MAX_MANIFEST_BYTES)?).ok()?;
+        referenced.extend(contents.blobs.into_iter().map(|(blob, _)| blob));
+        for child in contents.manifests {
+            if referenced.insert(child.clone()) {
+                pending.push(child);
+            }
+        }
+    }
+    Some(referenced)
+}
+
+fn of_error(error: &Error) -> Refusal {
+    let facts = error.facts();
+    Refusal { reason: facts.code.to_owned(), cause: error.to_string(), remedy: facts.remedy.to_owned() }
+}
+
+fn no_registry(name: &str) -> Refusal {
+    Refusal {
+        reason: "no-registry".to_owned(),
+        cause: format!("no registry of the settings has names such as `{name}`"),
+        remedy: "add an [[upstream]] with its prefix".to_owned(),
+    }
+}
+
+fn no_repository(name: &str) -> Refusal {
+    Refusal {
+        reason: "no-repository".to_owned(),
+        cause: format!("the registry has no repository `{name}`, or hides it"),
+        remedy: "check the name, and the user and password for the registry".to_owned(),
+    }
+}
+
+fn no_tag(name: &str, reference: &str) -> Refusal {
+    Refusal {
+        reason: "no-manifest".to_owned(),
+        cause: format!("the registry has no `{reference}` in `{name}`, or hides it"),
+        remedy: "check the name, and the user and password for the registry".to_owned(),
+    }
+}
+
+fn all_tags_gone(name: &str) -> Refusal {
+    Refusal {
+        reason: "all-tags-gone".to_owned(),
+        cause: format!("the registry has none of the tags of `{name}` any more; they stay"),
+        remedy: "check that the registry is the right one, and lets this user in; if they are to go, add \
+                 --delete-repositories"
+            .to_owned(),
+    }
+}

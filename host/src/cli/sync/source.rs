@@ -1,0 +1,299 @@
+//! Where images come from: the registries of the settings, asked as clients of a server in front of them ask. So tokens,
+//! redirects, proxies, retries and limits are those of every pull.
+
+use core::future::poll_fn;
+use core::net::{IpAddr, Ipv4Addr};
+use core::pin::Pin;
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use downshift::Digest;
+use downshift_registry::link::next_query;
+use downshift_registry::{Request, every_type, is_local_name, is_tag};
+use hyper::body::Body as _;
+use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::super::warm::refusal::Refusal;
+use crate::error::Error;
+use crate::pull::{Reply, ReplyBody};
+use crate::service::Service;
+use crate::settings::Settings;
+use crate::work_budget::Asker;
+
+/// Tags of a repository.
+const MAX_TAGS: usize = 100_000;
+
+/// Repositories of all registries.
+const MAX_REPOSITORIES: usize = 100_000;
+
+/// Pages of a list, which may lead in a circle.
+const MAX_PAGES: usize = 10_000;
+
+/// Bytes of a page, or of a list of referrers.
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long to wait at the least before asking again, whatever the registry says.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Registries.
+pub(super) struct Source {
+    service: Service,
+    /// How many requests may be under way.
+    jobs: Semaphore,
+    patience: Duration,
+}
+
+/// A manifest, as a registry gives it.
+pub(super) struct Manifest {
+    /// The digest by which the registry knows it.
+    pub(super) digest: Digest,
+    pub(super) media_type: Option<String>,
+    pub(super) bytes: Bytes,
+}
+
+/// What a registry answers.
+pub(super) struct Answer<'s> {
+    pub(super) status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: ReplyBody,
+    /// As long as its body comes it is under way.
+    _permit: SemaphorePermit<'s>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    tags: Option<Vec<String>>,
+    repositories: Option<Vec<String>>,
+}
+
+impl Source {
+    pub(super) fn new(settings: Settings, jobs: usize, patience: Duration) -> Result<Self, Error> {
+        Ok(Self { service: Service::open(settings)?, jobs: Semaphore::new(jobs), patience })
+    }
+
+    /// Where a repository is: its registry's URL with its name there.
+    pub(super) fn place(&self, name: &str) -> Option<String> {
+        self.service.front.place(name)
+    }
+
+    /// All repositories.
+    pub(super) async fn repositories(&self) -> Result<BTreeSet<String>, Refusal> {
+        let pages = self.list("/v2/_catalog", MAX_REPOSITORIES, |page| page.repositories).await?;
+        let pages = pages.ok_or_else(|| Refusal {
+            reason: "no-catalog".to_owned(),
+            cause: "the registry does not say which repositories it has".to_owned(),
+            remedy: "name the repositories".to_owned(),
+        })?;
+        Ok(pages.into_iter().filter(|name| is_local_name(name)).collect())
+    }
+
+    /// All tags of a repository; nothing if there is no such repository.
+    pub(super) async fn tags(&self, name: &str) -> Result<Option<BTreeSet<String>>, Refusal> {
+        let pages = self.list(&format!("/v2/{name}/tags/list"), MAX_TAGS, |page| page.tags).await?;
+        Ok(pages.map(|tags| tags.into_iter().filter(|tag| is_tag(tag)).collect()))
+    }
+
+    async fn list(
+        &self,
+        path: &str,
+        most: usize,
+        texts: impl Fn(Page) -> Option<Vec<String>>,
+    ) -> Result<Option<Vec<String>>, Refusal> {
+        let mut all = Vec::new();
+        let mut next = path.to_owned();
+        for _ in 0..MAX_PAGES {
+            let answer = self.ask("GET", &next, &[]).await?;
+            if answer.status == 404 && all.is_empty() {
+                return Ok(None);
+            }
+            let answer = answer.good().await?;
+            let query = answer.header("link").and_then(next_query);
+            let page: Page = serde_json::from_slice(&answer.whole(MAX_PAGE_BYTES).await?)
+                .map_err(|error| not_a_list(&error.to_string()))?;
+            all.extend(texts(page).unwrap_or_default());
+            if all.len() > most {
+                return Err(not_a_list(&format!("it has more than `{most}` entries")));
+            }
+            match query {
+                Some(query) => next = format!("{path}?{query}"),
+                None => return Ok(Some(all)),
+            }
+        }
+        Err(not_a_list(&format!("it has more than `{MAX_PAGES}` pages")))
+    }
+
+    /// What a tag points to; nothing if there is no such tag. `last` is what it pointed to, which need not be fetched again.
+    pub(super) async fn tagged(
+        &self,
+        name: &str,
+        tag: &str,
+        last: Option<(Digest, Bytes)>,
+    ) -> Result<Option<Manifest>, Refusal> {
+        if let Some((digest, bytes)) = last {
+            self.service.front.remember(name, tag, digest, bytes).await;
+        }
+        self.manifest(name, tag).await
+    }
+
+    /// A manifest by its tag or digest, as it is stored; nothing if there is none.
+    pub(super) async fn manifest(&self, name: &str, reference: &str) -> Result<Option<Manifest>, Refusal> {
+        let accept: Vec<&str> = every_type().chain(["*/*"]).collect();
+        let path = format!("/v2/{name}/manifests/{reference}");
+        let answer = self.ask("GET", &path, &[("accept", &accept.join(", "))]).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let answer = answer.good().await?;
+        let media_type = answer.header("content-type").map(str::to_owned);
+        let reported = answer.header("docker-content-digest").and_then(|text| Digest::parse(text).ok());
+        let bytes = answer.whole(MAX_PAGE_BYTES).await?;
+        let digest = reported.unwrap_or_else(|| Digest::of(&bytes));
+        Ok(Some(Manifest { digest, media_type, bytes }))
+    }
+
+    /// The lists of what refers to a manifest, page by page; nothing if the registry does not know of such.
+    pub(super) async fn referrers(&self, name: &str, digest: &Digest) -> Result<Option<Vec<Bytes>>, Refusal> {
+        let path = format!("/v2/{name}/referrers/{digest}");
+        let (mut next, mut pages) = (path.clone(), Vec::new());
+        for _ in 0..MAX_PAGES {
+            let answer = self.ask("GET", &next, &[]).await?;
+            if answer.status == 404 {
+                return Ok(None);
+            }
+            let answer = answer.good().await?;
+            let query = answer.header("link").and_then(next_query);
+            pages.push(answer.whole(MAX_PAGE_BYTES).await?);
+            match query {
+                Some(query) => next = format!("{path}?{query}"),
+                None => return Ok(Some(pages)),
+            }
+        }
+        Err(not_a_list(&format!("it has more than `{MAX_PAGES}` pages")))
+    }
+
+    /// A blob from its byte `start` on, as a part where that begins later, or `is_part`; what comes may be all of it.
+    pub(super) async fn blob(
+        &self,
+        name: &str,
+        digest: &Digest,
+        start: u64,
+        is_part: bool,
+    ) -> Result<Answer<'_>, Refusal> {
+        let path = format!("/v2/{name}/blobs/{digest}");
+        let range = format!("bytes={start}-");
+        let headers = [("range", range.as_str())];
+        self.ask("GET", &path, if start > 0 || is_part { &headers } else { &[] }).await
+    }
+
+    /// Whether a repository has a blob.
+    pub(super) async fn has_blob(&self, name: &str, digest: &Digest) -> Result<bool, Refusal> {
+        let answer = self.ask("HEAD", &format!("/v2/{name}/blobs/{digest}"), &[]).await?;
+        Ok(answer.status != 404 && answer.good().await.is_ok())
+    }
+
+    /// Asks, and again when the registry says that it is worth it.
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Answer<'_>, Refusal> {
+        let begun = Instant::now();
+        loop {
+            // Nobody closes it.
+            let permit = self.jobs.acquire().await.map_err(|_| broken_off())?;
+            let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+            let Reply { status, headers, body, .. } = match Request::read(method, path, lines) {
+                Ok(request) => {
+                    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                    let asker = Asker { client: address, is_shared: true };
+                    self.service.front.answer(Arc::new(request), address, asker).await
+                }
+                Err(response) => response.into(),
+            };
+            let answer = Answer { status, headers, body, _permit: permit };
+            match answer.pause() {
+                Some(pause) if begun.elapsed().saturating_add(pause) < self.patience => {
+                    drop(answer);
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+}
+
+impl Answer<'_> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// How long to wait before asking again, if that may help (RFC 9110, 10.2.3).
+    fn pause(&self) -> Option<Duration> {
+        let retry_after = self.header("retry-after").filter(|_| matches!(self.status, 429 | 503))?;
+        Some(Duration::from_secs(retry_after.trim().parse().unwrap_or_default()).max(MIN_PAUSE))
+    }
+
+    /// The answer, if it has what was asked for.
+    pub(super) async fn good(self) -> Result<Self, Refusal> {
+        if matches!(self.status, 200 | 206) {
+            return Ok(self);
+        }
+        let status = self.status;
+        // An error that broke off is an error all the same.
+        let body = self.whole(MAX_PAGE_BYTES).await.unwrap_or_default();
+        Err(Refusal::of_response(status, &body))
+    }
+
+    /// The next bytes of its body; none at the end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
+        match &mut self.body {
+            ReplyBody::Bytes(bytes) if bytes.is_empty() => Ok(None),
+            ReplyBody::Bytes(bytes) => Ok(Some(core::mem::take(bytes))),
+            ReplyBody::Blob(body) => loop {
+                match poll_fn(|context| Pin::new(&mut **body).poll_frame(context)).await {
+                    None => return Ok(None),
+                    Some(Err(_)) => return Err(broken_off()),
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data()
+                            && !data.is_empty()
+                        {
+                            return Ok(Some(data));
+                        }
+                    }
+                }
+            },
+        }
+    }
+
+    /// All bytes of its body, if there are at most `limit`.
+    async fn whole(mut self, limit: usize) -> Result<Bytes, Refusal> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if bytes.is_empty() && chunk.len() <= limit && matches!(self.body, ReplyBody::Bytes(_)) {
+                return Ok(chunk);
+            }
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > limit {
+                return Err(not_a_list(&format!("it has more than `{limit}` bytes")));
+            }
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// That a body ended too early.
+fn broken_off() -> Refusal {
+    Refusal {
+        reason: "broke-off".to_owned(),
+        cause: "the registry broke off, and did so when it was asked again".to_owned(),
+        remedy: "run the command again, which goes on where this one ended".to_owned(),
+    }
+}
+
+fn not_a_list(problem: &str) -> Refusal {
+    Refusal {
+        reason: "invalid-list".to_owned(),
+        cause: format!("a list of the registry cannot be used: {problem}"),
+        remedy: "check that the URL is that of a registry, or name the repositories and tags".to_owned(),
+    }
+}
