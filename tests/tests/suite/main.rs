@@ -37,6 +37,7 @@ mod replay;
 mod rows;
 mod seed;
 mod skopeo;
+mod sync;
 mod terminal;
 mod threats;
 mod upstream;
@@ -98,6 +99,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(engines::trials());
     trials.extend(operation::trials());
     trials.extend(publish::trials());
+    trials.extend(sync::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 

@@ -10,7 +10,7 @@ mod reload;
 mod seeing;
 mod shipping;
 mod starting;
-mod staying_up;
+pub(crate) mod staying_up;
 mod tls;
 mod warming;
 

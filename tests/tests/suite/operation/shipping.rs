@@ -53,18 +53,23 @@ fn shipped(name: &str) -> anyhow::Result<String> {
 
 fn systemd_takes_the_unit_and_finds_it_hardened() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("downshift.service");
-    // It is verified as well that there is such a program.
-    let unit =
-        shipped("downshift.service")?.replace("/usr/bin/downshift", &program::path()?.display().to_string());
-    fs::write(&path, unit)?;
-    let verified = Command::new(SYSTEMD_ANALYZE).args(["verify", "--man=no"]).arg(&path).output()?;
-    let said = String::from_utf8_lossy(&verified.stderr);
-    let own: Vec<_> = said.lines().filter(|line| line.contains("downshift")).collect();
-    ensure!(own.is_empty(), "systemd says: {said}");
-    run(Command::new(SYSTEMD_ANALYZE)
-        .args(["security", "--offline=true", "--threshold", EXPOSURE])
-        .arg(&path))?;
+    let units = ["downshift.service", "downshift-sync.service", "downshift-sync.timer"];
+    for name in units {
+        // It is verified as well that there is such a program.
+        let unit = shipped(name)?.replace("/usr/bin/downshift", &program::path()?.display().to_string());
+        fs::write(folder.path().join(name), unit)?;
+    }
+    for path in units.map(|name| folder.path().join(name)) {
+        let verified = Command::new(SYSTEMD_ANALYZE).args(["verify", "--man=no"]).arg(&path).output()?;
+        let said = String::from_utf8_lossy(&verified.stderr);
+        let own: Vec<_> = said.lines().filter(|line| line.contains("downshift")).collect();
+        ensure!(own.is_empty(), "systemd says: {said}");
+        if path.extension().is_some_and(|kind| kind == "service") {
+            run(Command::new(SYSTEMD_ANALYZE)
+                .args(["security", "--offline=true", "--threshold", EXPOSURE])
+                .arg(&path))?;
+        }
+    }
     Ok(())
 }
 
@@ -105,6 +110,7 @@ fn there_is_a_manual_for_each_command() -> anyhow::Result<()> {
         "downshift-clients",
         "downshift-warm",
         "downshift-publish",
+        "downshift-sync",
         "downshift-key",
     ] {
         let path = folder.path().join(format!("{page}.1"));

@@ -297,21 +297,21 @@ fn documents_take_no_more_room_than_they_may() -> anyhow::Result<()> {
 }
 
 /// A small disk, in memory.
-struct Disk(TempDir);
+pub(crate) struct Disk(TempDir);
 
 impl Disk {
-    fn mount() -> anyhow::Result<Self> {
+    pub(crate) fn mount() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let options = format!("size={DISK},mode=0700");
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()))?;
         Ok(Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn remount(&self, options: &str) -> anyhow::Result<()> {
+    pub(crate) fn remount(&self, options: &str) -> anyhow::Result<()> {
         run(Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.path())).map(drop)
     }
 
