@@ -341,7 +341,7 @@ impl Mismatch {
         Self { path: String::new(), expected }
     }
 
-    fn within(self, field: &str) -> Self {
+    pub(crate) fn within(self, field: &str) -> Self {
         let path = if self.path.is_empty() { field.to_owned() } else { format!("{field}.{}", self.path) };
         Self { path, ..self }
     }

@@ -66,6 +66,11 @@ pub(crate) struct GoTime {
 }
 
 impl GoTime {
+    /// Whether Go reads again what it writes: not of an offset of 100 hours or more, for which it needs three digits.
+    pub(crate) const fn is_read_again(self) -> bool {
+        self.offset_minutes.unsigned_abs() < 100 * 60
+    }
+
     /// Go's zero time, which it writes where a time is missing.
     pub(crate) const ZERO: Self = Self {
         year: 1,

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::notes::note;
-use super::v1_image::{has_field, throwaway, v1_image};
+use super::v1_image::{check_config, has_field, throwaway, v1_image};
 use crate::config::sorted_members;
 use crate::document::{Descriptor, Manifest};
 use crate::go_struct::Mismatch;
@@ -102,6 +102,12 @@ impl<'s> Upgrade<'s> {
                 lost.push(note("duplicate", format!("history[{index}]")));
                 continue;
             }
+            if !record.created.is_read_again() {
+                // Docker fails on the config that it has made itself.
+                return Err(broken(format!(
+                    "the offset in `history[{index}].created` is not one of a time zone"
+                )));
+            }
             below.clone_from(&record.id);
             newest = record.text;
             entries.push(record.into_entry(Digest::parse(blob)?));
@@ -178,6 +184,11 @@ impl<'s> Upgrade<'s> {
         }
         json.close(b'}');
         let config = json.into_bytes();
+        if encoded.is_none() {
+            let json = Json::parse("config", &config, limits)?;
+            check_config(json.root(), facts.iter().map(|facts| facts.diff_id.as_str()))
+                .map_err(|mismatch| unreadable(0, &mismatch))?;
+        }
         // Whoever pulls it reads it by the limit for documents.
         Limits::check("document-bytes", limits.document_bytes, config.len())?;
         Ok(config)

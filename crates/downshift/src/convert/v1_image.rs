@@ -3,7 +3,11 @@
 //! The structs are those of Docker 20.10 (`image.V1Image`, `container.Config`). All that they have over those of Docker 1.10
 //! is left out where it is empty, so that images of the schema 1 era get the same id from both.
 
-use crate::go_struct::{Field, FieldType, GoStruct};
+use alloc::string::String;
+
+use downshift_json::{Kind, Value};
+
+use crate::go_struct::{Field, FieldType, GoStruct, Mismatch};
 use FieldType::{
     Boolean, Command, Integer, Optional, OptionalInteger, Set, Struct, Text, TextMap, Texts, Time,
 };
@@ -73,6 +77,45 @@ const V1_IMAGE: &[Field] = &[
 
 /// What Docker reads beside a `V1Image`, in a struct of its own.
 const THROWAWAY: &[Field] = &[omitempty("throwaway", Boolean)];
+
+/// What Docker reads of a config that a `V1Image` has not: `image.Image`, but for its history.
+const IMAGE: &[Field] = &[
+    omitempty("rootfs", Optional(&[field("type", Text), omitempty("diff_ids", Texts)])),
+    omitempty("os.version", Text),
+    omitempty("os.features", Texts),
+];
+
+/// `image.History`.
+const HISTORY: &[Field] = &[
+    field("created", Time),
+    omitempty("author", Text),
+    omitempty("created_by", Text),
+    omitempty("comment", Text),
+    omitempty("empty_layer", Boolean),
+];
+
+/// Decodes a config as Docker does that has made it, and compares the diff ids. A member that is spelt almost as one of
+/// its own may have another type, or come after it.
+pub(super) fn check_config<'d>(
+    config: Value<'_>,
+    diff_ids: impl Iterator<Item = &'d str>,
+) -> Result<(), Mismatch> {
+    let mut image = GoStruct::new(IMAGE);
+    image.read(config)?;
+    for (key, value) in config.members() {
+        if key.folds_to_one_of(["history"]).is_some() && !value.is_null() {
+            if value.kind() != Kind::Array {
+                return Err(Mismatch { path: key.text().into(), expected: "an array" });
+            }
+            for entry in value.elements() {
+                GoStruct::new(HISTORY).read(entry).map_err(|mismatch| mismatch.within("history"))?;
+            }
+        }
+    }
+    let texts = image.inner("rootfs").map_or(&[][..], |rootfs| rootfs.texts("diff_ids"));
+    let is_same = diff_ids.eq(texts.iter().map(String::as_str));
+    if is_same { Ok(()) } else { Err(Mismatch { path: "rootfs".into(), expected: "there once" }) }
+}
 
 /// An empty `image.V1Image`.
 pub(super) fn v1_image() -> GoStruct {
