@@ -31,7 +31,7 @@ pub fn names() -> anyhow::Result<Vec<String>> {
         names.extend(name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(ToString::to_string));
     }
     // Those have a reader of their own.
-    names.retain(|name| ![upward::NAME, upward::IDS].contains(&name.as_str()));
+    names.retain(|name| !name.starts_with(upward::NAME));
     names.sort();
     Ok(names)
 }

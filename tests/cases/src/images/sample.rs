@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use downshift::{Digest, Platform};
+use downshift::{Digest, Form, Platform, Policy};
 use flate2::{Compression, GzBuilder};
 use serde_json::Value;
 use tar::{EntryType, Header};
 
-use super::{Descriptor, Family, Image, Manifest, zstd};
+use super::{Descriptor, Family, Image, Manifest, REPOSITORY, zstd};
+use crate::implementation::{Answered, Implementation as _, Native, Outcome, schema1_request};
 
 /// A config as the classic builder of Docker 18.09 writes it.
 const CLASSIC_CONFIG: &str = include_str!("classic.json");
@@ -127,6 +128,20 @@ fn zstd_for(family: Family, platform: &Platform, config: &str) -> Image {
 #[must_use]
 pub fn plain_layers() -> [Vec<u8>; 3] {
     layers(&Platform::linux_amd64())
+}
+
+/// The image for linux/amd64 as it was stored in schema 1, with these layers, the lowest first.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn schema1(layers: Vec<Vec<u8>>) -> anyhow::Result<Image> {
+    let image = Image::single(Family::Docker, schema2().configs.concat(), layers);
+    let digest = image.manifest.digest();
+    let request = schema1_request(REPOSITORY, "latest", digest, Policy::Strict);
+    let Outcome::Answered(Answered { body, .. }) = Native.answer(&request, &image.documents()) else {
+        anyhow::bail!("the sample is not converted")
+    };
+    Ok(Image { layers: image.layers, ..Image::bare(Form::Schema1, body) })
 }
 
 /// A manifest list of hybrids: of schema 2 with layers that are compressed with zstd, for linux/arm64 and linux/amd64.
@@ -327,7 +342,7 @@ fn layers(platform: &Platform) -> [Vec<u8>; 3] {
 }
 
 /// A tar archive in which nothing depends on the time or the machine.
-struct Archive(tar::Builder<Vec<u8>>);
+pub(super) struct Archive(tar::Builder<Vec<u8>>);
 
 impl Default for Archive {
     fn default() -> Self {
@@ -336,7 +351,7 @@ impl Default for Archive {
 }
 
 impl Archive {
-    fn file(&mut self, path: &str, mode: u32, content: &str) -> &mut Self {
+    pub(super) fn file(&mut self, path: &str, mode: u32, content: &str) -> &mut Self {
         self.entry(EntryType::Regular, path, mode, None, content)
     }
 
@@ -370,7 +385,7 @@ impl Archive {
         self
     }
 
-    fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(self) -> Vec<u8> {
         self.0.into_inner().expect("memory takes everything")
     }
 }
