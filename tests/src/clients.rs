@@ -137,7 +137,7 @@ impl Client {
     /// If any of it fails. The error has the client's last words.
     pub fn pull(&self, image: &str) -> anyhow::Result<BTreeMap<String, Entry>> {
         self.run(&[&["pull"], self.pull_arguments, &[image]].concat())?;
-        let container = String::from_utf8(self.run(&["create", image])?.stdout)?;
+        let container = String::from_utf8(self.run(&["create", image, "/nothing"])?.stdout)?;
         let archive = self.folder.path().join("export.tar");
         self.run(&["export", "--output", &archive.display().to_string(), container.trim()])?;
         self.run(&["rm", container.trim()])?;

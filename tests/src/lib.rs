@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod container;
 pub mod containerd;
+pub mod current;
 pub mod daemon;
 pub mod engines;
 pub mod faults;
@@ -18,6 +19,7 @@ pub mod key_file;
 pub mod machine_code;
 pub mod nginx;
 pub mod operated;
+pub mod oras;
 pub mod page;
 pub mod program;
 pub mod programs;

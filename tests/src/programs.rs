@@ -60,6 +60,16 @@ pub const E2FSCK: &str = "e2fsck";
 /// What takes JSON apart in scripts.
 pub const JQ: &str = "jq";
 
+/// What compresses as layers were compressed once.
+pub const BZIP2: &str = "bzip2";
+/// Another one.
+pub const XZ: &str = "xz";
+
+/// What runs Python.
+pub const PYTHON: &str = "python3";
+/// What installs packages for it, of Debian's package python3-pip.
+pub const PIP: &str = "pip3";
+
 /// What runs JavaScript outside of browsers.
 pub const NODE: &str = "node";
 /// What packs and installs packages for it.

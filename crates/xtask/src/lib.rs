@@ -10,4 +10,5 @@ pub mod js;
 pub mod node;
 pub mod page;
 pub mod program;
+pub mod python;
 pub mod toolchain;

@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use xtask::command::{announce, cargo, run};
 use xtask::program::{self, Build};
-use xtask::{guest, js, node, page};
+use xtask::{guest, js, node, page, python};
 
 use self::plan::Plan;
 use self::tally::Tally;
@@ -82,17 +82,20 @@ fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
 fn build_modules() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     announce("beside it, a guest that misbehaves, for the sandbox to stop");
     guest::build_bad()?;
-    if !node::is_installed() {
-        return Ok(Vec::new());
+    let mut built = Vec::new();
+    if python::is_installed() {
+        announce("beside it, oras for Python, a client");
+        built.push(("DOWNSHIFT_ORAS", python::install()?));
     }
-    announce("beside it, the package for JavaScript, and the worker");
-    let js::Built { package, worker } = js::build()?;
-    Ok(vec![
-        ("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?),
-        ("DOWNSHIFT_JS", package),
-        ("DOWNSHIFT_WORKER", worker),
-        ("DOWNSHIFT_INSPECTOR", page::folder()?),
-    ])
+    if node::is_installed() {
+        announce("beside it, the package for JavaScript, and the worker");
+        let js::Built { package, worker } = js::build()?;
+        built.push(("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?));
+        built.push(("DOWNSHIFT_JS", package));
+        built.push(("DOWNSHIFT_WORKER", worker));
+        built.push(("DOWNSHIFT_INSPECTOR", page::folder()?));
+    }
+    Ok(built)
 }
 
 /// Runs the tests, passes on what they say, and counts.

@@ -14,6 +14,7 @@ macro_rules! named {
 type Named<F> = (&'static str, F);
 
 mod arbitrary;
+mod archives;
 mod clients;
 mod command_line;
 mod convert;
@@ -24,6 +25,7 @@ mod found;
 mod http;
 mod inspect;
 mod layers;
+mod oci_client;
 mod operation;
 mod outcomes;
 mod package;
@@ -114,6 +116,7 @@ fn front(engine: Engine) -> anyhow::Result<Vec<Trial>> {
     trials.extend(upstream::trials(engine));
     trials.extend(layers::trials(engine));
     trials.extend(upward::trials(engine));
+    trials.extend(archives::trials(engine));
     trials.extend(outcomes::trials(engine)?);
     Ok(trials)
 }

@@ -2,10 +2,11 @@
 
 use core::iter;
 
-use downshift::Digest;
+use downshift::{Digest, EMPTY_LAYER, Form, Policy};
 use serde_json::{Value, json};
 
-use super::{Family, Image};
+use super::{Family, Image, REPOSITORY};
+use crate::implementation::{Answered, Implementation as _, Native, Outcome, schema1_request};
 
 /// When everything in these images was made.
 const CREATED: &str = "2024-05-14T09:30:21.123456789Z";
@@ -32,6 +33,28 @@ pub fn text(bytes: usize) -> Image {
 pub fn heavy(bytes: usize, number: usize) -> Image {
     let layer = layer(number).into_iter().cycle().take(bytes).collect();
     Image::single(Family::Docker, config(1, &number.to_string()).into_bytes(), vec![layer])
+}
+
+/// The same image as [`layers`] makes, as it was stored in schema 1.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn schema1(count: usize) -> anyhow::Result<Image> {
+    in_schema1(layers(count, 0))
+}
+
+/// A schema 2 image as it was stored in schema 1.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn in_schema1(image: Image) -> anyhow::Result<Image> {
+    let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
+    let Outcome::Answered(Answered { body, .. }) = Native.answer(&request, &image.documents()) else {
+        anyhow::bail!("the image is not converted")
+    };
+    // Of the entries without a layer.
+    let layers = image.layers.into_iter().chain([EMPTY_LAYER.to_vec()]).collect();
+    Ok(Image { layers, ..Image::bare(Form::Schema1, body) })
 }
 
 fn image(layers: usize, label: &str) -> Image {

@@ -5,13 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use downshift::{Digest, Form, Platform, Policy};
+use downshift::{Digest, Platform};
 use flate2::{Compression, GzBuilder};
 use serde_json::Value;
 use tar::{EntryType, Header};
 
-use super::{Descriptor, Family, Image, Manifest, REPOSITORY, zstd};
-use crate::implementation::{Answered, Implementation as _, Native, Outcome, schema1_request};
+use super::{Descriptor, Family, Image, Manifest, built, zstd};
 
 /// A config as the classic builder of Docker 18.09 writes it.
 const CLASSIC_CONFIG: &str = include_str!("classic.json");
@@ -135,13 +134,17 @@ pub fn plain_layers() -> [Vec<u8>; 3] {
 /// # Errors
 /// If it cannot be made.
 pub fn schema1(layers: Vec<Vec<u8>>) -> anyhow::Result<Image> {
-    let image = Image::single(Family::Docker, schema2().configs.concat(), layers);
-    let digest = image.manifest.digest();
-    let request = schema1_request(REPOSITORY, "latest", digest, Policy::Strict);
-    let Outcome::Answered(Answered { body, .. }) = Native.answer(&request, &image.documents()) else {
-        anyhow::bail!("the sample is not converted")
-    };
-    Ok(Image { layers: image.layers, ..Image::bare(Form::Schema1, body) })
+    built::in_schema1(Image::single(Family::Docker, schema2().configs.concat(), layers))
+}
+
+/// The OCI image for linux/amd64, with layers that are not compressed.
+#[must_use]
+pub fn with_plain_layers() -> Image {
+    let layers = plain_layers().to_vec();
+    let image = oci();
+    let config = Descriptor::of(Family::Oci.config(), &image.configs.concat());
+    let described = layers.iter().map(|layer| Descriptor::of(Family::Oci.plain_layer(), layer)).collect();
+    Image { manifest: Manifest::single(Family::Oci, config, described), layers, ..image }
 }
 
 /// A manifest list of hybrids: of schema 2 with layers that are compressed with zstd, for linux/arm64 and linux/amd64.
