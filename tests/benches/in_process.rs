@@ -10,10 +10,11 @@ use std::env;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use downshift::answer::{Answer, Documents, MAX_ROUNDS, Prepared, Request, Step};
+use downshift::answer::{Answer, Documents, LayerReading, MAX_ROUNDS, Prepared, Request, Step};
 use downshift::{Capabilities, Digest, Failure, Form, Limits, Policy};
 use downshift_cases::images::{Image, built};
 use downshift_cases::implementation::schema1_request;
+use downshift_cases::layers;
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::Sandbox;
 use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer};
@@ -43,6 +44,10 @@ fn main() -> anyhow::Result<()> {
         let mut operations = case.conversions(&sandbox)?;
         operations.extend(signing(&case.prepare()?, &p256, &ring)?);
         measure(name, &mut operations, rounds)?;
+    }
+    for layers in [5, 40] {
+        let case = Case::upwards(layers)?;
+        measure(&format!("From schema 1 to OCI, {layers} layers"), &mut case.conversions(&sandbox)?, rounds)?;
     }
     Ok(())
 }
@@ -95,17 +100,32 @@ fn measure(image: &str, operations: &mut [Operation<'_>], rounds: u32) -> anyhow
     Ok(())
 }
 
-/// An image on its way to an old client.
+/// An image on its way to a client.
 struct Case {
     request: Request,
     documents: BTreeMap<Digest, Vec<u8>>,
+    /// What is known of its layers.
+    layers: BTreeMap<Digest, LayerReading>,
 }
 
 impl Case {
     fn new(image: &Image) -> Self {
         let client = Capabilities::of(&[Form::Schema1Unsigned]);
         let request = schema1_request("library/sample", "latest", image.manifest.digest(), Policy::Strict);
-        Self { request: Request { client, ..request }, documents: image.documents() }
+        let (request, documents) = (Request { client, ..request }, image.documents());
+        Self { request, documents, layers: BTreeMap::new() }
+    }
+
+    /// An image that is stored in schema 1, for a client that has dropped it.
+    fn upwards(layers: usize) -> anyhow::Result<Self> {
+        let Image { manifest, layers, .. } = built::schema1(layers)?;
+        let documents = BTreeMap::from([(manifest.digest(), manifest.bytes)]);
+        let layers = layers.iter().map(|layer| Ok((Digest::of(layer), layers::facts(layer)?)));
+        let layers = layers.map(|facts| facts.map(|(digest, facts)| (digest, LayerReading::Facts(facts))));
+        let digest = documents.keys().next().context("there is no manifest")?.clone();
+        let request = schema1_request("library/sample", "latest", digest, Policy::Strict);
+        let request = Request { client: Capabilities::of(&[Form::Oci]), ..request };
+        Ok(Self { request, documents, layers: layers.collect::<anyhow::Result<_>>()? })
     }
 
     fn conversions<'o>(&'o self, sandbox: &'o Sandbox) -> anyhow::Result<Vec<Operation<'o>>> {
@@ -148,12 +168,16 @@ impl Case {
         // As the server does it: it knows what is needed first of all.
         let root = self.documents.get_key_value(self.request.root.digest()).context("the root is missing")?;
         let mut at_hand = vec![(root.0, Some(root.1.as_slice()))];
+        let mut layers = Vec::new();
         for _ in 0..MAX_ROUNDS {
-            match step(&self.request, &at_hand.iter().copied().collect())
-                .map_err(|failure| error(&failure))?
-            {
+            let documents: Documents<'c> = at_hand.iter().copied().collect();
+            let documents = documents.with_layers(layers.iter().copied());
+            match step(&self.request, &documents).map_err(|failure| error(&failure))? {
                 Step::Done(draft) => return Ok(draft.finish()),
                 Step::Need(needs) => {
+                    for need in needs.layers {
+                        layers.push(self.layers.get_key_value(&need.digest).context("a layer is missing")?);
+                    }
                     for need in needs.documents {
                         let found = self.documents.get_key_value(&need.digest);
                         let (digest, bytes) = found.context("a document is missing")?;

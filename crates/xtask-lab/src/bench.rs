@@ -14,6 +14,7 @@ mod servers;
 mod site;
 mod sizes;
 mod start;
+mod upward;
 mod wrk;
 
 use core::time::Duration;
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     /// How long a server is asked in each round
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
+    /// How large the image is that is stored in schema 1, in MiB
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    mebibytes: usize,
     /// Only this part, which is then printed and not written; may be repeated
     #[arg(long, value_name = "PART", value_enum)]
     only: Vec<Part>,
@@ -62,6 +66,7 @@ enum Part {
     Schema2Hot,
     Connections,
     Blob,
+    Upward,
     Page,
 }
 
@@ -90,6 +95,9 @@ impl Arguments {
         if !loads.is_empty() {
             let time = Duration::from_secs(self.seconds.into());
             chapters.push(http::measure(&program, &loads, self.rounds, time)?);
+        }
+        if parts.contains(&Part::Upward) {
+            chapters.push(upward::measure(&program, self.rounds, self.mebibytes)?);
         }
         if parts.contains(&Part::Page) {
             chapters.push(page::measure(&program, self.rounds)?);
@@ -124,9 +132,13 @@ impl Part {
                 .flat_map(|connections| [Load::Schema1Hot(connections), Load::Schema2Hot(connections)])
                 .collect(),
             Self::Blob => vec![Load::Blob],
-            Self::InProcess | Self::Counts | Self::Edge | Self::Start | Self::Sizes | Self::Page => {
-                Vec::new()
-            }
+            Self::InProcess
+            | Self::Counts
+            | Self::Edge
+            | Self::Start
+            | Self::Sizes
+            | Self::Upward
+            | Self::Page => Vec::new(),
         }
     }
 }

@@ -167,6 +167,7 @@ impl Display for Table {
 impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
+            _ if figure.is_nan() => "–".to_owned(),
             Self::Microseconds | Self::Milliseconds | Self::Mebibytes if figure < 100.0 => {
                 format!("{figure:.1}")
             }

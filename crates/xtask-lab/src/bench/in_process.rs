@@ -9,10 +9,10 @@ use super::figures::Figures;
 use xtask::command::cargo;
 
 const TEXT: &str = "\
-Microseconds for one image, from schema 2 to schema 1, by one thread.
+Microseconds for one image, by one thread: from schema 2 to schema 1, and where a table says so from schema 1 to OCI.
 
 * convert: all steps of one conversion, from the manifest, which says what else is needed, to the answer without a
-  signature, its digest included. Documents are in memory; fetching and checking them is not in it. Native is the core as a part of the program;
+  signature, its digest included. Documents, and what is known of layers, are in memory; fetching and checking them is not in it. Native is the core as a part of the program;
   fresh wasm is the core in a sandbox that is made for this one conversion, as the server does; warm wasm is the same
   sandbox again and again.
 * sign: put together the bytes to sign, and sign them.
