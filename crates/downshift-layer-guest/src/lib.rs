@@ -62,8 +62,9 @@ fn with_layer<T>(ask: impl FnOnce(&mut Layer) -> T) -> Option<T> {
 /// Begins with a layer of these limits.
 #[expect(unsafe_code, reason = "it is exported")]
 #[unsafe(no_mangle)]
-extern "C" fn open(plain_bytes: u64, ratio: u64, window_bytes: u64, work: u64) {
+extern "C" fn open(layer_bytes: u64, plain_bytes: u64, ratio: u64, window_bytes: u64, work: u64) {
     let mut limits = Limits::host();
+    limits.layer_bytes = layer_bytes;
     limits.plain_bytes = plain_bytes;
     limits.ratio = ratio;
     limits.window_bytes = window_bytes;

@@ -118,7 +118,7 @@ impl Error {
         let (code, fault, remedy) = match self {
             Self::Misuse { .. } => ("layer-misuse", Caller, "report this: it is a bug in this program"),
             Self::UnknownLimit { .. } => {
-                ("unknown-limit", Caller, "use plain-bytes, ratio, window-bytes or work")
+                ("unknown-limit", Caller, "use layer-bytes, plain-bytes, ratio, window-bytes or work")
             }
             Self::Checksum { .. } => ("layer-checksum", Document, COPY_AGAIN),
             Self::Corrupt { .. } => ("corrupt-layer", Document, COPY_AGAIN),

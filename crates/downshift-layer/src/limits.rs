@@ -8,6 +8,8 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
+    /// Bytes of the layer as it is stored: 64 GiB by default, which is more than any registry is known to take.
+    pub layer_bytes: u64,
     /// Bytes of the plain tar: 128 GiB by default. Registries take blobs of up to 52 GB (Amazon's) or less.
     pub plain_bytes: u64,
     /// Plain bytes for each compressed one, once there are more than [`RATIO_FREE_BYTES`](Self::RATIO_FREE_BYTES) of them:
@@ -32,6 +34,7 @@ impl Limits {
     #[must_use]
     pub const fn host() -> Self {
         Self {
+            layer_bytes: 64 * 1024 * 1024 * 1024,
             plain_bytes: 128 * 1024 * 1024 * 1024,
             ratio: 1_100,
             window_bytes: 128 * 1024 * 1024,
@@ -51,6 +54,7 @@ impl Limits {
     /// [`Error::UnknownLimit`] if no limit has that name.
     pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
         let limit = match name {
+            "layer-bytes" => &mut self.layer_bytes,
             "plain-bytes" => &mut self.plain_bytes,
             "ratio" => &mut self.ratio,
             "window-bytes" => &mut self.window_bytes,

@@ -64,6 +64,9 @@ impl Meter {
         }
         self.add_work(written.saturating_mul(of_written))?;
         let limits = &self.limits;
+        if self.compressed > limits.layer_bytes {
+            return Err(Error::LimitExceeded { name: "layer-bytes", limit: limits.layer_bytes });
+        }
         if self.plain > limits.plain_bytes {
             return Err(Error::LimitExceeded { name: "plain-bytes", limit: limits.plain_bytes });
         }

@@ -28,6 +28,9 @@ const FOREIGN_PLAIN: LayerType = LayerType { compression: Compression::Plain, is
 const FOREIGN_GZIP: LayerType = LayerType { compression: Compression::Gzip, is_foreign: true };
 const FOREIGN_ZSTD: LayerType = LayerType { compression: Compression::Zstd, is_foreign: true };
 
+/// The names of the limits of a layer that is unpacked, as operators write them.
+pub const LIMITS: [&str; 5] = ["layer-bytes", "plain-bytes", "ratio", "window-bytes", "work"];
+
 /// Docker's layer types (image manifest version 2, schema 2, "Media Types"; zstd as BuildKit writes it).
 const DOCKER: [(&str, LayerType); 5] = [
     ("application/vnd.docker.image.rootfs.diff.tar", PLAIN),

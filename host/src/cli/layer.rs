@@ -36,7 +36,7 @@ pub(super) struct Layer {
     /// (native)
     #[arg(long, value_name = "wasm|native", value_enum, default_value_t = EngineName::Wasm)]
     engine: EngineName,
-    /// Change a limit: plain-bytes, ratio, window-bytes or work
+    /// Change a limit: layer-bytes, plain-bytes, ratio, window-bytes or work
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
     limits: Vec<(String, u64)>,
 }
@@ -47,6 +47,7 @@ Examples:
   curl -s http://127.0.0.1:5000/v2/podman/hello/blobs/sha256:HEX | downshift layer --json -
 
 Limits, each of one layer:
+  layer-bytes   bytes of the layer as it is stored                               68719476736
   plain-bytes   bytes of the plain tar                                          137438953472
   ratio         plain bytes of a compressed one, past the first 256 MiB                 1100
   window-bytes  bytes of the window of zstd, or of the dictionary of xz            134217728
@@ -188,7 +189,11 @@ mod tests {
     fn limits_are_known_by_their_names() {
         assert_eq!(limit("ratio=7"), Ok(("ratio".to_owned(), 7)));
         assert_eq!(limit("ratio=x"), Err("`x` is not a number".to_owned()));
-        assert!(limit("depth=7").unwrap_err().ends_with("use plain-bytes, ratio, window-bytes or work"));
+        assert!(
+            limit("depth=7")
+                .unwrap_err()
+                .ends_with("use layer-bytes, plain-bytes, ratio, window-bytes or work")
+        );
         assert!(limit("ratio").is_err());
     }
 }

@@ -229,7 +229,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     guest: Option<PathBuf>,
     /// Change a limit: document-bytes, depth, layers, history, entries, converted-children, string-bytes or
-    /// output-bytes; of each layer that is unpacked plain-bytes, ratio, window-bytes or work
+    /// output-bytes; of each layer that is unpacked layer-bytes, plain-bytes, ratio, window-bytes or
+    /// work
     #[arg(long, value_name = "NAME=VALUE", value_parser = server_limit)]
     #[serde(serialize_with = "as_table", skip_serializing_if = "Vec::is_empty")]
     limit: Vec<(String, usize)>,

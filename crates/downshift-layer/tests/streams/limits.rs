@@ -39,6 +39,17 @@ fn plain_bytes_have_a_limit() {
 }
 
 #[test]
+fn the_layer_itself_has_a_limit_also_where_nothing_comes_of_it() {
+    let plain = tar(&text(1, 100_000));
+    for blob in [plain.clone(), gzip(&plain), zstd(&plain), bzip2(&plain), xz(&plain)] {
+        assert_eq!(exceeded(&blob, &[("layer-bytes", blob.len() as u64)]), None);
+        assert_eq!(exceeded(&blob, &[("layer-bytes", blob.len() as u64 - 1)]), Some("layer-bytes"));
+    }
+    let nothing = [zstd(b""), skippable(0, &[7; 1000])].concat();
+    assert_eq!(exceeded(&nothing, &[("layer-bytes", nothing.len() as u64 - 1)]), Some("layer-bytes"));
+}
+
+#[test]
 fn work_has_a_limit_and_what_makes_nothing_is_work_too() {
     let plain = text(1, 100_000);
     assert_eq!(exceeded(&gzip(&plain), &[("work", 100_000)]), Some("work"));
@@ -98,10 +109,11 @@ fn repeated(blocks: usize) -> Vec<u8> {
 #[test]
 fn limits_have_names() {
     let mut limits = Limits::default();
-    for name in ["plain-bytes", "ratio", "window-bytes", "work"] {
+    for name in downshift::layer::LIMITS {
         limits.set(name, 7).unwrap();
     }
-    assert_eq!((limits.plain_bytes, limits.ratio, limits.window_bytes, limits.work), (7, 7, 7, 7));
+    let Limits { layer_bytes, plain_bytes, ratio, window_bytes, work, .. } = limits;
+    assert_eq!([layer_bytes, plain_bytes, ratio, window_bytes, work], [7; 5]);
     assert_eq!(limits.set("time", 7).unwrap_err().code(), "unknown-limit");
     assert_eq!(Limits::host().window_bytes, 16 * Limits::edge().window_bytes);
 }

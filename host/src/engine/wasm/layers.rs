@@ -96,10 +96,10 @@ impl LayerSandbox {
 
     fn instantiate(&self, mut store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<Exports> {
         let instance = self.reader.instantiate(&mut store)?;
-        let Limits { plain_bytes, ratio, window_bytes, work, .. } = *limits;
+        let Limits { layer_bytes, plain_bytes, ratio, window_bytes, work, .. } = *limits;
         store.data_mut().step.begin(false);
-        let open = instance.get_typed_func::<(u64, u64, u64, u64), ()>(&mut store, "open")?;
-        open.call(&mut store, (plain_bytes, ratio, window_bytes, work))?;
+        let open = instance.get_typed_func::<(u64, u64, u64, u64, u64), ()>(&mut store, "open")?;
+        open.call(&mut store, (layer_bytes, plain_bytes, ratio, window_bytes, work))?;
         let mut ask = |name: &str| -> wasmtime::Result<usize> {
             let answer = instance.get_typed_func::<(), u32>(&mut store, name)?.call(&mut store, ())?;
             Ok(usize::try_from(answer)?)
