@@ -1,14 +1,19 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::io::Write;
+use core::time::Duration;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{env, fs};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use super::cache::DISK_RESERVE;
 use super::flight::HELD_BACK;
+use super::folder::{Disk, SystemDisk};
 use super::index::OVERHEAD;
 use super::*;
 use crate::data::victim::said_until_killed;

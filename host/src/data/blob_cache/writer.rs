@@ -12,8 +12,7 @@ use downshift::Digest;
 use tokio::sync::Notify;
 use tokio::task;
 
-use super::BlobCache;
-use super::CachedBlob;
+use super::cache::{BlobCache, CachedBlob};
 use super::flight::{Broken, Flight, Why};
 use super::index::Uncached;
 use crate::digest::DigestCheck;
