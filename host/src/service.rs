@@ -194,6 +194,7 @@ impl Service {
             layers,
             passes,
             work,
+            run: pull::run_to_end,
         };
         let front = Front::new(shared, scheme);
         let is_stopping = AtomicBool::new(false);

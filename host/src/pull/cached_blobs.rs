@@ -9,11 +9,11 @@ use downshift::Digest;
 use downshift_pull::{BlobAt, Copied, Copy, Done, Effect, NotFilled, Pull};
 use tokio::sync::oneshot;
 
-use super::body::{Piece, Source};
-use super::context::{Context, OpenBody};
-use super::driver::Driver;
+use super::context::Context;
 use super::effects::{Outcome, Shared, When, later};
 use super::layer_copy::LayerCopy;
+use super::open_body::OpenBody;
+use super::source::{Piece, Source};
 use super::stored;
 use crate::data::blob_cache::{BlobCache, Fill, Reader, Why, Writer};
 use crate::work_budget::Asker;
@@ -115,12 +115,12 @@ impl Shared {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let pull = Pull::filling(Arc::clone(&shared.settings), at);
-            let mut driver = Driver::of(&shared, pull, address, asker);
-            driver.context.writer = Some(writer);
-            poll_fn(|task| driver.poll_end(task)).await;
+            let mut context = shared.context(address, asker);
+            context.writer = Some(writer);
+            let mut context = (shared.run)(&shared, pull, context).await;
             // Readers hear of the end when the writer is gone, and ask why.
-            let not_filled = driver.context.not_filled.take().unwrap_or(NotFilled::NoRoom);
-            drop(driver);
+            let not_filled = context.not_filled.take().unwrap_or(NotFilled::NoRoom);
+            drop(context);
             // Where it is there, nobody asks.
             let _ = teller.send(not_filled);
         });
@@ -198,7 +198,7 @@ impl Shared {
                 let begun = context.spooled.take();
                 let mut layer = begun.unwrap_or_else(|| {
                     let digest = copy.check.clone();
-                    Box::new(LayerCopy::new(self, unpack.clone(), digest, context.asker))
+                    Box::new(self.layer_copy(unpack.clone(), digest, context.asker))
                 });
                 layer.go_on(source, copy.length);
                 Incoming::Layer(layer)

@@ -1,6 +1,7 @@
 //! What one pull has of its own: its client, what it takes of memory, and the bodies that are open for it.
 
 use core::net::IpAddr;
+use core::sync::atomic::AtomicU64;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,16 +11,15 @@ use super::account::Account;
 use super::answers::Lease;
 use super::flights::Moment;
 use super::layer_copy::LayerCopy;
-use super::layers::LayerInProgress;
+use super::layer_in_progress::LayerInProgress;
+use super::open_body::OpenBody;
 use super::registry::{Flight, Keeping};
-use crate::data::blob_cache::{CachedBlob, Reader, Writer};
-use crate::origin::layout::BlobFile;
+use crate::data::blob_cache::Writer;
 use crate::origin::store::Repository;
-use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 use crate::work_budget::{Asker, Charge, FREE_BYTES};
 
 /// What one pull has of its own.
-pub(super) struct Context {
+pub(crate) struct Context {
     /// The address of its client.
     pub(super) address: IpAddr,
     /// The client that it takes turns as.
@@ -39,6 +39,8 @@ pub(super) struct Context {
     pub(super) since: Moment,
     /// A layer that broke off while it was read.
     pub(super) layer: Option<Box<LayerInProgress>>,
+    /// How many bytes were read of it, for who looks after the pull.
+    pub(super) read: Arc<AtomicU64>,
     /// What has come of reading a layer, if that is what the pull is for.
     pub(super) learnt: Option<Learnt>,
     /// Who writes a blob into the cache, if that is what the pull is for.
@@ -51,25 +53,6 @@ pub(super) struct Context {
     pub(super) answer_charge: Option<Arc<Charge>>,
     bodies: HashMap<BodyId, OpenBody>,
     next_body: u32,
-}
-
-/// A body that is open.
-pub(super) enum OpenBody {
-    /// A file of a store.
-    File {
-        /// The file.
-        blob: BlobFile,
-        /// The digest that it is to have, and the state that it has to be in to the end.
-        state: BlobState,
-        /// Who checks it.
-        verified: Arc<VerifiedBlobs>,
-    },
-    /// A blob of the cache.
-    Cached(CachedBlob),
-    /// One that is still on its way into it.
-    Growing(Reader),
-    /// A registry's response.
-    Response(Box<reqwest::Response>),
 }
 
 impl Context {
@@ -85,6 +68,7 @@ impl Context {
             asked: Vec::new(),
             since,
             layer: None,
+            read: Arc::default(),
             learnt: None,
             writer: None,
             spooled: None,

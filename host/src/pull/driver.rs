@@ -1,5 +1,6 @@
 //! The driver of one pull: steps it, carries out what it wants, and stops where its client has to be told something.
 
+use core::future::poll_fn;
 use core::net::IpAddr;
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, ready};
@@ -8,10 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use downshift_pull::{Copied, Copy, Done, Effect, Pull, Reply, Step, Ticket};
 use downshift_registry::Request;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
-use super::account::Account;
-use super::context::{Context, OpenBody};
+use super::context::Context;
 use super::effects::{Later, Shared, When, take_in};
+use super::open_body::OpenBody;
 use crate::time;
 use crate::work_budget::Asker;
 
@@ -38,6 +41,16 @@ pub(super) enum News {
     Finished,
 }
 
+/// Carries a pull without a client out to its end, and gives what it has of its own by then.
+pub(crate) fn run_to_end(shared: &Arc<Shared>, pull: Pull, context: Context) -> BoxFuture<'static, Context> {
+    let mut driver = Driver::of(shared, pull, context);
+    async move {
+        poll_fn(|task| driver.poll_end(task)).await;
+        driver.context
+    }
+    .boxed()
+}
+
 impl Driver {
     pub(super) fn new(
         shared: &Arc<Shared>,
@@ -46,23 +59,12 @@ impl Driver {
         address: IpAddr,
         asker: Asker,
     ) -> Self {
-        Self::of(shared, Pull::new(Arc::clone(&shared.settings), request, scheme), address, asker)
+        let context = shared.context(address, asker);
+        Self::of(shared, Pull::new(Arc::clone(&shared.settings), request, scheme), context)
     }
 
-    /// Any pull, on behalf of a client with this address: its own, or one that waits for what comes of it.
-    pub(super) fn of(shared: &Arc<Shared>, pull: Pull, address: IpAddr, asker: Asker) -> Self {
-        Self {
-            pull,
-            context: Context::new(
-                address,
-                asker,
-                Account::open(&shared.work, asker),
-                shared.registries.now(),
-            ),
-            shared: Arc::clone(shared),
-            running: Vec::new(),
-            done: Vec::new(),
-        }
+    fn of(shared: &Arc<Shared>, pull: Pull, context: Context) -> Self {
+        Self { pull, context, shared: Arc::clone(shared), running: Vec::new(), done: Vec::new() }
     }
 
     /// What all pulls have together.
@@ -104,7 +106,7 @@ impl Driver {
     }
 
     /// Goes on to the end of a pull without a client.
-    pub(super) fn poll_end(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll_end(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             if let News::Finished = ready!(self.poll_news(task)) {
                 return Poll::Ready(());

@@ -1,20 +1,24 @@
 //! Effects: what a pull wants, carried out.
 
+use core::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use downshift::Digest;
 use downshift::answer::{Need, Refusal};
 use downshift_pull::{
-    Answered, BodyId, Conversion, Converted, Done, Effect, Event, Key, Login, Memory, Scope, Settings,
-    StoredBlob, StoredCheck, Take, Value,
+    Answered, BodyId, Conversion, Converted, Done, Effect, Event, Key, Login, Memory, Pull, Scope, Settings,
+    StoredBlob, StoredCheck, Take, Unpack, Value,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use super::account::Account;
 use super::answers::{AnswerCache, Key as AnswerPath, LargeAnswer, Lookup as AnswerLookup};
-use super::context::{Context, OpenBody};
+use super::context::Context;
 use super::layer_copy::LayerCopy;
-use super::layers::{LayerInProgress, LayerPasses};
+use super::layer_in_progress::LayerInProgress;
+use super::layer_passes::LayerPasses;
+use super::open_body::OpenBody;
 use super::registry::{Asked, Keeping, Registries, with_body};
 use super::stored;
 use super::trouble::trouble;
@@ -67,7 +71,12 @@ pub(crate) struct Shared {
     pub(crate) passes: Arc<LayerPasses>,
     /// The memory of what is under way.
     pub(crate) work: Arc<WorkBudget>,
+    /// What carries out a pull without a client.
+    pub(crate) run: Run,
 }
+
+/// Carries a pull out to its end, and gives what it has of its own by then.
+pub(crate) type Run = fn(&Arc<Shared>, Pull, Context) -> BoxFuture<'static, Context>;
 
 /// An effect that takes its time.
 pub(super) type Later = BoxFuture<'static, Outcome>;
@@ -115,6 +124,17 @@ pub(super) enum When {
 }
 
 impl Shared {
+    /// What a pull has of its own before it begins: on behalf of a client with this address, its own or one that waits for what
+    /// comes of it.
+    pub(super) fn context(&self, address: IpAddr, asker: Asker) -> Context {
+        Context::new(address, asker, Account::open(&self.work, asker), self.registries.now())
+    }
+
+    /// A layer on its way, which is unpacked.
+    pub(super) fn layer_copy(&self, unpack: Unpack, digest: Option<Digest>, asker: Asker) -> LayerCopy {
+        LayerCopy::new(&self.layers, self.blobs.as_ref(), unpack, digest, asker)
+    }
+
     /// Carries an effect out, or begins to.
     pub(super) fn carry_out(self: &Arc<Self>, effect: Effect, context: &mut Context) -> When {
         if let Some(done) = self.remembered(&effect) {

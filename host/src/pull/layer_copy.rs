@@ -12,16 +12,17 @@ use flate2::write::GzEncoder;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::body::{Piece, Source};
-use super::effects::Shared;
-use super::layers::{LayerInProgress, Piece as LayerPiece};
-use crate::engine::layers::LayerError;
+use super::layer_in_progress::{LayerInProgress, Piece as LayerPiece};
+use super::source::{Piece, Source};
+use crate::data::blob_cache::BlobCache;
+use crate::engine::layers::{LayerError, LayerReaders};
 use crate::log;
 use crate::work_budget::Asker;
 
 /// A layer on its way, which may come from one place after the other.
 pub(super) struct LayerCopy {
-    shared: Arc<Shared>,
+    /// Where the stored layer may be, which is found damaged there.
+    blobs: Option<Arc<BlobCache>>,
     layer: Progress,
     /// The digest of the stored layer.
     digest: Option<Digest>,
@@ -41,15 +42,21 @@ enum Progress {
 }
 
 impl LayerCopy {
-    pub(super) fn new(shared: &Arc<Shared>, unpack: Unpack, digest: Option<Digest>, asker: Asker) -> Self {
+    pub(super) fn new(
+        readers: &Arc<LayerReaders>,
+        blobs: Option<&Arc<BlobCache>>,
+        unpack: Unpack,
+        digest: Option<Digest>,
+        asker: Asker,
+    ) -> Self {
         let Unpack { range, check, gzip } = unpack;
         let left = range.end.saturating_sub(range.start);
         // Where the end is checked all of it is read, whatever its size is said to be.
         let end = if check.is_some() { u64::MAX } else { range.end };
-        let (readers, wanted) = (Arc::clone(shared), range.start..end);
-        let layer = async move { readers.layer_for_bytes(wanted, asker).await }.boxed();
+        let (readers, wanted) = (Arc::clone(readers), range.start..end);
+        let layer = async move { LayerInProgress::for_bytes(&readers, wanted, asker).await }.boxed();
         Self {
-            shared: Arc::clone(shared),
+            blobs: blobs.cloned(),
             layer: Progress::Waiting(layer, None),
             digest,
             diff_id: check,
@@ -118,7 +125,7 @@ impl LayerCopy {
         let (Progress::Running(layer), Some(digest)) = (&self.layer, &self.digest) else {
             return Piece::Ended(Copied::Corrupt);
         };
-        let is_right = match layer.facts(digest, self.shared.blobs.as_ref()) {
+        let is_right = match layer.facts(digest, self.blobs.as_ref()) {
             Ok(facts) => facts.is_some_and(|facts| self.diff_id.as_ref() == Some(&facts.diff_id)),
             Err(error) => {
                 log::error(&error);

@@ -1,241 +1,21 @@
 //! Layers: what is known of them, read by passes that several pulls wait for, and unpacked on their way to a client.
 
 use core::future::poll_fn;
-use core::panic::AssertUnwindSafe;
-use core::pin::Pin;
-use core::task::{Context as TaskContext, Poll, ready};
-use core::time::Duration;
-use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use downshift::Digest;
 use downshift::answer::LayerRecord;
-use downshift_pull::{BlobAt, Copy, Done, Effect, KnownLayer, LayerRead, Learnt, Pull, Trouble};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use tokio::sync::{Semaphore, watch};
+use downshift_pull::{Copy, Done, Effect, KnownLayer, LayerRead, Learnt, Pull, Trouble};
 
-use super::body::{Keeper, Source};
 use super::context::Context;
-use super::driver::Driver;
 use super::effects::{Outcome, Shared, When, later};
+use super::layer_in_progress::{LayerInProgress, Piece};
+use super::source::Source;
 use super::stored;
 use super::trouble::trouble;
-use crate::data::blob_cache::BlobCache;
-use crate::engine::layers::{LayerError, Unpacking};
+use crate::engine::layers::LayerError;
 use crate::error::Error;
 use crate::log;
-
-/// How many layers may wait to be read, or be read, at the same time. Who wants one more is told to come again.
-const MAX_PASSES: usize = 1_000;
-
-/// For how long a pass goes on once nobody has waited for it any more: a slow registry must not keep others waiting for ever.
-const ABANDONED: Duration = Duration::from_secs(600);
-
-/// How many layers are read at the same time. Each holds a connection to its registry, and they take turns to be unpacked.
-pub(crate) const PASSES_AT_ONCE: usize = 16;
-
-/// Layers that are being read: each once for all who wait for it.
-pub(crate) struct LayerPasses {
-    passes: Mutex<HashMap<BlobAt, watch::Sender<Option<Learnt>>>>,
-    room: Arc<Semaphore>,
-}
-
-impl LayerPasses {
-    /// No passes, of which so many go on at once.
-    pub(crate) fn new(at_once: usize) -> Self {
-        let room = Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { passes: Mutex::default(), room }
-    }
-
-    /// What comes of reading a layer, by the pass that is under way or a new one. A pass that has begun goes on to its end
-    /// where nobody waits for it any more, for what it learns is kept; one that has not is not begun.
-    async fn join(self: Arc<Self>, shared: Arc<Shared>, at: BlobAt, context: PassContext) -> Learnt {
-        let mut waiting = {
-            let mut passes = self.lock();
-            match passes.get(&at) {
-                Some(pass) => pass.subscribe(),
-                None if passes.len() >= MAX_PASSES => return Learnt::Busy,
-                None => {
-                    let (pass, waiting) = watch::channel(None);
-                    passes.insert(at.clone(), pass.clone());
-                    tokio::spawn(Arc::clone(&self).pass(shared, at, pass, context));
-                    waiting
-                }
-            }
-        };
-        match waiting.wait_for(Option::is_some).await.map(|learnt| learnt.clone()) {
-            Ok(Some(learnt)) => learnt,
-            _ => Learnt::Busy,
-        }
-    }
-
-    async fn pass(
-        self: Arc<Self>,
-        shared: Arc<Shared>,
-        at: BlobAt,
-        pass: watch::Sender<Option<Learnt>>,
-        context: PassContext,
-    ) {
-        let _room = loop {
-            tokio::select! {
-                biased;
-                () = pass.closed() => {
-                    let mut passes = self.lock();
-                    // Somebody may have come meanwhile.
-                    if pass.receiver_count() == 0 {
-                        passes.remove(&at);
-                        return;
-                    }
-                }
-                room = Arc::clone(&self.room).acquire_owned() => break room,
-            }
-        };
-        let pull = Pull::reading(Arc::clone(&shared.settings), at.clone());
-        let mut driver = Driver::of(&shared, pull, context.address, context.asker);
-        let read = AssertUnwindSafe(poll_fn(|task| driver.poll_end(task))).catch_unwind();
-        let abandoned = async {
-            pass.closed().await;
-            tokio::time::sleep(ABANDONED).await;
-        };
-        // Where it panics, or takes too long for nobody, those who come next begin anew.
-        tokio::select! {
-            _ = read => {}
-            () = abandoned => {}
-        }
-        let learnt = driver.context.learnt.take().unwrap_or(Learnt::Busy);
-        let mut passes = self.lock();
-        passes.remove(&at);
-        pass.send_replace(Some(learnt));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<BlobAt, watch::Sender<Option<Learnt>>>> {
-        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// On whose behalf a pass takes its turns.
-struct PassContext {
-    address: core::net::IpAddr,
-    asker: crate::work_budget::Asker,
-}
-
-/// A layer that is being unpacked, whose bytes may come from one place after the other.
-pub(super) struct LayerInProgress {
-    unpacking: Unpacking<Relay>,
-    relay: Relay,
-}
-
-/// What comes next of a layer.
-pub(super) enum Piece {
-    /// Plain bytes.
-    Plain(Bytes),
-    /// All was read.
-    End,
-    /// The source broke off after so many bytes.
-    Broken { read: u64 },
-    /// It cannot be unpacked.
-    Failed(LayerError),
-}
-
-impl LayerInProgress {
-    /// Goes on with bytes from another place, of which so many are to come.
-    pub(super) fn go_on(&self, source: Source, length: Option<u64>) {
-        let mut state = self.relay.lock();
-        *state = RelayState { source: Some(source), left: length, read: 0, is_broken: false };
-    }
-
-    pub(super) fn poll_next(&mut self, task: &mut TaskContext<'_>) -> Poll<Piece> {
-        match self.unpacking.poll_next_unpin(task) {
-            Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Piece::Plain(bytes)),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Piece::Failed(error)),
-            Poll::Ready(None) => Poll::Ready(Piece::End),
-            Poll::Pending => {
-                let state = self.relay.lock();
-                if state.is_broken { Poll::Ready(Piece::Broken { read: state.read }) } else { Poll::Pending }
-            }
-        }
-    }
-
-    /// What is known of the layer, all of which was read: checked against its digest, and if it is a file of a store, that it
-    /// is still what it was. A cached one that has another digest by now is cached no more.
-    pub(super) fn facts(
-        &self,
-        digest: &Digest,
-        blobs: Option<&Arc<BlobCache>>,
-    ) -> Result<Option<downshift::layer::LayerFacts>, Error> {
-        let state = self.relay.lock();
-        let Some(facts) = self.unpacking.facts().filter(|facts| facts.digest == *digest) else {
-            match state.source.as_ref().map(Source::keeper) {
-                Some(Keeper::Cache) => {
-                    if let Some(blobs) = blobs {
-                        let (blobs, digest) = (Arc::clone(blobs), digest.clone());
-                        tokio::spawn(async move { blobs.remove(&digest).await });
-                    }
-                }
-                Some(Keeper::Store) => log::error(&Error::Corrupt { digest: digest.clone() }),
-                Some(Keeper::Nobody) | None => {}
-            }
-            return Ok(None);
-        };
-        if let Some(source) = &state.source {
-            source.finish_checked(true)?;
-        }
-        Ok(Some(facts.clone()))
-    }
-}
-
-/// The bytes of a blob, from one place after the other.
-#[derive(Clone, Default)]
-struct Relay(Arc<Mutex<RelayState>>);
-
-#[derive(Default)]
-struct RelayState {
-    source: Option<Source>,
-    /// Bytes that are left of it, if that is known.
-    left: Option<u64>,
-    /// Bytes that came of it.
-    read: u64,
-    /// Whether it broke off: then it takes another one.
-    is_broken: bool,
-}
-
-impl Relay {
-    fn lock(&self) -> MutexGuard<'_, RelayState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Stream for Relay {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        if state.left == Some(0) {
-            return Poll::Ready(None);
-        }
-        // Whoever polls sees that it is broken, and goes on with another one.
-        let Some(source) = state.source.as_mut().filter(|_| !state.is_broken) else { return Poll::Pending };
-        match ready!(source.poll_next(task)) {
-            Ok(chunk) if chunk.is_empty() && state.left.is_none() => Poll::Ready(None),
-            Ok(mut chunk) if !chunk.is_empty() => {
-                chunk.truncate(
-                    state.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)),
-                );
-                let length = chunk.len() as u64;
-                state.read += length;
-                state.left = state.left.map(|left| left - length);
-                Poll::Ready(Some(Ok(chunk)))
-            }
-            _ => {
-                state.is_broken = true;
-                Poll::Pending
-            }
-        }
-    }
-}
 
 impl Shared {
     /// Carries out an effect that is about layers.
@@ -283,8 +63,18 @@ impl Shared {
             }
             Effect::Learn(at) => {
                 let (passes, shared) = (Arc::clone(&self.passes), Arc::clone(self));
-                let context = PassContext { address: context.address, asker: context.asker };
-                later(async move { Outcome::Done(Done::Learnt(passes.join(shared, at, context).await)) })
+                let (address, asker) = (context.address, context.asker);
+                later(async move {
+                    let reading = Pull::reading(Arc::clone(&shared.settings), at.clone());
+                    let pass = |read| {
+                        let mut own = shared.context(address, asker);
+                        own.read = read;
+                        let ended = (shared.run)(&shared, reading, own);
+                        async move { ended.await.learnt }
+                    };
+                    let learnt = passes.join(at, asker, pass).await.unwrap_or(Learnt::Busy);
+                    Outcome::Done(Done::Learnt(learnt))
+                })
             }
             Effect::Learnt(learnt) => {
                 context.learnt = Some(learnt);
@@ -301,10 +91,11 @@ impl Shared {
             return When::Now(Done::LayerRead(Ok(LayerRead::Broken { read: None })));
         };
         let (begun, shared, asker) = (context.layer.take(), Arc::clone(self), context.asker);
+        let read = Arc::clone(&context.read);
         later(async move {
             let begun = match begun {
                 Some(layer) => Ok(layer),
-                None => shared.layer_for_facts(asker).await,
+                None => LayerInProgress::for_facts(&shared.layers, asker, read).await,
             };
             let mut layer = match begun {
                 Ok(layer) => layer,
@@ -328,27 +119,6 @@ impl Shared {
                 return Outcome::Done(Done::LayerRead(read));
             }
         })
-    }
-
-    /// Begins to read a layer for what there is to know of it.
-    async fn layer_for_facts(
-        &self,
-        asker: crate::work_budget::Asker,
-    ) -> Result<Box<LayerInProgress>, LayerError> {
-        let relay = Relay::default();
-        let unpacking = self.layers.facts(relay.clone(), Some(asker)).await?;
-        Ok(Box::new(LayerInProgress { unpacking, relay }))
-    }
-
-    /// Begins to unpack a layer for some of its plain bytes.
-    pub(super) async fn layer_for_bytes(
-        &self,
-        range: core::ops::Range<u64>,
-        asker: crate::work_budget::Asker,
-    ) -> Result<Box<LayerInProgress>, LayerError> {
-        let relay = Relay::default();
-        let unpacking = self.layers.unpack(relay.clone(), range, Some(asker)).await?;
-        Ok(Box::new(LayerInProgress { unpacking, relay }))
     }
 }
 
