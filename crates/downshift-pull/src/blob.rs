@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::effect::{BodyId, Copied, Copy, Done, Effect, StoredBlob, StoredCheck, Unpack, unexpected};
 use crate::failure::Failure;
 use crate::registry::Remote;
-use crate::repository::Repository;
+use crate::repository_kind::Repository;
 use crate::settings::{Resolve, Scope};
 use crate::shell::Shell;
 
@@ -51,8 +51,6 @@ pub(crate) struct OpenParts<'p> {
     pub(crate) at: BlobAt,
     /// How many bytes the blob has.
     pub(crate) size: u64,
-    /// Whether they are parts of what it unpacks to.
-    pub(crate) is_unpacked: bool,
 }
 
 /// Where the body of a response comes from.
@@ -144,7 +142,7 @@ impl<'p> Blob<'p> {
                 }
                 shell.ask(Effect::Close(blob.body)).await;
                 let (parts, repository, size) = (parts.clone(), repository.clone(), blob.size);
-                let parts = OpenParts { parts, repository, at, size, is_unpacked: false };
+                let parts = OpenParts { parts, repository, at, size };
                 let body = OpenBlobBody::Parts(parts);
                 return Ok(Self::Open(Box::new(OpenBlob { response, body })));
             }
@@ -211,18 +209,13 @@ impl OpenBlobBody<'_> {
 
 impl OpenParts<'_> {
     async fn send(self, shell: &Shell) -> bool {
-        let Self { parts, repository, at, size, is_unpacked } = self;
+        let Self { parts, repository, at, size } = self;
         for (head, range) in parts.parts {
             let is_sent = matches!(shell.ask(Effect::Send(head)).await, Done::Copied(Copied::All));
             if !is_sent {
                 return false;
             }
-            let source = if is_unpacked {
-                let open = repository.open_layer(&at).await.ok().flatten();
-                open.map(|open| open.source(&at.digest, Some(Unpack { range, check: None, gzip: false })))
-            } else {
-                repository.open_part(&at, range, size).await.ok().flatten()
-            };
+            let source = repository.open_part(&at, range, size).await.ok().flatten();
             let Some(source) = source else { return false };
             if !source.send(shell).await {
                 return false;

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use downshift::answer::{
 use downshift::jws::Signature;
 use downshift::layer::LayerFacts;
 use downshift::{Digest, Failure, Form, SignatureReading};
-use downshift_registry::{AnswerKey, Authorization, Problem, Reference, TokenForm};
+use downshift_registry::{AnswerKey, Authorization, Parts, Problem, Reference, TokenForm};
 
 use crate::blob_at::BlobAt;
 use crate::caller::CallerId;
@@ -503,8 +502,9 @@ pub struct Copy {
 /// What a client gets of a layer that is unpacked on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpack {
-    /// Which bytes of the plain tar.
-    pub range: Range<u64>,
+    /// Which bytes of the plain tar, each behind the one before, and what comes before and after them: one pass over the layer
+    /// brings them all.
+    pub parts: Parts,
     /// The digest of the plain tar, where it is sent to its end: the last bytes are held back until it is known to be right.
     pub check: Option<Digest>,
     /// Whether they are compressed with gzip again, as a coding.

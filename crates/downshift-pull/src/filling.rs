@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use downshift::Digest;
 use downshift::layer::LayerFacts;
-use downshift_registry::Problem;
+use downshift_registry::{Parts, Problem};
 
 use crate::blob_at::BlobAt;
 use crate::effect::{BodyId, Copied, Copy, Done, Effect, NotFilled, StoredBlob, Unpack, unexpected};
@@ -128,8 +128,8 @@ impl Remote<'_> {
         let (digest, size) = (facts.digest.clone(), Some(facts.size));
         let stored = BlobAt { digest, size, unpacked_from: None, ..plain.clone() };
         let open = self.open_layer(&stored).await?.ok_or(NotFilled::Missing)?;
-        let unpack =
-            Unpack { range: there..facts.plain_size, check: Some(facts.diff_id.clone()), gzip: false };
+        let parts = Parts::one(there..facts.plain_size);
+        let unpack = Unpack { parts, check: Some(facts.diff_id.clone()), gzip: false };
         let mut source = open.source(&facts.digest, Some(unpack));
         for _ in 0..=MAX_RESUMES {
             let copy = source.copy.clone();

@@ -9,9 +9,9 @@ use core::time::Duration;
 use downshift::answer::{LayerNeed, LayerReading, LayerRecord};
 use downshift::layer::{Compression, LayerFacts};
 use downshift::{Digest, Error};
-use downshift_registry::{Body as ResponseBody, Coding, Method, error, response};
+use downshift_registry::{Body as ResponseBody, Coding, Method, Parts, error, response};
 
-use crate::blob::{Blob, OpenBlob, OpenBlobBody, OpenParts};
+use crate::blob::{Blob, OpenBlob, OpenBlobBody};
 use crate::blob_at::BlobAt;
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, KnownLayer, LayerRead, Learnt, Unpack, unexpected};
@@ -67,12 +67,7 @@ impl Front {
     async fn layer(&self, repository: &Repository<'_>, at: &BlobAt) -> Result<LayerReading, Failure> {
         self.shell.count_subrequests(&self.settings, RECORDS_OF_LAYER)?;
         let (name, digest) = (at.place.clone(), at.digest.clone());
-        let recalled = self.shell.ask(Effect::RecallFacts { name: name.clone(), digest: digest.clone() });
-        let KnownLayer { facts, is_seen } = match recalled.await {
-            Done::KnownLayer(known) => known?,
-            Done::Unknown { .. } => KnownLayer::default(),
-            other => return Err(unexpected(&other)),
-        };
+        let KnownLayer { facts, is_seen } = self.known_layer(at).await?;
         if let Some(facts) = facts {
             // Facts may have been learnt for somebody else: a manifest can name any digest. The origin is asked as it would be
             // if nothing were known, so that nobody can tell.
@@ -108,6 +103,15 @@ impl Front {
             self.shell.ask(Effect::Keep { key: refusal, value, lifetime }).await;
         }
         Ok(reading)
+    }
+
+    async fn known_layer(&self, at: &BlobAt) -> Result<KnownLayer, Failure> {
+        let (name, digest) = (at.place.clone(), at.digest.clone());
+        match self.shell.ask(Effect::RecallFacts { name, digest }).await {
+            Done::KnownLayer(known) => Ok(known?),
+            Done::Unknown { .. } => Ok(KnownLayer::default()),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Records layers that are going to be reported by their diff ids, before they are.
@@ -264,25 +268,17 @@ impl Front {
             _ if self.request.method == Method::Head => None,
             ResponseBody::Bytes(_) => None,
             ResponseBody::Stream if coding == Some(Coding::Zstd) => Some(None),
-            ResponseBody::Stream => Some(Some((0..*plain_size, true))),
-            ResponseBody::Blob(range) => Some(Some((range.clone(), false))),
-            ResponseBody::Parts(parts) => {
-                let (parts, repository, size) = (parts.clone(), repository.clone(), *plain_size);
-                let parts = OpenParts { parts, repository, at: at.clone(), size, is_unpacked: true };
-                if !parts.repository.has_layer(at).await? {
-                    return Ok(None);
-                }
-                let body = OpenBlobBody::Parts(parts);
-                return Ok(Some(Blob::Open(Box::new(OpenBlob { response, body }))));
-            }
+            ResponseBody::Stream => Some(Some((Parts::one(0..*plain_size), true))),
+            ResponseBody::Blob(range) => Some(Some((Parts::one(range.clone()), false))),
+            ResponseBody::Parts(parts) => Some(Some((parts.clone(), false))),
         };
         let Some(unpack) = unpack else {
             return Ok(repository.has_layer(at).await?.then_some(Blob::Ready(response)));
         };
-        let unpack = unpack.map(|(range, gzip)| Unpack {
+        let unpack = unpack.map(|(parts, gzip)| Unpack {
             // A part that ends before the end says nothing of the whole.
-            check: (range.end == *plain_size).then(|| diff_id.clone()),
-            range,
+            check: (parts.last_byte() == *plain_size && parts.end.is_empty()).then(|| diff_id.clone()),
+            parts,
             gzip,
         });
         let Some(open) = repository.open_layer(at).await? else { return Ok(None) };

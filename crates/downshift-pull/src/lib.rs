@@ -66,6 +66,7 @@ mod pulp;
 mod referrers;
 mod registry;
 mod repository;
+mod repository_kind;
 mod settings;
 mod shell;
 mod trouble;

@@ -1,6 +1,6 @@
 //! Repositories: where one is, and what there is to ask of it, whatever kind of origin has it.
 //!
-//! Another kind is another variant here and a file beside [`crate::registry`]: nothing else matches on the kind.
+//! Another kind is another variant of [`Repository`] and a file beside [`crate::registry`]: nothing else matches on the kind.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,22 +22,14 @@ use crate::names::{Location, LocationPlace};
 use crate::pulp;
 use crate::referrers;
 use crate::registry::Remote;
-use crate::settings::{Delivery, Pulp, Scope, Settings};
+pub(crate) use crate::repository_kind::Repository;
+use crate::settings::{Delivery, Scope, Settings};
 use crate::shell::{Shell, all};
 use crate::trouble::Trouble;
 use crate::value::ListValue;
 
 /// How many tags are looked into for a manifest that none of them points to.
 const MAX_TAGS_SEARCHED: usize = 64;
-
-/// A repository.
-#[derive(Clone)]
-pub(crate) enum Repository<'p> {
-    /// A layout, or what Pulp 2 has published, which the shell reads.
-    Layout { settings: &'p Settings, shell: &'p Shell, scope: Scope, pulp: Option<&'p Pulp> },
-    /// At a registry.
-    Remote(Remote<'p>),
-}
 
 /// What a reference stands for.
 pub(crate) struct ResolvedReference {

@@ -70,6 +70,18 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// One range, and nothing beside it.
+    #[must_use]
+    pub fn one(range: Range<u64>) -> Self {
+        Self { parts: [(Bytes::new(), range)].into(), end: Bytes::new() }
+    }
+
+    /// Where the last of them ends in the blob.
+    #[must_use]
+    pub fn last_byte(&self) -> u64 {
+        self.parts.last().map_or(0, |(_, range)| range.end)
+    }
+
     /// How many bytes they all have.
     #[must_use]
     pub fn length(&self) -> u64 {

@@ -119,19 +119,31 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
 /// A blob of `size` bytes, a range of it, or 304 if the client has it.
 #[must_use]
 pub fn blob(request: &Request, digest: &Digest, size: u64) -> Response {
+    selected(requested(request, digest, size), digest, size)
+}
+
+/// The client has the blob.
+struct NotModified;
+
+/// What is requested of a blob of `size` bytes.
+fn requested(request: &Request, digest: &Digest, size: u64) -> Result<Selection, NotModified> {
     if request.conditions.has(digest) {
-        return Response::new(304).with_digest(digest).with("cache-control", BLOB);
+        return Err(NotModified);
     }
-    let selection = match request.method {
+    Ok(match request.method {
         Method::Get => request.conditions.select(digest, size),
         // Ranges are defined for GET alone (RFC 9110, 14.2).
         Method::Head => Selection::Whole,
-    };
-    match selection {
-        Selection::Whole => blob_part(digest, size, None),
-        Selection::Part(range) => blob_part(digest, size, Some(range)),
-        Selection::Parts(ranges) => blob_parts(digest, size, ranges),
-        Selection::Unsatisfiable => error::range_invalid(size),
+    })
+}
+
+fn selected(requested: Result<Selection, NotModified>, digest: &Digest, size: u64) -> Response {
+    match requested {
+        Err(NotModified) => Response::new(304).with_digest(digest).with("cache-control", BLOB),
+        Ok(Selection::Whole) => blob_part(digest, size, None),
+        Ok(Selection::Part(range)) => blob_part(digest, size, Some(range)),
+        Ok(Selection::Parts(ranges)) => blob_parts(digest, size, ranges),
+        Ok(Selection::Unsatisfiable) => error::range_invalid(size),
     }
 }
 
@@ -197,7 +209,15 @@ pub fn blob_of_unknown_length(digest: &Digest) -> Response {
 #[must_use]
 pub fn plain_layer(request: &Request, diff_id: &Digest, size: u64, coding: Option<Coding>) -> Response {
     let Some(coding) = coding else {
-        return varying(blob(request, diff_id, size));
+        return varying(match requested(request, diff_id, size) {
+            // One pass over the layer brings all of them, each as it comes to it; who asks for several may not rely on their order
+            // (RFC 9110, 15.3.7.2).
+            Ok(Selection::Parts(mut ranges)) => {
+                ranges.sort_unstable_by_key(|range| range.start);
+                blob_parts(diff_id, size, ranges)
+            }
+            requested => selected(requested, diff_id, size),
+        });
     };
     let entity_tag = coding.entity_tag(diff_id);
     let not_modified = request.conditions.has_tag(&entity_tag);

@@ -51,7 +51,8 @@ export function streams(resolve) {
     }
   }
 
-  async function unpack({ body, as, length, layer: wanted }, signal) {
+  async function unpack({ body, as, length, layer: about, bytes: beside }, signal) {
+    const wanted = { ...about, beside };
     for (layer ??= openLayer(wanted); !layer; layer = openLayer(wanted)) {
       await pause({ milliseconds: TURN }, signal);
     }

@@ -12,7 +12,7 @@ mod unpacking;
 pub(crate) use self::error::{LayerError, Take};
 pub(crate) use self::pass::LayerPass;
 pub(crate) use self::reader::LayerEngine;
-pub(crate) use self::readers::LayerReaders;
+pub(crate) use self::readers::{LayerReaders, Wanted};
 pub(crate) use self::unpacking::Unpacking;
 
 #[cfg(test)]

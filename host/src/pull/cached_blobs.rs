@@ -187,7 +187,7 @@ impl Shared {
     fn store(self: &Arc<Self>, copy: &Copy, at: u64, context: &mut Context) -> When {
         let source = context.take(copy.body).and_then(|body| Source::of(body, copy.start));
         let length = match &copy.unpack {
-            Some(unpack) => Some(unpack.range.end.saturating_sub(at)),
+            Some(unpack) => Some(unpack.parts.last_byte().saturating_sub(at)),
             None => copy.length,
         };
         let (Some(source), Some(mut writer), Some(length)) = (source, context.writer.take(), length) else {

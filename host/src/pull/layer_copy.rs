@@ -1,21 +1,18 @@
 //! A layer on its way to a client, who gets what it unpacks to.
 
 use core::task::{Context, Poll, ready};
-use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_pull::{Copied, Unpack};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::layer_in_progress::{LayerInProgress, Piece as LayerPiece};
 use super::source::{Piece, Source};
 use crate::data::blob_cache::BlobCache;
-use crate::engine::layers::{LayerError, LayerReaders};
+use crate::engine::layers::{LayerError, LayerReaders, Wanted};
 use crate::log;
 use crate::work_budget::Asker;
 
@@ -28,11 +25,10 @@ pub(super) struct LayerCopy {
     digest: Option<Digest>,
     /// That of the plain tar, where it is sent to its end.
     diff_id: Option<Digest>,
-    /// Plain bytes that are left.
-    left: u64,
+    /// Bytes that are left, where that is known: not of what is compressed again.
+    left: Option<u64>,
     /// The last ones that came, where they wait for both digests.
     held: Bytes,
-    gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
 enum Progress {
@@ -49,11 +45,13 @@ impl LayerCopy {
         digest: Option<Digest>,
         asker: Asker,
     ) -> Self {
-        let Unpack { range, check, gzip } = unpack;
-        let left = range.end.saturating_sub(range.start);
+        let Unpack { mut parts, check, gzip } = unpack;
+        let left = (!gzip).then(|| parts.length());
         // Where the end is checked all of it is read, whatever its size is said to be.
-        let end = if check.is_some() { u64::MAX } else { range.end };
-        let (readers, wanted) = (Arc::clone(readers), range.start..end);
+        if let (Some(_), Some((_, last))) = (&check, parts.parts.last_mut()) {
+            last.end = u64::MAX;
+        }
+        let (readers, wanted) = (Arc::clone(readers), Wanted { parts, gzip });
         let layer = async move { LayerInProgress::for_bytes(&readers, wanted, asker).await }.boxed();
         Self {
             blobs: blobs.cloned(),
@@ -62,7 +60,6 @@ impl LayerCopy {
             diff_id: check,
             left,
             held: Bytes::new(),
-            gzip: gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast())),
         }
     }
 
@@ -93,22 +90,21 @@ impl LayerCopy {
                 LayerPiece::Plain(bytes) => {
                     // A damaged layer may unpack to more, which the client would not see behind its Content-Length: for it
                     // the tar ended there, unchecked.
-                    if bytes.len() as u64 > self.left {
+                    let length = bytes.len() as u64;
+                    if self.left.is_some_and(|left| length > left) {
                         return Poll::Ready(Piece::Ended(Copied::Corrupt));
                     }
-                    self.left = self.left.saturating_sub(bytes.len() as u64);
-                    if self.diff_id.is_none() && self.left == 0 {
-                        return Poll::Ready(self.coded(bytes, true).map_or_else(|piece| piece, Piece::Last));
+                    self.left = self.left.map(|left| left.saturating_sub(length));
+                    if self.diff_id.is_none() && self.left == Some(0) {
+                        return Poll::Ready(Piece::Last(bytes));
                     }
                     let bytes = match &self.diff_id {
                         // Docker 1.6 does not check the digest, and so the last bytes are held back until that is known.
                         Some(_) => core::mem::replace(&mut self.held, bytes),
                         None => bytes,
                     };
-                    match self.coded(bytes, false) {
-                        Ok(bytes) if bytes.is_empty() => {}
-                        Ok(bytes) => return Poll::Ready(Piece::Bytes(bytes)),
-                        Err(piece) => return Poll::Ready(piece),
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Piece::Bytes(bytes));
                     }
                 }
                 LayerPiece::End => return Poll::Ready(self.end()),
@@ -132,20 +128,10 @@ impl LayerCopy {
                 false
             }
         };
-        if !is_right || self.left > 0 {
+        if !is_right || self.left.is_some_and(|left| left > 0) {
             return Piece::Ended(Copied::Corrupt);
         }
-        let held = core::mem::take(&mut self.held);
-        self.coded(held, true).map_or_else(|piece| piece, Piece::Last)
-    }
-
-    /// The bytes as they are sent.
-    fn coded(&mut self, bytes: Bytes, is_last: bool) -> Result<Bytes, Piece> {
-        let Some(gzip) = &mut self.gzip else { return Ok(bytes) };
-        let written = gzip.write_all(&bytes).and_then(|()| if is_last { gzip.try_finish() } else { Ok(()) });
-        // Memory takes everything.
-        written.map_err(|_| Piece::Ended(Copied::Broken { sent: None }))?;
-        Ok(core::mem::take(gzip.get_mut()).into())
+        Piece::Last(core::mem::take(&mut self.held))
     }
 }
 

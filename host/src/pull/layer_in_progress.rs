@@ -1,6 +1,5 @@
 //! A layer that is being unpacked, whose bytes may come from one place after the other.
 
-use core::ops::Range;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, ready};
@@ -14,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::source::{Keeper, Source};
 use crate::data::blob_cache::BlobCache;
-use crate::engine::layers::{LayerError, LayerReaders, Unpacking};
+use crate::engine::layers::{LayerError, LayerReaders, Unpacking, Wanted};
 use crate::error::Error;
 use crate::log;
 use crate::work_budget::Asker;
@@ -52,11 +51,11 @@ impl LayerInProgress {
     /// Begins to unpack a layer for some of its plain bytes.
     pub(super) async fn for_bytes(
         readers: &LayerReaders,
-        range: Range<u64>,
+        wanted: Wanted,
         asker: Asker,
     ) -> Result<Box<Self>, LayerError> {
         let relay = Relay::default();
-        let unpacking = readers.unpack(relay.clone(), range, Some(asker)).await?;
+        let unpacking = readers.unpack(relay.clone(), wanted, Some(asker)).await?;
         Ok(Box::new(Self { unpacking, relay }))
     }
 

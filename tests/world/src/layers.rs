@@ -127,9 +127,14 @@ impl World {
         if unpack.check.as_ref().is_some_and(|diff_id| !diff_id.matches(&plain)) {
             return copied(Copied::Corrupt);
         }
-        let part = plain.get(unpack.range.start as usize..unpack.range.end as usize).unwrap_or_default();
+        let mut wanted = Vec::new();
+        for (head, range) in &unpack.parts.parts {
+            wanted.extend_from_slice(head);
+            wanted.extend_from_slice(plain.get(range.start as usize..range.end as usize).unwrap_or_default());
+        }
+        wanted.extend_from_slice(&unpack.parts.end);
         let Some(running) = self.pulls.get_mut(pull.0) else { return Progress::Never };
-        running.body.extend(if unpack.gzip { gzip(part) } else { part.to_vec() });
+        running.body.extend(if unpack.gzip { gzip(&wanted) } else { wanted });
         running.is_whole = running.has_all();
         copied(Copied::All)
     }

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use downshift::Digest;
@@ -69,7 +70,7 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
         Effect::Learn(_) => {
             object.text("kind", "learn");
         }
-        Effect::ReadLayer(copy) => unpack(object, copy, "layerRead", names),
+        Effect::ReadLayer(copy) => unpack(object, copy, "layerRead", names, bytes),
         Effect::Convert(conversion) => convert(object, conversion, names, bytes),
         Effect::Hash(authorization) => {
             object.text("kind", "hash").text("authorization", authorization.as_str());
@@ -85,7 +86,7 @@ fn write_members(object: &mut Object, effect: &Effect, names: &Names, bytes: &mu
             object.text("kind", "tell").text("text", &told(event));
         }
         Effect::Respond(reply) => respond(object, reply, bytes),
-        Effect::Copy(copy) if copy.unpack.is_some() => unpack(object, copy, "sent", names),
+        Effect::Copy(copy) if copy.unpack.is_some() => unpack(object, copy, "sent", names, bytes),
         // What is not unpacked is the whole of an open body: registries are asked for what is to be sent.
         Effect::Copy(Copy { body, .. }) => {
             of_body(object, "copy", *body);
@@ -161,8 +162,9 @@ fn keep_about(
     keep(object, all);
 }
 
-/// Unpacks a layer, for some of its plain bytes or for what there is to know of it; `done` is what comes of that.
-fn unpack(object: &mut Object, copy: &Copy, done: &str, names: &Names) {
+/// Unpacks a layer, for some of its plain bytes or for what there is to know of it; `done` is what comes of that. The bytes are
+/// those before each part, and those after all.
+fn unpack(object: &mut Object, copy: &Copy, done: &str, names: &Names, bytes: &mut VecDeque<Bytes>) {
     let Copy { body, length, check, unpack, .. } = copy;
     of_body(object, "unpack", *body).text("as", done).optional_number("length", *length);
     let mut layer = Object::new();
@@ -170,7 +172,12 @@ fn unpack(object: &mut Object, copy: &Copy, done: &str, names: &Names) {
     layer.optional_number("maxBytes", names.layer_bytes.filter(|_| unpack.is_none()));
     if let Some(unpack) = unpack {
         layer.optional_text("diffId", unpack.check.as_ref().map(Digest::as_str));
-        layer.number("start", unpack.range.start).number("end", unpack.range.end);
+        let part = |(head, range): &(Bytes, Range<u64>)| {
+            bytes.push_back(head.clone());
+            Object::new().number("start", range.start).number("end", range.end).finish()
+        };
+        layer.json("parts", &array(unpack.parts.parts.iter().map(part)));
+        bytes.push_back(unpack.parts.end.clone());
     }
     object.json("layer", &layer.finish());
 }

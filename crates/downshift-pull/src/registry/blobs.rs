@@ -52,7 +52,7 @@ impl<'p> Remote<'p> {
             let response = response::blob(request, digest, size);
             if let ResponseBody::Parts(parts) = &response.body {
                 let (parts, repository) = (parts.clone(), Repository::Remote(self.clone()));
-                let parts = OpenParts { parts, repository, at, size, is_unpacked: false };
+                let parts = OpenParts { parts, repository, at, size };
                 let body = OpenBlobBody::Parts(parts);
                 return Ok(Blob::Open(Box::new(OpenBlob { response, body })));
             }

@@ -5,12 +5,16 @@
 //! Their memory is a part of the [`WorkBudget`].
 
 use core::ops::Range;
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
 use downshift_layer::{LayerFacts, Limits};
+use downshift_registry::Parts;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::Stream;
 use tokio::runtime::Handle;
 use tokio::select;
@@ -27,7 +31,7 @@ use crate::error::Error;
 use crate::work_budget::{Asker, Charge, WorkBudget};
 
 /// Bytes of a layer that are on their way: to its thread, and from there.
-const IN_CHANNELS: usize = 2 * CHUNKS * CHUNK_BYTES;
+pub(super) const IN_CHANNELS: usize = 2 * CHUNKS * CHUNK_BYTES;
 
 /// The readers of a server.
 pub(crate) struct LayerReaders {
@@ -37,12 +41,22 @@ pub(crate) struct LayerReaders {
     work: Arc<WorkBudget>,
 }
 
-/// Which plain bytes of a layer are wanted.
-enum Wanted {
-    /// None: it is read for its facts.
-    Nothing,
-    /// These. Where it ends before the layer does, the rest is not read.
-    Range(Range<u64>),
+/// Bytes that gzip takes: 256 KiB of windows and tables in zlib-rs, and what it has made.
+pub(super) const GZIP_BYTES: usize = 384 * 1024;
+
+/// Plain bytes of a layer that are wanted.
+pub(crate) struct Wanted {
+    /// Each behind the one before, with bytes to give beside them. Where the last ends before the layer does, the rest is not
+    /// read.
+    pub(crate) parts: Parts,
+    /// Whether they are compressed with gzip.
+    pub(crate) gzip: bool,
+}
+
+impl From<Range<u64>> for Wanted {
+    fn from(range: Range<u64>) -> Self {
+        Self { parts: Parts::one(range), gzip: false }
+    }
 }
 
 impl LayerReaders {
@@ -72,7 +86,8 @@ impl LayerReaders {
         self.engine.traps()
     }
 
-    /// The plain bytes of a layer in `range`, on behalf of `asker`; with `0..u64::MAX` all of them, behind which are the facts.
+    /// The plain bytes of a layer that are `wanted`, on behalf of `asker`; with `0..u64::MAX` all of them, behind which are the
+    /// facts.
     ///
     /// It is for the caller to compare these with what it expects, and to hold the last bytes back until then.
     ///
@@ -81,13 +96,13 @@ impl LayerReaders {
     pub(crate) async fn unpack<B>(
         &self,
         blob: B,
-        range: Range<u64>,
+        wanted: impl Into<Wanted>,
         asker: Option<Asker>,
     ) -> Result<Unpacking<B>, LayerError>
     where
         B: Stream<Item = io::Result<Bytes>> + Unpin,
     {
-        self.start(blob, Wanted::Range(range), asker).await
+        self.start(blob, Some(wanted.into()), asker).await
     }
 
     /// What is known of a layer, all of whose bytes are read for that.
@@ -116,19 +131,21 @@ impl LayerReaders {
     where
         B: Stream<Item = io::Result<Bytes>> + Unpin,
     {
-        self.start(blob, Wanted::Nothing, asker).await
+        self.start(blob, None, asker).await
     }
 
     async fn start<B>(
         &self,
         blob: B,
-        wanted: Wanted,
+        wanted: Option<Wanted>,
         asker: Option<Asker>,
     ) -> Result<Unpacking<B>, LayerError>
     where
         B: Stream<Item = io::Result<Bytes>> + Unpin,
     {
-        let charge = self.work.charge(asker, IN_CHANNELS).await?;
+        let gzip = wanted.as_ref().is_some_and(|wanted| wanted.gzip);
+        let beside = if gzip { IN_CHANNELS + GZIP_BYTES } else { IN_CHANNELS };
+        let charge = self.work.charge(asker, beside).await?;
         let (to_thread, input) = mpsc::channel(CHUNKS);
         let (output, from_thread) = mpsc::channel(CHUNKS);
         let turn = Arc::new(Turn {
@@ -141,6 +158,7 @@ impl LayerReaders {
             engine: Arc::clone(&self.engine),
             limits: self.limits.clone(),
             wanted,
+            beside,
             charge,
             input,
             output,
@@ -156,7 +174,10 @@ impl LayerReaders {
 struct Job {
     engine: Arc<LayerEngine>,
     limits: Limits,
-    wanted: Wanted,
+    /// Nothing where it is read for its facts.
+    wanted: Option<Wanted>,
+    /// Bytes of memory beside those of the reader.
+    beside: usize,
     charge: Charge,
     input: Receiver<Input>,
     output: Sender<Output>,
@@ -176,14 +197,14 @@ impl Job {
 
     /// Reads the layer: what is known of it, unless its end is not wanted.
     fn read(self) -> Result<Option<LayerFacts>, LayerError> {
-        let Self { engine, limits, wanted, charge, mut input, output, turn } = self;
+        let Self { engine, limits, wanted, beside, charge, mut input, output, turn } = self;
         turn.take()?;
-        let make_room = make_room(charge, Arc::clone(&turn));
+        let make_room = make_room(charge, beside, Arc::clone(&turn));
         let of_abandoned = output.clone();
         let reader =
             engine.open(&limits, Some(make_room), Some(Box::new(move || of_abandoned.is_closed())))?;
         let mut pass = LayerPass::new(reader);
-        let mut delivery = Delivery { wanted, at: 0, has_enough: false, output, turn };
+        let mut delivery = Delivery::new(wanted, output, turn);
         loop {
             match delivery.next(&mut input)? {
                 Input::Bytes(bytes) => {
@@ -196,7 +217,11 @@ impl Job {
                         fed => fed?,
                     }
                 }
-                Input::End => return pass.finish().map(Some),
+                Input::End => {
+                    let facts = pass.finish()?;
+                    delivery.finish()?;
+                    return Ok(Some(facts));
+                }
                 Input::Broken(error) => return Err(LayerError::Blob(error)),
             }
         }
@@ -204,9 +229,9 @@ impl Job {
 }
 
 /// Has `charge` grow with the memory of a reader. Nobody waits for it with a turn.
-fn make_room(mut charge: Charge, turn: Arc<Turn>) -> MakeRoom {
+fn make_room(mut charge: Charge, beside: usize, turn: Arc<Turn>) -> MakeRoom {
     Box::new(move |bytes| {
-        let bytes = bytes.saturating_add(IN_CHANNELS);
+        let bytes = bytes.saturating_add(beside);
         if charge.try_grow_to(bytes) {
             return true;
         }
@@ -258,7 +283,11 @@ impl Turn {
 
 /// What goes in and out of a thread.
 struct Delivery {
-    wanted: Wanted,
+    /// The parts that are still to come, if any bytes are wanted.
+    parts: Option<VecDeque<(Bytes, Range<u64>)>>,
+    /// What comes after them.
+    end: Bytes,
+    gzip: Option<GzEncoder<Vec<u8>>>,
     /// Plain bytes so far.
     at: u64,
     /// Whether all that is wanted was delivered, and the layer goes on.
@@ -268,9 +297,19 @@ struct Delivery {
 }
 
 impl Delivery {
+    fn new(wanted: Option<Wanted>, output: Sender<Output>, turn: Arc<Turn>) -> Self {
+        let gzip = wanted.as_ref().is_some_and(|wanted| wanted.gzip);
+        let (parts, end) = match wanted {
+            Some(Wanted { parts: Parts { parts, end }, .. }) => (Some(parts.into()), end),
+            None => (None, Bytes::new()),
+        };
+        let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+        Self { parts, end, gzip, at: 0, has_enough: false, output, turn }
+    }
+
     /// Whether all of the layer is read for what there is to know of it, and for nothing else.
     const fn wants_facts(&self) -> bool {
-        matches!(self.wanted, Wanted::Nothing)
+        self.parts.is_none()
     }
 
     /// The next bytes of the blob.
@@ -289,22 +328,52 @@ impl Delivery {
 
     /// Delivers of the next plain bytes what is wanted.
     fn deliver(&mut self, plain: &[u8]) -> Result<(), LayerError> {
-        let Wanted::Range(range) = &self.wanted else {
+        let before = self.at;
+        self.at = before.saturating_add(plain.len() as u64);
+        let Some(mut parts) = self.parts.take() else {
             return if self.output.is_closed() { Err(LayerError::Stopped) } else { Ok(()) };
         };
-        let start =
-            usize::try_from(range.start.saturating_sub(self.at)).unwrap_or(usize::MAX).min(plain.len());
-        let end = usize::try_from(range.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(plain.len());
-        self.at = self.at.saturating_add(plain.len() as u64);
-        let bytes = plain.get(start..end).unwrap_or_default();
-        if !bytes.is_empty() {
-            self.send(Output::Plain(Bytes::copy_from_slice(bytes)))?;
+        let within =
+            |at: u64| usize::try_from(at.saturating_sub(before)).unwrap_or(usize::MAX).min(plain.len());
+        while let Some((head, range)) = parts.front_mut()
+            && range.start < self.at
+        {
+            self.give(&core::mem::take(head))?;
+            self.give(plain.get(within(range.start)..within(range.end)).unwrap_or_default())?;
+            if range.end > self.at {
+                break;
+            }
+            parts.pop_front();
         }
-        if self.at >= range.end {
-            self.has_enough = true;
-            return Err(LayerError::Stopped);
+        self.has_enough = parts.is_empty();
+        self.parts = Some(parts);
+        if !self.has_enough {
+            return Ok(());
         }
-        Ok(())
+        self.finish()?;
+        Err(LayerError::Stopped)
+    }
+
+    /// Delivers what comes after everything.
+    fn finish(&mut self) -> Result<(), LayerError> {
+        let end = core::mem::take(&mut self.end);
+        self.give(&end)?;
+        let Some(gzip) = self.gzip.take() else { return Ok(()) };
+        // Memory takes everything.
+        let rest = gzip.finish().map_err(LayerError::Blob)?;
+        self.send(Output::Plain(rest.into()))
+    }
+
+    /// Gives bytes, as they are wanted.
+    fn give(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
+        let bytes = match &mut self.gzip {
+            None => Bytes::copy_from_slice(bytes),
+            Some(gzip) => {
+                gzip.write_all(bytes).map_err(LayerError::Blob)?;
+                core::mem::take(gzip.get_mut()).into()
+            }
+        };
+        if bytes.is_empty() { Ok(()) } else { self.send(Output::Plain(bytes)) }
     }
 
     fn send(&self, output: Output) -> Result<(), LayerError> {

@@ -3,16 +3,18 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::{fmt, iter};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_layer::{Compression, LayerFacts, Limits};
+use downshift_registry::Parts;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::oneshot;
 
 use super::reader::LazySandbox;
+use super::readers::{GZIP_BYTES, IN_CHANNELS};
 use super::unpacking::Unpacking;
 use super::*;
 use crate::engine::LAYER_GUEST;
@@ -177,6 +179,45 @@ async fn a_layer_is_unpacked_as_a_stream_as_far_as_it_is_wanted() {
             assert!(plain(&mut part).await == all[range]);
             assert_eq!(part.facts(), None);
         }
+    }
+}
+
+#[tokio::test]
+async fn one_pass_brings_several_parts_with_what_is_between_them() {
+    for engine in engines() {
+        let (readers, _) = readers(engine, 64 * MIB);
+        let all: Vec<u8> = blob(20, 3 * MIB).skip(1).flat_map(|block| block.into_iter().skip(3)).collect();
+        let ranges = [0..1, 1..2, BLOCK_BYTES - 1..MIB + 1, 3 * MIB - 1..3 * MIB];
+        let part = |range: &core::ops::Range<usize>| {
+            (Bytes::from(format!("{range:?}")), range.start as u64..range.end as u64)
+        };
+        let parts = Parts { parts: ranges.iter().map(part).collect(), end: Bytes::from_static(b"end") };
+        let expected =
+            ranges.iter().flat_map(|range| [format!("{range:?}").as_bytes(), &all[range.clone()]].concat());
+        let expected: Vec<u8> = expected.chain(*b"end").collect();
+        let wanted = Wanted { parts, gzip: false };
+        let mut unpacking = readers.unpack(stream(blob(20, 3 * MIB)), wanted, None).await.unwrap();
+        assert!(plain(&mut unpacking).await == expected);
+    }
+}
+
+#[tokio::test]
+async fn what_is_compressed_again_is_the_same_and_counts() {
+    for engine in engines() {
+        let (readers, work) = readers(engine, 64 * MIB);
+        let mut whole = readers.unpack(stream(blob(20, 3 * MIB)), 0..u64::MAX, None).await.unwrap();
+        let all = plain(&mut whole).await;
+        let wanted = Wanted { gzip: true, ..Wanted::from(0..u64::MAX) };
+        let mut coded = readers.unpack(stream(blob(20, 3 * MIB)), wanted, None).await.unwrap();
+        let most = 64 * MIB - IN_CHANNELS - GZIP_BYTES;
+        assert!(!work.open(None).try_grow_to(most + 1024));
+        let bytes = plain(&mut coded).await;
+        assert!(bytes.len() < all.len() / 10);
+        let mut decoded = Vec::new();
+        flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut decoded).unwrap();
+        assert!(decoded == all);
+        // The end comes with what is known of the layer, which whoever sends it compares first.
+        assert_eq!(coded.facts(), whole.facts());
     }
 }
 

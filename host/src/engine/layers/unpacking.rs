@@ -30,6 +30,7 @@ pub(super) enum Input {
 
 /// What comes from a thread.
 pub(super) enum Output {
+    /// Plain bytes, or what stands for them.
     Plain(Bytes),
     /// That was all, and this is what is known of the layer, if all of it was read.
     End(Box<Option<LayerFacts>>),
