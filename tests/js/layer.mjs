@@ -72,6 +72,16 @@ for (const [compression, blob, plain] of [
       const part = await sent({ start, end }, blob, { size });
       assert.deepEqual(part, { outcome: { isAll: true }, bytes: plain.subarray(start, end) });
     }
+    // However many parts, one pass brings them, with what is beside them.
+    const beside = ["a", "b", "c"].map((text) => Buffer.from(text));
+    const ranges = [
+      { start: 1, end: 2 },
+      { start: 2, end: plain.length },
+    ];
+    const parts = await sent({ parts: ranges, beside }, blob, { size });
+    const expected = [beside[0], plain.subarray(1, 2), beside[1], plain.subarray(2), beside[2]];
+    assert.deepEqual(parts, { outcome: { isAll: true }, bytes: Buffer.concat(expected) });
+
     const tail = await sent({ digest, diffId, start: 5, end: plain.length }, blob, { size });
     assert.deepEqual(tail.bytes, plain.subarray(5));
   }
@@ -108,7 +118,9 @@ assert.deepEqual(onItsWay, { isCorrupt: true });
 const noise = Buffer.from("no layer at all");
 const unknown = await openLayer({ digest: sha256(noise) }).read(streamOf(noise, 4), noise.length);
 assert.equal(unknown.refused.code, "unknown-compression");
-const large = await openLayer({ digest: sha256(ZSTD), maxBytes: 10 }).read(streamOf(ZSTD, 4));
+const large = await openLayer({ digest: sha256(ZSTD), limits: { "layer-bytes": 10 } }).read(
+  streamOf(ZSTD, 4),
+);
 assert.equal(large.refused.code, "limit-exceeded");
 const cut = ZSTD.subarray(0, 20);
 const short = await openLayer({ digest: sha256(cut) }).read(streamOf(cut, 4), cut.length);

@@ -108,7 +108,15 @@ export const layerFacts = { bytes };
 export const mac = { message: text };
 export const matrix = { "own?": { accept: [text], "user_agent?": text } };
 export const openLayer = {
-  "options?": { "digest?": text, "diffId?": text, "start?": count, "end?": count, "maxBytes?": count },
+  "options?": {
+    "digest?": text,
+    "diffId?": text,
+    "start?": count,
+    "end?": count,
+    "parts?": [{ start: count, end: count }],
+    "beside?": [bytes],
+    "limits?": counts,
+  },
 };
 export const p256Signer = { file: keyFile };
 export const payload = { bytes };

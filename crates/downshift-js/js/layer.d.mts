@@ -14,8 +14,12 @@ export interface LayerOptions {
   start?: number;
   /** Without an end nothing is sent. */
   end?: number;
-  /** How many bytes the blob may have. */
-  maxBytes?: number;
+  /** Several parts in the place of one, each behind the one before. */
+  parts?: { start: number; end: number }[];
+  /** The bytes to send before each of them, and after all. */
+  beside?: Uint8Array[];
+  /** Other limits than those of an edge, by the names that `downshift layer --limit` has for them. */
+  limits?: Record<string, number>;
 }
 
 /** What came of reading. */

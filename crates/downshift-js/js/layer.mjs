@@ -16,20 +16,40 @@ export function functionsOf(instance, hashOf = hashInModule) {
   /** When something came last of each layer that is open. */
   let active = [];
 
-  function openLayer({ digest, diffId, start = 0, end, maxBytes = Infinity } = {}) {
+  function openLayer({ digest, diffId, start = 0, end, parts, beside = [], limits = {} } = {}) {
     active = active.filter(({ at }) => Date.now() - at < IDLE);
     if (active.length >= AT_ONCE) return undefined;
     const mark = { at: Date.now() };
     active.push(mark);
     const glue = instance();
     const to = (run) => call(glue, run);
-    const isSent = end !== undefined;
-    const layer = to(() => new glue.Layer(!isSent, maxBytes));
+    /** What is to be sent that has not come yet, each behind the one before. */
+    const wanted = parts ?? (end === undefined ? [] : [{ start, end }]);
+    const isSent = wanted.length > 0;
+    const layer = to(() => new glue.Layer(!isSent));
+    for (const [name, value] of Object.entries(limits)) to(() => layer.limit(name, value));
     // A part that ends before the end says nothing of the whole.
     const hashes = isSent && diffId === undefined ? undefined : [hashOf(glue), hashOf(glue)];
     /** The plain bytes that came, and the last of them that are to be sent. */
     let position = 0;
     let held;
+    /** The parts that were sent. */
+    let done = 0;
+
+    /** What is to be sent of plain bytes, with what is beside the parts; at the end of the last one with what comes after it. */
+    function* wantedOf(plain) {
+      const before = position;
+      position += plain.byteLength;
+      if (done === wanted.length) return;
+      for (; done < wanted.length; done += 1) {
+        const part = wanted[done];
+        if (part.start >= position) return;
+        if (part.start >= before) yield beside[done];
+        yield plain.subarray(Math.max(part.start - before, 0), part.end - before);
+        if (part.end > position) return;
+      }
+      yield beside[done];
+    }
 
     /** All plain bytes that the next ones of the blob come to; whether nobody wants more. */
     async function unpack(bytes, write) {
@@ -37,21 +57,21 @@ export function functionsOf(instance, hashOf = hashInModule) {
       to(() => layer.feed(bytes));
       for (let plain = to(() => layer.step()); plain; plain = to(() => layer.step())) {
         await hashes?.[1].update(plain);
-        const before = position;
-        position += plain.byteLength;
-        if (!isSent || position <= start || before >= end) continue;
-        const part = plain.subarray(Math.max(start - before, 0), end - before);
-        // Where all of it is checked in the end, the last bytes wait for that.
-        const ready = hashes ? held : part;
-        held = part;
-        if (ready && !(await write(ready))) return { isGone: true };
-        if (!hashes && position >= end) return { isAll: true };
+        if (!isSent) continue;
+        for (const part of wantedOf(plain)) {
+          if (!part?.byteLength) continue;
+          // Where all of it is checked in the end, the last bytes wait for that.
+          const ready = hashes ? held : part;
+          held = part;
+          if (ready && !(await write(ready))) return { isGone: true };
+        }
+        if (!hashes && done === wanted.length) return { isAll: true };
       }
       return undefined;
     }
 
     async function ended(write) {
-      if (!hashes) return position >= end ? { isAll: true } : { isCorrupt: true };
+      if (!hashes) return { isCorrupt: true };
       const [blob, plain] = await Promise.all(hashes.map((hash) => hash.finish()));
       const outcome = JSON.parse(to(() => layer.finish(digest, diffId, blob, plain)));
       return outcome.facts && held && !(await write(held)) ? { isGone: true } : outcome;

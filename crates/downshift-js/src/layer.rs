@@ -28,39 +28,38 @@ pub struct Layer {
     /// Why it cannot be unpacked, where the rest is read all the same: its digest says whether it came as it is stored.
     error: Option<Error>,
     reads_on: bool,
-    /// How many more bytes of the blob there may be.
-    left: f64,
-    max_bytes: f64,
+    limits: Limits,
 }
 
 #[wasm_bindgen]
 impl Layer {
     /// A layer of which nothing has been read. `reads_on` is whether what is damaged is read to its end, so that the digest
-    /// says who has damaged it; `max_bytes` is how many bytes the blob may have.
+    /// says who has damaged it.
     #[wasm_bindgen(constructor)]
-    pub fn new(reads_on: bool, max_bytes: f64) -> Self {
+    pub fn new(reads_on: bool) -> Self {
+        let limits = Limits::edge();
         Self {
-            unpacker: Unpacker::new(&Limits::edge()),
+            unpacker: Unpacker::new(&limits),
             input: Vec::new(),
             read: 0,
             output: vec![0; OUTPUT_BYTES].into_boxed_slice(),
             error: None,
             reads_on,
-            left: max_bytes,
-            max_bytes,
+            limits,
         }
     }
 
+    /// Sets a limit, before anything is read.
+    pub fn limit(&mut self, name: &str, value: f64) -> Result<(), JsError> {
+        self.limits.set(name, value as u64).map_err(Failure::from)?;
+        self.unpacker = Unpacker::new(&self.limits);
+        Ok(())
+    }
+
     /// Takes the next bytes of the blob. Those before have been unpacked.
-    pub fn feed(&mut self, bytes: Vec<u8>) -> Result<(), JsError> {
-        self.left -= bytes.len() as f64;
-        if self.left < 0.0 {
-            let error = Error::LimitExceeded { name: "layer-bytes", limit: self.max_bytes as u64 };
-            return Err(Failure::from(error).into());
-        }
+    pub fn feed(&mut self, bytes: Vec<u8>) {
         self.input = bytes;
         self.read = 0;
-        Ok(())
     }
 
     /// Plain bytes, if there are more before it takes the next bytes of the blob.

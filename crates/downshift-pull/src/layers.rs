@@ -11,7 +11,7 @@ use downshift::layer::{Compression, LayerFacts};
 use downshift::{Digest, Error};
 use downshift_registry::{Body as ResponseBody, Coding, Method, Parts, error, response};
 
-use crate::blob::{Blob, OpenBlob, OpenBlobBody};
+use crate::blob::{Blob, OpenBlob, OpenBlobBody, Source};
 use crate::blob_at::BlobAt;
 use crate::caller::Caller;
 use crate::effect::{Done, Effect, KnownLayer, LayerRead, Learnt, Unpack, unexpected};
@@ -37,6 +37,15 @@ const MAX_RESUMES: u32 = 3;
 /// What an edge, which counts its requests, keeps of a layer that it knows or that was reported: its facts, and that this
 /// repository has it.
 const RECORDS_OF_LAYER: usize = 2;
+
+/// For how long a mark says that a layer is being read, beyond the time that its request waits: what a platform lets go on after
+/// the response (Cloudflare, "Context (ctx)": 30 seconds). Where a pass ends without a word, others begin after that.
+const PASS_AFTER_WAIT: Duration = Duration::from_secs(30);
+
+/// How long it takes until somebody looks again whether a layer is known by now that another one reads, and how often. Each look
+/// costs as many subrequests as the first one.
+const PASS_LOOK: Duration = Duration::from_secs(5);
+const PASS_LOOKS: u32 = 6;
 
 /// For how long it is remembered that a layer cannot be unpacked: a better reader comes with a new version of this program.
 const REFUSAL_LIFETIME: Duration = Duration::from_secs(600);
@@ -84,6 +93,9 @@ impl Front {
         {
             return Ok(reading);
         }
+        if let Some(facts) = self.learnt_by_others(repository, at).await? {
+            return Ok(LayerReading::Facts(facts));
+        }
         let reading = match self.shell.ask(Effect::Learn(at.clone())).await {
             Done::Learnt(Learnt::Read(reading)) => reading,
             Done::Learnt(Learnt::Failed(failure)) => return Err(failure.into()),
@@ -112,6 +124,28 @@ impl Front {
             Done::Unknown { .. } => Ok(KnownLayer::default()),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// What another request learns of a layer by now, where one says that it is reading it: both would read the same.
+    async fn learnt_by_others(
+        &self,
+        repository: &Repository<'_>,
+        at: &BlobAt,
+    ) -> Result<Option<LayerFacts>, Failure> {
+        if !self.settings.marks_passes {
+            return Ok(None);
+        }
+        let mark = mark_of(repository, at);
+        for _ in 0..PASS_LOOKS {
+            let Done::Known(_) = self.shell.ask(Effect::Load(mark.clone())).await else { return Ok(None) };
+            self.shell.pause(PASS_LOOK).await;
+            let counted = self.shell.count_subrequests(&self.settings, RECORDS_OF_LAYER);
+            counted.map_err(|_| Reason::Reading)?;
+            if let KnownLayer { facts: Some(facts), is_seen: true } = self.known_layer(at).await? {
+                return Ok(Some(facts));
+            }
+        }
+        Err(Reason::Reading.into())
     }
 
     /// Records layers that are going to be reported by their diff ids, before they are.
@@ -329,6 +363,10 @@ pub(crate) async fn read(settings: Arc<Settings>, shell: Shell, at: BlobAt) {
     shell.ask(Effect::Learnt(learnt)).await;
 }
 
+fn mark_of(repository: &Repository<'_>, at: &BlobAt) -> Key {
+    Key::LayerPass { scope: repository.scope().clone(), digest: at.digest.clone() }
+}
+
 async fn reading(settings: &Settings, shell: &Shell, at: &BlobAt) -> Result<LayerReading, Failure> {
     let Some(repository) = Repository::choose(settings, shell, &at.name) else {
         return Ok(LayerReading::Missing);
@@ -342,7 +380,27 @@ async fn reading(settings: &Settings, shell: &Shell, at: &BlobAt) -> Result<Laye
         shell.ask(Effect::Close(open.body)).await;
         return Err(Failure::too_large_at_edge(&at.digest, size, limit));
     }
-    let mut source = open.source(&at.digest, None);
+    let source = open.source(&at.digest, None);
+    if !settings.marks_passes {
+        return read_source(shell, &repository, at, source).await;
+    }
+    let key = mark_of(&repository, at);
+    let lifetime = settings.facts_wait.saturating_add(PASS_AFTER_WAIT);
+    shell.ask(Effect::Keep { key: key.clone(), value: Value::LayerPass, lifetime }).await;
+    let reading = read_source(shell, &repository, at, source).await;
+    // What is known of it is looked at first: the mark may stay until its time is over.
+    if !matches!(reading, Ok(LayerReading::Facts(_))) {
+        shell.ask(Effect::Forget(key)).await;
+    }
+    reading
+}
+
+async fn read_source(
+    shell: &Shell,
+    repository: &Repository<'_>,
+    at: &BlobAt,
+    mut source: Source<'_>,
+) -> Result<LayerReading, Failure> {
     for resumes in 0..=MAX_RESUMES {
         let read = match shell.ask(Effect::ReadLayer(source.copy.clone())).await {
             Done::LayerRead(read) => read?,

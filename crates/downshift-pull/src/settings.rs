@@ -51,6 +51,9 @@ pub struct Settings {
     pub subrequests: Option<u32>,
     /// How many bytes a layer may have that is read, where an edge has little of a processor's time.
     pub layer_bytes: Option<u64>,
+    /// Whether a layer that is being read is marked as such where others see that, because no request may wait for what another
+    /// one has begun: they look now and then whether it is known by now.
+    pub marks_passes: bool,
     /// Bytes of memory that what is read at once may take, where a platform has little of it.
     pub read_memory: Option<usize>,
     /// Whether the shell checks the digest of what it copies. Where that takes more of a processor's time than there is, at an
@@ -237,6 +240,7 @@ impl Settings {
             stale_for: Duration::ZERO,
             subrequests: None,
             layer_bytes: None,
+            marks_passes: false,
             read_memory: None,
             checks_copies: true,
             is_key_lasting: true,

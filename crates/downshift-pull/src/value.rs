@@ -114,6 +114,13 @@ pub enum Key {
         /// The blob's digest.
         digest: Digest,
     },
+    /// That a layer of a repository is being read, where [passes are marked](crate::Settings::marks_passes).
+    LayerPass {
+        /// The repository.
+        scope: Scope,
+        /// The layer's digest.
+        digest: Digest,
+    },
     /// That a layer of a repository cannot be unpacked.
     LayerRefusal {
         /// The repository.
@@ -190,6 +197,8 @@ pub enum Value {
     MediaType(String),
     /// The bytes of a blob.
     BlobSize(u64),
+    /// That it is being read.
+    LayerPass,
     /// Why it cannot be.
     LayerRefusal(LayerReading),
     /// Tags.
@@ -313,6 +322,7 @@ impl Key {
             | Self::Tag { .. }
             | Self::List { .. }
             | Self::Referrers { .. }
+            | Self::LayerPass { .. }
             | Self::Record { .. } => false,
         }
     }

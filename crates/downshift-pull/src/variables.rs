@@ -6,8 +6,9 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use downshift::layer::LIMITS as LAYER_LIMITS;
 use downshift::{Failure, Fault, Limits, Permissions, PlainLayers, Policy, UnsignedSchema1};
-use downshift_json::{Json, Kind, Value};
+use downshift_json::{Json, Kind, Object, Value};
 use downshift_registry::{ClientRules, Credentials, Mapping, RegistryName, is_docker_hub, registry_host};
 
 use crate::names::ListedHost;
@@ -22,7 +23,7 @@ const SUBREQUESTS: u32 = 50;
 
 /// Bytes of a layer that is unpacked: of zstd, what takes some ten seconds where a request has thirty of a processor's
 /// (Cloudflare, "Workers limits": the default of paid plans).
-const LAYER_BYTES: u32 = 256 * 1024 * 1024;
+const LAYER_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Bytes of memory that what is read at once may take: half of what a program has at an edge (Cloudflare, "Workers limits":
 /// 128 MB).
@@ -53,8 +54,10 @@ const MEMBERS: [&str; 13] = [
 pub struct Variables {
     /// How requests are answered.
     pub settings: Settings,
-    /// What `LIMITS` says, as JSON: `{}` where it says nothing.
+    /// What `LIMITS` says of conversions, as JSON: `{}` where it says nothing.
     pub limits: String,
+    /// What it says of layers that are unpacked, but for their bytes: a name of [`LIMITS`](downshift::layer::LIMITS) each.
+    pub layer_limits: Vec<(&'static str, u64)>,
 }
 
 impl Variables {
@@ -73,6 +76,15 @@ impl Variables {
     }
 }
 
+/// What `LIMITS` says.
+struct SaidLimits {
+    /// The limits of conversions, and the same as JSON.
+    limits: Limits,
+    json: String,
+    /// Those of layers.
+    of_layers: Vec<(&'static str, u64)>,
+}
+
 struct Reader<'j> {
     root: Value<'j>,
     resolve: Resolve,
@@ -81,7 +93,7 @@ struct Reader<'j> {
 impl<'j> Reader<'j> {
     fn variables(&self) -> Result<Variables, Box<Failure>> {
         let origins = self.origins()?;
-        let (limits, limits_json) = self.limits()?;
+        let SaidLimits { limits, json: limits_json, of_layers: mut layer_limits } = self.limits()?;
         let access = match self.one_of("AUTH", &["open", "upstream"])? {
             "open" => Access::Open,
             _ => Access::Upstream { public_url: self.public_url()? },
@@ -124,11 +136,15 @@ impl<'j> Reader<'j> {
             settings.tag_lifetime = lifetime;
         }
         settings.subrequests = Some(self.number("SUBREQUESTS")?.unwrap_or(SUBREQUESTS));
-        settings.layer_bytes = Some(self.number("LAYER_BYTES")?.unwrap_or(LAYER_BYTES).into());
+        // The one limit of a layer that has a variable of its own, which is asked before anything is read.
+        let of_layers = layer_limits.extract_if(.., |(name, _)| *name == "layer-bytes").last();
+        let bytes = self.number("LAYER_BYTES")?.map(u64::from).or(of_layers.map(|(_, bytes)| bytes));
+        settings.layer_bytes = Some(bytes.unwrap_or(LAYER_BYTES));
+        settings.marks_passes = true;
         settings.read_memory = Some(READ_MEMORY);
         settings.checks_copies = false;
         settings.is_key_lasting = self.has("SIGNING_KEY");
-        Ok(Variables { settings, limits: limits_json })
+        Ok(Variables { settings, limits: limits_json, layer_limits })
     }
 
     /// A variable, if it says anything: an empty one says nothing.
@@ -171,9 +187,9 @@ impl<'j> Reader<'j> {
         seconds(spelt.trim()).map(Some).ok_or_else(|| invalid(name, "write a number of seconds"))
     }
 
-    fn limits(&self) -> Result<(Limits, String), Box<Failure>> {
+    fn limits(&self) -> Result<SaidLimits, Box<Failure>> {
         const REMEDY: &str = "write them as `{\"layers\": 127}`";
-        let mut limits = Limits::default();
+        let (mut limits, mut own, mut of_layers) = (Limits::default(), Object::new(), Vec::new());
         let text = self.spelt("LIMITS").unwrap_or(Cow::Borrowed("{}"));
         let json = Json::parse("limits", text.as_bytes(), downshift_json::Limits::default());
         let json = json.map_err(|_| invalid("LIMITS", REMEDY))?;
@@ -181,11 +197,16 @@ impl<'j> Reader<'j> {
             return Err(invalid("LIMITS", REMEDY));
         }
         for (name, value) in json.root().members() {
-            let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-            let number = number.ok_or_else(|| invalid("LIMITS", REMEDY))?;
-            limits.set(&name.text(), number).map_err(|error| Box::new(error.into()))?;
+            let (name, number) = (name.text(), value.as_u64().ok_or_else(|| invalid("LIMITS", REMEDY))?);
+            if let Some(of_layer) = LAYER_LIMITS.into_iter().find(|limit| *limit == name) {
+                of_layers.push((of_layer, number));
+                continue;
+            }
+            let value = usize::try_from(number).map_err(|_| invalid("LIMITS", REMEDY))?;
+            limits.set(&name, value).map_err(|error| Box::new(error.into()))?;
+            own.number(&name, number);
         }
-        Ok((limits, text.into_owned()))
+        Ok(SaidLimits { limits, json: own.finish(), of_layers })
     }
 
     fn public_url(&self) -> Result<Option<String>, Box<Failure>> {

@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use downshift::{Digest, Form};
 use downshift_cases::images::{REPOSITORY, sample};
@@ -354,4 +355,79 @@ fn secrets_are_told_apart_from_what_may_be_written_down() {
     assert!(!text.contains(ALICE.basic().as_str()) && !text.contains(ALICE.password));
     let token = Value::Token(ALICE.basic());
     assert!(!format!("{token:?}").contains(ALICE.basic().as_str()));
+}
+
+/// A world whose shell shares nothing between requests, with an image whose layers an old engine gets unpacked.
+fn edge() -> (World, Sent) {
+    let mut world = Options::default().world("https");
+    let mut settings = (*world.settings).clone();
+    settings.marks_passes = true;
+    world.settings = Arc::new(settings);
+    world.net.change(&Change::Push(REPOSITORY, "latest", Box::new(sample::zstd())));
+    let agent = "docker/20.10.24+dfsg1 go/go1.19.8 git-commit/5d6db84 kernel/6.1.0 os/linux arch/amd64";
+    let sent = manifest("latest").with("User-Agent", agent).with("Accept", Form::Oci.media_type());
+    (world, sent)
+}
+
+fn is_learning(effect: &Effect) -> bool {
+    matches!(effect, Effect::Learn(_))
+}
+
+#[test]
+fn a_layer_that_another_request_reads_is_waited_for_and_not_read_twice() {
+    let (mut world, sent) = edge();
+    world.hold(|effect| matches!(effect, Effect::ReadLayer(_)));
+    let first = world.begin(&sent);
+    world.run();
+    assert!(wants(&world, first).into_iter().any(is_learning));
+    let second = world.begin(&sent);
+    world.run();
+    assert!(!world.is_over(second) && !wants(&world, second).into_iter().any(is_learning));
+    world.release();
+    world.run();
+    assert_eq!((status(&world, first), status(&world, second)), (200, 200));
+    assert_eq!(world.received(first), world.received(second));
+}
+
+#[test]
+fn a_layer_that_cannot_be_read_is_not_waited_for() {
+    let (mut world, sent) = edge();
+    let layer = Digest::of(&sample::zstd().layers[0]);
+    world.net.change(&Rule::at(layer.as_str(), Fault::WrongByte).change());
+    assert_eq!(world.pull(&sent).response.status, 502);
+    assert!(world.kept().all(|key| !matches!(key, Key::LayerPass { digest, .. } if *digest == layer)));
+    world.net.change(&Change::NoFaults);
+    assert_eq!(world.pull(&sent).response.status, 200);
+}
+
+#[test]
+fn a_layer_that_another_request_does_not_come_to_an_end_with_is_read_again_later() {
+    let (mut world, sent) = edge();
+    world.hold(|effect| matches!(effect, Effect::ReadLayer(_)));
+    let _gone = world.begin(&sent);
+    world.run();
+    world.lose_pulls();
+    world.release();
+    // It says that it is being read, and so whoever asks now is told to come again.
+    let early = world.pull(&sent).response;
+    assert_eq!((early.status, early.header("retry-after")), (503, Some("30")));
+    world.pass(core::time::Duration::from_secs(75));
+    assert_eq!(world.pull(&sent).response.status, 200);
+}
+
+/// What one may not know of another's repository it does not learn by a mark.
+#[test]
+fn a_mark_is_for_one_repository() {
+    let (mut world, sent) = edge();
+    world.net.change(&Change::Push("other/app", "latest", Box::new(sample::zstd())));
+    world.hold(|effect| matches!(effect, Effect::ReadLayer(_)));
+    let first = world.begin(&sent);
+    world.run();
+    let other = Sent { target: sent.target.replace(REPOSITORY, "other/app"), ..sent };
+    let second = world.begin(&other);
+    world.run();
+    assert!(wants(&world, second).into_iter().any(is_learning));
+    world.release();
+    world.run();
+    assert_eq!((status(&world, first), status(&world, second)), (200, 200));
 }

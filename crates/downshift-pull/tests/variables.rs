@@ -9,8 +9,13 @@ use downshift_world::rows::resolve;
 
 /// The settings of these members, beside what an edge has to have.
 fn read(members: &str) -> Result<Settings, String> {
+    variables(members).map(|variables| variables.settings)
+}
+
+/// The same with what they say of nothing else.
+fn variables(members: &str) -> Result<Variables, String> {
     let json = format!("{{\"RECORDS\":true,{members}}}");
-    let read = Variables::read(&json, resolve).map(|variables| variables.settings);
+    let read = Variables::read(&json, resolve);
     read.map_err(|failure| format!("{}: {}; {}", failure.code, failure.cause, failure.remedy))
 }
 
@@ -46,7 +51,7 @@ fn little_has_to_be_said() {
     assert_eq!((settings.plain_layers, settings.facts_wait), (PlainLayers::Old, Duration::from_secs(45)));
     assert_eq!(settings.layer_bytes, Some(256 * 1024 * 1024));
     assert_eq!(settings.unsigned_schema1, UnsignedSchema1::Allow);
-    assert!(!settings.is_key_lasting && settings.stale_for.is_zero());
+    assert!(!settings.is_key_lasting && settings.stale_for.is_zero() && settings.marks_passes);
 }
 
 #[test]
@@ -74,6 +79,12 @@ fn much_can_be_said() {
     assert_eq!(settings.layer_bytes, Some(262_144));
     assert_eq!(settings.unsigned_schema1, UnsignedSchema1::Refuse);
     assert!(settings.is_key_lasting);
+    // Limits of conversions and of layers have other names.
+    let limits =
+        r#""UPSTREAM":"https://a","LIMITS":{"window-bytes":1,"layers":2,"layer-bytes":5000000000,"work":3}"#;
+    let Variables { settings, limits, layer_limits } = variables(limits).unwrap();
+    assert_eq!((settings.limits.layers, settings.layer_bytes), (2, Some(5_000_000_000)));
+    assert_eq!((limits.as_str(), layer_limits), (r#"{"layers":2}"#, vec![("window-bytes", 1), ("work", 3)]));
     // An empty variable says nothing, and JSON may be the variable itself.
     let settings = read(r#""UPSTREAM":"https://a","POLICY":"","LIMITS":{"depth":9},"TAG_TTL":null"#).unwrap();
     assert_eq!((settings.limits.depth, settings.policy), (9, Policy::Strict));

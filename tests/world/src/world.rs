@@ -498,6 +498,15 @@ impl World {
         self.tasks.retain(|task| task.pull != id);
     }
 
+    /// Ends all pulls that are under way without a word, as a platform does.
+    pub fn lose_pulls(&mut self) {
+        self.tasks.clear();
+        self.bodies.clear();
+        for running in &mut self.pulls {
+            running.pull = None;
+        }
+    }
+
     /// Lets time pass. What is due then is done with the next [`Self::run`].
     pub fn pass(&mut self, time: Duration) {
         self.now = self.now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
@@ -512,11 +521,7 @@ impl World {
     pub fn restart(&mut self) {
         self.lose();
         self.memory = Memory::default();
-        self.tasks.clear();
-        self.bodies.clear();
-        for running in &mut self.pulls {
-            running.pull = None;
-        }
+        self.lose_pulls();
     }
 
     /// The keys of what is kept, but for that which is about callers.

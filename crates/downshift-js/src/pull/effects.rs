@@ -169,7 +169,8 @@ fn unpack(object: &mut Object, copy: &Copy, done: &str, names: &Names, bytes: &m
     of_body(object, "unpack", *body).text("as", done).optional_number("length", *length);
     let mut layer = Object::new();
     layer.optional_text("digest", check.as_ref().map(Digest::as_str));
-    layer.optional_number("maxBytes", names.layer_bytes.filter(|_| unpack.is_none()));
+    let [of_unpacked, of_read] = &names.layer_limits;
+    layer.json("limits", if unpack.is_some() { of_unpacked } else { of_read });
     if let Some(unpack) = unpack {
         layer.optional_text("diffId", unpack.check.as_ref().map(Digest::as_str));
         let part = |(head, range): &(Bytes, Range<u64>)| {

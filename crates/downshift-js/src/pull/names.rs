@@ -24,13 +24,13 @@ pub(crate) struct Names {
     origins: Vec<[String; 2]>,
     /// What is allowed in the repositories of each, and who gets layers unpacked there.
     allowed: Vec<[String; 2]>,
-    /// How many bytes a layer may have that is unpacked.
-    pub(crate) layer_bytes: Option<u64>,
+    /// The limits of a layer that is unpacked, and of one that is read for what there is to know of it, as JSON.
+    pub(crate) layer_limits: [String; 2],
 }
 
 impl Names {
     pub(crate) fn new(variables: &Variables, key: &str) -> Self {
-        let Variables { settings, limits } = variables;
+        let Variables { settings, limits, layer_limits } = variables;
         let platform = settings.platform.to_string();
         let (mut origins, mut allowed) = (Vec::new(), Vec::new());
         for origin in &settings.origins {
@@ -47,10 +47,20 @@ impl Names {
             let plain_layers = settings.plain_layers(origin.id).name();
             allowed.push([settings.allowed(origin.id).to_string(), plain_layers.into()]);
         }
-        let layer_bytes = settings.layer_bytes;
         let unsigned = settings.unsigned_schema1.name().into();
+        let with_bytes = |bytes: Option<u64>| {
+            let mut object = Object::new();
+            layer_limits.iter().for_each(|(name, value)| {
+                object.number(name, *value);
+            });
+            if let Some(bytes) = bytes {
+                object.number("layer-bytes", bytes);
+            }
+            object.finish()
+        };
+        let layer_limits = [with_bytes(None), with_bytes(settings.layer_bytes)];
         let settings = [settings.policy.to_string(), unsigned, platform, limits.clone(), key.into()].into();
-        Self { settings, limits: limits.clone(), origins, allowed, layer_bytes }
+        Self { settings, limits: limits.clone(), origins, allowed, layer_limits }
     }
 
     /// The name of a key, as an array of texts.
@@ -74,6 +84,10 @@ impl Names {
             Key::List { scope, path: list } => {
                 path.push("lists".into());
                 self.push(&mut path, scope.origin, [scope.name.clone(), list.clone()]);
+            }
+            Key::LayerPass { scope, digest } => {
+                path.push("passes".into());
+                self.push(&mut path, scope.origin, [scope.name.clone(), digest.to_string()]);
             }
             Key::Record { name, digest } => path = record(name, digest),
             // They are answered from memory, or about stored repositories.
@@ -121,6 +135,10 @@ pub(crate) fn write(value: &Value) -> (String, Bytes) {
         }
         Value::ByPlatform => {
             about.text("kind", "byPlatform");
+            Bytes::new()
+        }
+        Value::LayerPass => {
+            about.text("kind", "pass");
             Bytes::new()
         }
         Value::Document(bytes) => {
@@ -180,6 +198,7 @@ pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
             })
         }
         Some("byPlatform") => Value::ByPlatform,
+        Some("pass") => Value::LayerPass,
         Some("document") => Value::Document(bytes),
         Some("tag") => Value::Tag(TagTarget { digest: about.digest("digest"), at: about.number("at") }),
         Some("list") => {
