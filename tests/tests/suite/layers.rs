@@ -47,7 +47,8 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     if !engine.is_worker {
         trials.push(trial(&[DOCKER_REGISTRY], named!(what_was_reported_is_there_after_a_restart)));
     }
-    trials.extend(Docker::ALL.into_iter().map(|docker| {
+    let with_schema2 = [Docker::V1_13_1, Docker::V20_10_24];
+    trials.extend(Docker::ALL.into_iter().chain(with_schema2).map(|docker| {
         let (function, run): Named<fn(Engine, Docker) -> anyhow::Result<()>> =
             named!(is_pulled_by_old_engines);
         let version = docker.version().replace('.', "_");

@@ -8,8 +8,8 @@ use downshift_pull::Delivery;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::row::{
-    AccessOption, Ask, Comes, Options, Row, Step, asked, blob, body, broken, change, get, head, manifest,
-    part, pass, push, refused, row, several, status, streamed,
+    AccessOption, Ask, Comes, Options, Row, Step, Upstream, asked, blob, body, broken, change, get, head,
+    manifest, part, pass, push, refused, row, several, status, streamed,
 };
 use crate::fault::{Fault, Rule};
 use crate::layers::unpacked;
@@ -49,7 +49,16 @@ fn with_zstd(config: Vec<u8>, zstd: &[Vec<u8>]) -> Image {
 
 pub(super) fn rows() -> Vec<Row> {
     [
-        vec![plain(), without_a_manifest(), elsewhere(), denied(), cached(), cached_elsewhere()],
+        vec![
+            plain(),
+            without_a_manifest(),
+            elsewhere(),
+            at_another_registry(),
+            by_another_user(),
+            denied(),
+            cached(),
+            cached_elsewhere(),
+        ],
         at_the_edge(),
         codings(),
         faults(),
@@ -104,7 +113,12 @@ fn plain() -> Row {
             get(&plain).with("Range", "bytes=600-699").comes(part(600..700, bytes)),
             get(&plain).with("Range", "bytes=-100").comes(part(bytes.len() - 100..bytes.len(), bytes)),
             get(&plain).with("Range", "bytes=99999999-").comes(refused(416, "invalid-range")),
-            get(&plain).with("Range", "bytes=600-699,0-9").comes(several(&[600..700, 0..10], bytes)),
+            // However many, one pass brings them, in their order in the layer.
+            Step::AnythingAsked,
+            get(&plain)
+                .with("Range", "bytes=600-699,0-9,-5,20-29")
+                .comes(several(&[0..10, 20..30, 600..700, bytes.len() - 5..bytes.len()], bytes)),
+            asked([format!("GET registry {stored} -")]),
             get(&plain).with("If-None-Match", &etag).comes(status(304)),
             // By its own digest a layer is what it is.
             get(&stored)
@@ -134,7 +148,6 @@ fn without_a_manifest() -> Row {
 
 /// What is known from one repository is not told in another: neither the facts nor the bytes, nor that they are known.
 fn elsewhere() -> Row {
-    let (plain, _) = paths();
     let other = |path: &str| path.replace(REPOSITORY, "other/app");
     let strange = Image { layers: Vec::new(), ..SAMPLE.image.clone() };
     let missing = || refused(400, "missing-layer");
@@ -159,10 +172,97 @@ fn elsewhere() -> Row {
             // And now that it is known, the same comes of the same.
             old(&other(&manifest("latest"))).comes(missing()),
             asked_elsewhere(),
-            get(&other(&plain)).comes(refused(404, "BLOB_UNKNOWN")),
-            asked([format!("GET registry {} -", other(&plain))]),
-        ],
+        ]
+        .into_iter()
+        .chain(strange_blobs(&other, "registry")),
     )
+}
+
+/// Nor is it in another registry, whatever it calls its repositories.
+fn at_another_registry() -> Row {
+    const UPSTREAMS: &[Upstream] =
+        &[Upstream::new(Host::Registry, "one"), Upstream::new(Host::Second, "two")];
+    let options = Options { upstreams: UPSTREAMS, ..Options::default() };
+    let at = |prefix: &str, path: &str| path.replacen("/v2/", &format!("/v2/{prefix}/"), 1);
+    let tag = manifest("latest");
+    let strange = Image { layers: Vec::new(), ..SAMPLE.image.clone() };
+    let pushes = [(Host::Registry, SAMPLE.image.clone()), (Host::Second, strange)]
+        .map(|(host, image)| change(Change::PushAt(host, REPOSITORY, "latest", Box::new(image))));
+    let source = SAMPLE.image.manifest.digest();
+    let known = || status(200).header("downshift-source-digest", source.as_str());
+    let mut steps = pushes.to_vec();
+    // The config may be at hand; of the layers nothing is, before and after they are known at the other one.
+    steps.push(old(&at("two", &tag)).comes(refused(400, "missing-layer")));
+    for is_known in [false, true] {
+        if is_known {
+            steps.push(old(&at("one", &tag)).comes(known()));
+        }
+        steps.push(Step::AnythingAsked);
+        steps.push(old(&at("two", &tag)).comes(refused(400, "missing-layer")));
+        let layers = SAMPLE.image.layers.iter().map(|layer| blob(&Digest::of(layer)));
+        let layers = layers.map(|path| format!("GET second {path} -"));
+        steps.push(Step::AskedInAnyOrder(
+            [format!("HEAD second {tag} -")].into_iter().chain(layers).collect(),
+        ));
+        steps.extend(strange_blobs(&|path| at("two", path), "second"));
+    }
+    row("layers/at-another-registry", options, steps)
+}
+
+/// What comes of blobs, by all the names that they have, where they are not: the same for those that are known elsewhere and for
+/// one that nobody has.
+fn strange_blobs(at: &dyn Fn(&str) -> String, host: &str) -> Vec<Step> {
+    let (plain, stored) = paths();
+    let nobodys = blob(&Digest::of(b"nobody has this"));
+    let of = |path: &String| {
+        let (target, line) = (at(path), format!("{host} {} -", at_origin(&at(path))));
+        [
+            Step::AnythingAsked,
+            get(&target).comes(refused(404, "BLOB_UNKNOWN")),
+            asked([format!("GET {line}")]),
+            head(&target).comes(status(404)),
+            asked([format!("HEAD {line}"), format!("GET {line}")]),
+            get(&target).with("Range", "bytes=0-9,20-29").comes(refused(404, "BLOB_UNKNOWN")),
+            asked([format!("HEAD {line}"), format!("GET {line}")]),
+            get(&target).with("Accept-Encoding", "zstd").comes(refused(404, "BLOB_UNKNOWN")),
+            asked([format!("GET {line}")]),
+        ]
+    };
+    [plain, stored, nobodys].iter().flat_map(of).collect()
+}
+
+/// A path as its registry has it.
+fn at_origin(path: &str) -> String {
+    path.replacen("/v2/one/", "/v2/", 1).replacen("/v2/two/", "/v2/", 1)
+}
+
+/// Nor for another user, who gets the same of what is known and of what nobody has.
+fn by_another_user() -> Row {
+    let (plain, stored) = paths();
+    let options = Options { access: AccessOption::Upstream, ..Options::default() };
+    let nobodys = blob(&Digest::of(b"nobody has this"));
+    let mut steps = vec![
+        change(Change::Authentication(Authentication::Basic)),
+        change(Change::Rights(ALICE, &["*"])),
+        change(Change::Rights(BOB, &["library/open"])),
+    ];
+    for is_known in [false, true] {
+        if is_known {
+            steps.push(old(&manifest("latest")).by(ALICE).comes(status(200)));
+            steps.push(get(&plain).by(ALICE).comes(body(&SAMPLE.plain)));
+        }
+        for path in [&plain, &stored, &nobodys] {
+            for method in ["GET", "HEAD"] {
+                let ask = if method == "GET" { get(path) } else { head(path) };
+                let comes = if method == "GET" { refused(401, "UNAUTHORIZED") } else { status(401) };
+                // What a registry says to HEAD it is asked again by GET.
+                let methods = if method == "GET" { &["GET"][..] } else { &["HEAD", "GET"] };
+                let lines = methods.iter().map(|method| format!("{method} registry {path} bob"));
+                steps.extend([Step::AnythingAsked, ask.by(BOB).comes(comes), asked(lines)]);
+            }
+        }
+    }
+    with_image("by-another-user", options, steps)
 }
 
 /// Who may not pull gets no plain tar.
