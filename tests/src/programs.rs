@@ -21,6 +21,8 @@ pub const WRK: &str = "wrk";
 pub const HEY: &str = "hey";
 /// What counts a program's instructions.
 pub const VALGRIND: &str = "valgrind";
+/// What compresses layers.
+pub const ZSTD: &str = "zstd";
 /// A client of web servers.
 pub const CURL: &str = "curl";
 /// A client of registries that speaks every form of manifest.

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +16,9 @@ use downshift_cases::images::{Image, Manifest};
 use downshift_cases::vectors::Fetched;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tempfile::NamedTempFile;
-use ureq::Agent;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, StatusCode};
+use ureq::{Agent, AsSendBody};
 
 use crate::programs::DOCKER_REGISTRY;
 use crate::server::Server;
@@ -24,6 +26,9 @@ use crate::tokens::{ISSUER, SERVICE, TokenService, User};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the upload of a large blob may take.
+const LARGE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The most that is read of one answer, in bytes.
 const BODY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -257,11 +262,32 @@ impl Registry {
         }
     }
 
+    /// Pushes a blob that is in a file, of any size.
+    ///
+    /// # Errors
+    /// If the registry does not take it, or the file cannot be read.
+    pub fn push_file(&self, repository: &str, digest: &Digest, file: &Path) -> anyhow::Result<()> {
+        let file = File::open(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+        self.upload(repository, digest, file, LARGE_TIMEOUT)
+    }
+
     fn push_blob(&self, repository: &str, blob: &[u8]) -> anyhow::Result<()> {
         let key = (repository.to_string(), Digest::of(blob));
         if self.pushed.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
             return Ok(());
         }
+        self.upload(repository, &key.1, blob, TIMEOUT)?;
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        Ok(())
+    }
+
+    fn upload(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        blob: impl AsSendBody,
+        timeout: Duration,
+    ) -> anyhow::Result<()> {
         let authorization = self.authorization(repository)?;
         let request = self.agent.post(format!("{}/v2/{repository}/blobs/uploads/", self.url));
         let response = request.header("Authorization", &authorization).send_empty()?;
@@ -269,10 +295,10 @@ impl Registry {
         ensure!(response.status() == StatusCode::ACCEPTED, "an upload got status {}", response.status());
         let location = if location.starts_with('/') { format!("{}{location}", self.url) } else { location };
         let separator = if location.contains('?') { '&' } else { '?' };
-        let request = self.agent.put(format!("{location}{separator}digest={}", key.1));
+        let request = self.agent.put(format!("{location}{separator}digest={digest}"));
+        let request = request.config().timeout_global(Some(timeout)).build();
         let response = request.header("Authorization", &authorization).send(blob)?;
         ensure!(response.status() == StatusCode::CREATED, "a blob got status {}", response.status());
-        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`
 
+mod blobs;
 mod counts;
+mod curl;
 mod document;
 mod edge;
 mod figures;
@@ -19,11 +21,12 @@ mod wrk;
 
 use core::time::Duration;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use self::blobs::Size;
 use self::document::Chapter;
 use self::http::Load;
 use self::machine::Machine;
@@ -47,6 +50,12 @@ pub(crate) struct Arguments {
     /// How large the image is that is stored in schema 1, in MiB
     #[arg(long, value_name = "N", default_value_t = 500)]
     mebibytes: usize,
+    /// How large the larger of the blobs is, in MiB
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    large_blob: u32,
+    /// Measure this program, and build none
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Only this part, which is then printed and not written; may be repeated
     #[arg(long, value_name = "PART", value_enum)]
     only: Vec<Part>,
@@ -67,6 +76,7 @@ enum Part {
     Connections,
     Blob,
     Upward,
+    LargeBlob,
     Page,
 }
 
@@ -74,7 +84,7 @@ impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let parts = if self.only.is_empty() { Part::value_variants() } else { &self.only };
         let machine = Machine::look();
-        let program = program::build(Build::Release)?;
+        let program = self.program.clone().map_or_else(|| program::build(Build::Release), Ok)?;
         let mut chapters = Vec::new();
         if parts.contains(&Part::InProcess) {
             chapters.push(in_process::measure(self.rounds)?);
@@ -91,13 +101,17 @@ impl Arguments {
         if parts.contains(&Part::Edge) {
             chapters.push(edge::measure(self.rounds)?);
         }
+        let time = Duration::from_secs(self.seconds.into());
         let loads: Vec<Load> = parts.iter().copied().flat_map(Part::loads).collect();
         if !loads.is_empty() {
-            let time = Duration::from_secs(self.seconds.into());
             chapters.push(http::measure(&program, &loads, self.rounds, time)?);
         }
         if parts.contains(&Part::Upward) {
             chapters.push(upward::measure(&program, self.rounds, self.mebibytes)?);
+        }
+        let blobs: Vec<Size> = parts.iter().filter_map(|part| part.blob(self.large_blob)).collect();
+        if !blobs.is_empty() {
+            chapters.push(blobs::measure(&program, &blobs, self.rounds, time)?);
         }
         if parts.contains(&Part::Page) {
             chapters.push(page::measure(&program, self.rounds)?);
@@ -119,6 +133,15 @@ impl Arguments {
 }
 
 impl Part {
+    /// Which blob servers are asked for, the larger with so many MiB.
+    fn blob(self, large: u32) -> Option<Size> {
+        match self {
+            Self::Blob => Some(Size::Small),
+            Self::LargeBlob => Some(Size::Large(large)),
+            _ => None,
+        }
+    }
+
     /// What servers are asked.
     fn loads(self) -> Vec<Load> {
         match self {
@@ -131,13 +154,14 @@ impl Part {
                 .into_iter()
                 .flat_map(|connections| [Load::Schema1Hot(connections), Load::Schema2Hot(connections)])
                 .collect(),
-            Self::Blob => vec![Load::Blob],
             Self::InProcess
             | Self::Counts
             | Self::Edge
             | Self::Start
             | Self::Sizes
             | Self::Upward
+            | Self::Blob
+            | Self::LargeBlob
             | Self::Page => Vec::new(),
         }
     }

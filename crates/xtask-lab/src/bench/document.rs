@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 
 This file is written by `cargo xtask bench`, whole. On Debian it needs
 
-    apt-get install chromium docker-registry hey nginx nodejs npm valgrind wrk
+    apt-get install chromium curl docker-registry hey nginx nodejs npm valgrind wrk zstd
 
 and a machine that does nothing else meanwhile: everything runs on the same one, servers and clients, so that the
 ratios between the rows mean more than the rows themselves. `cargo xtask bench --help` has the options.
@@ -103,6 +103,8 @@ pub(super) enum Unit {
     Milliseconds,
     /// MiB of memory.
     Mebibytes,
+    /// MiB a second.
+    Throughput,
     /// Bytes.
     Bytes,
     /// How often memory was allocated.
@@ -184,6 +186,7 @@ impl Display for Unit {
             Self::Conversions => "conversions/s",
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
+            Self::Throughput => "MiB/s",
             Self::Bytes => "bytes",
             Self::Allocations => "allocations",
             Self::Instructions => "instructions",

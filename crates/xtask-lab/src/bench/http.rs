@@ -14,10 +14,10 @@ use super::wrk::{Asked, CONNECTIONS, THREADS, Wrk};
 use super::{hey, process};
 
 /// How long a server is asked before a hot load is measured.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What is measured with the requests a second.
-const DETAILS: &[Detail] = &[
+pub(super) const DETAILS: &[Detail] = &[
     Detail { name: "half within", unit: Unit::Microseconds },
     Detail { name: "99 % within", unit: Unit::Microseconds },
     Detail { name: "processor time for one", unit: Unit::Microseconds },
@@ -37,8 +37,6 @@ pub(super) enum Load {
     Schema1Cold,
     /// The same tag, as it is stored, on so many connections.
     Schema2Hot(usize),
-    /// The same blob.
-    Blob,
 }
 
 impl Load {
@@ -51,7 +49,6 @@ impl Load {
             Self::Schema1Cold => "Schema 1, cold".to_owned(),
             Self::Schema2Hot(CONNECTIONS) => "Schema 2, hot".to_owned(),
             Self::Schema2Hot(connections) => format!("Schema 2, hot, {}", on(connections)),
-            Self::Blob => "A blob of 10 MiB".to_owned(),
         }
     }
 
@@ -69,7 +66,6 @@ impl Load {
                  there is nothing to\nremember."
             ),
             Self::Schema2Hot(_) => "The same tag again and again, in the form in which it is stored.".to_owned(),
-            Self::Blob => "The same layer again and again.".to_owned(),
         }
     }
 
@@ -78,7 +74,7 @@ impl Load {
             Self::Schema1Hot(_) | Self::Schema1Head | Self::Schema1Unchanged | Self::Schema1Cold => {
                 Form::Schema1
             }
-            Self::Schema2Hot(_) | Self::Blob => Form::Schema2,
+            Self::Schema2Hot(_) => Form::Schema2,
         }
     }
 
@@ -110,7 +106,7 @@ pub(super) fn measure(
             return Ok(chapter);
         }
     };
-    let mut images = vec![vec![Tagged::hot()], vec![Tagged::heavy()]];
+    let mut images = vec![vec![Tagged::hot()]];
     if loads.contains(&Load::Schema1Cold) {
         images.extend(Tagged::all_cold());
     }
@@ -171,11 +167,8 @@ fn ask(
         site.check(&url, &Tagged::cold(COLD_IMAGES - 1), form)?;
         return Ok(measured);
     }
-    let tagged = if load == Load::Blob { Tagged::heavy() } else { Tagged::hot() };
-    let target = match load {
-        Load::Blob => format!("{}{}", server.blobs_url(), tagged.blob_path()),
-        _ => format!("{url}{}", tagged.path()),
-    };
+    let tagged = Tagged::hot();
+    let target = format!("{url}{}", tagged.path());
     let mut headers = Vec::new();
     if load == Load::Schema1Unchanged {
         headers.push(format!("If-None-Match: {}", entity_tag(&target)?));

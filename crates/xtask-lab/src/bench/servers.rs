@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use downshift::Form;
+use downshift::{Digest, Form};
 use downshift_cases::response::Response;
 use downshift_tests::http;
 use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, locate};
@@ -22,6 +22,15 @@ pub(super) const REFERENCE: &str = "docker-registry";
 
 /// The row that nginx has.
 pub(super) const STATIC_FILE: &str = "nginx";
+
+/// Where Downshift has its data folder.
+const DATA: &str = "data";
+
+/// Where docker-registry has what was pushed to it.
+const STORAGE: &str = "storage";
+
+/// Where it has what it has fetched of another one.
+const PROXIED: &str = "proxied";
 
 /// How long nginx may take to end.
 const STOP: Duration = Duration::from_secs(10);
@@ -36,16 +45,25 @@ pub(super) struct Contestant {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Downshift { engine: &'static str, images: Images },
+    Downshift {
+        engine: &'static str,
+        images: Images,
+    },
     DockerRegistry,
+    /// docker-registry, in its proxy mode before another one.
+    DockerRegistryProxy,
     Nginx,
 }
 
 /// Where Downshift has its images from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Images {
+pub(super) enum Images {
+    /// A folder.
     Folder,
+    /// docker-registry, each time anew.
     DockerRegistry,
+    /// The same, but with the blobs that it has fetched in its cache.
+    Cache,
 }
 
 /// A server that runs for as long as this value lives.
@@ -67,11 +85,8 @@ pub(super) fn contestants(downshift: &Path) -> (Vec<Contestant>, Vec<String>) {
         ("downshift, wasm, before docker-registry", "wasm", Images::DockerRegistry),
         ("downshift, native, before docker-registry", "native", Images::DockerRegistry),
     ];
-    let mut found = Vec::from(ours.map(|(name, engine, images)| Contestant {
-        name,
-        kind: Kind::Downshift { engine, images },
-        program: downshift.to_path_buf(),
-    }));
+    let mut found =
+        Vec::from(ours.map(|(name, engine, images)| Contestant::downshift(downshift, name, engine, images)));
     if locate(DOCKER_REGISTRY).is_none() {
         found.retain(|contestant| !contestant.is_before_docker_registry());
     }
@@ -97,6 +112,44 @@ pub(super) fn get(url: &str) -> anyhow::Result<Response> {
 }
 
 impl Contestant {
+    /// Downshift, with an engine.
+    pub(super) fn downshift(
+        program: &Path,
+        name: &'static str,
+        engine: &'static str,
+        images: Images,
+    ) -> Self {
+        Self { name, kind: Kind::Downshift { engine, images }, program: program.to_path_buf() }
+    }
+
+    /// docker-registry, if it is installed.
+    pub(super) fn docker_registry(name: &'static str) -> Option<Self> {
+        Some(Self { name, kind: Kind::DockerRegistry, program: locate(DOCKER_REGISTRY)? })
+    }
+
+    /// docker-registry in its proxy mode, in which it keeps what it has fetched of another one, if it is installed.
+    pub(super) fn docker_registry_proxy(name: &'static str) -> Option<Self> {
+        Some(Self { name, kind: Kind::DockerRegistryProxy, program: locate(DOCKER_REGISTRY)? })
+    }
+
+    /// nginx, if it is installed.
+    pub(super) fn nginx(name: &'static str) -> Option<Self> {
+        Some(Self { name, kind: Kind::Nginx, program: locate(NGINX)? })
+    }
+
+    /// Where it keeps a blob that it has fetched, if it keeps any.
+    pub(super) fn cached(&self, site: &Site, blob: &Digest) -> Option<PathBuf> {
+        let hex = blob.hex();
+        let path = format!("blobs/sha256/{}/{hex}", hex.get(..2)?);
+        match self.kind {
+            Kind::Downshift { images: Images::Cache, .. } => Some(site.path(DATA).join(path)),
+            Kind::DockerRegistryProxy => {
+                Some(site.path(PROXIED).join("docker/registry/v2").join(path).join("data"))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the images have to be pushed to it.
     pub(super) fn takes_pushes(&self) -> bool {
         self.kind == Kind::DockerRegistry
@@ -107,8 +160,10 @@ impl Contestant {
         !self.is_before_docker_registry()
     }
 
-    fn is_before_docker_registry(&self) -> bool {
-        matches!(self.kind, Kind::Downshift { images: Images::DockerRegistry, .. })
+    /// Whether it asks a docker-registry for them.
+    pub(super) fn is_before_docker_registry(&self) -> bool {
+        let Kind::Downshift { images, .. } = self.kind else { return self.kind == Kind::DockerRegistryProxy };
+        images != Images::Folder
     }
 
     /// Whether its first start takes longer than those that follow.
@@ -118,10 +173,11 @@ impl Contestant {
 
     /// Starts it for the first time with the images of `site`.
     pub(super) fn start(&self, site: &Site) -> anyhow::Result<Running> {
-        // What was reported before is on the disk already.
-        let data = site.path("data");
-        if data.exists() {
-            fs::remove_dir_all(&data)?;
+        // What was reported or fetched before is on the disk already.
+        for folder in [DATA, PROXIED].map(|name| site.path(name)) {
+            if folder.exists() {
+                fs::remove_dir_all(&folder)?;
+            }
         }
         self.start_again(site)
     }
@@ -133,25 +189,28 @@ impl Contestant {
         let server = match self.kind {
             Kind::Downshift { engine, images } => {
                 command.args(["serve", "--engine", engine, "--listen", "127.0.0.1:0", "--data"]);
-                command.arg(site.path("data"));
-                match images {
-                    Images::Folder => command.arg("--store").arg(site.store()),
-                    Images::DockerRegistry => {
-                        let program = locate(DOCKER_REGISTRY).context("docker-registry is gone")?;
-                        let registry = Self { name: REFERENCE, kind: Kind::DockerRegistry, program };
-                        let registry = upstream.insert(Box::new(registry.start(site)?));
-                        command.arg("--upstream").arg(&registry.url)
-                    }
-                };
+                command.arg(site.path(DATA));
+                if images == Images::Folder {
+                    command.arg("--store").arg(site.store());
+                } else {
+                    let delivery = if images == Images::Cache { "cache" } else { "stream" };
+                    let registry = upstream.insert(Box::new(start_upstream(site)?));
+                    command.arg("--upstream").arg(&registry.url).args(["--blobs", delivery]);
+                }
                 Server::start(&mut command)?
             }
             Kind::DockerRegistry => {
                 let address = free_address()?;
-                command.arg("serve").arg(write(
-                    site,
-                    "registry.yml",
-                    &registry_configuration(address, site),
-                )?);
+                let configuration = registry_configuration(address, &site.path(STORAGE));
+                command.arg("serve").arg(write(site, "registry.yml", &configuration)?);
+                Server::start_at(address, &mut command)?
+            }
+            Kind::DockerRegistryProxy => {
+                let registry = upstream.insert(Box::new(start_upstream(site)?));
+                let address = free_address()?;
+                let mut configuration = registry_configuration(address, &site.path(PROXIED));
+                configuration.push_str(&format!("proxy: {{remoteurl: '{}'}}\n", registry.url));
+                command.arg("serve").arg(write(site, "proxy.yml", &configuration)?);
                 Server::start_at(address, &mut command)?
             }
             Kind::Nginx => {
@@ -180,7 +239,7 @@ impl Running {
     pub(super) fn blobs_url(&self) -> String {
         match self.kind {
             Kind::Nginx => format!("{}/blobs", self.url),
-            Kind::Downshift { .. } | Kind::DockerRegistry => self.url.clone(),
+            _ => self.url.clone(),
         }
     }
 
@@ -188,7 +247,7 @@ impl Running {
     pub(super) fn url(&self, form: Form) -> String {
         match self.kind {
             Kind::Nginx => format!("{}/{}", self.url, form_folder(form)),
-            Kind::Downshift { .. } | Kind::DockerRegistry => self.url.clone(),
+            _ => self.url.clone(),
         }
     }
 }
@@ -206,6 +265,11 @@ impl Drop for Running {
     }
 }
 
+/// Starts the docker-registry that another server asks.
+fn start_upstream(site: &Site) -> anyhow::Result<Running> {
+    Contestant::docker_registry(REFERENCE).context("docker-registry is gone")?.start_again(site)
+}
+
 fn write(site: &Site, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let path = site.path(name);
     fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
@@ -213,13 +277,13 @@ fn write(site: &Site, name: &str, text: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Debian's, as far as it matters for speed, without a line in a log for each request.
-fn registry_configuration(address: SocketAddr, site: &Site) -> String {
+fn registry_configuration(address: SocketAddr, storage: &Path) -> String {
     format!(
         "version: 0.1\n\
          log: {{level: error, accesslog: {{disabled: true}}}}\n\
          storage: {{cache: {{blobdescriptor: inmemory}}, filesystem: {{rootdirectory: '{storage}'}}}}\n\
          http: {{addr: '{address}'}}\n",
-        storage = site.path("storage").display()
+        storage = storage.display()
     )
 }
 

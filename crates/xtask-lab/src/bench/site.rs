@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, bail, ensure};
-use downshift::{Digest, Form, Limits, Policy, jws};
+use downshift::{Form, Limits, Policy, jws};
 use downshift_cases::images::{Image, built, layout};
 use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
 use downshift_cases::vectors::Fetched;
@@ -17,9 +17,6 @@ pub(super) const COLD_IMAGES: usize = 5_000;
 
 /// How many of them a repository has.
 pub(super) const COLD_IMAGES_PER_REPOSITORY: usize = 100;
-
-/// Bytes of the layer that the blob load asks for.
-const BLOB_BYTES: usize = 10 * 1024 * 1024;
 
 /// How many layers an image has. Its config then has 2.4 KB.
 const LAYERS: usize = 5;
@@ -55,18 +52,6 @@ impl Tagged {
             let end = COLD_IMAGES.min(first + COLD_IMAGES_PER_REPOSITORY);
             (first..end).map(Self::cold).collect()
         })
-    }
-
-    /// The image whose only layer the blob load asks for.
-    pub(super) fn heavy() -> Self {
-        let image = built::heavy(BLOB_BYTES, COLD_IMAGES + 1);
-        Self { repository: "library/heavy".to_owned(), tag: "latest".to_owned(), image }
-    }
-
-    /// The path of its lowest layer.
-    pub(super) fn blob_path(&self) -> String {
-        let layer = self.image.layers.first().map_or(&[][..], Vec::as_slice);
-        format!("/v2/{}/blobs/{}", self.repository, Digest::of(layer))
     }
 
     /// The path of its manifest.
@@ -145,24 +130,8 @@ impl Site {
             images.iter().map(|tagged| (tagged.tag.as_str(), tagged.image.clone())).collect();
         layout::write(&self.store().join(&first.repository), &tags)?;
         for tagged in images {
-            self.write_layers(tagged)?;
             self.write_file(Form::Schema1, tagged, &schema1(tagged)?)?;
             self.write_file(Form::Schema2, tagged, &tagged.image.manifest.bytes)?;
-        }
-        Ok(())
-    }
-
-    /// The layers, of those images that the blob load asks for: where Downshift has them, and where nginx does.
-    fn write_layers(&self, tagged: &Tagged) -> anyhow::Result<()> {
-        for layer in tagged.image.layers.iter().filter(|layer| layer.len() == BLOB_BYTES) {
-            let blobs = self.store().join(&tagged.repository).join("blobs/sha256");
-            let file = self.files().join("blobs").join(tagged.blob_path().trim_start_matches('/'));
-            for path in [blobs.join(Digest::of(layer).hex()), file] {
-                let folder = path.parent().context("a file is in no folder")?;
-                fs::create_dir_all(folder)
-                    .and_then(|()| fs::write(&path, layer))
-                    .with_context(|| format!("`{}` cannot be written", path.display()))?;
-            }
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ pub(super) const THREADS: usize = 2;
 /// Its connections, all threads' together, where nothing else is said.
 pub(super) const CONNECTIONS: usize = 32;
 
+/// How long an answer may take: a blob that many ask for takes its time.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
 /// wrk, installed.
 pub(super) struct Wrk(PathBuf);
 
@@ -52,6 +55,7 @@ impl Wrk {
         command.args(["--threads", &THREADS.min(connections).to_string()]);
         command.args(["--connections", &connections.to_string()]);
         command.args(["--duration", &format!("{}s", time.as_secs())]);
+        command.args(["--timeout", &format!("{}s", TIMEOUT.as_secs())]);
         command.arg("--script").arg(scripts.join(script));
         command
     }
