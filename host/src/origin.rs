@@ -3,8 +3,8 @@
 pub(crate) mod cache;
 pub(crate) mod layout;
 mod layout_tags;
-pub(crate) mod pulp;
 pub(crate) mod layout_writer;
+pub(crate) mod pulp;
 pub(crate) mod registry;
 pub(crate) mod store;
 pub(crate) mod store_files;

@@ -170,7 +170,10 @@ impl Front {
         for tag in tags {
             let reference = Reference::Tag(tag.clone());
             let made = async {
-                let Some(resolved) = repository.resolve(&reference, caller).await? else { return Ok(None) };
+                let Some(resolved) = repository.resolve(&reference, &self.request.client, caller).await?
+                else {
+                    return Ok(None);
+                };
                 let (images, stored) =
                     self.v1_images(&repository, name, &tag, &resolved.digest, caller).await?;
                 if wanted.first() == Some(&tag) {

@@ -28,13 +28,6 @@ pub fn text(bytes: usize) -> Image {
     image(1, &label)
 }
 
-/// A schema 2 image with one layer of so many bytes.
-#[must_use]
-pub fn heavy(bytes: usize, number: usize) -> Image {
-    let layer = layer(number).into_iter().cycle().take(bytes).collect();
-    Image::single(Family::Docker, config(1, &number.to_string()).into_bytes(), vec![layer])
-}
-
 /// The same image as [`layers`] makes, as it was stored in schema 1.
 ///
 /// # Errors
