@@ -45,7 +45,7 @@ impl Guest for Component {
             "floods" => wit::Step::Need(needs((0..100_000).map(|number| need(digest(number))).collect())),
             "floods-layers" => {
                 let layers = (0..100_000).map(|number| layer_need(digest(number))).collect();
-                wit::Step::Need(wit::Needs { documents: Vec::new(), layers })
+                wit::Step::Need(wit::Needs { documents: Vec::new(), layers, signatures: Vec::new() })
             }
             "grows" => grow(),
             "lies" => lie(&request, &documents),
@@ -93,6 +93,7 @@ fn lie(request: &wit::Request, documents: &[wit::Document]) -> wit::Step {
         source: None,
         platform: None,
         warnings: Vec::new(),
+        signature: None,
         conversion: None,
     })
 }
@@ -122,6 +123,7 @@ fn record(request: &wit::Request) -> wit::Step {
         tag: None,
         platform: None,
         time: None,
+        signature: None,
     };
     wit::Step::Refused(wit::Refusal { failure: failure(), records: vec![record], layers: Vec::new() })
 }
@@ -153,5 +155,5 @@ fn layer_need(digest: String) -> wit::LayerNeed {
 }
 
 fn needs(documents: Vec<wit::Need>) -> wit::Needs {
-    wit::Needs { documents, layers: Vec::new() }
+    wit::Needs { documents, layers: Vec::new(), signatures: Vec::new() }
 }

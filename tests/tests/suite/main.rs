@@ -15,6 +15,7 @@ type Named<F> = (&'static str, F);
 
 mod arbitrary;
 mod archives;
+mod chain;
 mod clients;
 mod command_line;
 mod convert;
@@ -101,6 +102,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(engines::trials());
     trials.extend(operation::trials());
     trials.extend(publish::trials());
+    trials.extend(chain::trials());
     trials.extend(sync::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
