@@ -117,6 +117,7 @@ fn responses(request: &Request) -> Vec<Response> {
         digest: digest.clone(),
         body: b"{}".to_vec().into(),
         source: Some(Digest::of(b"y")),
+        signature: None,
     };
     let response = response::manifest(request, &manifest);
     assert!(matches!(response.status, 200 | 304), "{response:?}");

@@ -4,7 +4,7 @@ use downshift_registry::{Body, Challenge, Response};
 use serde_json::Value;
 
 /// Every header that this program sends.
-pub const HEADERS: [&str; 24] = [
+pub const HEADERS: [&str; 30] = [
     "accept-ranges",
     "allow",
     "cache-control",
@@ -22,9 +22,14 @@ pub const HEADERS: [&str; 24] = [
     "location",
     "oci-filters-applied",
     "retry-after",
+    "set-cookie",
     "vary",
     "www-authenticate",
     "x-content-type-options",
+    "x-docker-registry-standalone",
+    "x-docker-registry-version",
+    "x-docker-size",
+    "x-docker-token",
     // Not yet, but harmless.
     "age",
     "server",

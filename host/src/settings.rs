@@ -450,7 +450,7 @@ mod tests {
         let sound = "store = \"images\"\n";
         let refused = |text: &str| Settings::of_table(text.parse().unwrap()).unwrap_err().to_string();
         assert!(Settings::of_table(sound.parse().unwrap()).is_ok());
-        assert!(refused("").contains("neither"));
+        assert!(refused("").contains("none of"));
         assert!(refused("store = \"a\"\nupstream = [{ url = \"b\" }]").contains("both"));
         assert!(refused(&format!("{sound}tls-key = \"a\"")).contains("set together"));
         assert!(refused(&format!("{sound}idle-timeout = 0")).contains("`idle-timeout` must be"));
