@@ -123,7 +123,10 @@ fn what_docker_built_reaches_engines_old_and_new((docker, podman): &Engines) -> 
 
     for Place { name, address, .. } in &Chain::from(&registry)?.places()? {
         let seen = ask(*address)?;
-        is_manifest(&seen, Form::Schema2, &digest).with_context(|| name.clone())?;
+        // Web servers have an ETag of their own.
+        let says = |header: &str, value: &str| seen.header(header) == Some(value);
+        let is_schema2 = says("content-type", Form::Schema2.media_type());
+        ensure!(is_schema2 && says("docker-content-digest", digest.as_str()), "{name}: {seen:?}");
         difference::compare(name, &stored.body, &seen.body)?;
         let mut reported = vec![digest.to_string()];
         for engine in Docker::ALL.into_iter().chain([Docker::V1_13_1, Docker::V20_10_24]) {

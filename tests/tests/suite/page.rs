@@ -82,7 +82,7 @@ const MAX_VISIT: usize = 140 * 1024;
 const MAX_SINGLE: usize = 500 * 1024;
 
 /// Lines of the page's own scripts with something on them but comments.
-const MAX_LINES: usize = 2400;
+const MAX_LINES: usize = 2460;
 /// Characters of such a line.
 const MAX_LINE: usize = 150;
 

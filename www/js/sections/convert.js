@@ -226,7 +226,7 @@ function needsFacts({ form, unread, media_type: type }, { serve }) {
       ),
     ),
     h("p", {}, "Drop on this page, or paste, what this prints about the files of these layers:"),
-    command(sh`downshift layer --json FILE`, "read layers on a command line"),
+    command(sh`downshift layer --json FILE`, `read layers on a command line, for ${FORMS[form]}`),
     serve &&
       h(
         "p",
