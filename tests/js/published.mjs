@@ -11,12 +11,12 @@ function object(key) {
   if (!existsSync(`${file}.settings`)) return null;
   const settings = readFileSync(`${file}.settings`, "utf8").split("\n");
   const value = (name) => settings[settings.indexOf(name) + 1];
-  const metadata = settings.includes("--metadata") ? value("--metadata").split("=") : [];
+  const pairs = settings.includes("--metadata") ? value("--metadata").split(",") : [];
   return {
     body: readFileSync(file),
     type: value("--content-type"),
     control: value("--cache-control"),
-    digest: metadata[1],
+    metadata: Object.fromEntries(pairs.map((pair) => pair.split("="))),
   };
 }
 
@@ -28,7 +28,7 @@ const r2 = {
       body: found.body,
       size: found.body.length,
       httpEtag: '"etag"',
-      customMetadata: { "docker-content-digest": found.digest },
+      customMetadata: found.metadata,
       writeHttpMetadata(headers) {
         headers.set("content-type", found.type);
         headers.set("cache-control", found.control);
@@ -49,6 +49,7 @@ async function askWorker(path, headers) {
     status: response.status,
     type: response.headers.get("content-type"),
     digest: response.headers.get("docker-content-digest"),
+    size: response.headers.get("x-docker-size"),
     body: await response.text(),
   };
 }
@@ -60,12 +61,14 @@ function askCloudFront(path, headers) {
   const { uri } = handler({ context: context("viewer-request"), request });
   const found = object(uri.slice(1));
   if (!found) return { status: 404 };
-  const sent = { "x-amz-meta-docker-content-digest": { value: found.digest } };
+  const metadata = Object.entries(found.metadata);
+  const sent = Object.fromEntries(metadata.map(([name, value]) => [`x-amz-meta-${name}`, { value }]));
   const response = handler({ context: context("viewer-response"), response: { headers: sent } });
   return {
     status: 200,
     type: found.type,
-    digest: response.headers["docker-content-digest"].value,
+    digest: response.headers["docker-content-digest"]?.value ?? null,
+    size: response.headers["x-docker-size"]?.value ?? null,
     body: found.body.toString(),
   };
 }

@@ -12,6 +12,9 @@ pub const MAX_CLIENTS: usize = 64;
 /// The first Docker that speaks version 2 of the protocol as it is today.
 const FIRST_DOCKER: (u32, u32) = (1, 6);
 
+/// The character before the name of a platform in that of a client.
+const ON: char = '@';
+
 /// Clients that a tree is for, and that are all alike, as far as is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audience {
@@ -134,6 +137,18 @@ impl Audience {
     #[must_use]
     pub fn says_platform(&self) -> bool {
         UserAgent::parse(&self.user_agent).platform().is_some()
+    }
+
+    /// Its names on these platforms, the first of which is that of clients that do not say theirs.
+    pub(crate) fn names_on(&self, platforms: &[Platform]) -> Vec<String> {
+        let name = |(at, platform): (usize, &Platform)| {
+            if at == 0 || !self.says_platform() {
+                self.name.clone()
+            } else {
+                format!("{}{ON}{}", self.name, platform.to_string().replace('/', "-"))
+            }
+        };
+        platforms.iter().enumerate().map(name).collect()
     }
 
     /// The headers of its requests on a platform.

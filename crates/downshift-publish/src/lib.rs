@@ -24,6 +24,7 @@ mod pattern;
 mod rules;
 pub mod server;
 mod tree;
+mod v1;
 
 pub use audience::{Audience, MAX_CLIENTS, Named};
 pub use naming::Naming;
@@ -32,4 +33,8 @@ pub use tree::{
     HEADERS, Headers, NETLIFY_HEADERS, TAGS_MAP, VARIANTS_MAP, base_path, blob_path, catalog_path,
     client_link, extension, is_by_digest, manifest_path, object_path, plain_tag_path, reported_headers,
     tag_link, tags_path,
+};
+pub use v1::{
+    V1, V1_CLIENT, V1_SIZES, V1Ids, v1_audience, v1_image_link, v1_image_of, v1_images_path, v1_object_path,
+    v1_ping_path, v1_tags_path, v1_variants,
 };

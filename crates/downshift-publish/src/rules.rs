@@ -8,6 +8,7 @@ use downshift_registry::{KnownClients, known_clients};
 use crate::audience::Audience;
 use crate::naming::Naming;
 use crate::pattern;
+use crate::v1::is_v1;
 
 /// Clients that get the same files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +39,13 @@ pub struct Rules {
     pub accepts: Vec<Rule>,
 }
 
-/// The character before the name of a platform in that of a client.
-const ON: char = '@';
-
 impl Rules {
     /// The rules for a tree that is for `audiences` on `platforms`, the first of which is that of who names none. `answers` says
     /// what one of these gets on one of those: whatever is equal is the same variant. Gives for each of these on each of those
-    /// the place of the variant.
+    /// the place of the variant. `v1` are those who pull by version 1, if the tree is for them as well.
     pub fn derive<A: Ord>(
         audiences: &[Audience],
+        v1: Option<&Audience>,
         platforms: &[Platform],
         answers: impl Fn(usize, usize) -> A,
     ) -> (Self, Vec<Vec<usize>>) {
@@ -55,7 +54,7 @@ impl Rules {
         let mut places: Vec<Vec<usize>> = Vec::new();
         for (index, audience) in audiences.iter().enumerate() {
             let mut of_audience: Vec<usize> = Vec::new();
-            for (at, name) in names_of(audience, platforms).into_iter().enumerate() {
+            for (at, name) in audience.names_on(platforms).into_iter().enumerate() {
                 // Where the client does not say its platform, the first is all.
                 if at > 0 && !audience.says_platform() {
                     of_audience.extend(of_audience.first().copied());
@@ -71,26 +70,26 @@ impl Rules {
             }
             places.push(of_audience);
         }
-        let deriving = Deriving { audiences, platforms };
+        let deriving = Deriving { audiences, v1, platforms };
         (Self { variants, agents: deriving.agents(), accepts: deriving.accepts() }, places)
     }
-}
 
-/// The names that clients have on each platform.
-fn names_of(audience: &Audience, platforms: &[Platform]) -> Vec<String> {
-    let name = |(at, platform): (usize, &Platform)| {
-        if at == 0 || !audience.says_platform() {
-            audience.name.clone()
-        } else {
-            format!("{}{ON}{}", audience.name, platform.to_string().replace('/', "-"))
+    /// The variants of clients that pull by version 1, each once.
+    pub(crate) fn v1_variants(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for variant in self.agents.iter().filter_map(|rule| rule.variant.as_deref()) {
+            if is_v1(variant) && !all.contains(&variant) {
+                all.push(variant);
+            }
         }
-    };
-    platforms.iter().enumerate().map(name).collect()
+        all
+    }
 }
 
 /// The rules do not depend on what anybody gets: no image that comes later changes them.
 struct Deriving<'d> {
     audiences: &'d [Audience],
+    v1: Option<&'d Audience>,
     platforms: &'d [Platform],
 }
 
@@ -159,9 +158,12 @@ impl Deriving<'_> {
 
     /// Whose files clients get on each platform: their own, else those of who names the same forms.
     fn names_for(&self, known: &KnownClients) -> Vec<Option<String>> {
+        if let Some(v1) = self.v1.filter(|_| known.pulls_by_v1) {
+            return v1.names_on(self.platforms).into_iter().map(Some).collect();
+        }
         let own = self.audiences.iter().find(|audience| audience.known.as_ref() == Some(known));
         if let Some(own) = own {
-            return names_of(own, self.platforms).into_iter().map(Some).collect();
+            return own.names_on(self.platforms).into_iter().map(Some).collect();
         }
         let naming = Audience::of(String::new(), *known, known.from).naming();
         vec![self.name_by(naming); self.platforms.len()]
@@ -185,7 +187,7 @@ mod tests {
         let named = clients.split(',').flat_map(|text| Named::parse(text).unwrap().0);
         let audiences: Vec<Audience> = named.collect();
         let answer = |audience: usize, platform| answers(&audiences[audience].name, platform);
-        Rules::derive(&audiences, platforms, answer).0
+        Rules::derive(&audiences, None, platforms, answer).0
     }
 
     /// The variants by the product of their rules, in order.
@@ -229,6 +231,25 @@ mod tests {
         assert_eq!(last("docker-20.10,schema1").as_deref(), Some("schema1"));
         assert_eq!(last("docker-20.10").as_deref(), Some("docker-20.10"));
         assert_eq!(last("docker-1.13").as_deref(), Some("docker-1.13"));
+    }
+
+    #[test]
+    fn docker_before_1_6_has_a_variant_of_its_own_if_there_are_files_for_it() {
+        let platforms = [Platform::linux_amd64(), Platform::new("linux", "arm64")];
+        let Named(audiences) = Named::parse("schema1").unwrap();
+        let v1 = crate::v1_audience().unwrap();
+        assert_eq!(v1.user_agent, "docker/1.5.0 go/go1.4.3 os/linux arch/amd64");
+        assert!(v1.accept.is_empty());
+        let derive = |v1| Rules::derive(&audiences, v1, &platforms, |_, _| ()).0;
+        let docker = |rules: &Rules| {
+            of(rules, "docker").into_iter().map(|own| own.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+        };
+        let rules = derive(Some(&v1));
+        assert_eq!(docker(&rules), ["-", "v1@linux-arm64", "v1", "schema1", "-"]);
+        assert_eq!(rules.v1_variants(), ["v1@linux-arm64", "v1"]);
+        let rules = derive(None);
+        assert_eq!(docker(&rules), ["-", "schema1", "-"]);
+        assert!(rules.v1_variants().is_empty());
     }
 
     #[test]

@@ -37,3 +37,42 @@ pub fn files(site: &Site<'_>) -> BTreeMap<String, String> {
     }
     files
 }
+
+#[cfg(test)]
+mod tests {
+    use downshift::Platform;
+
+    use super::*;
+    use crate::audience::Named;
+    use crate::{Headers, Rules, v1_audience};
+
+    fn files_for(v1: bool) -> BTreeMap<String, String> {
+        let Named(audiences) = Named::parse("docker").unwrap();
+        let v1 = v1_audience().filter(|_| v1);
+        let platforms = [Platform::linux_amd64(), Platform::new("linux", "arm64")];
+        let (rules, _) = Rules::derive(&audiences, v1.as_ref(), &platforms, |audience, _| audience);
+        let header = || vec![("content-type".to_owned(), "application/json".to_owned())];
+        let headers: Headers =
+            ["/v2/a/tags/list", "/v1-api/v1/a/tags"].map(|path| (path.to_owned(), header())).into();
+        files(&Site { rules: &rules, other_types: Vec::new(), headers: &headers })
+    }
+
+    #[test]
+    fn version_1_is_in_the_settings_that_can_tell_clients_apart_if_it_is_wanted() {
+        let (with, without) = (files_for(true), files_for(false));
+        for path in [
+            "nginx/server.conf",
+            "apache/downshift.conf",
+            "caddy/downshift.caddy",
+            "lighttpd/downshift.lua",
+            "cloudfront/function.js",
+            "cloudflare/worker.mjs",
+        ] {
+            assert!(with[path].contains("v1-api/"), "{path}");
+            assert!(!without[path].contains("v1-api/"), "{path}");
+        }
+        assert!(with["rules.json"].contains("\"v1@linux-arm64\"") && !without["rules.json"].contains("\"v1"));
+        assert_eq!(with[NETLIFY_HEADERS], without[NETLIFY_HEADERS]);
+        assert!(!with[NETLIFY_HEADERS].contains("v1-api"));
+    }
+}

@@ -236,7 +236,7 @@ impl Front {
         };
         let Some((image, all)) = images.with_id(id) else { return v1_images::unknown() };
         match part {
-            V1Part::Ancestry => v1_images::ancestry(all),
+            V1Part::Ancestry => v1_images::ancestry(all.iter().map(|image| image.id.as_str())),
             _ => v1_images::image(image, self.v1_size(&name, &image.layer, caller).await),
         }
     }

@@ -51,6 +51,8 @@ pub struct KnownClients {
     pub from: (u32, u32),
     /// The first version that is not one of them; none if they are the newest.
     pub before: Option<(u32, u32)>,
+    /// Whether they pull by the API of version 1, and by version 2 only what TarSum digests name.
+    pub pulls_by_v1: bool,
 }
 
 /// All clients of which something is known: the rows of a product together, the older before the newer.
@@ -60,7 +62,8 @@ pub fn known_clients() -> impl Iterator<Item = KnownClients> {
         let is_library = row.product == LIBRARY;
         let product = if is_library { "containerd" } else { row.product };
         let before = (row.before != NEWEST).then_some((row.before.0, row.before.1));
-        let clients = KnownClients { product, is_library, from, before };
+        let pulls_by_v1 = row.facts.pulls_by_v1;
+        let clients = KnownClients { product, is_library, from, before, pulls_by_v1 };
         from = before.unwrap_or_default();
         clients
     })
@@ -238,6 +241,9 @@ mod tests {
         assert_eq!(of("go-containerregistry", (0, 20)), Some(((0, 0), None)));
         assert_eq!(of("curl", (7, 88)), None);
         assert_eq!(known_clients().filter(|known| known.is_library).count(), 3);
+        let by_v1 = known_clients().filter(|known| known.pulls_by_v1);
+        let by_v1 = by_v1.map(|known| (known.product, known.from, known.before));
+        assert!(by_v1.eq([("docker", (0, 0), Some((1, 6)))]));
     }
 
     #[test]

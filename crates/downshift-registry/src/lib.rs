@@ -81,7 +81,7 @@ pub use name::{Reference, is_local_name, is_repository_name, is_tag, repository_
 pub use query::{CatalogQuery, ReferrersQuery};
 pub use registry_name::{DOCKER_HUB, RegistryName, is_docker_hub, registry_host, split_registry};
 pub use request::Request;
-pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH, V1Part};
+pub use route::{PAGE_PATH, Page, Route, TOKEN_PATH, V1Part, is_v1_id};
 pub use scope::{Resource, Scope};
 pub use token::{Token, TokenForm, TokenRequest};
 pub use user_agent::UserAgent;

@@ -269,7 +269,8 @@ impl Page {
 }
 
 /// Whether `id` is the id of an image in version 1 (docker 1.5, `utils.ValidateID`, and what all of them are).
-pub(crate) fn is_v1_id(id: &str) -> bool {
+#[must_use]
+pub fn is_v1_id(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 

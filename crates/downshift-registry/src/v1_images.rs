@@ -63,6 +63,12 @@ impl V1Images {
         images.map(read).collect::<Result<_, _>>().map(Self)
     }
 
+    /// All of them, the newest first.
+    #[must_use]
+    pub fn all(&self) -> &[V1Image] {
+        &self.0
+    }
+
     /// The newest one's id.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -118,10 +124,16 @@ pub fn ping() -> Response {
 /// `/v1/repositories/NAME/images`: the images that have tags, by their ids, and the token for all that is asked next.
 #[must_use]
 pub fn images<'a>(ids: impl IntoIterator<Item = &'a str>, token: &V1Token, code: &[u8; 32]) -> Response {
-    let image = |id: &str| Object::new().text("id", id).finish();
     let token = token.with_code(code);
     let cookie = cookie(&token);
-    json(array(ids.into_iter().map(image))).with("x-docker-token", token).with("set-cookie", cookie)
+    open_images(ids).with("x-docker-token", token).with("set-cookie", cookie)
+}
+
+/// The same where no token is needed.
+#[must_use]
+pub fn open_images<'a>(ids: impl IntoIterator<Item = &'a str>) -> Response {
+    let image = |id: &str| Object::new().text("id", id).finish();
+    json(array(ids.into_iter().map(image)))
 }
 
 /// `/v1/repositories/NAME/tags`: the tags, each with the id of its image.
@@ -136,8 +148,8 @@ pub fn tags<'a>(tags: impl IntoIterator<Item = (&'a str, String)>) -> Response {
 
 /// `/v1/images/ID/ancestry`: the ids of an image and of those below it.
 #[must_use]
-pub fn ancestry(images: &[V1Image]) -> Response {
-    json(array(images.iter().map(|image| string(&image.id))))
+pub fn ancestry<'a>(ids: impl IntoIterator<Item = &'a str>) -> Response {
+    json(array(ids.into_iter().map(string)))
 }
 
 /// `/v1/images/ID/json`: what there is to say of an image, and how many bytes its layer has, where that is known. By these
@@ -241,7 +253,8 @@ mod tests {
         assert_eq!(images.id(), B);
         let (newest, all) = images.with_id(B).unwrap();
         assert_eq!((newest.json.as_str(), &newest.layer), (history[0].as_str(), &empty));
-        assert_eq!(ancestry(all).body, Body::Bytes(format!(r#"["{B}","{A}"]"#).into()));
+        let ids = all.iter().map(|image| image.id.as_str());
+        assert_eq!(ancestry(ids).body, Body::Bytes(format!(r#"["{B}","{A}"]"#).into()));
         let (lowest, all) = images.with_id(A).unwrap();
         assert_eq!((&lowest.layer, all.len()), (&layer, 1));
         assert_eq!(images.with_id("c"), None);

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Args;
 use downshift::{PlainLayers, Platform, Policy};
-use downshift_publish::{Audience, MAX_CLIENTS, Named};
+use downshift_publish::{Audience, MAX_CLIENTS, Named, v1_audience};
 use tokio::runtime::Runtime;
 use toml::{Table, Value};
 
@@ -54,6 +54,12 @@ pub(super) struct Publish {
     #[arg(long = "for", value_name = "CLIENT", value_delimiter = ',', value_parser = Named::parse,
           default_values = ["oci", "schema2", "schema1", "docker", "buildkit", "containerd", "podman", "skopeo", "crane"])]
     clients: Vec<Named>,
+    /// Also write the files of version 1 of the API, by which Docker before 1.6 pulls
+    ///
+    /// Web servers give them to nobody else, for whoever pulls by them checks no digests. Netlify and Cloudflare Pages cannot
+    /// tell clients apart, and have none of them.
+    #[arg(long)]
+    v1: bool,
     /// The platforms of clients that get the manifest of one; the first is for clients that do not say theirs
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...", default_value = "linux/amd64", value_parser = platforms)]
     platforms: Platforms,
@@ -139,18 +145,20 @@ impl Publish {
         platforms: &[Platform],
     ) -> Result<Summary, Error> {
         let begun = Instant::now();
+        let v1 = v1_audience().filter(|_| self.v1);
         let wanted = Wanted {
             audiences,
+            v1: v1.as_ref(),
             platforms,
             images: &self.image,
             repositories: &self.all,
             jobs: self.jobs.get(),
         };
         let collected = Collected::of(sources, &wanted).await?;
-        let mut summary = collected.summary();
+        let mut summary = collected.summary(self.v1);
         if collected.is_whole {
             let former = tree.current().filter(|_| !self.prune);
-            let plan = plan::of(&collected, audiences, platforms, former.as_deref())?;
+            let plan = plan::of(&collected, &wanted, former.as_deref())?;
             summary.variants = plan.variants.clone();
             let written = tree.publish(&plan, sources, self.copy, self.jobs.get(), &mut summary).await?;
             (summary.published, summary.changed) = (written.is_some(), written.unwrap_or_default());
@@ -163,6 +171,15 @@ impl Publish {
     fn audiences(&self) -> Result<Vec<Audience>, Error> {
         let mut audiences: Vec<Audience> = Vec::new();
         for audience in self.clients.iter().flat_map(|Named(all)| all) {
+            // They get nothing else.
+            if audience.known.is_some_and(|known| known.pulls_by_v1) {
+                if !self.v1 {
+                    let problem =
+                        format!("`{}` pulls by version 1 of the API alone: add --v1", audience.name);
+                    return Err(Error::InvalidSettings { problem });
+                }
+                continue;
+            }
             let is_same = |other: &Audience| match (&other.known, &audience.known) {
                 (None, None) => other.name == audience.name,
                 (one, other) => one == other,

@@ -14,7 +14,7 @@ use downshift_cases::images::{Image, REPOSITORY, layout, sample};
 use downshift_cases::response::Response;
 use downshift_cases::upward;
 use downshift_tests::clients::Client;
-use downshift_tests::engines::Docker;
+use downshift_tests::engines::{Docker, TokenAs, V1Pull};
 use downshift_tests::file_servers::{FileServer, Running};
 use downshift_tests::programs::{
     DOCKER, DOCKER_REGISTRY, DOCKERD, JQ, NODE, PODMAN, SKOPEO, case, case_after, case_with,
@@ -72,6 +72,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(of_server(named!(answers_are_those_of_a_server), &[]));
         trials.push(of_server(named!(blobs_lists_and_errors_are_those_of_a_registry), &[]));
         trials.push(of_server(named!(old_engines_pull), &[]));
+        trials.push(of_server(named!(docker_before_1_6_pulls_by_version_1_and_nobody_else), &[]));
         trials.push(of_server(named!(a_moved_tag_is_seen_at_once), &[]));
         trials.push(of_server(named!(manifests_of_other_types_are_served), &[]));
         trials.push(of_server(named!(skopeo_pulls), &[SKOPEO]));
@@ -99,6 +100,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         alone(named!(layers_of_a_store_are_linked)),
         alone(named!(what_a_client_cannot_get_is_told)),
         alone(named!(platforms_are_told_apart)),
+        alone(named!(files_of_version_1_are_for_who_can_be_told_apart)),
+        alone(named!(an_id_of_version_1_is_one_image)),
+        alone(named!(images_of_version_1_stay_for_pulls_that_have_begun)),
         alone(named!(usage)),
     ]);
     trials
@@ -323,6 +327,69 @@ fn old_engines_pull(server: FileServer) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn docker_before_1_6_pulls_by_version_1_and_nobody_else(server: FileServer) -> anyhow::Result<()> {
+    let site = Site::full()?;
+    layout::write(&site.folder.path().join("store/tool"), &[("latest", sample::schema2())])?;
+    let summary = site.publish(&["--v1"])?;
+    // What is not an image is not there, and the other repository has one.
+    ensure!(summary["v1"]["tags"] == full()?.len() && summary["failed"] == 0, "{summary}");
+    let files = site.serve(server)?;
+    let tags = full()?.into_iter().map(|(tag, _)| (REPOSITORY, tag)).filter(|(_, tag)| *tag != "artifact");
+    for (repository, tag) in tags.chain([("tool", "latest")]) {
+        let context = || format!("{repository}:{tag}");
+        let newer = Docker::V1_6_2.pull(files.address(), repository, tag).with_context(context)?.layers;
+        for how in [TokenAs::Authorization, TokenAs::Cookie] {
+            let pull = V1Pull::begin(files.address(), repository, tag, how).with_context(context)?;
+            let images = pull.finish(tag).with_context(context)?;
+            let layers = images.iter().map(|image| &image.layer);
+            ensure!(layers.eq(&newer), "{} has other layers than Docker 1.6 gets", context());
+            let image = images.last().context("there is no image")?;
+            let (size, start) = (image.layer.len(), image.layer.len() / 2);
+            ensure!(
+                pull.rest(&image.id, start, size)? == image.layer[start..],
+                "{}: another rest",
+                context()
+            );
+        }
+    }
+    let told = V1Pull::begin(files.address(), REPOSITORY, "oci", TokenAs::Authorization)?.tags()?;
+    let id = told["oci"].as_str();
+    let images = format!("/v1/repositories/{REPOSITORY}/images");
+    let tags = format!("/v1/repositories/{REPOSITORY}/tags");
+    let parts = ["ancestry", "json", "layer"].map(|part| format!("/v1/images/{id}/{part}"));
+    for (user_agent, accept) in CLIENTS {
+        for path in [&images, &tags].into_iter().chain(&parts) {
+            let answer = http::send(files.address(), "GET", path, &headers(user_agent, accept))?;
+            ensure!(answer.status == 404, "{path} for {user_agent}: {answer:?}");
+        }
+        if user_agent.starts_with("docker/") {
+            let ping = http::send(files.address(), "GET", "/v1/_ping", &headers(user_agent, accept))?;
+            ensure!(ping.status == 404, "{user_agent}: {ping:?}");
+        }
+    }
+    let old = headers("docker/1.5.0 go/go1.3.3 os/linux arch/amd64", "");
+    for (path, status) in [
+        (manifest_path("oci"), 404),
+        ("/v1/_ping".to_owned(), 200),
+        ("/v1/repositories/library/none/images".to_owned(), 404),
+        (format!("/v1/images/{}/json", "0".repeat(64)), 404),
+        ("/v1/users/".to_owned(), 404),
+        ("/v1/repositories/../../../key/tags".to_owned(), 404),
+    ] {
+        let answer = http::send(files.address(), "GET", &path, &old)?;
+        let is_nothing = status == 404 && (matches!(answer.status, 400 | 403) || answer.body.is_empty());
+        ensure!(answer.status == status || is_nothing, "{path}: {answer:?}");
+    }
+    let layer = http::send(files.address(), "GET", &parts[2], &old)?;
+    ensure!(layer.header("content-type") == Some("application/octet-stream"), "{layer:?}");
+    let json = http::send(files.address(), "GET", &parts[1], &old)?;
+    ensure!(json.header("content-type") == Some("application/json"), "{json:?}");
+    for answer in [&layer, &json] {
+        ensure!(answer.header("cache-control") == Some("no-store"), "{answer:?}");
+    }
+    Ok(())
+}
+
 fn a_moved_tag_is_seen_at_once(server: FileServer) -> anyhow::Result<()> {
     let (one, other) = (sample::oci(), sample::index());
     let site = Site::of(&[("latest", one.clone())])?;
@@ -409,7 +476,7 @@ printf '%s\n' "$@" > "$to.settings"
 /// The upload, the worker for R2, and the function before S3.
 fn buckets_give_what_a_server_gives() -> anyhow::Result<()> {
     let site = Site::full()?;
-    site.publish(&[])?;
+    site.publish(&["--v1"])?;
     let programs = site.folder.path().join("programs");
     fs::create_dir(&programs)?;
     fs::write(programs.join("aws"), AWS)?;
@@ -438,6 +505,26 @@ fn buckets_give_what_a_server_gives() -> anyhow::Result<()> {
             requests.push(serde_json::json!({"path": path, "headers": lines}));
         }
     }
+    let of_v1 = requests.len();
+    let (old, new) =
+        ("docker/1.5.0 go/go1.3.3 os/linux arch/amd64", "docker/1.9.1 go/go1.4.3 os/linux arch/amd64");
+    let tags: Value = serde_json::from_slice(&fs::read(tree.join(format!("v1-api/v1/{REPOSITORY}/tags")))?)?;
+    let id = tags["oci"].as_str().context("there is no image")?;
+    let json = fs::read(tree.join(format!("v1-api/images/{id}/json")))?;
+    let layer = fs::read(tree.join(format!("v1-api/images/{id}/layer")))?;
+    let size = layer.len().to_string();
+    let mut expected_of_v1 = Vec::new();
+    for (path, user_agent, answer) in [
+        ("/v1/_ping".to_owned(), "Go-http-client/1.1", Some((&br#"{"standalone":false}"#[..], None))),
+        ("/v1/_ping".to_owned(), new, None),
+        (format!("/v1/images/{id}/json"), old, Some((&json[..], Some(size.as_str())))),
+        (format!("/v1/images/{id}/json"), new, None),
+        (format!("/v1/repositories/{REPOSITORY}/none"), old, None),
+        (manifest_path("oci"), old, None),
+    ] {
+        requests.push(serde_json::json!({"path": path, "headers": {"user-agent": user_agent}}));
+        expected_of_v1.push(answer);
+    }
     let mut node = Command::new(NODE)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/js/published.mjs"))
         .args([tree.display().to_string(), site.path("bucket")])
@@ -448,7 +535,19 @@ fn buckets_give_what_a_server_gives() -> anyhow::Result<()> {
     let output = node.wait_with_output()?;
     ensure!(output.status.success(), "{}", said(&output));
     let answers: Vec<[Value; 2]> = serde_json::from_slice(&output.stdout)?;
-    ensure!(answers.len() == expected.len(), "there are {} answers", answers.len());
+    ensure!(answers.len() == requests.len(), "there are {} answers", answers.len());
+    for ((answers, expected), request) in answers[of_v1..].iter().zip(expected_of_v1).zip(&requests[of_v1..])
+    {
+        for answer in answers {
+            let Some((body, size)) = expected else {
+                ensure!(answer["status"] == 404, "{request}: {answer}");
+                continue;
+            };
+            ensure!(answer["status"] == 200 && answer["type"] == "application/json", "{request}: {answer}");
+            ensure!(answer["body"].as_str().map(str::as_bytes) == Some(body), "{request}: {answer}");
+            ensure!(answer["size"].as_str() == size, "{request}: {answer}");
+        }
+    }
     for ((answers, expected), request) in answers.iter().zip(&expected).zip(&requests) {
         for answer in answers {
             if expected.status != 200 {
@@ -519,8 +618,8 @@ fn walk(
 
 fn two_folders_are_the_same_to_the_byte() -> anyhow::Result<()> {
     let site = Site::full()?;
-    site.publish(&[])?;
-    let other = program::succeed(site.arguments("other"))?;
+    site.publish(&["--v1"])?;
+    let other = program::succeed([site.arguments("other"), vec!["--v1".to_owned()]].concat())?;
     ensure!(!other.is_empty(), "there is no summary");
     let [one, other] = ["out", "other"].map(|name| fs::canonicalize(site.path(name) + "/current"));
     let (one, other) = (one?, other?);
@@ -749,6 +848,70 @@ fn platforms_are_told_apart() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn files_of_version_1_are_for_who_can_be_told_apart() -> anyhow::Result<()> {
+    let site = Site::of(&[("index", sample::index())])?;
+    let platforms = ["--for", "oci,docker-1.5", "--platforms", "linux/amd64,linux/arm64"];
+    site.publish(&[&platforms[..], &["--v1"]].concat())?;
+    let tree = site.out().join("current");
+    let tags = |variant: &str| {
+        let path = tree.join(format!("v1-api/{variant}/{REPOSITORY}/tags"));
+        anyhow::Ok(serde_json::from_slice::<Value>(&fs::read(path)?)?["index"].clone())
+    };
+    ensure!(tags("v1")?.is_string() && tags("v1")? != tags("v1@linux-arm64")?, "they are not told apart");
+    // Where nothing chooses by a request, nobody is led there.
+    ensure!(!tree.join("v1").exists(), "version 1 is there for everybody");
+    let netlify = fs::read_to_string(tree.join("_headers"))?;
+    ensure!(!netlify.contains("v1-api") && !netlify.contains("/v1/"), "{netlify}");
+    // Without the option there is nothing of it.
+    site.publish(&["--for", "oci"])?;
+    ensure!(!tree.join("v1-api").exists() && !tree.join("v1.txt").exists(), "something is left");
+    Ok(())
+}
+
+/// The paths of version 1 name no repository.
+fn an_id_of_version_1_is_one_image() -> anyhow::Result<()> {
+    let site = Site::of(&[("latest", sample::schema2())])?;
+    layout::write(&site.folder.path().join("store/sample"), &[("latest", sample::oci())])?;
+    let arguments = [site.arguments("out"), vec!["--v1".to_owned()]].concat();
+    let output = program::run(arguments)?;
+    ensure!(output.status.code() == Some(1), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(summary["published"] == true && summary["failed"] == 1, "{summary}");
+    let failure = &summary["failures"][0];
+    ensure!(failure["image"] == "sample:latest" && failure["client"] == "docker-1.5", "{summary}");
+    ensure!(failure["reason"] == "v1-images", "{summary}");
+    let tree = site.out().join("current/v1-api/v1");
+    ensure!(tree.join("library/sample/tags").exists() && !tree.join("sample").exists(), "{summary}");
+    Ok(())
+}
+
+fn images_of_version_1_stay_for_pulls_that_have_begun() -> anyhow::Result<()> {
+    let site = Site::of(&[("latest", sample::schema2())])?;
+    site.publish(&["--v1"])?;
+    let images = site.out().join("current/v1-api/images");
+    let ids = || -> anyhow::Result<Vec<_>> {
+        let mut ids: Vec<_> =
+            fs::read_dir(&images)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        ids.sort();
+        Ok(ids)
+    };
+    let before = ids()?;
+    site.store(&[("latest", sample::zstd())])?;
+    site.publish(&["--v1"])?;
+    let after = ids()?;
+    ensure!(after.len() > before.len(), "there are only {} images", after.len());
+    for id in &before {
+        let is_there = ["ancestry", "json", "layer"].iter().all(|part| id.join(part).is_file());
+        ensure!(is_there && after.contains(id), "`{}` is gone", id.display());
+    }
+    let state_before = state(&site.out())?;
+    site.publish(&["--v1"])?;
+    ensure!(state_before == state(&site.out())?, "something was written");
+    site.publish(&["--v1", "--prune"])?;
+    ensure!(ids()?.len() < after.len(), "what was to be dropped is there");
+    Ok(())
+}
+
 fn usage() -> anyhow::Result<()> {
     let site = Site::of(&[("latest", sample::oci())])?;
     let (out, store) = (site.path("usage"), site.path("store"));
@@ -760,6 +923,7 @@ fn usage() -> anyhow::Result<()> {
     };
     fails(&[&out], "--from")?;
     fails(&[&out, "--from", &store, "--for", "netscape"], "`netscape` is not a client that is known")?;
+    fails(&[&out, "--from", &store, "--for", "docker-1.5"], "add --v1")?;
     fails(&[&out, "--from", "/nowhere"], "/nowhere")?;
     // What is signed has to be signed by the same key each time.
     fails(&[&out, "--engine", "native", "--from", &store], "name one with --key")?;

@@ -4,8 +4,12 @@
 
 use core::fmt::Write as _;
 
-use super::site::{API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, JSON, NO_V1, Problem, Site, TAG, VARY};
+use super::site::{
+    API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, DOCKER, JSON, NO_STORE, NO_V1, NO_V1_IMAGE, Problem, Site,
+    TAG, V1_FOLDER, V1_JSON, VARY, v1_ping,
+};
 use crate::tree::{TAGS_MAP, VARIANTS_MAP};
+use crate::v1::V1_SIZES;
 
 pub(super) fn settings(site: &Site<'_>) -> String {
     let mut text = String::from(
@@ -106,5 +110,46 @@ SetEnvIf Request_URI \"^/v2/.+/(?:blobs|manifests)/\" no-gzip=1
     }
     let _ =
         writeln!(text, "<LocationMatch \"^/v1/\">\n    ErrorDocument 404 \"{NO_V1}\\n\"\n</LocationMatch>");
+    text.push_str(&v1(site));
     text
+}
+
+/// Version 1, for Docker before 1.6 alone.
+fn v1(site: &Site<'_>) -> String {
+    let variants = site.v1_variants();
+    if variants.is_empty() {
+        return String::new();
+    }
+    let variants = variants.join("|");
+    let ping: String = v1_ping()
+        .0
+        .into_iter()
+        .map(|(name, value)| format!("Header set {name} \"{value}\" env=downshift_v1_ping\n"))
+        .collect();
+    format!(
+        "
+# Docker before 1.6 pulls by version 1, and nobody else. Some engines do not say who they are where they ask whether it is there.
+RewriteMap downshift-v1 \"txt:${{DOWNSHIFT_TREE}}/{V1_SIZES}\"
+RewriteCond %{{ENV:downshift_variant}} !^(?:{variants})$
+RewriteCond %{{HTTP_USER_AGENT}} {DOCKER} [OR]
+RewriteCond %{{REQUEST_URI}} !^/v1/_ping$
+RewriteRule ^/v1/ - [R=404,L]
+RewriteRule ^/v1/_ping$ /{V1_FOLDER}/_ping [PT,L,E=downshift_v1:1,E=downshift_v1_ping:1]
+RewriteRule ^/v1/repositories/(.+/(?:images|tags))$ /{V1_FOLDER}/%{{ENV:downshift_variant}}/$1 [PT,L,E=downshift_v1:1]
+RewriteCond ${{downshift-v1:$1}} ^([0-9]+)$
+RewriteRule ^/v1/images/([0-9a-f]+)/json$ /{V1_FOLDER}/images/$1/json [PT,L,E=downshift_v1:1,E=downshift_v1_size:%1]
+RewriteRule ^/v1/images/([0-9a-f]+/(?:ancestry|json|layer))$ /{V1_FOLDER}/images/$1 [PT,L,E=downshift_v1:1]
+
+{ping}Header set Cache-Control \"{NO_STORE}\" env=downshift_v1
+Header set X-Docker-Size \"%{{downshift_v1_size}}e\" env=downshift_v1_size
+SetEnvIf Request_URI \"^/v1/\" no-gzip=1
+<LocationMatch \"^/{V1_FOLDER}/\">
+    ForceType {V1_JSON}
+    ErrorDocument 404 \"{NO_V1_IMAGE}\\n\"
+</LocationMatch>
+<LocationMatch \"^/{V1_FOLDER}/images/[^/]+/layer$\">
+    ForceType application/octet-stream
+</LocationMatch>
+"
+    )
 }

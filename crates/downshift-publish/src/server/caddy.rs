@@ -5,7 +5,10 @@
 
 use core::fmt::Write as _;
 
-use super::site::{API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, JSON, NO_V1, Problem, Site, TAG, VARY};
+use super::site::{
+    API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, DOCKER, JSON, NO_STORE, NO_V1, NO_V1_IMAGE, Problem, Site,
+    TAG, V1_FOLDER, V1_JSON, VARY, v1_ping,
+};
 
 pub(super) fn settings(site: &Site<'_>) -> String {
     let mut text = String::from(
@@ -131,6 +134,7 @@ handle @downshift_{kind} {{
             problem.body()
         );
     }
+    text.push_str(&v1(site));
     let _ = write!(
         text,
         "handle /v2/* {{
@@ -144,5 +148,95 @@ handle /v1/* {{
 ",
         Problem::Path.body()
     );
+    text
+}
+
+/// Version 1, for Docker before 1.6 alone.
+fn v1(site: &Site<'_>) -> String {
+    let variants = site.v1_variants();
+    if variants.is_empty() {
+        return String::new();
+    }
+    let variants = variants.join(" ");
+    let mut text = String::from("map {header.User-Agent} {downshift_v1_ping} {\n");
+    for pattern in site.v1_patterns() {
+        let _ = writeln!(text, "\t`~{pattern}` yes");
+    }
+    let (headers, ping) = v1_ping();
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("\theader {name} `{value}`\n")).collect();
+    let _ = write!(
+        text,
+        "\t`~{DOCKER}` no
+	default yes
+}}
+
+@downshift_v1_ping {{
+	path /v1/_ping
+	vars {{downshift_v1_ping}} yes
+}}
+handle @downshift_v1_ping {{
+	header Content-Type `{V1_JSON}`
+	header Cache-Control `{NO_STORE}`
+{headers}	respond `{ping}`
+}}
+
+"
+    );
+    for (kind, pattern, file, type_and_size) in [
+        (
+            "list",
+            "^/v1/repositories/(.+/(?:images|tags))$",
+            "{downshift_variant}/{re.downshift.1}",
+            format!("header Content-Type `{V1_JSON}`"),
+        ),
+        (
+            "layer",
+            "^/v1/images/([0-9a-f]+)/layer$",
+            "objects/{re.downshift.1}.*/layer",
+            "header Content-Type application/octet-stream".to_owned(),
+        ),
+        (
+            "ancestry",
+            "^/v1/images/([0-9a-f]+)/ancestry$",
+            "objects/{re.downshift.1}.*/ancestry",
+            format!("header Content-Type `{V1_JSON}`"),
+        ),
+        (
+            "json",
+            "^/v1/images/([0-9a-f]+)/json$",
+            "objects/{re.downshift.1}.*/json",
+            format!(
+                "@size path_regexp size `[.]([0-9]+)/json$`\n\t\t\theader @size X-Docker-Size {{re.size.1}}\n\t\t\t\
+                 header Content-Type `{V1_JSON}`"
+            ),
+        ),
+    ] {
+        let _ = write!(
+            text,
+            "@downshift_v1_{kind} {{
+	path_regexp downshift `{pattern}`
+	vars {{downshift_variant}} {variants}
+}}
+handle @downshift_v1_{kind} {{
+	@found file {{
+		try_files /{V1_FOLDER}/{file}
+	}}
+	handle @found {{
+		route {{
+			rewrite * {{http.matchers.file.relative}}
+			{type_and_size}
+			header Cache-Control `{NO_STORE}`
+			file_server
+		}}
+	}}
+	handle {{
+		respond `{NO_V1_IMAGE}` 404
+	}}
+}}
+
+"
+        );
+    }
     text
 }

@@ -5,7 +5,7 @@
 
 use downshift_json::{array, string};
 
-use super::site::{API_VERSION, JSON, Problem, Site, VARY};
+use super::site::{API_VERSION, JSON, Problem, Site, V1_FOLDER, VARY, v1_ping};
 use crate::rules::Rule;
 
 /// The function that names the key for a request.
@@ -16,10 +16,14 @@ fn key_of(site: &Site<'_>) -> String {
             array([string(&rule.pattern), string(variant)])
         }))
     };
+    let reported = v1_ping().0.into_iter().map(|(name, _)| string(name));
+    let reported = ["docker-content-digest", "x-docker-size"].map(string).into_iter().chain(reported);
     format!(
         r"// Which variant a client gets: the first pattern that fits its User-Agent counts, and else the first for its Accept.
 const agents = {};
 const accepts = {};
+// What an object's metadata say, as headers.
+const reported = {};
 
 function variantOf(userAgent, accept) {{
     for (const [pattern, variant] of agents) {{
@@ -34,12 +38,36 @@ function variantOf(userAgent, accept) {{
 // The key of what a path stands for.
 function keyOf(path, userAgent, accept) {{
     if (path === '/v2/') return '/v2/index.html';
-    const tag = /^\/v2\/(.+)\/manifests\/([^\/:]+)$/.exec(path);
+{}    const tag = /^\/v2\/(.+)\/manifests\/([^\/:]+)$/.exec(path);
     return tag ? `/tags/${{variantOf(userAgent, accept)}}/${{tag[1]}}/_${{tag[2]}}` : path;
 }}
 ",
         rules(&site.rules.agents),
-        rules(&site.rules.accepts)
+        rules(&site.rules.accepts),
+        array(reported),
+        v1(site)
+    )
+}
+
+/// Version 1, for Docker before 1.6 alone. Some engines do not say who they are where they ask whether it is there.
+fn v1(site: &Site<'_>) -> String {
+    let variants = site.v1_variants();
+    if variants.is_empty() {
+        return String::new();
+    }
+    format!(
+        r"    if (path.startsWith('/v1/')) {{
+        const variant = variantOf(userAgent, accept);
+        const isV1 = {}.includes(variant);
+        if (path === '/v1/_ping') return isV1 || !userAgent.startsWith('docker/') ? '/{V1_FOLDER}/_ping' : path;
+        if (!isV1) return path;
+        const list = /^\/v1\/repositories\/(.+\/(?:images|tags))$/.exec(path);
+        const image = /^\/v1\/(images\/[0-9a-f]+\/(?:ancestry|json|layer))$/.exec(path);
+        if (list) return `/{V1_FOLDER}/${{variant}}/${{list[1]}}`;
+        return image ? `/{V1_FOLDER}/${{image[1]}}` : path;
+    }}
+",
+        array(variants.into_iter().map(string))
     )
 }
 
@@ -62,8 +90,10 @@ function handler(event) {{
         return request;
     }}
     const response = event.response;
-    const digest = response.headers['x-amz-meta-docker-content-digest'];
-    if (digest) response.headers['docker-content-digest'] = digest;
+    for (const name of reported) {{
+        const value = response.headers[`x-amz-meta-${{name}}`];
+        if (value) response.headers[name] = value;
+    }}
     response.headers['docker-distribution-api-version'] = {{ value: '{API_VERSION}' }};
     response.headers['vary'] = {{ value: '{VARY}' }};
     return response;
@@ -89,13 +119,14 @@ copy() {
             | \$rules[0].variants[] | select(.name == \$tag.variant) | .clients[] | \"/tags/\(.)\(\$tag.rest)\")
           // \$from
         | [\$from, ., \$value[\"content-type\"], \$value[\"cache-control\"] // \"no-cache\",
-           \$value[\"docker-content-digest\"] // \"\"] | join(\"\t\")" headers.json |
-    while IFS="$tab" read -r from to type control digest; do
+           (\$value | to_entries | map(select(.key | test(\"^(docker-content-digest|x-docker-.*)$\")) | \"\(.key)=\(.value)\")
+            | join(\",\"))] | join(\"\t\")" headers.json |
+    while IFS="$tab" read -r from to type control metadata; do
         file=.$from
         # A tag is a link to a folder with one file.
         [ ! -d "$file" ] || file=$(echo "$file"/*)
         aws s3 cp --only-show-errors "$file" "$bucket$to" --content-type "$type" --cache-control "$control" \
-            ${digest:+--metadata "docker-content-digest=$digest"}
+            ${metadata:+--metadata "$metadata"}
     done
 }
 copy .
@@ -107,7 +138,7 @@ copy not
 pub(super) fn worker(site: &Site<'_>) -> String {
     format!(
         r"// A registry made of files in R2, as a worker. Bind the bucket as BUCKET. Objects have the headers that upload gave them:
-// content-type, cache-control, and docker-content-digest as metadata.
+// content-type, cache-control, and what else there is as metadata.
 {}
 const error = (status, body) =>
     new Response(body, {{
@@ -130,8 +161,10 @@ export default {{
         headers.set('docker-distribution-api-version', '{API_VERSION}');
         headers.set('vary', '{VARY}');
         headers.set('accept-ranges', 'bytes');
-        const digest = object.customMetadata?.['docker-content-digest'];
-        if (digest) headers.set('docker-content-digest', digest);
+        for (const name of reported) {{
+            const value = object.customMetadata?.[name];
+            if (value) headers.set(name, value);
+        }}
         const part = request.headers.has('range') && object.range;
         const start = part ? (object.range.offset ?? object.size - object.range.suffix) : 0;
         const length = part ? (object.range.length ?? object.size - start) : object.size;

@@ -2,7 +2,10 @@
 
 use core::fmt::Write as _;
 
-use super::site::{API_VERSION, BLOB, BY_DIGEST, BY_TAG, JSON, NO_V1, Problem, Site, VARY};
+use super::site::{
+    API_VERSION, BLOB, BY_DIGEST, BY_TAG, DOCKER, JSON, NO_STORE, NO_V1, NO_V1_IMAGE, Problem, Site,
+    V1_FOLDER, V1_JSON, VARY, v1_ping,
+};
 
 pub(super) fn settings(site: &Site<'_>) -> String {
     let mut text = String::from(
@@ -39,6 +42,7 @@ pub(super) fn script(site: &Site<'_>) -> String {
         .iter()
         .map(|(extension, media_type)| format!("    [\"{extension}\"] = \"{media_type}\",\n"))
         .collect();
+    let v1 = v1(site);
     let [blob, manifest, name, path, write] = Problem::ALL.map(Problem::body);
     format!(
         r#"-- A registry made of files: finds the file of a request, and says what it is.
@@ -59,7 +63,7 @@ local function send(file, type)
     r.resp_header["Content-Type"] = type
 end
 
-if path:find("^/v1/") then
+{v1}if path:find("^/v1/") then
     return say(404, "text/plain; charset=utf-8", "{NO_V1}\n")
 end
 r.resp_header["Docker-Distribution-API-Version"] = "{API_VERSION}"
@@ -110,6 +114,50 @@ if path == "/v2/_catalog" or path:find("^/v2/.+/tags/list$") then
     return send(root .. path, "{JSON}")
 end
 return say(404, "{JSON}", '{path}')
+"#
+    )
+}
+
+/// Version 1, for Docker before 1.6 alone.
+fn v1(site: &Site<'_>) -> String {
+    let variants = site.v1_variants();
+    if variants.is_empty() {
+        return String::new();
+    }
+    let variants: String = variants.iter().map(|variant| format!("[\"{variant}\"] = true, ")).collect();
+    let (headers, ping) = v1_ping();
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("    r.resp_header[\"{name}\"] = \"{value}\"\n"))
+        .collect();
+    format!(
+        r#"-- Docker before 1.6 pulls by version 1, and nobody else. Some engines do not say who they are where they ask whether it is there.
+local variant = r.req_header["Downshift-Variant"]
+local is_v1 = ({{ {variants}}})[variant]
+local says_docker = (r.req_header["User-Agent"] or ""):find("{DOCKER}")
+if path == "/v1/_ping" and (is_v1 or not says_docker) then
+{headers}    r.resp_header["Cache-Control"] = "{NO_STORE}"
+    return say(200, "{V1_JSON}", '{ping}')
+end
+if is_v1 and path:find("^/v1/") then
+    local file, layer
+    local list = path:match("^/v1/repositories/(.+/images)$") or path:match("^/v1/repositories/(.+/tags)$")
+    local id, part = path:match("^/v1/images/(%x+)/(%l+)$")
+    if list then
+        file = root .. "/{V1_FOLDER}/" .. variant .. "/" .. list
+    elseif part == "ancestry" or part == "json" or part == "layer" then
+        file = root .. "/{V1_FOLDER}/images/" .. id .. "/" .. part
+        layer = lighty.c.stat(root .. "/{V1_FOLDER}/images/" .. id .. "/layer")
+    end
+    if not file or not lighty.c.stat(file) then
+        return say(404, "text/plain; charset=utf-8", "{NO_V1_IMAGE}\n")
+    end
+    r.resp_header["Cache-Control"] = "{NO_STORE}"
+    if part == "json" and layer then
+        r.resp_header["X-Docker-Size"] = tostring(layer.st_size)
+    end
+    return send(file, part == "layer" and "application/octet-stream" or "{V1_JSON}")
+end
 "#
     )
 }

@@ -6,7 +6,10 @@
 
 use core::fmt::Write as _;
 
-use super::site::{API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, JSON, NO_V1, Problem, Site, TAG, VARY};
+use super::site::{
+    API_VERSION, BLOB, BY_DIGEST, BY_TAG, DIGEST, DOCKER, JSON, NO_STORE, NO_V1, NO_V1_IMAGE, Problem, Site,
+    TAG, V1_FOLDER, V1_JSON, VARY, v1_ping,
+};
 
 /// For the block `http`.
 pub(super) fn maps(site: &Site<'_>) -> String {
@@ -33,7 +36,107 @@ pub(super) fn maps(site: &Site<'_>) -> String {
         text,
         "\nmap $downshift_folder $downshift_digest {{\n    default \"\";\n    \"~/(?<downshift_last>{DIGEST})$\" $downshift_last;\n}}\n"
     );
+    v1_maps(site, &mut text);
     text
+}
+
+/// Who gets version 1, and how many bytes a layer of it has, which is in the name of a folder.
+fn v1_maps(site: &Site<'_>, text: &mut String) {
+    let variants = site.v1_variants();
+    if variants.is_empty() {
+        return;
+    }
+    text.push_str("\nmap $downshift_variant $downshift_v1 {\n    default \"\";\n");
+    for variant in variants {
+        let _ = writeln!(text, "    \"{variant}\" 1;");
+    }
+    text.push_str("}\n\nmap $http_user_agent $downshift_v1_ping {\n    default 1;\n");
+    for pattern in site.v1_patterns() {
+        let _ = writeln!(text, "    \"~{pattern}\" 1;");
+    }
+    let _ = write!(
+        text,
+        "    \"~{DOCKER}\" \"\";\n}}\n\nmap $downshift_folder $downshift_size {{\n    default \"\";\n    \
+         \"~[.](?<downshift_bytes>[0-9]+)$\" $downshift_bytes;\n}}\n"
+    );
+}
+
+/// Version 1, for Docker before 1.6 alone.
+fn v1(site: &Site<'_>) -> String {
+    let none = format!(
+        "location /v1/ {{\n    default_type \"text/plain; charset=utf-8\";\n    return 404 \"{NO_V1}\\n\";\n}}\n\n"
+    );
+    if site.v1_variants().is_empty() {
+        return none.replacen("location /v1/", "location ^~ /v1/", 1);
+    }
+    let (headers, ping) = v1_ping();
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("    add_header {name} \"{value}\";\n")).collect();
+    let mut text = format!(
+        "location = /v1/_ping {{
+    default_type {V1_JSON};
+{headers}    add_header Cache-Control {NO_STORE};
+    if ($downshift_v1_ping = \"\") {{
+        rewrite ^ /v1/- last;
+    }}
+    return 200 '{ping}';
+}}
+
+location ~ \"^/v1/repositories/(?<downshift_name>.+)/(?<downshift_list>images|tags)$\" {{
+    root $downshift_tree/{V1_FOLDER}/$downshift_variant/$downshift_name;
+    types {{}}
+    default_type {V1_JSON};
+    gzip off;
+    add_header Cache-Control {NO_STORE};
+    error_page 403 404 = @downshift-v1-unknown;
+    if ($downshift_v1 = \"\") {{
+        rewrite ^ /v1/- last;
+    }}
+    try_files /$downshift_list =404;
+}}
+
+location ~ \"^/v1/images/(?<downshift_id>[0-9a-f]+)/(?<downshift_part>ancestry|json|layer)$\" {{
+    root $downshift_tree/{V1_FOLDER}/images/$downshift_id;
+    error_page 403 404 = @downshift-v1-unknown;
+    if ($downshift_v1 = \"\") {{
+        rewrite ^ /v1/- last;
+    }}
+    if (!-d $document_root) {{
+        return 404;
+    }}
+    set $downshift_folder $realpath_root;
+    rewrite ^ /-/downshift/v1/$downshift_part last;
+}}
+
+location @downshift-v1-unknown {{
+    default_type \"text/plain; charset=utf-8\";
+    return 404 \"{NO_V1_IMAGE}\\n\";
+}}
+
+"
+    );
+    for (part, media_type, size) in [
+        ("ancestry", V1_JSON, ""),
+        ("json", V1_JSON, "    add_header X-Docker-Size $downshift_size;\n"),
+        ("layer", "application/octet-stream", ""),
+    ] {
+        let _ = write!(
+            text,
+            "location = /-/downshift/v1/{part} {{
+    internal;
+    root $downshift_folder;
+    types {{}}
+    default_type {media_type};
+    gzip off;
+{size}    add_header Cache-Control {NO_STORE};
+    error_page 403 404 = @downshift-v1-unknown;
+    try_files /{part} =404;
+}}
+
+"
+        );
+    }
+    text + &none
 }
 
 /// For a block `server`, which says where the tree is.
@@ -134,13 +237,9 @@ location ~ \"^/v2/(?:.+/tags/list|_catalog)$\" {{
     try_files $uri =404;
 }}
 
-location ^~ /v1/ {{
-    default_type \"text/plain; charset=utf-8\";
-    return 404 \"{NO_V1}\\n\";
-}}
-
 "
     );
+    text.push_str(&v1(site));
     for (problem, location, status) in [
         (Problem::Path, "/v2/", 404),
         (Problem::Manifest, "@downshift-manifest-unknown", 404),

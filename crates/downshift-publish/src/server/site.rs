@@ -2,9 +2,11 @@
 
 use downshift::Form;
 use downshift_json::{Object, array};
+use downshift_registry::{Body, v1_images};
 
 use crate::rules::{Rule, Rules};
 use crate::tree::{Headers, extension};
+use crate::v1::is_v1;
 
 /// What the settings are written from.
 #[derive(Clone, Debug)]
@@ -77,7 +79,44 @@ impl Problem {
 /// What old engines are told who ask for version 1 after an error.
 pub(super) const NO_V1: &str = "this registry speaks version 2 only";
 
+/// What Docker before 1.6 is told of an image or a repository that is not there.
+pub(super) const NO_V1_IMAGE: &str = "there is no such image";
+
+/// What engines that say who they are begin with. Some do not where they ask whether there is version 1.
+pub(super) const DOCKER: &str = "^docker/";
+
+/// That no cache in between may keep version 1 for engines that are not to have it.
+pub(super) const NO_STORE: &str = "no-store";
+
+/// The folder of version 1.
+pub(super) use crate::v1::FOLDER as V1_FOLDER;
+
+/// The answer to `/v1/_ping`: its own headers, and its body.
+pub(super) fn v1_ping() -> (Vec<(&'static str, String)>, String) {
+    let response = v1_images::ping();
+    let is_own = |(name, _): &(&'static str, String)| name.starts_with("x-docker-");
+    let body = match response.body {
+        Body::Bytes(body) => String::from_utf8_lossy(&body).into_owned(),
+        _ => String::new(),
+    };
+    (response.headers.into_iter().filter(is_own).collect(), body)
+}
+
+/// The media type of what version 1 says.
+pub(super) const V1_JSON: &str = "application/json";
+
 impl Site<'_> {
+    /// The variants of clients that pull by version 1; none if there is nothing for them.
+    pub(super) fn v1_variants(&self) -> Vec<&str> {
+        self.rules.v1_variants()
+    }
+
+    /// By which `User-Agent` these clients are known.
+    pub(super) fn v1_patterns(&self) -> impl Iterator<Item = &str> {
+        let is_one = |rule: &&Rule| rule.variant.as_deref().is_some_and(is_v1);
+        self.rules.agents.iter().filter(is_one).map(|rule| rule.pattern.as_str())
+    }
+
     /// The file names of manifests end so for these media types.
     pub(super) fn types(&self) -> Vec<(String, &str)> {
         let forms = Form::ALL.iter().chain([&Form::Other]).map(|form| form.media_type());

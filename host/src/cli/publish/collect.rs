@@ -1,20 +1,21 @@
 //! What to publish: each image is asked for as each client on each platform does, and everything that the answers name.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use bytes::Bytes;
-use downshift::{Digest, Limits, Platform};
-use downshift_publish::{Audience, reported_headers};
+use downshift::{Digest, EMPTY_LAYER, Limits, Platform};
+use downshift_publish::{Audience, V1_CLIENT, V1Ids, reported_headers};
 use downshift_registry::link::next_query;
-use downshift_registry::{Problem, Reference, is_tag};
+use downshift_registry::{Problem, Reference, V1Images, is_tag};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use serde::Deserialize;
 
 use super::source::{Answer, Source, Trouble};
-use super::summary::{Failure, Summary};
+use super::summary::{Failure, Summary, V1Summary};
 use crate::cli::warm::contents::Contents;
 use crate::cli::warm::reference::Image;
+use crate::cli::warm::refusal::Refusal;
 use crate::digest;
 use crate::error::Error;
 use crate::log::notice;
@@ -34,6 +35,8 @@ const ARTIFACT: &str = "artifact";
 /// What is wanted of the sources.
 pub(super) struct Wanted<'w> {
     pub(super) audiences: &'w [Audience],
+    /// Who pulls by version 1, if it is wanted for them as well.
+    pub(super) v1: Option<&'w Audience>,
     pub(super) platforms: &'w [Platform],
     pub(super) images: &'w [Image],
     pub(super) repositories: &'w [String],
@@ -42,6 +45,19 @@ pub(super) struct Wanted<'w> {
 
 /// What a tag stands for, for each client on each platform.
 pub(super) type Answers = Vec<Vec<Option<Digest>>>;
+
+/// What version 1 has of a tag, on each platform.
+type V1Answers = Vec<Option<V1Images>>;
+
+/// What there is for clients that pull by version 1.
+#[derive(Default)]
+pub(super) struct V1Collected {
+    /// The id of each tag's image on each platform, by repository and tag.
+    pub(super) tags: BTreeMap<(String, String), Vec<Option<String>>>,
+    pub(super) ids: V1Ids,
+    /// How many bytes their layers have, where that is known.
+    pub(super) sizes: BTreeMap<Digest, u64>,
+}
 
 /// Everything that is to be published.
 #[derive(Default)]
@@ -52,6 +68,8 @@ pub(super) struct Collected {
     pub(super) tags: BTreeMap<(String, String), Answers>,
     /// By repository and digest.
     pub(super) blobs: BTreeMap<(String, Digest), Blob>,
+    pub(super) v1: V1Collected,
+    v1_answers: BTreeMap<(String, String), V1Answers>,
     pub(super) failures: Vec<Failure>,
     /// Which source each repository is from.
     repositories: BTreeMap<String, usize>,
@@ -80,6 +98,7 @@ pub(super) struct Blob {
 #[derive(Default)]
 struct Outcome {
     answers: Answers,
+    v1: V1Answers,
     manifests: Vec<(Digest, Manifest)>,
     blobs: Vec<(Digest, Blob)>,
     failures: Vec<Failure>,
@@ -103,6 +122,8 @@ impl Collected {
         if wanted.images.len() + wanted.repositories.len() > 0 {
             all.miss_what_no_source_has(wanted);
         }
+        all.settle_v1(wanted);
+        all.measure_v1(sources, wanted.jobs).await;
         Ok(all)
     }
 
@@ -157,7 +178,7 @@ impl Collected {
     }
 
     fn take(&mut self, image: &Image, outcome: Outcome) -> Result<(), Error> {
-        let Outcome { answers, manifests, blobs, failures, is_broken, lacks_key } = outcome;
+        let Outcome { answers, v1, manifests, blobs, failures, is_broken, lacks_key } = outcome;
         if lacks_key {
             let problem = format!(
                 "`{}` is signed for clients that read schema 1 alone, and no key is named: name one with --key, which \
@@ -180,6 +201,11 @@ impl Collected {
             known.size = known.size.or(size);
         }
         if let Reference::Tag(tag) = &image.reference
+            && v1.iter().any(Option::is_some)
+        {
+            self.v1_answers.insert((name.clone(), tag.clone()), v1);
+        }
+        if let Reference::Tag(tag) = &image.reference
             && answers.iter().flatten().any(Option::is_some)
         {
             self.tags.insert((name.clone(), tag.clone()), answers);
@@ -193,6 +219,78 @@ impl Collected {
         self.is_whole &= !is_passing;
     }
 
+    /// Finds out which images go together in the paths of version 1, which name no repository.
+    fn settle_v1(&mut self, wanted: &Wanted<'_>) {
+        let all = core::mem::take(&mut self.v1_answers);
+        for ((name, tag), answers) in &all {
+            // Docker asks for `library/NAME` where the name has one part, for the tags alone (docker 1.5,
+            // `registry/session.go`, `GetRemoteTags`).
+            let library = format!("library/{name}");
+            let next = all.range((library.clone(), String::new())..).next();
+            let is_hidden = !name.contains('/') && next.is_some_and(|((other, _), _)| *other == library);
+            let mut of_tag = Vec::new();
+            for (images, platform) in answers.iter().zip(wanted.platforms) {
+                let added = match images {
+                    Some(_) if is_hidden => Err(format!(
+                        "Docker before 1.6 takes the tags of `{library}`, which is there, for those of `{name}`"
+                    )),
+                    Some(images) => {
+                        self.v1.ids.add(images, &Limits::default()).map(|()| Some(images.id().to_owned()))
+                    }
+                    None => Ok(None),
+                };
+                let id = added.unwrap_or_else(|cause| {
+                    let refusal = Refusal {
+                        reason: "v1-images".to_owned(),
+                        cause,
+                        remedy: "publish it into another folder for Docker before 1.6".to_owned(),
+                    };
+                    let failure = Failure::of(&format!("{name}:{tag}"), refusal);
+                    self.fail(failure.of_client(V1_CLIENT, platform, true), false);
+                    None
+                });
+                of_tag.push(id);
+            }
+            if of_tag.iter().any(Option::is_some) {
+                self.v1.tags.insert((name.clone(), tag.clone()), of_tag);
+            }
+        }
+    }
+
+    /// Finds out how many bytes the layers of version 1 have: what breaks off is gone on with by that.
+    async fn measure_v1(&mut self, sources: &[Source], jobs: usize) {
+        let layers: BTreeSet<&Digest> = self.v1.ids.images().map(|(_, _, layer, _)| layer).collect();
+        let mut said: BTreeMap<Digest, (Option<u64>, String, &Blob)> = BTreeMap::new();
+        for ((name, digest), blob) in self.blobs.iter().filter(|((_, digest), _)| layers.contains(digest)) {
+            let known = (digest.as_str() == Digest::EMPTY_LAYER).then_some(EMPTY_LAYER.len() as u64);
+            let size = known.or(blob.size);
+            let path = || format!("/v2/{name}/blobs/{digest}");
+            let said = said.entry(digest.clone()).or_insert_with(|| (size, path(), blob));
+            // No manifest is believed about the layers of another repository.
+            said.0 = said.0.filter(|_| said.0 == size);
+        }
+        let one = |(digest, (size, path, blob)): (Digest, (Option<u64>, String, &Blob))| {
+            let (source, user_agent) = (sources.get(blob.source), blob.user_agent.clone());
+            async move {
+                match (size, source) {
+                    (None, Some(source)) => (digest, source.size(&path, &user_agent).await),
+                    _ => (digest, Ok(size)),
+                }
+            }
+        };
+        let mut sizes = iter(said).map(one).buffered(jobs);
+        while let Some((digest, size)) = sizes.next().await {
+            match size {
+                Ok(Some(size)) => {
+                    self.v1.sizes.insert(digest, size);
+                }
+                Ok(None) => {}
+                // What is wrong with it for good is told where it is to be written.
+                Err(trouble) => self.is_whole &= !trouble.is_passing(),
+            }
+        }
+    }
+
     /// Says which of what was named is nowhere.
     fn miss_what_no_source_has(&mut self, wanted: &Wanted<'_>) {
         for name in wanted.images.iter().map(|image| &image.name).chain(wanted.repositories) {
@@ -203,8 +301,9 @@ impl Collected {
         }
     }
 
-    pub(super) fn summary(&self) -> Summary {
+    pub(super) fn summary(&self, has_v1: bool) -> Summary {
         let mut summary = Summary { images: self.images, tags: self.tags.len(), ..Summary::default() };
+        summary.v1 = has_v1.then(|| V1Summary { tags: self.v1.tags.len(), images: self.v1.ids.len() });
         for manifest in self.manifests.values() {
             *summary.manifests.entry(manifest.media_type.clone()).or_default() += 1;
         }
@@ -237,7 +336,73 @@ impl Asking<'_> {
             }
             outcome.answers.push(answers);
         }
+        if let Some(v1) = self.wanted.v1
+            && matches!(self.image.reference, Reference::Tag(_))
+        {
+            for platform in self.wanted.platforms {
+                let images = self.ask_for_v1(v1, platform, &mut outcome).await;
+                outcome.v1.push(images);
+            }
+        }
         outcome
+    }
+
+    /// Asks for what version 1 has of the image: that is made of the manifest which these clients would get by version 2.
+    async fn ask_for_v1(
+        &self,
+        audience: &Audience,
+        platform: &Platform,
+        outcome: &mut Outcome,
+    ) -> Option<V1Images> {
+        let headers: Vec<_> = audience.headers(platform).collect();
+        let answer = match self.manifest(&self.image.reference, &headers).await {
+            Ok((_, answer)) => answer,
+            Err(trouble) => {
+                self.refuse(trouble, V1_CLIENT, platform, true, outcome);
+                return None;
+            }
+        };
+        let images = match V1Images::read(&answer.body, &Limits::default()) {
+            Ok(images) => images,
+            Err(failure) => {
+                let failure = *failure;
+                let refusal = Refusal {
+                    reason: failure.code.into_owned(),
+                    cause: failure.cause,
+                    remedy: failure.remedy.into_owned(),
+                };
+                self.refuse(Trouble { refusal, status: 404 }, V1_CLIENT, platform, true, outcome);
+                return None;
+            }
+        };
+        let user_agent = audience.user_agent_on(platform);
+        outcome.blobs.extend(images.all().iter().map(|image| {
+            let blob = Blob { source: self.place, user_agent: user_agent.clone(), size: None };
+            (image.layer.clone(), blob)
+        }));
+        notice(format_args!("{} for {V1_CLIENT}: image {}", self.image.text, images.id()));
+        Some(images)
+    }
+
+    /// Takes down why a client does not get the image.
+    fn refuse(
+        &self,
+        trouble: Trouble,
+        client: &str,
+        platform: &Platform,
+        says_platform: bool,
+        outcome: &mut Outcome,
+    ) {
+        let is_passing = trouble.is_passing();
+        let failure = Failure::of(&self.image.text, trouble.refusal);
+        let failure = failure.of_client(client, platform, says_platform);
+        // What is not an image is for those alone who take it as it is.
+        if failure.refusal.reason == ARTIFACT {
+            notice(format_args!("{}: left out, it is not an image", failure.what()));
+            return;
+        }
+        outcome.is_broken |= is_passing;
+        outcome.failures.push(failure);
     }
 
     /// Asks as a client; gives the digest that this gets.
@@ -258,16 +423,7 @@ impl Asking<'_> {
                 // Not everybody has all images that an index lists.
                 Err(trouble) if is_child && trouble.status == 404 => continue,
                 Err(trouble) => {
-                    let is_passing = trouble.is_passing();
-                    let failure = Failure::of(&self.image.text, trouble.refusal);
-                    let failure = failure.of_client(&audience.name, platform, audience.says_platform());
-                    // What is not an image is for those alone who take it as it is.
-                    if failure.refusal.reason == ARTIFACT {
-                        notice(format_args!("{}: left out, it is not an image", failure.what()));
-                        continue;
-                    }
-                    outcome.is_broken |= is_passing;
-                    outcome.failures.push(failure);
+                    self.refuse(trouble, &audience.name, platform, audience.says_platform(), outcome);
                     continue;
                 }
             };

@@ -1,25 +1,29 @@
 //! What the tree is to be: each of its paths, and what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bytes::Bytes;
 use downshift::{Digest, Form, Platform, is_manifest_type};
 use downshift_publish::server::{self, Site};
 use downshift_publish::{
-    Audience, HEADERS, Headers, Rules, TAGS_MAP, VARIANTS_MAP, Variant, base_path, blob_path, catalog_path,
+    HEADERS, Headers, Rules, TAGS_MAP, V1_SIZES, VARIANTS_MAP, Variant, base_path, blob_path, catalog_path,
     client_link, extension, is_by_digest, manifest_path, object_path, plain_tag_path, tag_link, tags_path,
+    v1_image_link, v1_image_of, v1_images_path, v1_object_path, v1_ping_path, v1_tags_path, v1_variants,
 };
-use downshift_registry::{Body, Page, Response, response};
+use downshift_registry::{Body, Page, Response, V1Image, response, v1_images};
 use ring::digest::{Context, SHA256};
 
-use super::collect::Collected;
+use super::collect::{Collected, V1Collected, Wanted};
 use crate::bounded;
 use crate::digest::sha256;
 use crate::error::Error;
 
 /// Bytes of the headers of all paths.
 const MAX_HEADERS_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// The header with how many bytes a layer of version 1 has.
+const V1_SIZE: &str = "x-docker-size";
 
 /// What the tree is to be.
 pub(super) struct Plan {
@@ -44,26 +48,29 @@ pub(super) enum Item {
 }
 
 /// Plans a tree. What there was in the `former` one stays there by its digest.
-pub(super) fn of(
-    collected: &Collected,
-    audiences: &[Audience],
-    platforms: &[Platform],
-    former: Option<&Path>,
-) -> Result<Plan, Error> {
+pub(super) fn of(collected: &Collected, wanted: &Wanted<'_>, former: Option<&Path>) -> Result<Plan, Error> {
     // What is equal for all tags is the same variant.
     let answers = |audience: usize, platform: usize| {
         let answer = |answers: &super::collect::Answers| answers.get(audience)?.get(platform)?.clone();
         collected.tags.values().map(answer).collect::<Vec<_>>()
     };
-    let (rules, places) = Rules::derive(audiences, platforms, answers);
-    let mut planning = Planning { items: BTreeMap::new(), headers: Headers::new() };
+    let Wanted { audiences, platforms, v1, .. } = *wanted;
+    let (rules, places) = Rules::derive(audiences, v1, platforms, answers);
+    let mut planning = Planning {
+        items: BTreeMap::new(),
+        headers: Headers::new(),
+        blobs: BTreeMap::new(),
+        has_v1: v1.is_some(),
+    };
     planning.add_manifests(collected);
     planning.add_blobs(collected);
     planning.add_tags(collected, &rules, &places);
     planning.add_lists(collected);
+    planning.add_v1(&collected.v1, platforms);
     if let Some(former) = former {
         planning.keep(former)?;
     }
+    planning.add_v1_sizes();
     planning.add_settings(&rules);
     planning.check()?;
     let id = planning.id()?;
@@ -73,6 +80,10 @@ pub(super) fn of(
 struct Planning {
     items: BTreeMap<String, Item>,
     headers: Headers,
+    /// The path of each blob's file.
+    blobs: BTreeMap<Digest, String>,
+    /// Whether there is something for clients that pull by version 1.
+    has_v1: bool,
 }
 
 impl Planning {
@@ -94,10 +105,9 @@ impl Planning {
     }
 
     fn add_blobs(&mut self, collected: &Collected) {
-        let mut first: BTreeMap<&Digest, String> = BTreeMap::new();
         for ((name, digest), blob) in &collected.blobs {
             let path = blob_path(name, digest);
-            let item = match first.get(digest) {
+            let item = match self.blobs.get(digest) {
                 Some(first) => Item::Same(first.clone()),
                 None => Item::Blob {
                     repository: name.clone(),
@@ -107,7 +117,7 @@ impl Planning {
                     size: blob.size,
                 },
             };
-            first.entry(digest).or_insert_with(|| path.clone());
+            self.blobs.entry(digest.clone()).or_insert_with(|| path.clone());
             let headers = [
                 ("content-type", "application/octet-stream"),
                 ("docker-content-digest", digest.as_str()),
@@ -183,10 +193,99 @@ impl Planning {
         self.add_response(base_path(), response::base());
     }
 
+    /// Adds what clients find that pull by version 1.
+    fn add_v1(&mut self, collected: &V1Collected, platforms: &[Platform]) {
+        if !self.has_v1 {
+            return;
+        }
+        self.add_response(v1_ping_path(), v1_images::ping());
+        for (at, variant) in v1_variants(platforms).iter().enumerate() {
+            let mut names: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+            for ((name, tag), ids) in &collected.tags {
+                if let Some(Some(id)) = ids.get(at) {
+                    names.entry(name).or_default().insert(tag, id);
+                }
+            }
+            for (name, tags) in names {
+                let ids: BTreeSet<&str> = tags.values().copied().collect();
+                self.add_response(v1_images_path(variant, name), v1_images::open_images(ids));
+                let tags = v1_images::tags(tags.into_iter().map(|(tag, id)| (tag, id.to_owned())));
+                // Where Docker looks for the tags of a name of one part.
+                if !name.contains('/') {
+                    let library = format!("library/{name}");
+                    self.add_response(v1_tags_path(variant, &library), tags.clone());
+                }
+                self.add_response(v1_tags_path(variant, name), tags);
+            }
+        }
+        for (id, json, layer, chain) in collected.ids.images() {
+            let size = collected.sizes.get(layer).copied();
+            let image = V1Image { id: id.to_owned(), json: json.to_owned(), layer: layer.clone() };
+            self.add_v1_image(id, "json", size, v1_images::image(&image, size));
+            self.add_v1_image(id, "ancestry", size, v1_images::ancestry(chain));
+            // A blob that is there for other reasons: it has a file of its own in one place.
+            let path = format!("{}/layer", v1_object_path(id, size));
+            let Some(blob) = self.blobs.get(layer).cloned() else { continue };
+            self.items.insert(path, Item::Same(blob));
+            let headers = [("content-type", "application/octet-stream"), ("cache-control", "no-store")];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            self.add_v1_link(id, "layer", size, headers);
+        }
+    }
+
+    fn add_v1_image(&mut self, id: &str, part: &str, size: Option<u64>, response: Response) {
+        let Body::Bytes(bytes) = response.body else { return };
+        self.items.insert(format!("{}/{part}", v1_object_path(id, size)), Item::Bytes(bytes));
+        self.add_v1_link(id, part, size, file_headers(response.headers));
+    }
+
+    fn add_v1_link(&mut self, id: &str, part: &str, size: Option<u64>, headers: Vec<(String, String)>) {
+        let (link, target) = v1_image_link(id, size);
+        self.headers.insert(format!("/{link}/{part}"), headers);
+        self.items.insert(link, Item::Link(target));
+    }
+
+    /// Keeps an image of version 1, for pulls that have begun.
+    fn keep_v1(&mut self, former: &BTreeMap<String, BTreeMap<String, String>>) {
+        let images = former.iter().filter_map(|(path, headers)| {
+            let (id, part) = v1_image_of(path.strip_prefix('/')?)?;
+            (part == "json").then_some((path, id, headers))
+        });
+        for (path, id, headers) in images {
+            let size = headers.get(V1_SIZE).and_then(|size| size.parse().ok());
+            if self.items.contains_key(&v1_image_link(id, size).0) {
+                continue;
+            }
+            for part in ["ancestry", "json", "layer"] {
+                let Some(headers) = former.get(&path.replace("/json", &format!("/{part}"))) else { continue };
+                self.items.insert(format!("{}/{part}", v1_object_path(id, size)), Item::Former);
+                self.add_v1_link(id, part, size, headers.clone().into_iter().collect());
+            }
+        }
+    }
+
+    /// For Apache: how many bytes the layer of each image has.
+    fn add_v1_sizes(&mut self) {
+        if !self.has_v1 {
+            return;
+        }
+        let mut map = String::new();
+        for (path, headers) in &self.headers {
+            let image = path.strip_prefix('/').and_then(v1_image_of);
+            let size = headers
+                .iter()
+                .find(|(name, _)| name == V1_SIZE)
+                .and_then(|(_, size)| size.parse::<u64>().ok());
+            if let (Some((id, _)), Some(size)) = (image, size) {
+                map.push_str(&format!("{id} {size}\n"));
+            }
+        }
+        self.items.insert(V1_SIZES.to_owned(), Item::Bytes(map.into()));
+    }
+
     fn add_response(&mut self, path: String, response: Response) {
         let Body::Bytes(bytes) = response.body else { return };
-        let headers = response.headers.into_iter().filter(|(name, _)| *name != "content-length");
-        self.add(path, Item::Bytes(bytes), headers.map(|(name, value)| (name.to_owned(), value)).collect());
+        self.add(path, Item::Bytes(bytes), file_headers(response.headers));
     }
 
     /// Keeps what was published before and is there by its digest.
@@ -200,6 +299,9 @@ impl Planning {
             |error: serde_json::Error| Error::Unusable { path: path.clone(), problem: error.to_string() };
         let headers: BTreeMap<String, BTreeMap<String, String>> =
             serde_json::from_slice(&bytes).map_err(unusable)?;
+        if self.has_v1 {
+            self.keep_v1(&headers);
+        }
         for (path, headers) in headers {
             let Some(path) = path.strip_prefix('/').filter(|path| is_by_digest(path)) else { continue };
             let is_safe = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
@@ -266,14 +368,21 @@ impl Planning {
             match item {
                 Item::Bytes(bytes) => hash.update(ring::digest::digest(&SHA256, bytes).as_ref()),
                 Item::Link(target) => hash.update(target.as_bytes()),
+                Item::Same(other) => hash.update(other.as_bytes()),
                 // The path says the digest, or what has the same path is listed itself.
-                Item::Same(_) | Item::Blob { .. } | Item::Former => {}
+                Item::Blob { .. } | Item::Former => {}
             }
             hash.update(b"\n");
         }
         let digest = sha256(hash)?;
         Ok(digest.hex().chars().take(16).collect())
     }
+}
+
+/// The headers of a response that are said of a file.
+fn file_headers(headers: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+    let headers = headers.into_iter().filter(|(name, _)| *name != "content-length");
+    headers.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The headers of a manifest by its tag.

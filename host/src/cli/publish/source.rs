@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use downshift::{Digest, Form};
-use downshift_registry::{Problem, Request};
+use downshift_registry::{Problem, Request, V1Mode};
 use downshift_sign::PrivateKey;
 use http_body_util::BodyExt as _;
 
@@ -66,6 +66,8 @@ impl Source {
         // Who may pull from a server is its own business.
         settings.auth = Auth::Open;
         (settings.tls_certificate, settings.tls_key) = (None, None);
+        // What its images are made of is asked for by version 2.
+        settings.v1 = V1Mode::Off;
         for upstream in &mut settings.upstream {
             upstream.blobs = Delivery::Stream;
         }
@@ -87,9 +89,14 @@ impl Source {
         self.has_key
     }
 
-    async fn ask(&self, path: &str, headers: &[(&'static str, String)]) -> Result<Reply, Trouble> {
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Reply, Trouble> {
         let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-        let request = match Request::read("GET", path, lines) {
+        let request = match Request::read(method, path, lines) {
             Ok(request) => request,
             Err(response) => return Err(trouble(response.into()).await),
         };
@@ -105,7 +112,7 @@ impl Source {
         path: &str,
         headers: &[(&'static str, String)],
     ) -> Result<Answer, Trouble> {
-        let Reply { headers, body, forms, .. } = self.ask(path, headers).await?;
+        let Reply { headers, body, forms, .. } = self.ask("GET", path, headers).await?;
         let is_signed =
             forms.is_some_and(|(stored, given)| given == Form::Schema1 && stored != Form::Schema1);
         Ok(Answer { headers, body: whole(body).await?, is_signed })
@@ -120,6 +127,14 @@ impl Source {
         }
     }
 
+    /// How many bytes a blob has, if that is known.
+    pub(super) async fn size(&self, path: &str, user_agent: &str) -> Result<Option<u64>, Trouble> {
+        let headers = [("user-agent", user_agent.to_owned())];
+        let reply = self.ask("HEAD", path, &headers).await?;
+        let length = reply.headers.iter().find(|(name, _)| *name == "content-length");
+        Ok(length.and_then(|(_, length)| length.parse().ok()))
+    }
+
     /// Writes a blob to a new file, and gives how many bytes it has. They are checked.
     pub(super) async fn copy(
         &self,
@@ -128,7 +143,7 @@ impl Source {
         digest: &Digest,
         to: &Path,
     ) -> Result<Result<u64, Trouble>, Error> {
-        let reply = match self.ask(path, headers).await {
+        let reply = match self.ask("GET", path, headers).await {
             Ok(reply) => reply,
             Err(trouble) => return Ok(Err(trouble)),
         };

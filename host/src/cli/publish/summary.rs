@@ -22,6 +22,9 @@ pub(super) struct Summary {
     /// Which clients get the same.
     #[serde(serialize_with = "as_map")]
     pub(super) variants: Vec<Variant>,
+    /// What there is for clients that pull by version 1, if it was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) v1: Option<V1Summary>,
     /// Files that were written, and their bytes.
     pub(super) written: usize,
     pub(super) bytes: u64,
@@ -35,6 +38,15 @@ pub(super) struct Summary {
     pub(super) failed: usize,
     /// The first of that.
     pub(super) failures: Vec<Failure>,
+}
+
+/// What there is for clients that pull by version 1.
+#[derive(Serialize)]
+pub(super) struct V1Summary {
+    /// Tags that at least one of them can pull.
+    pub(super) tags: usize,
+    /// Images, each with its layer.
+    pub(super) images: usize,
 }
 
 /// What is missing, and why.
@@ -103,6 +115,12 @@ impl Summary {
             format!("seconds    {:.1}", self.seconds),
             format!("failed     {}", self.failed),
         ];
+        if let Some(V1Summary { tags, images }) = &self.v1 {
+            lines.push(format!("version 1  {tags} tags, {images} images, for Docker before 1.6"));
+            lines.push(
+                "           not on Netlify and Cloudflare Pages, which cannot tell clients apart".to_owned(),
+            );
+        }
         lines.extend(
             self.variants
                 .iter()
