@@ -25,4 +25,4 @@ mod metadata;
 mod publication;
 
 pub use metadata::{Content, METADATA_BYTES, Metadata, Single, Unusable, is_image_id};
-pub use publication::{File, Manifest, Publication, Unpublishable, id_of};
+pub use publication::{File, Manifest, Publication, Unpublishable, folder_of, id_of};

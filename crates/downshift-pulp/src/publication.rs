@@ -113,7 +113,8 @@ impl Publication {
     /// # Errors
     /// [`Unpublishable`].
     pub fn files(&self) -> Result<BTreeMap<String, File>, Unpublishable> {
-        if !is_folder(&self.id) {
+        let file = format!("{}.json", self.id);
+        if !is_folder(&self.id) || !is_folder(&file) {
             return Err(Unpublishable::Id(self.id.clone()));
         }
         if !is_local_name(&self.name) {
@@ -150,7 +151,7 @@ impl Publication {
                     Form::Schema2 => drop(schema2.insert(tag.as_str())),
                     Form::List => {
                         lists.insert(tag.as_str());
-                        amd64.extend(self.amd64(bytes).map(|single| (tag.as_str(), single)));
+                        amd64.extend(self.amd64(digests, bytes).map(|single| (tag.as_str(), single)));
                     }
                     _ => {}
                 }
@@ -172,12 +173,21 @@ impl Publication {
             manifest_list_data: lists,
             manifest_list_amd64_tags: amd64,
         };
-        files.insert(format!("v2/app/{}.json", self.id), json(&metadata));
+        files.insert(format!("v2/app/{file}"), json(&metadata));
         Ok(files)
     }
 
-    /// The manifest in a list that is for who reads no lists, and its schema.
-    fn amd64(&self, list: &[u8]) -> Option<(&str, u64)> {
+    /// The manifest that who reads no lists gets of a list, and its schema. Crane asks for nothing else by the tag of one
+    /// (`crane/views/v2.py`), so that a schema 2 manifest of the tag itself counts, and then what the list has.
+    fn amd64(&self, of_tag: &BTreeSet<Digest>, list: &[u8]) -> Option<(&str, u64)> {
+        let is_schema2 = |digest: &&Digest| {
+            self.manifests.get(*digest).is_some_and(|manifest| manifest.form == Form::Schema2)
+        };
+        if let Some(own) = of_tag.iter().find(is_schema2)
+            && let Some((digest, _)) = self.manifests.get_key_value(own)
+        {
+            return Some((digest.as_str(), 2));
+        }
         let Ok(Document::Index(list)) = Document::parse(list, &Limits::default()) else { return None };
         list.entries.iter().find_map(|entry| {
             let platform = entry.plain_platform()?;
@@ -202,7 +212,8 @@ pub fn id_of(name: &str) -> String {
 }
 
 /// The folder of manifests of a form.
-fn folder_of(form: Form) -> Option<&'static str> {
+#[must_use]
+pub fn folder_of(form: Form) -> Option<&'static str> {
     match form {
         Form::List => Some("list"),
         Form::Schema2 => Some("2"),
@@ -301,6 +312,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_tag_has_for_who_reads_no_lists_counts_before_what_its_list_has() {
+        let (list, schema2) = (sample::list(), sample::without_layers());
+        let publication =
+            publication(&[("a", vec![list.clone(), schema2.clone()]), ("b", vec![list.clone()])]);
+        let files = publication.files().unwrap();
+        let File::Bytes(metadata) = &files["v2/app/team..app.json"] else { panic!("it has no bytes") };
+        let single = |digest: Digest| Single { digest, is_schema1: false };
+        let expected = [
+            ("a".to_owned(), single(schema2.manifest.digest())),
+            ("b".to_owned(), single(list.children[1].digest())),
+        ];
+        let content = metadata::Metadata::parse(metadata).unwrap().content;
+        assert_eq!(content, Content::Manifests { amd64: expected.into() });
+    }
+
+    #[test]
     fn what_pulp_has_no_place_for_is_refused() {
         let sound = publication(&[("a", vec![sample::schema2()])]);
         let refused = |change: &dyn Fn(&mut Publication)| {
@@ -313,6 +340,7 @@ mod tests {
                 &(|own: &mut Publication| own.id = "..".to_owned()) as &dyn Fn(&mut _),
                 "`..` is no name of a folder",
             ),
+            (&|own: &mut Publication| own.id = "a".repeat(255), "is no name of a folder"),
             (&|own: &mut Publication| own.name = "A".to_owned(), "`A` is no name of a repository"),
             (
                 &|own: &mut Publication| drop(own.tags.insert("../a".to_owned(), BTreeSet::new())),

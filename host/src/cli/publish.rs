@@ -2,15 +2,16 @@
 
 mod collect;
 mod plan;
+mod pulp;
 mod source;
 mod summary;
 mod tree;
 
 use core::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use downshift::{PlainLayers, Platform, Policy};
 use downshift_publish::{Audience, MAX_CLIENTS, Named, v1_audience};
 use tokio::runtime::Runtime;
@@ -26,7 +27,17 @@ use super::warm::reference::{Image, Platforms, repository};
 use crate::data::{DataFolder, keys};
 use crate::engine::EngineName;
 use crate::error::Error;
+use crate::origin::pulp::PulpTree;
 use crate::settings::{Settings, file};
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    /// For any web server.
+    Web,
+    /// For Crane.
+    Pulp,
+}
 
 /// Write images into a folder that any web server can serve as a registry
 ///
@@ -40,18 +51,34 @@ pub(super) struct Publish {
     /// The folder to write into
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Where the images are: a folder of OCI image layouts, or a registry, such as docker.io or http://localhost:5000; can be
-    /// repeated
-    #[arg(long, value_name = "STORE|UPSTREAM", value_delimiter = ',', required_unless_present = "config")]
+    /// Where the images are: a folder of OCI image layouts, the folder `docker` that Pulp 2 has published, or a registry, such
+    /// as docker.io or http://localhost:5000; can be repeated
+    #[arg(
+        long,
+        value_name = "STORE|PULP|UPSTREAM",
+        value_delimiter = ',',
+        required_unless_present = "config"
+    )]
     from: Vec<String>,
+    /// A folder that symbolic links in these folders may lead into, such as Pulp's content; can be repeated
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    store_links: Vec<PathBuf>,
     /// A settings file of a server, for its images, key, policy and clients
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What to write: files for any web server (web), or what Pulp 2 publishes for Crane, with metadata of version 4 and
+    /// the manifests for who reads lists, schema 2 and schema 1 (pulp)
+    #[arg(long, value_name = "web|pulp", value_enum, hide_possible_values = true, default_value = "web")]
+    layout: Layout,
+    /// With --layout pulp, the URL of OUT/current/v2/web, to which Crane sends clients
+    #[arg(long, value_name = "URL", required_if_eq("layout", "pulp"), value_parser = pulp::base_url)]
+    url: Option<String>,
     /// The clients that it is for: a product with or without a version, such as docker-1.9, docker-20.10, containerd-2, podman,
     /// skopeo and crane, or oci, schema2 and schema1 for whoever names these forms; can be repeated
     ///
     /// The first is the one for web servers that cannot choose.
     #[arg(long = "for", value_name = "CLIENT", value_delimiter = ',', value_parser = Named::parse,
+          default_value_if("layout", "pulp", None::<&str>),
           default_values = ["oci", "schema2", "schema1", "docker", "buildkit", "containerd", "podman", "skopeo", "crane"])]
     clients: Vec<Named>,
     /// Also write the files of version 1 of the API, by which Docker before 1.6 pulls
@@ -114,6 +141,9 @@ Examples:
   One image of a registry, for RHEL 7 and Debian 12:
   downshift publish /srv/registry --from docker.io --image library/httpd:2.4 --for docker-1.13,docker-20.10
 
+  For a Crane that is there already, with data_dir = /srv/pulp/current/v2/app:
+  downshift publish /srv/pulp --from images --layout pulp --url https://pulp.example.org/pulp/docker/v2
+
 The exit status is 1 if a client cannot get an image, which is told, or if nothing could be published.";
 
 /// For how long an answer may take that has to wait for layers of gigabytes.
@@ -121,8 +151,12 @@ const PATIENCE_SECONDS: u64 = 24 * 60 * 60;
 
 impl Publish {
     pub(super) fn run(self) -> Result<Verdict, Error> {
-        let audiences = self.audiences()?;
         let Platforms::These(platforms) = self.platforms.clone() else { return Ok(Verdict::No) };
+        let audiences = match self.layout {
+            Layout::Web => self.audiences()?,
+            Layout::Pulp => pulp::readers(),
+        };
+        self.check(&platforms)?;
         let no_threads = |error: std::io::Error| Error::InvalidSettings { problem: error.to_string() };
         let runtime = Runtime::new().map_err(no_threads)?;
         let _within = runtime.enter();
@@ -158,13 +192,34 @@ impl Publish {
         let mut summary = collected.summary(self.v1);
         if collected.is_whole {
             let former = tree.current().filter(|_| !self.prune);
-            let plan = plan::of(&collected, &wanted, former.as_deref())?;
+            let plan = match &self.url {
+                None => plan::of(&collected, &wanted, former.as_deref())?,
+                Some(url) => pulp::plan(&collected, sources, url, former.as_deref(), &mut summary)?,
+            };
             summary.variants = plan.variants.clone();
             let written = tree.publish(&plan, sources, self.copy, self.jobs.get(), &mut summary).await?;
             (summary.published, summary.changed) = (written.is_some(), written.unwrap_or_default());
         }
         summary.seconds = begun.elapsed().as_secs_f64();
         Ok(summary)
+    }
+
+    /// Whether the options go with the layout.
+    fn check(&self, platforms: &[Platform]) -> Result<(), Error> {
+        let problem = match self.layout {
+            Layout::Web if self.url.is_some() => "`--url` goes with `--layout pulp` alone",
+            Layout::Pulp if !self.clients.is_empty() => {
+                "`--for` does not go with `--layout pulp`: Crane's clients are those that read lists, schema 2 and schema 1"
+            }
+            Layout::Pulp if self.v1 => {
+                "`--v1` does not go with `--layout pulp`, which has version 2 of the API alone"
+            }
+            Layout::Pulp if platforms != pulp::platforms() => {
+                "`--platforms` does not go with `--layout pulp`: who reads no lists gets linux/amd64 from Crane"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::InvalidSettings { problem: problem.to_owned() })
     }
 
     /// The clients, each once.
@@ -209,10 +264,12 @@ impl Publish {
         }
         let of = |(place, from): (usize, &String)| {
             let mut table = base.clone();
-            table.remove("store");
-            table.remove("upstream");
+            for origin in ["store", "pulp", "upstream"] {
+                table.remove(origin);
+            }
             if is_folder(from) {
-                table.insert("store".to_owned(), Value::String(from.clone()));
+                let origin = if PulpTree::is_likely(Path::new(from)) { "pulp" } else { "store" };
+                table.insert(origin.to_owned(), Value::String(from.clone()));
             } else {
                 let url = Value::String(from.clone());
                 let upstream = Table::from_iter([("url".to_owned(), url)]);
@@ -225,6 +282,7 @@ impl Publish {
 
     fn source(&self, mut settings: Settings, platforms: &[Platform], place: usize) -> Result<Source, Error> {
         let data = settings.data.take();
+        settings.store_links.extend(self.store_links.iter().cloned());
         let own = self.data.as_ref().or(data.as_ref()).map(|data| keys::path_in(data));
         settings.key = self.key.clone().or(settings.key).or(own.filter(|key| key.exists()));
         // Each source has a folder of its own, as each server has.
@@ -244,7 +302,7 @@ impl Publish {
 
 /// Whether what is named is a folder and not a registry.
 fn is_folder(from: &str) -> bool {
-    !from.contains("://") && (from.starts_with(['/', '.']) || std::path::Path::new(from).is_dir())
+    !from.contains("://") && (from.starts_with(['/', '.']) || Path::new(from).is_dir())
 }
 
 fn platforms(text: &str) -> Result<Platforms, String> {

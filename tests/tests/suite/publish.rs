@@ -19,11 +19,12 @@ use downshift_tests::file_servers::{FileServer, Running};
 use downshift_tests::programs::{
     DOCKER, DOCKER_REGISTRY, DOCKERD, JQ, NODE, PODMAN, SKOPEO, case, case_after, case_with,
 };
+use downshift_tests::pulp::{Published, Pulp};
 use downshift_tests::registry::Registry;
 use downshift_tests::web::{Web, respond};
 use downshift_tests::{http, program, skopeo};
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::Named;
@@ -103,6 +104,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         alone(named!(files_of_version_1_are_for_who_can_be_told_apart)),
         alone(named!(an_id_of_version_1_is_one_image)),
         alone(named!(images_of_version_1_stay_for_pulls_that_have_begun)),
+        alone(named!(the_layout_of_pulp_gives_readers_what_a_server_gives_them)),
+        alone(named!(the_layout_of_pulp_is_published_again_as_it_is)),
+        alone(named!(the_layout_of_pulp_keeps_digests_until_they_are_pruned)),
+        alone(named!(what_has_no_place_in_the_layout_of_pulp_is_told)),
+        alone(named!(what_pulp_has_published_is_a_source)),
         alone(named!(usage)),
     ]);
     trials
@@ -912,6 +918,238 @@ fn images_of_version_1_stay_for_pulls_that_have_begun() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The URL of the folders that Crane sends clients to.
+const PULP_URL: &str = "https://pulp.example/pulp/docker/v2";
+
+/// What Crane tells apart.
+const READERS: [(&str, &str); 3] = [
+    ("lists", DOCKER_FORMS),
+    ("schema2", "application/vnd.docker.distribution.manifest.v2+json"),
+    ("schema1", ""),
+];
+
+/// The file of a manifest that Crane sends a client to, below `manifests` (`crane/views/v2.py`).
+fn file_of_crane(metadata: &Value, reference: &str, accept: &str) -> String {
+    let has = |list: &str| metadata[list].as_array().is_some_and(|all| all.contains(&json!(reference)));
+    let (schema2, lists) = (accept.contains("manifest.v2+json"), accept.contains("manifest.list.v2+json"));
+    let single = &metadata["manifest_list_amd64_tags"][reference];
+    let (folder, name) = if lists && has("manifest_list_data") {
+        ("list".to_owned(), reference)
+    } else if let (Some(digest), version) = (single[0].as_str(), &single[1])
+        && (schema2 || *version == 1)
+    {
+        (version.to_string(), digest)
+    } else if single.is_null() && schema2 && has("schema2_data") {
+        ("2".to_owned(), reference)
+    } else {
+        ("1".to_owned(), reference)
+    };
+    format!("{folder}/{name}")
+}
+
+/// What a manifest names: other manifests, and blobs.
+fn named_by(manifest: &Value) -> [Vec<String>; 2] {
+    let all = |list: &str, member: &str| {
+        let entries = manifest[list].as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry[member].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let config = manifest["config"]["digest"].as_str().map(str::to_owned);
+    let blobs = config.into_iter().chain(all("layers", "digest")).chain(all("fsLayers", "blobSum"));
+    [all("manifests", "digest"), blobs.collect()]
+}
+
+fn the_layout_of_pulp_gives_readers_what_a_server_gives_them() -> anyhow::Result<()> {
+    let site = Site::full()?;
+    site.publish(&["--layout", "pulp", "--url", PULP_URL])?;
+    let current = site.out().join("current");
+    let metadata: Value = serde_json::from_slice(&fs::read(current.join("v2/app/library..sample.json"))?)?;
+    ensure!(metadata["version"] == 4 && metadata["repo-registry-id"] == REPOSITORY, "{metadata}");
+    ensure!(metadata["url"] == format!("{PULP_URL}/library..sample/"), "{metadata}");
+    let web = current.join("v2/web/library..sample");
+    let [store, key, out] = ["store", "key", "out/current"].map(|name| site.path(name));
+    let live = program::serve(["--engine", "native", "--store", &store, "--key", &key])?;
+    // Without the key: what it gives is what is there.
+    let files = program::serve(["--engine", "native", "--pulp", &out])?;
+    let mut seen_of_readers = 0;
+    for (reader, accept) in READERS {
+        for (tag, _) in full()? {
+            let mut references = vec![tag.to_owned()];
+            while let Some(reference) = references.pop() {
+                let context = || format!("`{tag}`, `{reference}` for {reader}");
+                let ask = |address: SocketAddr| {
+                    let accept = headers("curl/8.5.0", accept);
+                    http::send(address, "GET", &manifest_path(&reference), &accept).with_context(context)
+                };
+                let (expected, answer) = (ask(live.address())?, ask(files.address())?);
+                let file = web.join("manifests").join(file_of_crane(&metadata, &reference, accept));
+                if expected.status != 200 {
+                    ensure!(answer.status != 200 && !file.exists(), "{}: {answer:?}", context());
+                    continue;
+                }
+                ensure!(seen(&answer) == seen(&expected), "{}: {answer:?}\n\n{expected:?}", context());
+                ensure!(fs::read(&file).with_context(context)? == expected.body, "{}: {file:?}", context());
+                seen_of_readers += 1;
+                let [manifests, blobs] = named_by(&expected.json()?);
+                references.extend(manifests);
+                if reference == tag {
+                    references.extend(expected.header("docker-content-digest").map(str::to_owned));
+                }
+                for blob in blobs {
+                    let path = format!("/v2/{REPOSITORY}/blobs/{blob}");
+                    let [expected, answer] =
+                        [&live, &files].map(|server| http::send(server.address(), "GET", &path, &[]));
+                    let (expected, answer) = (expected?, answer?);
+                    ensure!(expected.status == 200, "{} {blob}: {expected:?}", context());
+                    ensure!(answer.body == expected.body, "{} {blob}: {answer:?}", context());
+                    let file = fs::read(web.join("blobs").join(&blob)).with_context(context)?;
+                    ensure!(file == expected.body, "{} {blob}: it is another file", context());
+                }
+            }
+        }
+    }
+    ensure!(seen_of_readers > 30, "there are only {seen_of_readers} manifests");
+    for docker in Docker::ALL {
+        docker.pull(files.address(), REPOSITORY, "oci")?;
+    }
+    Ok(())
+}
+
+fn the_layout_of_pulp_is_published_again_as_it_is() -> anyhow::Result<()> {
+    let site = Site::full()?;
+    let pulp = ["--layout", "pulp", "--url", PULP_URL];
+    site.publish(&pulp)?;
+    let before = state(&site.out())?;
+    let second = site.publish(&pulp)?;
+    ensure!(second["changed"] == false && before == state(&site.out())?, "something was written: {second}");
+    // Everything that its readers get is there: nothing is signed.
+    let [current, again, web] = ["out/current", "again", "web"].map(|name| site.path(name));
+    program::succeed([&["publish", &again, "--engine", "native", "--from", &current], &pulp[..]].concat())?;
+    let of = |out: &str| contents(&fs::canonicalize(site.path(out) + "/current")?);
+    let (one, other) = (of("out")?, of("again")?);
+    ensure!(one.len() > 50, "there are only {} files", one.len());
+    for (path, bytes) in &one {
+        ensure!(other.get(path) == Some(bytes), "`{}` is another", path.display());
+    }
+    ensure!(one.len() == other.len(), "there are other files");
+    // Whoever else wants it for any web server.
+    program::succeed(["publish", &web, "--engine", "native", "--from", &current, "--for", "schema1,oci"])?;
+    let (web, tag) = (of("web")?, "v2/library/sample/manifests/oci");
+    ensure!(web.contains_key(Path::new(tag)), "it is not there for a web server");
+    Ok(())
+}
+
+fn the_layout_of_pulp_keeps_digests_until_they_are_pruned() -> anyhow::Result<()> {
+    let pulp = ["--layout", "pulp", "--url", PULP_URL];
+    let (one, other) = (sample::without_layers(), sample::list());
+    let site = Site::of(&[("latest", one.clone())])?;
+    site.publish(&pulp)?;
+    site.store(&[("latest", other.clone())])?;
+    site.publish(&pulp)?;
+    let web = site.out().join("current/v2/web/library..sample");
+    let kept = [
+        web.join(format!("manifests/2/{}", one.manifest.digest())),
+        web.join(format!("blobs/{}", Digest::of(&one.configs[0]))),
+    ];
+    let metadata = || anyhow::Ok(fs::read_to_string(site.out().join("current/v2/app/library..sample.json"))?);
+    ensure!(kept.iter().all(|path| path.is_file()), "what was published is gone");
+    ensure!(metadata()?.contains(one.manifest.digest().as_str()), "Crane does not know its form");
+    // All is there by its digest: what the tag stands for is another thing all the same.
+    site.store(&[("latest", one.clone())])?;
+    let back = site.publish(&pulp)?;
+    ensure!(back["changed"] == true, "{back}");
+    ensure!(fs::read(web.join("manifests/2/latest"))? == one.manifest.bytes, "the tag has not moved");
+    ensure!(!web.join("manifests/list/latest").exists(), "the tag has its list still");
+    site.store(&[("latest", other)])?;
+    site.publish(&[&pulp[..], &["--prune"]].concat())?;
+    ensure!(!kept.iter().any(|path| path.exists()), "what was to be dropped is there");
+    // Another layout takes its place as another state does.
+    let moved = site.publish(&[])?;
+    ensure!(moved["changed"] == true && !site.out().join("current/v2/app").exists(), "{moved}");
+    Ok(())
+}
+
+fn what_has_no_place_in_the_layout_of_pulp_is_told() -> anyhow::Result<()> {
+    let site = Site::of(&[("zstd", sample::zstd()), ("latest", sample::schema2())])?;
+    let pulp = ["--layout", "pulp", "--url", PULP_URL];
+    // By its digest an OCI manifest is what it is.
+    let oci = format!("{REPOSITORY}@{}", sample::zstd().manifest.digest());
+    let latest = format!("{REPOSITORY}:latest");
+    let more = [&pulp[..], &["--image", &oci, "--image", &latest]].concat();
+    let arguments = [site.arguments("out"), more.iter().map(ToString::to_string).collect()].concat();
+    let output = program::run(arguments)?;
+    ensure!(output.status.code() == Some(1), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(summary["published"] == true, "{summary}");
+    let failures = summary["failures"].as_array().context("there are no failures")?;
+    ensure!(failures.iter().any(|failure| failure["reason"] == "pulp-layout"), "{summary}");
+    let tag = site.out().join("current/v2/web/library..sample/manifests/2/latest");
+    ensure!(fs::read(tag)? == sample::schema2().manifest.bytes, "the other image is not there");
+    // What is refused for one reader is told, and the others have it.
+    let refused = [&pulp[..], &["--plain-layers", "never"]].concat();
+    let arguments = [site.arguments("plain"), refused.iter().map(ToString::to_string).collect()].concat();
+    let output = program::run(arguments)?;
+    ensure!(output.status.code() == Some(1), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout)?;
+    let failures = summary["failures"].as_array().context("there are no failures")?;
+    let is_told = |reader: &str| failures.iter().any(|failure| failure["client"] == reader);
+    ensure!(is_told("schema1"), "{summary}");
+    Ok(())
+}
+
+fn what_pulp_has_published_is_a_source() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pulp = Pulp::new(&folder.path().join("pulp"))?;
+    let image = sample::schema2();
+    let tags = [("latest", vec![image.clone()])];
+    pulp.publish(&Published { protected: true, tags: &tags, ..Published::default() })?;
+    pulp.publish(&Published { id: "open", name: "team/open", tags: &tags, ..Published::default() })?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [published, content] = [pulp.published(), pulp.content()].map(|path| path.display().to_string());
+    let (out, key) = (path("out"), path("key"));
+    let from = ["--engine", "native", "--from", &published, "--store-links", &content];
+    program::succeed([&["publish", &out, "--for", "schema2"], &from[..]].concat())?;
+    let v2 = Path::new(&out).join("current/v2");
+    ensure!(
+        fs::read(v2.join("team/open/manifests/latest"))? == image.manifest.bytes,
+        "it is another manifest"
+    );
+    ensure!(!v2.join(REPOSITORY).exists(), "what is protected is published");
+    let layer = Digest::of(&image.layers[0]);
+    let linked = fs::metadata(v2.join(format!("team/open/blobs/{layer}")))?;
+    ensure!(
+        linked.nlink() > 1 && fs::read(v2.join(format!("team/open/blobs/{layer}")))? == image.layers[0],
+        "it is a copy"
+    );
+    // What is served all the same stays protected for Crane.
+    program::succeed(["key", "new", "--output", &key])?;
+    let settings = format!("pulp = {published:?}\nstore-links = [{content:?}]\npulp-protected = \"serve\"\n");
+    fs::write(path("settings.toml"), settings)?;
+    let (out, config) = (path("crane"), path("settings.toml"));
+    let layout = ["--layout", "pulp", "--url", PULP_URL, "--engine", "native", "--key", &key];
+    program::succeed([&["publish", &out, "--config", &config], &layout[..]].concat())?;
+    for (id, is_protected) in [("library..sample", true), ("team..open", false)] {
+        let metadata = fs::read(Path::new(&out).join(format!("current/v2/app/{id}.json")))?;
+        let metadata: Value = serde_json::from_slice(&metadata)?;
+        ensure!(metadata["protected"] == is_protected, "{id}: {metadata}");
+    }
+    // Images of the V1 protocol are signed whenever they are read.
+    let v1 = Pulp::new(&folder.path().join("v1"))?;
+    let images = full()?;
+    let (_, schema1) = images.last().context("there is no schema 1")?;
+    let publication = Published { version: 1, ..Published::default() };
+    v1.publish_images(&publication, "latest", &schema1.manifest.bytes, &schema1.layers)?;
+    let [published, content] = [v1.published(), v1.content()].map(|path| path.display().to_string());
+    let from = ["--engine", "native", "--from", &published, "--store-links", &content, "--for", "schema1"];
+    let output = program::run([&["publish", &path("unsigned")], &from[..]].concat())?;
+    ensure!(output.status.code() == Some(2) && said(&output).contains("--key"), "{}", said(&output));
+    for out in ["v1-out", "v1-other"] {
+        program::succeed([&["publish", &path(out), "--key", &key], &from[..]].concat())?;
+    }
+    let [one, other] = ["v1-out", "v1-other"].map(|name| contents(Path::new(&(path(name) + "/current/"))));
+    ensure!(one? == other?, "they are signed by two keys");
+    Ok(())
+}
+
 fn usage() -> anyhow::Result<()> {
     let site = Site::of(&[("latest", sample::oci())])?;
     let (out, store) = (site.path("usage"), site.path("store"));
@@ -925,6 +1163,18 @@ fn usage() -> anyhow::Result<()> {
     fails(&[&out, "--from", &store, "--for", "netscape"], "`netscape` is not a client that is known")?;
     fails(&[&out, "--from", &store, "--for", "docker-1.5"], "add --v1")?;
     fails(&[&out, "--from", "/nowhere"], "/nowhere")?;
+    // What goes with one of the layouts alone.
+    let pulp = [out.as_str(), "--from", &store, "--layout", "pulp"];
+    fails(&pulp, "--url")?;
+    fails(&[&out, "--from", &store, "--url", PULP_URL], "`--url` goes with `--layout pulp` alone")?;
+    let pulp = [&pulp[..], &["--url"]].concat();
+    fails(&[&pulp[..], &["ftp://pulp.example/"]].concat(), "it must be a URL")?;
+    fails(&[&pulp[..], &[PULP_URL, "--for", "docker-1.9"]].concat(), "`--for` does not go with")?;
+    fails(
+        &[&pulp[..], &[PULP_URL, "--platforms", "linux/arm64"]].concat(),
+        "`--platforms` does not go with",
+    )?;
+    fails(&[&pulp[..], &[PULP_URL, "--v1"]].concat(), "`--v1` does not go with")?;
     // What is signed has to be signed by the same key each time.
     fails(&[&out, "--engine", "native", "--from", &store], "name one with --key")?;
     // A folder of somebody else.

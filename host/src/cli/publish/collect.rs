@@ -72,7 +72,7 @@ pub(super) struct Collected {
     v1_answers: BTreeMap<(String, String), V1Answers>,
     pub(super) failures: Vec<Failure>,
     /// Which source each repository is from.
-    repositories: BTreeMap<String, usize>,
+    pub(super) repositories: BTreeMap<String, usize>,
     images: usize,
     /// Whether nothing was missing that may be there another time.
     pub(super) is_whole: bool,
@@ -427,7 +427,6 @@ impl Asking<'_> {
                     continue;
                 }
             };
-            outcome.lacks_key |= answer.is_signed && !self.source.has_key();
             answered = answered.or_else(|| Some(digest.clone()));
             if !seen.insert(digest.clone()) {
                 continue;
@@ -445,6 +444,9 @@ impl Asking<'_> {
                     continue;
                 }
             };
+            let is_signed =
+                answer.is_signed || contents.form.is_schema1() && self.source.signs_stored(&self.image.name);
+            outcome.lacks_key |= is_signed && !self.source.has_key();
             let entries = contents.index.iter().flat_map(|index| &index.entries);
             queue.extend(entries.map(|entry| Reference::Digest(entry.digest.clone())));
             let user_agent = audience.user_agent_on(platform);

@@ -14,7 +14,7 @@ use downshift_publish::{
 use downshift_registry::{Body, Page, Response, V1Image, response, v1_images};
 use ring::digest::{Context, SHA256};
 
-use super::collect::{Collected, V1Collected, Wanted};
+use super::collect::{Blob, Collected, V1Collected, Wanted};
 use crate::bounded;
 use crate::digest::sha256;
 use crate::error::Error;
@@ -47,6 +47,22 @@ pub(super) enum Item {
     Former,
 }
 
+impl Item {
+    /// A blob of a repository.
+    pub(super) fn of_blob(repository: &str, digest: &Digest, blob: &Blob) -> Self {
+        let Blob { source, user_agent, size } = blob;
+        let (repository, digest) = (repository.to_owned(), digest.clone());
+        Self::Blob { repository, digest, source: *source, user_agent: user_agent.clone(), size: *size }
+    }
+}
+
+impl Plan {
+    pub(super) fn of_items(items: BTreeMap<String, Item>, variants: Vec<Variant>) -> Result<Self, Error> {
+        let id = id_of(&items)?;
+        Ok(Self { items, variants, id })
+    }
+}
+
 /// Plans a tree. What there was in the `former` one stays there by its digest.
 pub(super) fn of(collected: &Collected, wanted: &Wanted<'_>, former: Option<&Path>) -> Result<Plan, Error> {
     // What is equal for all tags is the same variant.
@@ -73,8 +89,7 @@ pub(super) fn of(collected: &Collected, wanted: &Wanted<'_>, former: Option<&Pat
     planning.add_v1_sizes();
     planning.add_settings(&rules);
     planning.check()?;
-    let id = planning.id()?;
-    Ok(Plan { items: planning.items, variants: rules.variants, id })
+    Plan::of_items(planning.items, rules.variants)
 }
 
 struct Planning {
@@ -109,13 +124,7 @@ impl Planning {
             let path = blob_path(name, digest);
             let item = match self.blobs.get(digest) {
                 Some(first) => Item::Same(first.clone()),
-                None => Item::Blob {
-                    repository: name.clone(),
-                    digest: digest.clone(),
-                    source: blob.source,
-                    user_agent: blob.user_agent.clone(),
-                    size: blob.size,
-                },
+                None => Item::of_blob(name, digest, blob),
             };
             self.blobs.entry(digest.clone()).or_insert_with(|| path.clone());
             let headers = [
@@ -358,25 +367,24 @@ impl Planning {
         }
         Ok(())
     }
+}
 
-    /// What the tree is called.
-    fn id(&self) -> Result<String, Error> {
-        let mut hash = Context::new(&SHA256);
-        for (path, item) in &self.items {
-            hash.update(path.as_bytes());
-            hash.update(b"\0");
-            match item {
-                Item::Bytes(bytes) => hash.update(ring::digest::digest(&SHA256, bytes).as_ref()),
-                Item::Link(target) => hash.update(target.as_bytes()),
-                Item::Same(other) => hash.update(other.as_bytes()),
-                // The path says the digest, or what has the same path is listed itself.
-                Item::Blob { .. } | Item::Former => {}
-            }
-            hash.update(b"\n");
+/// What a tree is called.
+fn id_of(items: &BTreeMap<String, Item>) -> Result<String, Error> {
+    let mut hash = Context::new(&SHA256);
+    for (path, item) in items {
+        hash.update(path.as_bytes());
+        hash.update(b"\0");
+        match item {
+            Item::Bytes(bytes) => hash.update(ring::digest::digest(&SHA256, bytes).as_ref()),
+            Item::Link(target) | Item::Same(target) => hash.update(target.as_bytes()),
+            // The path says the digest, or what has the same path is listed itself.
+            Item::Blob { .. } | Item::Former => {}
         }
-        let digest = sha256(hash)?;
-        Ok(digest.hex().chars().take(16).collect())
+        hash.update(b"\n");
     }
+    let digest = sha256(hash)?;
+    Ok(digest.hex().chars().take(16).collect())
 }
 
 /// The headers of a response that are said of a file.

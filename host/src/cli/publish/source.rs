@@ -1,4 +1,4 @@
-//! Where images come from: a registry or a store, behind the front that a server has. It is asked as clients ask, in this
+//! Where images come from: a registry, a store or what Pulp has published, behind the front that a server has. It is asked as clients ask, in this
 //! process.
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -17,6 +17,7 @@ use crate::data::keys;
 use crate::digest::DigestCheck;
 use crate::error::Error;
 use crate::origin::layout::BlobFile;
+use crate::origin::pulp::{Blobs, Repository};
 use crate::origin::registry::Delivery;
 use crate::pull::{Reply, ReplyBody};
 use crate::service::Service;
@@ -71,6 +72,7 @@ impl Source {
         for upstream in &mut settings.upstream {
             upstream.blobs = Delivery::Stream;
         }
+        settings.pulp_blobs = Blobs::Stream;
         let has_key = settings.key.is_some();
         if has_key {
             return Ok(Self { service: Service::start(settings)?, has_key });
@@ -118,8 +120,27 @@ impl Source {
         Ok(Answer { headers, body: whole(body).await?, is_signed })
     }
 
-    /// The file that a store has a blob in.
+    /// What Pulp has published of a repository.
+    fn of_pulp(&self, name: &str) -> Result<Option<Repository>, Error> {
+        self.service.front.shared.pulp.as_ref().map_or(Ok(None), |pulp| pulp.repository(name))
+    }
+
+    /// Whether a repository is protected in Pulp.
+    pub(super) fn is_protected(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.of_pulp(name)?.is_some_and(|repository| repository.is_protected()))
+    }
+
+    /// Whether also the manifests that a repository has itself are signed here.
+    pub(super) fn signs_stored(&self, name: &str) -> bool {
+        // Where it cannot be read, no answer came from it.
+        self.of_pulp(name).ok().flatten().is_some_and(|repository| repository.is_signed_here())
+    }
+
+    /// The file that a store or Pulp has a blob in.
     pub(super) fn stored(&self, name: &str, digest: &Digest) -> Result<Option<BlobFile>, Error> {
+        if let Some(repository) = self.of_pulp(name)? {
+            return repository.blob(digest);
+        }
         let Some(store) = &self.service.front.shared.store else { return Ok(None) };
         match store.repository(name)? {
             Some(repository) => repository.layout.blob(digest),

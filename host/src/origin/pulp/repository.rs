@@ -80,6 +80,16 @@ impl Repository {
         }
     }
 
+    /// Whether Crane wants a client certificate with an entitlement.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.metadata().is_some_and(|metadata| metadata.is_protected)
+    }
+
+    /// Whether its manifests are made of images of the V1 protocol, and signed each time that they are read.
+    pub(crate) fn is_signed_here(&self) -> bool {
+        self.images().is_some()
+    }
+
     /// Where Crane would send a client for a blob.
     pub(crate) fn url(&self, digest: &Digest) -> Option<String> {
         let metadata = self.metadata().filter(|_| self.images().is_none())?;
