@@ -99,17 +99,17 @@ impl<'p> Blob<'p> {
         at: BlobAt,
         elsewhere: Option<Resolve>,
     ) -> Result<Self, Failure> {
-        match open_stored(shell, repository.scope(), &at.digest).await? {
-            Some(StoredBlob { body, url: Some(url), .. })
-                if request.method == Method::Get
-                    && let Some(url) = elsewhere.and_then(|resolve| resolve(None, &url)) =>
-            {
-                shell.ask(Effect::Close(body)).await;
-                Ok(Self::Ready(response::blob_elsewhere(&at.digest, &url.text)))
-            }
-            Some(blob) => Self::of_stored(shell, repository, request, at, blob).await,
-            None => Ok(Self::Ready(error::blob_unknown(&at.digest))),
+        let Some(blob) = open_stored(shell, repository.scope(), &at.digest).await? else {
+            return Ok(Self::Ready(error::blob_unknown(&at.digest)));
+        };
+        if request.method == Method::Get
+            && let Some(url) = blob.url.as_deref()
+            && let Some(url) = elsewhere.and_then(|resolve| resolve(None, url))
+        {
+            shell.ask(Effect::Close(blob.body)).await;
+            return Ok(Self::Ready(response::blob_elsewhere(&at.digest, &url.text)));
         }
+        Self::of_stored(shell, repository, request, at, blob).await
     }
 
     /// A blob that the shell has open.
