@@ -110,6 +110,7 @@ impl Front {
             Route::Token { query } => self.token(query).await?,
             Route::Manifest { name, reference } => {
                 if let Reference::Tag(tag) = reference
+                    && self.pulls_by_v1()
                     && let Some(response) = Box::pin(self.instead_of_manifest(name, tag)).await
                 {
                     return Ok(response.into());

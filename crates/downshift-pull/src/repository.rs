@@ -99,13 +99,13 @@ impl<'p> Repository<'p> {
                     other => return Err(unexpected(&other)),
                 };
                 return Ok(resolved.map(|stored| {
-                    let digest = pulp::choose(&stored, client, &settings.platform).clone();
+                    if stored.variants.is_empty() {
+                        let meaning = Meaning::Reading(stored.reading);
+                        return ResolvedReference { digest: stored.digest, meaning };
+                    }
                     // Where a tag has several, the reading does not say which of them this client gets.
-                    let meaning = match stored.variants.as_slice() {
-                        [] => Meaning::Reading(stored.reading),
-                        _ => Meaning::Upstream(digest.clone()),
-                    };
-                    ResolvedReference { digest, meaning }
+                    let digest = pulp::choose(&stored, client, &settings.platform).clone();
+                    ResolvedReference { meaning: Meaning::Upstream(digest.clone()), digest }
                 }));
             }
             Self::Remote(remote) => remote,

@@ -76,11 +76,13 @@ impl Settings {
 }
 
 impl Front {
+    /// Whether the client is an engine that pulls by version 1 of the API.
+    pub(crate) fn pulls_by_v1(&self) -> bool {
+        self.request.v1.as_ref().is_some_and(|client| client.pulls_by_v1)
+    }
+
     fn v1_service(&self) -> Service {
-        match &self.request.v1 {
-            Some(client) if client.pulls_by_v1 => self.settings.v1_service(),
-            _ => Service::Nothing,
-        }
+        if self.pulls_by_v1() { self.settings.v1_service() } else { Service::Nothing }
     }
 
     /// Whether the request is one of version 1 that gets what it asks for.
