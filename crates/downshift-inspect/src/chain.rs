@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use downshift::Digest;
 use downshift::schema1::{Schema1, layer_id};
 use downshift_json::Json;
+use downshift_registry::is_v1_id;
 
 use crate::config;
 use crate::limits::Limits;
@@ -73,9 +74,7 @@ fn rule(
     is_newest: bool,
     documents: &Documents<'_>,
 ) -> (IdRule, &'static str) {
-    let is_id =
-        record.id.len() == 64 && record.id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_id {
+    if !is_v1_id(&record.id) {
         return (IdRule::Invalid, INVALID);
     }
     // Not that which the lowest record prints: no id is made from the id of a base layer.

@@ -1,6 +1,6 @@
 //! The clients that a tree is for, by the names that people write.
 
-use downshift::Platform;
+use downshift::{Form, Platform};
 use downshift_inspect::clients;
 use downshift_registry::{KnownClients, UserAgent, known_clients};
 
@@ -44,12 +44,8 @@ fn accept_of(id: &str) -> &'static [&'static str] {
 const BY_ACCEPT: [&str; 3] = ["oci", "schema2", "schema1"];
 
 fn accept_alone(name: &str) -> &'static [&'static str] {
-    const OCI: &[&str] =
-        &["application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"];
-    const SCHEMA2: &[&str] = &[
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    ];
+    const OCI: &[&str] = &[Form::Oci.media_type(), Form::Index.media_type()];
+    const SCHEMA2: &[&str] = &[Form::Schema2.media_type(), Form::List.media_type()];
     match name {
         "oci" => OCI,
         "schema2" => SCHEMA2,
@@ -182,7 +178,7 @@ fn two_numbers(version: &str) -> Option<(u32, u32)> {
 fn not_known(text: &str) -> String {
     format!(
         "`{text}` is not a client that is known: write docker-1.9, docker-20.10, containerd-2, podman, skopeo, crane or another \
-         product of the table of clients, with or without a version; or oci, schema2 or schema1 for who names these forms"
+         product of the table of clients, with or without a version; or oci, schema2 or schema1 for clients that name these forms"
     )
 }
 

@@ -28,6 +28,13 @@ pub struct Rule {
     pub variant: Option<String>,
 }
 
+impl Rule {
+    /// The variant as settings name it: for who gets none, that of no folder.
+    pub(crate) fn variant_name(&self) -> &str {
+        self.variant.as_deref().unwrap_or("-")
+    }
+}
+
 /// Who gets what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {

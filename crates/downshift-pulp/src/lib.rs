@@ -24,5 +24,5 @@
 mod metadata;
 mod publication;
 
-pub use metadata::{Content, METADATA_BYTES, Metadata, Single, Unusable, is_image_id};
+pub use metadata::{Content, METADATA_BYTES, Metadata, Single, Unusable};
 pub use publication::{File, Manifest, Publication, Unpublishable, folder_of, id_of};

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use downshift::Digest;
-use downshift_registry::is_local_name;
+use downshift_registry::{is_local_name, is_v1_id};
 use serde::Deserialize;
 
 /// Bytes of a file: room for some 100,000 tags.
@@ -126,20 +126,20 @@ impl Metadata {
             serde_json::from_slice(bytes).map_err(wrong)?;
         if !is_local_name(&name) {
             return Err(format!(
-                "`repo-registry-id` is `{}`, which is no name of a repository",
+                "`repo-registry-id` is `{}`, which is not the name of a repository",
                 name.escape_debug()
             ));
         }
         if !is_folder(&repository) {
             let folder = repository.escape_debug();
-            return Err(format!("`repository` is `{folder}`, which is no name of a folder"));
+            return Err(format!("`repository` is `{folder}`, which is not the name of a folder"));
         }
         let content = match version {
             1 => {
                 let Version1 { images, tags } = serde_json::from_slice(bytes).map_err(wrong)?;
                 let mut ids = images.iter().map(|image| &image.id).chain(tags.values());
-                if let Some(id) = ids.find(|id| !is_image_id(id)) {
-                    return Err(format!("`{}` is no id of an image", id.escape_debug()));
+                if let Some(id) = ids.find(|id| !is_v1_id(id)) {
+                    return Err(format!("`{}` is not the id of an image", id.escape_debug()));
                 }
                 Content::Images(tags)
             }
@@ -171,12 +171,6 @@ impl Metadata {
 /// Whether `name` is that of one folder, and leads nowhere else.
 pub(crate) fn is_folder(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']) && name.len() <= 255
-}
-
-/// Whether `id` is the id of an image, which is the name of a folder as well.
-#[must_use]
-pub fn is_image_id(id: &str) -> bool {
-    id.len() == 64 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -239,7 +233,7 @@ mod tests {
             (
                 file("1", r#","images":[{"id":"../x"}],"tags":{}"#),
                 named.clone(),
-                "`../x` is no id of an image",
+                "`../x` is not the id of an image",
             ),
             (file("2", "").replace("\"web\"", "\"../x\""), named, "`repository` is `../x`"),
             (file("2", "").replace("team/app", "../app"), None, "`repo-registry-id` is `../app`"),

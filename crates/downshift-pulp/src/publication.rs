@@ -57,11 +57,11 @@ pub enum File {
 /// Why a repository cannot be published so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unpublishable {
-    /// The id is no name of a folder.
+    /// The id is not the name of a folder.
     Id(String),
-    /// The name is none of a repository.
+    /// The name is not that of a repository.
     Name(String),
-    /// A tag is none.
+    /// The tag is not one.
     Tag(String),
     /// There is no folder for manifests of this form.
     Form {
@@ -230,9 +230,9 @@ fn json(value: &impl Serialize) -> File {
 impl fmt::Display for Unpublishable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Id(id) => write!(f, "`{}` is no name of a folder", id.escape_debug()),
-            Self::Name(name) => write!(f, "`{}` is no name of a repository", name.escape_debug()),
-            Self::Tag(tag) => write!(f, "`{}` is no tag", tag.escape_debug()),
+            Self::Id(id) => write!(f, "`{}` is not the name of a folder", id.escape_debug()),
+            Self::Name(name) => write!(f, "`{}` is not the name of a repository", name.escape_debug()),
+            Self::Tag(tag) => write!(f, "`{}` is not a tag", tag.escape_debug()),
             Self::Form { digest, form } => {
                 write!(f, "`{digest}` is of the form {form}, for which Pulp 2 has no folder")
             }
@@ -338,13 +338,13 @@ mod tests {
         for (change, expected) in [
             (
                 &(|own: &mut Publication| own.id = "..".to_owned()) as &dyn Fn(&mut _),
-                "`..` is no name of a folder",
+                "`..` is not the name of a folder",
             ),
-            (&|own: &mut Publication| own.id = "a".repeat(255), "is no name of a folder"),
-            (&|own: &mut Publication| own.name = "A".to_owned(), "`A` is no name of a repository"),
+            (&|own: &mut Publication| own.id = "a".repeat(255), "is not the name of a folder"),
+            (&|own: &mut Publication| own.name = "A".to_owned(), "`A` is not the name of a repository"),
             (
                 &|own: &mut Publication| drop(own.tags.insert("../a".to_owned(), BTreeSet::new())),
-                "`../a` is no tag",
+                "`../a` is not a tag",
             ),
             (&|own: &mut Publication| own.manifests.clear(), "which is not there"),
             (

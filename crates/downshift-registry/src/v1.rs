@@ -10,8 +10,7 @@ use alloc::string::{String, ToString as _};
 
 use downshift_json::{Json, Limits, Value};
 
-use crate::message::NO_STORE;
-use crate::{Body, Reference, Request, Response, Route, response};
+use crate::{Body, Reference, Request, Response, Route, response, v1_images};
 
 /// Characters of a line. Docker prints all of it.
 const LINE_CHARS: usize = 1_000;
@@ -93,9 +92,7 @@ pub fn answer(request: &Request, failure: Option<&PullFailure>) -> Response {
 /// What is told with status 400 is printed.
 #[must_use]
 pub fn explained(line: String) -> Response {
-    Response::new(400)
-        .with("cache-control", NO_STORE)
-        .with_body("text/plain; charset=utf-8", line.into_bytes())
+    v1_images::text(400, line)
 }
 
 /// `text` without what stands in backticks: digests, hosts and the like.

@@ -211,7 +211,7 @@ fn message(body: &[u8]) -> Option<String> {
     error.member("message")?.as_text().map(Cow::into_owned)
 }
 
-fn text(status: u16, text: String) -> Response {
+pub(crate) fn text(status: u16, text: String) -> Response {
     Response::new(status).with("cache-control", NO_STORE).with_body(TEXT, text.into_bytes())
 }
 

@@ -52,7 +52,6 @@ impl V1Token {
         let Self { name, platform, until, tags } = self;
         let mut text = format!("{name}|{platform}|{until}");
         for (tag, digest) in tags {
-            // Writing to a string cannot fail.
             text.push(SEPARATOR);
             text.push_str(tag);
             text.push('=');

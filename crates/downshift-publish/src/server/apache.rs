@@ -28,7 +28,7 @@ DocumentRoot \"${DOWNSHIFT_TREE}\"
     );
     for rule in site.rules.accepts.iter().rev() {
         let pattern = if rule.pattern.is_empty() { "^" } else { rule.pattern.as_str() };
-        let variant = rule.variant.as_deref().unwrap_or("-");
+        let variant = rule.variant_name();
         // Without the header nothing is compared.
         if rule.pattern.is_empty() {
             let _ = writeln!(text, "SetEnvIf Request_Method \"^\" downshift_variant={variant}");
@@ -37,7 +37,7 @@ DocumentRoot \"${DOWNSHIFT_TREE}\"
         }
     }
     for rule in site.rules.agents.iter().rev() {
-        let variant = rule.variant.as_deref().unwrap_or("-");
+        let variant = rule.variant_name();
         let _ = writeln!(text, "SetEnvIf User-Agent \"{}\" downshift_variant={variant}", rule.pattern);
     }
     let _ = write!(

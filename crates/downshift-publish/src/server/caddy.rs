@@ -18,10 +18,10 @@ map \"{header.User-Agent} {header.Accept}\" {downshift_variant} {
 ",
     );
     for rule in &site.rules.agents {
-        let _ = writeln!(text, "\t`~{}` `{}`", rule.pattern, rule.variant.as_deref().unwrap_or("-"));
+        let _ = writeln!(text, "\t`~{}` `{}`", rule.pattern, rule.variant_name());
     }
     for rule in &site.rules.accepts {
-        let variant = rule.variant.as_deref().unwrap_or("-");
+        let variant = rule.variant_name();
         let _ = match rule.pattern.as_str() {
             "" => writeln!(text, "\tdefault `{variant}`"),
             pattern => writeln!(text, "\t`~(?i){pattern}` `{variant}`"),

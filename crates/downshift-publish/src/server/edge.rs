@@ -12,7 +12,7 @@ use crate::rules::Rule;
 fn key_of(site: &Site<'_>) -> String {
     let rules = |rules: &[Rule]| {
         array(rules.iter().map(|rule| {
-            let variant = rule.variant.as_deref().unwrap_or("-");
+            let variant = rule.variant_name();
             array([string(&rule.pattern), string(variant)])
         }))
     };

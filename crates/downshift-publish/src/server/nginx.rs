@@ -18,11 +18,11 @@ pub(super) fn maps(site: &Site<'_>) -> String {
          map $http_user_agent $downshift_agent {\n    default \"\";\n",
     );
     for rule in &site.rules.agents {
-        let _ = writeln!(text, "    \"~{}\" \"{}\";", rule.pattern, name(rule.variant.as_deref()));
+        let _ = writeln!(text, "    \"~{}\" \"{}\";", rule.pattern, rule.variant_name());
     }
     text.push_str("}\n\nmap $http_accept $downshift_accept {\n");
     for rule in &site.rules.accepts {
-        let name = name(rule.variant.as_deref());
+        let name = rule.variant_name();
         let _ = match rule.pattern.as_str() {
             "" => writeln!(text, "    default \"{name}\";"),
             pattern => writeln!(text, "    \"~*{pattern}\" \"{name}\";"),
@@ -250,9 +250,4 @@ location ~ \"^/v2/(?:.+/tags/list|_catalog)$\" {{
         text.push_str(&error(problem, location, status));
     }
     text
-}
-
-/// The name of a variant; for who gets none, that of no folder.
-fn name(variant: Option<&str>) -> &str {
-    variant.unwrap_or("-")
 }

@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::upgrade::{Upgrade, is_older};
+use super::v1_image::{field, omitempty};
 use crate::go_struct::{Field, FieldType, GoStruct};
 use crate::layer::LayerFacts;
 use crate::schema1::Schema1;
@@ -28,14 +29,6 @@ pub enum UpgradeTool {
     /// containerd 1.x and 2.0 (`remotes/docker/schema1/converter.go`): a record, decoded and encoded likewise, with an indent. Which
     /// layers are empty, it also tells by `Size`, and by their bytes.
     Containerd,
-}
-
-const fn field(name: &'static str, field_type: FieldType) -> Field {
-    Field { name, field_type, omits_empty: false }
-}
-
-const fn omitempty(name: &'static str, field_type: FieldType) -> Field {
-    Field { name, field_type, omits_empty: true }
 }
 
 /// `ImageConfig` of the OCI specification 1.0 (`specs-go/v1/config.go`).

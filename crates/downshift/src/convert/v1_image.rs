@@ -12,11 +12,11 @@ use FieldType::{
     Boolean, Command, Integer, Optional, OptionalInteger, Set, Struct, Text, TextMap, Texts, Time,
 };
 
-const fn field(name: &'static str, field_type: FieldType) -> Field {
+pub(super) const fn field(name: &'static str, field_type: FieldType) -> Field {
     Field { name, field_type, omits_empty: false }
 }
 
-const fn omitempty(name: &'static str, field_type: FieldType) -> Field {
+pub(super) const fn omitempty(name: &'static str, field_type: FieldType) -> Field {
     Field { name, field_type, omits_empty: true }
 }
 

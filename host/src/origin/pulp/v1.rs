@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use downshift::document::Document;
 use downshift::{Digest, Limits, jws};
-use downshift_pulp::is_image_id;
+use downshift_registry::is_v1_id;
 use downshift_sign::Signer;
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
@@ -23,9 +22,6 @@ use super::files::PulpFiles;
 use crate::bounded;
 use crate::digest;
 use crate::error::Error;
-
-/// Bytes that are read at once.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How many tags are looked at for a manifest or a layer that is asked for by its digest.
 const MAX_TAGS_SEARCHED: usize = 64;
@@ -136,7 +132,7 @@ impl Images<'_> {
                 self.broken(&path, &format!("it has more than `{}` images", self.files.limits.history))
             );
         }
-        if ids.first().map(String::as_str) != Some(id) || !ids.iter().all(|id| is_image_id(id)) {
+        if ids.first().map(String::as_str) != Some(id) || !ids.iter().all(|id| is_v1_id(id)) {
             return Err(self.broken(&path, "it is not a list of ids that begins with the image's own"));
         }
         Ok(ids)
@@ -181,14 +177,8 @@ impl Images<'_> {
     }
 }
 
-fn hash(mut file: File) -> std::io::Result<Result<Digest, Error>> {
-    let (mut hash, mut chunk) = (Context::new(&SHA256), vec![0; CHUNK_BYTES]);
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(digest::sha256(hash)),
-            Ok(read) => hash.update(chunk.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+fn hash(file: File) -> std::io::Result<Result<Digest, Error>> {
+    let mut hash = Context::new(&SHA256);
+    digest::read_pieces(file, |piece| hash.update(piece))?;
+    Ok(digest::sha256(hash))
 }
