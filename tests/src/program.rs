@@ -64,13 +64,19 @@ pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> anyhow::Result<
     Ok(command()?.args(arguments).output()?)
 }
 
+/// What a program wrote to standard error.
+#[must_use]
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 /// Runs the program to its end, and gives what it wrote to standard output.
 ///
 /// # Errors
 /// If it does not succeed.
 pub fn succeed<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> anyhow::Result<Vec<u8>> {
     let output = run(arguments)?;
-    ensure!(output.status.success(), "it fails: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "it fails: {}", said(&output));
     Ok(output.stdout)
 }
 

@@ -1,8 +1,7 @@
 //! Version 1 where rows do not lead: in front of a folder of images, with a key that passes, and past its limits.
 
-use downshift::{Digest, Limits, Policy};
-use downshift_cases::images::{REPOSITORY, sample};
-use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
+use downshift::{Digest, Limits};
+use downshift_cases::images::{REPOSITORY, built, sample};
 use downshift_pull::{Access, MAX_V1_TAGS, Origin, OriginId, Place as OriginPlace, Settings};
 use downshift_registry::{MAX_V1_TOKEN_BYTES, Mapping, V1Images};
 use downshift_world::fault::{Fault, Rule};
@@ -39,11 +38,8 @@ fn with_layouts() -> World {
 }
 
 fn images(image: &downshift_cases::images::Image) -> V1Images {
-    let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
-    match Native.answer(&request, &image.documents()) {
-        Outcome::Answered(answered) => V1Images::read(&answered.body, &Limits::default()).unwrap(),
-        outcome => panic!("the image is not converted: {outcome:?}"),
-    }
+    let stored = built::in_schema1(image.clone()).expect("the image is converted");
+    V1Images::read(&stored.manifest.bytes, &Limits::default()).unwrap()
 }
 
 #[test]

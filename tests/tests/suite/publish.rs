@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, EMPTY_LAYER, Form};
@@ -14,8 +14,11 @@ use downshift_cases::images::{Image, REPOSITORY, layout, sample};
 use downshift_cases::response::Response;
 use downshift_cases::upward;
 use downshift_tests::clients::Client;
+use downshift_tests::current::CONTAINERD_ACCEPT as CONTAINERD;
 use downshift_tests::engines::{Docker, TokenAs, V1Pull};
 use downshift_tests::file_servers::{FileServer, Running};
+use downshift_tests::front::manifest_path;
+use downshift_tests::program::said;
 use downshift_tests::programs::{
     DOCKER, DOCKER_REGISTRY, DOCKERD, JQ, NODE, PODMAN, SKOPEO, case, case_after, case_with,
 };
@@ -30,7 +33,6 @@ use tempfile::TempDir;
 use crate::Named;
 use crate::clients::pulls;
 
-const CONTAINERD: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
 const SIX: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.v1+prettyjws, application/vnd.docker.distribution.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json";
 const DOCKER_FORMS: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_1_10: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws, application/json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -190,17 +192,9 @@ fn full() -> anyhow::Result<Vec<(&'static str, Image)>> {
     Ok(images)
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 fn headers<'h>(user_agent: &'h str, accept: &'h str) -> Vec<(&'static str, &'h str)> {
     let accept = Some(("Accept", accept)).filter(|(_, accept)| !accept.is_empty());
     [("User-Agent", user_agent)].into_iter().chain(accept).collect()
-}
-
-fn manifest_path(reference: &str) -> String {
-    format!("/v2/{REPOSITORY}/manifests/{reference}")
 }
 
 /// What a client looks at in an answer.

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use anyhow::{Context, ensure};
 use downshift::EMPTY_LAYER;
-use downshift_cases::images::{REPOSITORY, sample};
+use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_tests::engines::{Docker, Registered, TokenAs, V1Pull};
 use downshift_tests::front::{Engine, Front};
 use downshift_tests::programs::case_with;
@@ -40,14 +40,13 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     trials.chain(v1).collect()
 }
 
+/// The sample in every form, and an image without layers.
+fn images() -> Vec<(&'static str, Image)> {
+    sample::in_every_form().into_iter().chain([("without-layers", sample::without_layers())]).collect()
+}
+
 fn pulls_by_tag_and_by_reported_digest(engine: Engine, docker: Docker) -> anyhow::Result<()> {
-    let images = [
-        ("schema2", sample::schema2()),
-        ("list", sample::list()),
-        ("oci", sample::oci()),
-        ("index", sample::index()),
-        ("without-layers", sample::without_layers()),
-    ];
+    let images = images();
     let front = Front::start(engine, &images)?;
     for (tag, image) in &images {
         let by_tag = docker.pull(front.address(), REPOSITORY, tag).context(*tag)?;
@@ -65,15 +64,8 @@ fn pulls_by_tag_and_by_reported_digest(engine: Engine, docker: Docker) -> anyhow
 
 /// The images of version 1 are those of the schema 1 manifest, which Docker 1.6 gets, with its layers.
 fn pulls_by_version_1(engine: Engine) -> anyhow::Result<()> {
-    let images = [
-        ("schema2", sample::schema2()),
-        ("list", sample::list()),
-        ("oci", sample::oci()),
-        ("index", sample::index()),
-        ("without-layers", sample::without_layers()),
-        ("zstd", sample::zstd()),
-        ("zstd-index", sample::zstd_index()),
-    ];
+    let zstd = [("zstd", sample::zstd()), ("zstd-index", sample::zstd_index())];
+    let images: Vec<_> = images().into_iter().chain(zstd).collect();
     let front = Front::start(engine, &images)?;
     let plain = sample::plain_layers();
     for (tag, image) in &images {

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, ensure};
@@ -15,7 +15,7 @@ use downshift_cases::images::{Family, Image, Manifest, REPOSITORY, digest_of, la
 use downshift_cases::vectors::Fetched;
 use downshift_tests::http;
 use downshift_tests::operated::{Operated, await_true};
-use downshift_tests::program::{self, run};
+use downshift_tests::program::{self, run, said};
 use downshift_tests::programs::{DOCKER_REGISTRY, SKOPEO, case, case_after, case_with};
 use downshift_tests::proxy::SeenRequest;
 use downshift_tests::registry::Registry;
@@ -231,10 +231,6 @@ fn sync(upstream: &str, store: &Path, arguments: &[&str]) -> anyhow::Result<(Opt
     let output = command(upstream, store, arguments)?.output()?;
     let summary = serde_json::from_slice(&output.stdout).with_context(|| said(&output))?;
     Ok((output.status.code(), summary))
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A running command, which ends with this value.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::net::TcpStream;
-use std::process::Output;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -12,7 +11,7 @@ use downshift_cases::images::{Image, REPOSITORY, sample};
 use downshift_cases::upward;
 use downshift_tests::http;
 use downshift_tests::operated::Operated;
-use downshift_tests::program::run;
+use downshift_tests::program::{run, said};
 use downshift_tests::programs::{DOCKER_REGISTRY, case, case_with};
 use downshift_tests::proxy::{Proxy, SeenRequest};
 use downshift_tests::registry::{Registry, htpasswd};
@@ -52,10 +51,6 @@ fn warm(server: &str, arguments: &[&str]) -> anyhow::Result<(Option<i32>, Value)
     let output = run([&["warm", "--json", "--server", server], arguments].concat())?;
     let summary = serde_json::from_slice(&output.stdout);
     Ok((output.status.code(), summary.with_context(|| said(&output))?))
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The reasons of what is not warm, in order.

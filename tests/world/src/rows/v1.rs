@@ -2,9 +2,8 @@
 
 use std::sync::LazyLock;
 
-use downshift::{Digest, EMPTY_LAYER, Form, Limits, Policy};
-use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
-use downshift_cases::implementation::{Answered, Implementation, Native, Outcome, schema1_request};
+use downshift::{Digest, EMPTY_LAYER, Limits};
+use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, built, sample};
 use downshift_registry::{V1Image, V1Images, V1Mode};
 
 use super::row::{
@@ -42,16 +41,18 @@ static SAMPLE: LazyLock<Vec<V1Image>> = LazyLock::new(|| images(&sample::schema2
 
 /// The images of one, the newest first.
 fn images(image: &Image) -> Vec<V1Image> {
-    let images = V1Images::read(&converted(image).body, &Limits::default()).expect("the sample is sound");
+    let stored = in_schema1(image);
+    let images = V1Images::read(&stored.manifest.bytes, &Limits::default()).expect("the sample is sound");
     images.with_id(images.id()).map(|(_, all)| all.to_vec()).expect("the newest is one of them")
 }
 
-fn converted(image: &Image) -> Answered {
-    let request = schema1_request(REPOSITORY, "latest", image.manifest.digest(), Policy::Strict);
-    match Native.answer(&request, &image.documents()) {
-        Outcome::Answered(answered) => answered,
-        outcome => panic!("the image is not converted: {outcome:?}"),
-    }
+fn in_schema1(image: &Image) -> Image {
+    built::in_schema1(image.clone()).expect("the image is converted")
+}
+
+/// The first of the sample's images whose layer is not the empty one.
+fn with_a_layer() -> &'static V1Image {
+    SAMPLE.iter().find(|own| own.layer.as_str() != Digest::EMPTY_LAYER).expect("it has a layer")
 }
 
 pub(super) fn rows() -> Vec<Row> {
@@ -184,7 +185,8 @@ fn pulled(place: Place, name: &str, image: &Image) -> Row {
 /// What was pushed by Docker 1.6 to 1.9, as it was.
 fn stored_schema1(place: Place) -> Row {
     let image = sample::schema2();
-    let stored = Image { layers: image.layers.clone(), ..Image::bare(Form::Schema1, converted(&image).body) };
+    // Of the empty layer nothing need be stored.
+    let stored = Image { layers: image.layers.clone(), ..in_schema1(&image) };
     let newest = &SAMPLE[0].id;
     let steps = [
         push("latest", &stored),
@@ -314,7 +316,7 @@ fn forgotten() -> Row {
 /// What is not there is not found, and what is gone in the middle of a pull is told.
 fn gone() -> Row {
     let image = sample::schema2();
-    let own = SAMPLE.iter().find(|own| own.layer.as_str() != Digest::EMPTY_LAYER).expect("it has a layer");
+    let own = with_a_layer();
     let missing = "blob unknown to registry\n";
     row(
         "v1/gone",
@@ -339,7 +341,7 @@ fn gone() -> Row {
 /// `pkg/httputils/resumablerequestreader.go`).
 fn resumed(place: Place) -> Row {
     let image = sample::schema2();
-    let own = SAMPLE.iter().find(|own| own.layer.as_str() != Digest::EMPTY_LAYER).expect("it has a layer");
+    let own = with_a_layer();
     let (path, bytes) = (of_image(&own.id, "layer"), place.layer(&image, own));
     let size = bytes.len();
     let from = |start: usize| next(&path).with("Range", &format!("bytes={start}-{size}"));
@@ -630,7 +632,7 @@ fn explained() -> Row {
 /// A layer that is not what its digest says is not given to the end: nobody looks at it after this.
 fn broken_layer() -> Row {
     let image = sample::schema2();
-    let own = SAMPLE.iter().find(|own| own.layer.as_str() != Digest::EMPTY_LAYER).expect("it has a layer");
+    let own = with_a_layer();
     row(
         "v1/broken-layer",
         Options::default(),
