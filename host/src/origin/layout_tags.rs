@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[("artifact", "")]]), (named(&[("1.0", 0)]), vec![]));
         let digest = format!("app@{}", Digest::of(b""));
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[(REF_NAME, &digest)]]).1, [1]);
-        // It has a name, which is no tag.
+        // It has a name, which is not a tag.
         assert_eq!(tags(&[&[(REF_NAME, &digest)]]), (vec![], vec![0]));
     }
 
