@@ -1,12 +1,15 @@
 //! The command line.
 
 mod arguments;
+mod bar;
 mod check;
 mod check_config;
 mod clients;
 mod compile_guest;
 mod completions;
+mod contents;
 mod convert;
+mod failures;
 mod input;
 mod inspect;
 mod key;
@@ -15,6 +18,9 @@ mod man;
 mod options;
 mod output;
 mod publish;
+mod reference;
+mod refusal;
+mod runtime;
 mod serve;
 mod setup;
 mod sync;

@@ -92,13 +92,19 @@ pub(crate) fn make_file(path: &Path) -> io::Result<File> {
 /// bytes are there then, and may not outlive a loss of power.
 pub(crate) fn write(path: &Path, bytes: &[u8], outlives: Outlives) -> io::Result<()> {
     let folder = folder_of(path);
-    let draft = folder.join(draft_name());
-    let written = write_draft(&draft, bytes, outlives).and_then(|()| fs::rename(&draft, path));
-    written.inspect_err(|_| drop(fs::remove_file(&draft)))?;
+    put(path, folder, |draft| write_draft(draft, bytes, outlives))?;
     match outlives {
         Outlives::PowerLoss => sync_folder(folder),
         Outlives::Crash => Ok(()),
     }
+}
+
+/// Puts a file in its place that `write` has written to a draft in the folder `drafts`: under its name there is what was there
+/// before or all of the new one.
+pub(crate) fn put(path: &Path, drafts: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let draft = drafts.join(draft_name());
+    let put = write(&draft).and_then(|()| fs::rename(&draft, path));
+    put.inspect_err(|_| drop(fs::remove_file(&draft)))
 }
 
 /// Makes a folder that has all of what `fill` writes into it, or is not there. It outlives a crash.
@@ -141,7 +147,7 @@ pub(crate) fn remove_leftovers(folder: &Path) {
 }
 
 /// A name that no other draft has, nor had in another process.
-pub(crate) fn draft_name() -> String {
+fn draft_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}{}", own_prefix(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -165,7 +171,8 @@ fn write_draft(draft: &Path, bytes: &[u8], outlives: Outlives) -> io::Result<()>
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Has the names in a folder be on the disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

@@ -1,5 +1,7 @@
 //! The digests by which registries know documents: that of the bytes, and for schema 1 that of the signed payload.
 
+use std::io::{self, ErrorKind, Read};
+
 use downshift::document::Document;
 use downshift::{Digest, Limits};
 use ring::digest::{Context, SHA256, SHA384, SHA512};
@@ -37,6 +39,31 @@ impl DigestCheck {
             Ok(())
         } else {
             Err(Error::Corrupt { digest: self.expected })
+        }
+    }
+}
+
+/// The algorithms of digests, each of which has a folder where blobs are files.
+pub(crate) const ALGORITHMS: [&str; 3] = ["sha256", "sha384", "sha512"];
+
+/// Bytes of a file that are read at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Gives all bytes of a file to `take`, piece by piece, and says how many they are. It waits for the disk.
+///
+/// # Errors
+/// Those of reading.
+pub(crate) fn read_pieces(mut file: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut chunk, mut length) = (vec![0; CHUNK_BYTES], 0);
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(length),
+            Ok(read) => {
+                take(chunk.get(..read).unwrap_or_default());
+                length += read as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -28,6 +28,9 @@ use crate::log;
 use crate::origin::pulp::{Blobs as PulpBlobs, Protected};
 use crate::origin::registry::{Delivery, UpstreamConfig, client_rules, permissions};
 
+/// The settings that say where images are, of which a server has one.
+pub(crate) const SOURCES: [&str; 3] = ["store", "pulp", "upstream"];
+
 /// Everything that can be said of a server. The default is what counts where nothing is said.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

@@ -1,10 +1,10 @@
 //! `downshift check-config`
 
 use clap::Args;
-use tokio::runtime::Runtime;
 
 use super::options::Options;
 use super::output::print;
+use super::runtime::runtime;
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::log::explain;
@@ -32,8 +32,7 @@ impl CheckConfig {
             }
         };
         if self.online {
-            let no_threads = |error: std::io::Error| Error::InvalidSettings { problem: error.to_string() };
-            let failures = Runtime::new().map_err(no_threads)?.block_on(checked.probe());
+            let failures = runtime()?.block_on(checked.probe());
             let is_sound = failures.is_empty();
             failures.into_iter().map(Error::Core).for_each(|error| explain(&error));
             if !is_sound {

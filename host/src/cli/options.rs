@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::log::{Format, Level};
 use crate::origin::pulp::{Blobs as PulpBlobs, Protected};
 use crate::origin::registry::{Delivery, UpstreamConfig};
-use crate::settings::{Auth, Listen, Settings, file, names};
+use crate::settings::{Auth, Listen, SOURCES, Settings, file, names};
 
 /// The prefix of environment variables.
 const PREFIX: &str = "DOWNSHIFT_";
@@ -287,7 +287,6 @@ impl Options {
         };
         let own = self.table()?;
         // Where the images are is one thing to say.
-        const SOURCES: [&str; 3] = ["store", "pulp", "upstream"];
         if SOURCES.into_iter().any(|source| own.contains_key(source)) {
             for source in SOURCES {
                 table.remove(source);

@@ -14,7 +14,6 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use downshift::{PlainLayers, Platform, Policy};
 use downshift_publish::{Audience, MAX_CLIENTS, Named, v1_audience};
-use tokio::runtime::Runtime;
 use toml::{Table, Value};
 
 use self::collect::{Collected, Wanted};
@@ -22,13 +21,14 @@ use self::source::Source;
 use self::summary::Summary;
 use self::tree::Tree;
 use super::output::{json, print, write_document};
+use super::reference::{Image, Platforms, repository};
+use super::runtime::runtime;
 use super::verdict::Verdict;
-use super::warm::reference::{Image, Platforms, repository};
 use crate::data::{DataFolder, keys};
 use crate::engine::EngineName;
 use crate::error::Error;
 use crate::origin::pulp::PulpTree;
-use crate::settings::{Settings, file};
+use crate::settings::{SOURCES, Settings, file};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -144,7 +144,7 @@ Examples:
   For a Crane that is there already, with data_dir = /srv/pulp/current/v2/app:
   downshift publish /srv/pulp --from images --layout pulp --url https://pulp.example.org/pulp/docker/v2
 
-The exit status is 1 if a client cannot get an image, which is told, or if nothing could be published.";
+The exit status is 1 if a client cannot get an image (the summary says which), or if nothing could be published.";
 
 /// For how long an answer may take that has to wait for layers of gigabytes.
 const PATIENCE_SECONDS: u64 = 24 * 60 * 60;
@@ -157,8 +157,7 @@ impl Publish {
             Layout::Pulp => pulp::readers(),
         };
         self.check(&platforms)?;
-        let no_threads = |error: std::io::Error| Error::InvalidSettings { problem: error.to_string() };
-        let runtime = Runtime::new().map_err(no_threads)?;
+        let runtime = runtime()?;
         let _within = runtime.enter();
         let tree = Tree::open(&self.out)?;
         let sources = self.sources(&platforms)?;
@@ -168,7 +167,7 @@ impl Publish {
         } else {
             print(summary.lines())?;
         }
-        Ok((summary.failed == 0).into())
+        Ok(summary.failures.is_empty().into())
     }
 
     async fn publish(
@@ -264,7 +263,7 @@ impl Publish {
         }
         let of = |(place, from): (usize, &String)| {
             let mut table = base.clone();
-            for origin in ["store", "pulp", "upstream"] {
+            for origin in SOURCES {
                 table.remove(origin);
             }
             if is_folder(from) {

@@ -20,7 +20,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use tokio::runtime::Runtime;
 use toml::{Table, Value};
 
 use self::mirror::{Mirror, Rules};
@@ -28,6 +27,7 @@ use self::selection::Selection;
 use self::source::Source;
 use super::options::UpstreamArgs;
 use super::output::{json, print, write_document};
+use super::runtime::runtime;
 use super::verdict::Verdict;
 use crate::bounded;
 use crate::engine::EngineName;
@@ -40,7 +40,7 @@ use downshift::PlainLayers;
 ///
 /// The folder is one that `downshift serve --store` serves, also while it is written: a repository changes at once, when all that
 /// it takes is there. Every manifest, config and layer is copied to the byte, with what refers to it; a layer that the folder
-/// has already is not fetched again, and what broke off is gone on with.
+/// has already is not fetched again, and an interrupted download is resumed.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Sync {
@@ -60,7 +60,7 @@ pub(super) struct Sync {
     /// The folder of images [default: `store` of the settings file]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A settings file as that of `downshift serve`, of which the upstream registries and the limits count
+    /// A settings file like that of `downshift serve`; only its upstream registries, its limits and its `store` are used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// An upstream registry, such as docker.io or http://localhost:5000
@@ -83,7 +83,7 @@ pub(super) struct Sync {
     /// Read every blob that is there already, and fetch those that are damaged
     #[arg(long)]
     verify: bool,
-    /// Say what would be done, and do nothing of it
+    /// Only say what would be done
     #[arg(long, conflicts_with = "verify")]
     dry_run: bool,
     /// How many requests to have under way
@@ -126,8 +126,7 @@ impl Sync {
         if selections.is_empty() {
             return Err(invalid("nothing is to be copied: name repositories, or use --all"));
         }
-        let no_threads = |error: io::Error| Error::InvalidSettings { problem: error.to_string() };
-        let runtime = Runtime::new().map_err(no_threads)?;
+        let runtime = runtime()?;
         let begun = Instant::now();
         let rules = Rules {
             is_dry_run: self.dry_run,
@@ -151,7 +150,7 @@ impl Sync {
         } else {
             print(summary.lines())?;
         }
-        Ok((summary.failed == 0).into())
+        Ok(summary.failures.is_empty().into())
     }
 
     fn selections(&self) -> Result<Vec<Selection>, Error> {

@@ -1,12 +1,9 @@
 //! `downshift warm`
 
 mod blobs;
-pub(super) mod contents;
 mod front;
 mod manifests;
 mod progress;
-pub(super) mod reference;
-pub(super) mod refusal;
 mod summary;
 mod tags;
 
@@ -19,15 +16,16 @@ use clap::Args;
 use downshift_inspect::Client;
 use downshift_registry::Credentials;
 use reqwest::Url;
-use tokio::runtime::Runtime;
 
 use self::blobs::Depth;
 use self::front::Front;
 use self::manifests::Wanted;
 use self::progress::Progress;
-use self::reference::{Image, Platforms};
-use self::summary::{Failure, Summary};
+use self::summary::Summary;
+use super::failures::ImageFailure;
 use super::output::{json, print, write_document};
+use super::reference::{self, Image, Platforms};
+use super::runtime::runtime;
 use super::setup::front_url;
 use super::verdict::Verdict;
 use crate::error::Error;
@@ -107,14 +105,13 @@ impl Warm {
         let ca = self.ca.clone().map(Authorities::read).transpose()?;
         let patience = Duration::from_secs(self.patience);
         let front = Front::new(self.server.clone(), ca.as_ref(), credentials, patience)?;
-        let no_threads = |error: std::io::Error| Error::InvalidSettings { problem: error.to_string() };
-        let summary = Runtime::new().map_err(no_threads)?.block_on(self.warm(&front))?;
+        let summary = runtime()?.block_on(self.warm(&front))?;
         if self.json {
             write_document(None, &json(&summary)?)?;
         } else {
             print(summary.lines())?;
         }
-        Ok(summary.is_warm().into())
+        Ok(summary.failures.is_empty().into())
     }
 
     async fn warm(&self, front: &Front) -> Result<Summary, Error> {
@@ -125,7 +122,7 @@ impl Warm {
         for repository in &self.all {
             match tags::list(front, repository).await {
                 Ok(tags) => images.extend(tags.into_iter().map(|tag| Image::tagged(repository, tag))),
-                Err(refusal) => summary.add_failure(Failure::of_repository(repository, refusal)),
+                Err(refusal) => summary.failures.add(ImageFailure::of(repository, refusal)),
             }
         }
         reference::drop_duplicates(&mut images);

@@ -1,8 +1,8 @@
 //! One layout of a store, which is written: blobs first, each whole or not there, then `index.json` by rename. So whoever
 //! reads it meanwhile sees what was there before or all that is new.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,8 @@ use super::layout::{Entry, INDEX_BYTES, LAYOUT_VERSION};
 use super::layout_tags::{IMAGE_NAME, REF_NAME, tag_of};
 use crate::bounded;
 use crate::data;
+use crate::digest::ALGORITHMS;
 use crate::error::Error;
-
-/// The algorithms of digests, each of which has a folder.
-pub(crate) const ALGORITHMS: [&str; 3] = ["sha256", "sha384", "sha512"];
 
 /// The annotation of an entry that is there only because it refers to another one.
 const ROLE: &str = "io.downshift.role";
@@ -71,10 +69,8 @@ impl LayoutWriter {
 
     /// Makes its folders, as far as they are not there, and removes what a crash has left.
     pub(crate) fn make(&self) -> Result<(), Error> {
-        for algorithm in ALGORITHMS.iter().take(1) {
-            let folder = self.folder.join("blobs").join(algorithm);
-            fs::create_dir_all(&folder).map_err(|error| Error::unwritable(&folder, error))?;
-        }
+        let folder = self.folder.join("blobs/sha256");
+        fs::create_dir_all(&folder).map_err(|error| Error::unwritable(&folder, error))?;
         data::remove_leftovers(&self.folder);
         let marker = self.folder.join("oci-layout");
         if !marker.exists() {
@@ -117,7 +113,7 @@ impl LayoutWriter {
         Ok(true)
     }
 
-    /// Has the repository be none any more. Its blobs stay.
+    /// Removes the index, so that this is no repository any longer. Its blobs stay.
     pub(crate) fn remove_index(&self) -> Result<(), Error> {
         let path = self.folder.join("index.json");
         match fs::remove_file(&path) {
@@ -204,30 +200,25 @@ impl LayoutWriter {
     }
 
     fn copy_blob(&self, file: &Path, path: &Path) -> Result<(), Error> {
-        let draft = self.folder.join(data::draft_name());
-        let copied = fs::copy(file, &draft)
-            .and_then(|_| File::open(&draft)?.sync_all())
-            .and_then(|()| fs::rename(&draft, path));
-        copied.map_err(|error| {
-            let _ = fs::remove_file(&draft);
-            Error::unwritable(path, error)
+        self.put(path, |draft| {
+            fs::copy(file, draft)?;
+            File::open(draft)?.sync_all()
         })
     }
 
-    /// Writes a file in one go. Unlike those of a data folder it is for whoever the umask says.
+    /// Writes a file, which is for whoever the umask says.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let draft = self.folder.join(data::draft_name());
-        let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create_new(true).open(&draft)?;
+        self.put(path, |draft| {
+            let mut file = File::create_new(draft)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&draft, path)
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&draft);
-            Error::unwritable(path, error)
+            file.sync_all()
         })?;
         sync_folder(path.parent().unwrap_or(&self.folder))
+    }
+
+    /// Puts a file in its place. Its draft is where no reader looks for blobs.
+    fn put(&self, path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
+        data::put(path, &self.folder, write).map_err(|error| Error::unwritable(path, error))
     }
 }
 
@@ -261,31 +252,41 @@ impl LayoutIndex {
         self.entries.iter().filter_map(|value| Digest::parse(value.get("digest")?.as_str()?).ok())
     }
 
-    /// Has a tag point to a manifest that was copied from a place, instead of whatever it pointed to.
-    pub(crate) fn set_tag(&mut self, repository: &str, tag: &str, place: &str, manifest: &Described) {
-        let entry = entry(manifest, &[(REF_NAME, tag), (SOURCE, place)]);
-        let is_own = |value: &Value| tag_and_digest(repository, value).is_some_and(|(own, _)| own == tag);
-        let (mut is_first, mut is_changed) = (true, false);
+    /// Has tags point to manifests that were copied from a place, instead of whatever they pointed to.
+    pub(crate) fn set_tags<'t>(
+        &mut self,
+        repository: &str,
+        place: &str,
+        tags: impl IntoIterator<Item = (&'t str, &'t Described)>,
+    ) {
+        let entry = |(tag, manifest)| (tag, entry(manifest, &[(REF_NAME, tag), (SOURCE, place)]));
+        // Those that have no entry yet.
+        let mut missing: BTreeMap<&str, Value> = tags.into_iter().map(entry).collect();
+        let all: BTreeSet<String> = missing.keys().map(|tag| (*tag).to_owned()).collect();
+        let mut is_changed = false;
         self.entries.retain_mut(|value| {
-            if !is_own(value) {
+            let Some((tag, _)) = tag_and_digest(repository, value).filter(|(tag, _)| all.contains(tag))
+            else {
                 return true;
-            }
-            if is_first && *value != entry {
-                *value = entry.clone();
+            };
+            // Any but the first entry of a tag says something else.
+            let Some(entry) = missing.remove(tag.as_str()) else {
+                is_changed = true;
+                return false;
+            };
+            if *value != entry {
+                *value = entry;
                 is_changed = true;
             }
-            is_changed |= !is_first;
-            core::mem::replace(&mut is_first, false)
+            true
         });
-        if is_first {
-            self.entries.push(entry);
-        }
-        self.is_changed |= is_changed || is_first;
+        self.is_changed |= is_changed || !missing.is_empty();
+        self.entries.extend(missing.into_values());
     }
 
-    /// Removes a tag.
-    pub(crate) fn remove_tag(&mut self, repository: &str, tag: &str) {
-        self.retain(|value| tag_and_digest(repository, value).is_none_or(|(own, _)| own != tag));
+    /// Removes tags.
+    pub(crate) fn remove_tags(&mut self, repository: &str, tags: &BTreeSet<String>) {
+        self.retain(|value| tag_and_digest(repository, value).is_none_or(|(own, _)| !tags.contains(&own)));
     }
 
     fn retain(&mut self, is_kept: impl Fn(&Value) -> bool) {
@@ -295,7 +296,8 @@ impl LayoutIndex {
     }
 
     fn add(&mut self, digest: &Digest, entry: Value) {
-        if !self.digests().any(|own| own == *digest) {
+        let is_own = |value: &Value| value.get("digest").and_then(Value::as_str) == Some(digest.as_str());
+        if !self.entries.iter().any(is_own) {
             self.entries.push(entry);
             self.is_changed = true;
         }
@@ -345,8 +347,7 @@ pub(crate) fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
 
 /// Has the names in a folder be on the disk.
 fn sync_folder(folder: &Path) -> Result<(), Error> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| Error::unwritable(folder, error))
+    data::sync_folder(folder).map_err(|error| Error::unwritable(folder, error))
 }
 
 fn entry(manifest: &Described, annotations: &[(&str, &str)]) -> Value {
@@ -407,8 +408,8 @@ mod tests {
         let tags = index.tags("team/app");
         assert_eq!(tags.get("1.0"), Some(&one.digest));
         assert_eq!(tags.get("other"), Some(&other.digest));
-        index.set_tag("team/app", "1.0", "https://a/app", &two);
-        index.set_tag("team/app", "2.0", "https://b/app", &one);
+        index.set_tags("team/app", "https://a/app", [("1.0", &two)]);
+        index.set_tags("team/app", "https://b/app", [("2.0", &one)]);
         assert_eq!(index.tags_from("team/app", "https://a/app").collect::<Vec<_>>(), ["1.0"]);
         index.add_referrer(&described("signature"));
         index.add_referrer(&described("signature"));
@@ -420,9 +421,9 @@ mod tests {
         let tags = index.tags("team/app");
         assert_eq!((tags.get("1.0"), tags.get("2.0")), (Some(&two.digest), Some(&one.digest)));
         // Once more the same writes nothing.
-        index.set_tag("team/app", "2.0", "https://b/app", &one);
+        index.set_tags("team/app", "https://b/app", [("2.0", &one)]);
         assert!(!layout.write_index(&index).unwrap());
-        index.remove_tag("team/app", "2.0");
+        index.remove_tags("team/app", &BTreeSet::from(["2.0".to_owned()]));
         index.retain_referrers(|_| true);
         assert_eq!(index.entries.len(), 3);
         index.retain_referrers(|_| false);

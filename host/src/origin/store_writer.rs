@@ -7,7 +7,7 @@ use core::sync::atomic::AtomicBool;
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,20 +21,17 @@ use super::store::{MAX_FOLDERS, repository_names, too_many_folders};
 use super::store_files::StoreFiles;
 use crate::bounded;
 use crate::data::{self, Outlives};
-use crate::digest::DigestCheck;
+use crate::digest::{ALGORITHMS, DigestCheck, read_pieces};
 use crate::error::Error;
 use crate::time;
 
 /// The folder of what is no layout. Repositories have no such names.
 const WORK_FOLDER: &str = ".downshift-sync";
 
-/// Bytes of a file that are read at once.
-const CHUNK_BYTES: usize = 256 * 1024;
-
 /// Bytes of the file that says what nothing refers to: room for some 500,000 blobs.
 const UNREFERENCED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// For how long a blob that is not whole is worth going on with. What it is of may have moved on since.
+/// For how long a blob that is not whole is worth resuming. What it is of may have moved on since.
 const PART_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A store that nobody else writes, as long as this value lives.
@@ -59,7 +56,7 @@ struct KnownBlob {
 struct Unreferenced {
     /// Blobs, by repository and digest.
     blobs: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Repositories that are none any more.
+    /// Repositories that were removed.
     repositories: BTreeMap<String, u64>,
 }
 
@@ -174,7 +171,7 @@ impl StoreWriter {
         let options = OpenOptions::new().create(true).truncate(false).read(true).append(true).open(&path);
         let mut file = options.map_err(unwritable)?;
         let mut check = DigestCheck::new(digest.clone());
-        let length = hash(&mut file, &mut check).map_err(unwritable)?;
+        let length = read_pieces(&mut file, |piece| check.update(piece)).map_err(unwritable)?;
         Ok(Part { digest: digest.clone(), path, file, length, check })
     }
 
@@ -199,7 +196,10 @@ impl StoreWriter {
             // Of a file with other names nothing is won.
             let bytes = fs::metadata(&path).map_or(0, |file| if file.nlink() == 1 { file.len() } else { 0 });
             fs::remove_file(&path).map_err(|error| Error::unwritable(&path, error))?;
-            self.known().retain(|own, known| *own != digest || known.path != path);
+            let mut known = self.known();
+            if known.get(&digest).is_some_and(|known| known.path == path) {
+                known.remove(&digest);
+            }
             removed.add(Removed { blobs: 1, bytes });
         }
         if !left.is_empty() {
@@ -208,12 +208,12 @@ impl StoreWriter {
         Ok(removed)
     }
 
-    /// Notes that a repository is none any more.
+    /// Notes that a repository was removed.
     pub(crate) fn removed_repository(&self, name: &str) {
         self.unreferenced().repositories.insert(name.to_owned(), time::now());
     }
 
-    /// Removes what is left of repositories that are none any more for so long.
+    /// Removes what is left of repositories that were removed at least this long ago.
     pub(crate) fn sweep_repositories(&self, kept_for: Duration) -> Result<Removed, Error> {
         let now = time::now();
         let repositories = core::mem::take(&mut self.unreferenced().repositories);
@@ -230,10 +230,11 @@ impl StoreWriter {
             removed.add(self.sweep(&layout, &HashSet::new(), Duration::ZERO)?);
             let _ = fs::remove_file(layout.folder().join("oci-layout"));
             // Other repositories may be below it: what is not empty stays.
-            let folders = ["blobs/sha256", "blobs/sha384", "blobs/sha512", "blobs", ""];
-            for folder in folders.map(|folder| layout.folder().join(folder)) {
+            let blobs = layout.folder().join("blobs");
+            for folder in ALGORITHMS.map(|algorithm| blobs.join(algorithm)).iter().chain([&blobs]) {
                 let _ = fs::remove_dir(folder);
             }
+            let _ = fs::remove_dir(layout.folder());
             for parent in layout.folder().ancestors().skip(1).take_while(|parent| *parent != self.folder) {
                 let _ = fs::remove_dir(parent);
             }
@@ -373,24 +374,8 @@ fn remove_old_parts(parts: &Path) {
 /// Whether the bytes of a file have a digest. It waits for the disk.
 pub(crate) fn has_digest(path: &Path, digest: &Digest) -> bool {
     let mut check = DigestCheck::new(digest.clone());
-    let read = File::open(path).and_then(|mut file| hash(&mut file, &mut check));
+    let read = File::open(path).and_then(|file| read_pieces(file, |piece| check.update(piece)));
     read.is_ok() && check.finish().is_ok()
-}
-
-/// Takes all bytes of a file in, and gives how many they are.
-fn hash(file: &mut File, check: &mut DigestCheck) -> std::io::Result<u64> {
-    let (mut chunk, mut length) = (vec![0; CHUNK_BYTES], 0);
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(length),
-            Ok(read) => {
-                check.update(chunk.get(..read).unwrap_or_default());
-                length += read as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -181,18 +181,11 @@ impl Shared {
             | Effect::Open { .. }
             | Effect::Tags(_)
             | Effect::Manifests(_)
-            | Effect::Repositories(_)
-                if let Some(tree) = &self.pulp =>
-            {
-                self.of_pulp(tree, effect, context)
-            }
-            Effect::Resolve { .. }
-            | Effect::TagOf { .. }
-            | Effect::Documents { .. }
-            | Effect::Open { .. }
-            | Effect::Tags(_)
-            | Effect::Manifests(_) => self.of_repository(effect, context),
-            Effect::Repositories(_) => self.repositories(context),
+            | Effect::Repositories(_) => match (&self.pulp, &effect) {
+                (Some(tree), _) => self.of_pulp(tree, effect, context),
+                (None, Effect::Repositories(_)) => self.repositories(context),
+                (None, _) => self.of_repository(effect, context),
+            },
             Effect::Verify(body) => self.verify(body, context),
             Effect::Convert(conversion) => self.convert(conversion, context),
             Effect::CheckLogin(authorization) => {

@@ -1,14 +1,18 @@
 //! The front: a request in, a reply out.
 
 use core::future::poll_fn;
+use core::mem;
 use core::net::IpAddr;
+use core::pin::Pin;
 use core::time::Duration;
+use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use downshift::{Digest, Form};
 use downshift_pull::{Reply as Answer, TagTarget};
 use downshift_registry::{Body, Request, Response, error as http};
+use hyper::body::Body as _;
 
 use super::body::PullBody;
 use super::driver::{Driver, News};
@@ -44,6 +48,46 @@ pub(crate) enum ReplyBody {
     Blob(Box<PullBody>),
 }
 
+impl ReplyBody {
+    /// The next bytes; nothing at the end.
+    ///
+    /// # Errors
+    /// If it breaks off.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        match self {
+            Self::Bytes(bytes) => Ok(Some(mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
+            Self::Blob(body) => loop {
+                let Some(frame) = poll_fn(|task| Pin::new(&mut **body).poll_frame(task)).await else {
+                    return Ok(None);
+                };
+                if let Ok(data) = frame?.into_data()
+                    && !data.is_empty()
+                {
+                    return Ok(Some(data));
+                }
+            },
+        }
+    }
+
+    /// All bytes; nothing if there are more than `limit`.
+    ///
+    /// # Errors
+    /// If it breaks off.
+    pub(crate) async fn whole(mut self, limit: usize) -> io::Result<Option<Bytes>> {
+        if let Self::Bytes(bytes) = self {
+            return Ok(Some(bytes).filter(|bytes| bytes.len() <= limit));
+        }
+        let mut all = BytesMut::new();
+        while let Some(bytes) = self.next().await? {
+            all.extend_from_slice(&bytes);
+            if all.len() > limit {
+                return Ok(None);
+            }
+        }
+        Ok(Some(all.freeze()))
+    }
+}
+
 impl Front {
     /// The registry of which all pulls have this together, and to which clients come by `http` or `https`.
     pub(crate) fn new(shared: Shared, scheme: &'static str) -> Self {
@@ -62,6 +106,21 @@ impl Front {
             News::Respond(answer) => reply(*answer, driver),
             // A pull begins with its head.
             _ => http::internal().into(),
+        }
+    }
+
+    /// Answers a request of this process itself.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: impl Iterator<Item = (&str, &str)>,
+        asker: Asker,
+    ) -> Reply {
+        let lines = headers.map(|(name, value)| (name, value.as_bytes()));
+        match Request::read(method, path, lines) {
+            Ok(request) => self.answer(Arc::new(request), asker.client, asker).await,
+            Err(response) => response.into(),
         }
     }
 

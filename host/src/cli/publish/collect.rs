@@ -12,10 +12,11 @@ use futures_util::stream::iter;
 use serde::Deserialize;
 
 use super::source::{Answer, Source, Trouble};
-use super::summary::{Failure, Summary, V1Summary};
-use crate::cli::warm::contents::Contents;
-use crate::cli::warm::reference::Image;
-use crate::cli::warm::refusal::Refusal;
+use super::summary::{Summary, V1Summary};
+use crate::cli::contents::Contents;
+use crate::cli::failures::{Failed as _, Failures, ImageFailure};
+use crate::cli::reference::{Image, drop_duplicates};
+use crate::cli::refusal::Refusal;
 use crate::digest;
 use crate::error::Error;
 use crate::log::notice;
@@ -70,7 +71,7 @@ pub(super) struct Collected {
     pub(super) blobs: BTreeMap<(String, Digest), Blob>,
     pub(super) v1: V1Collected,
     v1_answers: BTreeMap<(String, String), V1Answers>,
-    pub(super) failures: Vec<Failure>,
+    failures: Failures<ImageFailure>,
     /// Which source each repository is from.
     pub(super) repositories: BTreeMap<String, usize>,
     images: usize,
@@ -101,7 +102,7 @@ struct Outcome {
     v1: V1Answers,
     manifests: Vec<(Digest, Manifest)>,
     blobs: Vec<(Digest, Blob)>,
-    failures: Vec<Failure>,
+    failures: Vec<ImageFailure>,
     is_broken: bool,
     lacks_key: bool,
 }
@@ -147,7 +148,7 @@ impl Collected {
         if wanted.images.is_empty() && repositories.is_empty() {
             match list(source, "/v2/_catalog", |page: Catalog| page.repositories).await {
                 Ok(names) => repositories = names,
-                Err(trouble) => self.fail(Failure::of("_catalog", trouble.refusal), true),
+                Err(trouble) => self.fail(ImageFailure::of("_catalog", trouble.refusal), true),
             }
         }
         for name in &repositories {
@@ -161,12 +162,11 @@ impl Collected {
                 Err(trouble) if trouble.status == 404 && !wanted.repositories.is_empty() => {}
                 Err(trouble) => {
                     let is_passing = trouble.is_passing();
-                    self.fail(Failure::of(name, trouble.refusal), is_passing);
+                    self.fail(ImageFailure::of(name, trouble.refusal), is_passing);
                 }
             }
         }
-        let mut seen = HashSet::new();
-        images.retain(|image| seen.insert((image.name.clone(), image.reference.clone())));
+        drop_duplicates(&mut images);
         for image in &images {
             let other = *self.repositories.entry(image.name.clone()).or_insert(place);
             if other != place {
@@ -213,9 +213,9 @@ impl Collected {
         Ok(())
     }
 
-    fn fail(&mut self, failure: Failure, is_passing: bool) {
-        notice(format_args!("{}: failed: {}", failure.what(), failure.refusal.reason));
-        self.failures.push(failure);
+    fn fail(&mut self, failure: ImageFailure, is_passing: bool) {
+        notice(failure.line());
+        self.failures.add(failure);
         self.is_whole &= !is_passing;
     }
 
@@ -245,8 +245,8 @@ impl Collected {
                         cause,
                         remedy: "publish it into another folder for Docker before 1.6".to_owned(),
                     };
-                    let failure = Failure::of(&format!("{name}:{tag}"), refusal);
-                    self.fail(failure.of_client(V1_CLIENT, platform, true), false);
+                    let failure = ImageFailure::of(&format!("{name}:{tag}"), refusal);
+                    self.fail(of_client(failure, V1_CLIENT, Some(platform)), false);
                     None
                 });
                 of_tag.push(id);
@@ -257,7 +257,7 @@ impl Collected {
         }
     }
 
-    /// Finds out how many bytes the layers of version 1 have: what breaks off is gone on with by that.
+    /// Finds out how many bytes the layers of version 1 have: engines resume an interrupted download by that.
     async fn measure_v1(&mut self, sources: &[Source], jobs: usize) {
         let layers: BTreeSet<&Digest> = self.v1.ids.images().map(|(_, _, layer, _)| layer).collect();
         let mut said: BTreeMap<Digest, (Option<u64>, String, &Blob)> = BTreeMap::new();
@@ -296,7 +296,7 @@ impl Collected {
         for name in wanted.images.iter().map(|image| &image.name).chain(wanted.repositories) {
             if !self.repositories.contains_key(name) {
                 let problem = Problem::Invalid(format!("`{name}` is in none of the sources"));
-                self.fail(Failure::of(name, problem.into()), false);
+                self.fail(ImageFailure::of(name, problem.into()), false);
             }
         }
     }
@@ -307,11 +307,15 @@ impl Collected {
         for manifest in self.manifests.values() {
             *summary.manifests.entry(manifest.media_type.clone()).or_default() += 1;
         }
-        for failure in &self.failures {
-            summary.add_failure(failure.clone());
-        }
+        summary.failures = self.failures.clone();
         summary
     }
+}
+
+/// The failure of one client, and on one platform if the client says that.
+fn of_client(failure: ImageFailure, client: &str, platform: Option<&Platform>) -> ImageFailure {
+    let platform = platform.map(ToString::to_string);
+    ImageFailure { client: Some(client.to_owned()), platform, ..failure }
 }
 
 struct Asking<'a> {
@@ -394,8 +398,8 @@ impl Asking<'_> {
         outcome: &mut Outcome,
     ) {
         let is_passing = trouble.is_passing();
-        let failure = Failure::of(&self.image.text, trouble.refusal);
-        let failure = failure.of_client(client, platform, says_platform);
+        let failure = ImageFailure::of(&self.image.text, trouble.refusal);
+        let failure = of_client(failure, client, says_platform.then_some(platform));
         // What is not an image is for those alone who take it as it is.
         if failure.refusal.reason == ARTIFACT {
             notice(format_args!("{}: left out, it is not an image", failure.what()));
@@ -433,14 +437,14 @@ impl Asking<'_> {
             }
             if seen.len() > MAX_MANIFESTS {
                 let problem = Problem::Invalid(format!("it leads to more than `{MAX_MANIFESTS}` manifests"));
-                outcome.failures.push(Failure::of(&self.image.text, problem.into()));
+                outcome.failures.push(ImageFailure::of(&self.image.text, problem.into()));
                 break;
             }
             let contents = match Contents::read(&answer.body, &Limits::default()) {
                 Ok(contents) => contents,
                 Err(error) => {
                     let refusal = Problem::Invalid(error.to_string()).into();
-                    outcome.failures.push(Failure::of(&self.image.text, refusal));
+                    outcome.failures.push(ImageFailure::of(&self.image.text, refusal));
                     continue;
                 }
             };

@@ -15,9 +15,10 @@ use downshift_pulp::{
 use super::collect::Collected;
 use super::plan::{Item, Plan};
 use super::source::Source;
-use super::summary::{Failure, Summary};
+use super::summary::Summary;
 use crate::bounded;
-use crate::cli::warm::refusal::Refusal;
+use crate::cli::failures::{Failed as _, ImageFailure};
+use crate::cli::refusal::Refusal;
 use crate::digest;
 use crate::error::Error;
 use crate::log::notice;
@@ -46,7 +47,7 @@ pub(super) fn readers() -> Vec<Audience> {
 
 /// The platform of who reads no lists: metadata have a manifest for no other one.
 pub(super) fn platforms() -> Vec<Platform> {
-    vec![Platform::new("linux", "amd64")]
+    vec![Platform::linux_amd64()]
 }
 
 /// Reads the URL of the folders of all repositories.
@@ -124,16 +125,18 @@ struct Publications<'p> {
 
 impl Publications<'_> {
     fn of(&mut self, name: &str, is_protected: bool) -> &mut Publication {
-        let id = id_of(name);
-        let url = format!("{}/{id}/", self.url);
-        self.all.entry(name.to_owned()).or_insert_with(|| Publication {
-            id,
-            name: name.to_owned(),
-            url,
-            is_protected,
-            tags: BTreeMap::new(),
-            manifests: BTreeMap::new(),
-            blobs: BTreeSet::new(),
+        let base = self.url;
+        self.all.entry(name.to_owned()).or_insert_with(|| {
+            let id = id_of(name);
+            Publication {
+                url: format!("{base}/{id}/"),
+                id,
+                name: name.to_owned(),
+                is_protected,
+                tags: BTreeMap::new(),
+                manifests: BTreeMap::new(),
+                blobs: BTreeSet::new(),
+            }
         })
     }
 
@@ -215,9 +218,9 @@ fn tell(summary: &mut Summary, name: &str, problem: &Unpublishable) {
     };
     let refusal =
         Refusal { reason: NO_PLACE.to_owned(), cause: problem.to_string(), remedy: remedy.to_owned() };
-    let failure = Failure::of(name, refusal);
+    let failure = ImageFailure::of(name, refusal);
     notice(format_args!("{}: failed: {}", failure.what(), failure.refusal.cause));
-    summary.add_failure(failure);
+    summary.failures.add(failure);
 }
 
 /// The digests that files in a folder are named after.

@@ -1,18 +1,17 @@
-//! Where images come from: a registry, a store or what Pulp has published, behind the front that a server has. It is asked as clients ask, in this
-//! process.
+//! Where images come from: a registry, a store or what Pulp has published, behind the front that a server has. It is asked as
+//! clients ask, in this process.
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use downshift::{Digest, Form};
-use downshift_registry::{Problem, Request, V1Mode};
+use downshift_registry::{Problem, V1Mode};
 use downshift_sign::PrivateKey;
-use http_body_util::BodyExt as _;
 
-use crate::cli::warm::refusal::Refusal;
+use crate::cli::refusal::Refusal;
 use crate::data::keys;
 use crate::digest::DigestCheck;
 use crate::error::Error;
@@ -24,8 +23,8 @@ use crate::service::Service;
 use crate::settings::{Auth, Settings};
 use crate::work_budget::Asker;
 
-/// Where the requests come from.
-const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Who asks.
+const ASKER: Asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), is_shared: false };
 
 /// Where images come from.
 pub(super) struct Source {
@@ -97,14 +96,8 @@ impl Source {
         path: &str,
         headers: &[(&'static str, String)],
     ) -> Result<Reply, Trouble> {
-        let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-        let request = match Request::read(method, path, lines) {
-            Ok(request) => request,
-            Err(response) => return Err(trouble(response.into()).await),
-        };
-        let request = self.service.front.local(request.into());
-        let asker = Asker { client: ADDRESS, is_shared: false };
-        let reply = self.service.front.answer(request, ADDRESS, asker).await;
+        let lines = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let reply = self.service.front.ask(method, path, lines, ASKER).await;
         if reply.status == 200 { Ok(reply) } else { Err(trouble(reply).await) }
     }
 
@@ -164,29 +157,23 @@ impl Source {
         digest: &Digest,
         to: &Path,
     ) -> Result<Result<u64, Trouble>, Error> {
-        let reply = match self.ask("GET", path, headers).await {
-            Ok(reply) => reply,
+        let mut body = match self.ask("GET", path, headers).await {
+            Ok(reply) => reply.body,
             Err(trouble) => return Ok(Err(trouble)),
         };
         let unwritable = |error| Error::unwritable(to, error);
         let mut file = File::create_new(to).map_err(unwritable)?;
         let mut check = DigestCheck::new(digest.clone());
         let mut bytes = 0_u64;
-        let mut write = |piece: &Bytes| {
-            check.update(piece);
+        loop {
+            let piece = match body.next().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(_) => return Ok(Err(Problem::Invalid(format!("the blob `{digest}` broke off")).into())),
+            };
+            check.update(&piece);
             bytes = bytes.saturating_add(piece.len() as u64);
-            file.write_all(piece)
-        };
-        match reply.body {
-            ReplyBody::Bytes(all) => write(&all).map_err(unwritable)?,
-            ReplyBody::Blob(mut body) => {
-                while let Some(frame) = body.frame().await {
-                    let Some(piece) = frame.ok().and_then(|frame| frame.into_data().ok()) else {
-                        return Ok(Err(Problem::Invalid(format!("the blob `{digest}` broke off")).into()));
-                    };
-                    write(&piece).map_err(unwritable)?;
-                }
-            }
+            file.write_all(&piece).map_err(unwritable)?;
         }
         if check.finish().is_err() {
             return Ok(Err(Problem::Corrupt { digest: digest.clone() }.into()));
@@ -203,14 +190,7 @@ async fn trouble(reply: Reply) -> Trouble {
 }
 
 async fn whole(body: ReplyBody) -> Result<Bytes, Trouble> {
-    let mut body = match body {
-        ReplyBody::Bytes(bytes) => return Ok(bytes),
-        ReplyBody::Blob(body) => body,
-    };
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let broken = || Trouble::from(Problem::Invalid("an answer broke off".to_owned()));
-        bytes.extend_from_slice(&frame.ok().and_then(|frame| frame.into_data().ok()).ok_or_else(broken)?);
-    }
-    Ok(bytes.freeze())
+    let broken = || Trouble::from(Problem::Invalid("an answer broke off".to_owned()));
+    // What a server makes has limits of its own.
+    body.whole(usize::MAX).await.ok().flatten().ok_or_else(broken)
 }

@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use downshift::{Digest, Platform};
 use downshift_publish::Variant;
 use serde::Serialize;
 
-use crate::cli::warm::refusal::Refusal;
-
-/// Failures that are told one by one.
-const MAX_FAILURES: usize = 1000;
+use crate::cli::failures::{Failures, ImageFailure};
 
 /// What was done.
 #[derive(Default, Serialize)]
@@ -35,9 +31,8 @@ pub(super) struct Summary {
     /// Whether anything in it is another than before.
     pub(super) changed: bool,
     pub(super) seconds: f64,
-    pub(super) failed: usize,
-    /// The first of that.
-    pub(super) failures: Vec<Failure>,
+    #[serde(flatten)]
+    pub(super) failures: Failures<ImageFailure>,
 }
 
 /// What there is for clients that pull by version 1.
@@ -49,55 +44,7 @@ pub(super) struct V1Summary {
     pub(super) images: usize,
 }
 
-/// What is missing, and why.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Failure {
-    /// The image or repository.
-    pub(super) image: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blob: Option<Digest>,
-    #[serde(flatten)]
-    pub(super) refusal: Refusal,
-}
-
-impl Failure {
-    pub(super) fn of(image: &str, refusal: Refusal) -> Self {
-        Self { image: image.to_owned(), client: None, platform: None, blob: None, refusal }
-    }
-
-    pub(super) fn of_client(self, name: &str, platform: &Platform, says_platform: bool) -> Self {
-        let platform = says_platform.then(|| platform.to_string());
-        Self { client: Some(name.to_owned()), platform, ..self }
-    }
-
-    pub(super) fn of_blob(self, digest: &Digest) -> Self {
-        Self { blob: Some(digest.clone()), ..self }
-    }
-
-    /// What it is about, for people.
-    pub(super) fn what(&self) -> String {
-        let Self { image, client, platform, blob, .. } = self;
-        let part = |before: &str, text: Option<String>| {
-            text.map_or_else(String::new, |text| format!("{before}{text}"))
-        };
-        let blob = blob.as_ref().map(ToString::to_string);
-        [image.clone(), part(" for ", client.clone()), part(" on ", platform.clone()), part(", blob ", blob)]
-            .concat()
-    }
-}
-
 impl Summary {
-    pub(super) fn add_failure(&mut self, failure: Failure) {
-        self.failed += 1;
-        if self.failures.len() < MAX_FAILURES {
-            self.failures.push(failure);
-        }
-    }
-
     /// For people.
     pub(super) fn lines(&self) -> Vec<String> {
         let state = match (self.published, self.changed) {
@@ -113,7 +60,7 @@ impl Summary {
             format!("written    {} files, {} bytes", self.written, self.bytes),
             format!("linked     {} files", self.linked),
             format!("seconds    {:.1}", self.seconds),
-            format!("failed     {}", self.failed),
+            format!("failed     {}", self.failures.count()),
         ];
         if let Some(V1Summary { tags, images }) = &self.v1 {
             lines.push(format!("version 1  {tags} tags, {images} images, for Docker before 1.6"));
@@ -126,14 +73,7 @@ impl Summary {
                 .iter()
                 .map(|variant| format!("variant    {}: {}", variant.name, variant.clients.join(", "))),
         );
-        for failure in &self.failures {
-            lines.push(format!("  {}: {}", failure.what(), failure.refusal.reason));
-            lines.push(format!("    cause:  {}", failure.refusal.cause));
-            lines.push(format!("    remedy: {}", failure.refusal.remedy));
-        }
-        if self.failed > self.failures.len() {
-            lines.push(format!("  and {} more", self.failed - self.failures.len()));
-        }
+        lines.extend(self.failures.lines());
         lines
     }
 }

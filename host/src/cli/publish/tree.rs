@@ -15,7 +15,8 @@ use tokio::task::block_in_place;
 
 use super::plan::{Item, Plan};
 use super::source::{Source, Trouble};
-use super::summary::{Failure, Summary};
+use super::summary::Summary;
+use crate::cli::failures::{Failed as _, ImageFailure};
 use crate::digest::DigestCheck;
 use crate::error::Error;
 use crate::log::notice;
@@ -231,13 +232,13 @@ impl Filling<'_> {
                 Made::Linked => summary.linked += 1,
                 Made::Missing(trouble) => {
                     is_whole &= !trouble.is_passing();
-                    let mut failure = Failure::of(path, trouble.refusal);
+                    let mut failure = ImageFailure::of(path, trouble.refusal);
                     if let Item::Blob { repository, digest, .. } = item {
                         failure.image.clone_from(repository);
-                        failure = failure.of_blob(digest);
+                        failure.blob = Some(digest.clone());
                     }
-                    notice(format_args!("{}: failed: {}", failure.what(), failure.refusal.reason));
-                    summary.add_failure(failure);
+                    notice(failure.line());
+                    summary.failures.add(failure);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use downshift::Digest;
 use tokio::task;
 
-use super::super::warm::refusal::Refusal;
+use super::super::refusal::Refusal;
 use super::flights::blocking;
 use super::mirror::Mirror;
 use super::trouble::Trouble;
@@ -17,7 +17,7 @@ use crate::origin::store_writer::{Part, has_digest};
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 1024 * 1024;
 
-/// How often a blob is gone on with of which more came each time.
+/// How often a blob is resumed of which more came each time.
 const MAX_BREAKS: u32 = 100;
 
 /// How often one is asked for again of which nothing came.

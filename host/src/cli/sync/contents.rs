@@ -69,10 +69,7 @@ impl Contents {
         for layer in manifest.fs_layers.iter().flatten() {
             contents.blobs.push((digest(&layer.blob_sum)?, None));
         }
-        contents.blobs.sort();
-        // With its size, where that is said anywhere.
-        contents.blobs.reverse();
-        contents.blobs.dedup_by(|one, other| one.0 == other.0);
+        drop_duplicates(&mut contents.blobs);
         if contents.blobs.len() + contents.manifests.len() > MAX_NAMED {
             return Err(format!("it names more than `{MAX_NAMED}` others"));
         }
@@ -89,6 +86,12 @@ impl Descriptor {
             || media_type.contains(".foreign.")
             || media_type.contains(".nondistributable.")
     }
+}
+
+/// Leaves each blob once, with its size where that is said anywhere.
+pub(super) fn drop_duplicates(blobs: &mut Vec<(Digest, Option<u64>)>) {
+    blobs.sort_by(|one, other| other.cmp(one));
+    blobs.dedup_by(|one, other| one.0 == other.0);
 }
 
 fn digest(text: &str) -> Result<Digest, String> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downshift::Digest;
 
-use super::super::warm::refusal::Refusal;
+use super::super::refusal::Refusal;
 use super::flights::{Flights, Verified};
 use super::progress::Progress;
 use super::selection::Selection;
@@ -79,7 +79,7 @@ impl Mirror {
 
     pub(super) fn failed(&self, failure: Failure) {
         self.progress.failed(&failure);
-        self.summary().add_failure(failure);
+        self.summary().failures.add(failure);
     }
 
     pub(super) fn failed_repository(&self, name: &str, refusal: Refusal) {

@@ -2,8 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::super::bar::bar;
+use super::super::failures::Failed as _;
 use super::summary::{Change, Failure};
 use crate::log::notice;
 
@@ -19,12 +21,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new() -> Self {
         let is_terminal = io::stderr().is_terminal();
-        let bar = if is_terminal {
-            let style = ProgressStyle::with_template(BYTES).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(0).with_style(style).with_message("blobs")
-        } else {
-            ProgressBar::hidden()
-        };
+        let bar = if is_terminal { bar(BYTES, 0).with_message("blobs") } else { ProgressBar::hidden() };
         Self { is_terminal, bar }
     }
 
@@ -44,10 +41,8 @@ impl Progress {
         }
     }
 
-    /// Says it at once: the summary may be hours away.
     pub(super) fn failed(&self, failure: &Failure) {
-        let line = format!("{}: failed: {}", failure.what(), failure.refusal.reason);
-        self.bar.suspend(|| notice(&line));
+        self.bar.suspend(|| notice(failure.line()));
     }
 
     pub(super) fn finish(&self) {

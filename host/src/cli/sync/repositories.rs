@@ -6,7 +6,7 @@ use downshift::Digest;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 
-use super::super::warm::refusal::Refusal;
+use super::super::refusal::Refusal;
 use super::contents::Contents;
 use super::flights::blocking;
 use super::mirror::{AT_ONCE, Mirror};
@@ -157,8 +157,8 @@ impl Mirror {
             Err(error) => return Err(error),
         };
         let stored = index.tags(name);
-        let needs_list =
-            wanted.iter().any(|wanted| wanted.is_open()) || self.rules.deletes || self.rules.has_referrers;
+        let is_open = wanted.iter().any(|wanted| wanted.is_open());
+        let needs_list = is_open || self.rules.deletes || self.rules.has_referrers;
         let unwanted = self.rules.exclude.iter().filter(|excluded| excluded.fits_name(name));
         let mut repository = Repository {
             unwanted: unwanted.map(|excluded| &excluded.of).collect(),
@@ -175,7 +175,7 @@ impl Mirror {
         if needs_list {
             match self.source.tags(name).await {
                 Ok(Some(tags)) => repository.listed = Some(tags),
-                Ok(None) if repository.stored.is_empty() && wanted.iter().any(|wanted| wanted.is_open()) => {
+                Ok(None) if repository.stored.is_empty() && is_open => {
                     // Registries list repositories of which nothing is left.
                     if *is_named {
                         self.failed_repository(name, no_repository(name));
@@ -183,7 +183,7 @@ impl Mirror {
                     return Ok(());
                 }
                 Ok(None) => repository.listed = Some(BTreeSet::new()),
-                Err(refusal) if wanted.iter().any(|wanted| wanted.is_open()) => {
+                Err(refusal) if is_open => {
                     repository.failures += 1;
                     self.failed_repository(name, refusal);
                 }
@@ -288,7 +288,7 @@ impl Mirror {
             Copied { root: tree.root, manifests: tree.manifests, referrers: Vec::new(), unreferred: None };
         if self.rules.has_referrers {
             match self.referrers(layout, &repository.known, &copied.manifests).await {
-                Ok(referrers) => copied.referrers = referrers.found,
+                Ok(referrers) => copied.referrers = referrers,
                 Err(Trouble::Refused(refusal)) => copied.unreferred = Some(refusal),
                 Err(fatal) => return Err(fatal),
             }
@@ -334,10 +334,11 @@ impl Mirror {
     ) -> Result<(), Error> {
         let name = repository.layout.name.clone();
         let mut changes = Vec::new();
+        // Also those that point there: it may be another tool that says so.
+        let roots = copied.iter().map(|(tag, of_tag)| (tag.as_str(), &of_tag.root));
+        repository.index.set_tags(&name, &repository.place, roots);
         for (tag, of_tag) in copied {
             let (from, to) = (repository.stored.get(tag).cloned(), of_tag.root.digest.clone());
-            // Also where it points there: it may be another tool that says so.
-            repository.index.set_tag(&name, tag, &repository.place, &of_tag.root);
             if from.as_ref() == Some(&to) {
                 self.summary().tags.unchanged += 1;
                 continue;
@@ -353,14 +354,14 @@ impl Mirror {
         }
         let left = repository.index.tags(&name).len();
         let is_all = !gone.is_empty() && left <= gone.len();
-        let is_removed = self.rules.deletes && is_all && self.rules.deletes_repositories;
-        if self.rules.deletes && is_all && !self.rules.deletes_repositories {
+        let is_held = self.rules.deletes && is_all && !self.rules.deletes_repositories;
+        if is_held {
             repository.failures += 1;
             self.failed_repository(&name, all_tags_gone(&name));
         }
-        if self.rules.deletes && (!is_all || is_removed) {
+        if self.rules.deletes && !is_held {
+            repository.index.remove_tags(&name, &gone);
             for tag in &gone {
-                repository.index.remove_tag(&name, tag);
                 let (from, tag) = (repository.stored.get(tag).cloned(), tag.clone());
                 changes.push(Change { repository: name.clone(), tag, from, to: None });
             }
@@ -375,7 +376,7 @@ impl Mirror {
                 all().flat_map(|copied| &copied.referrers).map(|referrer| &referrer.digest).collect();
             repository.index.retain_referrers(|digest| kept.contains(digest));
         }
-        let is_gone = is_removed && repository.index.is_empty();
+        let is_gone = self.rules.deletes && is_all && !is_held && repository.index.is_empty();
         if let Some(store) = self.store.clone() {
             let (layout, index) = (repository.layout.clone(), core::mem::take(&mut repository.index));
             let kept_for = self.rules.kept_for;

@@ -1,23 +1,19 @@
 //! Where images come from: the registries of the settings, asked as clients of a server in front of them ask. So tokens,
 //! redirects, proxies, retries and limits are those of every pull.
 
-use core::future::poll_fn;
 use core::net::{IpAddr, Ipv4Addr};
-use core::pin::Pin;
 use core::time::Duration;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::link::next_query;
-use downshift_registry::{Request, every_type, is_local_name, is_tag};
-use hyper::body::Body as _;
+use downshift_registry::{every_type, is_local_name, is_tag};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::super::warm::refusal::Refusal;
+use super::super::refusal::Refusal;
 use crate::error::Error;
 use crate::pull::{Reply, ReplyBody};
 use crate::service::Service;
@@ -38,6 +34,9 @@ const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long to wait at the least before asking again, whatever the registry says.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Who asks.
+const ASKER: Asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), is_shared: true };
 
 /// Registries.
 pub(super) struct Source {
@@ -201,15 +200,9 @@ impl Source {
         loop {
             // Nobody closes it.
             let permit = self.jobs.acquire().await.map_err(|_| broken_off())?;
-            let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-            let Reply { status, headers, body, .. } = match Request::read(method, path, lines) {
-                Ok(request) => {
-                    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                    let asker = Asker { client: address, is_shared: true };
-                    self.service.front.answer(Arc::new(request), address, asker).await
-                }
-                Err(response) => response.into(),
-            };
+            let lines = headers.iter().copied();
+            let Reply { status, headers, body, .. } =
+                self.service.front.ask(method, path, lines, ASKER).await;
             let answer = Answer { status, headers, body, _permit: permit };
             match answer.pause() {
                 Some(pause) if begun.elapsed().saturating_add(pause) < self.patience => {
@@ -246,38 +239,13 @@ impl Answer<'_> {
 
     /// The next bytes of its body; none at the end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
-        match &mut self.body {
-            ReplyBody::Bytes(bytes) if bytes.is_empty() => Ok(None),
-            ReplyBody::Bytes(bytes) => Ok(Some(core::mem::take(bytes))),
-            ReplyBody::Blob(body) => loop {
-                match poll_fn(|context| Pin::new(&mut **body).poll_frame(context)).await {
-                    None => return Ok(None),
-                    Some(Err(_)) => return Err(broken_off()),
-                    Some(Ok(frame)) => {
-                        if let Ok(data) = frame.into_data()
-                            && !data.is_empty()
-                        {
-                            return Ok(Some(data));
-                        }
-                    }
-                }
-            },
-        }
+        self.body.next().await.map_err(|_| broken_off())
     }
 
     /// All bytes of its body, if there are at most `limit`.
-    async fn whole(mut self, limit: usize) -> Result<Bytes, Refusal> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            if bytes.is_empty() && chunk.len() <= limit && matches!(self.body, ReplyBody::Bytes(_)) {
-                return Ok(chunk);
-            }
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > limit {
-                return Err(not_a_list(&format!("it has more than `{limit}` bytes")));
-            }
-        }
-        Ok(bytes.into())
+    async fn whole(self, limit: usize) -> Result<Bytes, Refusal> {
+        let bytes = self.body.whole(limit).await.map_err(|_| broken_off())?;
+        bytes.ok_or_else(|| not_a_list(&format!("it has more than `{limit}` bytes")))
     }
 }
 

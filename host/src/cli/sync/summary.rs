@@ -3,10 +3,11 @@
 use downshift::Digest;
 use serde::Serialize;
 
-use super::super::warm::refusal::Refusal;
+use super::super::failures::{Failed, Failures};
+use super::super::refusal::Refusal;
 use crate::origin::store_writer::Removed;
 
-/// Failures and changes that are told one by one.
+/// Changes that are told one by one.
 const MAX_TOLD: usize = 1000;
 
 /// What was done; of a dry run, what would be.
@@ -27,14 +28,12 @@ pub(super) struct Summary {
     pub(super) removed_blobs: usize,
     pub(super) removed_bytes: u64,
     pub(super) seconds: f64,
-    /// How much was refused, or failed.
-    pub(super) failed: usize,
     /// The first of the tags that are not what they were.
     pub(super) changes: Vec<Change>,
     /// The first manifests that a list names and its registry does not have.
     pub(super) absent: Vec<Absent>,
-    /// The first failures.
-    pub(super) failures: Vec<Failure>,
+    #[serde(flatten)]
+    pub(super) failures: Failures<Failure>,
 }
 
 /// How many tags there are of each kind.
@@ -104,13 +103,6 @@ impl Summary {
         }
     }
 
-    pub(super) fn add_failure(&mut self, failure: Failure) {
-        self.failed += 1;
-        if self.failures.len() < MAX_TOLD {
-            self.failures.push(failure);
-        }
-    }
-
     pub(super) fn add_removed(&mut self, removed: Removed) {
         self.removed_blobs += removed.blobs;
         self.removed_bytes += removed.bytes;
@@ -150,19 +142,12 @@ impl Summary {
             ));
         }
         lines.push(format!("seconds       {:.1}", self.seconds));
-        lines.push(format!("failed        {}", self.failed));
+        lines.push(format!("failed        {}", self.failures.count()));
         for Absent { repository, digest } in &self.absent {
             lines
                 .push(format!("  {repository}@{digest}: a list names it, and the registry does not have it"));
         }
-        for failure in &self.failures {
-            lines.push(format!("  {}: {}", failure.what(), failure.refusal.reason));
-            lines.push(format!("    cause:  {}", failure.refusal.cause));
-            lines.push(format!("    remedy: {}", failure.refusal.remedy));
-        }
-        if self.failed > self.failures.len() {
-            lines.push(format!("  and {} more", self.failed - self.failures.len()));
-        }
+        lines.extend(self.failures.lines());
         lines
     }
 }
@@ -179,9 +164,8 @@ impl Change {
     }
 }
 
-impl Failure {
-    /// What it is about, for people.
-    pub(super) fn what(&self) -> String {
+impl Failed for Failure {
+    fn what(&self) -> String {
         let mut what =
             if self.repository.is_empty() { "registry".to_owned() } else { self.repository.clone() };
         if let Some(tag) = &self.tag {
@@ -191,5 +175,9 @@ impl Failure {
             what.push_str(&format!(", {digest}"));
         }
         what
+    }
+
+    fn refusal(&self) -> &Refusal {
+        &self.refusal
     }
 }

@@ -10,8 +10,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde::Deserialize;
 
-use super::super::warm::refusal::Refusal;
-use super::contents::Contents;
+use super::super::refusal::Refusal;
+use super::contents::{Contents, drop_duplicates};
 use super::flights::blocking;
 use super::mirror::{AT_ONCE, Mirror};
 use super::source::Manifest;
@@ -37,12 +37,6 @@ pub(super) struct Tree {
     pub(super) root: Described,
     /// The digests by which the registry knows the manifests.
     pub(super) manifests: Vec<Digest>,
-}
-
-/// What refers to the manifests of a tree.
-#[derive(Default)]
-pub(super) struct Referrers {
-    pub(super) found: Vec<Described>,
 }
 
 /// What is known of a repository while it is copied.
@@ -107,10 +101,7 @@ impl Mirror {
             }
             level = below;
         }
-        blobs.sort();
-        // With its size, where that is said anywhere.
-        blobs.reverse();
-        blobs.dedup_by(|one, other| one.0 == other.0);
+        drop_duplicates(&mut blobs);
         let fetched = blobs.iter().map(|(digest, size)| self.blob(layout, digest, *size));
         let mut fetched = iter(fetched).buffer_unordered(AT_ONCE);
         let mut failed = None;
@@ -171,8 +162,8 @@ impl Mirror {
         layout: &LayoutWriter,
         known: &Known,
         manifests: &[Digest],
-    ) -> Result<Referrers, Trouble> {
-        let mut referrers = Referrers::default();
+    ) -> Result<Vec<Described>, Trouble> {
+        let mut referrers = Vec::new();
         let mut pending: VecDeque<Digest> = manifests.iter().cloned().collect();
         while let Some(digest) = pending.pop_front() {
             if known.has_no_referrers.load(Ordering::Relaxed) {
@@ -196,11 +187,11 @@ impl Mirror {
                     let digest = Digest::parse(&entry.digest).map_err(|error| unreadable(&digest, &error))?;
                     let Some(manifest) = self.manifest(layout, &digest).await? else { continue };
                     let tree = self.tree(layout, manifest).await?;
-                    if referrers.found.len() >= MAX_MANIFESTS {
+                    if referrers.len() >= MAX_MANIFESTS {
                         return Err(too_large(&digest).into());
                     }
                     pending.extend(tree.manifests);
-                    referrers.found.push(tree.root);
+                    referrers.push(tree.root);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Why something is not copied.
 
-use super::super::warm::refusal::Refusal;
+use super::super::refusal::Refusal;
 use crate::error::Error;
 
 /// Why something is not copied.

@@ -7,11 +7,12 @@ use futures_util::stream::iter;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 
+use super::super::failures::ImageFailure;
+use super::super::refusal::Refusal;
 use super::front::{Front, Question};
 use super::manifests::{Blob, Blobs, Owner};
 use super::progress::{Meter, Progress};
-use super::refusal::Refusal;
-use super::summary::{Failure, Summary};
+use super::summary::Summary;
 use crate::digest::DigestCheck;
 use crate::origin::registry::chunk;
 
@@ -30,7 +31,7 @@ struct Outcome {
     /// In how many repositories it is there.
     count: usize,
     bytes: u64,
-    failures: Vec<Failure>,
+    failures: Vec<ImageFailure>,
 }
 
 /// Asks for all blobs.
@@ -57,7 +58,7 @@ pub(super) async fn warm(
         summary.bytes += bytes;
         for failure in failures {
             progress.failed(&failure);
-            summary.add_failure(failure);
+            summary.failures.add(failure);
         }
         if depth == Depth::Head {
             progress.advance(1);
@@ -80,10 +81,10 @@ async fn carry_out(front: &Front, digest: &Digest, blob: Blob, depth: Depth, met
                 outcome.count += 1;
                 outcome.bytes += bytes;
             }
-            Err(refusal) => outcome.failures.push(Failure {
-                client: Some(owner.client),
+            Err(refusal) => outcome.failures.push(ImageFailure {
+                client: Some(owner.client.to_owned()),
                 blob: Some(digest.clone()),
-                ..Failure::of_image(owner.image, refusal)
+                ..ImageFailure::of(&owner.image, refusal)
             }),
         }
     }

@@ -14,7 +14,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use tokio::time::sleep;
 
-use super::refusal::Refusal;
+use super::super::refusal::Refusal;
 use crate::error::Error;
 use crate::origin::registry::{Authorities, Http, Query, Site, proxies_of_environment};
 

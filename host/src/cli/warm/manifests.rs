@@ -11,12 +11,13 @@ use futures_util::stream::iter;
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::contents::Contents;
+use super::super::contents::Contents;
+use super::super::failures::ImageFailure;
+use super::super::reference::{Image, Platforms};
+use super::super::refusal::Refusal;
 use super::front::{Front, Question};
 use super::progress::Progress;
-use super::reference::{Image, Platforms};
-use super::refusal::Refusal;
-use super::summary::{Failure, Summary};
+use super::summary::Summary;
 use crate::digest;
 
 /// How deep indexes may be in each other.
@@ -67,7 +68,7 @@ struct Outcome {
     name: String,
     manifests: Vec<(Form, Digest)>,
     blobs: Vec<(Digest, Option<u64>)>,
-    failures: Vec<Failure>,
+    failures: Vec<ImageFailure>,
 }
 
 /// Asks for all images; gives the blobs that they lead to.
@@ -88,9 +89,9 @@ pub(super) async fn warm<'i>(
         match planned {
             Ok(of_image) => tasks.extend(of_image),
             Err(refusal) => {
-                let failure = Failure::of_image(image.text.clone(), refusal);
+                let failure = ImageFailure::of(&image.text, refusal);
                 progress.failed(&failure);
-                summary.add_failure(failure);
+                summary.failures.add(failure);
             }
         }
         progress.advance(1);
@@ -106,7 +107,7 @@ pub(super) async fn warm<'i>(
         }
         for failure in failures {
             progress.failed(&failure);
-            summary.add_failure(failure);
+            summary.failures.add(failure);
         }
         for (digest, size) in named {
             let blob = blobs.entry(digest).or_insert_with(|| Blob { size: None, owners: HashMap::new() });
@@ -212,12 +213,12 @@ impl Task<'_> {
         get(front, &self.image.name, reference, user_agent.chain(accept)).await
     }
 
-    fn failure(&self, platforms: &[Platform], refusal: Refusal) -> Failure {
+    fn failure(&self, platforms: &[Platform], refusal: Refusal) -> ImageFailure {
         let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-        Failure {
-            client: Some(self.client.id),
+        ImageFailure {
+            client: Some(self.client.id.to_owned()),
             platform: Some(platforms.join(", ")),
-            ..Failure::of_image(self.image.text.clone(), refusal)
+            ..ImageFailure::of(&self.image.text, refusal)
         }
     }
 }

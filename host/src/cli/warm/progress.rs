@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal};
 
 use downshift::{Digest, Form};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::summary::Failure;
+use super::super::bar::bar;
+use super::super::failures::{Failed as _, ImageFailure};
 use crate::log::notice;
 
 const IMAGES: &str = "images     {bar:32} {pos}/{len}  {elapsed}";
@@ -55,9 +56,7 @@ impl Progress {
     fn begin(&mut self, template: &str, len: u64) {
         self.bar.finish_and_clear();
         if self.is_terminal {
-            let style = ProgressStyle::with_template(template);
-            self.bar =
-                ProgressBar::new(len).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar = bar(template, len);
         }
     }
 
@@ -75,10 +74,8 @@ impl Progress {
         }
     }
 
-    /// Says it at once: the summary may be hours away.
-    pub(super) fn failed(&self, failure: &Failure) {
-        let line = format!("{}: failed: {}", failure.what(), failure.refusal.reason);
-        self.bar.suspend(|| notice(&line));
+    pub(super) fn failed(&self, failure: &ImageFailure) {
+        self.bar.suspend(|| notice(failure.line()));
     }
 
     pub(super) fn finish(&self) {

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use downshift::{Digest, Form};
+use downshift::Form;
 use serde::Serialize;
 
-use super::refusal::Refusal;
-
-/// Failures that are told one by one.
-const MAX_FAILURES: usize = 1000;
+use super::super::failures::{Failures, ImageFailure};
 
 /// What was done.
 #[derive(Default, Serialize)]
@@ -21,42 +18,13 @@ pub(super) struct Summary {
     /// How many bytes of them came.
     pub(super) bytes: u64,
     pub(super) seconds: f64,
-    /// How much was refused, or failed.
-    pub(super) failed: usize,
-    /// The first of that.
-    pub(super) failures: Vec<Failure>,
-}
-
-/// What is not warm, and why.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Failure {
-    /// The image, or the repository whose tags were to be listed.
-    pub(super) image: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) client: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) platform: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) blob: Option<Digest>,
     #[serde(flatten)]
-    pub(super) refusal: Refusal,
+    pub(super) failures: Failures<ImageFailure>,
 }
 
 impl Summary {
     pub(super) fn add_manifest(&mut self, form: Form) {
         *self.manifests.entry(form).or_default() += 1;
-    }
-
-    pub(super) fn add_failure(&mut self, failure: Failure) {
-        self.failed += 1;
-        if self.failures.len() < MAX_FAILURES {
-            self.failures.push(failure);
-        }
-    }
-
-    /// Whether everything is warm that was to be.
-    pub(super) fn is_warm(&self) -> bool {
-        self.failed == 0
     }
 
     /// For people.
@@ -70,41 +38,9 @@ impl Summary {
             format!("blobs      {}", self.blobs),
             format!("bytes      {}", self.bytes),
             format!("seconds    {:.1}", self.seconds),
-            format!("failed     {}", self.failed),
+            format!("failed     {}", self.failures.count()),
         ];
-        for failure in &self.failures {
-            lines.push(format!("  {}: {}", failure.what(), failure.refusal.reason));
-            lines.push(format!("    cause:  {}", failure.refusal.cause));
-            lines.push(format!("    remedy: {}", failure.refusal.remedy));
-        }
-        if self.failed > self.failures.len() {
-            lines.push(format!("  and {} more", self.failed - self.failures.len()));
-        }
+        lines.extend(self.failures.lines());
         lines
-    }
-}
-
-impl Failure {
-    pub(super) fn of_image(image: String, refusal: Refusal) -> Self {
-        Self { image, client: None, platform: None, blob: None, refusal }
-    }
-
-    pub(super) fn of_repository(repository: &str, refusal: Refusal) -> Self {
-        Self::of_image(repository.to_owned(), refusal)
-    }
-
-    /// What it is about, for people.
-    pub(super) fn what(&self) -> String {
-        let mut what = self.image.clone();
-        if let Some(client) = self.client {
-            what.push_str(&format!(" for {client}"));
-        }
-        if let Some(platform) = &self.platform {
-            what.push_str(&format!(" on {platform}"));
-        }
-        if let Some(blob) = &self.blob {
-            what.push_str(&format!(", blob {blob}"));
-        }
-        what
     }
 }

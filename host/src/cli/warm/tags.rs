@@ -6,8 +6,8 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, LINK};
 use serde::Deserialize;
 
+use super::super::refusal::Refusal;
 use super::front::{Front, Question};
-use super::refusal::Refusal;
 
 /// Bytes of a page. Registries without pages give everything at once.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;

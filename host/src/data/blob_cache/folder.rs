@@ -17,13 +17,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::index::Victim;
 use crate::data;
+use crate::digest::ALGORITHMS;
 use crate::time;
 
 /// What the name of a part ends with.
 const PART: &str = ".part";
-
-/// The algorithms of digests, each of which has a folder.
-const ALGORITHMS: [&str; 3] = ["sha256", "sha384", "sha512"];
 
 /// How many digits of a digest name the folder that its file is in.
 const FOLDER_DIGITS: usize = 2;

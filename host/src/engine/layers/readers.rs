@@ -210,7 +210,7 @@ impl Job {
                 Input::Bytes(bytes) => {
                     let fed = pass.feed(&bytes, &mut |plain| delivery.deliver(plain));
                     match fed {
-                        Err(LayerError::Stopped) if delivery.has_enough => return Ok(None),
+                        Err(LayerError::Stopped) if delivery.has_enough() => return Ok(None),
                         Err(LayerError::Failed(error @ Error::Core(_))) if delivery.wants_facts() => {
                             return Err(pass.refused(error, || delivery.next(&mut input)));
                         }
@@ -290,8 +290,6 @@ struct Delivery {
     gzip: Option<GzEncoder<Vec<u8>>>,
     /// Plain bytes so far.
     at: u64,
-    /// Whether all that is wanted was delivered, and the layer goes on.
-    has_enough: bool,
     output: Sender<Output>,
     turn: Arc<Turn>,
 }
@@ -304,7 +302,12 @@ impl Delivery {
             None => (None, Bytes::new()),
         };
         let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-        Self { parts, end, gzip, at: 0, has_enough: false, output, turn }
+        Self { parts, end, gzip, at: 0, output, turn }
+    }
+
+    /// Whether all that is wanted was delivered, and the layer goes on.
+    fn has_enough(&self) -> bool {
+        self.parts.as_ref().is_some_and(VecDeque::is_empty)
     }
 
     /// Whether all of the layer is read for what there is to know of it, and for nothing else.
@@ -345,9 +348,8 @@ impl Delivery {
             }
             parts.pop_front();
         }
-        self.has_enough = parts.is_empty();
         self.parts = Some(parts);
-        if !self.has_enough {
+        if !self.has_enough() {
             return Ok(());
         }
         self.finish()?;

@@ -9,18 +9,18 @@ const MAX_TEXT_CHARS: usize = 1024;
 
 /// Why something is not warm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(in crate::cli) struct Refusal {
+pub(super) struct Refusal {
     /// The stable reason, if the server is one that has such; else the code of a registry's error.
-    pub(in crate::cli) reason: String,
+    pub(super) reason: String,
     /// What happened.
-    pub(in crate::cli) cause: String,
+    pub(super) cause: String,
     /// How to mend it.
-    pub(in crate::cli) remedy: String,
+    pub(super) remedy: String,
 }
 
 impl Refusal {
     /// The refusal in an error response: in Downshift's words if they are there, else in those of any registry.
-    pub(in crate::cli) fn of_response(status: u16, body: &[u8]) -> Self {
+    pub(super) fn of_response(status: u16, body: &[u8]) -> Self {
         let error = serde_json::from_slice::<Value>(body).ok();
         let error = error.as_ref().and_then(|body| body.get("errors")?.get(0));
         let text = |value: Option<&Value>| {

@@ -12,18 +12,18 @@ const DEFAULT_TAG: &str = "latest";
 
 /// An image at the server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::cli) struct Image {
+pub(super) struct Image {
     /// Its repository.
-    pub(in crate::cli) name: String,
+    pub(super) name: String,
     /// What to ask for: with a tag and a digest, the digest, as clients do.
-    pub(in crate::cli) reference: Reference,
+    pub(super) reference: Reference,
     /// As it is written.
-    pub(in crate::cli) text: String,
+    pub(super) text: String,
 }
 
 /// The platforms to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Platforms {
+pub(super) enum Platforms {
     /// Every one that an image has.
     All,
     /// These.
@@ -31,7 +31,7 @@ pub(in crate::cli) enum Platforms {
 }
 
 impl Image {
-    pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "it must be of the form NAME[:TAG][@DIGEST], such as library/httpd:2.4";
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
@@ -58,13 +58,13 @@ impl Image {
     }
 
     /// The image with this tag.
-    pub(in crate::cli) fn tagged(name: &str, tag: String) -> Self {
+    pub(super) fn tagged(name: &str, tag: String) -> Self {
         let text = format!("{name}:{tag}");
         Self { name: name.to_owned(), reference: Reference::Tag(tag), text }
     }
 
     /// The image by its name at the server `authority`, with which it may begin, as clients write it.
-    pub(in crate::cli) fn at(&self, authority: &str) -> Self {
+    pub(super) fn at(&self, authority: &str) -> Self {
         let own = self.name.strip_prefix(authority).and_then(|rest| rest.strip_prefix('/'));
         let name = own.unwrap_or(&self.name).to_owned();
         Self { name, ..self.clone() }
@@ -72,7 +72,7 @@ impl Image {
 }
 
 impl Platforms {
-    pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text == "all" {
             return Ok(Self::All);
         }
@@ -88,7 +88,7 @@ impl Platforms {
 }
 
 /// Parses the id of a client.
-pub(in crate::cli) fn client() -> impl TypedValueParser<Value = Client<'static>> {
+pub(super) fn client() -> impl TypedValueParser<Value = Client<'static>> {
     let ids = clients().iter().map(|client| PossibleValue::new(client.id).help(client.name));
     PossibleValuesParser::new(ids).try_map(|id| {
         let client = clients().iter().find(|client| client.id == id);
@@ -97,7 +97,7 @@ pub(in crate::cli) fn client() -> impl TypedValueParser<Value = Client<'static>>
 }
 
 /// The name of a repository at the server.
-pub(in crate::cli) fn repository(text: &str) -> Result<String, String> {
+pub(super) fn repository(text: &str) -> Result<String, String> {
     let is_name = is_local_name(text);
     is_name
         .then(|| text.to_owned())
@@ -105,7 +105,7 @@ pub(in crate::cli) fn repository(text: &str) -> Result<String, String> {
 }
 
 /// Leaves each image once, where it stands first.
-pub(in crate::cli) fn drop_duplicates(images: &mut Vec<Image>) {
+pub(super) fn drop_duplicates(images: &mut Vec<Image>) {
     let mut seen = HashSet::new();
     images.retain(|image| seen.insert((image.name.clone(), image.reference.clone())));
 }

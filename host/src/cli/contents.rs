@@ -8,17 +8,17 @@ use downshift::opaque::Opaque;
 use downshift::{Digest, Error, Form, Limits};
 
 /// A manifest, as far as a client goes on from it.
-pub(in crate::cli) struct Contents {
-    pub(in crate::cli) form: Form,
+pub(super) struct Contents {
+    pub(super) form: Form,
     /// The list or index, if it is one.
-    pub(in crate::cli) index: Option<Index>,
+    pub(super) index: Option<Index>,
     /// The config and the layers, each once, and their sizes where the manifest says them.
-    pub(in crate::cli) blobs: Vec<(Digest, Option<u64>)>,
+    pub(super) blobs: Vec<(Digest, Option<u64>)>,
 }
 
 impl Contents {
     /// Reads a manifest. One that is of no known kind leads nowhere.
-    pub(in crate::cli) fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Box<Error>> {
+    pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Box<Error>> {
         let document = match Document::parse(bytes, limits) {
             Ok(document) => document,
             Err(problem) => {
