@@ -1,6 +1,7 @@
 //! Access: open to everyone, to the users that the shell knows, or to the clients that the registry lets in.
 
 use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use downshift::Digest;
@@ -73,16 +74,19 @@ impl Front {
         &self,
         repository: &Repository<'_>,
         caller: &Caller,
-        source: impl Future<Output = Result<Digest, Failure>>,
+        source: impl AsyncFnOnce() -> Result<Digest, Failure>,
     ) -> Result<bool, Failure> {
         let Some(remote) = repository.remote() else { return Ok(true) };
         let permit = permit(&self.shell, &remote.scope, caller).await;
         if permit.is_known() {
             return Ok(true);
         }
-        // Where the manifest is gone, the repository may still be there.
-        let is_let =
-            remote.has_manifest(&source.await?, caller).await? || remote.has_repository(caller).await?;
+        let asking = async {
+            let is_there = remote.has_manifest(&source().await?, caller).await?;
+            // Where the manifest is gone, the repository may still be there.
+            Ok::<_, Failure>(is_there || remote.has_repository(caller).await?)
+        };
+        let is_let = Box::pin(asking).await?;
         if is_let {
             permit.keep(&self.shell, &remote.scope, caller).await;
         }

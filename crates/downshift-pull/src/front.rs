@@ -85,7 +85,7 @@ impl Front {
             Ok(Answer::Open(open)) => {
                 let OpenBlob { response, body } = *open;
                 self.respond(response.into()).await;
-                body.send(&self.shell).await;
+                Box::pin(body.send(&self.shell)).await;
             }
             Err(failure) => self.respond(self.failed(failure, &caller).await.into()).await,
         }
@@ -124,7 +124,7 @@ impl Front {
                 let blob = if self.is_v1_layer {
                     Box::pin(self.checked_layer(&repository, name, digest, caller)).await
                 } else {
-                    self.blob(&repository, name, digest, caller).await
+                    Box::pin(self.blob(&repository, name, digest, caller)).await
                 };
                 match blob? {
                     Blob::Ready(response) => response,
@@ -141,7 +141,7 @@ impl Front {
                 };
                 list.response(name, page)
             }
-            Route::Catalog { page, query } => self.catalog(page, query, caller).await?,
+            Route::Catalog { page, query } => Box::pin(self.catalog(page, query, caller)).await?,
             Route::Referrers { name, digest, query } => {
                 let list = match self.repository(name) {
                     Some(repository) => repository.referrers(digest, query, caller).await?,

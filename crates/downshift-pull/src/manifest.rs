@@ -38,7 +38,7 @@ impl Front {
         };
         let mut recalled = Recalled::default();
         if let Reference::Digest(digest) = reference {
-            let source = async {
+            let source = async || {
                 let record = self.recall(name, digest, &mut recalled).await?;
                 Ok(record.map_or_else(|| digest.clone(), |record| record.source.clone()))
             };
@@ -69,7 +69,8 @@ impl Front {
         if let Some(answer) = answer {
             return Ok(self.reply_with(&repository, answer).await);
         }
-        match self.make(&repository, key, &digest, recalled, caller).await {
+        // In a box of its own: what is at hand, which is most, need not make room for it.
+        match Box::pin(self.make(&repository, key, &digest, recalled, caller)).await {
             Ok(answer) => Ok(self.reply_with(&repository, answer).await),
             Err(failure) => self.refuse(name, reference, failure).await.map(Reply::from),
         }

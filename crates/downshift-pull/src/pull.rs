@@ -183,3 +183,22 @@ impl fmt::Debug for Pull {
         f.debug_struct("Pull").field("is_over", &self.work.is_none()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that a pull takes before anything of it is done.
+    const MAX_PULL_BYTES: usize = 4_096;
+
+    fn size_of_future<T, F: Future>(_: impl FnOnce(T) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_pull_has_no_room_for_what_is_rarely_done() {
+        // All of it is allocated, and moved, for every request.
+        let bytes = size_of_future(Front::run);
+        assert!(bytes <= MAX_PULL_BYTES, "{bytes} bytes");
+    }
+}

@@ -125,8 +125,9 @@ impl Shell {
     }
 
     /// What comes of `work`, if it comes within `duration`; otherwise it is dropped.
-    pub(crate) async fn within<F: Future>(&self, duration: Duration, work: F) -> Option<F::Output> {
-        Within { work: Box::pin(work), timer: self.ask(Effect::Pause(duration)) }.await
+    // No async fn: that would have room for all of `work` beside its box.
+    pub(crate) fn within<F: Future>(&self, duration: Duration, work: F) -> Within<'_, F> {
+        Within { work: Box::pin(work), timer: self.ask(Effect::Pause(duration)) }
     }
 }
 
@@ -159,7 +160,7 @@ impl Drop for Asking<'_> {
 }
 
 /// Work with a time limit.
-struct Within<'s, F> {
+pub(crate) struct Within<'s, F> {
     work: Pin<Box<F>>,
     timer: Asking<'s>,
 }

@@ -14,7 +14,7 @@ use downshift::Form;
 use downshift_registry::{MAX_BODY_BYTES, Request, Response, Route, error};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::response::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{StatusCode, Version};
@@ -208,11 +208,14 @@ fn into_http(
 }
 
 fn head(status: u16, headers: Vec<(&'static str, String)>) -> hyper::http::Result<Parts> {
-    let mut builder = hyper::Response::builder().status(status);
+    // Not by its builder, which is moved for every header.
+    let (mut head, ()) = hyper::Response::new(()).into_parts();
+    head.status = StatusCode::from_u16(status)?;
+    head.headers.reserve(headers.len());
     for (name, value) in headers {
-        builder = builder.header(name, value);
+        head.headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::try_from(value)?);
     }
-    builder.body(()).map(|response| response.into_parts().0)
+    Ok(head)
 }
 
 /// A request that is under way until the last byte of its response is on its way, or its client is gone.

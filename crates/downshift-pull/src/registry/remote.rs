@@ -73,14 +73,13 @@ impl<'p> Remote<'p> {
     }
 
     /// What comes of something, if that comes within the time that the registry has.
-    pub(super) async fn in_time<T>(
+    // No async fn, as `within`.
+    pub(super) fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        match self.shell.within(self.registry.timeout, work).await {
-            Some(done) => done,
-            None => Err(self.fault(Problem::Timeout)),
-        }
+    ) -> impl Future<Output = Result<T, Failure>> {
+        let within = self.shell.within(self.registry.timeout, work);
+        async move { within.await.unwrap_or_else(|| Err(self.fault(Problem::Timeout))) }
     }
 
     /// Checks bytes that hash to `hash` in SHA-256.
