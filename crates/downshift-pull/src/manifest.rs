@@ -124,8 +124,9 @@ impl Front {
     ) -> Result<Option<AnswerValue>, Failure> {
         let origin = repository.scope().origin;
         let by_tag = matches!(key.reference, Reference::Tag(_));
-        let key = key.clone().without_types();
-        for key in [key.clone().without_platform(), key] {
+        for with_platform in [false, true] {
+            let key = key.clone().without_types();
+            let key = if with_platform { key } else { key.without_platform() };
             match self.shell.ask(Effect::Load(Key::Answer { origin, key })).await {
                 Done::Known(Value::Answer(answer)) => {
                     let is_taken = !by_tag || answer.manifest.is_for(&self.request.client);

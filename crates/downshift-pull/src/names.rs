@@ -12,8 +12,8 @@ use core::net::IpAddr;
 use core::ops::Deref;
 
 use downshift_registry::{
-    HostPattern, Mapping, RegistryName, Request, Response, Route, error, is_docker_hub, is_local_name,
-    split_registry,
+    ClientRules, HostPattern, Mapping, RegistryName, Request, Response, Route, error, is_docker_hub,
+    is_local_name, split_registry,
 };
 
 use crate::settings::{Domain, Origin, Place, Pulp, Registry, Resolve, Scope, Settings, Url};
@@ -121,6 +121,10 @@ impl Settings {
 
     /// The request of a client that is known as the operator knows it, where its repository is.
     pub(crate) fn of_known_client(&self, request: Arc<Request>) -> Arc<Request> {
+        let mut all_rules = self.origins.iter().map(|origin| &origin.clients).chain([&self.clients]);
+        if all_rules.all(ClientRules::is_empty) {
+            return request;
+        }
         let name = match &request.route {
             Route::V1Images { name } => Some(name.as_str()),
             route => route.repository(),

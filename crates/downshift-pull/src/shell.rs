@@ -41,6 +41,10 @@ impl Mailbox {
     fn post(&mut self, effect: Effect) -> Ticket {
         let ticket = Ticket(self.tickets);
         self.tickets = self.tickets.wrapping_add(1);
+        if self.new.is_empty() {
+            // Mostly there is one, and the shell takes the whole list each time.
+            self.new.reserve_exact(1);
+        }
         self.new.push((ticket, effect));
         ticket
     }

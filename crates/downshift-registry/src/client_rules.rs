@@ -81,6 +81,12 @@ impl ClientRules {
         Ok(Self(parsed))
     }
 
+    /// Whether there is no rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether one of them is about this version of a client, as its User-Agent names both.
     pub(crate) fn are_about(&self, product: &str, version: &str) -> bool {
         self.0.iter().any(|rule| rule.is_about(product, version))

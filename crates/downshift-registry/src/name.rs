@@ -30,15 +30,16 @@ impl Reference {
 /// `.`, `_`, `__` or dashes inside, joined by `/` (OCI distribution specification 1.1, "Pulling manifests").
 #[must_use]
 pub fn is_repository_name(name: &str) -> bool {
-    let alphanumeric = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
-    // Between two letters or digits that stand side by side is the empty text.
-    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
-    let is_component = |component: &str| {
-        component.starts_with(alphanumeric)
-            && component.ends_with(alphanumeric)
-            && component.split(alphanumeric).all(is_separator)
+    let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    // Between two letters or digits that stand side by side there is nothing.
+    let is_separator =
+        |text: &[u8]| matches!(text, b"." | b"_" | b"__") || text.iter().all(|byte| *byte == b'-');
+    let is_component = |component: &[u8]| {
+        component.first().is_some_and(is_alphanumeric)
+            && component.last().is_some_and(is_alphanumeric)
+            && component.split(is_alphanumeric).all(is_separator)
     };
-    name.len() <= 255 && name.split('/').all(is_component)
+    name.len() <= 255 && name.as_bytes().split(|byte| *byte == b'/').all(is_component)
 }
 
 /// Whether `name` is a repository's name at this server: one of [`is_repository_name`], of which any component but the last

@@ -188,7 +188,7 @@ fn into_http(
 ) -> HttpResponse {
     let body = match body {
         ReplyBody::Bytes(bytes) => Either::Left(Full::new(charged(bytes, charge.clone()))),
-        ReplyBody::Blob(body) => Either::Right(*body),
+        ReplyBody::Blob(body) => Either::Right(body),
     };
     let paced = Reader::current().map(|reader| Paced::new(reader, timeout));
     match head(status, headers) {
@@ -276,7 +276,8 @@ impl Drop for UnderWay {
 
 /// The body of a response, as it is sent.
 pub(super) struct ResponseBody {
-    body: Either<Full<Bytes>, PullBody>,
+    // A blob in its box: hyper moves what has a place in the response.
+    body: Either<Full<Bytes>, Box<PullBody>>,
     /// With HTTP/2.
     paced: Option<Paced>,
     under_way: UnderWay,
