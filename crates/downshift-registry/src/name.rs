@@ -46,7 +46,9 @@ pub fn is_repository_name(name: &str) -> bool {
 /// may have a port, for it may be the registry that the repository is at, as in `localhost:5000/app`.
 #[must_use]
 pub fn is_local_name(name: &str) -> bool {
-    let Some((rest, last)) = name.rsplit_once('/') else { return is_repository_name(name) };
+    let Some((rest, last)) = name.rsplit_once('/').filter(|(rest, _)| rest.contains(':')) else {
+        return is_repository_name(name);
+    };
     let is_port = |port: &str| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_component = |component: &str| match component.split_once(':') {
         Some((host, port)) => is_repository_name(host) && is_port(port),

@@ -105,16 +105,16 @@ impl Request {
             if bytes > MAX_HEADER_BYTES {
                 return Err(error::headers_too_large());
             }
-            let text = String::from_utf8_lossy(value);
+            let text = || String::from_utf8_lossy(value);
             match name {
                 "accept" => accept.push(value),
                 "accept-encoding" => accept_encoding.push(value),
                 "authorization" => authorization = Authorization::parse(value),
-                "host" => host = Some(text.into_owned()).filter(|host| is_host(host)),
-                "user-agent" => user_agent = Some(text),
-                "if-none-match" => conditions.if_none_match.push(text.into_owned()),
-                "if-range" => conditions.if_range = Some(text.into_owned()),
-                _ => conditions.range = Some(text.into_owned()),
+                "host" => host = Some(text().into_owned()).filter(|host| is_host(host)),
+                "user-agent" => user_agent = Some(text()),
+                "if-none-match" => conditions.if_none_match.push(text().into_owned()),
+                "if-range" => conditions.if_range = Some(text().into_owned()),
+                _ => conditions.range = Some(text().into_owned()),
             }
         }
         let route = Route::parse(target)?;

@@ -213,7 +213,7 @@ fn head(status: u16, headers: Vec<(&'static str, String)>) -> hyper::http::Resul
     head.status = StatusCode::from_u16(status)?;
     head.headers.reserve(headers.len());
     for (name, value) in headers {
-        head.headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::try_from(value)?);
+        head.headers.append(HeaderName::from_static(name), HeaderValue::try_from(value)?);
     }
     Ok(head)
 }
