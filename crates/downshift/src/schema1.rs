@@ -94,6 +94,8 @@ impl Fields {
                 Error::UnknownDocument { value: "a signed payload that is not schema 1".into() }.into()
             );
         }
+        // It may say one, as what is of another form does.
+        text(root, "mediaType")?;
         Ok(Self {
             name: text(root, "name")?,
             tag: text(root, "tag")?,
@@ -109,33 +111,53 @@ impl Fields {
     }
 }
 
+/// A string as Go decodes it: `null` changes nothing, and of a member that stands twice the second counts.
 fn text(object: Value<'_>, path: &'static str) -> Result<String, Box<Error>> {
-    match object.field(path).filter(|value| !value.is_null()) {
-        Some(value) => {
-            let text = value.as_text().map(Cow::into_owned);
-            text.ok_or_else(|| Error::wrong_type(path, "a string"))
-        }
-        None => Ok(String::new()),
-    }
+    let mut own = String::new();
+    read_text(object, path, &mut own)?;
+    Ok(own)
 }
 
-/// The strings called `member` of the objects in the array called `path`.
+fn read_text(object: Value<'_>, path: &'static str, own: &mut String) -> Result<(), Box<Error>> {
+    for value in fields(object, path).filter(|value| !value.is_null()) {
+        let text = value.as_text().ok_or_else(|| Error::wrong_type(path, "a string"))?;
+        *own = text.into_owned();
+    }
+    Ok(())
+}
+
+/// The members of an object that Go decodes into a field of this name, one after the other.
+fn fields<'j>(object: Value<'j>, name: &str) -> impl Iterator<Item = Value<'j>> {
+    object.members().filter(move |(key, _)| key.folds_to_one_of([name]).is_some()).map(|(_, value)| value)
+}
+
+/// The strings called `member` of the objects in the array called `path`. An array that stands there twice is decoded over
+/// the first, element by element.
 fn texts(
     root: Value<'_>,
     path: &'static str,
     member: &'static str,
     limits: &Limits,
 ) -> Result<Vec<String>, Box<Error>> {
-    let Some(list) = root.field(path).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
-    if list.kind() != Kind::Array {
-        return Err(Error::wrong_type(path, "an array"));
+    let (mut texts, mut length) = (Vec::new(), 0);
+    for list in fields(root, path) {
+        if !matches!(list.kind(), Kind::Array | Kind::Null) {
+            return Err(Error::wrong_type(path, "an array"));
+        }
+        length = list.elements().count();
+        Limits::check("history", limits.history, length)?;
+        if length == 0 {
+            texts.clear();
+        }
+        texts.resize_with(texts.len().max(length), String::new);
+        for (element, text) in list.elements().zip(&mut texts) {
+            if !matches!(element.kind(), Kind::Object | Kind::Null) {
+                return Err(Error::wrong_type(path, "an array of objects"));
+            }
+            read_text(element, member, text)?;
+        }
     }
-    let count = list.elements().count();
-    Limits::check("history", limits.history, count)?;
-    let mut texts = Vec::with_capacity(count);
-    for element in list.elements() {
-        texts.push(text(element, member)?);
-    }
+    texts.truncate(length);
     Ok(texts)
 }
 

@@ -22,6 +22,9 @@ pub const IDS: &str = "upward-tools";
 /// The name of the file with random ones.
 const RANDOM: &str = "upward-random";
 
+/// The name of the file with those in which members and layers are as nobody has written them.
+const EDGES: &str = "upward-edges";
+
 /// An image of schema 1.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Upward {
@@ -30,7 +33,7 @@ pub struct Upward {
     /// What is special about it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// The repository that it was pulled from.
+    /// The repository that it was pulled from, and its tag where that has several.
     pub name: String,
     /// The signed document.
     pub manifest: String,
@@ -64,6 +67,14 @@ pub fn read_random() -> anyhow::Result<Vec<Upward>> {
     read_file(RANDOM)
 }
 
+/// Those in which members and layers are as nobody has written them; some of these Docker refuses.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_edges() -> anyhow::Result<Vec<Upward>> {
+    read_file(EDGES)
+}
+
 fn read_file(name: &str) -> anyhow::Result<Vec<Upward>> {
     let path = files::path(&format!("vectors/{name}.jsonl"));
     let text = fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
@@ -74,7 +85,8 @@ fn read_file(name: &str) -> anyhow::Result<Vec<Upward>> {
     text.lines().enumerate().map(image).collect()
 }
 
-/// The ids that other tools gave these images, `tests/vectors/upward-tools.jsonl`: by the image's name, and the tool's.
+/// The ids that other tools gave images, `tests/vectors/upward-tools.jsonl`: by the image's name, and the tool's. An id is empty
+/// where the tool gave none.
 ///
 /// # Errors
 /// If the file cannot be read, or a line has something else.

@@ -4,6 +4,7 @@
 //! is left out where it is empty, so that images of the schema 1 era get the same id from both.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use downshift_json::{Kind, Value};
 
@@ -94,27 +95,39 @@ const HISTORY: &[Field] = &[
     omitempty("empty_layer", Boolean),
 ];
 
-/// Decodes a config as Docker does that has made it, and compares the diff ids. A member that is spelt almost as one of
-/// its own may have another type, or come after it.
+/// Decodes a config as Docker does that has made it, compares the diff ids, and counts the layers of the history. A member
+/// that is spelt almost as one of its own may have another type, or come after it.
 pub(super) fn check_config<'d>(
     config: Value<'_>,
-    diff_ids: impl Iterator<Item = &'d str>,
+    diff_ids: impl ExactSizeIterator<Item = &'d str>,
 ) -> Result<(), Mismatch> {
+    let twice = |path: &str| Mismatch { path: path.into(), expected: "there once" };
     let mut image = GoStruct::new(IMAGE);
     image.read(config)?;
+    // A history that comes after another is decoded over it, entry by entry.
+    let (mut history, mut entries) = (Vec::new(), 0);
     for (key, value) in config.members() {
-        if key.folds_to_one_of(["history"]).is_some() && !value.is_null() {
-            if value.kind() != Kind::Array {
+        if key.folds_to_one_of(["history"]).is_some() {
+            if !matches!(value.kind(), Kind::Array | Kind::Null) {
                 return Err(Mismatch { path: key.text().into(), expected: "an array" });
             }
-            for entry in value.elements() {
-                GoStruct::new(HISTORY).read(entry).map_err(|mismatch| mismatch.within("history"))?;
+            entries = value.elements().count();
+            if entries == 0 {
+                history.clear();
+            }
+            history.resize_with(history.len().max(entries), || GoStruct::new(HISTORY));
+            for (entry, own) in value.elements().zip(&mut history) {
+                own.read(entry).map_err(|mismatch| mismatch.within("history"))?;
             }
         }
     }
+    let with_layer = history.iter().take(entries).filter(|entry| !entry.is_true("empty_layer")).count();
+    if with_layer > diff_ids.len() {
+        return Err(twice("history"));
+    }
     let texts = image.inner("rootfs").map_or(&[][..], |rootfs| rootfs.texts("diff_ids"));
     let is_same = diff_ids.eq(texts.iter().map(String::as_str));
-    if is_same { Ok(()) } else { Err(Mismatch { path: "rootfs".into(), expected: "there once" }) }
+    if is_same { Ok(()) } else { Err(twice("rootfs")) }
 }
 
 /// An empty `image.V1Image`.

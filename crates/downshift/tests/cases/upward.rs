@@ -77,6 +77,11 @@ fn each_random_image_has_the_id_that_docker_gave_it() -> anyhow::Result<()> {
     judge(&upward::read_random()?, 300)
 }
 
+#[test]
+fn each_image_at_the_edges_has_the_id_that_docker_gave_it() -> anyhow::Result<()> {
+    judge(&upward::read_edges()?, 130)
+}
+
 /// Holds images, of which at least so many have an id, to what Docker made of them.
 fn judge(vectors: &[Upward], count: usize) -> anyhow::Result<()> {
     let with_id = vectors.iter().filter(|vector| vector.docker_error.is_none()).count();
@@ -104,7 +109,7 @@ fn check(vector: &Upward, form: Form) -> anyhow::Result<()> {
     let request = request(manifest, Capabilities::of(&[form]));
     if let Some(error) = &vector.docker_error {
         let failure = refused(&request, &documents).with_context(|| format!("Docker says: {error}"))?;
-        ensure!(failure.code == "broken-schema1", "{failure}");
+        ensure!(["broken-schema1", "invalid-json"].contains(&&*failure.code), "{failure}");
         return Ok(());
     }
     let answer = answered(&request, &documents)?;
@@ -119,6 +124,10 @@ fn check(vector: &Upward, form: Form) -> anyhow::Result<()> {
     ensure!(body["config"]["size"] == config.payload.len(), "{body}");
     for layer in body["layers"].as_array().context("there are no layers")? {
         let digest = Digest::parse(layer["digest"].as_str().unwrap_or_default())?;
+        if let Some(plain) = answer.layers.iter().find(|plain| plain.facts.diff_id == digest) {
+            ensure!(layer["size"] == plain.facts.plain_size, "{digest} has another size: {layer}");
+            continue;
+        }
         let empty = EMPTY_LAYER.to_vec();
         let blob = documents.get(&digest).or_else(|| (digest == Digest::empty_layer()).then_some(&empty));
         let blob = blob.with_context(|| format!("there is no blob {digest}"))?;
@@ -263,6 +272,13 @@ fn what_engines_refuse_is_refused_by_name() -> anyhow::Result<()> {
             "`history[0].rootfs` is not there once",
         ),
         (
+            // It comes after the history that was made, and has more layers than there are.
+            vec![
+                json!({"id": a, "docker_version": "1.9.1", "hi\u{17f}tory": [{"empty_layer": true}, {}, {}]}),
+            ],
+            "`history[0].history` is not there once",
+        ),
+        (
             vec![json!({"id": a, "docker_version": "1.9.1", "History": [1]})],
             "`history[0].history` is not an object",
         ),
@@ -274,6 +290,44 @@ fn what_engines_refuse_is_refused_by_name() -> anyhow::Result<()> {
         let failure = refused(&request(&stored, oci()), &documents)?;
         ensure!(failure.code == "broken-schema1" && failure.cause.contains(word), "{word}: {failure}");
     }
+    Ok(())
+}
+
+/// As Go does it, which Docker is written in.
+#[test]
+fn members_that_stand_twice_are_decoded_over_each_other() -> anyhow::Result<()> {
+    let (plain, documents) = manifest(&[(json!({"id": id('a')}), LAYER), (json!({"id": id('a')}), OTHER)]);
+    let id_of = |manifest: &[u8]| -> anyhow::Result<Digest> {
+        let documents = documents.clone().into_iter().chain([(Digest::of(manifest), manifest.to_vec())]);
+        Ok(config(&answered(&request(manifest, oci()), &documents.collect())?)?.digest.clone())
+    };
+    let with = |members: &str| [b"{", members.as_bytes(), b",", &plain[1..]].concat();
+    let expected = id_of(&plain)?;
+    for members in [
+        r#""history":[{"v1Compatibility":"x"}]"#,
+        r#""history":null,"fsLayers":[null,{"blobSum":"y"},{}]"#,
+        r#""name":"x","name":null,"mediaType":null"#,
+    ] {
+        // The last array is the plain one, whose elements all say everything.
+        ensure!(id_of(&with(members))? == expected, "{members}");
+    }
+    let after = |members: &str| [&plain[..plain.len() - 1], b",", members.as_bytes(), b"}"].concat();
+    for members in [r#""history":[null,{}]"#, r#""fsLayers":[{"blobSum":null},null],"tag":null"#] {
+        ensure!(id_of(&after(members))? == expected, "{members}");
+    }
+    let refused_with = |manifest: Vec<u8>| {
+        let documents = documents.clone().into_iter().chain([(Digest::of(&manifest), manifest.clone())]);
+        refused(&request(&manifest, oci()), &documents.collect())
+    };
+    for members in
+        [r#""fsLayers":1"#, r#""history":[1]"#, r#""mediaType":[]"#, r#""name":{},"name":"x""#, r#""Tag":1"#]
+    {
+        let failure = refused_with(with(members))?;
+        ensure!(["wrong-type", "duplicate-key"].contains(&&*failure.code), "{members}: {failure}");
+    }
+    // An empty one forgets what was there.
+    let failure = refused_with(after(r#""history":[],"history":[{},{}]"#))?;
+    ensure!(failure.code == "invalid-json", "{failure}");
     Ok(())
 }
 
