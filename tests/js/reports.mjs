@@ -150,7 +150,7 @@ async function upwards(downshift, signer) {
   assert.equal(documents[1].kind, "layer-facts");
   assert.deepEqual(
     documents[0].image_ids.map(({ tool }) => tool),
-    ["docker", "skopeo", "skopeo-oci", "containerd"],
+    ["docker", "skopeo", "skopeo-oci", "containerd", "oci-schema1", "frozen-image"],
   );
   assert.equal(documents[0].image_ids[0].id, config.digest);
 }

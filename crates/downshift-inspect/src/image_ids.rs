@@ -30,6 +30,8 @@ fn text(tool: UpgradeTool) -> &'static str {
         UpgradeTool::Skopeo => "skopeo copy --format v2s2",
         UpgradeTool::SkopeoOci => "skopeo copy --format oci",
         UpgradeTool::Containerd => "containerd before 2.1",
+        UpgradeTool::OciSchema1 => "convert.sh of tianon/oci-schema1",
+        UpgradeTool::FrozenImage => "docker load after download-frozen-image-v2.sh",
     }
 }
 

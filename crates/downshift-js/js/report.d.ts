@@ -26,7 +26,10 @@ export interface Span {
 
 /** The id that a tool gives the image which it makes of schema 1: the digest of the config. */
 export interface ImageId {
-  /** Stable: `docker`, `skopeo`, `skopeo-oci`, `containerd`. One is left out where its id depends on the tool's version. */
+  /**
+   * Stable: `docker`, `skopeo`, `skopeo-oci`, `containerd`, `oci-schema1`, `frozen-image`. One is left out where its id
+   * depends on the tool's version.
+   */
   tool: string;
   /** The tool, for people. */
   text: string;

@@ -1,8 +1,10 @@
 //! The conversions: each makes the bytes of one form from a document of another, and says what was lost.
 
 mod index;
+mod jq;
 mod manifest;
 mod notes;
+mod oci_schema1;
 mod output;
 mod schema1;
 mod splice;

@@ -167,7 +167,7 @@ fn the_ids_of_the_image_are_known_with_all_facts() {
     let report = report_on(&[Given::of(&schema1), Given::of(&given)]);
     let ids = &report.documents[0].image_ids;
     let tools: Vec<_> = ids.iter().map(|id| id.tool).collect();
-    assert_eq!(tools, ["docker", "skopeo", "skopeo-oci", "containerd"]);
+    assert_eq!(tools, ["docker", "skopeo", "skopeo-oci", "containerd", "oci-schema1", "frozen-image"]);
     let id = Digest::of(config.as_bytes());
     assert!(ids[0].id == id && ids[1].id == id && ids[2].id != id && ids[3].id != ids[2].id, "{ids:?}");
     // A layer is missing.

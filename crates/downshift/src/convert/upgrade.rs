@@ -117,6 +117,12 @@ impl<'s> Upgrade<'s> {
         Ok(Self { newest, entries, lost })
     }
 
+    /// The same with a layer for every entry.
+    pub(super) fn with_all_layers(mut self) -> Self {
+        self.entries.iter_mut().for_each(|entry| entry.is_empty = false);
+        self
+    }
+
     /// The blobs of its layers, lowest first. One may stand there many times.
     pub(crate) fn layers(&self) -> impl Iterator<Item = &Digest> {
         self.entries.iter().filter(|entry| !entry.is_empty).map(|entry| &entry.blob)

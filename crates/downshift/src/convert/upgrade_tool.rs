@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::upgrade::{Upgrade, is_older};
 use super::v1_image::{field, omitempty};
+use super::{jq, oci_schema1};
 use crate::go_struct::{Field, FieldType, GoStruct};
 use crate::layer::LayerFacts;
 use crate::schema1::Schema1;
@@ -29,6 +30,12 @@ pub enum UpgradeTool {
     /// containerd 1.x and 2.0 (`remotes/docker/schema1/converter.go`): a record, decoded and encoded likewise, with an indent. Which
     /// layers are empty, it also tells by `Size`, and by their bytes.
     Containerd,
+    /// `convert.sh` of tianon/oci-schema1, which has jq add history and layers to the newest record, with the outermost keys
+    /// in lower case. It goes by `Size` as well, and unpacks nothing but gzip.
+    OciSchema1,
+    /// `docker load` of what moby's `contrib/download-frozen-image-v2.sh` has written: a folder for each record. So every
+    /// record has a layer (`image/tarexport/load.go`, `legacyLoadImage`), of those with one id the newest one's.
+    FrozenImage,
 }
 
 /// `ImageConfig` of the OCI specification 1.0 (`specs-go/v1/config.go`).
@@ -90,7 +97,8 @@ struct Entry {
 
 impl UpgradeTool {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Docker, Self::Skopeo, Self::SkopeoOci, Self::Containerd];
+    pub const ALL: [Self; 6] =
+        [Self::Docker, Self::Skopeo, Self::SkopeoOci, Self::Containerd, Self::OciSchema1, Self::FrozenImage];
 
     /// Its stable name.
     #[must_use]
@@ -100,6 +108,8 @@ impl UpgradeTool {
             Self::Skopeo => "skopeo",
             Self::SkopeoOci => "skopeo-oci",
             Self::Containerd => "containerd",
+            Self::OciSchema1 => "oci-schema1",
+            Self::FrozenImage => "frozen-image",
         }
     }
 
@@ -128,6 +138,8 @@ impl UpgradeTool {
             Self::Skopeo => by_record(is_older_and_there),
             Self::SkopeoOci => in_oci(&by_record(is_older_and_there)?, limits),
             Self::Containerd => by_containerd(schema1, facts, limits),
+            Self::OciSchema1 => oci_schema1::config(schema1, facts, limits),
+            Self::FrozenImage => by_frozen_image(schema1, facts, limits),
         }
     }
 }
@@ -201,6 +213,32 @@ fn by_containerd(
     }
     let newest = Json::parse("v1Compatibility", schema1.history.first()?.as_bytes(), limits).ok()?;
     image(newest.root(), Some(&layers), &history, b"   ")
+}
+
+fn by_frozen_image(
+    schema1: &Schema1<'_>,
+    facts: &dyn Fn(&str) -> Option<LayerFacts>,
+    limits: &Limits,
+) -> Option<Vec<u8>> {
+    let upgrade = Upgrade::read(schema1, limits).ok()?.with_all_layers();
+    let (mut layers, mut above) = (Vec::with_capacity(schema1.layers.len()), String::new());
+    for (text, blob) in schema1.history.iter().zip(&schema1.layers) {
+        let json = Json::parse("v1Compatibility", text.as_bytes(), limits).ok()?;
+        let record = json.root();
+        jq::write(&mut Pretty::new(b""), record)?;
+        // jq reads the id in this spelling, and Docker in any. Of each layer Docker makes a config, which has to be sound.
+        let is_doubtful = |(key, _): (Value<'_>, Value<'_>)| {
+            let names = ["rootfs", "history", "os.version", "os.features", "id"];
+            key.folds_to_one_of(names).is_some() && !key.is_text("id")
+        };
+        let id = record.member("id").filter(|_| !record.members().any(is_doubtful))?.text();
+        if id != above {
+            above = id.into_owned();
+            layers.push(facts(blob)?);
+        }
+    }
+    layers.reverse();
+    upgrade.config(&layers.iter().collect::<Vec<_>>(), is_older, &mut Vec::new(), limits).ok()
 }
 
 /// Whether a layer has nothing but zeros in it.

@@ -1,5 +1,5 @@
 //! The configs that other tools make of schema 1: `tests/vectors/upward-tools.jsonl` has the ids that they gave the images of
-//! `upward.jsonl`.
+//! `upward.jsonl` and `upward-edges.jsonl`.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn id(
 fn each_tool_gives_the_id_that_it_gave() -> anyhow::Result<()> {
     let ids = upward::ids()?;
     let (mut problems, mut known) = (Vec::new(), BTreeMap::new());
-    for vector in upward::read()? {
+    for vector in upward::read()?.into_iter().chain(upward::read_edges()?) {
         let documents = vector.documents()?;
         let facts =
             documents.iter().filter_map(|(digest, blob)| Some((digest.clone(), layers::facts(blob).ok()?)));
@@ -36,7 +36,11 @@ fn each_tool_gives_the_id_that_it_gave() -> anyhow::Result<()> {
         for tool in UpgradeTool::ALL {
             let expected = match tool {
                 UpgradeTool::Docker => vector.docker_image_id.as_str(),
-                tool => given.get(tool.name()).context("the tool gave none")?,
+                tool => match given.get(tool.name()) {
+                    Some(id) => id,
+                    // Not all tools have seen all images.
+                    None => continue,
+                },
             };
             match id(tool, vector.manifest.as_bytes(), &facts)? {
                 Some(id) if id.as_str() == expected => *known.entry(tool.name()).or_insert(0) += 1,
