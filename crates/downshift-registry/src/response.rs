@@ -48,10 +48,12 @@ pub fn token(token: &Token) -> Response {
     Response::new(200).with("cache-control", NO_STORE).with_body(JSON, body.finish().into_bytes())
 }
 
-/// `/v1/…`: that there is no registry of version 1, in its plain text.
+/// `/v1/…`: that there is no registry of version 1, in its plain text. Other clients are told something else, and the same one
+/// may be after its next failure.
 #[must_use]
 pub fn no_v1() -> Response {
     Response::new(404)
+        .with("cache-control", NO_STORE)
         .with_body("text/plain; charset=utf-8", Bytes::from_static(b"this registry speaks version 2 only\n"))
 }
 
@@ -414,7 +416,7 @@ mod tests {
             shown(&Response::moved("/v2/")),
             "301\nlocation: /v2/\ncache-control: no-store\ncontent-length: 0\n"
         );
-        let text = "404\ncontent-type: text/plain; charset=utf-8\ncontent-length: 36\n\
+        let text = "404\ncache-control: no-store\ncontent-type: text/plain; charset=utf-8\ncontent-length: 36\n\
                     this registry speaks version 2 only\n";
         assert_eq!(shown(&no_v1()), text);
     }

@@ -226,7 +226,7 @@ fn pings() -> Row {
             by(get("/v1/_ping"), LIBRARY).comes(comes().header("x-docker-registry-standalone", "false")),
             v1_5("/v1/_ping").comes(comes()),
             by(head("/v1/_ping"), V1_3).comes(status(200)),
-            by(get("/v1/_ping"), V1_6).comes(line(404, NO_V1)),
+            by(get("/v1/_ping"), V1_6).comes(line(404, NO_V1).header("cache-control", "no-store")),
         ],
     )
 }
