@@ -178,10 +178,6 @@ impl Remote<'_> {
     /// Whether this caller may pull from a repository of which nothing else is known: a caller who may can list its tags.
     pub(crate) async fn has_repository(&self, caller: &Caller) -> Result<bool, Failure> {
         let answered = self.ask(&self.path("tags/list?n=1"), caller).await?;
-        let is_page = |answered: &Answered| {
-            let content_type = answered.header("content-type").unwrap_or_default();
-            content_type.trim_start().to_ascii_lowercase().starts_with("text/html")
-        };
         // A login page lets everybody in.
         if answered.as_ref().is_some_and(is_page) {
             return Err(self.no_document());
@@ -267,6 +263,12 @@ pub(super) fn is_there(remote: &Remote<'_>, answered: &Answered) -> Result<bool,
 /// The seconds of `Retry-After`. A date, which RFC 9110 allows as well, is passed over.
 pub(super) fn retry_after(answered: &Answered) -> Option<u64> {
     answered.header("retry-after")?.trim().parse().ok()
+}
+
+/// Whether what came is for people: a login page, or whatever else answers in the place of a registry.
+pub(super) fn is_page(answered: &Answered) -> bool {
+    let content_type = answered.header("content-type").unwrap_or_default();
+    content_type.trim_start().to_ascii_lowercase().starts_with("text/html")
 }
 
 pub(super) fn is_redirect(status: u16) -> bool {

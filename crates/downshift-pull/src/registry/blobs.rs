@@ -7,10 +7,11 @@ use core::ops::Range;
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::{
-    Body as ResponseBody, ContentRange, Method, Problem, Request, Response, error, response,
+    Body as ResponseBody, ContentRange, Fault, Method, Problem, Request, Response, error, response,
 };
 
-use super::asking::{Question, identity, is_redirect, is_there, open_body};
+use super::asking::{Question, identity, is_page, is_redirect, is_there, open_body};
+use super::documents::reported;
 use super::remote::Remote;
 use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenLayer, OpenParts, Source, range_header};
 use crate::blob_at::BlobAt;
@@ -47,10 +48,16 @@ impl<'p> Remote<'p> {
             return Ok(size.map_or_else(unknown, |size| Blob::Ready(response::blob(request, digest, size))));
         }
         if request.has_several_ranges(digest) && self.registry.delivery != Delivery::Redirect {
-            // Registries answer several ranges with the whole, or with a form of their own: they are asked for one by one.
-            let Some(size) = self.blob_size(digest, caller).await? else { return Ok(unknown()) };
-            let response = response::blob(request, digest, size);
-            if let ResponseBody::Parts(parts) = &response.body {
+            // Registries answer several ranges with the whole, or with a form of their own: they are asked for one by one. Where
+            // none gives a part, the whole is what comes.
+            let Some((answered, range)) = self.first_byte(digest, caller).await? else {
+                return Ok(unknown());
+            };
+            if let (206, Some(ContentRange { part: Some(Range { start: 0, end: 1 }), size })) =
+                (answered.status, range)
+                && let response = response::blob(request, digest, size)
+                && let ResponseBody::Parts(parts) = &response.body
+            {
                 let (parts, repository) = (parts.clone(), Repository::Remote(self.clone()));
                 let parts = OpenParts { parts, repository, at, size };
                 let body = OpenBlobBody::Parts(parts);
@@ -71,8 +78,9 @@ impl<'p> Remote<'p> {
         }
         let body = open_body(&answered);
         let delivered = match (answered.status, part, answered.length()) {
-            (206, Some(ContentRange { part: Some(part), size }), Some(length))
-                if part.end.saturating_sub(part.start) == length && request.asks_for(&part, size) =>
+            (206, Some(ContentRange { part: Some(part), size }), length)
+                if length.is_none_or(|length| part.end.saturating_sub(part.start) == length)
+                    && request.asks_for(&part, size) =>
             {
                 Ok((size, Some(part)))
             }
@@ -109,7 +117,9 @@ impl<'p> Remote<'p> {
     pub(crate) async fn blob_size(&self, digest: &Digest, caller: &Caller) -> Result<Option<u64>, Failure> {
         let path = self.path(&["blobs/", digest.as_str()].concat());
         let is_possible = |size: &u64| *size > 0 || digest.matches(b"");
-        let told = |answered: &Answered| answered.length().filter(is_possible);
+        let told = |answered: &Answered| {
+            answered.length().filter(is_possible).filter(|_| !is_doubtful(answered, digest))
+        };
         let get = async {
             let Some(size) = self.size_by_part(digest, caller).await? else { return Ok(None) };
             let size = match size.filter(is_possible) {
@@ -123,15 +133,25 @@ impl<'p> Remote<'p> {
 
     /// How many bytes a blob has, if there is one and its registry says that with a single byte of it.
     async fn size_by_part(&self, digest: &Digest, caller: &Caller) -> Result<Option<Option<u64>>, Failure> {
+        let Some((answered, range)) = self.first_byte(digest, caller).await? else { return Ok(None) };
+        // Of a blob without bytes there is no first one.
+        let is_partial = matches!(answered.status, 206 | 416);
+        Ok(Some(if is_partial { range.map(|range| range.size) } else { answered.length() }))
+    }
+
+    /// What the registry says to who asks for a single byte of a blob, and which part of it that is.
+    async fn first_byte(
+        &self,
+        digest: &Digest,
+        caller: &Caller,
+    ) -> Result<Option<(Answered, Option<ContentRange>)>, Failure> {
         let mut question = self.blob_question();
         question.headers.push(("range", range_header(&(0..1))));
         question.delivery = Delivery::Stream;
         let Some(answered) = self.open(&question, digest, caller).await? else { return Ok(None) };
         self.close(open_body(&answered)).await;
         let range = answered.header("content-range").and_then(ContentRange::parse);
-        // Of a blob without bytes there is no first one.
-        let is_partial = matches!(answered.status, 206 | 416);
-        Ok(Some(if is_partial { range.map(|range| range.size) } else { answered.length() }))
+        Ok(Some((answered, range)))
     }
 
     /// How many bytes a blob has, as a manifest of the repository said lately.
@@ -289,6 +309,19 @@ impl<'p> Remote<'p> {
             status if is_redirect(status) => Ok(true),
             _ => is_there(self, answered),
         };
+        let answered = self.attempt(&path, question, caller, &accept).await?;
+        if !answered.as_ref().is_some_and(|answered| is_doubtful(answered, digest)) {
+            return Ok(answered);
+        }
+        self.close(answered.as_ref().and_then(open_body)).await;
+        let check = |bytes: &Bytes, hash: &Digest, _: &Answered| self.check(digest, bytes, hash);
+        match self.get(&path, self.document_take(), caller, &check).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(_)) => {}
+            // No page has so many bytes.
+            Err(failure) if failure.upstream().is_some_and(is_too_large) => {}
+            Err(failure) => return Err(failure),
+        }
         self.attempt(&path, question, caller, &accept).await
     }
 
@@ -340,4 +373,14 @@ impl<'p> Remote<'p> {
             self.shell.ask(Effect::Close(body)).await;
         }
     }
+}
+
+/// Whether a response may be a login page, which says to everybody that a blob is there. Some registries give blobs under that
+/// type, so only the bytes tell.
+fn is_doubtful(answered: &Answered, digest: &Digest) -> bool {
+    matches!(answered.status, 200 | 206) && is_page(answered) && reported(answered).as_ref() != Some(digest)
+}
+
+fn is_too_large(fault: &Fault) -> bool {
+    matches!(fault.problem, Problem::TooLarge { .. })
 }

@@ -6,10 +6,10 @@ use alloc::string::String;
 use downshift::{Failure as Explanation, Fault as Blame};
 use downshift_registry::{Credentials, Demand, Problem};
 
-use super::asking::{Question, is_there};
+use super::asking::{Question, is_page, is_there};
 use super::remote::Remote;
 use crate::caller::{Caller, CallerId};
-use crate::effect::{Answered, AskMethod, Event, Take};
+use crate::effect::{AskMethod, Event, Take};
 use crate::failure::{Failure, Reason, explained};
 use crate::names::AskedRegistry;
 use crate::settings::{Access, OriginId, Place, Scope, Settings};
@@ -36,7 +36,7 @@ impl Remote<'_> {
         };
         let question = Question::of(AskMethod::Get, Take::Nothing);
         let answered = self.in_time(self.respond("", &question, &caller)).await?;
-        if is_page(&answered) {
+        if answered.status == 200 && is_page(&answered) {
             return Err(self.invalid("`/v2/` is a web page"));
         }
         match is_there(self, &answered)? {
@@ -76,10 +76,4 @@ impl Remote<'_> {
             _ => Some(explained(&fault)),
         }
     }
-}
-
-/// Whether what came is for people: a login page, or whatever else is at a URL that is not a registry's.
-fn is_page(answered: &Answered) -> bool {
-    let kind = answered.header("content-type").unwrap_or_default();
-    answered.status == 200 && kind.trim_start().to_ascii_lowercase().starts_with("text/html")
 }

@@ -15,6 +15,7 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![good(), conditions(), unknown_lengths(), redirected()];
     rows.extend(faults());
     rows.extend(parts());
+    rows.extend(pages());
     rows.extend(resumed());
     rows.extend(heads());
     rows.extend(no_lengths());
@@ -111,6 +112,57 @@ fn faults() -> Vec<Row> {
     ]
 }
 
+/// Login pages, which say to everybody that a blob is there; and blobs that come under a page's type.
+fn pages() -> Vec<Row> {
+    let (bytes, path) = layer();
+    let page = |part: &str| {
+        Rule::at(part, Fault::Typed("text/html; charset=utf-8", b"<!DOCTYPE html><title>Sign in".to_vec()))
+    };
+    let refused = || refused(502, "upstream-no-document");
+    let redirect = || Redirect { from: Host::Registry, part: "/blobs/", to: Host::Elsewhere, prefix: "" };
+    vec![
+        with_layer(
+            "blobs/pages/for-everything",
+            [
+                change(page("/blobs/").change()),
+                get(&path).comes(refused()),
+                head(&path).comes(status(502)),
+                get(&path).with("Range", "bytes=3-9").comes(refused()),
+                get(&path).with("Range", "bytes=3-9,11-12").comes(refused()),
+                get(&path).with("If-None-Match", &format!("\"{}\"", Digest::of(&bytes))).comes(refused()),
+                change(Change::NoFaults),
+                get(&path).comes(body(&bytes)),
+                head(&path).comes(status(200).header("content-length", &bytes.len().to_string())),
+            ],
+        ),
+        with_layer(
+            "blobs/pages/elsewhere",
+            [
+                change(Change::Redirect(redirect())),
+                change(page("/blobs/").of(Host::Elsewhere).change()),
+                get(&path).comes(refused()),
+                head(&path).comes(status(502)),
+            ],
+        ),
+        with_layer(
+            "blobs/pages/for-head-alone",
+            [
+                change(page("/blobs/").method("HEAD").change()),
+                head(&path).comes(status(200).header("content-length", &bytes.len().to_string())),
+            ],
+        ),
+        with_layer(
+            "blobs/pages/by-their-type-alone",
+            [
+                change(rule(Fault::ContentType(Some("text/html"))).change()),
+                get(&path).comes(body(&bytes)),
+                get(&path).with("Range", "bytes=3-9").comes(part(3..10, &bytes)),
+                head(&path).comes(status(200).header("content-length", &bytes.len().to_string())),
+            ],
+        ),
+    ]
+}
+
 /// Parts in the place of the whole, other parts than the one that is asked for, and nothing at all.
 fn parts() -> Vec<Row> {
     let (bytes, path) = layer();
@@ -142,7 +194,20 @@ fn parts() -> Vec<Row> {
             of("to-the-end", Fault::Part(3..10), Some("bytes=3-"), invalid()),
             of("from-the-end", Fault::Part(3..10), Some("bytes=-7"), invalid()),
             of("another-by-its-header", Fault::OtherPart, Some("bytes=3-9"), invalid()),
-            of("several", Fault::Part(3..10), Some("bytes=3-9,11-12"), broken_part()),
+            of("several", Fault::Part(3..10), Some("bytes=3-9,11-12"), corrupt()),
+            of(
+                "the-whole-in-the-place-of-several",
+                Fault::WholeForPart,
+                Some("bytes=3-9,11-12"),
+                body(&bytes),
+            ),
+            of("without-its-length", Fault::NoLength, Some("bytes=3-9"), part(3..10, &bytes)),
+            of(
+                "several-without-lengths",
+                Fault::NoLength,
+                Some("bytes=3-9,11-12"),
+                several(&[3..10, 11..13], &bytes),
+            ),
             of("the-very-one", Fault::Part(3..10), Some("bytes=3-9"), part(3..10, &bytes)),
             of("the-whole-in-its-place", Fault::WholeForPart, Some("bytes=3-9"), body(&bytes)),
             of("empty", Fault::Empty, None, corrupt()),

@@ -58,6 +58,7 @@ pub(super) fn rows() -> Vec<Row> {
             denied(),
             cached(),
             cached_elsewhere(),
+            cached_behind_a_page(),
         ],
         at_the_edge(),
         codings(),
@@ -223,7 +224,7 @@ fn strange_blobs(at: &dyn Fn(&str) -> String, host: &str) -> Vec<Step> {
             head(&target).comes(status(404)),
             asked([format!("HEAD {line}"), format!("GET {line}")]),
             get(&target).with("Range", "bytes=0-9,20-29").comes(refused(404, "BLOB_UNKNOWN")),
-            asked([format!("HEAD {line}"), format!("GET {line}")]),
+            asked([format!("GET {line}")]),
             get(&target).with("Accept-Encoding", "zstd").comes(refused(404, "BLOB_UNKNOWN")),
             asked([format!("GET {line}")]),
         ]
@@ -444,6 +445,29 @@ fn cached() -> Row {
             change(Rule::at("/", Fault::Close).of(Host::Registry).change()),
             get(&stored).comes(body(&SAMPLE.zstd)),
             get(&plain).with("Range", "bytes=600-699").comes(part(600..700, &SAMPLE.plain)),
+        ],
+    )
+}
+
+/// Nor is a login page a yes to somebody who has not logged in.
+fn cached_behind_a_page() -> Row {
+    let (plain, stored) = paths();
+    let options = Options { delivery: Delivery::Cache, access: AccessOption::Upstream, ..Options::default() };
+    let page = Fault::Typed("text/html", b"<!DOCTYPE html><title>Sign in".to_vec());
+    with_image(
+        "cached-behind-a-page",
+        options,
+        [
+            change(Change::Authentication(Authentication::Basic)),
+            change(Change::Rights(ALICE, &["*"])),
+            old(&manifest("latest")).by(ALICE).comes(status(200)),
+            get(&stored).by(ALICE).comes(body(&SAMPLE.zstd)),
+            get(&plain).by(ALICE).comes(body(&SAMPLE.plain)),
+            change(Rule::at("/", page).of(Host::Registry).change()),
+            get(&stored).by(BOB).comes(refused(502, "upstream-no-document")),
+            head(&stored).by(BOB).comes(status(502)),
+            get(&stored).with("Range", "bytes=3-9").comes(refused(502, "upstream-no-document")),
+            get(&plain).by(BOB).comes(refused(502, "upstream-no-document")),
         ],
     )
 }
