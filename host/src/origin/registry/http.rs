@@ -191,14 +191,15 @@ impl Http {
     /// once they are connected to; where a proxy does that, they are looked up here, as far as they are known here.
     async fn check_host(&self, url: &Url, is_proxied: bool) -> Result<(), Problem> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let is_inside = match host.parse() {
-            Ok(address) => !is_public(address),
-            Err(_) => is_proxied && is_known_inside(host).await,
+        let addresses = match host.parse() {
+            Ok(address) => vec![address],
+            Err(_) if is_proxied => known_addresses(host).await,
+            Err(_) => Vec::new(),
         };
-        if is_inside && is_outside(self.own_host.as_deref()).await {
-            Err(Problem::PrivateAddress)
-        } else {
+        if may_lead(self.own_host.as_deref(), &addresses).await {
             Ok(())
+        } else {
+            Err(Problem::PrivateAddress)
         }
     }
 }
@@ -240,8 +241,8 @@ impl Resolve for OtherHosts {
         let own_host = self.own_host.clone();
         Box::pin(async move {
             let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let is_inside = addresses.iter().any(|address| !is_public(address.ip()));
-            if is_inside && is_outside(own_host.as_deref()).await {
+            let found: Vec<IpAddr> = addresses.iter().map(core::net::SocketAddr::ip).collect();
+            if !may_lead(own_host.as_deref(), &found).await {
                 return Err(NotPublic.into());
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -249,19 +250,51 @@ impl Resolve for OtherHosts {
     }
 }
 
-/// Whether a host has an address inside, as far as that is known here.
-async fn is_known_inside(host: &str) -> bool {
+/// The addresses of a host, as far as they are known here.
+async fn known_addresses(host: &str) -> Vec<IpAddr> {
     match timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 0))).await {
-        Ok(Ok(mut addresses)) => addresses.any(|address| !is_public(address.ip())),
-        Ok(Err(_)) | Err(_) => false,
+        Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
     }
 }
 
-/// Whether a registry is one of the internet. So is one that cannot be found: it leads nowhere, or a proxy knows it; and
-/// one that a client has named always counts as that.
-async fn is_outside(own_host: Option<&str>) -> bool {
-    let Some(host) = own_host else { return true };
-    !is_known_inside(host.trim_matches(['[', ']'])).await
+/// Whether a registry may lead to a host with these addresses: to its neighbours, where it is inside itself, but not to the
+/// services of the provider's machines, which give their credentials to whoever asks. A registry that cannot be found counts as
+/// one of the internet, for it leads nowhere, or a proxy knows it; and so does one that a client has named.
+async fn may_lead(own_host: Option<&str>, addresses: &[IpAddr]) -> bool {
+    if addresses.iter().all(|address| is_public(*address)) {
+        return true;
+    }
+    let Some(own_host) = own_host else { return false };
+    let own = known_addresses(own_host.trim_matches(['[', ']'])).await;
+    let is_inside = own.iter().any(|address| !is_public(*address));
+    let has_provider = |addresses: &[IpAddr]| addresses.iter().any(|address| is_of_provider(*address));
+    is_inside && (has_provider(&own) || !has_provider(addresses))
+}
+
+/// True for an address at which providers have what is for their machines alone: all of the link, which routers do not pass on,
+/// and the others that are known (Azure, Alibaba Cloud, Oracle Cloud; AWS and Google Cloud by IPv6).
+fn is_of_provider(address: IpAddr) -> bool {
+    let of_v4 = |address: Ipv4Addr| {
+        address.is_link_local()
+            || matches!(address.octets(), [168, 63, 129, 16] | [100, 100, 100, 200] | [192, 0, 0, 192])
+    };
+    match address {
+        IpAddr::V4(v4) => of_v4(v4),
+        IpAddr::V6(v6) => match v6.segments() {
+            [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+            | [0, 0, 0, 0, 0xffff, 0, high, low]
+            | [0x64, 0xff9b, 0 | 1, _, _, _, high, low]
+            | [0x2002, high, low, ..]
+            | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
+                of_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+            }
+            [first, second, ..] => {
+                (0xfe80..0xfec0).contains(&first)
+                    || matches!((first, second), (0xfd00, 0xec2) | (0xfd20, 0xce))
+            }
+        },
+    }
 }
 
 /// True for an address of the internet, rather than of a machine, a network or a provider's own services (IANA's
@@ -474,6 +507,33 @@ mod tests {
         }
     }
 
+    /// A registry inside may have its blobs beside it, and its token service, but not at the provider's.
+    #[tokio::test]
+    async fn a_registry_inside_leads_not_to_what_its_provider_has_for_machines() {
+        let addresses = "169.254.169.254 169.254.170.2 168.63.129.16 100.100.100.200 192.0.0.192 fe80::1 fd00:ec2::254 \
+                         fd20:ce::254 ::ffff:169.254.169.254 ::a9fe:a9fe 64:ff9b::a9fe:a9fe 64:ff9b:1::a9fe:a9fe \
+                         2002:a9fe:a9fe::1";
+        for address in addresses.split_whitespace() {
+            let provider: IpAddr = address.parse().unwrap();
+            for own in ["127.0.0.1", "10.1.2.3", "[fd00::1]", "8.8.8.8", "registry.invalid"] {
+                assert!(!may_lead(Some(own), &[provider]).await, "{own} to {address}");
+                assert!(
+                    !may_lead(Some(own), &["10.0.0.1".parse().unwrap(), provider]).await,
+                    "{own} to {address}"
+                );
+            }
+            assert!(!may_lead(None, &[provider]).await, "{address}");
+            // One that is there itself has its neighbours there.
+            assert!(may_lead(Some("169.254.1.2"), &[provider]).await, "{address}");
+        }
+        for address in ["10.0.0.1", "127.0.0.1", "192.168.0.1", "100.64.0.1", "fd00::2", "::1"] {
+            assert!(may_lead(Some("10.1.2.3"), &[address.parse().unwrap()]).await, "{address}");
+            assert!(!may_lead(Some("8.8.8.8"), &[address.parse().unwrap()]).await, "{address}");
+        }
+        let problem = led_to("http://127.0.0.1/", "http://169.254.169.254/latest/meta-data/", &[]).await;
+        assert_eq!(problem, Some(Problem::PrivateAddress));
+    }
+
     /// The proxy is on this machine and silent: whatever reaches it ends with its time.
     #[tokio::test]
     async fn a_proxy_leads_nowhere_inside_as_far_as_that_is_known_here() {
@@ -495,6 +555,9 @@ mod tests {
         {
             assert_eq!(led_to(own, url, &by_proxy).await, Some(Problem::Timeout), "{url}");
         }
-        assert!(is_known_inside("localhost").await && !is_known_inside("blobs.invalid").await);
+        assert!(
+            !known_addresses("localhost").await.is_empty()
+                && known_addresses("blobs.invalid").await.is_empty()
+        );
     }
 }
