@@ -137,10 +137,10 @@ pub fn too_many_logins() -> Response {
     explained(429, "TOOMANYREQUESTS", "too-many-logins", cause, "try again").with("retry-after", "1")
 }
 
-/// A request has no `Host` header, or more than one (RFC 9112, 3.2).
+/// A request has no `Host` header, more than one, or one that is no host (RFC 9112, 3.2).
 #[must_use]
 pub fn host_invalid() -> Response {
-    let cause = "the request does not have exactly one `Host` header";
+    let cause = "the request does not have exactly one `Host` header, with one host in it";
     explained(
         400,
         "UNSUPPORTED",

@@ -116,7 +116,8 @@ pub(super) fn refuse(
 }
 
 fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
-    if !is_host_sound(request.version(), request.headers().get_all(HOST).iter().count()) {
+    let hosts = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes);
+    if !is_host_sound(request.version(), hosts) {
         return Err(for_method(error::host_invalid(), request));
     }
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -131,11 +132,17 @@ fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
     Ok(if request.version() < Version::HTTP_11 { read.without_codings() } else { read })
 }
 
-/// True if a request with so many `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by
-/// `:authority` if not with one, and HTTP/1.0 maybe not at all (RFC 9112, 3.2; RFC 9113, 8.3.1). With two, who sits in
-/// between may take it for another host's.
-fn is_host_sound(version: Version, hosts: usize) -> bool {
-    hosts == 1 || hosts == 0 && version != Version::HTTP_11
+/// True if a request with these `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by
+/// `:authority` if not with one, and HTTP/1.0 maybe not at all (RFC 9112, 3.2; RFC 9113, 8.3.1). With two, or with what no host
+/// has in it, who sits in between may take it for another host's.
+fn is_host_sound<'h>(version: Version, mut hosts: impl Iterator<Item = &'h [u8]>) -> bool {
+    // A host and a port, or nothing (RFC 3986, 3.2).
+    let is_in_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    match (hosts.next(), hosts.next()) {
+        (None, _) => version != Version::HTTP_11,
+        (Some(host), None) => host.iter().all(is_in_host),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 fn for_method(response: Response, request: &hyper::Request<Incoming>) -> Response {
@@ -380,9 +387,15 @@ mod tests {
     #[test]
     fn http_1_1_has_one_host_and_no_version_has_two() {
         let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2];
-        assert_eq!(versions.map(|version| is_host_sound(version, 0)), [true, false, true]);
-        assert_eq!(versions.map(|version| is_host_sound(version, 1)), [true; 3]);
-        assert_eq!(versions.map(|version| is_host_sound(version, 2)), [false; 3]);
+        let sound = |hosts: &[&[u8]]| versions.map(|version| is_host_sound(version, hosts.iter().copied()));
+        assert_eq!(sound(&[]), [true, false, true]);
+        assert_eq!(sound(&[b"a", b"a"]), [false; 3]);
+        for host in ["", "a", "example.org:5000", "[::1]:5000", "a_b"] {
+            assert_eq!(sound(&[host.as_bytes()]), [true; 3], "{host}");
+        }
+        for host in ["a, b", "a b", "a\tb", "user@a", "a/b", "a\\b", "a\"b", "a#b", "a?b", "<a>", "\u{e4}"] {
+            assert_eq!(sound(&[host.as_bytes()]), [false; 3], "{host}");
+        }
     }
 
     #[test]

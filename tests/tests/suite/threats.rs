@@ -205,6 +205,8 @@ fn a_request_names_one_host(engine: Engine) -> anyhow::Result<()> {
         ("HEAD /v2/ HTTP/1.1\r\n\r\n", false),
         ("GET http://a/v2/ HTTP/1.1\r\n\r\n", false),
         ("GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", false),
+        ("GET /v2/ HTTP/1.1\r\nHost: a, b\r\n\r\n", false),
+        ("GET /v2/ HTTP/1.1\r\nHost: user@a\r\n\r\n", false),
         ("GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false),
         ("GET /v2/ HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", false),
         ("GET /_downshift/ HTTP/1.1\r\n\r\n", false),
