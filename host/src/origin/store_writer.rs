@@ -136,15 +136,16 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Keeps a document that is not to be in its layout yet, for it names what is not there. It waits for the disk.
-    pub(crate) fn stash(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.part_path(digest);
+    /// Keeps a document that is not to be in its layout yet, for it names what is not there. It is of use for that layout
+    /// alone: a list in another one may name it as well, whose registry need not have it. It waits for the disk.
+    pub(crate) fn stash(&self, layout: &LayoutWriter, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.stash_path(layout, digest);
         data::write(&path, bytes, Outlives::Crash).map_err(|error| Error::unwritable(&path, error))
     }
 
     /// A document that was kept so. It waits for the disk.
-    pub(crate) fn stashed(&self, digest: &Digest, limit: usize) -> Option<Vec<u8>> {
-        let file = File::open(self.part_path(digest)).ok()?;
+    pub(crate) fn stashed(&self, layout: &LayoutWriter, digest: &Digest, limit: usize) -> Option<Vec<u8>> {
+        let file = File::open(self.stash_path(layout, digest)).ok()?;
         let bytes = bounded::read(file, limit as u64).ok()??;
         digest.matches(&bytes).then_some(bytes)
     }
@@ -160,7 +161,7 @@ impl StoreWriter {
             layout.put_document(digest, bytes)?;
         }
         // There is one of those only that were fetched by their digest.
-        let _ = fs::remove_file(self.part_path(digest));
+        let _ = fs::remove_file(self.stash_path(layout, digest));
         Ok(())
     }
 
@@ -252,6 +253,13 @@ impl StoreWriter {
     fn part_path(&self, digest: &Digest) -> PathBuf {
         let name = format!("{}-{}", digest.algorithm(), digest.hex());
         self.folder.join(WORK_FOLDER).join("parts").join(name)
+    }
+
+    fn stash_path(&self, layout: &LayoutWriter, digest: &Digest) -> PathBuf {
+        let repository = Digest::of(layout.name.as_bytes());
+        let mut path = self.part_path(digest).into_os_string();
+        path.push(format!("-of-{}", repository.hex()));
+        path.into()
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Digest, KnownBlob>> {
@@ -389,6 +397,20 @@ mod tests {
         assert_eq!(StoreWriter::open(folder.path()).err().unwrap().code(), "store-in-use");
         drop(store);
         assert!(StoreWriter::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_for_one_layout_is_not_there_for_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StoreWriter::open(folder.path()).unwrap();
+        let (own, other, digest) = (store.layout("a/b"), store.layout("c"), Digest::of(b"list"));
+        store.stash(&own, &digest, b"list").unwrap();
+        drop(store);
+        let store = StoreWriter::open(folder.path()).unwrap();
+        assert_eq!(store.stashed(&own, &digest, 10).as_deref(), Some(&b"list"[..]));
+        assert_eq!((store.stashed(&other, &digest, 10), store.stashed(&own, &digest, 3)), (None, None));
+        store.put_document(&own, &digest, b"list").unwrap();
+        assert_eq!(store.stashed(&own, &digest, 10), None);
     }
 
     #[test]

@@ -26,11 +26,14 @@ const MAX_TAGS: usize = 100_000;
 /// Repositories of all registries.
 const MAX_REPOSITORIES: usize = 100_000;
 
-/// Pages of a list, which may lead in a circle.
+/// Pages of a list.
 const MAX_PAGES: usize = 10_000;
 
-/// Bytes of a page, or of a list of referrers.
+/// Bytes of a page.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of all pages of a list of referrers.
+const MAX_REFERRERS_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long to wait at the least before asking again, whatever the registry says.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -103,26 +106,22 @@ impl Source {
         texts: impl Fn(Page) -> Option<Vec<String>>,
     ) -> Result<Option<Vec<String>>, Refusal> {
         let mut all = Vec::new();
-        let mut next = path.to_owned();
-        for _ in 0..MAX_PAGES {
+        let mut pages = Pages::new(path);
+        while let Some(next) = pages.next()? {
             let answer = self.ask("GET", &next, &[]).await?;
             if answer.status == 404 && all.is_empty() {
                 return Ok(None);
             }
             let answer = answer.good().await?;
-            let query = answer.header("link").and_then(next_query);
+            pages.go_on(answer.header("link"));
             let page: Page = serde_json::from_slice(&answer.whole(MAX_PAGE_BYTES).await?)
                 .map_err(|error| not_a_list(&error.to_string()))?;
             all.extend(texts(page).unwrap_or_default());
             if all.len() > most {
                 return Err(not_a_list(&format!("it has more than `{most}` entries")));
             }
-            match query {
-                Some(query) => next = format!("{path}?{query}"),
-                None => return Ok(Some(all)),
-            }
         }
-        Err(not_a_list(&format!("it has more than `{MAX_PAGES}` pages")))
+        Ok(Some(all))
     }
 
     /// What a tag points to; nothing if there is no such tag. `last` is what it pointed to, which need not be fetched again.
@@ -157,21 +156,22 @@ impl Source {
     /// The lists of what refers to a manifest, page by page; nothing if the registry does not know of such.
     pub(super) async fn referrers(&self, name: &str, digest: &Digest) -> Result<Option<Vec<Bytes>>, Refusal> {
         let path = format!("/v2/{name}/referrers/{digest}");
-        let (mut next, mut pages) = (path.clone(), Vec::new());
-        for _ in 0..MAX_PAGES {
+        let (mut pages, mut all, mut bytes) = (Pages::new(&path), Vec::new(), 0);
+        while let Some(next) = pages.next()? {
             let answer = self.ask("GET", &next, &[]).await?;
             if answer.status == 404 {
                 return Ok(None);
             }
             let answer = answer.good().await?;
-            let query = answer.header("link").and_then(next_query);
-            pages.push(answer.whole(MAX_PAGE_BYTES).await?);
-            match query {
-                Some(query) => next = format!("{path}?{query}"),
-                None => return Ok(Some(pages)),
+            pages.go_on(answer.header("link"));
+            let page = answer.whole(MAX_PAGE_BYTES).await?;
+            bytes += page.len();
+            if bytes > MAX_REFERRERS_BYTES {
+                return Err(not_a_list(&format!("it has more than `{MAX_REFERRERS_BYTES}` bytes")));
             }
+            all.push(page);
         }
-        Err(not_a_list(&format!("it has more than `{MAX_PAGES}` pages")))
+        Ok(Some(all))
     }
 
     /// A blob from its byte `start` on, as a part where that begins later, or `is_part`; what comes may be all of it.
@@ -212,6 +212,38 @@ impl Source {
                 _ => return Ok(answer),
             }
         }
+    }
+}
+
+/// The pages of a list, one after the other.
+struct Pages<'p> {
+    path: &'p str,
+    /// The query of the next one; none at the end.
+    next: Option<String>,
+    seen: BTreeSet<String>,
+}
+
+impl<'p> Pages<'p> {
+    fn new(path: &'p str) -> Self {
+        Self { path, next: Some(String::new()), seen: BTreeSet::new() }
+    }
+
+    /// Where the next page is, if there is one more.
+    fn next(&mut self) -> Result<Option<String>, Refusal> {
+        let Some(query) = self.next.take() else { return Ok(None) };
+        let target = if query.is_empty() { self.path.to_owned() } else { format!("{}?{query}", self.path) };
+        if !self.seen.insert(query) {
+            return Err(not_a_list("its pages lead in a circle"));
+        }
+        if self.seen.len() > MAX_PAGES {
+            return Err(not_a_list(&format!("it has more than `{MAX_PAGES}` pages")));
+        }
+        Ok(Some(target))
+    }
+
+    /// Goes on to where the `Link` header of a page leads.
+    fn go_on(&mut self, link: Option<&str>) {
+        self.next = link.and_then(next_query);
     }
 }
 
@@ -263,5 +295,40 @@ fn not_a_list(problem: &str) -> Refusal {
         reason: "invalid-list".to_owned(),
         cause: format!("a list of the registry cannot be used: {problem}"),
         remedy: "check that the URL is that of a registry, or name the repositories and tags".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The targets that are asked for where the pages have these links, and what is wrong with them.
+    fn follow(links: &[Option<&str>]) -> (Vec<String>, Option<String>) {
+        let (mut pages, mut targets) = (Pages::new("/v2/a/tags/list"), Vec::new());
+        for link in links.iter().copied().chain([None]) {
+            match pages.next() {
+                Ok(Some(target)) => targets.push(target),
+                Ok(None) => return (targets, None),
+                Err(refusal) => return (targets, Some(refusal.cause)),
+            }
+            pages.go_on(link);
+        }
+        (targets, None)
+    }
+
+    #[test]
+    fn lists_end_where_they_lead_in_a_circle() {
+        let path = "/v2/a/tags/list";
+        let [one, two] = ["</v2/a/tags/list?last=1>; rel=next", "<https://elsewhere/x?last=2>; rel=\"next\""];
+        let (targets, wrong) = follow(&[Some(one), Some(two), None]);
+        assert_eq!(
+            (targets, wrong),
+            (vec![path.into(), format!("{path}?last=1"), format!("{path}?last=2")], None)
+        );
+        for links in [&[Some(one), Some(one)][..], &[Some(one), Some(two), Some(one)]] {
+            let (targets, wrong) = follow(links);
+            assert_eq!(targets.len(), links.len());
+            assert!(wrong.unwrap().contains("lead in a circle"));
+        }
     }
 }

@@ -137,7 +137,7 @@ impl Mirror {
         let _flight = flight.lock().await;
         let (own, store, wanted) = (layout.clone(), self.store.clone(), digest.clone());
         let stored = blocking(move || {
-            let stashed = || store?.stashed(&wanted, MAX_MANIFEST_BYTES).map(Bytes::from);
+            let stashed = || store?.stashed(&own, &wanted, MAX_MANIFEST_BYTES).map(Bytes::from);
             Ok(own.document(&wanted, MAX_MANIFEST_BYTES).or_else(stashed))
         });
         let stored = stored.await?;
@@ -150,8 +150,8 @@ impl Mirror {
         self.summary().manifests += 1;
         if let Some(store) = self.store.clone() {
             let (described, _) = described(&manifest)?;
-            let bytes = manifest.bytes.clone();
-            blocking(move || store.stash(&described.digest, &bytes)).await?;
+            let (own, bytes) = (layout.clone(), manifest.bytes.clone());
+            blocking(move || store.stash(&own, &described.digest, &bytes)).await?;
         }
         Ok(Some(manifest))
     }
