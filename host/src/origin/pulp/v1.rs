@@ -65,9 +65,15 @@ impl Images<'_> {
         let Some(id) = self.tags.get(tag) else { return Ok(None) };
         let (mut fs_layers, mut history) = (Vec::new(), Vec::new());
         let mut architecture = None;
+        let mut bytes = 0;
         for id in self.ancestry(id)? {
             let path = self.folder.join(&id).join("json");
             let text = self.text(&path)?;
+            // All of them are in memory, and make one document.
+            bytes += text.len();
+            if bytes > self.files.limits.document_bytes {
+                return Err(Error::document_too_large(&self.files.limits, bytes as u64));
+            }
             let json: Value =
                 serde_json::from_str(&text).map_err(|error| self.broken(&path, &error.to_string()))?;
             architecture.get_or_insert_with(|| {
@@ -181,4 +187,32 @@ fn hash(file: File) -> std::io::Result<Result<Digest, Error>> {
     let mut hash = Context::new(&SHA256);
     digest::read_pieces(file, |piece| hash.update(piece))?;
     Ok(digest::sha256(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::origin::store_files::StoreFiles;
+
+    #[test]
+    fn what_an_image_and_those_below_it_say_has_one_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = ["a", "b", "c"].map(|hex| hex.repeat(64));
+        for (at, id) in ids.iter().enumerate() {
+            let image = folder.path().join(id);
+            fs::create_dir(&image).unwrap();
+            fs::write(image.join("ancestry"), serde_json::to_vec(&ids[at..]).unwrap()).unwrap();
+            fs::write(image.join("json"), format!(r#"{{"id":"{id}"}}{}"#, " ".repeat(400))).unwrap();
+            fs::write(image.join("layer"), id).unwrap();
+        }
+        let mut limits = Limits::default();
+        limits.document_bytes = 1000;
+        let files = PulpFiles::new(StoreFiles::with_all_links(folder.path().to_owned()), limits);
+        let tags = [("two".to_owned(), ids[1].clone()), ("three".to_owned(), ids[0].clone())].into();
+        let images = Images { files: &files, folder: Path::new(""), name: "a", tags: &tags };
+        assert!(images.manifest("two").unwrap().is_some());
+        assert_eq!(images.manifest("three").unwrap_err().code(), "limit-exceeded");
+    }
 }
