@@ -148,7 +148,12 @@ const error = (status, body) =>
 
 export default {{
     async fetch(request, env) {{
-        const path = decodeURIComponent(new URL(request.url).pathname);
+        let path = new URL(request.url).pathname;
+        try {{
+            path = decodeURIComponent(path);
+        }} catch {{
+            // No object is called so.
+        }}
         if (request.method !== 'GET' && request.method !== 'HEAD') return error(405, `{}`);
         const agent = request.headers.get('user-agent') ?? '';
         const key = keyOf(path, agent, request.headers.get('accept') ?? '').slice(1);

@@ -23,12 +23,19 @@ pub(super) fn note(shell: &Shell, answered: &Answered) {
     let line = |name| {
         let value = answered.header(name)?.trim();
         let is_visible = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        (is_visible && !value.is_empty() && value.len() <= MAX_VALUE_BYTES).then(|| (name, value.to_string()))
+        let is_sound = name != RETRY_AFTER || is_time(value);
+        (is_visible && is_sound && !value.is_empty() && value.len() <= MAX_VALUE_BYTES)
+            .then(|| (name, value.to_string()))
     };
     let limits: Vec<_> = PASSED_ON.into_iter().chain([RETRY_AFTER]).filter_map(line).collect();
     if !limits.is_empty() {
         shell.with(|mailbox| mailbox.limits = limits);
     }
+}
+
+/// Whether a value says when to come again: a number of seconds, or a date as it is written today (RFC 9110, 5.6.7).
+fn is_time(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_digit()) || value.ends_with(" GMT")
 }
 
 /// The response with what the registry said last of its limits, if it was asked for it.

@@ -35,6 +35,8 @@ const CLIENT: &str = "downshift";
 
 const NO_TOKEN: &str = "the answer of its token service has no token";
 
+const NO_TOKEN_URL: &str = "its challenge names no URL of a token service";
+
 const BAD_TOKEN_URL: &str = "credentials must not be sent to the URL of its token service";
 
 impl Remote<'_> {
@@ -208,8 +210,8 @@ impl Remote<'_> {
     /// The URL of a token service, if a name and password may be sent there: not in the clear where the registry itself is
     /// asked by HTTPS.
     fn token_url(&self, url: &str) -> Result<Url, Failure> {
-        let url = (self.settings.resolve)(None, url);
-        url.filter(|url| url.is_secure || !self.registry.base.is_secure)
-            .ok_or_else(|| self.fault(Problem::Invalid(BAD_TOKEN_URL.to_string())))
+        let url = (self.settings.resolve)(None, url).ok_or_else(|| self.invalid(NO_TOKEN_URL))?;
+        let may_send = url.is_secure || !self.registry.base.is_secure;
+        if may_send { Ok(url) } else { Err(self.invalid(BAD_TOKEN_URL)) }
     }
 }

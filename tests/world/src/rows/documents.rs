@@ -453,6 +453,9 @@ fn limits() -> Row {
                     .header("ratelimit-remaining", "0;w=21600")
                     .header("retry-after", "Fri, 31 Dec 2027 23:59:59 GMT"),
             ),
+            change(Change::NoFaults),
+            change(Rule::at("/v2/", Fault::with(429, "retry-after", "-5 or so")).change()),
+            get(&tag).comes(refused(429, "upstream-too-many-requests").without("retry-after")),
         ],
     )
 }
