@@ -642,16 +642,21 @@ impl Conversion {
 }
 
 impl Answered {
-    /// A response with these headers, named in lower case, of which only [`HEADERS`] are kept, and no body.
+    /// A response with these headers, named in lower case, of which only [`HEADERS`] are kept, and no body. A length beside a
+    /// transfer coding says nothing (RFC 9112, 6.3).
     pub fn new<N: AsRef<str>, V: Into<String>>(
         status: u16,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
+        let mut is_coded = false;
         let known = |(name, value): (N, V)| {
+            is_coded |= name.as_ref() == "transfer-encoding";
             let name = HEADERS.into_iter().find(|header| *header == name.as_ref())?;
             Some((name, value.into()))
         };
-        Self { status, headers: headers.into_iter().filter_map(known).collect(), body: Body::None }
+        let mut headers: Vec<(&'static str, String)> = headers.into_iter().filter_map(known).collect();
+        headers.retain(|(name, _)| !is_coded || *name != "content-length");
+        Self { status, headers, body: Body::None }
     }
 
     /// The first line of a header, which is named in lower case.
@@ -675,5 +680,18 @@ pub(crate) fn unexpected(done: &Done) -> PullFailure {
     match done {
         Done::Busy => Trouble::Busy.into(),
         _ => Trouble::Internal.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_beside_a_transfer_coding_says_nothing() {
+        let length = |headers: &[(&str, &str)]| Answered::new(200, headers.iter().copied()).length();
+        let (said, coded) = (("content-length", "5"), ("transfer-encoding", "chunked"));
+        assert_eq!(length(&[said]), Some(5));
+        assert_eq!((length(&[said, coded]), length(&[coded, said]), length(&[coded])), (None, None, None));
     }
 }
