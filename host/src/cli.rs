@@ -17,6 +17,7 @@ mod layer;
 mod man;
 mod options;
 mod output;
+mod pages;
 mod publish;
 mod reference;
 mod refusal;

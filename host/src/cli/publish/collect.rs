@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use bytes::Bytes;
 use downshift::{Digest, EMPTY_LAYER, Limits, Platform};
 use downshift_publish::{Audience, V1_CLIENT, V1Ids, reported_headers};
-use downshift_registry::link::next_query;
 use downshift_registry::{Problem, Reference, V1Images, is_tag};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -15,6 +14,7 @@ use super::source::{Answer, Source, Trouble};
 use super::summary::{Summary, V1Summary};
 use crate::cli::contents::Contents;
 use crate::cli::failures::{Failed as _, Failures, ImageFailure};
+use crate::cli::pages::Pages;
 use crate::cli::reference::{Image, drop_duplicates};
 use crate::cli::refusal::Refusal;
 use crate::digest;
@@ -24,7 +24,7 @@ use crate::log::notice;
 /// Repositories and tags that one publication may have.
 const MAX_NAMES: usize = 1_000_000;
 
-/// Pages of a list, which may lead in a circle.
+/// Pages of a list.
 const MAX_PAGES: usize = 100_000;
 
 /// Manifests that one answer may lead to.
@@ -512,19 +512,16 @@ async fn list<P: for<'a> Deserialize<'a>>(
     names: impl Fn(P) -> Vec<String>,
 ) -> Result<Vec<String>, Trouble> {
     let mut all = Vec::new();
-    let mut at = path.to_owned();
-    for _ in 0..MAX_PAGES {
+    let mut pages = Pages::new(path, MAX_PAGES);
+    let unusable = |problem: &str| Problem::Invalid(format!("the list `{path}` cannot be used: {problem}"));
+    while let Some(at) = pages.next().map_err(|endless| unusable(&endless.to_string()))? {
         let answer = source.get(&at, &[]).await?;
         let page = serde_json::from_slice(&answer.body);
         all.extend(names(page.map_err(|_| Problem::Invalid(format!("`{path}` is not a list")))?));
-        let too_many = || Problem::Invalid(format!("`{path}` has more than `{MAX_NAMES}` names"));
         if all.len() > MAX_NAMES {
-            return Err(too_many().into());
+            return Err(unusable(&format!("it has more than `{MAX_NAMES}` names")).into());
         }
-        match header(&answer.headers, "link").and_then(next_query) {
-            Some(query) => at = format!("{path}?{query}"),
-            None => return Ok(all),
-        }
+        pages.go_on(header(&answer.headers, "link"));
     }
-    Err(Problem::Invalid(format!("`{path}` has more than `{MAX_PAGES}` pages")).into())
+    Ok(all)
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use downshift::Digest;
-use downshift_registry::link::next_query;
 use downshift_registry::{every_type, is_local_name, is_tag};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::super::pages::{Endless, Pages};
 use super::super::refusal::Refusal;
 use crate::error::Error;
 use crate::pull::{Reply, ReplyBody};
@@ -106,8 +106,8 @@ impl Source {
         texts: impl Fn(Page) -> Option<Vec<String>>,
     ) -> Result<Option<Vec<String>>, Refusal> {
         let mut all = Vec::new();
-        let mut pages = Pages::new(path);
-        while let Some(next) = pages.next()? {
+        let mut pages = Pages::new(path, MAX_PAGES);
+        while let Some(next) = pages.next().map_err(|endless| endless_list(&endless))? {
             let answer = self.ask("GET", &next, &[]).await?;
             if answer.status == 404 && all.is_empty() {
                 return Ok(None);
@@ -156,8 +156,8 @@ impl Source {
     /// The lists of what refers to a manifest, page by page; nothing if the registry does not know of such.
     pub(super) async fn referrers(&self, name: &str, digest: &Digest) -> Result<Option<Vec<Bytes>>, Refusal> {
         let path = format!("/v2/{name}/referrers/{digest}");
-        let (mut pages, mut all, mut bytes) = (Pages::new(&path), Vec::new(), 0);
-        while let Some(next) = pages.next()? {
+        let (mut pages, mut all, mut bytes) = (Pages::new(&path, MAX_PAGES), Vec::new(), 0);
+        while let Some(next) = pages.next().map_err(|endless| endless_list(&endless))? {
             let answer = self.ask("GET", &next, &[]).await?;
             if answer.status == 404 {
                 return Ok(None);
@@ -215,38 +215,6 @@ impl Source {
     }
 }
 
-/// The pages of a list, one after the other.
-struct Pages<'p> {
-    path: &'p str,
-    /// The query of the next one; none at the end.
-    next: Option<String>,
-    seen: BTreeSet<String>,
-}
-
-impl<'p> Pages<'p> {
-    fn new(path: &'p str) -> Self {
-        Self { path, next: Some(String::new()), seen: BTreeSet::new() }
-    }
-
-    /// Where the next page is, if there is one more.
-    fn next(&mut self) -> Result<Option<String>, Refusal> {
-        let Some(query) = self.next.take() else { return Ok(None) };
-        let target = if query.is_empty() { self.path.to_owned() } else { format!("{}?{query}", self.path) };
-        if !self.seen.insert(query) {
-            return Err(not_a_list("its pages lead in a circle"));
-        }
-        if self.seen.len() > MAX_PAGES {
-            return Err(not_a_list(&format!("it has more than `{MAX_PAGES}` pages")));
-        }
-        Ok(Some(target))
-    }
-
-    /// Goes on to where the `Link` header of a page leads.
-    fn go_on(&mut self, link: Option<&str>) {
-        self.next = link.and_then(next_query);
-    }
-}
-
 impl Answer<'_> {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
@@ -290,45 +258,14 @@ fn broken_off() -> Refusal {
     }
 }
 
+fn endless_list(endless: &Endless) -> Refusal {
+    not_a_list(&endless.to_string())
+}
+
 fn not_a_list(problem: &str) -> Refusal {
     Refusal {
         reason: "invalid-list".to_owned(),
         cause: format!("a list of the registry cannot be used: {problem}"),
         remedy: "check that the URL is that of a registry, or name the repositories and tags".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The targets that are asked for where the pages have these links, and what is wrong with them.
-    fn follow(links: &[Option<&str>]) -> (Vec<String>, Option<String>) {
-        let (mut pages, mut targets) = (Pages::new("/v2/a/tags/list"), Vec::new());
-        for link in links.iter().copied().chain([None]) {
-            match pages.next() {
-                Ok(Some(target)) => targets.push(target),
-                Ok(None) => return (targets, None),
-                Err(refusal) => return (targets, Some(refusal.cause)),
-            }
-            pages.go_on(link);
-        }
-        (targets, None)
-    }
-
-    #[test]
-    fn lists_end_where_they_lead_in_a_circle() {
-        let path = "/v2/a/tags/list";
-        let [one, two] = ["</v2/a/tags/list?last=1>; rel=next", "<https://elsewhere/x?last=2>; rel=\"next\""];
-        let (targets, wrong) = follow(&[Some(one), Some(two), None]);
-        assert_eq!(
-            (targets, wrong),
-            (vec![path.into(), format!("{path}?last=1"), format!("{path}?last=2")], None)
-        );
-        for links in [&[Some(one), Some(one)][..], &[Some(one), Some(two), Some(one)]] {
-            let (targets, wrong) = follow(links);
-            assert_eq!(targets.len(), links.len());
-            assert!(wrong.unwrap().contains("lead in a circle"));
-        }
     }
 }

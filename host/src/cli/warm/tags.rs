@@ -1,11 +1,11 @@
 //! The tags of a repository, page by page.
 
-use downshift_registry::link::next_query;
 use downshift_registry::{Problem, is_tag};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, LINK};
 use serde::Deserialize;
 
+use super::super::pages::Pages;
 use super::super::refusal::Refusal;
 use super::front::{Front, Question};
 
@@ -15,7 +15,7 @@ const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Tags of a repository.
 const MAX_TAGS: usize = 100_000;
 
-/// Pages of a list, which may lead in a circle.
+/// Pages of a list.
 const MAX_PAGES: usize = 10_000;
 
 #[derive(Deserialize)]
@@ -26,31 +26,27 @@ struct Page {
 /// All tags of a repository, as the server lists them.
 pub(super) async fn list(front: &Front, repository: &str) -> Result<Vec<String>, Refusal> {
     let mut tags = Vec::new();
-    let mut path = format!("v2/{repository}/tags/list");
-    for _ in 0..MAX_PAGES {
+    let list = format!("v2/{repository}/tags/list");
+    let mut pages = Pages::new(&list, MAX_PAGES);
+    while let Some(path) = pages.next().map_err(|endless| too_long(repository, &endless.to_string()))? {
         let question = Question { method: Method::GET, path, headers: HeaderMap::new(), repository };
         let response = front.ask(&question).await?;
-        let links = response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-        let next = links.filter_map(next_query).next();
+        pages.go_on(response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok()));
         let page = front.read(response, MAX_PAGE_BYTES).await?;
         let page: Page = serde_json::from_slice(&page)
             .map_err(|_| Problem::Invalid("its list of tags is not one".to_owned()))?;
         tags.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)));
         if tags.len() > MAX_TAGS {
-            return Err(too_long(repository));
-        }
-        match next {
-            Some(query) => path = format!("v2/{repository}/tags/list?{query}"),
-            None => return Ok(tags),
+            return Err(too_long(repository, &format!("it has more than `{MAX_TAGS}` tags")));
         }
     }
-    Err(too_long(repository))
+    Ok(tags)
 }
 
-fn too_long(repository: &str) -> Refusal {
+fn too_long(repository: &str, problem: &str) -> Refusal {
     Refusal {
         reason: "too-many-tags".to_owned(),
-        cause: format!("`{repository}` has more than `{MAX_TAGS}` tags, or `{MAX_PAGES}` pages of them"),
+        cause: format!("the list of tags of `{repository}` cannot be used: {problem}"),
         remedy: "name the images that clients need".to_owned(),
     }
 }
