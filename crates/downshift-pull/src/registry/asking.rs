@@ -175,16 +175,6 @@ impl Remote<'_> {
         }
     }
 
-    /// Whether this caller may pull from a repository of which nothing else is known: a caller who may can list its tags.
-    pub(crate) async fn has_repository(&self, caller: &Caller) -> Result<bool, Failure> {
-        let answered = self.ask(&self.path("tags/list?n=1"), caller).await?;
-        // A login page lets everybody in.
-        if answered.as_ref().is_some_and(is_page) {
-            return Err(self.no_document());
-        }
-        Ok(answered.is_some())
-    }
-
     /// Gets something, with all of its body and the hash of that, and again if that may help: also where `check` says so of
     /// it.
     pub(super) async fn get(

@@ -7,11 +7,12 @@ use core::ops::Range;
 use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::{
-    Body as ResponseBody, ContentRange, Fault, Method, Problem, Request, Response, error, response,
+    Body as ResponseBody, ContentRange, Method, Problem, Request, Response, error, response,
 };
 
 use super::asking::{Question, identity, is_page, is_redirect, is_there, open_body};
 use super::documents::reported;
+use super::lists::is_too_large;
 use super::remote::Remote;
 use crate::blob::{Again, Blob, OpenBlob, OpenBlobBody, OpenLayer, OpenParts, Source, range_header};
 use crate::blob_at::BlobAt;
@@ -379,8 +380,4 @@ impl<'p> Remote<'p> {
 /// type, so only the bytes tell.
 fn is_doubtful(answered: &Answered, digest: &Digest) -> bool {
     matches!(answered.status, 200 | 206) && is_page(answered) && reported(answered).as_ref() != Some(digest)
-}
-
-fn is_too_large(fault: &Fault) -> bool {
-    matches!(fault.problem, Problem::TooLarge { .. })
 }

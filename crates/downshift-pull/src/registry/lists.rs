@@ -4,12 +4,13 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use downshift::Digest;
 use downshift_registry::{Fault, Problem, link};
 
 use super::remote::{CATALOG, Remote};
 use crate::caller::Caller;
-use crate::effect::{Done, Effect, Event, Take};
+use crate::effect::{Answered, Done, Effect, Event, Take};
 use crate::failure::{Failure, Reason, explained};
 use crate::lists::{self, TagList};
 use crate::permit;
@@ -28,6 +29,25 @@ impl Remote<'_> {
         let (path, take) = (with_query("tags/list", query), self.whole(TAGS_BYTES, TAGS_COST));
         let listed = self.list(path, take, caller, |bytes| lists::texts(bytes, "tags")).await?;
         Ok(listed.map(|(tags, list)| TagList::Page { tags, next: list.next }))
+    }
+
+    /// Whether this caller may pull from a repository of which nothing else is known: a caller who may can list its tags. Login
+    /// pages let everybody in, whatever their type; so only a list is a yes.
+    pub(crate) async fn has_repository(&self, caller: &Caller) -> Result<bool, Failure> {
+        let is_list = |bytes: &Bytes, _: &Digest, _: &Answered| {
+            let list = lists::object(bytes);
+            let is_list = list.is_some_and(|list| {
+                let members = ["tags", "name"];
+                members.iter().any(|member| list.root().member(member).is_some())
+            });
+            if is_list { Ok(()) } else { Err(self.no_document()) }
+        };
+        let (path, take) = (self.path("tags/list?n=1"), self.whole(TAGS_BYTES, TAGS_COST));
+        match self.get(&path, take, caller, &is_list).await {
+            // Some tell all tags at once.
+            Err(failure) if failure.upstream().is_some_and(is_too_large) => Ok(true),
+            got => Ok(got?.is_some()),
+        }
     }
 
     /// The repositories of the registry, or a page of them, if it tells; and the query of the next page.
@@ -110,6 +130,11 @@ impl Remote<'_> {
 /// Whether a registry says that it has no such list.
 fn has_none(fault: &Fault) -> bool {
     matches!(fault.problem, Problem::Status(405 | 501))
+}
+
+/// Whether something is larger than what is read of it.
+pub(super) fn is_too_large(fault: &Fault) -> bool {
+    matches!(fault.problem, Problem::TooLarge { .. })
 }
 
 fn is_gone(fault: &Fault) -> bool {

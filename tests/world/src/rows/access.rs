@@ -555,6 +555,14 @@ fn pages_let_nobody_in() -> Row {
                 page("/tags/"),
                 change(Rule::at("/manifests/", Fault::status(404)).change()),
                 get(&reported).by(EVE).comes(refused(502, "upstream-no-document")),
+                // Nor is one that is for programs.
+                change(Change::NoFaults),
+                change(
+                    Rule::at("/tags/", Fault::Typed("application/json", br#"{"login":"/sso"}"#.to_vec()))
+                        .change(),
+                ),
+                change(Rule::at("/manifests/", Fault::status(404)).change()),
+                get(&reported).by(EVE).comes(refused(502, "upstream-no-document")),
             ],
         ),
     )
