@@ -9,6 +9,7 @@ use downshift_registry::{Parts, Problem};
 use crate::blob_at::BlobAt;
 use crate::effect::{BodyId, Copied, Copy, Done, Effect, NotFilled, StoredBlob, Unpack, unexpected};
 use crate::failure::Failure;
+use crate::names::AskedRegistry;
 use crate::permit::permit;
 use crate::registry::Remote;
 use crate::repository::Repository;
@@ -56,6 +57,10 @@ impl Remote<'_> {
                 Done::Filling(Ok(blob)) => return Ok(Cached::Open(blob)),
                 // It was fetched for another repository.
                 Done::Filling(Err(NotFilled::Unseen)) => {
+                    // Whoever runs a registry that clients have named could say that it has it.
+                    if self.is_of_domain() {
+                        return Ok(Cached::Nothing);
+                    }
                     if !self.is_seen_now(at).await? {
                         return Ok(Cached::Missing);
                     }
@@ -72,6 +77,12 @@ impl Remote<'_> {
     /// Whether blobs of this registry are kept.
     pub(crate) fn caches_blobs(&self) -> bool {
         self.registry.delivery == Delivery::Cache
+    }
+
+    /// Whether the registry is one that nobody but a client has named, so that it may be anybody's. What others have is no
+    /// business of it, whatever it says that it has.
+    pub(crate) fn is_of_domain(&self) -> bool {
+        matches!(self.registry, AskedRegistry::OfDomain(_))
     }
 
     /// The plain tar of a layer, for who may pull that: if it is in the cache, or is to be put there.

@@ -18,6 +18,7 @@ use crate::effect::{Done, Effect, KnownLayer, LayerRead, Learnt, Unpack, unexpec
 use crate::failure::{Failure, Reason};
 use crate::front::Front;
 use crate::permit::permit;
+use crate::registry::Remote;
 use crate::repository::Repository;
 use crate::settings::Settings;
 use crate::shell::{Shell, all};
@@ -77,7 +78,8 @@ impl Front {
         self.shell.count_subrequests(&self.settings, RECORDS_OF_LAYER)?;
         let (name, digest) = (at.place.clone(), at.digest.clone());
         let KnownLayer { facts, is_seen } = self.known_layer(at).await?;
-        if let Some(facts) = facts {
+        let is_for_it = is_seen || !repository.remote().is_some_and(Remote::is_of_domain);
+        if let Some(facts) = facts.filter(|_| is_for_it) {
             // Facts may have been learnt for somebody else: a manifest can name any digest. The origin is asked as it would be
             // if nothing were known, so that nobody can tell.
             if !is_seen {

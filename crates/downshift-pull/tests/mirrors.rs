@@ -9,6 +9,7 @@ use downshift_pull::{
     Access, Delivery, Domain, Key, ListedHost, Origin, OriginId, Place, Registry, Settings,
 };
 use downshift_registry::{HostPattern, Mapping, RegistryName};
+use downshift_world::fault::{Fault, Rule};
 use downshift_world::net::{Authentication, Change, Host, Net, User};
 use downshift_world::oracle;
 use downshift_world::rows::resolve;
@@ -23,8 +24,12 @@ fn registry(url: &str) -> Place {
 }
 
 fn domain(pattern: &str) -> Place {
+    domain_with(pattern, Delivery::Stream)
+}
+
+fn domain_with(pattern: &str, delivery: Delivery) -> Place {
     let pattern = HostPattern::parse(pattern).expect("it is a pattern");
-    Place::Domain(Domain { pattern, delivery: Delivery::Stream, timeout: Duration::from_secs(1) })
+    Place::Domain(Domain { pattern, delivery, timeout: Duration::from_secs(1) })
 }
 
 fn mapping(prefix: &str) -> Mapping {
@@ -415,6 +420,29 @@ fn registries_of_a_domain_have_tokens_of_their_own() {
         .collect();
     let expected = [["registry", "-"], ["registry", "token-1"], ["second", "-"], ["second", "token-2"]];
     assert_eq!(who, expected.map(|line| line.map(str::to_owned)).into());
+}
+
+/// Anybody may have a registry there, and it may say that it has whatever layer others have.
+#[test]
+fn no_registry_of_a_domain_gets_what_another_one_has() {
+    let by_host = Mapping { is_by_host: true, ..Mapping::default() };
+    let mut world = world([(by_host, domain_with("*.test", Delivery::Cache))]);
+    let layer = sample::schema2().layers.remove(0);
+    let get = |host: &str| Sent::new("GET", &format!("/v2/{host}/{REPOSITORY}/blobs/{}", Digest::of(&layer)));
+    let lie = Rule::at("/blobs/", Fault::Body(b"something else".to_vec())).of(Host::Second);
+    world.net.change(&lie.change());
+    for _ in 0..2 {
+        assert_eq!(world.pull(&get("registry.test")).response.body, layer);
+        for ask in [get("second.test"), get("second.test").with("Range", "bytes=0-9")] {
+            let received = world.pull(&ask);
+            let body = &received.response.body;
+            assert!(received.is_broken || !layer.starts_with(body) || body.is_empty(), "{received:?}");
+        }
+    }
+    // One that has it is asked for it.
+    world.net.change(&Change::NoFaults);
+    world.net.change(&Change::PushAt(Host::Second, REPOSITORY, "same", Box::new(sample::schema2())));
+    assert_eq!(world.pull(&get("second.test")).response.body, layer);
 }
 
 /// Records are by the name here, and that has the registry in it.
