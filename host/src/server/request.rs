@@ -16,7 +16,7 @@ use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::response::Parts;
-use hyper::http::uri::PathAndQuery;
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{StatusCode, Version};
 
 use super::activity::Activity;
@@ -117,12 +117,13 @@ pub(super) fn refuse(
 
 fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
     let hosts = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes);
-    if !is_host_sound(request.version(), hosts) {
+    let authority = request.uri().authority().map(Authority::as_str);
+    if !is_host_sound(request.version(), authority, hosts) {
         return Err(for_method(error::host_invalid(), request));
     }
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     // HTTP/2 has the host in the URI.
-    let authority = request.uri().authority().map(|authority| ("host", authority.as_str().as_bytes()));
+    let authority = authority.map(|authority| ("host", authority.as_bytes()));
     let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
     let read = Request::read(request.method().as_str(), target, headers.chain(authority))?;
     // What comes is not read. A little is passed over; for more the connection ends.
@@ -132,15 +133,25 @@ fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
     Ok(if request.version() < Version::HTTP_11 { read.without_codings() } else { read })
 }
 
-/// True if a request with these `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by
-/// `:authority` if not with one, and HTTP/1.0 maybe not at all (RFC 9112, 3.2; RFC 9113, 8.3.1). With two, or with what no host
-/// has in it, who sits in between may take it for another host's.
-fn is_host_sound<'h>(version: Version, mut hosts: impl Iterator<Item = &'h [u8]>) -> bool {
+/// True if a request with these `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by its
+/// `:authority`, which one of them may repeat, and HTTP/1.0 maybe not at all (RFC 9112, 3.2; RFC 9113, 8.3.1). With two, or with
+/// what no host has in it, who sits in between may take it for another host's.
+fn is_host_sound<'h>(
+    version: Version,
+    authority: Option<&str>,
+    mut hosts: impl Iterator<Item = &'h [u8]>,
+) -> bool {
     // A host and a port, or nothing (RFC 3986, 3.2).
     let is_in_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    // With HTTP/1.1 it is in the target, and counts before the header.
+    let authority = authority.map(str::as_bytes).filter(|_| version > Version::HTTP_11);
+    let is_host = |host: &[u8]| host.iter().all(is_in_host);
+    if !authority.is_none_or(is_host) {
+        return false;
+    }
     match (hosts.next(), hosts.next()) {
         (None, _) => version != Version::HTTP_11,
-        (Some(host), None) => host.iter().all(is_in_host),
+        (Some(host), None) => is_host(host) && authority.is_none_or(|own| own.eq_ignore_ascii_case(host)),
         (Some(_), Some(_)) => false,
     }
 }
@@ -387,7 +398,8 @@ mod tests {
     #[test]
     fn http_1_1_has_one_host_and_no_version_has_two() {
         let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2];
-        let sound = |hosts: &[&[u8]]| versions.map(|version| is_host_sound(version, hosts.iter().copied()));
+        let sound =
+            |hosts: &[&[u8]]| versions.map(|version| is_host_sound(version, None, hosts.iter().copied()));
         assert_eq!(sound(&[]), [true, false, true]);
         assert_eq!(sound(&[b"a", b"a"]), [false; 3]);
         for host in ["", "a", "example.org:5000", "[::1]:5000", "a_b"] {
@@ -396,6 +408,18 @@ mod tests {
         for host in ["a, b", "a b", "a\tb", "user@a", "a/b", "a\\b", "a\"b", "a#b", "a?b", "<a>", "\u{e4}"] {
             assert_eq!(sound(&[host.as_bytes()]), [false; 3], "{host}");
         }
+    }
+
+    #[test]
+    fn http_2_names_its_host_once() {
+        let sound = |version, host: &str| is_host_sound(version, Some("a:80"), [host.as_bytes()].into_iter());
+        assert!(sound(Version::HTTP_2, "a:80") && sound(Version::HTTP_2, "A:80"));
+        assert!(
+            !sound(Version::HTTP_2, "b:80") && !sound(Version::HTTP_2, "a") && !sound(Version::HTTP_2, "")
+        );
+        assert!(!is_host_sound(Version::HTTP_2, Some("user@a"), core::iter::empty()));
+        // In the target of a request to a proxy.
+        assert!(sound(Version::HTTP_11, "b"));
     }
 
     #[test]
