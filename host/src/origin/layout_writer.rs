@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::layout::{Entry, INDEX_BYTES, LAYOUT_VERSION};
 use super::layout_tags::{IMAGE_NAME, REF_NAME, tag_of};
+use super::store_files::open_anywhere;
 use crate::bounded;
 use crate::data;
 use crate::digest::ALGORITHMS;
@@ -84,10 +85,10 @@ impl LayoutWriter {
     pub(crate) fn index(&self) -> Result<LayoutIndex, Error> {
         let path = self.folder.join("index.json");
         let broken = |problem: String| Error::BrokenLayout { path: path.clone(), problem };
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if super::store_files::is_absence(&error) => return Ok(LayoutIndex::default()),
-            Err(error) => return Err(Error::unreadable(&path, error)),
+        let file = match open_anywhere(&path).map_err(|error| Error::unreadable(&path, error))? {
+            Some(file) => file,
+            None if path.exists() => return Err(broken("it is not a regular file".to_owned())),
+            None => return Ok(LayoutIndex::default()),
         };
         let bytes = bounded::read(file, INDEX_BYTES).map_err(|error| Error::unreadable(&path, error))?;
         let bytes = bytes.ok_or_else(|| broken(format!("it has more than `{INDEX_BYTES}` bytes")))?;
@@ -136,7 +137,7 @@ impl LayoutWriter {
 
     /// A document, if it is there, has no more than `limit` bytes, and has its digest.
     pub(crate) fn document(&self, digest: &Digest, limit: usize) -> Option<Bytes> {
-        let file = File::open(self.blob_path(digest)).ok()?;
+        let file = open_anywhere(&self.blob_path(digest)).ok()??;
         let bytes = bounded::read(file, limit as u64).ok()??;
         digest.matches(&bytes).then(|| bytes.into())
     }
@@ -385,6 +386,22 @@ mod tests {
     fn described(text: &str) -> Described {
         let media_type = Some("application/vnd.oci.image.manifest.v1+json".to_owned());
         Described { digest: Digest::of(text.as_bytes()), size: 1, media_type, artifact_type: None }
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_writes_to_a_pipe() {
+        let (_store, layout) = layout();
+        let digest = Digest::of(b"text");
+        let (blob, index) = (layout.blob_path(&digest), layout.folder().join("index.json"));
+        for path in [&blob, &index] {
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        }
+        assert_eq!((layout.document(&digest, 10), layout.blob_size(&digest)), (None, None));
+        assert!(!crate::origin::store_writer::has_digest(&blob, &digest));
+        assert_eq!(layout.index().err().unwrap().code(), "broken-layout");
+        // It is replaced.
+        layout.put_document(&digest, b"text").unwrap();
+        assert_eq!(layout.document(&digest, 10).as_deref(), Some(&b"text"[..]));
     }
 
     fn layout() -> (tempfile::TempDir, LayoutWriter) {

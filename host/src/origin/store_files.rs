@@ -12,6 +12,9 @@ use rustix::io::Errno;
 use crate::error::Error;
 use crate::log;
 
+/// How files are opened: a pipe is not waited for, and a terminal does not become this process's own.
+const TO_READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 /// A folder, and where links in it may lead beside that.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StoreFiles {
@@ -67,13 +70,7 @@ impl StoreFiles {
             Err(Errno::XDEV | Errno::AGAIN | Errno::NOSYS | Errno::PERM) => self.open_checked(path),
             opened => opened.map(File::from).map(Some).map_err(io::Error::from),
         };
-        let file = match opened {
-            Ok(Some(file)) => file,
-            Ok(None) => return Ok(None),
-            Err(error) if is_absence(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(file.metadata()?.is_file().then_some(file))
+        regular(opened)
     }
 
     /// What is in the folder at `path` below the folder: the names of the folders in it, also of those that links lead to
@@ -116,8 +113,7 @@ impl StoreFiles {
             return Err(Errno::XDEV);
         }
         let folder = open(&self.folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let to_read = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        openat2(folder, path, to_read, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+        openat2(folder, path, TO_READ, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
     }
 
     /// Opens what links lead to, if they may. It is looked at before it is opened for reading, which can have effects; and
@@ -148,6 +144,22 @@ impl StoreFiles {
             path.starts_with(&root) && !is_hidden
         };
         core::iter::once(&self.folder).chain(&self.links).any(admitting)
+    }
+}
+
+/// Opens the regular file at `path`, wherever links lead, if there is one: for a command, whose user can read all of that
+/// anyway.
+pub(crate) fn open_anywhere(path: &Path) -> io::Result<Option<File>> {
+    regular(open(path, TO_READ, Mode::empty()).map(File::from).map(Some).map_err(io::Error::from))
+}
+
+/// What was opened, if it is a regular file.
+fn regular(opened: io::Result<Option<File>>) -> io::Result<Option<File>> {
+    match opened {
+        Ok(Some(file)) => Ok(file.metadata()?.is_file().then_some(file)),
+        Ok(None) => Ok(None),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

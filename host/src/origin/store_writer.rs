@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout_writer::LayoutWriter;
 use super::store::{MAX_FOLDERS, repository_names, too_many_folders};
-use super::store_files::StoreFiles;
+use super::store_files::{StoreFiles, open_anywhere};
 use crate::bounded;
 use crate::data::{self, Outlives};
 use crate::digest::{ALGORITHMS, DigestCheck, read_pieces};
@@ -382,8 +382,8 @@ fn remove_old_parts(parts: &Path) {
 /// Whether the bytes of a file have a digest. It waits for the disk.
 pub(crate) fn has_digest(path: &Path, digest: &Digest) -> bool {
     let mut check = DigestCheck::new(digest.clone());
-    let read = File::open(path).and_then(|file| read_pieces(file, |piece| check.update(piece)));
-    read.is_ok() && check.finish().is_ok()
+    let Ok(Some(file)) = open_anywhere(path) else { return false };
+    read_pieces(file, |piece| check.update(piece)).is_ok() && check.finish().is_ok()
 }
 
 #[cfg(test)]
