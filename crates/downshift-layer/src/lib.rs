@@ -76,7 +76,8 @@
 //! # Memory
 //!
 //! gzip and plain: less than 100 KiB. zstd: the window and 1 MiB (measured with one of 128 MiB: 131 MiB for the whole process,
-//! or the whole WebAssembly memory); a window that is not a power of two may take as much as the next one. bzip2: 4 MiB. xz: the
+//! or the whole WebAssembly memory); a window that is not a power of two may take as much as the next one, and
+//! windows that grow from frame to frame no more than the largest. bzip2: 4 MiB. xz: the
 //! dictionary, beside which the former one is still there while a stream with a larger one begins. [`FactsReader`] has 64 KiB
 //! more.
 #![no_std]

@@ -1,6 +1,7 @@
 //! Frames, by ruzstd.
 
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
@@ -48,6 +49,9 @@ impl PureFrame {
             // The former buffer is given back before the larger one is taken. And a decoder has its whole window at once
             // from the second time on that it begins a frame, instead of doubling what it has, which takes half as much again.
             self.decoder = FrameDecoder::new();
+            // Nothing may be left above that buffer, or it could not become a part of the larger one.
+            self.block = Vec::new();
+            join_memory(self.window.map_or(0, buffer_bytes), buffer_bytes(header.window));
             self.decoder.set_max_window_size(header.window);
             self.window = Some(header.window);
             self.reset(bytes)?;
@@ -107,6 +111,27 @@ impl PureFrame {
         }
         Ok(FrameStep::Progress(Progress::read(missing)))
     }
+}
+
+/// Has the memory of a former buffer, which has just been given back, and what is missing to a larger one become one piece.
+///
+/// The allocator of a WebAssembly module, whose memory only grows, asks for all of what it has no room for, even where the last
+/// part of its memory is free: with windows that double from frame to frame it would have twice the largest one in the end.
+fn join_memory(former: usize, larger: usize) {
+    let mut parts = [Vec::<u8>::new(), Vec::new()];
+    for (part, bytes) in parts.iter_mut().zip([former, larger.saturating_sub(former)]) {
+        // Where there is no memory, the decoder finds that out.
+        let _ = part.try_reserve_exact(bytes);
+    }
+    drop(black_box(parts));
+}
+
+/// Bytes of the buffer that ruzstd has for a window.
+fn buffer_bytes(window: u64) -> usize {
+    const BESIDE: usize = 2 * BLOCK_BYTES as usize;
+    let window = usize::try_from(window).unwrap_or(usize::MAX);
+    let rounded = window.saturating_sub(BESIDE).checked_next_power_of_two().unwrap_or(window);
+    rounded.saturating_add(BESIDE).saturating_add(1)
 }
 
 /// Decodes a block that is not the last one.

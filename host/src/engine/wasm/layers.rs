@@ -19,8 +19,8 @@ use crate::engine::untrue;
 use crate::error::Error;
 use crate::log::{self, printable};
 
-/// Bytes of memory that an instance may have beside the largest window of its limits. Those of zstd take 2 MiB more than the
-/// window where this is a power of two (measured with one of 128 MiB), and up to twice the window where it is not.
+/// Bytes of memory that an instance may have beside the largest window of its limits. Those of zstd take less
+/// than 8 MiB more than the window where this is a power of two, as encoders make it, and up to twice the window where it is not.
 const MEMORY_BESIDE_WINDOW: u64 = 32 * 1024 * 1024;
 
 /// What [`step`](LayerSession::feed) gives for a layer that is refused.
@@ -298,6 +298,9 @@ mod tests {
     use crate::engine::LAYER_GUEST;
     use crate::engine::layers::tests::{MIB, blob, code, sandbox};
 
+    /// Bytes of memory that zstd takes beside a window that is a power of two.
+    const MEMORY_OF_ZSTD: u64 = 8 * 1024 * 1024;
+
     fn drain(
         session: &mut LayerSession,
         blob: impl Iterator<Item = Vec<u8>>,
@@ -321,8 +324,38 @@ mod tests {
             let mut session = sandbox.open(&Limits::host(), None, None).unwrap();
             let unpacked = drain(&mut session, blob(window_log, plain)).unwrap();
             assert_eq!((unpacked.plain_size, unpacked.zstd_window), (plain as u64, Some(1 << window_log)));
-            let memory = session.peak_memory();
-            assert!((1 << window_log..(1 << window_log) + 32 * MIB).contains(&memory), "{memory}");
+            let memory = session.peak_memory() as u64;
+            let window = 1 << window_log;
+            assert!((window..=window + MEMORY_OF_ZSTD).contains(&memory), "{memory}");
+        }
+    }
+
+    /// A frame of repeated bytes, a quarter more than a window of 2^`log` bytes and so many eighths of that holds.
+    fn frame(log: u8, eighths: u8) -> Vec<u8> {
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3 | eighths];
+        let blocks = ((8 + usize::from(eighths)) << (log - 3)) / (128 * 1024) * 5 / 4;
+        for number in 1..=blocks {
+            let header = (128 * 1024) << 3 | 1 << 1 | u32::from(number == blocks);
+            frame.extend([&header.to_le_bytes()[..3], &[7]].concat());
+        }
+        frame
+    }
+
+    #[test]
+    fn memory_is_that_of_the_largest_window_however_they_grow() {
+        let sandbox = sandbox();
+        let mut limits = Limits::host();
+        limits.ratio = u64::MAX;
+        let doubling: Vec<_> = (20..=27).map(|log| (log, 0)).collect();
+        let by_eighths: Vec<_> = (20..27).flat_map(|log| (0..8).map(move |eighths| (log, eighths))).collect();
+        let up_and_down = [23, 24, 23, 25, 20, 26, 21, 27].map(|log| (log, 0));
+        for windows in [&doubling[..], &by_eighths, &up_and_down, &[(26, 0), (27, 0)], &[(27, 0), (26, 0)]] {
+            let mut session = sandbox.open(&limits, None, None).unwrap();
+            let frames = windows.iter().map(|&(log, eighths)| frame(log, eighths));
+            drain(&mut session, frames).unwrap_or_else(|error| panic!("{windows:?}: {error}"));
+            // A window that is no power of two has a buffer of the next one.
+            let memory = session.peak_memory() as u64;
+            assert!(memory <= (1 << 27) + MEMORY_OF_ZSTD, "{memory} with {windows:?}");
         }
     }
 
@@ -340,10 +373,15 @@ mod tests {
 
     #[test]
     fn a_reader_whose_layer_nobody_waits_for_is_stopped() {
-        let mut session = sandbox().open(&Limits::host(), None, Some(Box::new(|| true))).unwrap();
-        // A tick of the clock comes in the course of it.
-        let stopped = (0..).find_map(|_| session.feed(&[0; 64 * 1024], &mut |_| Ok(())).err());
-        assert!(matches!(stopped, Some(LayerError::Stopped)), "{stopped:?}");
+        // A tick of the clock comes in the course of it, or before there is a session.
+        let stopped =
+            sandbox().open(&Limits::host(), None, Some(Box::new(|| true))).and_then(|mut session| {
+                loop {
+                    session.feed(&[0; 64 * 1024], &mut |_| Ok(()))?;
+                }
+            });
+        let stopped: Result<(), _> = stopped;
+        assert!(matches!(stopped, Err(LayerError::Stopped)), "{stopped:?}");
     }
 
     #[test]
