@@ -4,15 +4,17 @@ pub(crate) mod credentials;
 mod http;
 mod proxies;
 mod settings;
+mod silence;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use downshift_pull::{Domain, Origin, OriginId, Place, Registry};
 
-pub(crate) use self::http::{Http, Query, chunk};
+pub(crate) use self::http::{Http, Query, Response, chunk};
 pub(crate) use self::settings::{
     Authorities, Delivery, Settings, Site, UpstreamConfig, client_rules, permissions, proxies_of_environment,
 };
+pub(crate) use self::silence::ResponseBody;
 use crate::error::Error;
 use crate::origin::url;
 

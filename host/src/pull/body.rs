@@ -195,6 +195,7 @@ impl Body for PullBody {
 #[cfg(test)]
 mod tests {
     use core::future::poll_fn;
+    use core::time::Duration;
     use std::fs::File;
     use std::sync::Arc;
 
@@ -203,7 +204,11 @@ mod tests {
     use super::super::source::{CHUNK_BYTES, FileOf, FileSource};
     use super::*;
     use crate::origin::layout::Stamp;
+    use crate::origin::registry::ResponseBody;
     use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
+
+    /// Longer than any test.
+    const SILENCE: Duration = Duration::from_secs(3600);
 
     /// What comes of a whole blob from `source`: the bytes, if that ends well. After each piece something else happens.
     async fn copied(
@@ -229,7 +234,7 @@ mod tests {
     }
 
     async fn sent(text: &'static str, digest: Digest) -> Option<Bytes> {
-        let source = || Source::Response(reqwest::Body::from(text));
+        let source = || Source::Response(ResponseBody::new(text.into(), SILENCE));
         let known = copied(source(), Some(digest.clone()), Some(text.len()), drop).await;
         assert_eq!(copied(source(), Some(digest), None, drop).await, known);
         known

@@ -34,6 +34,7 @@ use crate::metrics::{Cache as CacheName, METRICS};
 use crate::origin::cache::{OriginCache, Place};
 use crate::origin::layout::BlobFile;
 use crate::origin::pulp::PulpTree;
+use crate::origin::registry::Response;
 use crate::origin::store::{Repository, Store};
 use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 use crate::time;
@@ -88,7 +89,7 @@ pub(super) enum Outcome {
     /// A registry was asked, and what has come of it is about to be kept.
     Asked(Done, Option<Keeping>),
     /// A registry's response, whose body is open.
-    Answered(Answered, Box<reqwest::Response>),
+    Answered(Answered, Box<Response>),
     /// A file of a store, which is open.
     Opened(OpenedFile),
     /// A stored repository was looked for, for an effect that goes on with it.

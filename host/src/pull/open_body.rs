@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::data::blob_cache::{CachedBlob, Reader};
 use crate::origin::layout::BlobFile;
+use crate::origin::registry::Response;
 use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 
 /// A body that is open.
@@ -22,5 +23,5 @@ pub(super) enum OpenBody {
     /// One that is still on its way into it.
     Growing(Reader),
     /// A registry's response.
-    Response(Box<reqwest::Response>),
+    Response(Box<Response>),
 }

@@ -9,13 +9,13 @@ use downshift::Digest;
 use downshift_pull::{Answered, Ask, AskMethod, Body, BodyId, Done, OriginId, Take};
 use downshift_registry::Problem;
 use futures_util::FutureExt as _;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Response, Url};
 
 use super::account::Account;
 use super::flights::{Flights, Joined, Moment, Settling};
 use crate::access::CallerHasher;
-use crate::origin::registry::{Query, Upstream};
+use crate::origin::registry::{Query, Response, Upstream};
 
 /// Bytes of a body from which on it is not there for long.
 const LARGE_BYTES: usize = 64 * 1024;

@@ -11,7 +11,6 @@ use bytes::{Bytes, BytesMut};
 use downshift_pull::Copied;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use hyper::body::Body;
 use rustix::io::ReadWriteFlags;
 use tokio::task::{self, JoinHandle};
 
@@ -20,6 +19,7 @@ use crate::data::blob_cache::{Broken, CachedBlob, Reader};
 use crate::digest::DigestCheck;
 use crate::error::Error;
 use crate::origin::layout::Stamp;
+use crate::origin::registry::ResponseBody;
 use crate::origin::verified_blobs::{BlobState, VerifiedBlobs};
 
 /// Bytes of a file that are read at once.
@@ -40,7 +40,7 @@ pub(super) enum Source {
     File(FileSource),
     /// A blob that is still on its way into the cache.
     Growing(GrowingSource),
-    Response(reqwest::Body),
+    Response(ResponseBody),
 }
 
 /// Who keeps bytes.
@@ -97,7 +97,7 @@ impl Source {
             }
             OpenBody::Growing(reader) => Some(Self::Growing(GrowingSource::new(reader, start))),
             // A response begins where it was asked for.
-            OpenBody::Response(response) => (start == 0).then(|| Self::Response((*response).into())),
+            OpenBody::Response(response) => (start == 0).then(|| Self::Response(response.into_body())),
         }
     }
 
@@ -106,19 +106,7 @@ impl Source {
         match self {
             Self::File(file) => file.poll_next(context),
             Self::Growing(blob) => blob.poll_next(context),
-            Self::Response(body) => loop {
-                match ready!(Pin::new(&mut *body).poll_frame(context)) {
-                    Some(Ok(frame)) => {
-                        if let Ok(data) = frame.into_data()
-                            && !data.is_empty()
-                        {
-                            return Poll::Ready(Ok(data));
-                        }
-                    }
-                    Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-                    None => return Poll::Ready(Ok(Bytes::new())),
-                }
-            },
+            Self::Response(body) => body.poll_next(context),
         }
     }
 

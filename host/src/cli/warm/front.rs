@@ -11,12 +11,12 @@ use downshift_registry::{
     TokenRequest,
 };
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Url};
 use tokio::time::sleep;
 
 use super::super::refusal::Refusal;
 use crate::error::Error;
-use crate::origin::registry::{Authorities, Http, Query, Site, proxies_of_environment};
+use crate::origin::registry::{Authorities, Http, Query, Response, Site, proxies_of_environment};
 
 /// How long the server may be silent. It may read a layer of gigabytes before it answers.
 const SILENCE: Duration = Duration::from_secs(300);

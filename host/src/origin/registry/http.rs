@@ -11,12 +11,13 @@ use bytes::{Bytes, BytesMut};
 use downshift_registry::{Authorization, BadProxy, BadTls, Fault, Problem, TokenForm};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Method, Proxy, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Method, Proxy, StatusCode, Url, redirect};
 use rustls::{CertificateError, InvalidMessage};
 use tokio::time::timeout;
 
 use super::proxies::Proxies;
 use super::settings::{Authorities, Site};
+use super::silence::{Interrupted, ResponseBody, within};
 use crate::error::Error;
 use crate::metrics::METRICS;
 
@@ -47,6 +48,8 @@ pub(crate) struct Http {
     own: Client,
     /// For other hosts that are asked without a proxy: redirects and token services.
     other: Client,
+    /// How long a host may be silent.
+    silence: Duration,
 }
 
 /// What is asked of a registry, or of a host that it names.
@@ -60,6 +63,9 @@ pub(crate) struct Query {
     /// The body.
     pub(crate) form: Option<TokenForm>,
 }
+
+/// A response, whose body is still to come.
+pub(crate) type Response = hyper::Response<ResponseBody>;
 
 /// A body that is being read.
 pub(crate) struct Reading {
@@ -87,7 +93,10 @@ impl Reading {
 
 /// The next bytes of a body; at its end nothing.
 pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Problem> {
-    response.chunk().await.map_err(|error| problem(&error, None))
+    response.body_mut().next().await.map_err(|why| match why {
+        Interrupted::Silent => Problem::Timeout,
+        Interrupted::Broken(error) => problem(&error, None),
+    })
 }
 
 impl Http {
@@ -113,7 +122,6 @@ impl Http {
                 .redirect(redirect::Policy::none())
                 .no_proxy()
                 .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-                .read_timeout(timeout)
                 .tls_certs_merge(certificates.iter().cloned())
                 .pool_idle_timeout(idle.unwrap_or(IDLE))
         };
@@ -127,7 +135,7 @@ impl Http {
         let own_host = site.host();
         let resolver = OtherHosts { own_host: own_host.clone() };
         let other = builder().dns_resolver(resolver).build().map_err(unusable)?;
-        Ok(Self { name: site.name(), own_host, proxies, own, other })
+        Ok(Self { name: site.name(), own_host, proxies, own, other, silence: timeout })
     }
 
     /// Asks once.
@@ -152,14 +160,18 @@ impl Http {
             request = request.body(form.as_str().to_owned());
         }
         let begun = Instant::now();
-        let sent = match request.send().await {
-            Err(error) => Err(problem(&error, proxy.as_ref())),
-            Ok(response) => match proxy {
+        let sent = match within(self.silence, request.send()).await {
+            None => Err(Problem::Timeout),
+            Some(Err(error)) => Err(problem(&error, proxy.as_ref())),
+            Some(Ok(response)) => match proxy {
                 // Nobody but a proxy answers with it (RFC 9110, 15.5.8); one with a tunnel has done so before.
                 Some(passage) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                     Err(passage.problem(BadProxy::Credentials))
                 }
-                _ => Ok(response),
+                _ => {
+                    let response: hyper::Response<reqwest::Body> = response.into();
+                    Ok(response.map(|body| ResponseBody::new(body, self.silence)))
+                }
             },
         };
         self.count(&sent, begun);
@@ -179,7 +191,7 @@ impl Http {
 
     /// Begins to read a body, if it has at most `limit` bytes.
     pub(crate) fn read(&self, response: Response, limit: usize) -> Result<Reading, Problem> {
-        let announced = response.content_length().unwrap_or(0);
+        let announced = response.body().size_hint().exact().unwrap_or(0);
         if announced > limit as u64 {
             return Err(Problem::TooLarge { limit });
         }
