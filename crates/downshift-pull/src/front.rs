@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use downshift::Failure as Explanation;
+use downshift::{Error, Failure as Explanation};
 use downshift_registry::{
     Fault, PullFailure, Reference, Request, Response, Route, V1Mode, V1Part, error, response, v1, v1_images,
 };
@@ -242,7 +242,7 @@ impl Front {
                 self.log(explained(&fault));
                 Fault::response(&fault)
             }
-            Reason::Refused { explanation, .. } => error::refusal(&explanation),
+            Reason::Refused { explanation, .. } => self.explain(explanation),
             Reason::Reading => error::layers_unread(),
             Reason::Shell(Trouble::Busy) => error::busy(),
             Reason::Shell(Trouble::NotRecorded) => error::not_recorded(),
@@ -253,6 +253,16 @@ impl Front {
             }
             Reason::Shell(Trouble::Missing(_) | Trouble::Internal) => error::internal(),
         }
+    }
+
+    /// The response that is a refusal, with the remedy of this place.
+    pub(crate) fn explain(&self, mut explanation: Explanation) -> Response {
+        if self.settings.is_edge() && explanation.remedy == Error::RAISE_LIMIT {
+            explanation.remedy =
+                "if the image can be trusted, Downshift's operator can raise this limit in the variable `LIMITS`"
+                    .into();
+        }
+        error::refusal(&explanation)
     }
 
     fn log(&self, explanation: Explanation) {

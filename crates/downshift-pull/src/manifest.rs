@@ -393,7 +393,7 @@ impl Front {
             Reason::Refused { explanation, records, layers } => {
                 self.record(records).await?;
                 self.record_layers(layers).await?;
-                Ok(error::refusal(&explanation))
+                Ok(self.explain(explanation))
             }
             Reason::Shell(Trouble::Missing(digest)) => {
                 if let Reference::Tag(_) = reference {

@@ -255,6 +255,12 @@ impl Settings {
             || matches!(self.origins.as_slice(), [Origin { place: Place::Registry(_), .. }])
     }
 
+    /// Whether the place is an edge, whose settings are variables and whose limits are narrow.
+    #[must_use]
+    pub(crate) const fn is_edge(&self) -> bool {
+        self.layer_bytes.is_some()
+    }
+
     /// What is allowed in the repositories of an origin.
     #[must_use]
     pub fn allowed(&self, origin: OriginId) -> Permissions {

@@ -321,6 +321,10 @@ impl fmt::Display for Unreadable {
 }
 
 impl Error {
+    /// The remedy for what is past a limit. Where limits are not options, it is for the place to say what they are.
+    pub const RAISE_LIMIT: &str =
+        "if the image can be trusted, Downshift's operator can raise this limit, on a server with --limit";
+
     /// [`Error::WrongType`], which much of what reads documents may end with: made in one place, it takes less code.
     #[cold]
     #[inline(never)]
@@ -414,10 +418,13 @@ impl Error {
                 Document,
                 "push the image again with a tool that writes each key in its exact spelling, or Downshift's operator can allow `shadowed-key` if it is the config's",
             ),
-            Self::UnreadableLayer { .. } => (
+            Self::UnreadableLayer { code, .. } => (
                 "unreadable-layer",
                 Document,
-                "push the image again with whole layers; if the message names a limit, Downshift's operator can raise it",
+                match code.as_bytes() {
+                    b"limit-exceeded" => Self::RAISE_LIMIT,
+                    _ => "push the image again with whole layers",
+                },
             ),
             Self::UnknownDocument { .. } => (
                 "unknown-document",
@@ -491,11 +498,7 @@ impl Error {
                 "push the image again with gzip compression, or pull with Docker 23, containerd 1.5 or later; Downshift's operator can give plain layers to older clients, or allow `zstd-layer` if what pulls it reads zstd",
             ),
 
-            Self::LimitExceeded { .. } => (
-                "limit-exceeded",
-                Limit,
-                "if the image can be trusted, Downshift's operator can raise this limit, on a server with --limit",
-            ),
+            Self::LimitExceeded { .. } => ("limit-exceeded", Limit, Self::RAISE_LIMIT),
         };
         Facts { code, fault, remedy }
     }

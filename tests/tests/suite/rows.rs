@@ -33,6 +33,7 @@ const NOT_AT_THE_EDGE: &[(&str, &str)] = &[
     ("blobs/faults/wrong-byte", HASHES),
     ("blobs/faults/length-too-short", HASHES),
     ("blobs/unknown-length", HASHES),
+    ("layers/limits/server/", "it calls its limits something else"),
     ("v1/at-a-server/", "layers are unpacked for who does not check them, for what is copied is not checked"),
 ];
 
@@ -105,6 +106,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
         timeout,
         subrequests,
         layer_bytes,
+        limits,
         allow,
         v1,
         unsigned_schema1,
@@ -173,6 +175,8 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     if let Some(subrequests) = subrequests {
         arguments.push(["--subrequests".to_owned(), subrequests.to_string()]);
     }
+    let limit = |(name, value): &(_, _)| ["--limit".to_owned(), format!("{name}={value}")];
+    arguments.extend(limits.iter().map(limit));
     if let Some(bytes) = layer_bytes {
         arguments.push(["--layer-bytes".to_owned(), bytes.to_string()]);
     }

@@ -104,7 +104,7 @@ impl World {
         if copy.check.as_ref().is_some_and(|digest| !digest.matches(&blob)) {
             return LayerRead::Corrupt;
         }
-        let mut reader = FactsReader::new(&Limits::host());
+        let mut reader = FactsReader::new(&self.layers.limits);
         match reader.feed(&blob).and_then(|()| reader.finish()) {
             Ok(facts) => LayerRead::Facts(facts),
             Err(error) => LayerRead::Refused { code: error.code().to_owned(), cause: error.to_string() },

@@ -9,6 +9,7 @@ use downshift::Digest;
 use downshift::answer::Record;
 use downshift::layer::LayerFacts;
 use downshift_cases::response::Response;
+use downshift_layer::Limits;
 use downshift_pull::{
     BlobAt, BodyId, CallerId, Done, Effect, Event, Key, Memory, Pull, Scope, Settings, Step, Ticket, Value,
 };
@@ -156,6 +157,8 @@ pub struct Layers {
     pub cached: BTreeMap<Digest, Vec<u8>>,
     /// Those that are there in part.
     pub begun: BTreeMap<Digest, Vec<u8>>,
+    /// How much one may be that is read.
+    pub limits: Limits,
     /// What was read of layers that broke off.
     pub half_read: BTreeMap<PullId, Vec<u8>>,
 }

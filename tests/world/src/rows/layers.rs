@@ -61,6 +61,7 @@ pub(super) fn rows() -> Vec<Row> {
             cached_behind_a_page(),
         ],
         at_the_edge(),
+        limits(),
         codings(),
         faults(),
         missing(),
@@ -397,6 +398,29 @@ fn missing() -> Vec<Row> {
 }
 
 /// What an edge refuses for the processor's time that it has not, or the requests.
+/// What is past a limit, of layers or of conversions: whoever can raise it is told where.
+fn limits() -> Vec<Row> {
+    type Limit = (&'static str, &'static str, fn(&str) -> Ask, &'static [(&'static str, u32)]);
+    let places = [("server", None, "--limit"), ("edge", Some(u64::MAX >> 32), "`LIMITS`")];
+    let rows = |(name, code, ask, limit): Limit| {
+        places.map(|(place, layer_bytes, option)| {
+            with_image(
+                &format!("limits/{place}/{name}"),
+                Options { limits: limit, layer_bytes, ..Options::default() },
+                [ask(&manifest("latest")).comes(refused(400, code).remedy(option))],
+            )
+        })
+    };
+    let limits: [Limit; 4] = [
+        ("window-bytes", "unreadable-layer", old, &[("window-bytes", 1)]),
+        ("plain-bytes", "unreadable-layer", old, &[("plain-bytes", 1)]),
+        ("work", "unreadable-layer", old, &[("work", 1)]),
+        // Whoever names nothing wants schema 1.
+        ("layers", "limit-exceeded", get, &[("layers", 1)]),
+    ];
+    limits.into_iter().flat_map(rows).collect()
+}
+
 fn at_the_edge() -> Vec<Row> {
     let size = SAMPLE.image.layers.iter().map(|layer| layer.len() as u64).max().unwrap_or_default();
     let layers = u32::try_from(SAMPLE.image.layers.len()).unwrap_or_default();

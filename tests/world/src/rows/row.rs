@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
+use downshift::layer::LIMITS as LAYER_LIMITS;
 use downshift::{Digest, Form, Permissions, Policy, UnsignedSchema1};
 use downshift_cases::images::{Image, REPOSITORY, digest_of};
 use downshift_cases::implementation::{Implementation, Native, Outcome, schema1_request};
@@ -47,6 +48,8 @@ pub struct Options {
     pub subrequests: Option<u32>,
     /// How many bytes a layer may have that is read, at an edge that limits them.
     pub layer_bytes: Option<u64>,
+    /// Limits of conversions and of layers, by their names.
+    pub limits: &'static [(&'static str, u32)],
     /// What is allowed in its repositories.
     pub allow: Permissions,
     /// What clients get of the API of version 1.
@@ -148,6 +151,8 @@ enum PullToken {
 pub struct Comes {
     status: u16,
     code: Option<&'static str>,
+    /// What its remedy says, beside other things.
+    remedy: &'static str,
     digest: Option<Digest>,
     headers: Vec<(&'static str, Option<String>)>,
     content: Content,
@@ -260,6 +265,7 @@ impl Default for Options {
             timeout: Duration::from_secs(1),
             subrequests: None,
             layer_bytes: None,
+            limits: &[],
             allow: Permissions::default(),
             v1: V1Mode::default(),
             unsigned_schema1: UnsignedSchema1::default(),
@@ -291,6 +297,9 @@ impl Options {
         // An edge that counts these has not the time either to hash what it copies.
         settings.checks_copies = self.layer_bytes.is_none();
         settings.unsigned_schema1 = self.unsigned_schema1;
+        for (name, value) in self.limits_of(false) {
+            settings.limits.set(name, value as usize).expect("it is the name of a limit");
+        }
         settings
     }
 
@@ -339,12 +348,20 @@ impl Options {
         }
     }
 
+    /// The limits of layers, or the others.
+    fn limits_of(&self, layers: bool) -> impl Iterator<Item = (&'static str, u32)> {
+        self.limits.iter().copied().filter(move |(name, _)| LAYER_LIMITS.contains(name) == layers)
+    }
+
     /// A world that is set up like this, with hosts at names of their own: `http` or `https`.
     #[must_use]
     pub fn world(&self, scheme: &str) -> World {
         let net = Net::new(Host::ALL.map(|host| (host, format!("{scheme}://{}.test", host.name()))));
         let settings = self.settings(&net);
         let mut world = World::new(net, settings);
+        for (name, value) in self.limits_of(true) {
+            world.layers.limits.set(name, value.into()).expect("it is the name of a limit");
+        }
         if let AccessOption::Users(users) = self.access {
             world.logins = users.to_vec();
         }
@@ -577,7 +594,7 @@ pub(super) fn broken_part() -> Comes {
 
 /// A status.
 pub(super) fn status(status: u16) -> Comes {
-    Comes { status, code: None, digest: None, headers: Vec::new(), content: Content::Any }
+    Comes { status, code: None, remedy: "", digest: None, headers: Vec::new(), content: Content::Any }
 }
 
 /// An error, by its stable reason, or where there is none by its code.
@@ -594,6 +611,11 @@ impl Comes {
     /// The same with another status.
     pub(super) fn of_status(self, status: u16) -> Self {
         Self { status, ..self }
+    }
+
+    /// An error whose remedy has this in it.
+    pub(super) fn remedy(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
     }
 
     /// A body that begins with this text.
@@ -616,6 +638,8 @@ impl Comes {
             let error = &json["errors"][0];
             let own = error["detail"]["reason"].as_str().or(error["code"].as_str());
             ensure!(own == Some(code), "the code is not `{code}`: {response:?}");
+            let remedy = error["detail"]["remedy"].as_str().unwrap_or_default();
+            ensure!(remedy.contains(self.remedy), "the remedy has no `{}`: {response:?}", self.remedy);
         }
         if let Some(digest) = &self.digest {
             let own = response.header("docker-content-digest");
