@@ -406,6 +406,15 @@ fn what_is_not_here_or_encrypted_is_refused_and_never_read() -> anyhow::Result<(
         }
         ensure!(answered(&request, &image)?.source.is_none(), "`{media_type}` is changed");
     }
+    // Nor is there anything for who would have to decrypt all of it.
+    let encrypted = edited(sample::zstd(), |manifest| {
+        for layer in manifest["layers"].as_array_mut().into_iter().flatten() {
+            layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar+zstd+encrypted".into();
+        }
+    })?;
+    ensure!(refused(&by_tag(&encrypted, docker_20_10()), &encrypted.documents())?.0 == "encrypted-layer");
+    let request = by_tag(&encrypted, docker(ZstdSupport::All));
+    ensure!(answered(&request, &encrypted)?.source.is_none(), "it is changed");
     // A foreign layer beside others stays what it is.
     let image = typed("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip")?;
     let request = by_tag(&image, docker_20_10());
