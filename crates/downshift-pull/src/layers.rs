@@ -170,12 +170,14 @@ impl Front {
     ) -> Result<Option<Blob<'s>>, Failure> {
         let BlobAt { name, digest: diff_id, caller, .. } = plain;
         let recalled = Effect::RecallLayer { name: name.clone(), diff_id: diff_id.clone() };
-        let sources = match self.shell.ask(recalled).await {
+        let mut sources = match self.shell.ask(recalled).await {
             Done::Sources(sources) => sources?,
             // The shell keeps no layers.
             Done::Unknown { .. } => return Ok(None),
             other => return Err(unexpected(&other)),
         };
+        // The shell has the newest first, which is tried first of those that cost the same.
+        sources.sort_by_key(cost);
         for facts in sources {
             let at = BlobAt {
                 size: Some(facts.size),
@@ -342,12 +344,30 @@ impl Front {
 
     /// The codings that the plain tar of a layer can have on its way, the better one first.
     fn codings(&self, facts: &LayerFacts) -> Vec<Coding> {
-        let is_stored_so = facts.compression == Compression::Zstd
-            && facts.zstd_window.is_some_and(|window| window <= Coding::MAX_ZSTD_WINDOW);
-        let zstd = is_stored_so.then_some(Coding::Zstd);
+        let zstd = passes_coded(facts).then_some(Coding::Zstd);
         let gzip = self.settings.wire_gzip.then_some(Coding::Gzip);
         zstd.into_iter().chain(gzip).collect()
     }
+}
+
+/// What it costs to have the plain tar of a layer: less where the layer can go out as it is, and then by the work for each plain
+/// byte, and by how many come from the registry.
+fn cost(facts: &LayerFacts) -> (u8, u64) {
+    let work = match facts.compression {
+        Compression::Plain => 0,
+        Compression::Zstd if passes_coded(facts) => 1,
+        Compression::Gzip => 2,
+        Compression::Zstd => 3,
+        Compression::Xz => 4,
+        Compression::Bzip2 => 5,
+    };
+    (work, facts.size)
+}
+
+/// Whether the stored bytes of a layer are its plain tar with a coding of HTTP (RFC 9659).
+fn passes_coded(facts: &LayerFacts) -> bool {
+    facts.compression == Compression::Zstd
+        && facts.zstd_window.is_some_and(|window| window <= Coding::MAX_ZSTD_WINDOW)
 }
 
 /// A layer that cannot be unpacked.

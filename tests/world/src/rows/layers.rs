@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use downshift::{Digest, Form};
-use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample};
+use downshift_cases::images::{Descriptor, Family, Image, Manifest, REPOSITORY, sample, zstd};
 use downshift_pull::Delivery;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
@@ -59,6 +59,7 @@ pub(super) fn rows() -> Vec<Row> {
             cached(),
             cached_elsewhere(),
             cached_behind_a_page(),
+            several_sources(),
         ],
         at_the_edge(),
         limits(),
@@ -130,6 +131,34 @@ fn plain() -> Row {
             Step::AnythingAsked,
             pulled(),
             asked([format!("HEAD registry {} -", manifest("latest"))]),
+        ],
+    )
+}
+
+/// Of several layers that unpack to the same, the cheapest that is there.
+fn several_sources() -> Row {
+    let (plain, stored) = paths();
+    // Not compressed at all, but in frames of zstd.
+    let framed = zstd::frame(&SAMPLE.plain);
+    let mut layers = SAMPLE.image.layers.clone();
+    layers[0].clone_from(&framed);
+    let image = with_zstd(SAMPLE.image.configs.concat(), &layers);
+    with_image(
+        "several-sources",
+        Options::default(),
+        [
+            pulled(),
+            push("latest", &image),
+            old(&manifest("latest")).comes(status(200)),
+            Step::AnythingAsked,
+            get(&plain).comes(body(&SAMPLE.plain)),
+            asked([format!("GET registry {stored} -")]),
+            change(Rule::at(Digest::of(&SAMPLE.zstd).as_str(), Fault::status(404)).change()),
+            get(&plain).comes(body(&SAMPLE.plain)),
+            asked([
+                format!("GET registry {stored} -"),
+                format!("GET registry {} -", blob(&Digest::of(&framed))),
+            ]),
         ],
     )
 }
