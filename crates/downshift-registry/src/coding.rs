@@ -44,7 +44,8 @@ impl Coding {
 
 /// The codings that a client takes, by all lines of its `Accept-Encoding` (RFC 9110, 12.5.3).
 ///
-/// One without the header takes none: Go leaves it out of HEAD and of requests for a part, and counts on plain bytes there.
+/// One without the header takes none: Go leaves it out of HEAD and of requests for a part, and counts on plain bytes there. Nor
+/// does one that would rather have plain bytes, and says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Codings {
     zstd: bool,
@@ -53,20 +54,24 @@ pub(crate) struct Codings {
 
 impl Codings {
     pub(crate) fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let (mut zstd, mut gzip, mut any) = (None, None, None);
+        let (mut zstd, mut gzip, mut any, mut identity) = (None, None, None, None);
         for element in lines.into_iter().flat_map(|line| split(line, b',')) {
             let mut parts = split(element, b';').map(<[u8]>::trim_ascii);
             let coding = parts.next().unwrap_or_default();
-            let is_taken = Some(weight(parts) > 0);
+            let weight = Some(weight(parts));
             if coding.eq_ignore_ascii_case(b"zstd") {
-                zstd = zstd.max(is_taken);
+                zstd = zstd.max(weight);
             } else if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
-                gzip = gzip.max(is_taken);
+                gzip = gzip.max(weight);
             } else if coding == b"*" {
-                any = any.max(is_taken);
+                any = any.max(weight);
+            } else if coding.eq_ignore_ascii_case(b"identity") {
+                identity = identity.max(weight);
             }
         }
-        Self { zstd: zstd.or(any) == Some(true), gzip: gzip.or(any) == Some(true) }
+        let is_taken =
+            |named: Option<u16>| named.or(any).is_some_and(|weight| weight > 0 && Some(weight) >= identity);
+        Self { zstd: is_taken(zstd), gzip: is_taken(gzip) }
     }
 
     pub(crate) fn has(self, coding: Coding) -> bool {
@@ -100,6 +105,9 @@ mod tests {
         assert_eq!(taken(&["*;q=0"]), (false, false));
         assert_eq!(taken(&["*"]), (true, true));
         assert_eq!(taken(&["zstdx, gzi"]), (false, false));
+        assert_eq!(taken(&["zstd;q=0.5, gzip, Identity"]), (false, true));
+        assert_eq!(taken(&["*;q=0.1, identity;q=0.2"]), (false, false));
+        assert_eq!(taken(&["identity;q=0, zstd;q=0.1, gzip;q=0"]), (true, false));
     }
 
     #[test]
