@@ -585,9 +585,12 @@ impl<'d, 'a> Desk<'d, 'a> {
             || self.request.allow.has(Permission::ZstdLayer)
     }
 
-    /// Whether a schema 2 manifest has layers that the client reads in an OCI manifest, and takes that.
+    /// Whether a schema 2 manifest has layers that the client reads in an OCI manifest, and takes that. With plain layers it is as
+    /// good as any other, and has the same digest for everybody.
     fn needs_oci(self, manifest: &Manifest) -> bool {
-        self.client.takes_form(Form::Oci) && self.is_unreadable_hybrid(manifest)
+        self.client.takes_form(Form::Oci)
+            && self.is_unreadable_hybrid(manifest)
+            && !self.gives_all_plain(manifest)
     }
 
     /// Whether a schema 2 manifest has layers that the client reads in an OCI manifest only.

@@ -456,6 +456,14 @@ fn hybrids_become_oci_for_who_reads_zstd_there() -> anyhow::Result<()> {
     is_plain(&answered(&by_tag(&image, client.clone()), &image)?, Family::Docker)?;
     let never = Request { plain_layers: PlainLayers::Never, ..by_tag(&image, client.clone()) };
     ensure!(refused(&never, &image.documents())?.0 == "zstd-layer", "it is not refused");
+    // Nor does anybody need another form where all get plain layers.
+    let of_all = [podman(), docker_20_10(), docker(ZstdSupport::All)];
+    let answers: Vec<_> = of_all
+        .map(|client| answered(&always(by_tag(&image, client)), &image))
+        .into_iter()
+        .collect::<Result<_, _>>()?;
+    ensure!(answers.iter().all(|answer| answer.body == answers[0].body), "there are several: {answers:?}");
+    is_plain(&answers[0], Family::Docker)?;
 
     let list = sample::zstd_list();
     let answer = answered(&by_tag(&list, podman()), &list)?;

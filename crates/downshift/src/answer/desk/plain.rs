@@ -30,7 +30,12 @@ impl<'a> Desk<'_, 'a> {
             return false;
         }
         let cannot_read = self.request.policy.is_strict() && !self.reads_zstd_in(form, form == manifest.form);
-        cannot_read || self.has_plain_for_all() && check_layers(manifest).is_ok()
+        cannot_read || self.gives_all_plain(manifest)
+    }
+
+    /// Whether everybody gets a manifest with plain layers.
+    pub(super) fn gives_all_plain(self, manifest: &Manifest) -> bool {
+        self.has_plain_for_all() && check_layers(manifest).is_ok()
     }
 
     /// Whether there are plain layers for anybody.
