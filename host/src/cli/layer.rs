@@ -121,7 +121,7 @@ pub(super) fn read_stream(
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let len = match stream.read(&mut chunk) {
-            Ok(0) => return pass.finish(),
+            Ok(0) => return pass.finish().map_err(LayerError::without_digest),
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(LayerError::Blob(error)),

@@ -30,6 +30,14 @@ pub(crate) enum LayerError {
 }
 
 impl LayerError {
+    /// The same without the digest of the blob, for a command, which knows of none that it should have.
+    pub(crate) fn without_digest(self) -> Self {
+        match self {
+            Self::Unreadable { error, .. } => Self::Failed(error),
+            other => other,
+        }
+    }
+
     /// The error of a command that reads the layer from the file at `path`.
     pub(crate) fn of_file(self, path: &Path) -> Error {
         match self {

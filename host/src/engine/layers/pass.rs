@@ -55,9 +55,15 @@ impl LayerPass {
         }
     }
 
-    /// What is known of the layer, all of which has been read.
+    /// What is known of the layer, all of which has been read; or why it cannot end here, with the digest of the blob.
     pub(crate) fn finish(self) -> Result<LayerFacts, LayerError> {
-        let unpacked = self.reader.finish()?;
-        Ok(unpacked.facts(sha256(self.blob)?, sha256(self.plain)?))
+        let Self { reader, blob, plain } = self;
+        match reader.finish() {
+            Ok(unpacked) => Ok(unpacked.facts(sha256(blob)?, sha256(plain)?)),
+            Err(LayerError::Failed(error @ Error::Core(_))) => {
+                Err(LayerError::Unreadable { error, digest: sha256(blob)? })
+            }
+            Err(error) => Err(error),
+        }
     }
 }

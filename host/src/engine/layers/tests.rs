@@ -74,7 +74,7 @@ fn block_header(bytes: usize, is_last: bool) -> [u8; 3] {
 /// The code of an error.
 pub(in crate::engine) fn code<T: fmt::Debug>(result: Result<T, LayerError>) -> String {
     match result {
-        Err(LayerError::Failed(error)) => error.code().to_owned(),
+        Err(LayerError::Failed(error) | LayerError::Unreadable { error, .. }) => error.code().to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -101,8 +101,14 @@ fn each_compression_has_the_same_facts_in_both_engines() {
                 assert_eq!(facts.zstd_window.is_some(), compression == Compression::Zstd);
             }
             if compression != Compression::Plain {
-                let cut = read(&engine, &Limits::host(), &blob[..blob.len() - 1], 10);
-                assert_eq!(code(cut), "truncated-layer");
+                let cut = &blob[..blob.len() - 1];
+                match read(&engine, &Limits::host(), cut, 10) {
+                    // It may be the registry that is to blame, and not the layer.
+                    Err(LayerError::Unreadable { error, digest }) => {
+                        assert_eq!((error.code(), digest), ("truncated-layer", Digest::of(cut)));
+                    }
+                    other => panic!("{other:?}"),
+                }
             }
         }
     }
@@ -127,7 +133,9 @@ fn what_is_damaged_or_past_a_limit_is_refused_alike_in_both_engines() {
     few_bytes.plain_bytes = MIB as u64 - 1;
     for engine in engines() {
         let read = |blob: &[u8], limits: &Limits| match read(&engine, limits, blob, 1000) {
-            Err(LayerError::Failed(error)) => (error.code().to_owned(), error.to_string()),
+            Err(LayerError::Failed(error) | LayerError::Unreadable { error, .. }) => {
+                (error.code().to_owned(), error.to_string())
+            }
             other => panic!("{other:?}"),
         };
         let host = Limits::host();

@@ -377,6 +377,7 @@ fn faults() -> Vec<Row> {
             ],
         )
     };
+    let short = SAMPLE.zstd[..SAMPLE.zstd.len() - 3].to_vec();
     let resumed = with_image(
         "resumed",
         Options::default(),
@@ -393,6 +394,8 @@ fn faults() -> Vec<Row> {
         while_read("500", Fault::status(500), "upstream-status", 502),
         while_read("cut", Fault::Cut, "upstream-broke-off", 502),
         while_read("wrong-byte", Fault::WrongByte, "upstream-corrupt", 502),
+        // The registry has lost its end, and says so of its length.
+        while_read("short", Fault::Body(short), "upstream-corrupt", 502),
         on_its_way("cut", Fault::Cut, broken()),
         on_its_way("wrong-byte", Fault::WrongByte, broken()),
         on_its_way("500", Fault::status(500), refused(502, "upstream-status")),
