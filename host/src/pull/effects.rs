@@ -208,6 +208,8 @@ impl Shared {
             Effect::Mac(text) => When::Now(Done::Mac(self.converter.signer.mac(text.as_bytes()))),
             Effect::Pause(duration) => later(async move {
                 tokio::time::sleep(duration).await;
+                // Whoever brings what is waited for may have been woken with this one, and comes first.
+                tokio::task::yield_now().await;
                 Outcome::Done(Done::Waited)
             }),
             Effect::Tell(event) => {
