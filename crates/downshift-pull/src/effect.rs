@@ -351,8 +351,8 @@ pub struct StoredManifest {
     pub digest: Digest,
     /// Which reading of the repository says so; no two have the same number.
     pub reading: u64,
-    /// Each manifest that the tag has, where there is one for each form, as in what Pulp 2 has published: the digest is
-    /// that of one of them.
+    /// Each manifest that the tag has, where there is one for each form, as in what Pulp 2 has published, and in a layout
+    /// that was copied from there: the digest is that of one of them.
     pub variants: Vec<(Form, Digest)>,
 }
 

@@ -4,6 +4,8 @@ use downshift_registry::Problem;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::error::Error;
+
 /// Characters of each text that are kept of an error.
 const MAX_TEXT_CHARS: usize = 1024;
 
@@ -19,6 +21,13 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// What has stopped one thing of several.
+    pub(super) fn of_error(error: &Error) -> Self {
+        let facts = error.facts();
+        let (reason, remedy) = (facts.code.to_owned(), facts.remedy.to_owned());
+        Self { reason, cause: error.to_string(), remedy }
+    }
+
     /// The refusal in an error response: in Downshift's words if they are there, else in those of any registry.
     pub(super) fn of_response(status: u16, body: &[u8]) -> Self {
         let error = serde_json::from_slice::<Value>(body).ok();

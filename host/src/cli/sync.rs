@@ -32,11 +32,12 @@ use super::verdict::Verdict;
 use crate::bounded;
 use crate::engine::EngineName;
 use crate::error::Error;
+use crate::origin::pulp::Protected;
 use crate::origin::registry::{Delivery, UpstreamConfig};
-use crate::settings::{Settings, file};
+use crate::settings::{SOURCES, Settings, file, names};
 use downshift::PlainLayers;
 
-/// Copy repositories of registries into a folder of images, and keep them in step
+/// Copy repositories of registries, or of Pulp 2, into a folder of images, and keep them in step
 ///
 /// The folder is one that `downshift serve --store` serves, also while it is written: a repository changes at once, when all that
 /// it takes is there. Every manifest, config and layer is copied to the byte, with what refers to it; a layer that the folder
@@ -60,7 +61,8 @@ pub(super) struct Sync {
     /// The folder of images [default: `store` of the settings file]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A settings file like that of `downshift serve`; only its upstream registries, its limits and its `store` are used
+    /// A settings file like that of `downshift serve`; only its upstream registries or what it says of Pulp, its limits, its
+    /// `key` and its `store` are used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// An upstream registry, such as docker.io or http://localhost:5000
@@ -68,6 +70,17 @@ pub(super) struct Sync {
     upstream: Option<String>,
     #[command(flatten)]
     of_upstream: UpstreamArgs,
+    /// The folder `docker` that Pulp 2 has published for Crane, or `v2` in it: all that it has by each tag is copied
+    #[arg(long, value_name = "DIR", conflicts_with = "upstream")]
+    pulp: Option<PathBuf>,
+    /// Leave out the repositories that are protected in Pulp (hide), or copy them as well (serve): who may pull them is then
+    /// for the server to say that serves the folder
+    /// [default: hide]
+    #[arg(long, value_name = names::<Protected>(), value_enum, hide_possible_values = true)]
+    pulp_protected: Option<Protected>,
+    /// A folder that symbolic links in Pulp's may lead into, such as its content; can be repeated
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    store_links: Vec<PathBuf>,
     /// Remove tags that the registry does not have any more, and in time what nothing refers to; never all tags of a repository
     #[arg(long)]
     delete: bool,
@@ -105,6 +118,9 @@ Examples:
 
   All that a registry has, without what it has lost:
   downshift sync --upstream https://registry.example.org --store images --all --delete
+
+  Everything that Pulp 2 has published for Crane:
+  downshift sync --pulp /var/lib/pulp/published/docker --store-links /var/lib/pulp/content --store images --all
 
   What is to be copied in a file, and the registries in another one:
   downshift sync --config sync.toml --images-from images.txt
@@ -181,22 +197,38 @@ impl Sync {
         // Where a server has its images from is where these are put.
         let of_file = table.remove("store").and_then(|store| store.as_str().map(PathBuf::from));
         let invalid = |problem: String| Error::InvalidSettings { problem };
+        // What is said here is in the place of what the file says, of whichever kind that is.
+        if self.upstream.is_some() || self.pulp.is_some() {
+            for origin in SOURCES {
+                table.remove(origin);
+            }
+        }
+        if let Some(folder) = &self.pulp {
+            let folder = folder.to_str().ok_or_else(|| invalid("`--pulp` is not UTF-8".to_owned()))?;
+            table.insert("pulp".to_owned(), Value::String(folder.to_owned()));
+        }
         if let Some(url) = &self.upstream {
             let upstream = Value::try_from(self.of_upstream.described(url.clone()));
             let upstream = upstream.map_err(|error| invalid(error.to_string()))?;
             table.insert("upstream".to_owned(), Value::Array(vec![upstream]));
         }
-        if !table.contains_key("upstream") {
-            return Err(invalid(
-                "there is no registry to copy from: set --upstream, or [[upstream]] in --config".into(),
-            ));
+        if !SOURCES.into_iter().any(|origin| table.contains_key(origin)) {
+            let problem =
+                "there is no registry to copy from: set --upstream or --pulp, or one of these in --config";
+            return Err(invalid(problem.to_owned()));
         }
-        let Settings { upstream, limit, .. } = Settings::of_table(table)?;
+        let of_table = Settings::of_table(table)?;
+        let Settings { upstream, pulp, pulp_protected, mut store_links, key, limit, .. } = of_table;
+        store_links.extend(self.store_links.iter().cloned());
         let store = self.store.clone().or(of_file);
         let store = store.ok_or_else(|| invalid("there is no folder to copy to: set --store".into()))?;
         let copied = |upstream| UpstreamConfig { blobs: Delivery::Stream, ..upstream };
         let settings = Settings {
             upstream: upstream.into_iter().map(copied).collect(),
+            pulp,
+            pulp_protected: self.pulp_protected.unwrap_or(pulp_protected),
+            store_links,
+            key,
             limit,
             // What is told is what is so now, and as it is stored.
             stale_for: 0,

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use downshift::{Digest, Limits};
 use serde::Deserialize;
+use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::bounded;
@@ -57,6 +58,8 @@ pub(crate) struct BlobFile {
 pub(crate) struct Index {
     /// The manifests that the layout offers. Tools written in Go say `null` where there are none.
     pub(crate) manifests: Option<Vec<Entry>>,
+    /// What else is said of the layout.
+    pub(crate) annotations: Option<Value>,
 }
 
 /// One manifest that a layout offers.
@@ -84,6 +87,13 @@ pub(crate) struct Stamp {
     inode: u64,
     /// How many names it has.
     links: u64,
+}
+
+impl Entry {
+    /// What an annotation says.
+    pub(super) fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(name).map(String::as_str)
+    }
 }
 
 impl BlobFile {

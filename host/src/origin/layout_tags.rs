@@ -6,7 +6,7 @@
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashSet};
 
-use downshift::Digest;
+use downshift::{Digest, Form};
 use downshift_registry::{is_tag, repository_of_image, tag_of_image};
 
 use super::layout::Entry;
@@ -16,6 +16,13 @@ pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The annotation with the whole name of an image (containerd, `images/annotations.go`).
 pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// The annotation of an entry that `sync` has copied, which says from where: only what was copied from there is removed when
+/// it is gone there.
+pub(super) const SOURCE: &str = "io.downshift.source";
+
+/// The annotation of the `index.json` of a repository that `sync` has copied from where not everybody may pull it.
+pub(super) const PROTECTED: &str = "io.downshift.protected";
 
 /// The annotation with which cosign says what an entry is, and how it calls an image and an index (cosign,
 /// `pkg/oci/layout/write.go`). It names neither.
@@ -31,6 +38,9 @@ const ONLY: &str = "latest";
 pub(super) struct Tags {
     /// What each tag points to.
     pub(super) targets: BTreeMap<String, Digest>,
+    /// Where `sync` has copied several by one tag, which the place that they are from gives to clients of different forms:
+    /// these, with their forms. What the tag points to is the first of them.
+    pub(super) variants: BTreeMap<String, Vec<(Form, Digest)>>,
     /// The manifests that clients can only pull by digest, although they refer to no other.
     pub(super) untagged: Vec<Digest>,
 }
@@ -48,9 +58,11 @@ pub(super) enum Reason {
 
 impl Tags {
     /// The tags of the entries in the layout of `repository`, each with its digest. Of several with one tag the first
-    /// counts, as with skopeo, unless another one has a better reason.
+    /// counts, as with skopeo, unless another one has a better reason. That they are of different forms says nothing: tools
+    /// leave old entries behind, and clients would get different images. Only those that `sync` has copied from one place
+    /// are what that has by the tag.
     pub(super) fn of(repository: &str, entries: &[(Entry, Digest)]) -> Self {
-        let mut named: BTreeMap<String, (Reason, Digest)> = BTreeMap::new();
+        let mut named: BTreeMap<String, (Reason, &Entry, &Digest)> = BTreeMap::new();
         let mut unnamed = Vec::new();
         for (entry, digest) in entries {
             let Some((tag, reason)) = tag_of(repository, entry) else {
@@ -59,15 +71,29 @@ impl Tags {
             };
             match named.entry(tag) {
                 Slot::Vacant(slot) => {
-                    slot.insert((reason, digest.clone()));
+                    slot.insert((reason, entry, digest));
                 }
                 Slot::Occupied(mut slot) if reason < slot.get().0 => {
-                    slot.insert((reason, digest.clone()));
+                    slot.insert((reason, entry, digest));
                 }
                 Slot::Occupied(_) => {}
             }
         }
-        let mut targets: BTreeMap<_, _> = named.into_iter().map(|(tag, (_, digest))| (tag, digest)).collect();
+        let mut variants: BTreeMap<String, Vec<(Form, Digest)>> = BTreeMap::new();
+        for (entry, digest) in entries.iter().filter(|(entry, _)| entry.annotation(SOURCE).is_some()) {
+            let Some((tag, reason)) = tag_of(repository, entry) else { continue };
+            let Some(form) = entry.media_type.as_deref().and_then(Form::from_media_type) else { continue };
+            let is_beside = named.get(&tag).is_some_and(|(of_target, target, _)| {
+                *of_target == reason && target.annotation(SOURCE) == entry.annotation(SOURCE)
+            });
+            let of_tag = variants.entry(tag).or_default();
+            if is_beside && of_tag.iter().all(|(own, _)| *own != form) {
+                of_tag.push((form, digest.clone()));
+            }
+        }
+        variants.retain(|_, of_tag| of_tag.len() > 1);
+        let target = |(tag, (_, _, digest)): (String, (_, _, &Digest))| (tag, digest.clone());
+        let mut targets: BTreeMap<_, _> = named.into_iter().map(target).collect();
         let mut seen: HashSet<&Digest> = targets.values().collect();
         let mut untagged = Vec::new();
         for (entry, digest) in unnamed {
@@ -80,27 +106,27 @@ impl Tags {
         if targets.is_empty() && untagged.len() == 1 && is_nameless {
             targets.extend(untagged.pop().map(|digest| (ONLY.to_owned(), digest)));
         }
-        Self { targets, untagged }
+        Self { targets, variants, untagged }
     }
 }
 
 /// Whether an entry's name has its digest in the place of a tag.
 fn is_called_by_digest(entry: &Entry) -> bool {
-    let name = entry.annotations.as_ref().and_then(|annotations| annotations.get(REF_NAME));
-    name.and_then(|name| name.split_once('@')).is_some_and(|(_, digest)| Digest::parse(digest).is_ok())
+    entry
+        .annotation(REF_NAME)
+        .and_then(|name| name.split_once('@'))
+        .is_some_and(|(_, digest)| Digest::parse(digest).is_ok())
 }
 
 /// Whether an entry may be an image, and not a signature or the like.
 fn is_image(entry: &Entry) -> bool {
-    let kind = entry.annotations.as_ref().and_then(|annotations| annotations.get(KIND));
-    let of_cosign = kind.and_then(|kind| kind.strip_prefix(COSIGN));
+    let of_cosign = entry.annotation(KIND).and_then(|kind| kind.strip_prefix(COSIGN));
     entry.artifact_type.is_none() && of_cosign.is_none_or(|kind| kind.starts_with(COSIGN_IMAGE))
 }
 
 /// The tag that an entry has, and why.
 pub(super) fn tag_of(repository: &str, entry: &Entry) -> Option<(String, Reason)> {
-    let annotation = |key| entry.annotations.as_ref()?.get(key).map(String::as_str);
-    let (ref_name, image) = (annotation(REF_NAME), annotation(IMAGE_NAME));
+    let (ref_name, image) = (entry.annotation(REF_NAME), entry.annotation(IMAGE_NAME));
     let is_own = |name: &str| {
         let host = repository_of_image(name).strip_suffix(repository);
         host.is_some_and(|host| host.is_empty() || host.ends_with('/'))
@@ -135,7 +161,7 @@ mod tests {
         };
         let entries: Vec<_> = annotations.iter().enumerate().map(entry).collect();
         let number = |wanted: &Digest| (0..entries.len()).find(|&at| digest(at) == *wanted).unwrap();
-        let Tags { targets, untagged } = Tags::of("team/app", &entries);
+        let Tags { targets, untagged, .. } = Tags::of("team/app", &entries);
         let targets = targets.iter().map(|(tag, target)| (tag.clone(), number(target))).collect();
         (targets, untagged.iter().map(number).collect())
     }
@@ -187,5 +213,49 @@ mod tests {
         assert_eq!(tags(&[&other("1.0"), &own]).0, named(&[("1.0", 1)]));
         assert_eq!(tags(&[&[(REF_NAME, "x/y:1.0")], &[(REF_NAME, "1.0")]]).0, named(&[("1.0", 1)]));
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[(REF_NAME, "1.0")]]).0, named(&[("1.0", 0)]));
+    }
+    #[test]
+    fn only_what_sync_has_copied_from_one_place_is_for_different_clients() {
+        let variants = |entries: &[(Form, &str, Option<&str>)]| {
+            let entry = |(number, (form, name, source)): (usize, &(Form, &str, Option<&str>))| {
+                let digest = Digest::of(&[u8::try_from(number).unwrap()]);
+                let source = source.map(|source| (SOURCE.to_owned(), source.to_owned()));
+                let name = (REF_NAME.to_owned(), (*name).to_owned());
+                let entry = Entry {
+                    media_type: Some(form.media_type().to_owned()),
+                    artifact_type: None,
+                    digest: digest.to_string(),
+                    annotations: Some([name].into_iter().chain(source).collect()),
+                };
+                (entry, digest)
+            };
+            let entries: Vec<_> = entries.iter().enumerate().map(entry).collect();
+            let Tags { targets, variants, .. } = Tags::of("team/app", &entries);
+            let of_tag = variants.get("1.0").cloned().unwrap_or_default();
+            let first = of_tag.first().map(|(_, digest)| digest);
+            assert!(first.is_none_or(|digest| targets.get("1.0") == Some(digest)));
+            of_tag.iter().map(|(form, _)| *form).collect::<Vec<_>>()
+        };
+        let (here, there) = (Some("file:///pulp/app"), Some("https://a/app"));
+        let (list, schema2, schema1) = (Form::List, Form::Schema2, Form::Schema1);
+        let all = [(list, "1.0", here), (schema2, "1.0", here), (schema1, "1.0", here)];
+        assert_eq!(variants(&all), [list, schema2, schema1]);
+        // Of a form there is one, and of one form there is nothing to choose.
+        assert_eq!(
+            variants(&[(list, "1.0", here), (list, "1.0", here), (schema1, "1.0", here)]),
+            [list, schema1]
+        );
+        for other in [
+            [(schema2, "1.0", None), (Form::Oci, "1.0", None)],
+            [(schema2, "1.0", here), (schema1, "1.0", None)],
+            [(schema2, "1.0", here), (schema1, "1.0", there)],
+            [(schema2, "1.0", None), (schema1, "1.0", here)],
+            [(schema2, "1.0", here), (schema1, "2.0", here)],
+            [(schema2, "1.0", here), (schema1, "other:1.0", here)],
+            [(schema2, "1.0", here), (schema2, "1.0", here)],
+            [(schema2, "1.0", here), (Form::Other, "1.0", here)],
+        ] {
+            assert_eq!(variants(&other), [], "{other:?}");
+        }
     }
 }

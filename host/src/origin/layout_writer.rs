@@ -1,7 +1,7 @@
 //! One layout of a store, which is written: blobs first, each whole or not there, then `index.json` by rename. So whoever
 //! reads it meanwhile sees what was there before or all that is new.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use downshift::Digest;
 use serde_json::{Map, Value, json};
 
 use super::layout::{Entry, INDEX_BYTES, LAYOUT_VERSION};
-use super::layout_tags::{IMAGE_NAME, REF_NAME, tag_of};
+use super::layout_tags::{IMAGE_NAME, PROTECTED, REF_NAME, SOURCE, tag_of};
 use super::store_files::open_anywhere;
 use crate::bounded;
 use crate::data;
@@ -21,10 +21,6 @@ use crate::error::Error;
 /// The annotation of an entry that is there only because it refers to another one.
 const ROLE: &str = "io.downshift.role";
 const REFERRER: &str = "referrer";
-
-/// The annotation of an entry that was copied from a registry, which says from where: only what was copied from there is
-/// removed when it is gone there.
-const SOURCE: &str = "io.downshift.source";
 
 /// One layout.
 #[derive(Clone)]
@@ -224,15 +220,18 @@ impl LayoutWriter {
 }
 
 impl LayoutIndex {
-    /// What each tag points to.
-    pub(crate) fn tags(&self, repository: &str) -> BTreeMap<String, Digest> {
-        let mut tags = BTreeMap::new();
+    /// What each tag points to, and what else was copied with that for other clients.
+    pub(crate) fn tags(&self, repository: &str) -> BTreeMap<String, Vec<Digest>> {
+        let mut tags: BTreeMap<String, (Option<&str>, Vec<Digest>)> = BTreeMap::new();
         for value in &self.entries {
-            if let Some((tag, digest)) = tag_and_digest(repository, value) {
-                tags.entry(tag).or_insert(digest);
+            let Some((tag, digest)) = tag_and_digest(repository, value) else { continue };
+            let source = annotation(value, SOURCE);
+            let (of_first, digests) = tags.entry(tag).or_insert((source, Vec::new()));
+            if digests.is_empty() || source.is_some() && source == *of_first {
+                digests.push(digest);
             }
         }
-        tags
+        tags.into_iter().map(|(tag, (_, digests))| (tag, digests)).collect()
     }
 
     /// The tags that were copied from a place.
@@ -241,37 +240,44 @@ impl LayoutIndex {
         repository: &'i str,
         place: &'i str,
     ) -> impl Iterator<Item = String> + 'i {
-        let is_own = move |value: &&Value| {
-            value.get("annotations").and_then(|annotations| annotations.get(SOURCE)?.as_str()) == Some(place)
-        };
+        let is_own = move |value: &&Value| annotation(value, SOURCE) == Some(place);
         let tag = |value: &Value| tag_and_digest(repository, value).map(|(tag, _)| tag);
         self.entries.iter().filter(is_own).filter_map(tag)
     }
 
-    /// The digests of all entries.
-    pub(crate) fn digests(&self) -> impl Iterator<Item = Digest> {
-        self.entries.iter().filter_map(|value| Digest::parse(value.get("digest")?.as_str()?).ok())
+    /// The manifests without a tag that were copied from a place.
+    pub(crate) fn untagged(&self, repository: &str, place: &str) -> Vec<Digest> {
+        let is_own = |value: &&Value| {
+            annotation(value, SOURCE) == Some(place) && tag_and_digest(repository, value).is_none()
+        };
+        self.entries.iter().filter(is_own).filter_map(digest_of).collect()
     }
 
-    /// Has tags point to manifests that were copied from a place, instead of whatever they pointed to.
+    /// The digests of all entries.
+    pub(crate) fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.entries.iter().filter_map(digest_of)
+    }
+
+    /// Has tags point to manifests that were copied from a place, instead of whatever they pointed to. A tag with several has
+    /// one for each form.
     pub(crate) fn set_tags<'t>(
         &mut self,
         repository: &str,
         place: &str,
-        tags: impl IntoIterator<Item = (&'t str, &'t Described)>,
+        tags: impl IntoIterator<Item = (&'t str, &'t [Described])>,
     ) {
-        let entry = |(tag, manifest)| (tag, entry(manifest, &[(REF_NAME, tag), (SOURCE, place)]));
-        // Those that have no entry yet.
-        let mut missing: BTreeMap<&str, Value> = tags.into_iter().map(entry).collect();
-        let all: BTreeSet<String> = missing.keys().map(|tag| (*tag).to_owned()).collect();
+        let entries = |(tag, manifests): (&'t str, &'t [Described])| {
+            let entry = |manifest| entry(manifest, &[(REF_NAME, tag), (SOURCE, place)]);
+            (tag, manifests.iter().map(entry).collect())
+        };
+        // Those that have no place yet.
+        let mut missing: BTreeMap<&str, VecDeque<Value>> = tags.into_iter().map(entries).collect();
         let mut is_changed = false;
         self.entries.retain_mut(|value| {
-            let Some((tag, _)) = tag_and_digest(repository, value).filter(|(tag, _)| all.contains(tag))
-            else {
-                return true;
-            };
-            // Any but the first entry of a tag says something else.
-            let Some(entry) = missing.remove(tag.as_str()) else {
+            let tag = tag_and_digest(repository, value).map(|(tag, _)| tag);
+            let Some(entries) = tag.and_then(|tag| missing.get_mut(tag.as_str())) else { return true };
+            // Any further entry of a tag says something else.
+            let Some(entry) = entries.pop_front() else {
                 is_changed = true;
                 return false;
             };
@@ -281,8 +287,9 @@ impl LayoutIndex {
             }
             true
         });
-        self.is_changed |= is_changed || !missing.is_empty();
-        self.entries.extend(missing.into_values());
+        let before = self.entries.len();
+        self.entries.extend(missing.into_values().flatten());
+        self.is_changed |= is_changed || self.entries.len() != before;
     }
 
     /// Removes tags.
@@ -304,10 +311,43 @@ impl LayoutIndex {
         }
     }
 
-    /// Has a manifest that is pulled by its digest, unless it is there.
-    pub(crate) fn add_untagged(&mut self, repository: &str, manifest: &Described) {
+    /// Has a manifest that is pulled by its digest, unless it is there; with the place, where it is to go when it is gone from
+    /// there.
+    pub(crate) fn add_untagged(&mut self, repository: &str, place: Option<&str>, manifest: &Described) {
         let name = format!("{repository}@{}", manifest.digest);
-        self.add(&manifest.digest, entry(manifest, &[(REF_NAME, &name)]));
+        let annotations = [Some((REF_NAME, name.as_str())), place.map(|place| (SOURCE, place))];
+        let annotations: Vec<_> = annotations.into_iter().flatten().collect();
+        self.add(&manifest.digest, entry(manifest, &annotations));
+    }
+
+    /// Removes the manifests without a tag that were copied from a place, but for those that `is_kept`.
+    pub(crate) fn retain_untagged(
+        &mut self,
+        repository: &str,
+        place: &str,
+        is_kept: impl Fn(&Digest) -> bool,
+    ) {
+        self.retain(|value| {
+            annotation(value, SOURCE) != Some(place)
+                || tag_and_digest(repository, value).is_some()
+                || digest_of(value).is_none_or(|digest| is_kept(&digest))
+        });
+    }
+
+    /// Says whether the repository was copied from where not everybody may pull it.
+    pub(crate) fn set_protected(&mut self, is_protected: bool) {
+        let annotations = self.members.entry("annotations").or_insert(Value::Null);
+        if annotations.get(PROTECTED).is_some() == is_protected {
+            return;
+        }
+        match annotations.as_object_mut() {
+            Some(annotations) if is_protected => {
+                drop(annotations.insert(PROTECTED.to_owned(), json!("true")));
+            }
+            Some(annotations) => drop(annotations.remove(PROTECTED)),
+            None => *annotations = json!({ PROTECTED: "true" }),
+        }
+        self.is_changed = true;
     }
 
     /// Has a manifest that refers to another one, unless it is there.
@@ -318,10 +358,8 @@ impl LayoutIndex {
     /// Removes the manifests that [`add_referrer`](Self::add_referrer) has added, but for those that `is_kept`.
     pub(crate) fn retain_referrers(&mut self, is_kept: impl Fn(&Digest) -> bool) {
         self.retain(|value| {
-            let role = value.get("annotations").and_then(|annotations| annotations.get(ROLE)?.as_str());
-            let digest =
-                value.get("digest").and_then(Value::as_str).and_then(|text| Digest::parse(text).ok());
-            role != Some(REFERRER) || digest.is_none_or(|digest| is_kept(&digest))
+            annotation(value, ROLE) != Some(REFERRER)
+                || digest_of(value).is_none_or(|digest| is_kept(&digest))
         });
     }
 
@@ -332,6 +370,9 @@ impl LayoutIndex {
 
     fn bytes(&self) -> Vec<u8> {
         let mut members = self.members.clone();
+        if members.get("annotations").is_some_and(Value::is_null) {
+            members.remove("annotations");
+        }
         members.entry("schemaVersion").or_insert(json!(2));
         members.entry("mediaType").or_insert(json!("application/vnd.oci.image.index.v1+json"));
         members.insert("manifests".to_owned(), Value::Array(self.entries.clone()));
@@ -366,6 +407,16 @@ fn entry(manifest: &Described, annotations: &[(&str, &str)]) -> Value {
         put("artifactType", json!(artifact_type));
     }
     Value::Object(entry)
+}
+
+/// What an annotation of an entry says.
+fn annotation<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    value.get("annotations")?.get(name)?.as_str()
+}
+
+/// The digest of an entry.
+fn digest_of(value: &Value) -> Option<Digest> {
+    Digest::parse(value.get("digest")?.as_str()?).ok()
 }
 
 /// The tag of an entry, whichever tool has written it, and its digest.
@@ -423,10 +474,11 @@ mod tests {
         fs::write(layout.folder().join("index.json"), text.to_string()).unwrap();
         let mut index = layout.index().unwrap();
         let tags = index.tags("team/app");
-        assert_eq!(tags.get("1.0"), Some(&one.digest));
-        assert_eq!(tags.get("other"), Some(&other.digest));
-        index.set_tags("team/app", "https://a/app", [("1.0", &two)]);
-        index.set_tags("team/app", "https://b/app", [("2.0", &one)]);
+        assert_eq!(tags["1.0"].first(), Some(&one.digest));
+        assert_eq!(tags["other"], [other.digest]);
+        let (of_one, of_two) = ([one.clone()], [two.clone()]);
+        index.set_tags("team/app", "https://a/app", [("1.0", &of_two[..])]);
+        index.set_tags("team/app", "https://b/app", [("2.0", &of_one[..])]);
         assert_eq!(index.tags_from("team/app", "https://a/app").collect::<Vec<_>>(), ["1.0"]);
         index.add_referrer(&described("signature"));
         index.add_referrer(&described("signature"));
@@ -436,15 +488,50 @@ mod tests {
         assert_eq!(index.entries.len(), 4);
         assert_eq!(index.entries[0]["urls"], json!(["x"]));
         let tags = index.tags("team/app");
-        assert_eq!((tags.get("1.0"), tags.get("2.0")), (Some(&two.digest), Some(&one.digest)));
+        assert_eq!((&tags["1.0"], &tags["2.0"]), (&vec![two.digest], &vec![one.digest]));
         // Once more the same writes nothing.
-        index.set_tags("team/app", "https://b/app", [("2.0", &one)]);
+        index.set_tags("team/app", "https://b/app", [("2.0", &of_one[..])]);
         assert!(!layout.write_index(&index).unwrap());
         index.remove_tags("team/app", &BTreeSet::from(["2.0".to_owned()]));
         index.retain_referrers(|_| true);
         assert_eq!(index.entries.len(), 3);
         index.retain_referrers(|_| false);
         assert_eq!((index.entries.len(), index.tags("team/app").len()), (2, 2));
+    }
+
+    #[test]
+    fn a_tag_has_an_entry_for_each_that_was_copied_by_it() {
+        let (_store, layout) = layout();
+        let [list, schema2, schema1] = ["list", "schema2", "schema1"].map(described);
+        let (all, less) = ([list.clone(), schema2.clone(), schema1.clone()], [schema2.clone()]);
+        let digests =
+            |manifests: &[Described]| manifests.iter().map(|own| own.digest.clone()).collect::<Vec<_>>();
+        let mut index = layout.index().unwrap();
+        // What was there by the tag goes, and what another tag has stays.
+        index.set_tags("team/app", "https://a/app", [("1.0", &less[..]), ("2.0", &less[..])]);
+        index.set_tags("team/app", "file:///pulp/app", [("1.0", &all[..])]);
+        assert!(layout.write_index(&index).unwrap());
+        let mut index = layout.index().unwrap();
+        assert_eq!(index.tags("team/app")["1.0"], digests(&all));
+        assert_eq!(index.tags("team/app")["2.0"], digests(&less));
+        index.set_tags("team/app", "file:///pulp/app", [("1.0", &all[..])]);
+        assert!(!layout.write_index(&index).unwrap());
+        index.set_tags("team/app", "file:///pulp/app", [("1.0", &all[1..])]);
+        assert_eq!(index.tags("team/app")["1.0"], digests(&all[1..]));
+        index.remove_tags("team/app", &BTreeSet::from(["1.0".to_owned()]));
+        assert_eq!((index.entries.len(), index.tags("team/app").len()), (1, 1));
+        // Without a tag it goes with what it was copied from, unless somebody has named it.
+        index.add_untagged("team/app", Some("file:///pulp/app"), &list);
+        index.add_untagged("team/app", None, &schema1);
+        index.retain_untagged("team/app", "https://a/app", |_| false);
+        assert_eq!(index.entries.len(), 3);
+        index.retain_untagged("team/app", "file:///pulp/app", |_| false);
+        assert_eq!(index.digests().collect::<Vec<_>>(), digests(&[schema2, schema1]));
+        for (is_protected, is_written) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut index = layout.index().unwrap();
+            index.set_protected(is_protected);
+            assert_eq!(layout.write_index(&index).unwrap(), is_written, "{is_protected}");
+        }
     }
 
     #[test]

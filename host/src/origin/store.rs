@@ -24,7 +24,7 @@ use crate::digest;
 use crate::error::Error;
 use crate::log;
 use crate::origin::layout::{Entry, Layout, Stamp};
-use crate::origin::layout_tags::Tags;
+use crate::origin::layout_tags::{PROTECTED, Tags};
 use crate::origin::store_files::StoreFiles;
 use crate::origin::verified_blobs::VerifiedBlobs;
 
@@ -85,6 +85,10 @@ pub(crate) struct Repository {
     /// Which reading of a repository this is. No two have the same.
     pub(crate) reading: u64,
     tags: BTreeMap<String, Digest>,
+    /// What a tag has for clients of different forms, where it has several.
+    variants: BTreeMap<String, Vec<(Form, Digest)>>,
+    /// Whether it was copied from where not everybody may pull it.
+    pub(crate) is_protected: bool,
     /// The manifests that have none, and refer to no other.
     untagged: Vec<Digest>,
     /// Digests of its index that are of algorithms which are not computed here.
@@ -238,10 +242,23 @@ impl Repository {
             }
             entries.push((entry, digest));
         }
-        let Tags { targets: tags, untagged } = Tags::of(name, &entries);
+        let is_protected = index.annotations.is_some_and(|annotations| annotations.get(PROTECTED).is_some());
+        let Tags { targets: tags, variants, untagged } = Tags::of(name, &entries);
         let manifests = entries.into_iter().map(|(_, digest)| digest).collect();
         let reading = READINGS.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Self { layout, verified, stamp, reading, tags, untagged, unsupported, manifests, payloads }))
+        Ok(Some(Self {
+            layout,
+            verified,
+            stamp,
+            reading,
+            tags,
+            variants,
+            is_protected,
+            untagged,
+            unsupported,
+            manifests,
+            payloads,
+        }))
     }
 
     /// The tags, sorted.
@@ -254,10 +271,18 @@ impl Repository {
         self.tags.get(tag)
     }
 
-    /// A tag that points to the manifest `digest`.
+    /// What `tag` has for clients of different forms, if it has several.
+    pub(crate) fn variants(&self, tag: &str) -> &[(Form, Digest)] {
+        self.variants.get(tag).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A tag that points to the manifest `digest`, or has it for some clients.
     pub(crate) fn tag_of(&self, digest: &Digest) -> Option<&str> {
         let file = self.file_of(digest);
-        self.tags.iter().find(|&(_, tagged)| tagged == file).map(|(tag, _)| tag.as_str())
+        let is_own = |&(tag, target): &(&String, &Digest)| {
+            target == file || self.variants(tag).iter().any(|(_, variant)| variant == file)
+        };
+        self.tags.iter().find(is_own).map(|(tag, _)| tag.as_str())
     }
 
     /// Reads the manifest or config with `digest`, if it is there. Its bytes are not checked.

@@ -124,9 +124,12 @@ impl Front {
         }
     }
 
-    /// Where a repository of a registry is: the registry's URL, and the name there.
+    /// Where a repository of a registry or of Pulp is: the registry's URL or Pulp's folder, and the name there.
     pub(crate) fn place(&self, name: &str) -> Option<String> {
         let scope = self.shared.settings.scope_of(name)?;
+        if let Some(pulp) = &self.shared.pulp {
+            return Some(pulp.place(&scope.name));
+        }
         let upstream = self.shared.registries.get(scope.origin)?;
         Some(format!("{}{}", upstream.url(), scope.name))
     }

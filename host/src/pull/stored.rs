@@ -21,11 +21,12 @@ pub(super) async fn repository(store: Arc<Store>, name: String) -> Result<Option
 
 /// What a reference stands for.
 pub(super) fn resolve(repository: &Repository, reference: &Reference) -> Option<StoredManifest> {
-    let digest = match reference {
-        Reference::Tag(tag) => repository.tagged(tag)?,
-        Reference::Digest(digest) => digest,
+    let (digest, variants) = match reference {
+        Reference::Tag(tag) => (repository.tagged(tag)?, repository.variants(tag)),
+        Reference::Digest(digest) => (digest, [].as_slice()),
     };
-    Some(StoredManifest { digest: digest.clone(), reading: repository.reading, variants: Vec::new() })
+    let variants = variants.to_vec();
+    Some(StoredManifest { digest: digest.clone(), reading: repository.reading, variants })
 }
 
 /// Documents, as far as they are there. Their digests are checked.

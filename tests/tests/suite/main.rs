@@ -34,6 +34,7 @@ mod page;
 mod proxy;
 mod publish;
 mod pulp;
+mod pulp_sync;
 mod refusals;
 mod registry;
 mod replay;
@@ -104,6 +105,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(publish::trials());
     trials.extend(chain::trials());
     trials.extend(sync::trials());
+    trials.extend(pulp_sync::trials());
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
 }
 
 /// What a registry with conversions of its own had given Pulp as schema 1.
-fn schema1_of(image: &Image) -> anyhow::Result<Image> {
+pub(crate) fn schema1_of(image: &Image) -> anyhow::Result<Image> {
     let front = Front::start(NATIVE, &[("latest", image.clone())])?;
     let response = front.manifest("latest", &[])?;
     ensure!(response.status == 200, "there is no schema 1: {response:?}");
@@ -69,7 +69,7 @@ fn schema1_of(image: &Image) -> anyhow::Result<Image> {
 }
 
 /// A folder with what Pulp has published, and that.
-fn pulp() -> anyhow::Result<(TempDir, Pulp)> {
+pub(crate) fn pulp() -> anyhow::Result<(TempDir, Pulp)> {
     let folder = tempfile::tempdir()?;
     let pulp = Pulp::new(folder.path())?;
     Ok((folder, pulp))

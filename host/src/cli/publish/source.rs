@@ -118,8 +118,11 @@ impl Source {
         self.service.front.shared.pulp.as_ref().map_or(Ok(None), |pulp| pulp.repository(name))
     }
 
-    /// Whether a repository is protected in Pulp.
+    /// Whether a repository is protected in Pulp, also if it was copied from there.
     pub(super) fn is_protected(&self, name: &str) -> Result<bool, Error> {
+        if let Some(store) = &self.service.front.shared.store {
+            return Ok(store.repository(name)?.is_some_and(|repository| repository.is_protected));
+        }
         Ok(self.of_pulp(name)?.is_some_and(|repository| repository.is_protected()))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use bytes::Bytes;
 use downshift::Digest;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -19,6 +20,9 @@ use crate::error::Error;
 use crate::origin::layout_writer::{Described, LayoutIndex, LayoutWriter};
 use crate::origin::store_writer::stored_names;
 
+/// How often it is looked again what Pulp has by a tag, while another publication takes the place of the one that was found.
+const MAX_PUBLICATIONS: usize = 3;
+
 /// What is selected of a repository.
 #[derive(Default)]
 struct Selected<'s> {
@@ -32,7 +36,8 @@ type TagOutcome = (String, Result<Option<Copied>, Trouble>);
 
 /// What a tag points to, all of which is there.
 struct Copied {
-    root: Described,
+    /// The manifests that it has: one for each form where there are several.
+    roots: Vec<Described>,
     /// The digests by which the registry knows its manifests.
     manifests: Vec<Digest>,
     referrers: Vec<Described>,
@@ -47,7 +52,7 @@ struct Repository<'r> {
     wanted: Vec<&'r Wanted>,
     /// What is not wanted of it.
     unwanted: Vec<&'r Wanted>,
-    stored: BTreeMap<String, Digest>,
+    stored: BTreeMap<String, Vec<Digest>>,
     /// Where it is at its registry.
     place: String,
     /// The stored tags that were copied from there.
@@ -114,6 +119,13 @@ impl Mirror {
             }
             Err(refusal) => self.failed_repository("", refusal),
         }
+        // What cannot be used is not listed, and is not to be missed in silence.
+        for (name, refusal) in self.source.unusable().await? {
+            let is_open = open.iter().any(|selection| selection.fits_name(&name));
+            if is_open && !self.is_excluded(&name) && !names.contains_key(&name) {
+                self.failed_repository(&name, refusal);
+            }
+        }
         Ok(names)
     }
 
@@ -135,8 +147,8 @@ impl Mirror {
 
     /// Whether nothing of a repository is wanted.
     fn is_excluded(&self, name: &str) -> bool {
-        let is_everything = |wanted: &Wanted| matches!(wanted, Wanted::Tags(tags) if tags == &["*"]);
-        self.rules.exclude.iter().any(|excluded| is_everything(&excluded.of) && excluded.fits_name(name))
+        let is_excluded = |excluded: &Selection| excluded.of.is_everything() && excluded.fits_name(name);
+        self.rules.exclude.iter().any(is_excluded)
     }
 
     /// Copies one repository.
@@ -151,7 +163,7 @@ impl Mirror {
         let index = match blocking(move || own.index()).await {
             Ok(index) => index,
             Err(error @ Error::BrokenLayout { .. }) => {
-                self.failed_repository(name, of_error(&error));
+                self.failed_repository(name, Refusal::of_error(&error));
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -178,11 +190,18 @@ impl Mirror {
                 Ok(None) if repository.stored.is_empty() && is_open => {
                     // Registries list repositories of which nothing is left.
                     if *is_named {
-                        self.failed_repository(name, no_repository(name));
+                        self.failed_repository(name, self.no_repository(name));
                     }
                     return Ok(());
                 }
-                Ok(None) => repository.listed = Some(BTreeSet::new()),
+                Ok(None) => match self.source.unusable().await?.into_iter().next() {
+                    // Of which repository such a file is nobody knows: it may be of this one.
+                    Some((_, refusal)) => {
+                        repository.failures += 1;
+                        self.failed_repository(name, refusal);
+                    }
+                    None => repository.listed = Some(BTreeSet::new()),
+                },
                 Err(refusal) if is_open => {
                     repository.failures += 1;
                     self.failed_repository(name, refusal);
@@ -199,7 +218,9 @@ impl Mirror {
         let targets = repository.targets();
         let gone = repository.gone(&targets);
         let has_digests = repository.wanted.iter().any(|wanted| matches!(wanted, Wanted::Digest(_)));
-        if self.store.is_some() && (!targets.is_empty() || has_digests) {
+        let published = self.published(repository).await;
+        let has_some = has_digests || published.as_ref().is_some_and(|published| !published.is_empty());
+        if self.store.is_some() && (!targets.is_empty() || has_some) {
             blocking(move || own.make()).await?;
         }
         let mut copied = self.tags(repository, targets).await?;
@@ -218,7 +239,68 @@ impl Mirror {
             copied.extend(self.tags(repository, signatures).await?);
         }
         let untagged = self.digests(repository).await?;
-        self.publish(repository, &copied, &untagged, gone).await
+        let beside = match published {
+            Some(published) => Some(self.beside(repository, &copied, published).await?),
+            None => None,
+        };
+        self.publish(repository, &copied, &untagged, beside, gone).await
+    }
+
+    /// All manifests of a repository in Pulp, if all of it is wanted.
+    async fn published(&self, repository: &mut Repository<'_>) -> Option<Vec<Digest>> {
+        if !self.source.is_pulp() || !repository.is_whole() {
+            return None;
+        }
+        let name = repository.layout.name.clone();
+        match self.source.manifests(&name).await {
+            Ok(published) => Some(published),
+            Err(refusal) => {
+                repository.failures += 1;
+                self.failed_repository(&name, refusal);
+                None
+            }
+        }
+    }
+
+    /// Copies what Pulp has beside what its tags have: clients pull it by digests that they got when a tag had it.
+    async fn beside(
+        &self,
+        repository: &mut Repository<'_>,
+        copied: &BTreeMap<String, Copied>,
+        published: Vec<Digest>,
+    ) -> Result<Vec<Copied>, Error> {
+        let layout = repository.layout.clone();
+        let mut seen: HashSet<Digest> =
+            copied.values().flat_map(|copied| copied.manifests.iter().cloned()).collect();
+        let stored = self.stored(&layout, repository.index.untagged(&layout.name, &repository.place)).await?;
+        let mut beside = Vec::new();
+        for digest in published {
+            if seen.contains(&digest) {
+                continue;
+            }
+            let outcome = match self.known_or_fetched(&layout, &digest, &stored).await {
+                Ok(Some(manifest)) => self.copied(repository, vec![manifest]).await,
+                // Another publication has taken the place of the one that was listed, or a link leads nowhere.
+                Ok(None) => match self.source.manifests(&layout.name).await {
+                    Ok(published) if !published.contains(&digest) => continue,
+                    _ => Err(self.no_tag(&layout.name, digest.as_str()).into()),
+                },
+                Err(trouble) => Err(trouble),
+            };
+            match outcome {
+                Ok(copied) => {
+                    seen.extend(copied.manifests.iter().cloned());
+                    beside.push(copied);
+                }
+                Err(Trouble::Refused(refusal)) => {
+                    repository.failures += 1;
+                    let (repository, digest) = (layout.name.clone(), Some(digest));
+                    self.failed(Failure { repository, tag: None, digest, refusal });
+                }
+                Err(Trouble::Fatal(error)) => return Err(error),
+            }
+        }
+        Ok(beside)
     }
 
     /// Copies some tags, and gives those of which all is there.
@@ -242,7 +324,7 @@ impl Mirror {
                     }
                     // It is gone, of which the rest is decided by what is listed.
                     Ok(None) if repository.is_gone(&tag) => continue,
-                    Ok(None) => no_tag(&repository.layout.name, &tag),
+                    Ok(None) => self.no_tag(&repository.layout.name, &tag),
                     Err(Trouble::Refused(refusal)) => refusal,
                     Err(Trouble::Fatal(error)) => return Err(error),
                 };
@@ -264,28 +346,87 @@ impl Mirror {
 
     async fn copy_tag(&self, repository: &Repository<'_>, tag: &str) -> Result<Option<Copied>, Trouble> {
         let layout = &repository.layout;
-        let mut last = None;
-        if let Some(digest) = repository.stored.get(tag).cloned() {
-            let own = layout.clone();
-            last = blocking(move || {
-                let bytes = own.document(&digest, MAX_MANIFEST_BYTES);
-                Ok(bytes.map(|bytes| (registry_digest(&digest, &bytes), bytes)))
-            })
-            .await?;
+        let stored = repository.stored.get(tag).cloned().unwrap_or_default();
+        let stored = self.stored(layout, stored).await?;
+        if self.source.is_pulp() {
+            let Some(manifests) = self.variants(layout, tag, &stored).await? else { return Ok(None) };
+            return self.copied(repository, manifests).await.map(Some);
         }
+        let last = stored.into_iter().next();
         let before = last.as_ref().map(|(digest, _)| digest.clone());
         let Some(manifest) = self.source.tagged(&layout.name, tag, last).await? else { return Ok(None) };
         if before.as_ref() != Some(&manifest.digest) {
             self.summary().manifests += 1;
         }
-        self.copied(repository, manifest).await.map(Some)
+        self.copied(repository, vec![manifest]).await.map(Some)
     }
 
-    async fn copied(&self, repository: &Repository<'_>, manifest: Manifest) -> Result<Copied, Trouble> {
+    /// Manifests of a layout, each by the digest by which its registry knows it.
+    async fn stored(
+        &self,
+        layout: &LayoutWriter,
+        digests: Vec<Digest>,
+    ) -> Result<Vec<(Digest, Bytes)>, Error> {
+        let own = layout.clone();
+        blocking(move || {
+            let document = |digest: &Digest| {
+                let bytes = own.document(digest, MAX_MANIFEST_BYTES)?;
+                Some((registry_digest(digest, &bytes), bytes))
+            };
+            Ok(digests.iter().filter_map(document).collect())
+        })
+        .await
+    }
+
+    /// A manifest by its digest, which need not be fetched if it is among those that are stored: schema 1 has another digest
+    /// than its file, and what is made of images of the V1 protocol another signature each time.
+    async fn known_or_fetched(
+        &self,
+        layout: &LayoutWriter,
+        digest: &Digest,
+        stored: &[(Digest, Bytes)],
+    ) -> Result<Option<Manifest>, Trouble> {
+        match stored.iter().find(|(own, _)| own == digest) {
+            Some((_, bytes)) => {
+                let (digest, bytes) = (digest.clone(), bytes.clone());
+                Ok(Some(Manifest { digest, media_type: None, bytes }))
+            }
+            None => self.manifest(layout, digest).await,
+        }
+    }
+
+    /// All that Pulp has by a tag; nothing if there is no such tag.
+    async fn variants(
+        &self,
+        layout: &LayoutWriter,
+        tag: &str,
+        stored: &[(Digest, Bytes)],
+    ) -> Result<Option<Vec<Manifest>>, Trouble> {
+        for _ in 0..MAX_PUBLICATIONS {
+            let variants = self.source.variants(&layout.name, tag).await?;
+            let mut manifests = Vec::new();
+            for (form, digest) in &variants {
+                let Some(mut manifest) = self.known_or_fetched(layout, digest, stored).await? else { break };
+                manifest.media_type.get_or_insert_with(|| form.media_type().to_owned());
+                manifests.push(manifest);
+            }
+            if manifests.len() == variants.len() {
+                return Ok(Some(manifests).filter(|manifests| !manifests.is_empty()));
+            }
+            // Another publication has taken the place of this one.
+        }
+        Ok(None)
+    }
+
+    async fn copied(&self, repository: &Repository<'_>, manifests: Vec<Manifest>) -> Result<Copied, Trouble> {
         let layout = &repository.layout;
-        let tree = self.tree(layout, manifest).await?;
         let mut copied =
-            Copied { root: tree.root, manifests: tree.manifests, referrers: Vec::new(), unreferred: None };
+            Copied { roots: Vec::new(), manifests: Vec::new(), referrers: Vec::new(), unreferred: None };
+        for manifest in manifests {
+            let tree = self.tree(layout, manifest).await?;
+            copied.roots.push(tree.root);
+            copied.manifests.extend(tree.manifests);
+        }
         if self.rules.has_referrers {
             match self.referrers(layout, &repository.known, &copied.manifests).await {
                 Ok(referrers) => copied.referrers = referrers,
@@ -302,8 +443,8 @@ impl Mirror {
         for wanted in repository.wanted.clone() {
             let Wanted::Digest(digest) = wanted else { continue };
             let of_digest = match self.manifest(&repository.layout, digest).await {
-                Ok(Some(manifest)) => self.copied(repository, manifest).await,
-                Ok(None) => Err(no_tag(&repository.layout.name, digest.as_str()).into()),
+                Ok(Some(manifest)) => self.copied(repository, vec![manifest]).await,
+                Ok(None) => Err(self.no_tag(&repository.layout.name, digest.as_str()).into()),
                 Err(trouble) => Err(trouble),
             };
             let refusal = match of_digest {
@@ -330,25 +471,39 @@ impl Mirror {
         repository: &mut Repository<'_>,
         copied: &BTreeMap<String, Copied>,
         untagged: &[Copied],
+        beside: Option<Vec<Copied>>,
         gone: BTreeSet<String>,
     ) -> Result<(), Error> {
         let name = repository.layout.name.clone();
+        let place = repository.place.clone();
         let mut changes = Vec::new();
         // Also those that point there: it may be another tool that says so.
-        let roots = copied.iter().map(|(tag, of_tag)| (tag.as_str(), &of_tag.root));
-        repository.index.set_tags(&name, &repository.place, roots);
+        let roots = copied.iter().map(|(tag, of_tag)| (tag.as_str(), of_tag.roots.as_slice()));
+        repository.index.set_tags(&name, &place, roots);
         for (tag, of_tag) in copied {
-            let (from, to) = (repository.stored.get(tag).cloned(), of_tag.root.digest.clone());
-            if from.as_ref() == Some(&to) {
+            let from = repository.stored.get(tag).map(Vec::as_slice).unwrap_or_default();
+            let to: Vec<_> = of_tag.roots.iter().map(|root| root.digest.clone()).collect();
+            if from == to {
                 self.summary().tags.unchanged += 1;
                 continue;
             }
-            changes.push(Change { repository: name.clone(), tag: tag.clone(), from, to: Some(to) });
+            // Of several it is told what is another one.
+            let other = |of: &[Digest], than: &[Digest]| {
+                of.iter().find(|digest| !than.contains(digest)).or(of.first()).cloned()
+            };
+            let (from, to) = (other(from, &to), other(&to, from));
+            changes.push(Change { repository: name.clone(), tag: tag.clone(), from, to });
         }
-        for of_digest in untagged {
-            repository.index.add_untagged(&name, &of_digest.root);
+        for root in untagged.iter().flat_map(|of_digest| &of_digest.roots) {
+            repository.index.add_untagged(&name, None, root);
         }
-        let all = || copied.values().chain(untagged);
+        for root in beside.iter().flatten().flat_map(|of_digest| &of_digest.roots) {
+            repository.index.add_untagged(&name, Some(&place), root);
+        }
+        if let Ok(Some(is_protected)) = self.source.is_protected(&name).await {
+            repository.index.set_protected(is_protected);
+        }
+        let all = || copied.values().chain(untagged).chain(beside.iter().flatten());
         for referrer in all().flat_map(|copied| &copied.referrers) {
             repository.index.add_referrer(referrer);
         }
@@ -362,7 +517,8 @@ impl Mirror {
         if self.rules.deletes && !is_held {
             repository.index.remove_tags(&name, &gone);
             for tag in &gone {
-                let (from, tag) = (repository.stored.get(tag).cloned(), tag.clone());
+                let from = repository.stored.get(tag).and_then(|digests| digests.first()).cloned();
+                let tag = tag.clone();
                 changes.push(Change { repository: name.clone(), tag, from, to: None });
             }
         } else {
@@ -375,6 +531,11 @@ impl Mirror {
             let kept: HashSet<&Digest> =
                 all().flat_map(|copied| &copied.referrers).map(|referrer| &referrer.digest).collect();
             repository.index.retain_referrers(|digest| kept.contains(digest));
+        }
+        if let Some(beside) = beside.as_ref().filter(|_| sweeps) {
+            let kept: HashSet<&Digest> =
+                beside.iter().flat_map(|copied| &copied.roots).map(|root| &root.digest).collect();
+            repository.index.retain_untagged(&name, &place, |digest| kept.contains(digest));
         }
         let is_gone = self.rules.deletes && is_all && !is_held && repository.index.is_empty();
         if let Some(store) = self.store.clone() {
@@ -416,6 +577,11 @@ impl Repository<'_> {
     fn is_wanted(&self, tag: &str) -> bool {
         self.wanted.iter().any(|wanted| wanted.fits_tag(tag))
             && !self.unwanted.iter().any(|unwanted| unwanted.fits_tag(tag))
+    }
+
+    /// Whether all of it is wanted.
+    fn is_whole(&self) -> bool {
+        self.unwanted.is_empty() && self.wanted.iter().any(|wanted| wanted.is_everything())
     }
 
     /// The tags to ask for.
@@ -461,11 +627,6 @@ fn referenced(layout: &LayoutWriter, index: &LayoutIndex) -> Option<HashSet<Dige
     Some(referenced)
 }
 
-fn of_error(error: &Error) -> Refusal {
-    let facts = error.facts();
-    Refusal { reason: facts.code.to_owned(), cause: error.to_string(), remedy: facts.remedy.to_owned() }
-}
-
 fn no_registry(name: &str) -> Refusal {
     Refusal {
         reason: "no-registry".to_owned(),
@@ -474,19 +635,24 @@ fn no_registry(name: &str) -> Refusal {
     }
 }
 
-fn no_repository(name: &str) -> Refusal {
-    Refusal {
-        reason: "no-repository".to_owned(),
-        cause: format!("the registry has no repository `{name}`, or hides it"),
-        remedy: "check the name, and the user and password for the registry".to_owned(),
+impl Mirror {
+    fn no_repository(&self, name: &str) -> Refusal {
+        self.missing("no-repository", &format!("repository `{name}`"))
     }
-}
 
-fn no_tag(name: &str, reference: &str) -> Refusal {
-    Refusal {
-        reason: "no-manifest".to_owned(),
-        cause: format!("the registry has no `{reference}` in `{name}`, or hides it"),
-        remedy: "check the name, and the user and password for the registry".to_owned(),
+    fn no_tag(&self, name: &str, reference: &str) -> Refusal {
+        self.missing("no-manifest", &format!("`{reference}` in `{name}`"))
+    }
+
+    fn missing(&self, reason: &str, what: &str) -> Refusal {
+        let (cause, remedy) = if self.source.is_pulp() {
+            let remedy = "check the name, and for what is protected in Pulp add --pulp-protected serve";
+            (format!("Pulp has published no {what}, or it is protected"), remedy)
+        } else {
+            let remedy = "check the name, and the user and password for the registry";
+            (format!("the registry has no {what}, or hides it"), remedy)
+        };
+        Refusal { reason: reason.to_owned(), cause, remedy: remedy.to_owned() }
     }
 }
 

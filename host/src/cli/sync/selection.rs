@@ -98,6 +98,11 @@ impl Wanted {
         matches!(self, Self::Tags(tags) if tags.iter().any(|tag| is_pattern(tag)))
     }
 
+    /// Whether it is every tag.
+    pub(super) fn is_everything(&self) -> bool {
+        matches!(self, Self::Tags(tags) if tags == &["*"])
+    }
+
     pub(super) fn fits_tag(&self, tag: &str) -> bool {
         matches!(self, Self::Tags(tags) if tags.iter().any(|pattern| fits(pattern, tag)))
     }

@@ -1,5 +1,6 @@
-//! Where images come from: the registries of the settings, asked as clients of a server in front of them ask. So tokens,
-//! redirects, proxies, retries and limits are those of every pull.
+//! Where images come from: the registries of the settings, or what Pulp 2 has published, asked as clients of a server in
+//! front of them ask. So tokens, redirects, proxies, retries and limits are those of every pull. What no client is told – all
+//! that Pulp has by one tag – is read where that server reads it.
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -7,14 +8,16 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use bytes::Bytes;
-use downshift::Digest;
-use downshift_registry::{every_type, is_local_name, is_tag};
+use downshift::{Digest, Form};
+use downshift_registry::{Reference, every_type, is_local_name, is_tag};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::super::pages::{Endless, Pages};
 use super::super::refusal::Refusal;
+use super::flights::blocking;
 use crate::error::Error;
+use crate::origin::pulp::Repository;
 use crate::pull::{Reply, ReplyBody};
 use crate::service::Service;
 use crate::settings::Settings;
@@ -80,6 +83,51 @@ impl Source {
     /// Where a repository is: its registry's URL with its name there.
     pub(super) fn place(&self, name: &str) -> Option<String> {
         self.service.front.place(name)
+    }
+
+    /// Whether it is what Pulp has published.
+    pub(super) fn is_pulp(&self) -> bool {
+        self.service.front.shared.pulp.is_some()
+    }
+
+    /// The repositories in Pulp whose metadata cannot be used, each with what is wrong.
+    pub(super) async fn unusable(&self) -> Result<Vec<(String, Refusal)>, Error> {
+        let Some(pulp) = self.service.front.shared.pulp.clone() else { return Ok(Vec::new()) };
+        let unusable = blocking(move || pulp.unusable()).await?.into_iter();
+        Ok(unusable.map(|(name, error)| (name, Refusal::of_error(&error))).collect())
+    }
+
+    /// Reads in a repository of Pulp, if there is one of that name.
+    async fn of_pulp<T: Send + 'static>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Repository) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Option<T>, Refusal> {
+        let Some(pulp) = self.service.front.shared.pulp.clone() else { return Ok(None) };
+        let name = name.to_owned();
+        let found = blocking(move || pulp.repository(&name)?.map(|repository| read(&repository)).transpose());
+        found.await.map_err(|error| Refusal::of_error(&error))
+    }
+
+    /// All that Pulp has by a tag, in the order in which Crane prefers it; nothing if there is no such tag.
+    pub(super) async fn variants(&self, name: &str, tag: &str) -> Result<Vec<(Form, Digest)>, Refusal> {
+        let reference = Reference::Tag(tag.to_owned());
+        let stored = self.of_pulp(name, move |repository| repository.resolve(&reference)).await?.flatten();
+        Ok(stored.map_or_else(Vec::new, |stored| match stored.variants {
+            // Images of the V1 protocol become this.
+            none if none.is_empty() => vec![(Form::Schema1, stored.digest)],
+            variants => variants,
+        }))
+    }
+
+    /// All manifests that Pulp has of a repository, those without a tag as well.
+    pub(super) async fn manifests(&self, name: &str) -> Result<Vec<Digest>, Refusal> {
+        Ok(self.of_pulp(name, Repository::manifests).await?.unwrap_or_default())
+    }
+
+    /// Whether a repository is protected in Pulp; nothing if it is not from there.
+    pub(super) async fn is_protected(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        self.of_pulp(name, |repository| Ok(repository.is_protected())).await
     }
 
     /// All repositories.

@@ -145,7 +145,32 @@ impl Repository {
     }
 
     /// The tags, in order.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPulp`] as well where nobody can know them: that is not to be taken for a repository without tags.
     pub(crate) fn tags(&self) -> Result<Vec<String>, Error> {
+        let missing = || Error::BrokenPulp {
+            path: self.files.folder().join(&self.folder).join("tags/list"),
+            problem: "it is not there, or is a link to where none may lead, which `store-links` says"
+                .to_owned(),
+        };
+        self.read_tags()?.ok_or_else(missing)
+    }
+
+    /// The digests of all manifests that it has, those without a tag as well.
+    pub(crate) fn manifests(&self) -> Result<Vec<Digest>, Error> {
+        let mut digests = BTreeSet::new();
+        for (folder, _) in FOLDERS {
+            let folder = self.folder.join(folder);
+            let unreadable = |error| Error::unreadable(&self.files.folder().join(&folder), error);
+            let names = self.files.store.names(&folder).map_err(unreadable)?.unwrap_or_default();
+            digests.extend(names.iter().filter_map(|name| Digest::parse(name).ok()));
+        }
+        Ok(digests.into_iter().collect())
+    }
+
+    /// The tags, in order; nothing if there is no list of them.
+    fn read_tags(&self) -> Result<Option<Vec<String>>, Error> {
         /// What Pulp has published under this name, and Crane sends clients to.
         #[derive(Deserialize)]
         struct List {
@@ -155,7 +180,7 @@ impl Repository {
             Some(Content::Images(tags)) => tags.keys().cloned().collect(),
             _ => {
                 let path = self.folder.join("tags/list");
-                let Some((file, _)) = self.files.open(&path)? else { return Ok(Vec::new()) };
+                let Some((file, _)) = self.files.open(&path)? else { return Ok(None) };
                 let path = self.files.folder().join(path);
                 let broken = |problem: String| Error::BrokenPulp { path: path.clone(), problem };
                 let bytes =
@@ -166,12 +191,12 @@ impl Repository {
                 list.tags.unwrap_or_default().into_iter().collect()
             }
         };
-        Ok(tags.into_iter().filter(|tag| is_tag(tag)).collect())
+        Ok(Some(tags.into_iter().filter(|tag| is_tag(tag)).collect()))
     }
 
     /// A tag that has a manifest, among the first ones.
     pub(crate) fn tag_of(&self, digest: &Digest) -> Result<Option<String>, Error> {
-        for tag in self.tags()?.into_iter().take(MAX_TAGS_SEARCHED) {
+        for tag in self.read_tags()?.into_iter().flatten().take(MAX_TAGS_SEARCHED) {
             let is_own = match self.images() {
                 Some(images) => images.manifest(&tag)?.is_some_and(|(own, _)| own == *digest),
                 None => self.tagged(&tag)?.iter().any(|tagged| tagged.digest == *digest),
@@ -248,7 +273,7 @@ impl Repository {
 
     /// A manifest that is there by its tag alone, which is not how Pulp publishes it.
     fn document_by_tag(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
-        for tag in self.tags()?.into_iter().take(MAX_TAGS_SEARCHED) {
+        for tag in self.read_tags()?.into_iter().flatten().take(MAX_TAGS_SEARCHED) {
             let Some(Tagged { path, .. }) =
                 self.tagged(&tag)?.into_iter().find(|tagged| tagged.digest == *digest)
             else {

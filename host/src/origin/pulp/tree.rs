@@ -174,6 +174,23 @@ impl PulpTree {
         Ok(Some(Repository::new(Arc::clone(&self.files), Arc::clone(content), folder)))
     }
 
+    /// Where the repository called `name` is, for what is remembered longer than any settings.
+    pub(crate) fn place(&self, name: &str) -> String {
+        let folder = self.files.folder();
+        let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+        format!("file://{}/{name}", folder.display())
+    }
+
+    /// The repositories whose metadata cannot be used, each with what is wrong.
+    pub(crate) fn unusable(&self) -> Result<Vec<(String, Arc<Error>)>, Error> {
+        let look = self.look(None)?;
+        let unusable = look.by_name.iter().filter_map(|(name, found)| {
+            let error = found.as_ref().err()?;
+            Some((name.clone(), Arc::clone(error)))
+        });
+        Ok(unusable.collect())
+    }
+
     /// The names of all repositories that may be told of, in order.
     pub(crate) fn names(&self) -> Result<Arc<Vec<String>>, Error> {
         Ok(self.look(None)?.names)
