@@ -55,6 +55,7 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
         trial(named!(broken_metadata_are_an_error_of_one_repository), &[]),
         trial(named!(damaged_files_are_not_served), &[]),
         trial(named!(what_is_written_in_its_layout_is_served), &[]),
+        trial(named!(every_one_of_many_tags_is_there), &[]),
         trial(named!(a_folder_that_pulp_has_not_published_is_no_tree), &[]),
     ]
 }
@@ -486,6 +487,42 @@ fn what_is_written_in_its_layout_is_served(engine: Engine) -> anyhow::Result<()>
             ensure!(layers.eq(&schema2.layers), "`{tag}` has other layers");
         }
     }
+    Ok(())
+}
+
+/// More than are looked through for a digest of a manifest that is stored.
+const MANY_TAGS: usize = 70;
+
+fn every_one_of_many_tags_is_there(engine: Engine) -> anyhow::Result<()> {
+    let image = sample::schema2();
+    let schema1 = schema1_of(&image)?;
+    let (_folder, pulp) = pulp()?;
+    let publication = Published { version: 1, ..Published::default() };
+    pulp.publish_images(&publication, "latest", &schema1.manifest.bytes, &image.layers)?;
+    // Each of them has a manifest of its own, for its tag is in it.
+    let path = pulp.metadata("v1", "sample");
+    let mut metadata: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let tags: Vec<String> = (0..MANY_TAGS).map(|number| format!("t{number}")).collect();
+    metadata["tags"] = tags.iter().map(|tag| (tag.clone(), metadata["tags"]["latest"].clone())).collect();
+    fs::write(fs::canonicalize(&path)?, metadata.to_string())?;
+    let mut server = serve(engine, &pulp, &[])?;
+    let mut reported = BTreeSet::new();
+    for tag in &tags {
+        let made = manifest(&server, tag, &[])?;
+        let digest = made.header("docker-content-digest").map(str::to_string);
+        reported.insert(digest.with_context(|| format!("`{tag}`: {made:?}"))?);
+    }
+    ensure!(reported.len() == MANY_TAGS, "two of them have the same digest");
+    for is_again in [false, true] {
+        for digest in &reported {
+            let made = manifest(&server, digest, &[])?;
+            ensure!(made.status == 200, "again: {is_again}: {made:?}");
+        }
+        server = server.restarted()?;
+    }
+    let layer = Digest::of(&image.layers[0]);
+    let blob = get(&server, &format!("/v2/{REPOSITORY}/blobs/{layer}"), &[])?;
+    ensure!(blob.body == image.layers[0], "the layer is not there: {blob:?}");
     Ok(())
 }
 

@@ -27,6 +27,12 @@ pub(super) struct PulpFiles {
     /// What was read of files, by their states.
     pub(super) manifests: ByteCache<Stamp, (Digest, Form)>,
     pub(super) layers: ByteCache<Stamp, Digest>,
+    /// By the digests of manifests that were made of images the tags, and by those of layers the images, in the numbered
+    /// folders of repositories.
+    pub(super) made: ByteCache<(u64, Digest), String>,
+    pub(super) images: ByteCache<(u64, Digest), String>,
+    /// The numbered states of repositories of which all tags were looked at for these.
+    pub(super) searched: ByteCache<u64, ()>,
     /// Who reads layers for their digests, which is one at a time.
     pub(super) layer_reader: Mutex<()>,
     /// What numbers readings: nobody can make two that have the same.
@@ -41,6 +47,9 @@ impl PulpFiles {
             verified: Arc::new(VerifiedBlobs::new()),
             manifests: ByteCache::new(DIGESTS_BYTES, DIGEST_BYTES, |_| 0),
             layers: ByteCache::new(DIGESTS_BYTES, DIGEST_BYTES, |_| 0),
+            made: ByteCache::new(DIGESTS_BYTES, DIGEST_BYTES, |_| 0),
+            images: ByteCache::new(DIGESTS_BYTES, DIGEST_BYTES, |_| 0),
+            searched: ByteCache::new(DIGESTS_BYTES, DIGEST_BYTES, |_| 0),
             layer_reader: Mutex::default(),
             numbering: RandomState::new(),
         }

@@ -4,6 +4,7 @@
 //! layers are read for those, once for each state of their files, and the manifest is made, and signed: podman 4.3 takes one
 //! without a signature, and makes no container of it.
 
+use core::hash::BuildHasher as _;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,9 @@ use crate::bounded;
 use crate::digest;
 use crate::error::Error;
 
-/// How many tags are looked at for a manifest or a layer that is asked for by its digest.
-const MAX_TAGS_SEARCHED: usize = 64;
+/// How many tags are looked at for a manifest or a layer that is asked for by its digest, and was not given by its tag before.
+/// All their layers are read for that, once.
+const MAX_TAGS_SEARCHED: usize = 10_000;
 
 /// The images of a repository.
 pub(super) struct Images<'r> {
@@ -84,6 +86,7 @@ impl Images<'_> {
                 return Err(self.broken(&layer, "it is missing"));
             };
             fs_layers.push(FsLayer { blob_sum: blob_sum.to_string() });
+            self.files.images.insert((self.number(), blob_sum), id);
             history.push(History { v1_compatibility: text });
         }
         let architecture = architecture.unwrap_or_default();
@@ -93,38 +96,70 @@ impl Images<'_> {
         // Into memory, texts and lists are always written.
         let _ = manifest.serialize(&mut Serializer::with_formatter(&mut bytes, layout));
         let digest = digest::of_payload(&bytes, &self.files.limits).unwrap_or_else(|| Digest::of(&bytes));
+        self.files.made.insert((self.number(), digest.clone()), tag.to_owned());
         Ok(Some((digest, bytes)))
+    }
+
+    /// The number of the folder.
+    fn number(&self) -> u64 {
+        self.files.numbering.hash_one(self.folder)
+    }
+
+    /// Looks at all tags, so that what they have is known by its digest, unless that was done in this state. What is wrong
+    /// with one image says nothing of the others.
+    fn search(&self) {
+        let state = self.files.numbering.hash_one((self.folder, self.tags));
+        if self.files.searched.contains_key(&state) {
+            return;
+        }
+        let mut is_whole = true;
+        for tag in self.tags.keys().take(MAX_TAGS_SEARCHED) {
+            is_whole &= self.manifest(tag).is_ok();
+        }
+        if is_whole {
+            self.files.searched.insert(state, ());
+        }
     }
 
     /// The manifest with a digest, of one of the tags, signed.
     pub(super) fn by_digest(&self, digest: &Digest, signer: &impl Signer) -> Result<Option<Vec<u8>>, Error> {
-        for tag in self.tags.keys().take(MAX_TAGS_SEARCHED) {
-            if let Some((own, bytes)) = self.manifest(tag)?
-                && own == *digest
-            {
-                let limits = &self.files.limits;
-                let Document::Schema1(schema1) = Document::parse(&bytes, limits)? else {
-                    return Ok(Some(bytes));
-                };
-                let unsigned = jws::prepare(schema1.payload().to_vec(), schema1.time(limits), limits)?;
-                let signature = signer.sign(&unsigned.signing_input())?;
-                return Ok(Some(unsigned.seal(&[signature])?));
+        let key = (self.number(), digest.clone());
+        let made = || {
+            let tag = self.files.made.get(&key)?;
+            // It may be of another image by now.
+            Some(self.manifest(&tag).map(|made| made.filter(|(own, _)| own == digest)))
+        };
+        let found = match made().transpose()?.flatten() {
+            None => {
+                self.search();
+                made().transpose()?.flatten()
             }
-        }
-        Ok(None)
+            found => found,
+        };
+        let Some((_, bytes)) = found else { return Ok(None) };
+        let limits = &self.files.limits;
+        let Document::Schema1(schema1) = Document::parse(&bytes, limits)? else {
+            return Ok(Some(bytes));
+        };
+        let unsigned = jws::prepare(schema1.payload().to_vec(), schema1.time(limits), limits)?;
+        let signature = signer.sign(&unsigned.signing_input())?;
+        Ok(Some(unsigned.seal(&[signature])?))
     }
 
     /// Where the layer with a digest is.
     pub(super) fn layer(&self, digest: &Digest) -> Result<Option<PathBuf>, Error> {
-        for id in self.tags.values().take(MAX_TAGS_SEARCHED) {
-            for id in self.ancestry(id)? {
-                let path = self.layer_path(&id);
-                if self.layer_digest(&path)?.as_ref() == Some(digest) {
-                    return Ok(Some(path));
-                }
+        let key = (self.number(), digest.clone());
+        let known = || {
+            let path = self.layer_path(&self.files.images.get(&key)?);
+            Some(self.layer_digest(&path).map(|own| (own.as_ref() == Some(digest)).then_some(path)))
+        };
+        match known().transpose()?.flatten() {
+            None => {
+                self.search();
+                Ok(known().transpose()?.flatten())
             }
+            found => Ok(found),
         }
-        Ok(None)
     }
 
     /// An image and those below it.
