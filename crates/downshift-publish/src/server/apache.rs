@@ -19,6 +19,8 @@ pub(super) fn settings(site: &Site<'_>) -> String {
 DocumentRoot \"${DOWNSHIFT_TREE}\"
 <Directory \"${DOWNSHIFT_TREE}\">
     AllowOverride None
+    # Files of the same size may be of the same moment as well.
+    FileETag INode MTime Size
     Options FollowSymLinks
     Require all granted
 </Directory>

@@ -69,6 +69,14 @@ handle @downshift_{kind} {{
 				@object path_regexp object `/({DIGEST})[.][^./]+$`
 				header @object Docker-Content-Digest {{re.object.1}}
 				header Cache-Control `{cache}`
+				# Caddy's own ETag is that of any file of the same size and second.
+				header @object {{
+					ETag `\"{{re.object.1}}\"`
+					-Last-Modified
+					defer
+				}}
+				@known header If-None-Match *{{re.object.1}}*
+				respond @known 304
 "
         );
         for (extension, media_type) in site.types() {

@@ -34,7 +34,11 @@ pub(super) fn maps(site: &Site<'_>) -> String {
     );
     let _ = write!(
         text,
-        "\nmap $downshift_folder $downshift_digest {{\n    default \"\";\n    \"~/(?<downshift_last>{DIGEST})$\" $downshift_last;\n}}\n"
+        "\nmap $downshift_folder $downshift_digest {{\n    default \"\";\n    \"~/(?<downshift_last>{DIGEST})$\" $downshift_last;\n}}\n\n\
+         # Whether a client has the manifest already. That is said by its digest, for nginx's own ETag is that of any file of the same\n\
+         # size and second.\n\
+         map \"$downshift_digest $http_if_none_match\" $downshift_is_known {{\n    default \"\";\n    \
+         '~^({DIGEST}) (?:[*]$|.*\"\\1\")' 1;\n}}\n"
     );
     v1_maps(site, &mut text);
     text
@@ -204,12 +208,22 @@ location = /-/downshift/manifest {{
 {types}    }}
     default_type application/octet-stream;
     gzip off;
+    etag off;
+    if_modified_since off;
+    add_header ETag '\"$downshift_digest\"';
+    add_header Last-Modified \"\";
     add_header Docker-Distribution-API-Version {API_VERSION} always;
     add_header Docker-Content-Digest $downshift_digest;
     add_header Cache-Control $downshift_cache;
     add_header Vary \"{VARY}\" always;
     error_page 403 404 = @downshift-manifest-unknown;
     error_page 405 = @downshift-unsupported;
+    if (!-d $downshift_folder) {{
+        return 404;
+    }}
+    if ($downshift_is_known) {{
+        return 304;
+    }}
     try_files{tries} =404;
 }}
 
