@@ -189,7 +189,10 @@ impl Publish {
         };
         let collected = Collected::of(sources, &wanted).await?;
         let mut summary = collected.summary(self.v1);
-        if collected.is_whole {
+        // What cannot be read now was published before, and clients pull it: another tree would have no tag of it.
+        let loses = collected.is_unread
+            && tree.current().map_or(Ok(false), |current| self.loses(&current, &collected))?;
+        if collected.is_whole && !loses {
             let former = tree.current().filter(|_| !self.prune);
             let plan = match &self.url {
                 None => plan::of(&collected, &wanted, former.as_deref())?,
@@ -201,6 +204,15 @@ impl Publish {
         }
         summary.seconds = begun.elapsed().as_secs_f64();
         Ok(summary)
+    }
+
+    /// Whether a repository that is published already is not among those that were collected.
+    fn loses(&self, current: &Path, collected: &Collected) -> Result<bool, Error> {
+        let published = match self.layout {
+            Layout::Web => plan::repositories(current)?,
+            Layout::Pulp => pulp::repositories(current)?,
+        };
+        Ok(published.iter().any(|name| !collected.repositories.contains_key(name)))
     }
 
     /// Whether the options go with the layout.

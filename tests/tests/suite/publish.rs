@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use downshift::{Digest, EMPTY_LAYER, Form};
-use downshift_cases::images::{Image, REPOSITORY, layout, sample};
+use downshift_cases::images::{Family, Image, REPOSITORY, layout, sample};
 use downshift_cases::response::Response;
 use downshift_cases::upward;
 use downshift_tests::clients::Client;
@@ -77,6 +77,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(of_server(named!(old_engines_pull), &[]));
         trials.push(of_server(named!(docker_before_1_6_pulls_by_version_1_and_nobody_else), &[]));
         trials.push(of_server(named!(a_moved_tag_is_seen_at_once), &[]));
+        trials.push(of_server(named!(a_moved_tag_is_not_what_a_client_has_already), &[]));
         trials.push(of_server(named!(manifests_of_other_types_are_served), &[]));
         trials.push(of_server(named!(skopeo_pulls), &[SKOPEO]));
         let name = |client: &str| format!("publish::{}::engines_pull_every_form::{client}", server.name());
@@ -97,6 +98,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         alone(named!(two_folders_are_the_same_to_the_byte)),
         alone(named!(a_second_run_writes_nothing)),
         alone(named!(what_is_damaged_is_mended)),
+        alone(named!(what_cannot_be_read_is_not_dropped)),
         alone(named!(what_was_published_stays_by_its_digest_until_it_is_pruned)),
         alone(named!(a_run_that_is_killed_leaves_what_was_there)),
         alone(named!(a_data_folder_keeps_the_key)),
@@ -405,6 +407,52 @@ fn a_moved_tag_is_seen_at_once(server: FileServer) -> anyhow::Result<()> {
     is_it(&ask("new")?, Form::Oci, &one.manifest.digest())
 }
 
+/// By default web servers tell files apart by their size and the second, or the moment, of their last change.
+fn a_moved_tag_is_not_what_a_client_has_already(server: FileServer) -> anyhow::Result<()> {
+    let image = |number: u8| {
+        let config = json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": { "number": number } },
+                             "rootfs": { "type": "layers", "diff_ids": [] }, "history": [] });
+        Image::single(Family::Docker, config.to_string().into_bytes(), Vec::new())
+    };
+    let (one, other) = (image(1), image(2));
+    ensure!(one.manifest.bytes.len() == other.manifest.bytes.len(), "they have other sizes");
+    let site = Site::of(&[("latest", one.clone()), ("other", other.clone())])?;
+    let publish = || -> anyhow::Result<()> {
+        site.publish(&["--for", "schema2"])?;
+        for image in [&one, &other] {
+            let digest = image.manifest.digest();
+            let path = format!("current/objects/{REPOSITORY}/{digest}/{digest}.schema2");
+            let file = fs::File::options().append(true).open(site.out().join(path))?;
+            file.set_modified(
+                std::time::SystemTime::UNIX_EPOCH + core::time::Duration::from_secs(1_500_000_000),
+            )?;
+        }
+        Ok(())
+    };
+    publish()?;
+    let files = site.serve(server)?;
+    let ask = |known: &str| {
+        let headers = [("Accept", DOCKER_FORMS), ("If-None-Match", known)];
+        http::send(files.address(), "GET", &manifest_path("latest"), &headers)
+    };
+    let etag = |response: &Response| {
+        response.header("etag").map(str::to_string).with_context(|| format!("there is no ETag: {response:?}"))
+    };
+    let first = ask("\"none\"")?;
+    is_it(&first, Form::Schema2, &one.manifest.digest())?;
+    let before = etag(&first)?;
+    ensure!(ask(&before)?.status == 304, "what a client has is sent again");
+    site.store(&[("latest", other.clone()), ("other", other.clone())])?;
+    publish()?;
+    let moved = ask(&before)?;
+    is_it(&moved, Form::Schema2, &other.manifest.digest())?;
+    let after = etag(&moved)?;
+    for known in [after.clone(), format!("{before}, {after}")] {
+        ensure!(ask(&known)?.status == 304, "what a client has is sent again: {known}");
+    }
+    Ok(())
+}
+
 /// What is of no form is for who takes any, under its own type, whatever that is.
 fn manifests_of_other_types_are_served(server: FileServer) -> anyhow::Result<()> {
     let document = |media_type: &str| {
@@ -665,6 +713,62 @@ fn what_is_damaged_is_mended() -> anyhow::Result<()> {
     fs::remove_file(&path)?;
     let summary = site.publish(&[])?;
     ensure!(summary["changed"] == true && path.exists(), "{summary}");
+    Ok(())
+}
+
+fn what_cannot_be_read_is_not_dropped() -> anyhow::Result<()> {
+    let site = Site::of(&[("latest", sample::oci())])?;
+    let other = site.folder.path().join("store/team/other");
+    layout::write(&other, &[("latest", sample::schema2())])?;
+    site.publish(&[])?;
+    let current = || contents(&site.out().join("current/"));
+    let before = current()?;
+    let fails = |out: &str, reason: &str, is_published: bool| -> anyhow::Result<()> {
+        let output = program::run(site.arguments(out))?;
+        ensure!(output.status.code() == Some(1), "{}", said(&output));
+        let summary: Value = serde_json::from_slice(&output.stdout)?;
+        ensure!(summary["published"] == is_published, "{summary}");
+        ensure!(summary["failures"][0]["reason"] == reason, "{summary}");
+        Ok(())
+    };
+    fs::write(other.join("index.json"), "{")?;
+    fails("out", "broken-layout", false)?;
+    // Where it was not published before, it is in nobody's way.
+    fails("fresh", "broken-layout", true)?;
+    ensure!(
+        site.folder.path().join(format!("fresh/current/v2/{REPOSITORY}/tags/list")).exists(),
+        "nothing is there"
+    );
+    // A disk that is not mounted.
+    fs::remove_dir_all(site.folder.path().join("store"))?;
+    fs::create_dir(site.folder.path().join("store"))?;
+    fails("out", "no-images", false)?;
+    ensure!(before == current()?, "what was there is gone");
+    // Metadata of Pulp that somebody is writing, of which nobody knows whose they are.
+    let folder = tempfile::tempdir()?;
+    let pulp = Pulp::new(folder.path())?;
+    let tags = [("latest", vec![sample::schema2()])];
+    for (id, name) in [("one", "team/one"), ("two", "team/two")] {
+        pulp.publish(&Published { id, name, tags: &tags, ..Published::default() })?;
+    }
+    let [published, content] = [pulp.published(), pulp.content()].map(|path| path.display().to_string());
+    let key = site.path("key");
+    for (out, more) in [("pulp-web", vec![]), ("pulp-crane", vec!["--layout", "pulp", "--url", PULP_URL])] {
+        let path = site.path(out);
+        let from =
+            ["--engine", "native", "--json", "--from", &published, "--store-links", &content, "--key", &key];
+        let publish = || program::run([&["publish", &path], &from[..], &more[..]].concat());
+        pulp.publish(&Published { id: "two", name: "team/two", tags: &tags, ..Published::default() })?;
+        ensure!(publish()?.status.success(), "it is not published");
+        let before = contents(&Path::new(&path).join("current/"))?;
+        let file = fs::canonicalize(pulp.metadata("v2", "two"))?;
+        fs::write(file, "{")?;
+        let output = publish()?;
+        let summary: Value = serde_json::from_slice(&output.stdout)?;
+        let is_kept = output.status.code() == Some(1) && summary["published"] == false;
+        ensure!(is_kept && summary["failures"][0]["reason"] == "broken-pulp-repository", "{summary}");
+        ensure!(before == contents(&Path::new(&path).join("current/"))?, "what was there is gone");
+    }
     Ok(())
 }
 

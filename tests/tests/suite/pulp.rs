@@ -397,6 +397,12 @@ fn broken_metadata_are_an_error_of_one_repository(engine: Engine) -> anyhow::Res
     ensure!(asked(REPOSITORY)?.status == 200, "the sound one is not served");
     let catalog = get(&server, "/v2/_catalog", &[])?.json()?;
     ensure!(catalog["repositories"] == serde_json::json!([REPOSITORY]), "{catalog}");
+    // One that somebody writes in place is of the repository that it was of.
+    let whole = fs::canonicalize(pulp.metadata("v2", "sample"))?;
+    fs::write(&whole, &text[..text.len() / 2])?;
+    is_refused(&asked(REPOSITORY)?, 400, "broken-pulp-repository").context("half of a file")?;
+    fs::write(&whole, &text)?;
+    await_true("the whole file to be seen", || Ok(asked(REPOSITORY)?.status == 200))?;
     // Two that say the same name: nobody knows which of them is meant.
     fs::write(pulp.metadata("v2", "twice"), &text)?;
     await_true("the other file to be seen", || {

@@ -77,6 +77,8 @@ pub(super) struct Collected {
     images: usize,
     /// Whether nothing was missing that may be there another time.
     pub(super) is_whole: bool,
+    /// Whether there is a repository of which nobody knows what it has.
+    pub(super) is_unread: bool,
 }
 
 /// A manifest.
@@ -123,6 +125,18 @@ impl Collected {
         if wanted.images.len() + wanted.repositories.len() > 0 {
             all.miss_what_no_source_has(wanted);
         }
+        // A disk that is not mounted is an empty folder.
+        if all.images == 0 {
+            if all.failures.count() == 0 {
+                let refusal = Refusal {
+                    reason: "no-images".to_owned(),
+                    cause: "there is no image in any of the sources".to_owned(),
+                    remedy: "check that they are the right ones, and are there".to_owned(),
+                };
+                all.fail(ImageFailure::of("_catalog", refusal), false);
+            }
+            all.is_whole = false;
+        }
         all.settle_v1(wanted);
         all.measure_v1(sources, wanted.jobs).await;
         Ok(all)
@@ -150,6 +164,11 @@ impl Collected {
                 Ok(names) => repositories = names,
                 Err(trouble) => self.fail(ImageFailure::of("_catalog", trouble.refusal), true),
             }
+            // What cannot be used is not listed, and is not to be missed in silence.
+            for (name, error) in source.unusable()? {
+                self.is_unread = true;
+                self.fail(ImageFailure::of(&name, Refusal::of_error(&error)), false);
+            }
         }
         for name in &repositories {
             match list(source, &format!("/v2/{name}/tags/list"), |page: Tags| page.tags.unwrap_or_default())
@@ -162,6 +181,7 @@ impl Collected {
                 Err(trouble) if trouble.status == 404 && !wanted.repositories.is_empty() => {}
                 Err(trouble) => {
                     let is_passing = trouble.is_passing();
+                    self.is_unread = true;
                     self.fail(ImageFailure::of(name, trouble.refusal), is_passing);
                 }
             }
@@ -495,14 +515,16 @@ fn header<'h>(headers: &'h [(&'static str, String)], name: &str) -> Option<&'h s
     headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
 }
 
+/// The list of repositories, as it is published as well.
 #[derive(Deserialize)]
-struct Catalog {
-    repositories: Vec<String>,
+pub(super) struct Catalog {
+    pub(super) repositories: Vec<String>,
 }
 
+/// The list of a repository's tags.
 #[derive(Deserialize)]
-struct Tags {
-    tags: Option<Vec<String>>,
+pub(super) struct Tags {
+    pub(super) tags: Option<Vec<String>>,
 }
 
 /// A list, page by page.

@@ -14,10 +14,13 @@ use downshift_publish::{
 use downshift_registry::{Body, Page, Response, V1Image, response, v1_images};
 use ring::digest::{Context, SHA256};
 
-use super::collect::{Blob, Collected, V1Collected, Wanted};
+use super::collect::{Blob, Catalog, Collected, V1Collected, Wanted};
 use crate::bounded;
 use crate::digest::sha256;
 use crate::error::Error;
+
+/// Bytes of a list of repositories.
+const MAX_CATALOG_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Bytes of the headers of all paths.
 const MAX_HEADERS_BYTES: u64 = 4 * 1024 * 1024 * 1024;
@@ -61,6 +64,18 @@ impl Plan {
         let id = id_of(&items)?;
         Ok(Self { items, variants, id })
     }
+}
+
+/// The repositories in a tree.
+pub(super) fn repositories(tree: &Path) -> Result<Vec<String>, Error> {
+    let path = tree.join("v2/_catalog");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = bounded::read_file(&path, MAX_CATALOG_BYTES)?;
+    let catalog: Catalog =
+        serde_json::from_slice(&bytes).map_err(|error| Error::unusable(&path, error.to_string()))?;
+    Ok(catalog.repositories)
 }
 
 /// Plans a tree. What there was in the `former` one stays there by its digest.

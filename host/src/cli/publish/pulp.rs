@@ -12,7 +12,7 @@ use downshift_pulp::{
     File, METADATA_BYTES, Manifest, Metadata, Publication, Unpublishable, folder_of, id_of,
 };
 
-use super::collect::Collected;
+use super::collect::{Collected, Tags};
 use super::plan::{Item, Plan};
 use super::source::Source;
 use super::summary::Summary;
@@ -176,16 +176,8 @@ impl Publications<'_> {
     /// Keeps what was published before and is there by its digest. The metadata have to say which form it has, for Crane looks
     /// nowhere else.
     fn keep(&mut self, former: &Path) -> Result<(), Error> {
-        let v2 = former.join("v2");
-        for file in names(&v2.join("app"))?.into_iter().filter(|name| name.ends_with(".json")) {
-            let path = v2.join("app").join(file);
-            if !path.is_file() {
-                continue;
-            }
-            let bytes = bounded::read_file(&path, METADATA_BYTES)?;
-            let unusable = |unusable: downshift_pulp::Unusable| Error::unusable(&path, unusable.problem);
-            let Metadata { name, folder, is_protected, .. } = Metadata::parse(&bytes).map_err(unusable)?;
-            let web = v2.join("web").join(folder);
+        for Metadata { name, folder, is_protected, .. } in metadata(former)? {
+            let web = former.join("v2/web").join(folder);
             let publication = self.of(&name, is_protected);
             for form in [Form::List, Form::Schema2, Form::Schema1] {
                 let Some(folder) = folder_of(form) else { continue };
@@ -206,6 +198,36 @@ impl Publications<'_> {
         }
         Ok(())
     }
+}
+
+/// The repositories in a tree that have a tag.
+pub(super) fn repositories(tree: &Path) -> Result<Vec<String>, Error> {
+    let mut repositories = Vec::new();
+    for Metadata { name, folder, .. } in metadata(tree)? {
+        let path = tree.join("v2/web").join(folder).join("tags/list");
+        let list: Tags = serde_json::from_slice(&bounded::read_file(&path, METADATA_BYTES)?)
+            .map_err(|error| Error::unusable(&path, error.to_string()))?;
+        if list.tags.is_some_and(|tags| !tags.is_empty()) {
+            repositories.push(name);
+        }
+    }
+    Ok(repositories)
+}
+
+/// What is said of the repositories in a tree.
+fn metadata(tree: &Path) -> Result<Vec<Metadata>, Error> {
+    let app = tree.join("v2/app");
+    let mut all = Vec::new();
+    for file in names(&app)?.into_iter().filter(|name| name.ends_with(".json")) {
+        let path = app.join(file);
+        if !path.is_file() {
+            continue;
+        }
+        let bytes = bounded::read_file(&path, METADATA_BYTES)?;
+        let unusable = |unusable: downshift_pulp::Unusable| Error::unusable(&path, unusable.problem);
+        all.push(Metadata::parse(&bytes).map_err(unusable)?);
+    }
+    Ok(all)
 }
 
 /// Says what is not published.

@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use downshift::{Digest, Form};
@@ -116,6 +117,11 @@ impl Source {
     /// What Pulp has published of a repository.
     fn of_pulp(&self, name: &str) -> Result<Option<Repository>, Error> {
         self.service.front.shared.pulp.as_ref().map_or(Ok(None), |pulp| pulp.repository(name))
+    }
+
+    /// The repositories in Pulp whose metadata cannot be used, each with what is wrong.
+    pub(super) fn unusable(&self) -> Result<Vec<(String, Arc<Error>)>, Error> {
+        self.service.front.shared.pulp.as_ref().map_or_else(|| Ok(Vec::new()), |pulp| pulp.unusable())
     }
 
     /// Whether a repository is protected in Pulp, also if it was copied from there.

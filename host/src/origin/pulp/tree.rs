@@ -235,7 +235,8 @@ impl PulpTree {
                     Some(before) => before.clone(),
                     None => {
                         let is_settled = stamp.is_settled();
-                        let content = Arc::new(read(opened));
+                        let of_file = |unusable| Unusable { name: name_of(&unusable, before), ..unusable };
+                        let content = Arc::new(read(opened).map_err(of_file));
                         MetadataFile { stamp, is_settled, root: root.clone(), content }
                     }
                 };
@@ -343,6 +344,15 @@ impl PulpTree {
     fn told(&self) -> MutexGuard<'_, HashMap<PathBuf, Stamp>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The repository of a file: where it does not say that any more, the one of which it was, as while somebody writes it in place.
+fn name_of(unusable: &Unusable, before: Option<&MetadataFile>) -> Option<String> {
+    let former = || match &*before?.content {
+        Ok(metadata) => Some(metadata.name.clone()),
+        Err(unusable) => unusable.name.clone(),
+    };
+    unusable.name.clone().or_else(former)
 }
 
 fn read(file: fs::File) -> Result<Metadata, Unusable> {
