@@ -310,6 +310,9 @@ fn what_has_no_tag_comes_with_the_whole_repository() -> anyhow::Result<()> {
     }
     let (code, summary) = sync(&pulp, &all, &[REPOSITORY, "--delete"])?;
     ensure!(code == Some(0) && summary["manifests"] == 0, "it is fetched again: {summary}");
+    let (excluded, without) = (format!("{REPOSITORY}@{}", digests[0]), folder.path().join("without"));
+    ensure!(sync(&pulp, &without, &[REPOSITORY, "--exclude", &excluded])?.0 == Some(0), "it is not copied");
+    ensure!(served(&without)? == [404, 200], "what was excluded is there");
     // Where Pulp has it no more, it goes as tags do.
     for (folder, digest) in ["2", "1"].into_iter().zip(&digests) {
         fs::remove_file(web.join("manifests").join(folder).join(digest))?;

@@ -253,7 +253,16 @@ impl Mirror {
         }
         let name = repository.layout.name.clone();
         match self.source.manifests(&name).await {
-            Ok(published) => Some(published),
+            Ok(mut published) => {
+                let is_unwanted = |digest: &Digest| {
+                    repository
+                        .unwanted
+                        .iter()
+                        .any(|unwanted| matches!(unwanted, Wanted::Digest(own) if own == digest))
+                };
+                published.retain(|digest| !is_unwanted(digest));
+                Some(published)
+            }
             Err(refusal) => {
                 repository.failures += 1;
                 self.failed_repository(&name, refusal);
@@ -579,9 +588,10 @@ impl Repository<'_> {
             && !self.unwanted.iter().any(|unwanted| unwanted.fits_tag(tag))
     }
 
-    /// Whether all of it is wanted.
+    /// Whether every tag of it is wanted.
     fn is_whole(&self) -> bool {
-        self.unwanted.is_empty() && self.wanted.iter().any(|wanted| wanted.is_everything())
+        let has_tags = self.unwanted.iter().any(|unwanted| matches!(unwanted, Wanted::Tags(_)));
+        !has_tags && self.wanted.iter().any(|wanted| wanted.is_everything())
     }
 
     /// The tags to ask for.
