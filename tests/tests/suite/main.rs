@@ -95,7 +95,6 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(rows::trials());
     trials.extend(package::trials());
     trials.extend(outcomes::reference_trials()?);
-    trials.extend(page::trials());
     trials.extend(wasmtime::trials()?);
     trials.extend(command_line::trials());
     trials.extend(terminal::trials());
@@ -106,7 +105,23 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(chain::trials());
     trials.extend(sync::trials());
     trials.extend(pulp_sync::trials());
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    Ok(libtest_mimic::run(&arguments, spread(page::trials(), trials)).exit_code())
+}
+
+/// Puts those that wait for one another, as there is one browser of each kind, between others: side by side they would keep
+/// every thread waiting, and no processor busy.
+fn spread(few: Vec<Trial>, many: Vec<Trial>) -> Vec<Trial> {
+    let distance = many.len() / (few.len() + 1) + 1;
+    let mut few = few.into_iter();
+    let mut all = Vec::with_capacity(few.len() + many.len());
+    for (at, trial) in many.into_iter().enumerate() {
+        if at % distance == 0 {
+            all.extend(few.next());
+        }
+        all.push(trial);
+    }
+    all.extend(few);
+    all
 }
 
 /// Every case of what is served over HTTP.
