@@ -11,13 +11,14 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use downshift::answer::{Answer, Documents, LayerReading, MAX_ROUNDS, Prepared, Request, Step};
-use downshift::{Capabilities, Digest, Failure, Form, Limits, Policy};
+use downshift::layer::LayerFacts;
+use downshift::{Capabilities, Digest, EMPTY_LAYER, Failure, Form, Limits, Policy, SignatureReading};
 use downshift_cases::images::{Image, built};
 use downshift_cases::implementation::schema1_request;
 use downshift_cases::layers;
 use downshift_host::engine::GUEST;
 use downshift_host::engine::wasm::Sandbox;
-use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer};
+use downshift_sign::{P256Signer, PrivateKey, RingSigner, Signer, read_signatures};
 
 /// How long an operation is repeated in each round.
 const BATCH: Duration = Duration::from_millis(100);
@@ -106,6 +107,8 @@ struct Case {
     documents: BTreeMap<Digest, Vec<u8>>,
     /// What is known of its layers.
     layers: BTreeMap<Digest, LayerReading>,
+    /// What came of verifying its signatures.
+    signatures: BTreeMap<Digest, SignatureReading>,
 }
 
 impl Case {
@@ -113,19 +116,27 @@ impl Case {
         let client = Capabilities::of(&[Form::Schema1Unsigned]);
         let request = schema1_request("library/sample", "latest", image.manifest.digest(), Policy::Strict);
         let (request, documents) = (Request { client, ..request }, image.documents());
-        Self { request, documents, layers: BTreeMap::new() }
+        Self { request, documents, layers: BTreeMap::new(), signatures: BTreeMap::new() }
     }
 
     /// An image that is stored in schema 1, for a client that has dropped it.
     fn upwards(layers: usize) -> anyhow::Result<Self> {
         let Image { manifest, layers, .. } = built::schema1(layers)?;
         let documents = BTreeMap::from([(manifest.digest(), manifest.bytes)]);
-        let layers = layers.iter().map(|layer| Ok((Digest::of(layer), layers::facts(layer)?)));
-        let layers = layers.map(|facts| facts.map(|(digest, facts)| (digest, LayerReading::Facts(facts))));
+        // No layer is read here: what is known of it could be that of any.
+        let known = layers::facts(&EMPTY_LAYER)?;
+        let reading = |layer: &Vec<u8>| {
+            let (digest, size) = (Digest::of(layer), layer.len() as u64);
+            let diff_id = Digest::of(digest.as_str().as_bytes());
+            (digest.clone(), LayerReading::Facts(LayerFacts { digest, size, diff_id, ..known.clone() }))
+        };
         let digest = documents.keys().next().context("there is no manifest")?.clone();
         let request = schema1_request("library/sample", "latest", digest, Policy::Strict);
         let request = Request { client: Capabilities::of(&[Form::Oci]), ..request };
-        Ok(Self { request, documents, layers: layers.collect::<anyhow::Result<_>>()? })
+        let read =
+            |(digest, bytes): (&Digest, &Vec<u8>)| (digest.clone(), read_signatures(bytes, &request.limits));
+        let signatures = documents.iter().map(read).collect();
+        Ok(Self { layers: layers.iter().map(reading).collect(), signatures, request, documents })
     }
 
     fn conversions<'o>(&'o self, sandbox: &'o Sandbox) -> anyhow::Result<Vec<Operation<'o>>> {
@@ -168,15 +179,20 @@ impl Case {
         // As the server does it: it knows what is needed first of all.
         let root = self.documents.get_key_value(self.request.root.digest()).context("the root is missing")?;
         let mut at_hand = vec![(root.0, Some(root.1.as_slice()))];
-        let mut layers = Vec::new();
+        let (mut layers, mut signatures) = (Vec::new(), Vec::new());
         for _ in 0..MAX_ROUNDS {
             let documents: Documents<'c> = at_hand.iter().copied().collect();
             let documents = documents.with_layers(layers.iter().copied());
+            let documents = documents.with_signatures(signatures.iter().copied());
             match step(&self.request, &documents).map_err(|failure| error(&failure))? {
                 Step::Done(draft) => return Ok(draft.finish()),
                 Step::Need(needs) => {
                     for need in needs.layers {
                         layers.push(self.layers.get_key_value(&need.digest).context("a layer is missing")?);
+                    }
+                    for digest in needs.signatures {
+                        let found = self.signatures.get_key_value(&digest);
+                        signatures.push(found.context("nothing is known of a signature")?);
                     }
                     for need in needs.documents {
                         let found = self.documents.get_key_value(&need.digest);
