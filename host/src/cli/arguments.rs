@@ -33,7 +33,7 @@ impl LimitArgs {
 pub(super) struct EngineArgs {
     /// Where manifests are parsed and converted: in a sandbox with limits on memory and time (wasm), or in this process,
     /// which is faster (native)
-    #[arg(long, value_name = "wasm|native", value_enum, default_value_t = EngineName::Wasm)]
+    #[arg(long, value_name = "wasm|native", value_enum, hide_possible_values = true, default_value = "wasm")]
     engine: EngineName,
     /// Another build of the component that the sandbox runs
     #[arg(long, value_name = "FILE", hide_short_help = true)]

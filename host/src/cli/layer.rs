@@ -34,7 +34,7 @@ pub(super) struct Layer {
     json: bool,
     /// Where layers are unpacked: in a sandbox with limits on memory and time (wasm), or in this process, which is faster
     /// (native)
-    #[arg(long, value_name = "wasm|native", value_enum, default_value_t = EngineName::Wasm)]
+    #[arg(long, value_name = "wasm|native", value_enum, hide_possible_values = true, default_value = "wasm")]
     engine: EngineName,
     /// Change a limit: layer-bytes, plain-bytes, ratio, window-bytes or work
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
