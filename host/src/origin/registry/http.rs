@@ -287,26 +287,43 @@ async fn may_lead(own_host: Option<&str>, addresses: &[IpAddr]) -> bool {
 /// True for an address at which providers have what is for their machines alone: all of the link, which routers do not pass on,
 /// and the others that are known (Azure, Alibaba Cloud, Oracle Cloud; AWS and Google Cloud by IPv6).
 fn is_of_provider(address: IpAddr) -> bool {
-    let of_v4 = |address: Ipv4Addr| {
-        address.is_link_local()
-            || matches!(address.octets(), [168, 63, 129, 16] | [100, 100, 100, 200] | [192, 0, 0, 192])
+    let v6 = match address {
+        IpAddr::V4(v4) => return is_of_provider_v4(v4),
+        IpAddr::V6(v6) => v6,
     };
-    match address {
-        IpAddr::V4(v4) => of_v4(v4),
-        IpAddr::V6(v6) => match v6.segments() {
-            [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-            | [0, 0, 0, 0, 0xffff, 0, high, low]
-            | [0x64, 0xff9b, 0 | 1, _, _, _, high, low]
-            | [0x2002, high, low, ..]
-            | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
-                of_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
-            }
-            [first, second, ..] => {
-                (0xfe80..0xfec0).contains(&first)
-                    || matches!((first, second), (0xfd00, 0xec2) | (0xfd20, 0xce))
-            }
-        },
+    if let Some(v4) = embedded_v4(v6) {
+        return is_of_provider_v4(v4);
     }
+    match v6.segments() {
+        // Translated by a prefix of the network's own (RFC 8215), and tunnelled inside of it.
+        [0x64, 0xff9b, 0 | 1, _, _, _, high, low] | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
+            is_of_provider_v4(v4_of(high, low))
+        }
+        [first, second, ..] => {
+            (0xfe80..0xfec0).contains(&first) || matches!((first, second), (0xfd00, 0xec2) | (0xfd20, 0xce))
+        }
+    }
+}
+
+fn is_of_provider_v4(address: Ipv4Addr) -> bool {
+    address.is_link_local()
+        || matches!(address.octets(), [168, 63, 129, 16] | [100, 100, 100, 200] | [192, 0, 0, 192])
+}
+
+/// IPv4 in other clothes, which is what it is underneath: compatible and mapped (RFC 4291), translated (RFC 2765 and RFC 6052),
+/// tunnelled (RFC 3056). The loopback and the unspecified address are among the first.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(v4_of(high, low)),
+        _ => None,
+    }
+}
+
+fn v4_of(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))
 }
 
 /// True for an address of the internet, rather than of a machine, a network or a provider's own services (IANA's
@@ -325,28 +342,23 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         [100, 64..128, ..] | [198, 18 | 19, ..] => true,
         // Protocols, among them what stands for the nearest NAT and relay; and the nearest relay of 6to4.
         [192, 0, 0, _] | [192, 88, 99, _] => true,
-        // Azure's own services for its virtual machines, under an address of the internet.
-        [168, 63, 129, 16] => true,
         _ => false,
     };
     !(is_special
         || address.is_private()
         || address.is_loopback()
-        || address.is_link_local()
+        || is_of_provider_v4(address)
         || address.is_multicast()
         || address.is_documentation())
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let embedded = |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    if let Some(v4) = embedded_v4(address) {
+        return is_public_v4(v4);
+    }
     match address.segments() {
-        // IPv4 in other clothes is what it is underneath: compatible and mapped (RFC 4291), translated (RFC 2765 and
-        // RFC 6052), tunnelled (RFC 3056 and RFC 5214). The loopback and the unspecified address are among the first.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => embedded(high, low),
-        [0x2000..0x4000, _, _, _, 0 | 0x200, 0x5efe, high, low] if !embedded(high, low) => false,
+        // Tunnelled inside of a network (RFC 5214).
+        [0x2000..0x4000, _, _, _, 0 | 0x200, 0x5efe, high, low] if !is_public_v4(v4_of(high, low)) => false,
         // Protocols, Teredo and benchmarks among them, and documentation.
         [0x2001, ..0x200 | 0xdb8, ..] | [0x3fff, ..0x1000, ..] => false,
         // All that is given to networks of the internet. The rest is private, or not given to anybody.
