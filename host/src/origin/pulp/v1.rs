@@ -121,6 +121,18 @@ impl Images<'_> {
         }
     }
 
+    /// What is `known`, also if it only is once all tags were looked at.
+    fn known_or_searched<T>(
+        &self,
+        known: impl Fn() -> Option<Result<Option<T>, Error>>,
+    ) -> Result<Option<T>, Error> {
+        if let Some(found) = known().transpose()?.flatten() {
+            return Ok(Some(found));
+        }
+        self.search();
+        Ok(known().transpose()?.flatten())
+    }
+
     /// The manifest with a digest, of one of the tags, signed.
     pub(super) fn by_digest(&self, digest: &Digest, signer: &impl Signer) -> Result<Option<Vec<u8>>, Error> {
         let key = (self.number(), digest.clone());
@@ -129,14 +141,7 @@ impl Images<'_> {
             // It may be of another image by now.
             Some(self.manifest(&tag).map(|made| made.filter(|(own, _)| own == digest)))
         };
-        let found = match made().transpose()?.flatten() {
-            None => {
-                self.search();
-                made().transpose()?.flatten()
-            }
-            found => found,
-        };
-        let Some((_, bytes)) = found else { return Ok(None) };
+        let Some((_, bytes)) = self.known_or_searched(made)? else { return Ok(None) };
         let limits = &self.files.limits;
         let Document::Schema1(schema1) = Document::parse(&bytes, limits)? else {
             return Ok(Some(bytes));
@@ -153,13 +158,7 @@ impl Images<'_> {
             let path = self.layer_path(&self.files.images.get(&key)?);
             Some(self.layer_digest(&path).map(|own| (own.as_ref() == Some(digest)).then_some(path)))
         };
-        match known().transpose()?.flatten() {
-            None => {
-                self.search();
-                Ok(known().transpose()?.flatten())
-            }
-            found => Ok(found),
-        }
+        self.known_or_searched(known)
     }
 
     /// An image and those below it.
