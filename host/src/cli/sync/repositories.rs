@@ -296,17 +296,9 @@ impl Mirror {
                 },
                 Err(trouble) => Err(trouble),
             };
-            match outcome {
-                Ok(copied) => {
-                    seen.extend(copied.manifests.iter().cloned());
-                    beside.push(copied);
-                }
-                Err(Trouble::Refused(refusal)) => {
-                    repository.failures += 1;
-                    let (repository, digest) = (layout.name.clone(), Some(digest));
-                    self.failed(Failure { repository, tag: None, digest, refusal });
-                }
-                Err(Trouble::Fatal(error)) => return Err(error),
+            if let Some(copied) = self.of_digest(repository, &digest, outcome)? {
+                seen.extend(copied.manifests.iter().cloned());
+                beside.push(copied);
             }
         }
         Ok(beside)
@@ -451,25 +443,35 @@ impl Mirror {
         let mut copied = Vec::new();
         for wanted in repository.wanted.clone() {
             let Wanted::Digest(digest) = wanted else { continue };
-            let of_digest = match self.manifest(&repository.layout, digest).await {
+            let outcome = match self.manifest(&repository.layout, digest).await {
                 Ok(Some(manifest)) => self.copied(repository, vec![manifest]).await,
                 Ok(None) => Err(self.no_tag(&repository.layout.name, digest.as_str()).into()),
                 Err(trouble) => Err(trouble),
             };
-            let refusal = match of_digest {
-                Ok(mut of_digest) => {
-                    let unreferred = of_digest.unreferred.take();
-                    copied.push(of_digest);
-                    unreferred
-                }
-                Err(Trouble::Refused(refusal)) => Some(refusal),
-                Err(Trouble::Fatal(error)) => return Err(error),
-            };
-            if let Some(refusal) = refusal {
-                repository.failures += 1;
-                let (repository, digest) = (repository.layout.name.clone(), Some(digest.clone()));
-                self.failed(Failure { repository, tag: None, digest, refusal });
+            copied.extend(self.of_digest(repository, digest, outcome)?);
+        }
+        Ok(copied)
+    }
+
+    /// What was copied by its digest, if all of it is there. What is missing is told.
+    fn of_digest(
+        &self,
+        repository: &mut Repository<'_>,
+        digest: &Digest,
+        outcome: Result<Copied, Trouble>,
+    ) -> Result<Option<Copied>, Error> {
+        let (copied, refusal) = match outcome {
+            Ok(mut copied) => {
+                let unreferred = copied.unreferred.take();
+                (Some(copied), unreferred)
             }
+            Err(Trouble::Refused(refusal)) => (None, Some(refusal)),
+            Err(Trouble::Fatal(error)) => return Err(error),
+        };
+        if let Some(refusal) = refusal {
+            repository.failures += 1;
+            let (repository, digest) = (repository.layout.name.clone(), Some(digest.clone()));
+            self.failed(Failure { repository, tag: None, digest, refusal });
         }
         Ok(copied)
     }
