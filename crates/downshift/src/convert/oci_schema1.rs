@@ -25,9 +25,6 @@ pub(super) fn config(
     facts: &dyn Fn(&str) -> Option<LayerFacts>,
     limits: &Limits,
 ) -> Option<Vec<u8>> {
-    if schema1.layers.len() != schema1.history.len() {
-        return None;
-    }
     let mut records: Vec<_> = schema1.history.iter().zip(&schema1.layers).collect();
     if let [newest, second, ..] = records.as_slice()
         && newest == second

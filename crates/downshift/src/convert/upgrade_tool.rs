@@ -123,6 +123,9 @@ impl UpgradeTool {
         facts: &dyn Fn(&str) -> Option<LayerFacts>,
         limits: &Limits,
     ) -> Option<Vec<u8>> {
+        if schema1.layers.len() != schema1.history.len() {
+            return None;
+        }
         let facts = &|blob: &str| {
             let is_empty_layer = blob == Digest::EMPTY_LAYER;
             facts(blob).or_else(|| is_empty_layer.then(LayerFacts::of_empty_layer))
@@ -173,9 +176,6 @@ fn by_containerd(
     facts: &dyn Fn(&str) -> Option<LayerFacts>,
     limits: &Limits,
 ) -> Option<Vec<u8>> {
-    if schema1.layers.len() != schema1.history.len() {
-        return None;
-    }
     // By their blobs: nothing for one that is empty. The newest record of a blob decides whether it is looked at.
     let mut diff_ids: BTreeMap<&str, Option<Digest>> = BTreeMap::new();
     let mut entries = Vec::with_capacity(schema1.history.len());
