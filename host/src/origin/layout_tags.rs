@@ -214,6 +214,7 @@ mod tests {
         assert_eq!(tags(&[&[(REF_NAME, "x/y:1.0")], &[(REF_NAME, "1.0")]]).0, named(&[("1.0", 1)]));
         assert_eq!(tags(&[&[(REF_NAME, "1.0")], &[(REF_NAME, "1.0")]]).0, named(&[("1.0", 0)]));
     }
+
     #[test]
     fn only_what_sync_has_copied_from_one_place_is_for_different_clients() {
         let variants = |entries: &[(Form, &str, Option<&str>)]| {

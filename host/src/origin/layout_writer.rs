@@ -203,7 +203,7 @@ impl LayoutWriter {
         })
     }
 
-    /// Writes a file, which is for whoever the umask says.
+    /// Writes a file, with the permissions that the umask leaves.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         self.put(path, |draft| {
             let mut file = File::create_new(draft)?;
@@ -336,17 +336,20 @@ impl LayoutIndex {
 
     /// Says whether the repository was copied from where not everybody may pull it.
     pub(crate) fn set_protected(&mut self, is_protected: bool) {
-        let annotations = self.members.entry("annotations").or_insert(Value::Null);
-        if annotations.get(PROTECTED).is_some() == is_protected {
+        let is_said = |annotations: &Value| annotations.get(PROTECTED).is_some();
+        if self.members.get("annotations").is_some_and(is_said) == is_protected {
             return;
         }
-        match annotations.as_object_mut() {
-            Some(annotations) if is_protected => {
-                drop(annotations.insert(PROTECTED.to_owned(), json!("true")));
-            }
-            Some(annotations) => drop(annotations.remove(PROTECTED)),
-            None => *annotations = json!({ PROTECTED: "true" }),
+        let mut annotations = match self.members.remove("annotations") {
+            Some(Value::Object(annotations)) => annotations,
+            _ => Map::new(),
+        };
+        if is_protected {
+            annotations.insert(PROTECTED.to_owned(), json!("true"));
+        } else {
+            annotations.remove(PROTECTED);
         }
+        self.members.insert("annotations".to_owned(), Value::Object(annotations));
         self.is_changed = true;
     }
 
@@ -370,9 +373,6 @@ impl LayoutIndex {
 
     fn bytes(&self) -> Vec<u8> {
         let mut members = self.members.clone();
-        if members.get("annotations").is_some_and(Value::is_null) {
-            members.remove("annotations");
-        }
         members.entry("schemaVersion").or_insert(json!(2));
         members.entry("mediaType").or_insert(json!("application/vnd.oci.image.index.v1+json"));
         members.insert("manifests".to_owned(), Value::Array(self.entries.clone()));
