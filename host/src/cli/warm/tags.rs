@@ -34,7 +34,7 @@ pub(super) async fn list(front: &Front, repository: &str) -> Result<Vec<String>,
         pages.go_on(response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok()));
         let page = front.read(response, MAX_PAGE_BYTES).await?;
         let page: Page = serde_json::from_slice(&page)
-            .map_err(|_| Problem::Invalid("its list of tags is not one".to_owned()))?;
+            .map_err(|_| Problem::Invalid("its tag list is not JSON".to_owned()))?;
         tags.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)));
         if tags.len() > MAX_TAGS {
             return Err(too_long(repository, &format!("it has more than `{MAX_TAGS}` tags")));
