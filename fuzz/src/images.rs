@@ -1,6 +1,7 @@
 //! Requests for images made around bytes from the fuzzer, so that these can be documents that somebody wrote.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use downshift::answer::{Request, Root};
 use downshift::{
@@ -8,6 +9,12 @@ use downshift::{
 };
 use downshift_cases::images::{Descriptor, Family, Image, Manifest, sample};
 use serde_json::Value;
+
+/// The suite's own images, whose layers take longer to compress than an input takes otherwise.
+static SAMPLES: LazyLock<Vec<Image>> = LazyLock::new(|| {
+    let images = sample::in_every_form().map(|(_, image)| image);
+    images.into_iter().chain([sample::zstd(), sample::zstd_schema2()]).collect()
+});
 
 /// A request, and the documents that are there.
 pub struct Asked {
@@ -53,10 +60,7 @@ impl Asked {
         let mut asked = Self::new(&image, client(choices >> 2), policy, choices & 2 != 0);
         if choices >> 5 >= 5 {
             // What a manifest of the suite's own images refers to.
-            let images = sample::in_every_form().map(|(_, image)| image);
-            for image in images.into_iter().chain([sample::zstd(), sample::zstd_schema2()]) {
-                asked.documents.extend(image.documents());
-            }
+            asked.documents.extend(SAMPLES.iter().flat_map(Image::documents));
         }
         Some(asked)
     }
@@ -99,9 +103,11 @@ fn layer_count(config: &[u8]) -> usize {
 
 /// A list or index of one image that is sound and this one.
 fn listed(family: Family, image: Image) -> Image {
+    static OTHERS: LazyLock<[Image; 2]> = LazyLock::new(|| [sample::oci(), sample::schema2()]);
+    let [oci, schema2] = &*OTHERS;
     let other = match family {
-        Family::Docker => sample::oci(),
-        Family::Oci => sample::schema2(),
+        Family::Docker => oci.clone(),
+        Family::Oci => schema2.clone(),
     };
     Image::index(family, vec![(Platform::new("linux", "arm64"), other), (Platform::linux_amd64(), image)])
 }
