@@ -9,7 +9,7 @@ use super::error::{LayerError, Take};
 use crate::engine::compiled::{Compiled, Guest};
 use crate::engine::wasm::layers::{LayerSandbox, LayerSession};
 use crate::engine::wasm::{IsAbandoned, MakeRoom};
-use crate::engine::{EngineName, LAYER_GUEST};
+use crate::engine::{EngineName, LAYER_GUEST, user_cache};
 use crate::error::Error;
 
 /// Plain bytes that are made at a time: few enough to be in the processor's cache still when they are hashed.
@@ -26,7 +26,8 @@ pub(crate) enum LayerEngine {
 /// A sandbox that is made when there is a layer for it: many servers never read one.
 pub(crate) struct LazySandbox {
     pub(super) module: &'static [u8],
-    /// Whether the module is compiled by another process, and kept in a data folder if there is one.
+    /// Whether the module is compiled by another process, and kept in a data folder if there is one: what a command compiles is
+    /// in the user's cache.
     pub(super) is_of_server: bool,
     pub(super) data: Option<PathBuf>,
     pub(super) made: OnceLock<Result<Arc<LayerSandbox>, String>>,
@@ -91,13 +92,13 @@ impl LayerEngine {
 impl LazySandbox {
     fn get(&self) -> Result<&Arc<LayerSandbox>, Error> {
         let made = self.made.get_or_init(|| {
-            let compiled = if self.is_of_server {
-                Compiled::find(Guest::LayerReader, self.module, self.data.as_deref())
+            let sandbox = if self.is_of_server {
+                let compiled = Compiled::find(Guest::LayerReader, self.module, self.data.as_deref());
+                LayerSandbox::new(self.module, compiled.as_ref().map(Compiled::path))
             } else {
-                None
+                LayerSandbox::new(self.module, user_cache::folder().as_deref())
             };
-            LayerSandbox::new(self.module, compiled.as_ref().map(Compiled::path))
-                .map_err(|error| error.to_string())
+            sandbox.map_err(|error| error.to_string())
         });
         made.as_ref().map_err(|problem| Error::Guest { problem: problem.clone() })
     }
