@@ -11,8 +11,8 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::http;
-use crate::program;
 use crate::server::{Server, free_address};
+use crate::{machine_code, program};
 use downshift_cases::images::{Image, REPOSITORY, layout};
 use downshift_cases::response::Response;
 
@@ -44,6 +44,9 @@ impl Operated {
     /// If the program does not start.
     pub fn start_in(folder: TempDir, arguments: &[&str]) -> anyhow::Result<Self> {
         let (arguments, admin) = Self::arguments(&folder, arguments)?;
+        if arguments.windows(2).any(|pair| pair == ["--engine", "wasm"]) {
+            machine_code::seed(&folder.path().join("data"))?;
+        }
         Ok(Self { server: program::serve(&arguments)?, admin, arguments, folder: Arc::new(folder) })
     }
 

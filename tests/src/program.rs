@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, ensure};
 
+use crate::machine_code;
 use crate::server::Server;
 
 /// The program: what `DOWNSHIFT_BIN` names, else the one beside the running test in the target folder.
@@ -52,7 +53,7 @@ pub const PROBE_UPSTREAMS: &str = "DOWNSHIFT_PROBE_UPSTREAMS";
 /// If it was not built.
 pub fn command() -> anyhow::Result<Command> {
     let mut command = Command::new(path()?);
-    command.env(PROBE_UPSTREAMS, "false").env("XDG_CACHE_HOME", beside_the_test("suite-cache")?);
+    command.env(PROBE_UPSTREAMS, "false").env("XDG_CACHE_HOME", machine_code::user_cache()?);
     Ok(command)
 }
 
