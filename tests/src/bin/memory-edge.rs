@@ -20,8 +20,7 @@ use downshift_pull::{
 use downshift_registry::{Body as ResponseBody, Problem, Request, Response};
 use downshift_sign::{P256Signer, Signer as _, read_signatures};
 use serde_json::json;
-use ureq::http::{self, Uri};
-use ureq::{Agent, BodyReader};
+use ureq::{Agent, BodyReader, http, http::Uri};
 
 struct Edge {
     settings: Arc<Settings>,

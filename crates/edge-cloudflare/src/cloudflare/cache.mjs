@@ -12,10 +12,7 @@ export function nearCache() {
   let calls = 0;
 
   /** Whether there may be one more call, which nothing depends on. */
-  function isLeft() {
-    calls += 1;
-    return calls <= CALLS;
-  }
+  const isLeft = () => ++calls <= CALLS;
 
   const match = (url) => (isLeft() ? caches.default.match(url) : undefined);
 
