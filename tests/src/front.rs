@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use downshift_cases::fixed_key::FixedKey;
 use downshift_cases::images::{Image, REPOSITORY, layout};
 use downshift_cases::response::Response;
@@ -14,7 +14,8 @@ use crate::http;
 use crate::programs::{DOCKER_REGISTRY, NODE};
 use crate::registry::Registry;
 use crate::server::Server;
-use crate::{javascript, machine_code, program};
+use crate::workers::Worker;
+use crate::{machine_code, program};
 
 /// A way to run the conversions, which everything that is served goes through.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,34 @@ pub struct Engine {
     pub reads_layers: bool,
     /// Whether a server compiles something when it starts.
     has_sandbox: bool,
-    serve: fn(&[String]) -> anyhow::Result<Server>,
+    serve: fn(&[String]) -> anyhow::Result<Running>,
+}
+
+/// What serves, for as long as this value lives.
+#[derive(Debug)]
+pub enum Running {
+    /// A program.
+    Program(Server),
+    /// The worker.
+    Worker(Worker),
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Program(server) => server.address(),
+            Self::Worker(worker) => worker.address(),
+        }
+    }
+
+    fn said(&self) -> String {
+        match self {
+            Self::Program(server) => server.said(),
+            Self::Worker(worker) => worker.said(),
+        }
+    }
 }
 
 /// The program without a sandbox.
@@ -39,7 +67,7 @@ pub const NATIVE: Engine = Engine {
     is_worker: false,
     reads_layers: true,
     has_sandbox: false,
-    serve: |arguments| program::serve(arguments),
+    serve: |arguments| program::serve(arguments).map(Running::Program),
 };
 
 /// Every engine of the program.
@@ -53,12 +81,16 @@ pub const WORKERD: Engine = Engine {
     is_worker: true,
     reads_layers: true,
     has_sandbox: false,
-    serve: javascript::serve,
+    serve: |arguments| Worker::start(arguments).map(Running::Worker),
 };
 
 /// The smallest place of all, which is a part of these tests.
-pub const MEMORY_EDGE: Engine =
-    Engine { name: "memory_edge", reads_layers: false, serve: program::serve_memory_edge, ..WORKERD };
+pub const MEMORY_EDGE: Engine = Engine {
+    name: "memory_edge",
+    reads_layers: false,
+    serve: |arguments| program::serve_memory_edge(arguments).map(Running::Program),
+    ..WORKERD
+};
 
 impl Engine {
     /// The programs that its tests need, beside `others`.
@@ -76,7 +108,7 @@ impl Engine {
         if self.has_sandbox { machine_code::seed(data) } else { Ok(()) }
     }
 
-    fn serve(self, arguments: &[String]) -> anyhow::Result<Server> {
+    fn serve(self, arguments: &[String]) -> anyhow::Result<Running> {
         (self.serve)(arguments)
     }
 }
@@ -85,7 +117,7 @@ impl Engine {
 #[derive(Debug)]
 pub struct Front {
     // Dropped in this order: the process ends before its folder goes.
-    server: Server,
+    running: Running,
     engine: Engine,
     arguments: Vec<String>,
     _folder: TempDir,
@@ -164,8 +196,8 @@ impl Front {
 
     fn run(engine: Engine, arguments: &[&str], folder: TempDir) -> anyhow::Result<Self> {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        let server = engine.serve(&arguments)?;
-        Ok(Self { server, engine, arguments, _folder: folder, _registry: None })
+        let running = engine.serve(&arguments)?;
+        Ok(Self { running, engine, arguments, _folder: folder, _registry: None })
     }
 
     /// Kills the server, which gets no time to do anything about it, and starts it again on the same folder.
@@ -173,29 +205,40 @@ impl Front {
     /// # Errors
     /// If it does not start.
     pub fn killed_and_restarted(self) -> anyhow::Result<Self> {
-        let Self { server, engine, arguments, _folder, _registry } = self;
-        drop(server);
-        Ok(Self { server: engine.serve(&arguments)?, engine, arguments, _folder, _registry })
+        let Self { running, engine, arguments, _folder, _registry } = self;
+        drop(running);
+        Ok(Self { running: engine.serve(&arguments)?, engine, arguments, _folder, _registry })
     }
 
     /// Starts another server beside this one, with the same folder.
     ///
     /// # Errors
     /// If it does not start.
-    pub fn beside(&self) -> anyhow::Result<Server> {
+    pub fn beside(&self) -> anyhow::Result<Running> {
         self.engine.serve(&self.arguments)
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.running.address()
     }
 
-    /// The server.
+    /// What it has said so far.
     #[must_use]
-    pub fn server(&self) -> &Server {
-        &self.server
+    pub fn said(&self) -> String {
+        self.running.said()
+    }
+
+    /// The number of its process.
+    ///
+    /// # Errors
+    /// If it shares that with others, as workers do.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        match &self.running {
+            Running::Program(server) => Ok(server.pid()),
+            Running::Worker(_) => Err(anyhow!("a worker has no process of its own")),
+        }
     }
 
     /// Asks for a manifest by tag or digest, with one `Accept` line for each of `accept`.

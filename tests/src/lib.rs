@@ -34,3 +34,4 @@ pub mod skopeo;
 pub mod tinyproxy;
 pub mod tokens;
 pub mod web;
+pub mod workers;

@@ -183,7 +183,7 @@ fn run(engine: Engine, row: &Row) -> anyhow::Result<()> {
     let arguments: Vec<_> = arguments.iter().flatten().map(String::as_str).collect();
     let front = Front::start_before_several(engine, &arguments)?;
     let mut served = Served { network, front };
-    rows::run(row, &mut served).with_context(|| served.front.server().said())
+    rows::run(row, &mut served).with_context(|| served.front.said())
 }
 
 /// Several registries as a file of the server has them. `file` writes a file, and gives its path.

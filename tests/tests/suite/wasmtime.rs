@@ -139,7 +139,7 @@ fn a_guest_that_asks_for_ever_costs_one_request() -> anyhow::Result<()> {
         is_refused(&front.manifest("asks", &[])?, 500, "guest-answer")?;
         ensure!(front.send("GET", "/v2/", &[])?.status == 200, "the server does not go on");
     }
-    let said = front.server().said();
+    let said = front.said();
     ensure!(!said.contains("panicked"), "a thread panicked: {said}");
     Ok(())
 }

@@ -54,9 +54,9 @@ fn its_options_are_listed() -> anyhow::Result<()> {
     let output = Command::new(NODE).arg(folder.join("local.mjs")).arg("--help").output()?;
     ensure!(output.status.success(), "{output:?}");
     let help = String::from_utf8(output.stdout)?;
-    let script = fs::read_to_string(folder.join("local.mjs"))?;
+    let script = fs::read_to_string(folder.join("serve.mjs"))?;
     let (_, options) = script.split_once("options: {").context("it takes no options")?;
-    let (options, _) = options.split_once("\n  },").context("its options have no end")?;
+    let (options, _) = options.split_once("\n    },").context("its options have no end")?;
     let names = options.lines().filter_map(|line| line.trim().split_once(':'));
     for option in names.map(|(name, _)| name.trim_matches('"')).filter(|option| *option != "help") {
         ensure!(help.contains(&format!("  --{option} ")), "`--{option}` is not in the help: {help}");

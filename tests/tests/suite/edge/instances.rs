@@ -11,7 +11,7 @@ use downshift_cases::difference;
 use downshift_cases::images::{REPOSITORY, built, sample};
 use downshift_cases::response::is_refused;
 use downshift_tests::clients::Client;
-use downshift_tests::front::{Front, WORKERD};
+use downshift_tests::front::{Front, Running, WORKERD};
 use downshift_tests::http;
 use downshift_tests::javascript::{built as built_folder, package, script, serve_worker};
 use downshift_tests::programs::{
@@ -19,7 +19,6 @@ use downshift_tests::programs::{
 };
 use downshift_tests::proxy::Proxy;
 use downshift_tests::registry::Registry;
-use downshift_tests::server::Server;
 use downshift_tests::skopeo::pull;
 use downshift_tests::web::{Web, respond};
 use libtest_mimic::Trial;
@@ -172,7 +171,7 @@ fn its_parts_keep_to_themselves() -> anyhow::Result<()> {
 }
 
 /// A registry with every form, and two workers that share nothing but what they keep for good.
-fn two_workers() -> anyhow::Result<(Registry, Front, Server)> {
+fn two_workers() -> anyhow::Result<(Registry, Front, Running)> {
     let registry = Registry::start()?;
     for (tag, image) in sample::in_every_form() {
         registry.push(REPOSITORY, tag, &image)?;

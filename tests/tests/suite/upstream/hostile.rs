@@ -407,9 +407,9 @@ fn no_secret_is_in_a_log_an_error_or_a_core_dump(engine: Engine) -> anyhow::Resu
         }
     }
     ensure!(shown.starts_with("200"), "nothing comes at all: {shown}");
-    shown.push_str(&front.server().said());
+    shown.push_str(&front.said());
 
-    let limits = fs::read_to_string(format!("/proc/{}/limits", front.server().pid()))?;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", front.pid()?))?;
     let cores =
         limits.lines().find(|line| line.starts_with("Max core file size")).context("no such limit")?;
     let numbers: Vec<&str> = cores.split_ascii_whitespace().skip(4).take(2).collect();
