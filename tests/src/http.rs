@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use anyhow::{Context, ensure};
 use downshift_cases::response::Response;
@@ -11,8 +11,8 @@ use downshift_cases::response::Response;
 /// How long a connection may be silent.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to listen for more after a whole response: workerd leaves connections open for seconds, whatever clients say.
-const AFTERWARDS: Duration = Duration::from_millis(20);
+/// How long to wait for the end of a connection after a whole response, and the end of what was sent.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 const TRANSFER_ENCODING: &str = "transfer-encoding";
 
@@ -87,20 +87,29 @@ pub fn is_broken(response: &Response, method: &str) -> bool {
     !is_whole(response, method)
 }
 
-/// Reads to the end of the connection, or until nothing more comes after a whole response.
+/// Reads to the end of the connection. After a whole response this side of it ends first: workerd leaves connections open for
+/// seconds otherwise, whatever clients say, and whatever else it sends comes before it hears of that.
 fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 64 * 1024];
     // Bytes without which it is not whole: a large body is looked at once, and not with each piece that comes.
     let mut least = 0;
+    let mut is_whole = false;
     loop {
-        let response = if bytes.len() >= least { parse(&bytes).ok() } else { None };
-        if let Some(length) = response.as_ref().and_then(announced) {
-            let head = bytes.len() - response.as_ref().map_or(0, |response| response.body.len());
-            least = if method == "HEAD" { head } else { head + length };
+        if !is_whole && bytes.len() >= least {
+            let response = parse(&bytes).ok();
+            if let Some(length) = response.as_ref().and_then(announced) {
+                let head = bytes.len() - response.as_ref().map_or(0, |response| response.body.len());
+                least = if method == "HEAD" { head } else { head + length };
+            }
+            is_whole = response.is_some_and(|response| self::is_whole(&response, method));
+            if is_whole {
+                // It may have closed all of it.
+                let _ = stream.shutdown(Shutdown::Write);
+                stream.set_read_timeout(Some(AFTERWARDS))?;
+            }
         }
-        let is_whole = response.is_some_and(|response| is_whole(&response, method));
-        stream.set_read_timeout(Some(if is_whole { AFTERWARDS } else { TIMEOUT }))?;
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(bytes),
             Ok(length) => bytes.extend_from_slice(&chunk[..length]),
