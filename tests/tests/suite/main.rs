@@ -105,11 +105,15 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.extend(chain::trials());
     trials.extend(sync::trials());
     trials.extend(pulp_sync::trials());
-    Ok(libtest_mimic::run(&arguments, spread(page::trials(), trials)).exit_code())
+    // A worker has one thread, and so has a browser.
+    let is_of_one_worker = |trial: &Trial| trial.name().starts_with("workerd::upstream::outcomes");
+    let (of_one_worker, trials) = trials.into_iter().partition(is_of_one_worker);
+    let trials = spread(page::trials(), spread(of_one_worker, trials));
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 
-/// Puts those that wait for one another, as there is one browser of each kind, between others: side by side they would keep
-/// every thread waiting, and no processor busy.
+/// Puts those that wait for one another between others: side by side they would keep every thread waiting, and no processor
+/// busy.
 fn spread(few: Vec<Trial>, many: Vec<Trial>) -> Vec<Trial> {
     let distance = many.len() / (few.len() + 1) + 1;
     let mut few = few.into_iter();
