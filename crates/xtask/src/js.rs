@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use anyhow::Context;
 
@@ -61,6 +62,12 @@ const FAST_RUSTFLAGS: [&str; 3] =
 
 /// And how binaryen makes it fast.
 const FAST_PASSES: [&str; 2] = ["--enable-simd", "-O3"];
+
+/// Held while a module is made, one for each of [`MODULES`]: the page and the package have some of them in common.
+static MAKING: [Mutex<()>; MODULES.len()] = [const { Mutex::new(()) }; MODULES.len()];
+
+/// Held from when a module is compiled until what came of it is somewhere else: the next one has the same name.
+static COMPILING: Mutex<()> = Mutex::new(());
 
 /// The package, and the worker around it.
 pub struct Built {
@@ -155,8 +162,9 @@ fn worker_around(package: &Path, name: &str) -> anyhow::Result<PathBuf> {
 /// Builds a module as it is shipped, small before all else, and says in which folder it is: `NAME.wasm`, `NAME.js`, which
 /// calls it, and `NAME.wasm.mjs`, the module in a script. Without Node it is larger than it has to be.
 pub(crate) fn shipped(name: &str) -> anyhow::Result<PathBuf> {
-    let module = MODULES.iter().find(|module| module.0 == name);
-    let (_, features) = module.with_context(|| format!("there is no module `{name}`"))?;
+    let module = MODULES.iter().zip(&MAKING).find(|(module, _)| module.0 == name);
+    let ((_, features), making) = module.with_context(|| format!("there is no module `{name}`"))?;
+    let _making = making.lock();
     let (profile, flags, passes): (_, &[&str], &[&str]) =
         if name == LAYER { ("js-fast", &FAST_RUSTFLAGS, &FAST_PASSES) } else { ("js", &RUSTFLAGS, &PASSES) };
     let target = target_folder()?;
@@ -169,8 +177,14 @@ pub(crate) fn shipped(name: &str) -> anyhow::Result<PathBuf> {
     if name != LAYER {
         compile.arg("-Zbuild-std-features=optimize_for_size");
     }
-    run(compile.env("RUSTC_BOOTSTRAP", "1"))?;
-    let mut bind = bind(name, &target.join(WASM).join(profile).join("downshift_js.wasm"))?;
+    let compiled = target.join("artifacts/js").join(name).with_extension("wasm");
+    {
+        let _compiling = COMPILING.lock();
+        run(compile.env("RUSTC_BOOTSTRAP", "1"))?;
+        fs::create_dir_all(target.join("artifacts/js"))?;
+        fs::copy(target.join(WASM).join(profile).join("downshift_js.wasm"), &compiled)?;
+    }
+    let mut bind = bind(name, &compiled)?;
     if node::is_installed() {
         bind.command.arg("--optimiser").arg(node::install()?.join(".bin/wasm-opt")).arg("--");
         bind.command

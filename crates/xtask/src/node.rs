@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 
 use crate::command::{project, run};
 
@@ -17,11 +18,17 @@ pub fn is_installed() -> bool {
 }
 
 /// Installs what `package-lock.json` lists into the project's `node_modules`, if that has not been done since the
-/// list changed, and says where that is.
+/// list changed, and says where that is. Whoever calls it meanwhile waits.
 ///
 /// # Errors
 /// If Node is missing, or npm fails.
 pub fn install() -> anyhow::Result<PathBuf> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| install_now().map_err(|error| format!("{error:#}")));
+    installed.clone().map_err(|error| anyhow!(error))
+}
+
+fn install_now() -> anyhow::Result<PathBuf> {
     ensure!(is_installed(), "Node (20 or later) and npm are missing: install them");
     let project = project()?;
     let (lock, modules) = (project.join("package-lock.json"), project.join("node_modules"));

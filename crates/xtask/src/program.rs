@@ -2,6 +2,9 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::thread;
+
+use anyhow::anyhow;
 
 use crate::command::{announce, cargo, run, target_folder};
 use crate::{guest, page};
@@ -36,12 +39,17 @@ pub fn build(build: Build) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// If one of them cannot be built.
 pub fn build_embedded(page: fn() -> anyhow::Result<PathBuf>) -> anyhow::Result<()> {
-    announce("the core as a WebAssembly component, for the server's sandbox");
-    guest::build()?;
-    announce("the reader of layers as a WebAssembly module, for the same");
-    guest::build_layer_reader()?;
-    announce("the manifest inspector, for browsers");
-    page().map(drop)
+    announce(
+        "the core as a WebAssembly component, and the reader of layers as a module, for the server's sandbox",
+    );
+    announce("beside them, the manifest inspector, for browsers");
+    // The last step of each is one thread's.
+    thread::scope(|scope| {
+        let page = scope.spawn(page);
+        guest::build()?;
+        guest::build_layer_reader()?;
+        page.join().map_err(|_| anyhow!("building the page panicked"))?.map(drop)
+    })
 }
 
 /// Where the program is, once it is built.

@@ -63,16 +63,17 @@ const ALONE: &[&str] = &["--locked", "--package", "downshift-inspect"];
 
 /// Builds the tests and what they are about, and says by which variables they find that.
 fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    program::build_embedded(page::shipped)?;
-    announce("the server and the tests: compiling the sandbox, wasmtime, is most of it");
     thread::scope(|scope| {
         // A module is made by one thread, and so the processors have time for the other things beside it.
         let modules = scope.spawn(build_modules);
+        program::build_embedded(page::shipped)?;
+        announce("the server and the tests: compiling the sandbox, wasmtime, is most of it");
         // All at once: cargo gives dependencies the features that the packages of one call want together.
-        let server = run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]));
-        let modules = modules.join().map_err(|_| anyhow!("building the modules panicked"))?;
-        server?;
-        let mut built = modules?;
+        run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]))?;
+        let mut built = modules.join().map_err(|_| anyhow!("building the modules panicked"))??;
+        if node::is_installed() {
+            built.push(("DOWNSHIFT_INSPECTOR", page::folder()?));
+        }
         built.push(("DOWNSHIFT_BIN", program::path(Build::Plain)?));
         Ok(built)
     })
@@ -80,20 +81,19 @@ fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
 
 /// Builds what runs elsewhere than in this machine's own programs.
 fn build_modules() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    announce("beside it, a guest that misbehaves, for the sandbox to stop");
+    announce("for the tests, a guest that misbehaves");
     guest::build_bad()?;
     let mut built = Vec::new();
     if python::is_installed() {
-        announce("beside it, oras for Python, a client");
+        announce("for the tests, oras for Python, a client");
         built.push(("DOWNSHIFT_ORAS", python::install()?));
     }
     if node::is_installed() {
-        announce("beside it, the package for JavaScript, and the worker");
+        announce("for the tests, the package for JavaScript, and the worker");
         let js::Built { package, worker } = js::build()?;
         built.push(("DOWNSHIFT_WORKER_THAT_TRAPS", js::trapping_worker(&package)?));
         built.push(("DOWNSHIFT_JS", package));
         built.push(("DOWNSHIFT_WORKER", worker));
-        built.push(("DOWNSHIFT_INSPECTOR", page::folder()?));
     }
     Ok(built)
 }

@@ -2,17 +2,22 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context, ensure};
 
 /// The target of everything that runs as WebAssembly.
 pub const WASM: &str = "wasm32-unknown-unknown";
 
+/// Held while rustup may run: it does not expect another of its kind beside it.
+static RUSTUP: Mutex<()> = Mutex::new(());
+
 /// Installs the standard library for WebAssembly, if the toolchain lacks it.
 ///
 /// # Errors
 /// If it is missing and rustup cannot install it.
 pub fn install_wasm() -> anyhow::Result<()> {
+    let _alone = RUSTUP.lock();
     let folder = rustc(&["--print", "target-libdir", "--target", WASM])?;
     if Path::new(folder.trim()).is_dir() {
         return Ok(());
@@ -25,6 +30,7 @@ pub fn install_wasm() -> anyhow::Result<()> {
 /// # Errors
 /// If it is missing and rustup cannot install it.
 pub(crate) fn install_source() -> anyhow::Result<()> {
+    let _alone = RUSTUP.lock();
     let sysroot = rustc(&["--print", "sysroot"])?;
     if Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library").is_dir() {
         return Ok(());
