@@ -536,11 +536,10 @@ fn breaks_a_kill_and_a_moved_tag_cost_nothing_twice() -> anyhow::Result<()> {
     // What the kill has left is gone on with, byte by byte.
     for (digest, length) in &begun {
         let mut of_part = second.iter().filter(|delivery| delivery.path.ends_with(digest.as_str()));
-        let is_whole = pushed
-            .values()
-            .flat_map(Image::documents)
-            .any(|(own, bytes)| own.as_str() == digest && bytes.len() == *length);
-        if is_whole {
+        let whole = pushed.values().flat_map(Image::documents).find(|(own, _)| own.as_str() == digest);
+        // What the tag pointed to that was moved is wanted by nobody any more.
+        let Some((_, whole)) = whole else { continue };
+        if whole.len() == *length {
             continue;
         }
         let next = of_part.next().with_context(|| format!("`{digest}` is not gone on with"))?;
