@@ -3,6 +3,7 @@
 //!
 //! The suite itself is `tests/suite/`: it gives every case to every implementation.
 
+mod built;
 pub mod clients;
 pub mod container;
 pub mod containerd;

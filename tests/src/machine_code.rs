@@ -10,8 +10,8 @@ use anyhow::{Context as _, anyhow, ensure};
 use downshift::Form;
 use downshift_cases::images::{REPOSITORY, layout, sample};
 
-use crate::front::manifest_path;
-use crate::{http, program};
+use crate::server::Server;
+use crate::{built, http};
 
 /// Where a data folder has them: the one that converts, and the one that reads layers.
 const FOLDERS: [&str; 2] = ["compiled", "compiled-layer-reader"];
@@ -45,7 +45,7 @@ pub fn seed(data: &Path) -> anyhow::Result<()> {
 
 /// Has a server compile the guests, if the one that did so last had others.
 fn compile() -> anyhow::Result<PathBuf> {
-    let folder = program::beside_the_test("suite-data")?;
+    let folder = built::beside_the_test("suite-data")?;
     fs::create_dir_all(&folder)?;
     // Two runs at a time start their servers one after the other.
     let lock = File::create(folder.join("lock"))?;
@@ -53,11 +53,24 @@ fn compile() -> anyhow::Result<PathBuf> {
     let [store, data] = ["store", "data"].map(|name| folder.join(name));
     // A conversion that takes what is in layers: what reads them is compiled when it is first needed.
     layout::write(&store.join(REPOSITORY), &[("latest", sample::zstd())])?;
-    let [arguments, path] = [&store, &data].map(|path| path.display().to_string());
-    let server = program::serve(["--engine", "wasm", "--store", &arguments, "--data", &path])?;
+    let [store_path, path] = [&store, &data].map(|path| path.display().to_string());
+    let mut server = Command::new(built::path()?);
+    server.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--engine",
+        "wasm",
+        "--store",
+        &store_path,
+        "--data",
+        &path,
+    ]);
+    let server = Server::start(&mut server)?;
     let headers =
         [("Accept", Form::Schema2.media_type()), ("User-Agent", "docker/20.10.24 os/linux arch/amd64")];
-    let answer = http::send(server.address(), "GET", &manifest_path("latest"), &headers)?;
+    let answer =
+        http::send(server.address(), "GET", &format!("/v2/{REPOSITORY}/manifests/latest"), &headers)?;
     ensure!(answer.status == 200, "layers are not read: {answer:?}");
     server.stop()?;
     Ok(data)
@@ -74,7 +87,7 @@ pub(crate) fn user_cache() -> anyhow::Result<&'static Path> {
 }
 
 fn fill_user_cache() -> anyhow::Result<PathBuf> {
-    let cache = program::beside_the_test("suite-cache")?;
+    let cache = built::beside_the_test("suite-cache")?;
     let folder = tempfile::tempdir()?;
     let image = sample::oci();
     let file = |name: &str, bytes: &[u8]| {
@@ -87,9 +100,9 @@ fn fill_user_cache() -> anyhow::Result<PathBuf> {
     let commands =
         [vec!["convert", &manifest, "--config", &config, "--to", "schema2"], vec!["layer", &layer]];
     for arguments in commands {
-        let mut command = Command::new(program::path()?);
+        let mut command = Command::new(built::path()?);
         let output = command.args(arguments).env("XDG_CACHE_HOME", &cache).output()?;
-        ensure!(output.status.success(), "{}", program::said(&output));
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(cache)
 }

@@ -1,39 +1,14 @@
 //! The built program `downshift`.
 
-use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
+use crate::built::beside_the_test;
+pub use crate::built::path;
 use crate::machine_code;
 use crate::server::Server;
-
-/// The program: what `DOWNSHIFT_BIN` names, else the one beside the running test in the target folder.
-///
-/// # Errors
-/// If there is none. The error says how to build it.
-pub fn path() -> anyhow::Result<PathBuf> {
-    let path = match env::var_os("DOWNSHIFT_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => beside_the_test("downshift")?,
-    };
-    anyhow::ensure!(
-        path.is_file(),
-        "there is no program `{}`: run the tests with `cargo xtask test`, which builds it, or set DOWNSHIFT_BIN",
-        path.display()
-    );
-    Ok(path)
-}
-
-/// A program of the same target folder.
-pub(crate) fn beside_the_test(name: &str) -> anyhow::Result<PathBuf> {
-    // target/debug/deps/suite-…
-    let test = env::current_exe().context("the running test has no path")?;
-    let profile = test.parent().and_then(|deps| deps.parent()).context("the running test has no folder")?;
-    Ok(profile.join(name).with_extension(env::consts::EXE_EXTENSION))
-}
 
 /// Starts the smallest place, which is built with these tests.
 ///
