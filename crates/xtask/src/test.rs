@@ -70,6 +70,7 @@ fn build() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
         announce("the server and the tests: compiling the sandbox, wasmtime, is most of it");
         // All at once: cargo gives dependencies the features that the packages of one call want together.
         run(cargo().arg("build").args(TOGETHER).args(["--bins", "--tests"]))?;
+        run(cargo().arg("build").args(ALONE).arg("--tests"))?;
         let mut built = modules.join().map_err(|_| anyhow!("building the modules panicked"))??;
         if node::is_installed() {
             built.push(("DOWNSHIFT_INSPECTOR", page::folder()?));
