@@ -2,7 +2,8 @@
 //!
 //! What a request needs is known bit by bit. A charge that grows waits for room, and so requests could wait for each
 //! other's; that is why one of them may always go past the bound, and comes to its end. One client has a share of all,
-//! within which its requests wait for each other and for nobody else's.
+//! within which its requests wait for each other and for nobody else's. An address that many clients may have has all but
+//! such a share.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -33,7 +34,7 @@ const SHARES: usize = 1024;
 pub(crate) const FREE_BYTES: usize = 16 * 1024;
 
 /// The client that something is done for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asker {
     /// Its address, or that of its network.
     pub(crate) client: IpAddr,
@@ -45,8 +46,8 @@ pub(crate) struct Asker {
 #[derive(Debug)]
 pub(crate) struct WorkBudget {
     all: Arc<Room>,
-    units_of_client: usize,
-    of_clients: Mutex<HashMap<IpAddr, Weak<Room>>>,
+    units: usize,
+    of_clients: Mutex<HashMap<Asker, Weak<Room>>>,
 }
 
 /// A bound, and the right to go past it.
@@ -70,14 +71,13 @@ impl WorkBudget {
     /// Room for so many bytes.
     pub(crate) fn new(bytes: u64) -> Arc<Self> {
         let units = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(UNIT_BYTES);
-        let units_of_client = units.div_ceil(CLIENTS_TO_FILL);
-        Arc::new(Self { all: Room::new(units), units_of_client, of_clients: Mutex::default() })
+        Arc::new(Self { all: Room::new(units), units, of_clients: Mutex::default() })
     }
 
     /// A charge of no bytes, for this client if one is to blame.
     pub(crate) fn open(&self, asker: Option<Asker>) -> Charge {
-        let own = asker.filter(|asker| !asker.is_shared).map(|asker| self.share(asker.client));
-        Charge { own: own.map(Hold::new), all: Hold::new(Arc::clone(&self.all)) }
+        let own = asker.map(|asker| Hold::new(self.share(asker)));
+        Charge { own, all: Hold::new(Arc::clone(&self.all)) }
     }
 
     /// A charge of `bytes`.
@@ -90,17 +90,18 @@ impl WorkBudget {
         Ok(charge)
     }
 
-    /// The room that a client has.
-    fn share(&self, client: IpAddr) -> Arc<Room> {
+    /// The room that a client has, or the many behind one address.
+    fn share(&self, asker: Asker) -> Arc<Room> {
         let mut of_clients = self.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(room) = of_clients.get(&client).and_then(Weak::upgrade) {
+        if let Some(room) = of_clients.get(&asker).and_then(Weak::upgrade) {
             return room;
         }
         if of_clients.len() >= SHARES {
             of_clients.retain(|_, room| room.strong_count() > 0);
         }
-        let room = Room::new(self.units_of_client);
-        of_clients.insert(client, Arc::downgrade(&room));
+        let of_one = self.units.div_ceil(CLIENTS_TO_FILL);
+        let room = Room::new(if asker.is_shared { self.units - of_one } else { of_one });
+        of_clients.insert(asker, Arc::downgrade(&room));
         room
     }
 }
@@ -348,6 +349,10 @@ mod tests {
         let many = charge(asker(3, true), MIB / 4).await.unwrap();
         drop((first, past, other, many));
         assert!(charge(asker(3, true), MIB).await.is_some());
+        // Many behind one address leave room for others.
+        let many = charge(asker(3, true), MIB / 4 * 3).await.unwrap();
+        let other = charge(asker(4, true), MIB / 4).await.unwrap();
+        drop((many, other));
         assert_eq!(budget.all.units.available_permits(), MIB / UNIT_BYTES);
         assert!(charge(asker(1, false), MIB / 4).await.is_some());
     }

@@ -4,7 +4,6 @@
 //! begun goes on to the end of its layer, for what it learns is kept.
 
 use core::hash::Hash;
-use core::net::IpAddr;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -46,7 +45,7 @@ pub(crate) struct LayerPasses<K = BlobAt, T = Learnt> {
     room: Arc<Semaphore>,
     at_once: usize,
     abandoned_pace: Pace,
-    of_clients: Mutex<HashMap<IpAddr, Weak<Share>>>,
+    of_clients: Mutex<HashMap<Asker, Weak<Share>>>,
 }
 
 /// How far a pass is.
@@ -69,7 +68,7 @@ struct Share {
 /// The right to read a layer.
 struct Room {
     /// Of the client's share, which is one as long as somebody has it.
-    _own: Option<(Arc<Share>, OwnedSemaphorePermit)>,
+    _own: (Arc<Share>, OwnedSemaphorePermit),
     _all: OwnedSemaphorePermit,
 }
 
@@ -142,33 +141,31 @@ where
 
     /// Waits for the turn of a client, if not too many wait for that.
     async fn room(&self, asker: Asker) -> Option<Room> {
-        let share = (!asker.is_shared).then(|| self.share(asker.client));
-        let own = match share {
-            Some(share) => {
-                let permit = {
-                    let _waiting = share.waiting.try_acquire().ok()?;
-                    Arc::clone(&share.room).acquire_owned().await.ok()?
-                };
-                Some((share, permit))
-            }
-            None => None,
+        let share = self.share(asker);
+        let permit = {
+            let _waiting = share.waiting.try_acquire().ok()?;
+            Arc::clone(&share.room).acquire_owned().await.ok()?
         };
         // Of each client no more wait here than it may have.
         let all = Arc::clone(&self.room).acquire_owned().await.ok()?;
-        Some(Room { _own: own, _all: all })
+        Some(Room { _own: (share, permit), _all: all })
     }
 
-    fn share(&self, client: IpAddr) -> Arc<Share> {
+    /// A client's share, or that of an address that many clients may have, which leaves as much as one's to others.
+    fn share(&self, asker: Asker) -> Arc<Share> {
         let mut of_clients = self.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = of_clients.get(&client).and_then(Weak::upgrade) {
+        if let Some(share) = of_clients.get(&asker).and_then(Weak::upgrade) {
             return share;
         }
         if of_clients.len() >= SHARES {
             of_clients.retain(|_, share| share.strong_count() > 0);
         }
-        let part = |all: usize| Semaphore::new(all.div_ceil(CLIENTS_TO_FILL));
+        let part = |all: usize| {
+            let of_one = all.div_ceil(CLIENTS_TO_FILL);
+            Semaphore::new(if asker.is_shared { (all - of_one).max(1) } else { of_one })
+        };
         let share = Arc::new(Share { room: Arc::new(part(self.at_once)), waiting: part(MAX_PASSES) });
-        of_clients.insert(client, Arc::downgrade(&share));
+        of_clients.insert(asker, Arc::downgrade(&share));
         share
     }
 
@@ -359,11 +356,11 @@ mod tests {
         drop(second_end);
         end.send(1).unwrap();
         assert_eq!(first.await, Some(1));
-        // Many clients at one address have no share.
+        // Many clients at one address leave room for another one.
         let many = Asker { is_shared: true, ..asker(1) };
         let mut all: Vec<_> = (10..14).map(|key| Box::pin(passes.join(key, many, |_| pending()))).collect();
         assert!(all.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
-        assert_eq!(passes.room.available_permits(), 0);
+        assert_eq!(passes.room.available_permits(), 1);
     }
 
     #[tokio::test]
