@@ -5,6 +5,9 @@
 import { createInterface } from "node:readline";
 import { optionsOf, serve } from "../../crates/edge-cloudflare/serve.mjs";
 
+// A fault of one worker is not one of the others.
+process.on("uncaughtException", console.error);
+
 const workers = new Map();
 const tell = (said) => console.log(JSON.stringify(said));
 
