@@ -351,8 +351,10 @@ mod tests {
         assert!(charge(asker(3, true), MIB).await.is_some());
         // Many behind one address leave room for others.
         let many = charge(asker(3, true), MIB / 4 * 3).await.unwrap();
+        let past = charge(asker(3, true), MIB / 4).await.unwrap();
+        assert!(charge(asker(3, true), 1).await.is_none());
         let other = charge(asker(4, true), MIB / 4).await.unwrap();
-        drop((many, other));
+        drop((many, past, other));
         assert_eq!(budget.all.units.available_permits(), MIB / UNIT_BYTES);
         assert!(charge(asker(1, false), MIB / 4).await.is_some());
     }
