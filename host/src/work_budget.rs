@@ -42,6 +42,14 @@ pub(crate) struct Asker {
     pub(crate) is_shared: bool,
 }
 
+impl Asker {
+    /// How much of `all` it may have: a client's share, or, as one of many at its address, all but such a share.
+    pub(crate) fn part_of(self, all: usize) -> usize {
+        let of_one = all.div_ceil(CLIENTS_TO_FILL);
+        if self.is_shared { all.saturating_sub(of_one).max(1) } else { of_one }
+    }
+}
+
 /// The room for work in flight.
 #[derive(Debug)]
 pub(crate) struct WorkBudget {
@@ -99,8 +107,7 @@ impl WorkBudget {
         if of_clients.len() >= SHARES {
             of_clients.retain(|_, room| room.strong_count() > 0);
         }
-        let of_one = self.units.div_ceil(CLIENTS_TO_FILL);
-        let room = Room::new(if asker.is_shared { self.units - of_one } else { of_one });
+        let room = Room::new(asker.part_of(self.units));
         of_clients.insert(asker, Arc::downgrade(&room));
         room
     }

@@ -22,9 +22,6 @@ pub(crate) const PASSES_AT_ONCE: usize = 16;
 /// How many layers may wait to be read, or be read, at the same time. Who wants one more is told to come again.
 const MAX_PASSES: usize = 1_000;
 
-/// How many clients it takes at least to use up all of both.
-const CLIENTS_TO_FILL: usize = 4;
-
 /// How many clients there are before those that are gone are forgotten.
 const SHARES: usize = 1024;
 
@@ -160,10 +157,7 @@ where
         if of_clients.len() >= SHARES {
             of_clients.retain(|_, share| share.strong_count() > 0);
         }
-        let part = |all: usize| {
-            let of_one = all.div_ceil(CLIENTS_TO_FILL);
-            Semaphore::new(if asker.is_shared { (all - of_one).max(1) } else { of_one })
-        };
+        let part = |all: usize| Semaphore::new(asker.part_of(all));
         let share = Arc::new(Share { room: Arc::new(part(self.at_once)), waiting: part(MAX_PASSES) });
         of_clients.insert(asker, Arc::downgrade(&share));
         share
@@ -370,7 +364,7 @@ mod tests {
             let (mut waits, end) = joined(&passes, u32::try_from(key).unwrap(), from);
             (waits.as_mut().now_or_never(), waits, end)
         };
-        let of_client = MAX_PASSES / CLIENTS_TO_FILL;
+        let of_client = asker(1).part_of(MAX_PASSES);
         // One is read, and does not wait.
         let waiting: Vec<_> = (0..=of_client).map(|key| wait(key, 1)).collect();
         assert!(waiting.iter().all(|(outcome, ..)| outcome.is_none()));
