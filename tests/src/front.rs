@@ -104,7 +104,7 @@ impl Engine {
     ///
     /// # Errors
     /// If that cannot be compiled.
-    pub fn seed(self, data: &Path) -> anyhow::Result<()> {
+    fn seed(self, data: &Path) -> anyhow::Result<()> {
         if self.has_sandbox { machine_code::seed(data) } else { Ok(()) }
     }
 

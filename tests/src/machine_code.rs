@@ -51,7 +51,14 @@ fn compile() -> anyhow::Result<PathBuf> {
     let lock = File::create(folder.join("lock"))?;
     lock.lock()?;
     let [store, data] = ["store", "data"].map(|name| folder.join(name));
-    // A conversion that takes what is in layers: what reads them is compiled when it is first needed.
+    // A conversion that takes what is in layers: what reads them is compiled when it is first needed, which it is not where the
+    // server of the run before has left what it learnt.
+    for entry in data.read_dir().into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
     layout::write(&store.join(REPOSITORY), &[("latest", sample::zstd())])?;
     let [store_path, path] = [&store, &data].map(|path| path.display().to_string());
     let mut server = Command::new(built::path()?);

@@ -5,7 +5,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -109,7 +108,7 @@ impl Host {
 
     fn start() -> anyhow::Result<&'static Self> {
         let mut node = javascript::script("workers.mjs");
-        let mut child = node.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("it has no input")?;
         let output = child.stdout.take().context("it has no output")?;
         let host: &'static Self =

@@ -78,7 +78,6 @@ pub(crate) fn pulp() -> anyhow::Result<(TempDir, Pulp)> {
 
 fn serve(engine: Engine, pulp: &Pulp, arguments: &[&str]) -> anyhow::Result<Operated> {
     let folder = tempfile::tempdir()?;
-    engine.seed(&folder.path().join("data"))?;
     let [published, content] = [pulp.published(), pulp.content()].map(|path| path.display().to_string());
     let own = ["--pulp", &published, "--store-links", &content];
     Operated::start_in(folder, &[&own, engine.arguments, arguments].concat())
@@ -478,8 +477,6 @@ fn what_is_written_in_its_layout_is_served(engine: Engine) -> anyhow::Result<()>
         }
     }
     let docker = docker.display().to_string();
-    let data = folder.path().join("data");
-    engine.seed(&data)?;
     let server = Operated::start_in(folder, &[&["--pulp", &docker], engine.arguments].concat())?;
     for (tag, [image, schema1]) in &tags {
         let stored = manifest(&server, tag, &DOCKER_20_10)?;

@@ -76,7 +76,6 @@ fn store() -> anyhow::Result<(TempDir, PathBuf)> {
 
 fn serve(engine: Engine, folder: TempDir, store: &Path, arguments: &[&str]) -> anyhow::Result<Operated> {
     let store = store.display().to_string();
-    engine.seed(&folder.path().join("data"))?;
     Operated::start_in(folder, &[&["--store", &store], engine.arguments, arguments].concat())
 }
 
