@@ -3,7 +3,7 @@ import { core, load, whole } from "./core.js";
 import { byId, h } from "./dom.js";
 import { short } from "./format.js";
 import { listen } from "./input.js";
-import { button, flag, say } from "./parts.js";
+import { button, fill, flag, say } from "./parts.js";
 import { gallery } from "./samples.js";
 
 /** @typedef {import("./core.js").Given} Given */
@@ -31,65 +31,68 @@ const state = {
   isLinked: false,
 };
 const expected = /** @type {HTMLInputElement} */ (byId("expected"));
-/** Which of several reports was asked for last. */
-let latest = 0;
+/** What was asked for last: it has its turn after all that was asked for before, none of which is lost. */
+let turn = Promise.resolve();
+/** How often everything was cleared: what was asked for before that is not wanted any more. */
+let cleared = 0;
 /** What shows reports, which is loaded with the first of them. @type {typeof import("./report.js")} */
 let view;
 const ready = start();
 
 /** Adds documents, and shows the one of them that no other one names. @param {Given[]} added @param {number} [before] */
-async function add(added, before) {
+function add(added, before) {
   const isShared = (/** @type {Given} */ { bytes }) =>
     new TextDecoder().decode(bytes.subarray(0, SHARED.length)) === SHARED;
   const unpack = async (/** @type {Given} */ one) =>
     isShared(one) ? unshared(new TextDecoder().decode(one.bytes)) : [one];
-  const given = (await Promise.all(added.map(unpack))).flat();
-  const first = state.given.length;
-  await attempt([...state.given, ...given], (report) => {
+  const all = async (/** @type {Given[]} */ given) => given.concat(...(await Promise.all(added.map(unpack))));
+  return attempt(all, (report, first) => {
     const named = new Set(
       report.documents.flatMap(({ config, manifests, subject }) =>
         [config, subject, ...manifests].map((part) => part?.document),
       ),
     );
-    const indices = given.map((_, index) => first + index);
+    const indices = report.documents.map((_, index) => index).slice(first);
     // Facts are about what is shown already.
     const shown = indices.filter((index) => report.documents[index].kind !== "layer-facts");
     if (!shown.length && first > 0) return { index: state.index };
-    return {
-      index:
-        before === undefined
-          ? (shown.find((index) => !named.has(index)) ?? first)
-          : indices[indices.length - 1],
-      before,
-    };
+    if (before !== undefined) return { index: report.documents.length - 1, before };
+    return { index: shown.find((index) => !named.has(index)) ?? first };
   });
 }
 
 /**
- * Reports on documents, and shows what `choose` says; where they cannot be taken, those of before stay.
+ * Reports on what `change` makes of the documents, and shows what `choose` says; where they cannot be taken, those of
+ * before stay.
  *
- * @param {Given[]} given
- * @param {(report: import("./core.js").Report) => {index: number, before?: number}} choose
+ * @param {(given: Given[]) => Given[] | Promise<Given[]>} change
+ * @param {(report: import("./core.js").Report, before: number) => {index: number, before?: number}} [choose] Is told how
+ *   many documents there were before.
  */
-async function attempt(given, choose) {
-  latest += 1;
-  const run = latest;
+function attempt(change, choose = () => ({ index: 0 })) {
+  const asked = cleared;
   byId("report").setAttribute("aria-busy", "true");
-  try {
-    await ready;
-    // So that the browser paints what people have just done.
-    await new Promise((painted) => setTimeout(painted));
-    view ??= await import("./report.js");
-    const report = await core.inspect(given);
-    if (run !== latest) return;
-    Object.assign(state, { before: undefined, given, report, ...choose(report) });
-    alert();
-    draw();
-  } catch (error) {
-    alert(error);
-  } finally {
-    byId("report").removeAttribute("aria-busy");
-  }
+  const mine = turn.then(async () => {
+    try {
+      await ready;
+      // So that the browser paints what people have just done.
+      await new Promise((painted) => setTimeout(painted));
+      view ??= await import("./report.js");
+      if (asked !== cleared) return;
+      const given = await change(state.given);
+      const report = await core.inspect(given);
+      if (asked !== cleared) return;
+      Object.assign(state, { before: undefined, given, report, ...choose(report, state.given.length) });
+      alert();
+      draw();
+    } catch (error) {
+      if (asked === cleared) alert(error);
+    } finally {
+      if (turn === mine) byId("report").removeAttribute("aria-busy");
+    }
+  });
+  turn = mine;
+  return mine;
 }
 
 /** Shows one of the documents. @param {number} index */
@@ -106,7 +109,7 @@ function draw() {
   byId("clear").hidden = !given.length;
   byId("input").classList.toggle("small", given.length > 0);
   tray();
-  if (!report || !current) return void welcome();
+  if (!report || !current) return welcome();
   if (document.activeElement !== expected) expected.value = given[index].expected ?? "";
   const fetch =
     name === undefined
@@ -122,7 +125,7 @@ function draw() {
 }
 
 /** What there is to see before there is a document. */
-async function welcome() {
+function welcome() {
   document.title = TITLE;
   expected.value = "";
   const questions = [
@@ -130,6 +133,9 @@ async function welcome() {
     "Why is the digest another one than I expected?",
     "Does its signature hold, and whose is it?",
   ];
+  // The list of samples is fetched: where a report has come before it, it comes to nothing.
+  const samples = h("div");
+  void fill(samples, gallery(add, alert));
   byId("report").replaceChildren(
     h(
       "section",
@@ -141,7 +147,7 @@ async function welcome() {
         questions.map((question) => h("li", {}, question)),
       ),
       h("h2", {}, "Samples"),
-      await gallery(add, alert),
+      samples,
     ),
   );
 }
@@ -188,14 +194,17 @@ function tray() {
 
 /** @param {number} at */
 function remove(at) {
-  const given = state.given.filter((_, index) => index !== at);
-  if (!given.length) return clear();
-  void attempt(given, () => ({
-    index: Math.min(state.index > at ? state.index - 1 : state.index, given.length - 1),
+  if (state.given.length === 1) return clear();
+  const removed = state.given[at];
+  const others = (/** @type {Given[]} */ given) => given.filter((one) => one !== removed);
+  void attempt(others, ({ documents }) => ({
+    index: Math.min(state.index > at ? state.index - 1 : state.index, documents.length - 1),
   })).then(() => byId("verdict-title").focus());
 }
 
 function clear() {
+  // What is being inspected is not wanted any more either.
+  cleared += 1;
   Object.assign(state, { given: [], report: undefined, index: 0, before: undefined, isLinked: false });
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);
   alert();
@@ -207,16 +216,15 @@ function clear() {
 function expect(digest) {
   expected.value = digest;
   if (!state.given.length) return;
-  const given = state.given.map((one, index) =>
-    index === state.index ? { ...one, expected: digest.trim() || undefined } : one,
-  );
-  void attempt(given, () => ({ index: state.index }));
+  const expecting = (/** @type {Given[]} */ given) =>
+    given.map((one, at) => (at === state.index ? { ...one, expected: digest.trim() || undefined } : one));
+  void attempt(expecting, () => ({ index: state.index }));
 }
 
 /** What is typed before there is a document is expected of the first one. @param {Given[]} given */
 function take(given) {
   const digest = state.given.length ? "" : expected.value.trim();
-  add(digest ? given.map((one, index) => (index ? one : { ...one, expected: digest })) : given).catch(alert);
+  void add(digest ? given.map((one, index) => (index ? one : { ...one, expected: digest })) : given);
 }
 
 /** @param {string} name @param {import("./core.js").Part[]} parts */
@@ -224,8 +232,9 @@ async function fetchLinked(name, parts) {
   const { index } = state;
   try {
     const { linked } = await import("./registry.js");
-    const given = await Promise.all(parts.map((part) => linked(name, part)));
-    await attempt([...state.given, ...given], () => ({ index }));
+    const fetched = await Promise.all(parts.map((part) => linked(name, part)));
+    const all = (/** @type {Given[]} */ given) => [...given, ...fetched];
+    await attempt(all, () => ({ index }));
   } catch (error) {
     alert(error);
   }
@@ -297,7 +306,7 @@ async function openLink() {
   try {
     const given = await unshared(location.hash);
     Object.assign(state, { isLinked: true });
-    await attempt(given, () => ({ index: 0 }));
+    await attempt(() => given);
   } catch (error) {
     alert(error);
   }
@@ -346,5 +355,5 @@ void ready
     return openLink();
   })
   .catch(alert)
-  .then(() => (state.report ? undefined : welcome().catch(alert)))
+  .then(() => (state.report ? undefined : welcome()))
   .then(rest);

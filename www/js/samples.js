@@ -35,7 +35,7 @@ export async function gallery(take, fail) {
         ],
       ),
     );
-  return h("ul", { class: "samples" }, samples.map(card));
+  return [h("ul", { class: "samples" }, samples.map(card))];
 }
 
 /** @param {string} file */

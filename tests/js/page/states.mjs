@@ -144,4 +144,48 @@ export const states = {
     await page.shows(".welcome", /Samples/);
     assert.equal(await page.page.$eval("#tray", (tray) => tray.hidden), true);
   },
+
+  async a_list_of_samples_that_comes_late_replaces_no_report(context) {
+    const before = () => {
+      const { fetch } = window;
+      const late = [];
+      window.fetch = async (url, ...rest) => {
+        const answer = await fetch(url, ...rest);
+        if (`${url}`.endsWith("samples/index.json")) await new Promise((resolve) => late.push(resolve));
+        return answer;
+      };
+      window.letThemCome = () => late.splice(0).forEach((resolve) => void resolve());
+    };
+    const page = await open(context, { before, waits: ".welcome" });
+    const text = sample(context, "schema2/schema2.json").toString();
+    for (const way of ["at the start", "after everything was cleared"]) {
+      await page.paste(text);
+      await page.shows("#layers .command", /curl/);
+      await page.page.evaluate(() => {
+        window.letThemCome();
+        return new Promise((seen) => setTimeout(seen, 100));
+      });
+      assert.equal(await page.page.$$eval(".welcome", (all) => all.length), 0, way);
+      await page.press("#clear");
+      await page.shows(".welcome", /Samples/);
+    }
+  },
+
+  async what_is_dropped_while_another_document_is_read_is_added(context) {
+    const page = await open(context);
+    await page.dropAtOnce(
+      ["schema2/schema2.json", "schema1/schema1.json"].map((file) => sample(context, file)),
+    );
+    await page.shows("#tray", /dropped text.*dropped text/);
+    await page.shows("#verdict", /signature holds/);
+  },
+
+  async what_is_cleared_while_it_is_inspected_stays_away(context) {
+    const page = await open(context);
+    await page.sample("schema2");
+    await page.dropAtOnce([sample(context, "schema1/schema1.json")], "clear");
+    await page.shows(".welcome", /Samples/);
+    await page.page.evaluate(() => new Promise((seen) => setTimeout(seen, 1000)));
+    assert.equal(await page.page.$$eval("#verdict", (all) => all.length), 0);
+  },
 };

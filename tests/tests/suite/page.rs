@@ -60,6 +60,9 @@ const CASES: &[(&str, bool)] = &[
     ("a_browser_without_webassembly_is_told_so", true),
     ("it_works_without_a_network", false),
     ("documents_are_removed_and_cleared", true),
+    ("a_list_of_samples_that_comes_late_replaces_no_report", true),
+    ("what_is_dropped_while_another_document_is_read_is_added", true),
+    ("what_is_cleared_while_it_is_inspected_stays_away", true),
     ("axe_finds_nothing_in_the_light_theme", true),
     ("axe_finds_nothing_in_the_dark_theme", true),
     ("it_fits_360_pixels", true),
@@ -82,7 +85,7 @@ const MAX_VISIT: usize = 140 * 1024;
 const MAX_SINGLE: usize = 500 * 1024;
 
 /// Lines of the page's own scripts with something on them but comments.
-const MAX_LINES: usize = 2460;
+const MAX_LINES: usize = 2480;
 /// Characters of such a line.
 const MAX_LINE: usize = 150;
 
