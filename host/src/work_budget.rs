@@ -83,16 +83,19 @@ impl WorkBudget {
     }
 
     /// A charge of no bytes, for this client if one is to blame.
-    pub(crate) fn open(&self, asker: Option<Asker>) -> Charge {
-        let own = asker.map(|asker| Hold::new(self.share(asker)));
-        Charge { own, all: Hold::new(Arc::clone(&self.all)) }
+    pub(crate) fn open(self: &Arc<Self>, asker: Option<Asker>) -> Charge {
+        Charge { budget: Arc::clone(self), asker, holds: None }
     }
 
     /// A charge of `bytes`.
     ///
     /// # Errors
     /// As [`Charge::grow_to`].
-    pub(crate) async fn charge(&self, asker: Option<Asker>, bytes: usize) -> Result<Charge, Error> {
+    pub(crate) async fn charge(
+        self: &Arc<Self>,
+        asker: Option<Asker>,
+        bytes: usize,
+    ) -> Result<Charge, Error> {
         let mut charge = self.open(asker);
         charge.grow_to(bytes).await?;
         Ok(charge)
@@ -116,6 +119,15 @@ impl WorkBudget {
 /// The bytes of one piece of work, as long as they count.
 #[derive(Debug)]
 pub(crate) struct Charge {
+    budget: Arc<WorkBudget>,
+    asker: Option<Asker>,
+    /// Nothing until it counts something, which most never do.
+    holds: Option<Box<Holds>>,
+}
+
+/// What is taken of all room.
+#[derive(Debug)]
+struct Holds {
     /// Of the client's share.
     own: Option<Hold>,
     all: Hold,
@@ -124,13 +136,12 @@ pub(crate) struct Charge {
 impl Charge {
     /// A charge of no bytes for the same client.
     pub(crate) fn another(&self) -> Self {
-        let another = |hold: &Hold| Hold::new(Arc::clone(&hold.of));
-        Self { own: self.own.as_ref().map(another), all: another(&self.all) }
+        self.budget.open(self.asker)
     }
 
     /// How many bytes it counts.
     pub(crate) fn bytes(&self) -> usize {
-        self.all.units() * UNIT_BYTES
+        self.holds.as_ref().map_or(0, |holds| holds.all.units() * UNIT_BYTES)
     }
 
     /// Counts at least `bytes` from now on.
@@ -145,11 +156,12 @@ impl Charge {
         if self.try_grow_to(bytes) {
             return Ok(());
         }
+        let Holds { own, all } = self.holds();
         let grown = time::timeout(wait, async {
-            if let Some(own) = &mut self.own {
+            if let Some(own) = own {
                 own.grow_to(bytes).await;
             }
-            self.all.grow_to(bytes).await;
+            all.grow_to(bytes).await;
         });
         grown.await.map_err(|_| {
             METRICS.refused.with_label_values(&["work"]).inc();
@@ -159,14 +171,26 @@ impl Charge {
 
     /// Counts at least `bytes` from now on, if that is possible without waiting.
     pub(crate) fn try_grow_to(&mut self, bytes: usize) -> bool {
-        self.own.as_mut().is_none_or(|own| own.try_grow_to(bytes)) && self.all.try_grow_to(bytes)
+        if bytes == 0 {
+            return true;
+        }
+        let Holds { own, all } = self.holds();
+        own.as_mut().is_none_or(|own| own.try_grow_to(bytes)) && all.try_grow_to(bytes)
     }
 
     /// Counts no more than `bytes` from now on.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        for hold in self.own.iter_mut().chain([&mut self.all]) {
+        let Some(Holds { own, all }) = self.holds.as_deref_mut() else { return };
+        for hold in own.iter_mut().chain([all]) {
             hold.shrink_to(bytes);
         }
+    }
+
+    fn holds(&mut self) -> &mut Holds {
+        self.holds.get_or_insert_with(|| {
+            let own = self.asker.map(|asker| Hold::new(self.budget.share(asker)));
+            Box::new(Holds { own, all: Hold::new(Arc::clone(&self.budget.all)) })
+        })
     }
 }
 

@@ -53,7 +53,7 @@ pub struct BodyId(pub u32);
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Ask a registry, or a host that it names: [`Done::Asked`].
-    Ask(Ask),
+    Ask(Box<Ask>),
     /// Close an open body, which nobody reads: [`Done::Nothing`].
     Close(BodyId),
     /// Say what is kept under a key: [`Done::Known`], or [`Done::Unknown`] also if that is not known.
@@ -181,7 +181,7 @@ pub enum Effect {
     /// Say which repositories a store has, in order: [`Done::Repositories`].
     Repositories(OriginId),
     /// Convert: [`Done::Converted`].
-    Convert(Conversion),
+    Convert(Box<Conversion>),
     /// Say whether somebody is one of the users: [`Done::Login`].
     CheckLogin(Authorization),
     /// Hash credentials, with a key that nobody else has: [`Done::Hashed`].
@@ -218,7 +218,7 @@ pub enum Done {
     /// Whether something is kept.
     Has(bool),
     /// The record.
-    Recalled(Result<Option<Record>, Trouble>),
+    Recalled(Result<Option<Box<Record>>, Trouble>),
     /// Whether everything is recorded.
     Recorded(Result<(), Trouble>),
     /// What is known of a layer.

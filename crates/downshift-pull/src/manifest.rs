@@ -10,7 +10,7 @@ use bytes::Bytes;
 use downshift::answer::{Answer, LayerReading, MAX_ROUNDS, Need, Record, Request as Question, Root};
 use downshift::{Digest, Form};
 use downshift_registry::response::Manifest;
-use downshift_registry::{AnswerKey, Reference, Response, error, response};
+use downshift_registry::{AnswerKey, Meaning, Reference, Response, error, response};
 
 use crate::caller::Caller;
 use crate::effect::{Conversion, Converted, Done, Effect, Event, Reply, unexpected};
@@ -22,7 +22,7 @@ use crate::value::{ANSWER_LIFETIME, AnswerValue, Key, Value};
 
 /// The record of a digest, looked up once at the most.
 #[derive(Default)]
-struct Recalled(Option<Option<Record>>);
+struct Recalled(Option<Option<Box<Record>>>);
 
 impl Front {
     /// The response to a request for a manifest.
@@ -51,14 +51,8 @@ impl Front {
         else {
             return Ok(unknown());
         };
-        // Not every spelling of the same, and the platform only where that decides.
-        let mut client = self.request.client.clone().canonical();
-        if client.platform().is_none() {
-            // It gets what those get who say so, and what is kept for it is for them: not for everybody.
-            client = client.with_platform(self.settings.platform.clone());
-        }
-        let key = AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning, client };
-        let answer = self.answer_at_hand(&repository, &key).await?;
+        let key = || self.answer_key(name, reference, &meaning);
+        let answer = self.answer_at_hand(&repository, key).await?;
         if let Reference::Digest(digest) = reference
             && !self
                 .is_still_there(&repository, name, digest, answer.is_some(), &mut recalled, caller)
@@ -70,7 +64,7 @@ impl Front {
             return Ok(self.reply_with(&repository, answer).await);
         }
         // In a box of its own: what is at hand, which is most, need not make room for it.
-        match Box::pin(self.make(&repository, key, &digest, recalled, caller)).await {
+        match Box::pin(self.make(&repository, key(), &digest, recalled, caller)).await {
             Ok(answer) => Ok(self.reply_with(&repository, answer).await),
             Err(failure) => self.refuse(name, reference, failure).await.map(Reply::from),
         }
@@ -103,16 +97,29 @@ impl Front {
         remote.is_still_there(digest, caller).await
     }
 
-    async fn reply_with(&self, repository: &Repository<'_>, answer: AnswerValue) -> Reply {
-        let AnswerValue { mut manifest, stored, .. } = answer;
+    async fn reply_with(&self, repository: &Repository<'_>, answer: Arc<AnswerValue>) -> Reply {
+        let AnswerValue { manifest, stored, .. } = &*answer;
+        let forms = Some((*stored, manifest.form));
         if manifest.form == Form::Other
             && manifest.media_type.is_none()
             && let Some(remote) = repository.remote()
         {
             // A document that does not say what it is goes by what its registry says.
-            manifest.media_type = remote.media_type(&manifest.digest).await;
+            let media_type = remote.media_type(&manifest.digest).await;
+            let manifest = Manifest { media_type, ..manifest.clone() };
+            return Reply { response: response::manifest(&self.request, &manifest), forms };
         }
-        Reply { response: response::manifest(&self.request, &manifest), forms: Some((stored, manifest.form)) }
+        Reply { response: response::manifest(&self.request, manifest), forms }
+    }
+
+    /// What decides an answer: not every spelling of the same, and the platform only where that does.
+    fn answer_key(&self, name: &str, reference: &Reference, meaning: &Meaning) -> AnswerKey {
+        let mut client = self.request.client.clone().canonical();
+        if client.platform().is_none() {
+            // It gets what those get who say so, and what is kept for it is for them: not for everybody.
+            client = client.with_platform(self.settings.platform.clone());
+        }
+        AnswerKey { name: name.to_owned(), reference: reference.clone(), meaning: meaning.clone(), client }
     }
 
     /// An answer that is kept: under the key without a platform, or, if the answer depends on that, with it. What has no form
@@ -120,13 +127,13 @@ impl Front {
     async fn answer_at_hand(
         &self,
         repository: &Repository<'_>,
-        key: &AnswerKey,
-    ) -> Result<Option<AnswerValue>, Failure> {
+        key: impl Fn() -> AnswerKey,
+    ) -> Result<Option<Arc<AnswerValue>>, Failure> {
         let origin = repository.scope().origin;
-        let by_tag = matches!(key.reference, Reference::Tag(_));
         for with_platform in [false, true] {
-            let key = key.clone().without_types();
-            let key = if with_platform { key } else { key.without_platform() };
+            let key = key().without_types();
+            let by_tag = matches!(key.reference, Reference::Tag(_));
+            let key = Arc::new(if with_platform { key } else { key.without_platform() });
             match self.shell.ask(Effect::Load(Key::Answer { origin, key })).await {
                 Done::Known(Value::Answer(answer)) => {
                     let is_taken = !by_tag || answer.manifest.is_for(&self.request.client);
@@ -143,7 +150,7 @@ impl Front {
     /// The response to a request for a config that was made here, for somebody who may pull; nothing if the digest is of
     /// another blob.
     pub(crate) async fn config(&self, name: &str, digest: &Digest) -> Result<Option<Response>, Failure> {
-        let record = self.recalled(name, digest).await?.filter(Record::is_config);
+        let record = self.recalled(name, digest).await?.filter(|record| record.is_config());
         Ok(record.map(|record| response::blob_at_hand(&self.request, digest, &record.payload.into())))
     }
 
@@ -159,11 +166,11 @@ impl Front {
             // A config is a blob, and no manifest.
             recalled.0 = Some(record.filter(|record| !record.is_config()));
         }
-        Ok(recalled.0.as_ref().and_then(Option::as_ref))
+        Ok(recalled.0.as_ref().and_then(Option::as_deref))
     }
 
     /// What is recorded of a digest, be it of a manifest or a config.
-    async fn recalled(&self, name: &str, digest: &Digest) -> Result<Option<Record>, Failure> {
+    async fn recalled(&self, name: &str, digest: &Digest) -> Result<Option<Box<Record>>, Failure> {
         let (name, digest) = (name.to_owned(), digest.clone());
         let key = Key::Record { name: name.clone(), digest: digest.clone() };
         if let Done::Known(Value::Record(record)) = self.shell.ask(Effect::Load(key.clone())).await {
@@ -188,7 +195,7 @@ impl Front {
         digest: &Digest,
         mut recalled: Recalled,
         caller: &Caller,
-    ) -> Result<AnswerValue, Failure> {
+    ) -> Result<Arc<AnswerValue>, Failure> {
         let (name, digest) = (key.name.clone(), digest.clone());
         let root = match &key.reference {
             Reference::Tag(tag) => Root::Tag { name, tag: tag.clone(), digest },
@@ -286,7 +293,7 @@ impl Front {
     ) -> Result<Converted, Failure> {
         let (request, scope, key) = (Arc::clone(request), repository.scope().clone(), key.clone());
         let conversion = Conversion { request, scope, key, documents, layers };
-        match self.shell.ask(Effect::Convert(conversion)).await {
+        match self.shell.ask(Effect::Convert(Box::new(conversion))).await {
             Done::Converted(converted) => Ok(converted?),
             other => Err(unexpected(&other)),
         }
@@ -297,7 +304,7 @@ impl Front {
         repository: &Repository<'_>,
         key: AnswerKey,
         mut answer: Answer<'static>,
-    ) -> Result<AnswerValue, Failure> {
+    ) -> Result<Arc<AnswerValue>, Failure> {
         let records = core::mem::take(&mut answer.records);
         let recorded = records.iter().map(|record| record.digest.clone()).collect();
         self.record(records).await?;
@@ -317,12 +324,12 @@ impl Front {
         let is_decided = is_as_stored && answer.report.platform.is_some();
         let by_platform = is_decided || answer.by_platform && by_tag && (!is_as_stored || is_looked_into);
         let is_made_up = is_as_stored && answer.report.platform.is_none();
-        let answer = AnswerValue { manifest: Manifest::from(answer), stored, recorded, diff_ids };
+        let answer = Arc::new(AnswerValue { manifest: Manifest::from(answer), stored, recorded, diff_ids });
         // What a passing key has signed is of no use to anybody else.
         if self.settings.is_key_lasting || !answer.manifest.form.is_schema1() {
             let (origin, key) = (repository.scope().origin, key.without_types());
-            let general = key.clone().without_platform();
-            let value = Value::Answer(answer.clone());
+            let (general, key) = (Arc::new(key.clone().without_platform()), Arc::new(key));
+            let value = Value::Answer(Arc::clone(&answer));
             if by_platform {
                 self.keep(Key::Answer { origin, key: general }, Value::ByPlatform).await;
                 if !is_made_up {
@@ -339,7 +346,7 @@ impl Front {
         self.shell.ask(Effect::Keep { key, value, lifetime: ANSWER_LIFETIME }).await;
     }
 
-    async fn keep_record(&self, record: Record) {
+    async fn keep_record(&self, record: Box<Record>) {
         let key = Key::Record { name: record.name.clone(), digest: record.digest.clone() };
         self.keep(key, Value::Record(record)).await;
     }
@@ -350,7 +357,7 @@ impl Front {
         for record in records {
             let key = Key::Record { name: record.name.clone(), digest: record.digest.clone() };
             let known = self.shell.ask(Effect::Load(key)).await;
-            if !matches!(known, Done::Known(Value::Record(known)) if known == record) {
+            if !matches!(known, Done::Known(Value::Record(known)) if *known == record) {
                 self.shell.count_subrequest(&self.settings)?;
                 missing.push(record);
             }
@@ -363,7 +370,7 @@ impl Front {
             other => return Err(unexpected(&other)),
         }
         for record in missing {
-            self.keep_record(record).await;
+            self.keep_record(Box::new(record)).await;
         }
         Ok(())
     }
@@ -375,8 +382,8 @@ impl Front {
         key: AnswerKey,
         digest: &Digest,
         caller: &Caller,
-    ) -> Result<AnswerValue, Failure> {
-        match self.answer_at_hand(repository, &key).await? {
+    ) -> Result<Arc<AnswerValue>, Failure> {
+        match self.answer_at_hand(repository, || key.clone()).await? {
             Some(answer) => Ok(answer),
             None => self.make(repository, key, digest, Recalled::default(), caller).await,
         }

@@ -3,6 +3,7 @@
 //! Where it is kept is the shell's. What is known of callers, of tokens and of how registries are asked belongs into
 //! [`Memory`](crate::Memory) and nowhere else; the rest may be in memory, on a disk, or near the clients, and may be gone at any time.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -27,7 +28,7 @@ pub enum Key {
         /// The origin.
         origin: OriginId,
         /// What decides the answer.
-        key: AnswerKey,
+        key: Arc<AnswerKey>,
     },
     /// A manifest or config of a registry.
     Document {
@@ -157,7 +158,7 @@ pub enum HeadOf {
 #[derive(Clone, Debug)]
 pub enum Value {
     /// An answer.
-    Answer(AnswerValue),
+    Answer(Arc<AnswerValue>),
     /// That the answer depends on the client's platform, and is kept under the key with that.
     ByPlatform,
     /// A document, whose digest was checked.
@@ -169,7 +170,7 @@ pub enum Value {
     /// What the manifests of a stored repository refer to.
     Referrers(ReferrersValue),
     /// The record of a digest.
-    Record(Record),
+    Record(Box<Record>),
     /// That a caller may pull. `mark` is what [`Done::Unknown`](crate::Done::Unknown) said when the registry was not asked
     /// yet.
     Permit {

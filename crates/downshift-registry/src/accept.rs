@@ -33,9 +33,11 @@ pub fn capabilities<'a>(
     let mut capabilities = Capabilities::default();
     let (mut any, mut any_application) = (None, None);
     for element in accept.into_iter().flat_map(|line| split(line, b',')) {
-        let mut parts = split(element, b';').map(<[u8]>::trim_ascii);
-        let range = parts.next().and_then(|range| str::from_utf8(range).ok()).unwrap_or_default();
-        let weight = weight(parts);
+        // No media range that means anything here has a quoted string in it.
+        let end = element.iter().position(|&byte| byte == b';').unwrap_or(element.len());
+        let (range, parameters) = element.split_at(end);
+        let range = str::from_utf8(range.trim_ascii()).unwrap_or_default();
+        let weight = weight(split(parameters, b';').map(<[u8]>::trim_ascii));
         if range.eq_ignore_ascii_case("application/*") {
             any_application = any_application.max(Some(weight));
         } else if range == "*/*" {
@@ -58,15 +60,16 @@ pub fn capabilities<'a>(
 pub(crate) fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |&byte| {
-        let literal = quoted;
+        if !quoted {
+            quoted = byte == b'"';
+            return byte == separator;
+        }
         if escaped {
             escaped = false;
-        } else if byte == b'"' {
-            quoted = !quoted;
         } else {
-            escaped = quoted && byte == b'\\';
+            (escaped, quoted) = (byte == b'\\', byte != b'"');
         }
-        !literal && byte == separator
+        false
     })
 }
 

@@ -31,13 +31,13 @@ impl Reference {
 #[must_use]
 pub fn is_repository_name(name: &str) -> bool {
     let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    // Between two letters or digits that stand side by side there is nothing.
     let is_separator =
         |text: &[u8]| matches!(text, b"." | b"_" | b"__") || text.iter().all(|byte| *byte == b'-');
+    let is_run = |run: &[u8]| run.first().is_some_and(is_alphanumeric) || is_separator(run);
     let is_component = |component: &[u8]| {
         component.first().is_some_and(is_alphanumeric)
             && component.last().is_some_and(is_alphanumeric)
-            && component.split(is_alphanumeric).all(is_separator)
+            && component.chunk_by(|a, b| is_alphanumeric(a) == is_alphanumeric(b)).all(is_run)
     };
     name.len() <= 255 && name.as_bytes().split(|byte| *byte == b'/').all(is_component)
 }

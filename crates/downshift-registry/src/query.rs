@@ -127,6 +127,9 @@ pub(crate) fn percent_decoded(text: &str) -> Option<String> {
 
 /// The same, where a plus sign stands for `plus`.
 fn decoded(text: &str, plus: u8) -> Option<String> {
+    if !text.contains(['%', '+']) {
+        return Some(text.to_string());
+    }
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());

@@ -102,7 +102,7 @@ pub fn manifest(request: &Request, manifest: &Manifest) -> Response {
         // The same image as it is stored (RFC 8288; `alternate` is of HTML).
         response = response
             .with("downshift-source-digest", source.as_str())
-            .with("link", format!("</v2/{name}/manifests/{source}>; rel=\"alternate\""));
+            .with("link", ["</v2/", name, "/manifests/", source.as_str(), ">; rel=\"alternate\""].concat());
     }
     if let Some(signature) = &manifest.signature {
         response = response.with("downshift-source-signature", signature.to_string());

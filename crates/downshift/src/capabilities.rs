@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use crate::form::is_manifest_type;
 use crate::{Error, Form, Platform};
@@ -16,7 +17,7 @@ const NEWER_THAN_SCHEMA1: [Form; 4] = [Form::Schema2, Form::List, Form::Oci, For
 /// What a client understands, as its request says.
 ///
 /// The default names no manifest type at all: that is how Docker 1.6–1.9 ask, and they get schema 1.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     weights: [Option<u16>; Form::ALL.len()],
     /// Types of manifests that are of no form, in lower case and in order, each with its weight.
@@ -62,6 +63,19 @@ pub(crate) enum Choice {
     Convert(Form),
     /// Pick the manifest of one platform, and negotiate over that.
     PickPlatform,
+}
+
+/// Few writes, each of several members: caches hash it for every request, and each write costs more than its bytes.
+impl Hash for Capabilities {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { weights, types, any, platform, unreadable, zstd } = self;
+        // No weight is so large.
+        weights.map(|weight| weight.unwrap_or(u16::MAX)).hash(state);
+        let flags = unreadable.iter().chain([any]).fold(0_u16, |flags, &flag| flags << 1 | u16::from(flag));
+        (flags, *zstd).hash(state);
+        types.hash(state);
+        platform.hash(state);
+    }
 }
 
 impl Capabilities {

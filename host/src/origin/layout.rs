@@ -40,6 +40,8 @@ pub(crate) struct Layout {
     files: Arc<StoreFiles>,
     /// Where it is below the folder of `files`.
     name: PathBuf,
+    /// Where `index.json` is.
+    index: PathBuf,
 }
 
 /// The file of a blob, opened. Its bytes are not checked against the digest.
@@ -107,16 +109,18 @@ impl BlobFile {
 impl Layout {
     /// The layout `name` among `files`; with an empty name the folder of these itself. Nothing is read yet.
     pub(crate) fn new(files: Arc<StoreFiles>, name: impl Into<PathBuf>) -> Self {
-        Self { files, name: name.into() }
+        let name = name.into();
+        let index = files.folder().join(&name).join("index.json");
+        Self { files, name, index }
     }
 
     /// Which state `index.json` is in, if it exists. Links to it are followed wherever they lead, for nothing is read.
     pub(crate) fn stamp(&self) -> Result<Option<Stamp>, Error> {
-        let path = self.index_path();
-        match fs::metadata(&path) {
-            Ok(metadata) => Stamp::of(&metadata).map(Some).map_err(|error| Error::unreadable(&path, error)),
+        let unreadable = |error| Error::unreadable(&self.index, error);
+        match fs::metadata(&self.index) {
+            Ok(metadata) => Stamp::of(&metadata).map(Some).map_err(unreadable),
             Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(Error::unreadable(&path, error)),
+            Err(error) => Err(unreadable(error)),
         }
     }
 
@@ -136,7 +140,7 @@ impl Layout {
             let problem = format!("the layout has the unknown version `{}`", marker.image_layout_version);
             return Err(Error::BrokenLayout { path, problem });
         }
-        Ok(Some((read_json(index, &self.index_path())?, stamp)))
+        Ok(Some((read_json(index, &self.index)?, stamp)))
     }
 
     /// Opens the blob with `digest`, if it is there and a regular file.
@@ -181,12 +185,12 @@ impl Layout {
 
     /// That `index.json` cannot be used as it is.
     pub(crate) fn broken_index(&self, problem: &downshift::Error) -> Error {
-        Error::BrokenLayout { path: self.index_path(), problem: problem.to_string() }
+        Error::BrokenLayout { path: self.index.clone(), problem: problem.to_string() }
     }
 
     /// Where `index.json` is, for people.
-    pub(crate) fn index_path(&self) -> PathBuf {
-        self.path("index.json")
+    pub(crate) fn index_path(&self) -> &Path {
+        &self.index
     }
 
     fn path(&self, file: &str) -> PathBuf {

@@ -178,8 +178,8 @@ impl Store {
 
     /// The repository called `name`, if it was read before and has not changed since.
     pub(crate) fn loaded(&self, name: &str) -> Option<Arc<Repository>> {
-        let stamp = self.layout(name).stamp().ok()??;
-        self.read_before(name, stamp)
+        let loaded = self.lock().get(name).map(Arc::clone)?;
+        (loaded.layout.stamp().ok()?? == loaded.stamp).then_some(loaded)
     }
 
     fn read_before(&self, name: &str, stamp: Stamp) -> Option<Arc<Repository>> {

@@ -13,7 +13,7 @@ pub(super) struct Account(Arc<Mutex<Charge>>);
 
 impl Account {
     /// An account on which nothing stands.
-    pub(super) fn open(work: &WorkBudget, asker: Asker) -> Self {
+    pub(super) fn open(work: &Arc<WorkBudget>, asker: Asker) -> Self {
         Self(Arc::new(Mutex::new(work.open(Some(asker)))))
     }
 
@@ -39,7 +39,7 @@ impl Account {
 
     /// Counts no more than `bytes` from now on, and gives what it takes to keep that counted.
     pub(super) fn settle(&self, bytes: usize) -> Option<Arc<Charge>> {
-        let mut charge = Arc::clone(&self.0).try_lock_owned().ok()?;
+        let mut charge = self.0.try_lock().ok()?;
         charge.shrink_to(bytes);
         if charge.bytes() == 0 {
             return None;

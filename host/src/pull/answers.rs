@@ -22,7 +22,7 @@ const CAPACITY: u64 = 64 * 1024 * 1024;
 const OVERHEAD: usize = 1024;
 
 /// What decides an answer.
-pub(super) type Key = (OriginId, AnswerKey);
+pub(super) type Key = (OriginId, Arc<AnswerKey>);
 
 /// Answers by what decides them. Where there is no room, those asked for least go.
 pub(crate) struct AnswerCache {
@@ -39,7 +39,7 @@ enum Entry {
 
 /// An answer, and what has to be recorded as long as it is given.
 struct Answer {
-    value: AnswerValue,
+    value: Arc<AnswerValue>,
     /// The state of [`Records::evictions`] in which all of it was there.
     evictions: AtomicU64,
     /// When the record of the digest that is asked for was last told so, in seconds since 1970.
@@ -109,7 +109,7 @@ impl AnswerCache {
             Some(Entry::ByPlatform) => return Ok(Some(Lookup::Value(Value::ByPlatform))),
             None => return Ok(None),
         };
-        let (_, AnswerKey { name, reference, .. }) = key;
+        let AnswerKey { name, reference, .. } = &*key.1;
         if !answer.is_recorded(name, records)? {
             self.entries.invalidate(key);
             return Ok(None);
@@ -125,7 +125,7 @@ impl AnswerCache {
         Ok(Some(if answer.value.manifest.body.len() > FREE_BYTES {
             Lookup::Large(LargeAnswer(answer))
         } else {
-            Lookup::Value(Value::Answer(answer.value.clone()))
+            Lookup::Value(Value::Answer(Arc::clone(&answer.value)))
         }))
     }
 
@@ -199,9 +199,9 @@ impl LargeAnswer {
     /// [`Error::Busy`] if there is no room for some time.
     pub(super) async fn charged(
         self,
-        work: &WorkBudget,
+        work: &Arc<WorkBudget>,
         asker: Asker,
-    ) -> Result<(AnswerValue, Arc<Charge>), Error> {
+    ) -> Result<(Arc<AnswerValue>, Arc<Charge>), Error> {
         let Self(answer) = self;
         let charge = answer.charge.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
         let charge = match charge {
@@ -212,7 +212,7 @@ impl LargeAnswer {
                 charge
             }
         };
-        Ok((answer.value.clone(), charge))
+        Ok((Arc::clone(&answer.value), charge))
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
         let reference = Reference::Tag(tag.to_owned());
         let meaning = Meaning::Reading(reading);
         let name = "library/httpd".to_owned();
-        (OriginId(0), AnswerKey { name, reference, meaning, client: Capabilities::default() })
+        (OriginId(0), Arc::new(AnswerKey { name, reference, meaning, client: Capabilities::default() }))
     }
 
     /// An answer with the body `text`, which is recorded and kept.
@@ -290,7 +290,7 @@ mod tests {
         };
         let value =
             AnswerValue { manifest, stored: Form::Schema2, recorded: vec![digest], diff_ids: Vec::new() };
-        answers.keep(key, Value::Answer(value), evictions);
+        answers.keep(key, Value::Answer(Arc::new(value)), evictions);
     }
 
     fn found(answers: &AnswerCache, key: &Key, records: &Records) -> Option<String> {

@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(super) asker: Asker,
     pub(super) account: Account,
     /// The stored repositories that were looked at, so that it sees one reading of each.
-    pub(super) repositories: HashMap<Scope, Option<Arc<Repository>>>,
+    pub(super) repositories: Vec<(Scope, Option<Arc<Repository>>)>,
     /// The right to make an answer, as long as it makes that.
     pub(super) lease: Option<Lease>,
     /// The state of the records before any were kept for it.
@@ -61,7 +61,7 @@ impl Context {
             address,
             asker,
             account,
-            repositories: HashMap::new(),
+            repositories: Vec::new(),
             lease: None,
             evictions: None,
             keeping: Vec::new(),
@@ -77,6 +77,11 @@ impl Context {
             bodies: HashMap::new(),
             next_body: 0,
         }
+    }
+
+    /// A stored repository, or that there is none, if it was looked at.
+    pub(super) fn repository(&self, scope: &Scope) -> Option<&Option<Arc<Repository>>> {
+        self.repositories.iter().find(|(known, _)| known == scope).map(|(_, repository)| repository)
     }
 
     /// What keeps an answer of so many bytes counted while it is sent.

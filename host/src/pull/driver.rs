@@ -83,9 +83,10 @@ impl Driver {
         if self.running.is_empty() {
             self.context.since = self.shared.registries.now();
         }
+        let now = time::now_in_milliseconds();
         loop {
             self.poll_running(task);
-            let (new, dropped) = match self.pull.step(time::now_in_milliseconds(), self.done.drain(..)) {
+            let (new, dropped) = match self.pull.step(now, self.done.drain(..)) {
                 Step::Finished => return Poll::Ready(News::Finished),
                 Step::Wants { new, dropped } => (new, dropped),
             };

@@ -118,7 +118,6 @@ pub(super) struct OpenedFile {
 type IsFilling = bool;
 
 /// When an effect is done.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(super) enum When {
     Now(Done),
     Later(Later),
@@ -144,7 +143,7 @@ impl Shared {
         match effect {
             Effect::Ask(ask) => {
                 let (account, is_open) = (context.account.clone(), ask.take == Take::Open);
-                let asked = self.registries.ask(ask, account.clone(), context.since, &mut context.asked);
+                let asked = self.registries.ask(*ask, account.clone(), context.since, &mut context.asked);
                 later(async move {
                     if is_open && account.add(BLOB_BYTES).await.is_err() {
                         return Outcome::Done(Done::Busy);
@@ -188,7 +187,7 @@ impl Shared {
                 (None, _) => self.of_repository(effect, context),
             },
             Effect::Verify(body) => self.verify(body, context),
-            Effect::Convert(conversion) => self.convert(conversion, context),
+            Effect::Convert(conversion) => self.convert(*conversion, context),
             Effect::CheckLogin(authorization) => {
                 let (shared, address) = (Arc::clone(self), context.address);
                 later(async move {
@@ -380,7 +379,7 @@ impl Shared {
             let bytes =
                 record.as_ref().ok().and_then(Option::as_ref).map_or(0, |record| record.payload.len());
             charge.shrink_to(before + bytes);
-            Outcome::Done(Done::Recalled(record))
+            Outcome::Done(Done::Recalled(record.map(|record| record.map(Box::new))))
         })
     }
 
@@ -395,12 +394,13 @@ impl Shared {
             | Effect::Manifests(scope) => scope.clone(),
             _ => return When::Now(Done::Nothing),
         };
-        if let Some(repository) = context.repositories.get(&scope) {
-            return self.in_repository(effect, repository.clone(), context);
+        if let Some(repository) = context.repository(&scope) {
+            let repository = repository.clone();
+            return self.in_repository(effect, repository, context);
         }
         let Some(store) = &self.store else { return self.in_repository(effect, None, context) };
         if let Some(repository) = store.loaded(&scope.name) {
-            context.repositories.insert(scope, Some(Arc::clone(&repository)));
+            context.repositories.push((scope, Some(Arc::clone(&repository))));
             return self.in_repository(effect, Some(repository), context);
         }
         let store = Arc::clone(store);
@@ -506,7 +506,7 @@ impl Shared {
 
     fn convert(&self, conversion: Conversion, context: &mut Context) -> When {
         let Conversion { request, scope, documents, layers, .. } = conversion;
-        let shelf = match context.repositories.get(&scope) {
+        let shelf = match context.repository(&scope) {
             Some(Some(repository)) => Shelf::Store(Arc::clone(repository)),
             _ => Shelf::Cache(Arc::clone(&self.cache), scope),
         };
@@ -564,7 +564,7 @@ pub(super) fn take_in(outcome: Outcome, context: &mut Context) -> Result<Done, B
             Done::Opened(Ok(Some(StoredBlob { body, size, check, url })))
         }
         Outcome::Repository(scope, repository, effect) => {
-            context.repositories.insert(scope, repository);
+            context.repositories.push((scope, repository));
             return Err(effect);
         }
         Outcome::Cached(body, size, is_filling) => {
@@ -596,7 +596,7 @@ fn refused(NoAnswer { error, records, layers }: NoAnswer) -> Done {
 }
 
 /// An answer that counts while it is sent, once there is room for it.
-async fn large_answer(answer: LargeAnswer, work: &WorkBudget, asker: Asker) -> Outcome {
+async fn large_answer(answer: LargeAnswer, work: &Arc<WorkBudget>, asker: Asker) -> Outcome {
     match answer.charged(work, asker).await {
         Ok((value, charge)) => Outcome::LargeAnswer(Value::Answer(value), charge),
         Err(_) => Outcome::Done(Done::Busy),

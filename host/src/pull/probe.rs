@@ -52,7 +52,7 @@ async fn look(
         for (ticket, effect) in new {
             match effect {
                 Effect::Ask(ask) => {
-                    running.push((ticket, ask_once(upstream, ask, account.clone()).boxed()));
+                    running.push((ticket, ask_once(upstream, *ask, account.clone()).boxed()));
                 }
                 Effect::Pause(duration) => {
                     running.push((ticket, tokio::time::sleep(duration).map(|()| Done::Waited).boxed()));

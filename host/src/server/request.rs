@@ -125,12 +125,15 @@ fn read(request: &hyper::Request<Incoming>) -> Result<Request, Response> {
     // HTTP/2 has the host in the URI.
     let authority = authority.map(|authority| ("host", authority.as_bytes()));
     let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-    let read = Request::read(request.method().as_str(), target, headers.chain(authority))?;
+    let mut read = Request::read(request.method().as_str(), target, headers.chain(authority))?;
     // What comes is not read. A little is passed over; for more the connection ends.
     if request.body().size_hint().lower() > MAX_BODY_BYTES {
         return Err(for_method(error::body_too_large(), request));
     }
-    Ok(if request.version() < Version::HTTP_11 { read.without_codings() } else { read })
+    if request.version() < Version::HTTP_11 {
+        read = read.without_codings();
+    }
+    Ok(read)
 }
 
 /// True if a request with these `Host` headers says soundly which host it is for: HTTP/1.1 with one of them, HTTP/2 by its
@@ -208,7 +211,7 @@ fn into_http(
         ReplyBody::Bytes(bytes) => Either::Left(Full::new(charged(bytes, charge.clone()))),
         ReplyBody::Blob(body) => Either::Right(body),
     };
-    let paced = Reader::current().map(|reader| Paced::new(reader, timeout));
+    let paced = Reader::current().map(|reader| Box::new(Paced::new(reader, timeout)));
     match head(status, headers) {
         Ok(head) => {
             hyper::Response::from_parts(head, ResponseBody { body, paced, under_way, _charge: charge })
@@ -297,7 +300,7 @@ pub(super) struct ResponseBody {
     // A blob in its box: hyper moves what has a place in the response.
     body: Either<Full<Bytes>, Box<PullBody>>,
     /// With HTTP/2.
-    paced: Option<Paced>,
+    paced: Option<Box<Paced>>,
     under_way: UnderWay,
     _charge: Option<Arc<Charge>>,
 }

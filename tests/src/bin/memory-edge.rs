@@ -124,7 +124,7 @@ impl Edge {
             Effect::Record(records) => {
                 for record in records {
                     let (name, digest) = (record.name.clone(), record.digest.clone());
-                    lock(&self.kept).insert(Key::Record { name, digest }, Value::Record(record));
+                    lock(&self.kept).insert(Key::Record { name, digest }, Value::Record(Box::new(record)));
                 }
                 Done::Recorded(Ok(()))
             }

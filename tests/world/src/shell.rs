@@ -68,7 +68,7 @@ impl World {
                 Done::Nothing
             }
             Effect::Recall { name, digest } => {
-                Done::Recalled(Ok(self.records.get(&(name.clone(), digest.clone())).cloned()))
+                Done::Recalled(Ok(self.records.get(&(name.clone(), digest.clone())).cloned().map(Box::new)))
             }
             Effect::Record(records) => {
                 for record in records {

@@ -123,7 +123,8 @@ pub(crate) fn record(name: &str, digest: &Digest) -> Vec<String> {
 pub(crate) fn write(value: &Value) -> (String, Bytes) {
     let mut about = Object::new();
     let bytes = match value {
-        Value::Answer(AnswerValue { manifest, stored, recorded, diff_ids }) => {
+        Value::Answer(answer) => {
+            let AnswerValue { manifest, stored, recorded, diff_ids } = &**answer;
             let Manifest { form, media_type, digest, body, source, signature } = manifest;
             about.text("kind", "answer").text("form", form.name()).text("digest", digest.as_str());
             about.optional_text("mediaType", media_type.as_deref());
@@ -190,12 +191,9 @@ pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
                 source: decode::optional_digest(about, "source"),
                 signature: decode::signature(about),
             };
-            Value::Answer(AnswerValue {
-                manifest,
-                stored: decode::form_in(about, "stored"),
-                recorded: digests("recorded"),
-                diff_ids: digests("diffIds"),
-            })
+            let (stored, recorded, diff_ids) =
+                (decode::form_in(about, "stored"), digests("recorded"), digests("diffIds"));
+            Value::Answer(Arc::new(AnswerValue { manifest, stored, recorded, diff_ids }))
         }
         Some("byPlatform") => Value::ByPlatform,
         Some("pass") => Value::LayerPass,
@@ -205,7 +203,7 @@ pub(crate) fn read(about: Argument<'_>, bytes: Bytes) -> Value {
             let (next, filters) = (about.optional_text("next"), about.optional_text("filters"));
             Value::List(ListValue { bytes, next, filters, at: about.number("at") })
         }
-        _ => Value::Record(decode::record(about, bytes.into())),
+        _ => Value::Record(Box::new(decode::record(about, bytes.into()))),
     }
 }
 

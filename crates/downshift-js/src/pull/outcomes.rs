@@ -114,7 +114,7 @@ fn kept(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Option<Value> {
     problems.check(value).ok()
 }
 
-fn recalled(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Result<Option<Record>, Trouble> {
+fn recalled(given: Argument<'_>, bytes: &mut VecDeque<Bytes>) -> Result<Option<Box<Record>>, Trouble> {
     succeeded(given)?;
     match kept(given, bytes) {
         Some(Value::Record(record)) => Ok(Some(record)),

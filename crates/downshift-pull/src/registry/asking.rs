@@ -1,5 +1,6 @@
 //! Asking a registry: with which credentials, and where its redirects lead.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -142,7 +143,7 @@ impl Remote<'_> {
             authorization,
             take: question.take,
         };
-        match self.shell.ask(Effect::Ask(ask)).await {
+        match self.shell.ask(Effect::Ask(Box::new(ask))).await {
             Done::Asked(Ok(answered)) => {
                 if is_own {
                     limits::note(self.shell, &answered);
