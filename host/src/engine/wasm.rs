@@ -107,9 +107,9 @@ pub(crate) type IsAbandoned = Box<dyn Fn() -> bool + Send + Sync>;
 /// The time of the step that is taken.
 struct StepTime {
     is_short: bool,
-    begun: Instant,
-    /// The processor time of its thread when it began.
-    begun_processor: Duration,
+    /// When it was first looked at, and the processor time of its thread then: within a tick of its begin. To look at the
+    /// clocks takes longer than many a step.
+    first: Option<(Instant, Duration)>,
     is_abandoned: Option<IsAbandoned>,
 }
 
@@ -144,24 +144,25 @@ pub(crate) enum NoStep {
 
 impl StepTime {
     fn new() -> Self {
-        Self { is_short: false, begun: Instant::now(), begun_processor: processor_time(), is_abandoned: None }
+        Self { is_short: false, first: None, is_abandoned: None }
     }
 
     fn begin(&mut self, is_short: bool) {
         self.is_short = is_short;
-        self.begun = Instant::now();
-        self.begun_processor = processor_time();
+        self.first = None;
     }
 
     /// How a step goes on whose epoch is over.
-    fn look(&self) -> wasmtime::Result<UpdateDeadline> {
+    fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
         if self.is_short {
             return Ok(UpdateDeadline::Interrupt);
         }
         if self.is_abandoned.as_ref().is_some_and(|is_abandoned| is_abandoned()) {
             return Err(Stopped::Abandoned.into());
         }
-        judge(processor_time().saturating_sub(self.begun_processor), self.begun.elapsed())
+        let processor = processor_time();
+        let (begun, begun_processor) = *self.first.get_or_insert_with(|| (Instant::now(), processor));
+        judge(processor.saturating_sub(begun_processor), begun.elapsed())
     }
 }
 
@@ -302,7 +303,7 @@ fn store(engine: &Engine, memory: Memory) -> Store<State> {
     let mut store = Store::new(engine, State { memory, step: StepTime::new() });
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| store.data().step.look());
+    store.epoch_deadline_callback(|mut store| store.data_mut().step.look());
     store
 }
 
