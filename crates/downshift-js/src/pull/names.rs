@@ -1,6 +1,8 @@
 //! The names under which an edge keeps things, and what it keeps under them.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
