@@ -171,9 +171,6 @@ impl Charge {
 
     /// Counts at least `bytes` from now on, if that is possible without waiting.
     pub(crate) fn try_grow_to(&mut self, bytes: usize) -> bool {
-        if bytes == 0 {
-            return true;
-        }
         let Holds { own, all } = self.holds();
         own.as_mut().is_none_or(|own| own.try_grow_to(bytes)) && all.try_grow_to(bytes)
     }

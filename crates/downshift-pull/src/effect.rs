@@ -50,6 +50,8 @@ pub struct Ticket(pub u32);
 pub struct BodyId(pub u32);
 
 /// Something that a pull wants done. Each says which [`Done`] is its outcome.
+///
+/// What is large and rare is boxed: on its way to who does it, each is moved several times.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Ask a registry, or a host that it names: [`Done::Asked`].

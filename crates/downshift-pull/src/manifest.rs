@@ -1,6 +1,6 @@
 //! Manifests: what a reference stands for, the answer to it, and what is recorded before that goes out.
 
-use alloc::borrow::ToOwned as _;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -99,17 +99,16 @@ impl Front {
 
     async fn reply_with(&self, repository: &Repository<'_>, answer: Arc<AnswerValue>) -> Reply {
         let AnswerValue { manifest, stored, .. } = &*answer;
-        let forms = Some((*stored, manifest.form));
+        let mut manifest = Cow::Borrowed(manifest);
         if manifest.form == Form::Other
             && manifest.media_type.is_none()
             && let Some(remote) = repository.remote()
         {
             // A document that does not say what it is goes by what its registry says.
-            let media_type = remote.media_type(&manifest.digest).await;
-            let manifest = Manifest { media_type, ..manifest.clone() };
-            return Reply { response: response::manifest(&self.request, &manifest), forms };
+            manifest.to_mut().media_type = remote.media_type(&answer.manifest.digest).await;
         }
-        Reply { response: response::manifest(&self.request, manifest), forms }
+        let forms = Some((*stored, manifest.form));
+        Reply { response: response::manifest(&self.request, &manifest), forms }
     }
 
     /// What decides an answer: not every spelling of the same, and the platform only where that does.

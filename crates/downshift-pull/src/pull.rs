@@ -191,6 +191,16 @@ mod tests {
     /// Bytes that a pull takes before anything of it is done.
     const MAX_PULL_BYTES: usize = 4_096;
 
+    /// Bytes of something that a pull wants, or of what comes of it.
+    const MAX_EFFECT_BYTES: usize = 192;
+
+    #[test]
+    fn an_effect_has_no_room_for_what_is_large_and_rare() {
+        for bytes in [size_of::<Effect>(), size_of::<Done>()] {
+            assert!(bytes <= MAX_EFFECT_BYTES, "{bytes} bytes");
+        }
+    }
+
     fn size_of_future<T, F: Future>(_: impl FnOnce(T) -> F) -> usize {
         size_of::<F>()
     }

@@ -105,6 +105,7 @@ impl Memory {
 pub(crate) type IsAbandoned = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The time of the step that is taken.
+#[derive(Default)]
 struct StepTime {
     is_short: bool,
     /// When it was first looked at, and the processor time of its thread then: within a tick of its begin. To look at the
@@ -143,10 +144,6 @@ pub(crate) enum NoStep {
 }
 
 impl StepTime {
-    fn new() -> Self {
-        Self { is_short: false, first: None, is_abandoned: None }
-    }
-
     fn begin(&mut self, is_short: bool) {
         self.is_short = is_short;
         self.first = None;
@@ -300,7 +297,7 @@ impl Task {
 
 /// A store whose memory is limited, and whose steps have an end.
 fn store(engine: &Engine, memory: Memory) -> Store<State> {
-    let mut store = Store::new(engine, State { memory, step: StepTime::new() });
+    let mut store = Store::new(engine, State { memory, step: StepTime::default() });
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| store.data_mut().step.look());
@@ -495,7 +492,7 @@ mod tests {
 
     #[test]
     fn a_step_that_nobody_waits_for_is_stopped() {
-        let mut time = StepTime::new();
+        let mut time = StepTime::default();
         assert!(matches!(time.look(), Ok(UpdateDeadline::Continue(1))));
         time.is_abandoned = Some(Box::new(|| true));
         assert_eq!(time.look().err().unwrap().downcast_ref(), Some(&Stopped::Abandoned));
