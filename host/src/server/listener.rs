@@ -1,7 +1,7 @@
 //! Listening, and accepting connections.
 
 use core::future::poll_fn;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Poll;
 use core::time::Duration;
@@ -19,7 +19,7 @@ use crate::settings::{Host, Listen};
 /// of the time.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections may wait to be accepted. The system has a limit of its own, which most of the time is lower.
+/// How many connections may wait to be accepted. The system has a limit of its own: Linux 4,096 by default.
 const BACKLOG: i32 = 4096;
 
 /// How many addresses of a name are listened on. A machine's own name has a few.
@@ -43,7 +43,8 @@ impl Listener {
     pub(crate) async fn bind(listen: &Listen) -> Result<Self, Error> {
         let bound = match &listen.host {
             Some(Host::Address(address)) => {
-                TcpListener::bind((*address, listen.port)).await.map(|listener| vec![listener])
+                bind_socket((*address, listen.port).into(), Families::SystemDefault)
+                    .map(|listener| vec![listener])
             }
             Some(Host::Name(name)) => bind_name(name, listen.port).await,
             None => bind_all(listen.port).map(|listener| vec![listener]),
@@ -93,7 +94,7 @@ async fn bind_name(name: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let (mut port, mut absent) = (port, None);
     for address in addresses {
-        match TcpListener::bind((address, port)).await {
+        match bind_socket((address, port).into(), Families::SystemDefault) {
             Ok(listener) => {
                 // Where any free port will do, it is the one that the first address has got.
                 port = listener.local_addr()?.port();
@@ -114,22 +115,32 @@ async fn bind_name(name: &str, port: u16) -> io::Result<Vec<TcpListener>> {
 /// Listens on every address of the machine: with one socket for IPv6 and IPv4, whatever the system's default for that is,
 /// or for IPv4 alone where there is no IPv6.
 fn bind_all(port: u16) -> io::Result<TcpListener> {
-    match bind_socket(Ipv6Addr::UNSPECIFIED.into(), port) {
-        Err(error) if is_absent(&error) => bind_socket(Ipv4Addr::UNSPECIFIED.into(), port),
+    match bind_socket((Ipv6Addr::UNSPECIFIED, port).into(), Families::Both) {
+        Err(error) if is_absent(&error) => {
+            bind_socket((Ipv4Addr::UNSPECIFIED, port).into(), Families::SystemDefault)
+        }
         bound => bound,
     }
 }
 
-fn bind_socket(address: IpAddr, port: u16) -> io::Result<TcpListener> {
-    let domain = if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
+/// Whether a socket on `[::]` takes IPv4 as well.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Families {
+    SystemDefault,
+    Both,
+}
+
+/// Listens with a queue of [`BACKLOG`]. Tokio asks for 128: once a burst has filled that, the next client waits a second or more
+/// before it tries again.
+fn bind_socket(address: SocketAddr, families: Families) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if families == Families::Both {
         socket.set_only_v6(false)?;
     }
     // As tokio does: a server that is started again need not wait for the connections of the one before.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(address, port).into())?;
+    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -172,6 +183,28 @@ mod tests {
         assert!(is_heard(&listener, (Ipv4Addr::LOCALHOST, port).into()).await);
         if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok() {
             assert!(is_heard(&listener, (Ipv6Addr::LOCALHOST, port).into()).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_waits_to_be_accepted() {
+        // More than tokio's own queue has room for.
+        const BURST: usize = 200;
+        let of_system = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        if of_system.trim().parse().is_ok_and(|most: usize| most < BURST) {
+            return;
+        }
+        for text in ["127.0.0.1:0", "localhost:0", ":0"] {
+            let listener = listener(text).await.unwrap();
+            let address = listener.addresses()[0];
+            let host = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+            let mut waiting = Vec::new();
+            // None is accepted: one for which there is no room would wait for ever.
+            for _ in 0..BURST {
+                let connecting = TcpStream::connect((host, address.port()));
+                let connected = time::timeout(Duration::from_secs(30), connecting).await;
+                waiting.push(connected.unwrap_or_else(|_| panic!("{text}: {} wait", waiting.len())).unwrap());
+            }
         }
     }
 
