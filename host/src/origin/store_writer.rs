@@ -438,6 +438,22 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_kept_for_a_week() {
+        let folder = tempfile::tempdir().unwrap();
+        let [young, old] = [&b"young"[..], b"old"].map(Digest::of);
+        let store = StoreWriter::open(folder.path()).unwrap();
+        store.part(&young).unwrap().append(b"yo").unwrap();
+        let mut part = store.part(&old).unwrap();
+        part.append(b"ol").unwrap();
+        part.file
+            .set_modified(std::time::SystemTime::now() - PART_LIFETIME - Duration::from_secs(60))
+            .unwrap();
+        drop((part, store));
+        let store = StoreWriter::open(folder.path()).unwrap();
+        assert_eq!((store.part(&young).unwrap().len(), store.part(&old).unwrap().len()), (2, 0));
+    }
+
+    #[test]
     fn a_damaged_blob_is_not_shared() {
         let folder = tempfile::tempdir().unwrap();
         let digest = Digest::of(b"bytes");
