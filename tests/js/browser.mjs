@@ -37,8 +37,11 @@ const server = createServer((request, response) => {
   }
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const running = await puppeteer.launch({ executablePath: browser, args: ["--no-sandbox"] });
+// Puppeteer's own 30 s are too short on a busy machine.
+const timeout = 120_000;
+const running = await puppeteer.launch({ executablePath: browser, args: ["--no-sandbox"], timeout });
 const tab = await running.newPage();
+tab.setDefaultTimeout(timeout);
 tab.on("pageerror", (error) => console.error(error));
 await tab.goto(`http://127.0.0.1:${server.address().port}/`);
 await tab.waitForFunction(() => globalThis.ask);

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -18,7 +19,7 @@ use crate::programs::{DOCKER, DOCKERD, PODMAN};
 use downshift_cases::images::sample::Entry;
 
 /// How long Docker's daemon may take to start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// A container engine.
 #[derive(Debug)]
@@ -57,6 +58,9 @@ impl Client {
         let pull_arguments = &["--tls-verify=false", "--quiet"];
         let environment = Vec::new();
         let podman = Self { program: PODMAN, arguments, pull_arguments, environment, _daemon: None, folder };
+        // The first podman on a machine sets up what all share, and two at once collide.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         podman.run(&["images"])?;
         Ok(podman)
     }

@@ -10,7 +10,8 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use crate::clients::Client;
-use crate::operated::{await_true, run};
+use crate::operated::run;
+use crate::patience::await_true;
 use crate::program;
 use crate::programs::STRIP;
 use crate::server::free_address;

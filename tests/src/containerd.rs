@@ -13,7 +13,7 @@ use crate::daemon::Daemon;
 use crate::programs::{CONTAINERD, CTR};
 
 /// How long it may take to start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// A running containerd.
 #[derive(Debug)]

@@ -2,11 +2,12 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use downshift_cases::response::Response;
+use memchr::memmem;
 
 /// How long a connection may be silent.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -54,6 +55,77 @@ pub fn receive(
     target: &str,
     headers: &[(&str, &str)],
 ) -> anyhow::Result<Response> {
+    let head = head(address, method, target, &[headers, &[("Connection", "close")]].concat());
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.write_all(head.as_bytes())?;
+    let bytes = read(&mut stream, method)?;
+    ensure!(!bytes.is_empty(), NothingCame);
+    parse(&bytes).with_context(|| format!("{method} {target}"))
+}
+
+/// A connection that is kept for many requests, as engines do: connecting for each would take most of the time.
+#[derive(Debug)]
+pub struct Connection {
+    address: SocketAddr,
+    stream: TcpStream,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { address, stream })
+    }
+
+    /// As [`send`], but the connection stays open.
+    ///
+    /// # Errors
+    /// As there; no other request can be sent then. [`NothingCame`] if the server had closed it.
+    pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> anyhow::Result<Response> {
+        let head = head(self.address, method, target, headers);
+        let mut chunk = [0; 16 * 1024];
+        self.check_silence(&mut chunk)?;
+        self.stream.write_all(head.as_bytes()).map_err(|_| NothingCame)?;
+        let mut bytes = Vec::new();
+        loop {
+            let length = match self.stream.read(&mut chunk) {
+                Err(error) if bytes.is_empty() && error.kind() == ErrorKind::ConnectionReset => {
+                    bail!(NothingCame)
+                }
+                read => read.with_context(|| format!("{method} {target}: {}", bytes.escape_ascii()))?,
+            };
+            ensure!(length > 0 || !bytes.is_empty(), NothingCame);
+            ensure!(length > 0, "{method} {target}: the response breaks off: {}", bytes.escape_ascii());
+            bytes.extend_from_slice(&chunk[..length]);
+            if let Ok(response) = parse(&bytes)
+                && is_whole(&response, method)
+            {
+                // More than was announced is an error.
+                check_framing(&response, method).with_context(|| format!("{method} {target}"))?;
+                return Ok(response);
+            }
+        }
+    }
+
+    /// Checks that nothing has come since the last response.
+    fn check_silence(&mut self, chunk: &mut [u8]) -> anyhow::Result<()> {
+        self.stream.set_nonblocking(true)?;
+        let read = self.stream.read(chunk);
+        self.stream.set_nonblocking(false)?;
+        match read {
+            Ok(length @ 1..) => bail!("more than a response came: {}", chunk[..length].escape_ascii()),
+            Err(error) if is_timeout(&error) => Ok(()),
+            Ok(_) | Err(_) => bail!(NothingCame),
+        }
+    }
+}
+
+fn head(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         head.push_str(&format!("Host: {address}\r\n"));
@@ -61,12 +133,7 @@ pub fn receive(
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    head.push_str("Connection: close\r\n\r\n");
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.write_all(head.as_bytes())?;
-    let bytes = read(&mut stream, method)?;
-    ensure!(!bytes.is_empty(), NothingCame);
-    parse(&bytes).with_context(|| format!("{method} {target}"))
+    head + "\r\n"
 }
 
 /// A connection that was closed without a response.
@@ -113,9 +180,7 @@ fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(bytes),
             Ok(length) => bytes.extend_from_slice(&chunk[..length]),
-            Err(error) if is_whole && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Ok(bytes);
-            }
+            Err(error) if is_whole && is_timeout(&error) => return Ok(bytes),
             // That is how a response breaks off.
             Err(error) if error.kind() == ErrorKind::ConnectionReset && !bytes.is_empty() => {
                 return Ok(bytes);
@@ -132,14 +197,37 @@ fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
 /// If there is no connection, or something comes back that is no response framed by its `Content-Length`.
 pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Response>> {
     const SILENCE: Duration = Duration::from_secs(2);
+    converse_until(address, bytes, SILENCE, false)
+}
+
+/// The same for requests after which the server closes the connection.
+///
+/// # Errors
+/// As [`converse`], and if it does not close it.
+pub fn converse_to_the_end(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Response>> {
+    converse_until(address, bytes, TIMEOUT, true)
+}
+
+fn converse_until(
+    address: SocketAddr,
+    bytes: &[u8],
+    silence: Duration,
+    must_end: bool,
+) -> anyhow::Result<Vec<Response>> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(SILENCE))?;
+    stream.set_read_timeout(Some(silence))?;
     // It may have heard enough before the end.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let mut chunk = [0; 4096];
-    while let Ok(length @ 1..) = stream.read(&mut chunk) {
-        answer.extend_from_slice(&chunk[..length]);
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(length @ 1..) => answer.extend_from_slice(&chunk[..length]),
+            Err(error) if must_end && is_timeout(&error) => {
+                bail!("the connection does not end: {}", answer.escape_ascii());
+            }
+            Ok(_) | Err(_) => break,
+        }
     }
     let mut responses = Vec::new();
     let mut rest = answer.as_slice();
@@ -152,6 +240,10 @@ pub fn converse(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<Respons
         responses.push(response);
     }
     Ok(responses)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Whether all of the body is there that belongs to the head.
@@ -173,7 +265,7 @@ fn announced(response: &Response) -> Option<usize> {
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Response> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let end = memmem::find(bytes, b"\r\n\r\n");
     let end = end.with_context(|| format!("no HTTP came back: {}", bytes.escape_ascii()))?;
     let head = str::from_utf8(&bytes[..end])?;
     let mut lines = head.split("\r\n");
@@ -206,7 +298,7 @@ fn unchunked(mut chunks: &[u8]) -> Option<Vec<u8>> {
         let size = usize::from_str_radix(size, 16).ok()?;
         chunks = &chunks[end + 2..];
         if size == 0 {
-            return Some(body);
+            return chunks.starts_with(b"\r\n").then_some(body);
         }
         body.extend_from_slice(chunks.get(..size)?);
         chunks = chunks.get(size..)?.strip_prefix(b"\r\n")?;

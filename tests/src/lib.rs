@@ -22,6 +22,7 @@ pub mod nginx;
 pub mod operated;
 pub mod oras;
 pub mod page;
+pub mod patience;
 pub mod program;
 pub mod programs;
 pub mod proxy;

@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use downshift::Form;
 use downshift_cases::images::{REPOSITORY, layout, sample};
 
+use crate::patience::await_true;
 use crate::server::Server;
 use crate::{built, http};
 
@@ -76,9 +77,15 @@ fn compile() -> anyhow::Result<PathBuf> {
     let server = Server::start(&mut server)?;
     let headers =
         [("Accept", Form::Schema2.media_type()), ("User-Agent", "docker/20.10.24 os/linux arch/amd64")];
-    let answer =
-        http::send(server.address(), "GET", &format!("/v2/{REPOSITORY}/manifests/latest"), &headers)?;
-    ensure!(answer.status == 200, "layers are not read: {answer:?}");
+    // The server goes on compiling after its client has given up.
+    let path = format!("/v2/{REPOSITORY}/manifests/latest");
+    let mut last = String::new();
+    await_true("layers to be read", || {
+        let answer = http::send(server.address(), "GET", &path, &headers);
+        last = format!("{answer:?}");
+        Ok(answer.is_ok_and(|answer| answer.status == 200))
+    })
+    .with_context(|| last)?;
     server.stop()?;
     Ok(data)
 }

@@ -1,23 +1,18 @@
 //! `downshift serve` with a listener for its operator, and a data folder.
 
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::process::Command;
 use std::sync::Arc;
-use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::http;
+use crate::patience::await_true;
 use crate::server::{Server, free_address};
 use crate::{machine_code, program};
 use downshift_cases::images::{Image, REPOSITORY, layout};
 use downshift_cases::response::Response;
-
-/// How long something may take that happens by itself.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 #[derive(Debug)]
@@ -210,19 +205,6 @@ impl Stopped {
         let (arguments, folder) = (self.arguments.clone(), Arc::clone(&self.folder));
         Ok(Operated { server: program::serve(&arguments)?, admin: self.admin, arguments, folder })
     }
-}
-
-/// Waits until something is true that comes by itself.
-///
-/// # Errors
-/// If it does not come.
-pub fn await_true(what: &str, mut is_true: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_true()? {
-        ensure!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }
 
 /// Runs a command to its end, and gives what it wrote to standard output.

@@ -1,13 +1,15 @@
 //! A web server that does what a test wants, and remembers who asked it for what.
 
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::http;
+use crate::patience::await_true;
 use crate::proxy::{SeenRequest, read_request};
 
 /// How long a connection may be silent.
@@ -21,6 +23,8 @@ const BODY_LIMIT: u64 = 64 * 1024;
 pub struct Web {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<SeenRequest>>>,
+    /// How many connections it has.
+    open: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
 }
@@ -36,21 +40,26 @@ impl Web {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let (seen, ends) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(AtomicBool::new(false)));
+        let open = Arc::<AtomicUsize>::default();
         let answer = Arc::new(answer);
         let listener = thread::spawn({
-            let (seen, ends) = (Arc::clone(&seen), Arc::clone(&ends));
+            let (seen, open, ends) = (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&ends));
             move || {
                 for client in listener.incoming() {
                     if ends.load(Ordering::Relaxed) {
                         return;
                     }
-                    let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                    // A connection that breaks is the client's to notice.
-                    thread::spawn(move || client.and_then(|client| serve(client, &seen, &*answer)));
+                    let (seen, open, answer) = (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&answer));
+                    let open = Open::count(&open);
+                    thread::spawn(move || {
+                        let _open = open;
+                        // A connection that breaks is the client's to notice.
+                        client.and_then(|client| serve(client, &seen, &*answer))
+                    });
                 }
             }
         });
-        Ok(Self { address, seen, ends, listener: Some(listener) })
+        Ok(Self { address, seen, open, ends, listener: Some(listener) })
     }
 
     /// Its URL.
@@ -70,6 +79,16 @@ impl Web {
     pub fn seen(&self) -> Vec<SeenRequest> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Waits until it has answered all that was asked so far.
+    ///
+    /// # Errors
+    /// If it does not come to an end, or answers no longer.
+    pub fn await_idle(&self) -> anyhow::Result<()> {
+        // Connections are taken in their order: once this one is answered, all that came before are counted.
+        http::receive(self.address, "GET", "/v2/", &[])?;
+        await_true("a web server to have nothing to do", || Ok(self.open.load(Ordering::Relaxed) == 0))
+    }
 }
 
 impl Drop for Web {
@@ -80,6 +99,22 @@ impl Drop for Web {
         if let (Ok(_), Some(listener)) = (woken, self.listener.take()) {
             let _ = listener.join();
         }
+    }
+}
+
+/// A connection that counts as long as this value lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::javascript;
 use crate::server::LOGGED_LINES;
 
 /// How long a worker may take to start, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A worker that runs for as long as this value lives.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ export function launch(browser, executablePath) {
     executablePath,
     headless: true,
     args: ARGUMENTS[browser],
+    timeout: 3 * PATIENCE,
     protocolTimeout: 3 * PATIENCE,
     // What puppeteer turns off, and people have: scripts of a file may not read other files.
     extraPrefsFirefox: { "security.fileuri.strict_origin_policy": true },
@@ -39,6 +40,7 @@ export async function open(
   const page = await context.browser.newPage();
   const opened = new Opened(page, single ? "file:" : new URL(context.url).origin);
   context.opened.push(opened);
+  page.setDefaultTimeout(PATIENCE);
   await page.setViewport({ width, height: 900 });
   await page.evaluateOnNewDocument(() => {
     window.violations = [];

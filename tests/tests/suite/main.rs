@@ -50,7 +50,7 @@ mod vectors;
 mod wasmtime;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use downshift_cases::implementation::{Implementation, Native};
 use downshift_tests::front::{ENGINES, Engine};
@@ -62,12 +62,15 @@ use self::wasmtime::Wasmtime;
 /// Trials that run at a time for each processor: most of them wait for a server, a browser or a clock most of the time.
 const THREADS_PER_PROCESSOR: usize = 6;
 
+/// Trials that run at a time.
+static THREADS: OnceLock<usize> = OnceLock::new();
+
 fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
-    if arguments.test_threads.is_none() {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        arguments.test_threads = Some(THREADS_PER_PROCESSOR * processors);
-    }
+    let threads = arguments.test_threads.unwrap_or_else(|| {
+        THREADS_PER_PROCESSOR * std::thread::available_parallelism().map_or(1, usize::from)
+    });
+    arguments.test_threads = Some(*THREADS.get_or_init(|| threads));
     let mut trials = proxy::trials();
     let implementations: [Arc<dyn Implementation>; 5] = [
         Arc::new(Native),

@@ -3,8 +3,10 @@
 
 use core::fmt::Display;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 
 use anyhow::{Context, anyhow, ensure};
 use downshift::answer::Record;
@@ -14,7 +16,7 @@ use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of};
 use downshift_cases::outcomes::{Cell, Client, Outcomes, title};
 use downshift_cases::response::Response;
 use downshift_tests::front::{Engine, Front, manifest_path};
-use downshift_tests::http;
+use downshift_tests::http::{Connection, NothingCame};
 use downshift_tests::key_file;
 use downshift_tests::programs::{DOCKER_REGISTRY, case, case_with};
 use downshift_tests::registry::Registry;
@@ -39,6 +41,9 @@ enum Site {
 
 /// How often a digest may be reported for another source while it is checked.
 const REPORTED_MEANWHILE: usize = 5;
+
+/// How long to wait before checking again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A check of one client.
 type Check = fn(&Running, &Client, &Case<'_>) -> anyhow::Result<Problems>;
@@ -103,6 +108,10 @@ struct Bench {
 struct Running {
     address: SocketAddr,
     images: BTreeMap<String, Image>,
+    /// What is reported of each of them, by tag.
+    reported: OnceLock<Result<ReportsByTag, String>>,
+    /// Idle connections.
+    connections: Mutex<Vec<Connection>>,
     _server: Server,
 }
 
@@ -159,7 +168,8 @@ impl Running {
                 (address, Server::Distribution { _registry: registry })
             }
         };
-        let running = Self { address, images, _server: server };
+        let (reported, connections) = (OnceLock::new(), Mutex::default());
+        let running = Self { address, images, reported, connections, _server: server };
         // What is reported to one client may be asked for by another.
         for client in &outcomes.clients {
             for tag in running.images.keys() {
@@ -178,8 +188,45 @@ impl Running {
     ) -> anyhow::Result<Response> {
         let mut headers = client.headers();
         headers.extend(condition.map(|value| ("If-None-Match", value)));
-        http::send(self.address, method, &manifest_path(reference), &headers)
+        let target = manifest_path(reference);
+        let kept = lock(&self.connections).pop();
+        let sent = kept.map(|mut connection| (connection.send(method, &target, &headers), connection));
+        let (response, connection) = match sent {
+            // Servers close idle connections.
+            None => self.ask_anew(method, &target, &headers)?,
+            Some((Err(error), _)) if error.is::<NothingCame>() => self.ask_anew(method, &target, &headers)?,
+            Some((response, connection)) => (response?, connection),
+        };
+        if response.header("connection") != Some("close") {
+            lock(&self.connections).push(connection);
+        }
+        Ok(response)
     }
+
+    fn ask_anew(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> anyhow::Result<(Response, Connection)> {
+        let mut connection = Connection::open(self.address)?;
+        Ok((connection.send(method, target, headers)?, connection))
+    }
+
+    /// What any client is told of each image, by tag.
+    fn reported(&self, expectations: &Expectations<'_>) -> anyhow::Result<&ReportsByTag> {
+        let of_all = || {
+            let of_one =
+                |(tag, image): (&String, &Image)| Ok((tag.clone(), expectations.reported(tag, image)?));
+            let of_all: anyhow::Result<_> = self.images.iter().map(of_one).collect();
+            of_all.map_err(|error| format!("{error:#}"))
+        };
+        self.reported.get_or_init(of_all).as_ref().map_err(|error| anyhow!("{error}"))
+    }
+}
+
+fn lock(connections: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
+    connections.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether some client gets what takes facts of layers to make.
@@ -212,16 +259,17 @@ fn by_tag(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result
 fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Result<Problems> {
     let mut problems = Problems::default();
     let expectations = case.expectations();
+    let reported = running.reported(&expectations)?;
     // One manifest may be made of several.
     let mut sources: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
     let mut made: BTreeMap<Digest, Vec<Reported<'_>>> = BTreeMap::new();
     for (tag, image) in &running.images {
-        for (digest, (record, body)) in expectations.reported(tag, image)? {
+        for (digest, (record, body)) in &reported[tag] {
             // What an index in an index gives is the same, whichever of the two was asked for.
             let inner = image.children.iter().filter(|child| child.form.is_index()).map(Manifest::digest);
             let stored = expectations::sources_of(image, record.source.clone());
             sources.entry(digest.clone()).or_default().extend(inner.chain(stored));
-            made.entry(digest).or_default().push((tag, image, record, body));
+            made.entry(digest.clone()).or_default().push((tag, image, record, body.as_slice()));
         }
     }
     for (tag, image) in &running.images {
@@ -237,10 +285,10 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
             let check = || case.check(running, client, "digest", child.digest().as_str(), &answer);
             problems.note(tag, settled(check));
         }
-        for digest in expectations.reported(tag, image)?.into_keys() {
-            let of = made.get(&digest).map(Vec::as_slice).unwrap_or_default();
-            let sources = sources.get(&digest).map(Vec::as_slice).unwrap_or_default();
-            problems.note(tag, settled(|| by_reported_digest(running, client, case, &digest, of, sources)));
+        for digest in reported[tag].keys() {
+            let of = made.get(digest).map(Vec::as_slice).unwrap_or_default();
+            let sources = sources.get(digest).map(Vec::as_slice).unwrap_or_default();
+            problems.note(tag, settled(|| by_reported_digest(running, client, case, digest, of, sources)));
         }
     }
     Ok(problems)
@@ -249,11 +297,19 @@ fn by_digest(running: &Running, client: &Client, case: &Case<'_>) -> anyhow::Res
 /// What comes of a check once nothing is reported between its requests. The cases of other clients run beside it, and may have
 /// another digest reported: for another source, or as the one that a refusal tells an old engine to pull.
 fn settled(check: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    (0..REPORTED_MEANWHILE).fold(check(), |checked, _| checked.or_else(|_| check()))
+    (0..REPORTED_MEANWHILE).fold(check(), |checked, _| {
+        checked.or_else(|_| {
+            thread::sleep(PAUSE);
+            check()
+        })
+    })
 }
 
+/// What is reported of each image, by its tag: by digest, the record and the document.
+type ReportsByTag = BTreeMap<String, BTreeMap<Digest, (Record, Vec<u8>)>>;
+
 /// A manifest that was converted from an image, which has the tag.
-type Reported<'i> = (&'i String, &'i Image, Record, Vec<u8>);
+type Reported<'i> = (&'i String, &'i Image, &'i Record, &'i [u8]);
 
 /// Asks for a digest that was reported for any of `of`.
 fn by_reported_digest(
@@ -276,7 +332,7 @@ fn by_reported_digest(
         if checked.is_ok() {
             break;
         }
-        let (record, body, sources) = (record.clone(), body.clone(), sources.to_vec());
+        let (record, body, sources) = (Record::clone(record), body.to_vec(), sources.to_vec());
         checked = check(&expectations.by_reported_digest(client, tag, image, record, body, sources)?);
         for inner in image.children.iter().filter(|child| child.form.is_index()) {
             let cell = &case.by_stored_digest(client, column(inner), inner)?;

@@ -3,7 +3,6 @@
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,6 +23,7 @@ use downshift_tests::programs::{
 };
 use downshift_tests::pulp::{Published, Pulp};
 use downshift_tests::registry::Registry;
+use downshift_tests::server::free_address;
 use downshift_tests::web::{Web, respond};
 use downshift_tests::{http, program, skopeo};
 use libtest_mimic::Trial;
@@ -861,9 +861,8 @@ fn a_registry_that_fails_leaves_what_was_there() -> anyhow::Result<()> {
     let site = Site::of(&[("latest", sample::schema2())])?;
     site.publish(&[])?;
     let before = contents(&site.out())?;
-    // Nobody listens there any more.
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let url = format!("http://{address}");
+    // Nobody listens there.
+    let url = format!("http://{}", free_address()?);
     let (out, key) = (site.path("out"), site.path("key"));
     let arguments = ["publish", &out, "--engine", "native", "--json", "--key", &key, "--from", &url];
     let output = program::run([&arguments[..], &["--image", "library/sample"]].concat())?;

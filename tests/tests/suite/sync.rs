@@ -14,7 +14,8 @@ use downshift::{Digest, Form};
 use downshift_cases::images::{Family, Image, Manifest, REPOSITORY, digest_of, layout, sample};
 use downshift_cases::vectors::Fetched;
 use downshift_tests::http;
-use downshift_tests::operated::{Operated, await_true};
+use downshift_tests::operated::Operated;
+use downshift_tests::patience::await_true;
 use downshift_tests::program::{self, run, said};
 use downshift_tests::programs::{DOCKER_REGISTRY, SKOPEO, case, case_after, case_with};
 use downshift_tests::proxy::SeenRequest;
@@ -504,6 +505,8 @@ fn breaks_a_kill_and_a_moved_tag_cost_nothing_twice() -> anyhow::Result<()> {
     })?;
     running.0.kill()?;
     running.0.wait()?;
+    // Its last requests are still being answered: they are not the next one's.
+    proxy.web.await_idle()?;
     let there: BTreeMap<Digest, ()> = repositories()
         .filter(|name| store.join(name).is_dir())
         .map(|name| blobs(store, &name))
@@ -574,7 +577,12 @@ fn breaks_a_kill_and_a_moved_tag_cost_nothing_twice() -> anyhow::Result<()> {
         let stored = blobs(store, name)?;
         ensure!(image.documents().keys().all(|digest| stored.contains(digest)), "{name}:{tag} is not whole");
     }
-    ensure!(parts(store).is_empty(), "{:?}", parts(store));
+    // The kill may leave a part of the layer that no tag names any more. It is kept for a week.
+    let is_unreferred = |part: &PathBuf| {
+        let mut own = unreferred.keys().filter(|own| part.ends_with(own.as_str().replace(':', "-")));
+        own.any(|own| !pushed.values().any(|image| image.documents().contains_key(own)))
+    };
+    ensure!(parts(store).iter().all(is_unreferred), "{:?}", parts(store));
     // A blob that all have is one file.
     let common = Digest::of(&bytes(1_000_000, 8192));
     let inode = |name: String| -> anyhow::Result<u64> {

@@ -37,9 +37,9 @@ impl Wasmtime {
         // What has been compiled once is there for all other trials, and for the next run.
         static COMPILING: Mutex<()> = Mutex::new(());
         let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let _compiling = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
-        // The trials run on as many threads, and one of them on a few more.
+        // One of the trials has a few threads more.
+        let threads = crate::THREADS.get().copied().unwrap_or(1);
         let sandbox = Sandbox::new(component, u32::try_from(threads)?.saturating_add(8), Some(&compiled))?;
         Ok(Self { sandbox })
     }

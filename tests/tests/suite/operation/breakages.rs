@@ -152,7 +152,7 @@ fn is_told(front: &Front, reference: &str, expected: [&str; 5]) -> anyhow::Resul
 }
 
 fn in_front_of(url: &str, arguments: &[&str], behind: impl Send + 'static) -> anyhow::Result<Broken> {
-    let arguments = [&["--upstream-timeout", "2"], arguments].concat();
+    let arguments = [&["--upstream-timeout", "20"], arguments].concat();
     Ok(Broken { front: Front::start_before_url(NATIVE, &arguments, url)?, _behind: Box::new(behind) })
 }
 

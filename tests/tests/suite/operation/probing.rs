@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use downshift_cases::images::{REPOSITORY, sample};
 use downshift_tests::front::manifest_path;
 use downshift_tests::http;
-use downshift_tests::operated::await_true;
+use downshift_tests::patience::await_true;
 use downshift_tests::program::{self, PROBE_UPSTREAMS};
 use downshift_tests::programs::{DOCKER_REGISTRY, case_with};
 use downshift_tests::registry::{Registry, Validity};

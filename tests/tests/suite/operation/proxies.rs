@@ -8,7 +8,7 @@ use downshift_cases::images::{REPOSITORY, sample};
 use downshift_cases::response::Response;
 use downshift_tests::front::manifest_path;
 use downshift_tests::http;
-use downshift_tests::operated::await_true;
+use downshift_tests::patience::await_true;
 use downshift_tests::program;
 use downshift_tests::programs::{DOCKER_REGISTRY, TINYPROXY, case_with};
 use downshift_tests::registry::Registry;

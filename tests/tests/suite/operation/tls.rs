@@ -9,7 +9,8 @@ use anyhow::{Context, ensure};
 use downshift_cases::images::sample;
 use downshift_cases::response::is_refused;
 use downshift_tests::front::manifest_path;
-use downshift_tests::operated::{Operated, await_true, run};
+use downshift_tests::operated::{Operated, run};
+use downshift_tests::patience::await_true;
 use downshift_tests::programs::{CURL, OPENSSL, case_with};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
@@ -142,7 +143,7 @@ fn a_changed_certificate_is_noticed() -> anyhow::Result<()> {
 }
 
 fn what_is_no_tls_is_no_request() -> anyhow::Result<()> {
-    let (server, _folder) = with_certificate(KINDS[1].2, &["--request-timeout", "1"])?;
+    let (server, _folder) = with_certificate(KINDS[1].2, &["--request-timeout", "4"])?;
     // The very request that would be answered over TLS is told why it is not.
     for path in ["/v2/".to_owned(), manifest_path("latest")] {
         let plain = downshift_tests::http::send(server.address(), "GET", &path, &[])?;

@@ -14,7 +14,7 @@ use downshift_tests::faults::{Fault, FaultyRegistry};
 use downshift_tests::front::{Engine, Front, manifest_path};
 use downshift_tests::http;
 use downshift_tests::nginx::Nginx;
-use downshift_tests::operated::await_true;
+use downshift_tests::patience::await_true;
 use downshift_tests::programs::{DOCKER_REGISTRY, NGINX, SKOPEO, case_with};
 use downshift_tests::registry::{Registry, htpasswd};
 use downshift_tests::server::free_address;

@@ -15,8 +15,11 @@ use libtest_mimic::Trial;
 
 use crate::Named;
 
-/// What is given up after a second.
-const TIMEOUT: &[&str] = &["--upstream-timeout", "1", "--tag-ttl", "0"];
+/// For registries that answer: enough for three attempts on a busy machine.
+const PATIENT: &[&str] = &["--upstream-timeout", "30", "--tag-ttl", "0"];
+
+/// For registries that hang.
+const IMPATIENT: &[&str] = &["--upstream-timeout", "3", "--tag-ttl", "0"];
 
 /// What goes wrong with manifests and configs, the status, and the reason; status 200 where it does no harm.
 fn document_faults() -> Vec<(Fault, u16, &'static str)> {
@@ -67,6 +70,10 @@ pub(crate) fn trials(engine: Engine) -> Vec<Trial> {
     ]
 }
 
+fn patience(fault: &Fault) -> &'static [&'static str] {
+    if matches!(fault, Fault::Hang | Fault::HangInBody) { IMPATIENT } else { PATIENT }
+}
+
 fn of_manifests(engine: Engine) -> anyhow::Result<()> {
     of_documents(engine, "/manifests/")
 }
@@ -81,7 +88,7 @@ fn of_documents(engine: Engine, part: &str) -> anyhow::Result<()> {
     let faulty = FaultyRegistry::start(&registry)?;
     for (fault, status, reason) in document_faults() {
         // A front that knows nothing yet.
-        let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+        let front = Front::start_before_url(engine, patience(&fault), &faulty.url())?;
         faulty.set(part, fault.clone());
         let response = front.manifest("latest", &[])?;
         if status == 200 {
@@ -103,7 +110,7 @@ fn of_digests_that_tags_have(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let faulty = FaultyRegistry::start(&registry)?;
-    let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+    let front = Front::start_before_url(engine, PATIENT, &faulty.url())?;
     faulty.set("/manifests/", Fault::WrongDigestHeader);
     is_refused(&front.manifest("latest", &[])?, 502, "upstream-corrupt")?;
     let stored = sample::schema2().manifest.digest();
@@ -127,7 +134,7 @@ fn documents_that_are_none_or_are_missing(engine: Engine) -> anyhow::Result<()> 
         };
         respond(client, 200, &[("Content-Type", "application/json")], body)
     })?;
-    let front = Front::start_before_url(engine, TIMEOUT, &registry.url())?;
+    let front = Front::start_before_url(engine, PATIENT, &registry.url())?;
     for (tag, status, reason) in [
         ("config-missing", 400, "missing-document"),
         ("no-manifest", 400, "unknown-document"),
@@ -146,7 +153,7 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
     let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
     let digest = Digest::of(&layer);
     let faulty = FaultyRegistry::start(&registry)?;
-    let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+    let mut front = Front::start_before_url(engine, PATIENT, &faulty.url())?;
     for (fault, expected) in [
         (Fault::Close, Some((502, "upstream-unreachable"))),
         (Fault::Hang, Some((504, "upstream-timeout"))),
@@ -161,6 +168,7 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
         (Fault::HangInBody, None),
     ] {
         faulty.set("/blobs/", fault.clone());
+        front = Front::start_before_url(engine, patience(&fault), &faulty.url())?;
         let response = front.blob(digest.as_str());
         match expected {
             Some((status, reason)) => {
@@ -208,7 +216,7 @@ fn parts_that_nobody_asked_for_and_blobs_that_are_empty(engine: Engine) -> anyho
         }
     })?;
     for url in [faulty.url(), redirecting.url()] {
-        let front = Front::start_before_url(engine, TIMEOUT, &url)?;
+        let front = Front::start_before_url(engine, PATIENT, &url)?;
         let get = |range: Option<&str>| {
             let headers: Vec<_> = range.map(|range| ("Range", range)).into_iter().collect();
             front.send("GET", &path, &headers)
@@ -262,7 +270,7 @@ fn a_blob_of_another_digest_breaks_off(engine: Engine) -> anyhow::Result<()> {
     let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
     let digest = Digest::of(&layer);
     let faulty = FaultyRegistry::start(&registry)?;
-    let front = Front::start_before_url(engine, TIMEOUT, &faulty.url())?;
+    let front = Front::start_before_url(engine, PATIENT, &faulty.url())?;
     faulty.set("/blobs/", Fault::WrongByte);
     let response = front.blob(digest.as_str());
     ensure!(response.is_err(), "it gives a whole blob: {response:?}");
@@ -274,7 +282,7 @@ fn a_blob_of_another_digest_breaks_off(engine: Engine) -> anyhow::Result<()> {
 
 fn a_registry_that_is_not_there(engine: Engine) -> anyhow::Result<()> {
     let address = free_address()?;
-    let front = Front::start_before_url(engine, TIMEOUT, &format!("http://{address}"))?;
+    let front = Front::start_before_url(engine, PATIENT, &format!("http://{address}"))?;
     is_refused(&front.manifest("latest", &[])?, 502, "upstream-unreachable")?;
     let base = front.send("GET", "/v2/", &[])?;
     ensure!(base.status == 200, "the server itself is not there: {base:?}");
@@ -283,7 +291,7 @@ fn a_registry_that_is_not_there(engine: Engine) -> anyhow::Result<()> {
 
 fn a_certificate_that_nobody_has_signed(engine: Engine) -> anyhow::Result<()> {
     let (registry, certificate) = Registry::start_with_tls()?;
-    let front = Front::start_before(engine, TIMEOUT, &registry)?;
+    let front = Front::start_before(engine, PATIENT, &registry)?;
     is_refused(&front.manifest("latest", &[])?, 502, "upstream-unreachable")?;
     let certificate = certificate.path().display().to_string();
     let front = Front::start_before(engine, &["--upstream-ca", &certificate], &registry)?;
@@ -325,7 +333,7 @@ fn tokens_that_expire(engine: Engine) -> anyhow::Result<()> {
             .collect();
         respond(client, response.status, &headers, &response.body)
     })?;
-    let front = Front::start_before_url(engine, TIMEOUT, &guarded.url())?;
+    let front = Front::start_before_url(engine, PATIENT, &guarded.url())?;
     for _ in 0..5 {
         is_good(&front)?;
         for layer in &sample::schema2().layers {

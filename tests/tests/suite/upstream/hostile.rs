@@ -90,7 +90,7 @@ fn no_reference_leads_to_another_host(engine: Engine) -> anyhow::Result<()> {
     ] {
         let sent = format!("GET {target} HTTP/1.1\r\n{}: {}\r\nConnection: close\r\n", header.0, header.1);
         let own = if header.0 == "Host" { String::new() } else { format!("Host: {}\r\n", front.address()) };
-        let responses = http::converse(front.address(), format!("{sent}{own}\r\n").as_bytes())?;
+        let responses = http::converse_to_the_end(front.address(), format!("{sent}{own}\r\n").as_bytes())?;
         let statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
         ensure!(statuses == [200], "{target}: {responses:?}");
     }
@@ -239,7 +239,7 @@ fn the_name_of_a_host_cannot_break_a_challenge(engine: Engine) -> anyhow::Result
         ["a\" realm=\"http://evil", "evil.example.org/x", "evil@example.org", "a,Basic realm=evil", "evil b"]
     {
         let sent = format!("GET /v2/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let responses = http::converse(front.address(), sent.as_bytes())?;
+        let responses = http::converse_to_the_end(front.address(), sent.as_bytes())?;
         let shown = format!("{responses:?}");
         ensure!(!shown.contains("evil"), "{host}: {shown}");
         if let [response] = responses.as_slice()
@@ -376,7 +376,7 @@ fn no_secret_is_in_a_log_an_error_or_a_core_dump(engine: Engine) -> anyhow::Resu
         "--key",
         &key,
         "--upstream-timeout",
-        "1",
+        "10",
         "--tag-ttl",
         "0",
         "--access-log",
@@ -432,7 +432,8 @@ fn no_secret_is_in_a_log_an_error_or_a_core_dump(engine: Engine) -> anyhow::Resu
         let path = if option == "--auth" { format!("htpasswd:{path}") } else { path };
         let url = faulty.url();
         let source: &[&str] = if option == "--config" { &[] } else { &["--upstream", &url] };
-        let output = program::run([&["serve", "--listen", "127.0.0.1:0", option, &path], source].concat())?;
+        let arguments = ["serve", "--engine", "native", "--listen", "127.0.0.1:0", option, &path];
+        let output = program::run([&arguments, source].concat())?;
         ensure!(output.status.code() == Some(2), "`{name}` is taken: {output:?}");
         shown.push_str(&String::from_utf8_lossy(&output.stderr));
     }

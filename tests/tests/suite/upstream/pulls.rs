@@ -276,7 +276,8 @@ fn a_thousand_cold_pulls_ask_once(engine: Engine) -> anyhow::Result<()> {
     let registry = Registry::start()?;
     registry.push(REPOSITORY, "latest", &sample::schema2())?;
     let seen = FaultyRegistry::start(&registry)?;
-    let front = Arc::new(Front::start_before_url(engine, &[], &seen.url())?);
+    // Long enough that the tag is fresh for the last pull.
+    let front = Arc::new(Front::start_before_url(engine, &["--tag-ttl", "3600"], &seen.url())?);
     let barrier = Arc::new(Barrier::new(PULLS));
     let pulls: Vec<_> = (0..PULLS)
         .map(|_| {
