@@ -67,61 +67,67 @@ pub fn receive(
 #[derive(Debug)]
 pub struct Connection {
     address: SocketAddr,
-    stream: TcpStream,
+    /// None before the first request, and after a response that was the last.
+    stream: Option<TcpStream>,
 }
 
 impl Connection {
-    /// Connects.
-    ///
-    /// # Errors
-    /// If nobody listens there.
-    pub fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { address, stream })
+    /// A connection to `address`, which begins with the first request.
+    #[must_use]
+    pub fn to(address: SocketAddr) -> Self {
+        Self { address, stream: None }
     }
 
-    /// As [`send`], but the connection stays open.
+    /// As [`send`], but the connection stays open. A request that comes too late for it is sent on another one.
     ///
     /// # Errors
-    /// As there; no other request can be sent then. [`NothingCame`] if the server had closed it.
+    /// As there.
     pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> anyhow::Result<Response> {
         let head = head(self.address, method, target, headers);
-        let mut chunk = [0; 16 * 1024];
-        self.check_silence(&mut chunk)?;
-        self.stream.write_all(head.as_bytes()).map_err(|_| NothingCame)?;
-        let mut bytes = Vec::new();
-        loop {
-            let length = match self.stream.read(&mut chunk) {
-                Err(error) if bytes.is_empty() && error.kind() == ErrorKind::ConnectionReset => {
-                    bail!(NothingCame)
-                }
-                read => read.with_context(|| format!("{method} {target}: {}", bytes.escape_ascii()))?,
-            };
-            ensure!(length > 0 || !bytes.is_empty(), NothingCame);
-            ensure!(length > 0, "{method} {target}: the response breaks off: {}", bytes.escape_ascii());
-            bytes.extend_from_slice(&chunk[..length]);
-            if let Ok(response) = parse(&bytes)
-                && is_whole(&response, method)
-            {
-                // More than was announced is an error.
-                check_framing(&response, method).with_context(|| format!("{method} {target}"))?;
-                return Ok(response);
+        let context = || format!("{method} {target}");
+        if let Some(stream) = self.stream.take() {
+            match self.exchange(stream, &head, method) {
+                // Servers close idle connections.
+                Err(error) if error.is::<NothingCame>() => {}
+                exchanged => return exchanged.with_context(context),
             }
         }
+        let stream = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        self.exchange(stream, &head, method).with_context(context)
     }
 
-    /// Checks that nothing has come since the last response.
-    fn check_silence(&mut self, chunk: &mut [u8]) -> anyhow::Result<()> {
-        self.stream.set_nonblocking(true)?;
-        let read = self.stream.read(chunk);
-        self.stream.set_nonblocking(false)?;
-        match read {
-            Ok(length @ 1..) => bail!("more than a response came: {}", chunk[..length].escape_ascii()),
-            Err(error) if is_timeout(&error) => Ok(()),
-            Ok(_) | Err(_) => bail!(NothingCame),
+    /// Keeps `stream` for the next request, if there may be one.
+    fn exchange(&mut self, mut stream: TcpStream, head: &str, method: &str) -> anyhow::Result<Response> {
+        check_silence(&mut stream)?;
+        stream.write_all(head.as_bytes()).map_err(|_| NothingCame)?;
+        let (bytes, response) = match read_response(&mut stream, method) {
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => bail!(NothingCame),
+            read => read?,
+        };
+        ensure!(!bytes.is_empty(), NothingCame);
+        let response =
+            response.with_context(|| format!("the response breaks off: {}", bytes.escape_ascii()))?;
+        // More than was announced is an error.
+        check_framing(&response, method)?;
+        if response.header("connection") != Some("close") {
+            self.stream = Some(stream);
         }
+        Ok(response)
+    }
+}
+
+/// Checks that nothing has come since the last response.
+fn check_silence(stream: &mut TcpStream) -> anyhow::Result<()> {
+    let mut chunk = [0; 1024];
+    stream.set_nonblocking(true)?;
+    let read = stream.read(&mut chunk);
+    stream.set_nonblocking(false)?;
+    match read {
+        Ok(length @ 1..) => bail!("more than a response came: {}", chunk[..length].escape_ascii()),
+        Err(error) if is_timeout(&error) => Ok(()),
+        Ok(_) | Err(_) => bail!(NothingCame),
     }
 }
 
@@ -158,34 +164,46 @@ pub fn is_broken(response: &Response, method: &str) -> bool {
 /// seconds otherwise, whatever clients say, and whatever else it sends comes before it hears of that.
 fn read(stream: &mut TcpStream, method: &str) -> anyhow::Result<Vec<u8>> {
     stream.set_read_timeout(Some(TIMEOUT))?;
+    let (mut bytes, response) = read_response(stream, method)?;
+    if response.is_some() {
+        // It may have closed all of it.
+        let _ = stream.shutdown(Shutdown::Write);
+        stream.set_read_timeout(Some(AFTERWARDS))?;
+        match stream.read_to_end(&mut bytes) {
+            Err(error) if !is_timeout(&error) && error.kind() != ErrorKind::ConnectionReset => {
+                return Err(error.into());
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(bytes)
+}
+
+/// Reads until a response is whole, or the connection ends: what came, and the response if it is.
+fn read_response(stream: &mut TcpStream, method: &str) -> io::Result<(Vec<u8>, Option<Response>)> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 64 * 1024];
     // Bytes without which it is not whole: a large body is looked at once, and not with each piece that comes.
     let mut least = 0;
-    let mut is_whole = false;
     loop {
-        if !is_whole && bytes.len() >= least {
-            let response = parse(&bytes).ok();
-            if let Some(length) = response.as_ref().and_then(announced) {
-                let head = bytes.len() - response.as_ref().map_or(0, |response| response.body.len());
-                least = if method == "HEAD" { head } else { head + length };
+        if bytes.len() >= least
+            && let Ok(response) = parse(&bytes)
+        {
+            if is_whole(&response, method) {
+                return Ok((bytes, Some(response)));
             }
-            is_whole = response.is_some_and(|response| self::is_whole(&response, method));
-            if is_whole {
-                // It may have closed all of it.
-                let _ = stream.shutdown(Shutdown::Write);
-                stream.set_read_timeout(Some(AFTERWARDS))?;
+            if let Some(length) = announced(&response) {
+                least = bytes.len() - response.body.len() + length;
             }
         }
         match stream.read(&mut chunk) {
-            Ok(0) => return Ok(bytes),
+            Ok(0) => return Ok((bytes, None)),
             Ok(length) => bytes.extend_from_slice(&chunk[..length]),
-            Err(error) if is_whole && is_timeout(&error) => return Ok(bytes),
             // That is how a response breaks off.
             Err(error) if error.kind() == ErrorKind::ConnectionReset && !bytes.is_empty() => {
-                return Ok(bytes);
+                return Ok((bytes, None));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }

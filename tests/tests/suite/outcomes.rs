@@ -16,7 +16,7 @@ use downshift_cases::images::{Image, Manifest, REPOSITORY, digest_of};
 use downshift_cases::outcomes::{Cell, Client, Outcomes, title};
 use downshift_cases::response::Response;
 use downshift_tests::front::{Engine, Front, manifest_path};
-use downshift_tests::http::{Connection, NothingCame};
+use downshift_tests::http::Connection;
 use downshift_tests::key_file;
 use downshift_tests::programs::{DOCKER_REGISTRY, case, case_with};
 use downshift_tests::registry::Registry;
@@ -188,29 +188,11 @@ impl Running {
     ) -> anyhow::Result<Response> {
         let mut headers = client.headers();
         headers.extend(condition.map(|value| ("If-None-Match", value)));
-        let target = manifest_path(reference);
         let kept = lock(&self.connections).pop();
-        let sent = kept.map(|mut connection| (connection.send(method, &target, &headers), connection));
-        let (response, connection) = match sent {
-            // Servers close idle connections.
-            None => self.ask_anew(method, &target, &headers)?,
-            Some((Err(error), _)) if error.is::<NothingCame>() => self.ask_anew(method, &target, &headers)?,
-            Some((response, connection)) => (response?, connection),
-        };
-        if response.header("connection") != Some("close") {
-            lock(&self.connections).push(connection);
-        }
+        let mut connection = kept.unwrap_or_else(|| Connection::to(self.address));
+        let response = connection.send(method, &manifest_path(reference), &headers)?;
+        lock(&self.connections).push(connection);
         Ok(response)
-    }
-
-    fn ask_anew(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-    ) -> anyhow::Result<(Response, Connection)> {
-        let mut connection = Connection::open(self.address)?;
-        Ok((connection.send(method, target, headers)?, connection))
     }
 
     /// What any client is told of each image, by tag.

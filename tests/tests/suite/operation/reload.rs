@@ -117,7 +117,7 @@ fn no_pull_fails_while_certificate_and_settings_change() -> anyhow::Result<()> {
                 let done = "downshift_reloads_total{result=\"done\"}";
                 let before = pulls.load(Ordering::Relaxed);
                 server.await_figure(done, number as f64)?;
-                await_true("a pull after the change", || Ok(pulls.load(Ordering::Relaxed) > before))?;
+                await_true("a pull during the change", || Ok(pulls.load(Ordering::Relaxed) > before))?;
             }
             Ok(())
         };

@@ -153,7 +153,6 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
     let layer = sample::schema2().layers.into_iter().next().context("there are no layers")?;
     let digest = Digest::of(&layer);
     let faulty = FaultyRegistry::start(&registry)?;
-    let mut front = Front::start_before_url(engine, PATIENT, &faulty.url())?;
     for (fault, expected) in [
         (Fault::Close, Some((502, "upstream-unreachable"))),
         (Fault::Hang, Some((504, "upstream-timeout"))),
@@ -168,7 +167,7 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
         (Fault::HangInBody, None),
     ] {
         faulty.set("/blobs/", fault.clone());
-        front = Front::start_before_url(engine, patience(&fault), &faulty.url())?;
+        let front = Front::start_before_url(engine, patience(&fault), &faulty.url())?;
         let response = front.blob(digest.as_str());
         match expected {
             Some((status, reason)) => {
@@ -180,6 +179,7 @@ fn of_blobs(engine: Engine) -> anyhow::Result<()> {
         let good = front.blob(digest.as_str())?;
         ensure!(good.status == 200 && good.body == layer, "after {fault:?}: {good:?}");
     }
+    let front = Front::start_before_url(engine, PATIENT, &faulty.url())?;
     // The manifest says how long it is.
     ensure!(front.manifest("latest", &[])?.status == 200, "the manifest cannot be pulled");
     faulty.set("/blobs/", Fault::Chunked);
